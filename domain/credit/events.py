@@ -1,0 +1,74 @@
+"""Stored for ever: names and fields here are a contract, changed only by a new version.
+
+`limit`, `held` and `used` are the line's figures after the event, so that a reader needs no history.
+"""
+
+from dataclasses import dataclass
+
+from domain.kernel import CustomerId, Event, Money, OrderId, Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitAssigned(Event):
+    customer: CustomerId
+    limit: Money
+    held: Money
+    used: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditHeld(Event):
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+    held: Money
+    used: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditRefused(Refusal):
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+    missing: Money
+
+    @property
+    def reason(self) -> str:
+        return f"{self.missing} over the credit limit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditReleased(Event):
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+    held: Money
+    used: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditConsumed(Event):
+    """The hold became a debt, to be paid back by instalments."""
+
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+    held: Money
+    used: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreditRestored(Event):
+    """Part of a debt came back, and may be lent again."""
+
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+    held: Money
+    used: Money
+
+
+CreditEvent = (
+    LimitAssigned | CreditHeld | CreditRefused | CreditReleased | CreditConsumed | CreditRestored
+)
+EVENTS = (LimitAssigned, CreditHeld, CreditRefused, CreditReleased, CreditConsumed, CreditRestored)

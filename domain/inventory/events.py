@@ -1,0 +1,55 @@
+"""Stored for ever: names and fields here are a contract, changed only by a new version.
+
+`available` and `reserved` are the item's figures after the event, so that a reader needs no history.
+"""
+
+from dataclasses import dataclass
+
+from domain.kernel import Event, MerchantId, OrderId, Refusal, Sku
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockReceived(Event):
+    merchant: MerchantId
+    sku: Sku
+    delivery: str
+    quantity: int
+    available: int
+    reserved: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockReserved(Event):
+    merchant: MerchantId
+    sku: Sku
+    order: OrderId
+    quantity: int
+    available: int
+    reserved: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockUnavailable(Refusal):
+    merchant: MerchantId
+    sku: Sku
+    order: OrderId
+    requested: int
+    available: int
+
+    @property
+    def reason(self) -> str:
+        return f"{self.available} of {self.requested} {self.sku} available"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockReleased(Event):
+    merchant: MerchantId
+    sku: Sku
+    order: OrderId
+    quantity: int
+    available: int
+    reserved: int
+
+
+StockEvent = StockReceived | StockReserved | StockUnavailable | StockReleased
+EVENTS = (StockReceived, StockReserved, StockUnavailable, StockReleased)

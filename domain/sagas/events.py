@@ -1,0 +1,173 @@
+"""What happens to a saga, step by step: its own stream, and what operators read.
+
+Stored for ever: names and fields here are a contract, changed only by a new version.
+A `step` is the name a saga gives it, which is its command's class name unless it says otherwise.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from domain.kernel import Event, MerchantId, Money
+
+Direction = Literal["do", "undo"]
+Ending = Literal["completed", "refused", "compensated"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaStarted(Event):
+    """`at_stake` is the money that is in question until the saga ends."""
+
+    saga: str
+    saga_type: str
+    shape: int
+    attempt: int
+    merchant: MerchantId
+    at_stake: Money
+    actor: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDone(Event):
+    """`outcome` is the last event the step stored, or empty where nothing was left to do."""
+
+    saga: str
+    attempt: int
+    step: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRefused(Event):
+    """The business said no; `outcome` is the refusal's name."""
+
+    saga: str
+    attempt: int
+    step: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFailed(Event):
+    """It certainly did not happen: a broken rule, found before anything was done."""
+
+    saga: str
+    attempt: int
+    step: str
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepUnknown(Event):
+    """It was asked, and no definite answer came: it may have happened."""
+
+    saga: str
+    attempt: int
+    step: str
+    direction: Direction
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompensationStarted(Event):
+    """`because` is the refusal's name, `cancelled`, or the technical cause."""
+
+    saga: str
+    attempt: int
+    because: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCompensated(Event):
+    """`outcome` is the last event the compensation stored, or empty where nothing had happened."""
+
+    saga: str
+    attempt: int
+    step: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequested(Event):
+    saga: str
+    attempt: int
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaParked(Event):
+    """It waits for a person."""
+
+    saga: str
+    attempt: int
+    step: str
+    direction: Direction
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaResumed(Event):
+    """A person decided how a parked saga goes on."""
+
+    saga: str
+    attempt: int
+    step: str
+    direction: Direction
+    intervention: str
+    kind: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaDecided(Event):
+    """The answer the customer was waiting for; the rest goes on behind it."""
+
+    saga: str
+    attempt: int
+    approved: bool
+    because: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaEnded(Event):
+    """`because` names what turned it back, and is empty when it completed."""
+
+    saga: str
+    attempt: int
+    ending: Ending
+    because: str
+    reason: str
+
+
+SagaEvent = (
+    SagaStarted
+    | StepDone
+    | StepRefused
+    | StepFailed
+    | StepUnknown
+    | CompensationStarted
+    | StepCompensated
+    | CancelRequested
+    | SagaParked
+    | SagaResumed
+    | SagaDecided
+    | SagaEnded
+)
+EVENTS = (
+    SagaStarted,
+    StepDone,
+    StepRefused,
+    StepFailed,
+    StepUnknown,
+    CompensationStarted,
+    StepCompensated,
+    CancelRequested,
+    SagaParked,
+    SagaResumed,
+    SagaDecided,
+    SagaEnded,
+)

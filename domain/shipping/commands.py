@@ -1,0 +1,46 @@
+"""What the carrier answered comes in as an argument: the activity asks, and adds the reply."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from domain.kernel import Command, MerchantId, OrderId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Booked:
+    """The carrier did it; `reference` is the carrier's own name for it."""
+
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotBooked:
+    code: str
+
+
+CarrierReply = Booked | NotBooked
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookShipment(Command):
+    """`ship_to` names an address that the carrier knows; the address itself stays out of events."""
+
+    asks_outside: ClassVar[bool] = True
+
+    order: OrderId
+    merchant: MerchantId
+    ship_to: str
+    parcels: int
+    reply: CarrierReply | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelShipment(Command):
+    asks_outside: ClassVar[bool] = True
+
+    order: OrderId
+    reply: CarrierReply | None = None
+
+
+ShipmentCommand = BookShipment | CancelShipment
+COMMANDS = (BookShipment, CancelShipment)
