@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from domain.sagas.events import Direction, SagaEvent
@@ -13,12 +14,14 @@ class StepKey:
     """The idempotency key of one step in one direction.
 
     It holds no run id, activity id or retry count: those change when the step is asked again.
+    `opened_on` is the day the attempt began: it finds the month where the fence keeps the key.
     """
 
     saga: str
     attempt: int
     step: str
     direction: Direction = "do"
+    opened_on: date
 
     def __str__(self) -> str:
         return f"{self.saga}/{self.attempt}/{self.step}/{self.direction}"
@@ -26,14 +29,14 @@ class StepKey:
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
-    """What travels beside a command: its key, whom to blame, and which doors its undo shuts.
+    """What travels beside a command: its key, who asked, and which doors it shuts.
 
-    `closes` are forward keys that must never take effect once this step has run.
+    `closes` are steps of the same attempt that may not take effect once this one has.
     """
 
     key: StepKey
     actor: str
-    closes: tuple[StepKey, ...] = ()
+    closes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

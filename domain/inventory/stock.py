@@ -1,0 +1,160 @@
+"""A merchant's stock of one article: what is promised to orders was there to be promised.
+
+One command may name several articles, so `decide` sees the shelf: all items that it names. An item
+that is missing from the shelf was never received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, assert_never
+
+from domain.errors import ContentDiffers, NoLines, NotPositive
+from domain.inventory.commands import (
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    StockCommand,
+    StockLine,
+)
+from domain.inventory.events import (
+    StockEvent,
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockUnavailable,
+)
+from domain.kernel import MerchantId, OrderId, Sku
+
+CATEGORY: Final = "stock"
+
+# Deliveries are reported again soon or never. The event store's fence catches what is older, and
+# an item that is delivered daily for years does not grow.
+REMEMBERED_DELIVERIES: Final = 32
+
+
+@dataclass(frozen=True)
+class StockItem:
+    available: int = 0
+    reservations: Mapping[OrderId, int] = field(default_factory=dict)
+    deliveries: tuple[str, ...] = ()
+
+    @property
+    def reserved(self) -> int:
+        return sum(self.reservations.values())
+
+
+Shelf = Mapping[Sku, StockItem]
+
+
+def stream_id(merchant: MerchantId, sku: Sku) -> str:
+    """Merchants choose their own SKUs, so a SKU alone names nothing."""
+    return f"{merchant}:{sku}"
+
+
+def evolve(item: StockItem, event: StockEvent) -> StockItem:
+    match event:
+        case StockReceived(delivery=delivery, quantity=quantity):
+            deliveries = (*item.deliveries, delivery)[-REMEMBERED_DELIVERIES:]
+            return replace(item, available=item.available + quantity, deliveries=deliveries)
+        case StockReserved(order=order, quantity=quantity):
+            reservations = {**item.reservations, order: quantity}
+            return replace(item, available=item.available - quantity, reservations=reservations)
+        case StockUnavailable():
+            return item
+        case StockReleased(order=order, quantity=quantity):
+            reservations = {o: q for o, q in item.reservations.items() if o != order}
+            return replace(item, available=item.available + quantity, reservations=reservations)
+        case _:
+            assert_never(event)
+
+
+def decide(command: StockCommand, shelf: Shelf) -> Sequence[StockEvent]:
+    match command:
+        case ReceiveStock():
+            return _receive(command, shelf.get(command.sku, StockItem()))
+        case ReserveStock():
+            return _reserve(command, shelf)
+        case ReleaseStock():
+            return _release(command, shelf)
+        case _:
+            assert_never(command)
+
+
+def _receive(command: ReceiveStock, item: StockItem) -> Sequence[StockEvent]:
+    if command.quantity <= 0:
+        raise NotPositive(f"{command.quantity} {command.sku}")
+    if command.delivery in item.deliveries:
+        return []
+    return [
+        StockReceived(
+            merchant=command.merchant,
+            sku=command.sku,
+            delivery=command.delivery,
+            quantity=command.quantity,
+            available=item.available + command.quantity,
+            reserved=item.reserved,
+        )
+    ]
+
+
+def _reserve(command: ReserveStock, shelf: Shelf) -> Sequence[StockEvent]:
+    reserved: list[StockEvent] = []
+    short: list[StockEvent] = []
+    for sku, quantity in _wanted(command.lines).items():
+        item = shelf.get(sku, StockItem())
+        already = item.reservations.get(command.order, quantity)
+        if already != quantity:
+            raise ContentDiffers(f"{command.order} holds {already} {sku}, not {quantity}")
+        if command.order in item.reservations:
+            continue
+        if quantity > item.available:
+            short.append(
+                StockUnavailable(
+                    merchant=command.merchant,
+                    sku=sku,
+                    order=command.order,
+                    requested=quantity,
+                    available=item.available,
+                )
+            )
+        reserved.append(
+            StockReserved(
+                merchant=command.merchant,
+                sku=sku,
+                order=command.order,
+                quantity=quantity,
+                available=item.available - quantity,
+                reserved=item.reserved + quantity,
+            )
+        )
+    return short or reserved
+
+
+def _wanted(lines: Sequence[StockLine]) -> Mapping[Sku, int]:
+    """The same article may stand on two lines, at two prices: stock is one quantity all the same."""
+    if not lines:
+        raise NoLines
+    wanted: dict[Sku, int] = {}
+    for line in lines:
+        if line.quantity <= 0:
+            raise NotPositive(f"{line.quantity} {line.sku}")
+        wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
+    return wanted
+
+
+def _release(command: ReleaseStock, shelf: Shelf) -> Sequence[StockEvent]:
+    items = {sku: shelf.get(sku, StockItem()) for sku in command.skus}
+    return [
+        StockReleased(
+            merchant=command.merchant,
+            sku=sku,
+            order=command.order,
+            quantity=item.reservations[command.order],
+            available=item.available + item.reservations[command.order],
+            reserved=item.reserved - item.reservations[command.order],
+        )
+        for sku, item in items.items()
+        if command.order in item.reservations
+    ]

@@ -1,0 +1,83 @@
+"""The feed: every event once, in the order of its stream, without waiting for slow writers.
+
+A batch is what one snapshot sees and an earlier one did not, ordered by position: the method of PgQ
+(Skype, 2009), with the reader's own snapshots in place of a ticker's. A snapshot that sees a later
+commit of a stream sees the earlier ones too, so no stream is ever turned around; and what a snapshot
+does not see yet, a later one will, so nothing is lost. `docs/decisions/0003-feed-by-snapshots.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from eventstore.pool import Connection
+from eventstore.store import Recorded
+from eventstore.tables import NOTHING_SEEN
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far a reader is: all that `since` sees, and of the batch up to `until` the positions up to
+    `after`. Between two batches `until` is None and `after` is 0.
+    """
+
+    since: str
+    until: str | None = None
+    after: int = 0
+
+
+BEGINNING: Final = Cursor(NOTHING_SEEN)
+
+
+@dataclass(frozen=True)
+class Page:
+    events: Sequence[Recorded]
+    next: Cursor
+    """Where to read on once the events were handled."""
+
+    @property
+    def ends_batch(self) -> bool:
+        return self.next.until is None
+
+
+_RECENT = "feed_recent(%(since)s::pg_snapshot, u.until, %(shards)s::smallint[], %(limit)s)"
+_LATER = "feed_page(%(since)s::pg_snapshot, u.until, %(after)s, %(shards)s::smallint[], %(limit)s)"
+_HISTORY = "feed_history(u.until, %(after)s, %(shards)s::smallint[], %(limit)s)"
+
+
+async def read_page(
+    connection: Connection, cursor: Cursor, shards: Sequence[int], limit: int
+) -> Page:
+    """The next page of at most `limit` events, in one statement.
+
+    The statement has to be one: its snapshot is both what it reads by and what it returns as `until`.
+    """
+    if cursor.since == NOTHING_SEEN:
+        source = _HISTORY
+    else:
+        source = _LATER if cursor.after else _RECENT
+    result = await connection.execute(
+        "WITH u AS MATERIALIZED (SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until)"  # noqa: E501
+        " SELECT u.until::text, e.position, e.stream, e.version, e.type, e.schema, e.data,"
+        " e.metadata, e.recorded_at"
+        f" FROM u LEFT JOIN LATERAL ({_events_of(source)}) AS e ON true ORDER BY e.position",
+        {
+            "since": cursor.since,
+            "until": cursor.until,
+            "after": cursor.after,
+            "shards": list(shards),
+            "limit": limit,
+        },
+    )
+    rows = await result.fetchall()
+    until: str = rows[0][0]
+    events = [Recorded(*row[1:]) for row in rows if row[1] is not None]
+    if len(events) < limit:
+        return Page(events, Cursor(until))
+    return Page(events, replace(cursor, until=until, after=events[-1].position))
+
+
+def _events_of(source: str) -> str:
+    return f"SELECT events.* FROM {source} AS f JOIN events ON events.position = f.position"

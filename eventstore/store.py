@@ -1,0 +1,173 @@
+"""Load streams and append to them, one round trip each."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import orjson
+from psycopg import errors
+
+from domain.kernel import Event
+from domain.sagas.steps import StepContext
+from eventstore.codec import Codec
+from eventstore.pool import Pool
+
+SHARDS: Final = 16
+"""Streams are spread over this many shards of the feed. Stored with every event: never change it."""
+
+ANY_VERSION: Final = None
+
+
+class VersionConflict(Exception):
+    """Somebody else appended first: load the stream again and decide anew."""
+
+
+class StepClosed(Exception):
+    """The step was taken back, or its attempt is over: it may no longer take effect."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event as it is stored; `Codec.decode` makes it a message."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    schema: int
+    data: dict[str, Any]
+    metadata: Mapping[str, Any]
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The newest part of a stream: a snapshot, where one was usable, and the events after it."""
+
+    version: int
+    snapshot: Any | None
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True)
+class Appended:
+    """`answer` is this append's, or the first one's where the fence had been passed before.
+
+    `token` names the transaction that wrote it, for reads that must see it.
+    """
+
+    status: Literal["appended", "repeated"]
+    answer: Mapping[str, Any] | None
+    token: str
+
+
+def shard_of(stream: str) -> int:
+    """All streams with the same id, whatever their category, share a shard.
+
+    CRC-32 (ITU-T V.42), because it is the same in every language and in every version.
+    """
+    return zlib.crc32(stream.partition("-")[2].encode()) % SHARDS
+
+
+class EventStore:
+    def __init__(self, pool: Pool, codec: Codec) -> None:
+        self._pool = pool
+        self._codec = codec
+
+    async def load(self, streams: Mapping[str, int], fingerprint: str = "") -> Mapping[str, Loaded]:
+        """Each stream's events after the given version, in one round trip.
+
+        With a `fingerprint`, a snapshot of that form stands in for the events it holds.
+        """
+        rows = await self._fetch(
+            "SELECT * FROM load_streams(%s::text[], %s::bigint[], %s::text[])",
+            (list(streams), list(streams.values()), [fingerprint] * len(streams)),
+        )
+        loaded = {name: (after, None, []) for name, after in streams.items()}
+        found: dict[str, tuple[int, Any | None, list[Event]]] = loaded
+        for stream, version, type_, schema, data in rows:
+            _, snapshot, events = found[stream]
+            if type_ is None:
+                found[stream] = (version, data, events)
+            else:
+                events.append(self._codec.decode(type_, schema, data))
+                found[stream] = (version, snapshot, events)
+        return {name: Loaded(*parts) for name, parts in found.items()}
+
+    async def append(
+        self,
+        appends: Sequence[tuple[str, int | None, Sequence[Event]]],
+        *,
+        context: StepContext | None = None,
+        answer: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Appended:
+        """Append to some streams, all or none, in one round trip.
+
+        Each of `appends` is a stream's name, the version it must be at (ANY_VERSION for none) and its
+        new events; an empty sequence only checks the version. `context` is the fence.
+
+        Raises VersionConflict when a stream has moved, StepClosed when the fence is shut. When the
+        connection breaks the outcome is unknown: append again with the same `context` to learn it.
+        """
+        encoded = [
+            (index, self._codec.encode(event))
+            for index, (_, _, events) in enumerate(appends, start=1)
+            for event in events
+        ]
+        key = context.key if context else None
+        try:
+            [row] = await self._fetch(
+                "SELECT * FROM append_events("
+                "%s::text[], %s::smallint[], %s::bigint[],"
+                " %s::int[], %s::text[], %s::smallint[], %s::text[], %s::text::jsonb,"
+                " %s::date, %s::text, %s::int, %s::text, %s::text, %s::text::jsonb, %s::text[])",
+                (
+                    [stream for stream, _, _ in appends],
+                    [shard_of(stream) for stream, _, _ in appends],
+                    [expected for _, expected, _ in appends],
+                    [index for index, _ in encoded],
+                    [message.type for _, message in encoded],
+                    [message.schema for _, message in encoded],
+                    [message.data.decode() for _, message in encoded],
+                    orjson.dumps(metadata or {}).decode(),
+                    key and key.opened_on,
+                    key and key.saga,
+                    key and key.attempt,
+                    key and key.step,
+                    key and key.direction,
+                    orjson.dumps(answer or {}).decode(),
+                    list(context.closes) if context else [],
+                ),
+            )
+        except errors.DatabaseError as error:
+            if error.sqlstate == "HR409":
+                raise VersionConflict(error.diag.message_primary) from None
+            raise
+        status, stored, token = row
+        if status == "closed":
+            raise StepClosed(str(key))
+        return Appended(status, stored, str(token))
+
+    async def save_snapshot(
+        self, stream: str, version: int, fingerprint: str, state: bytes
+    ) -> None:
+        """Keep the folded state of a stream, unless a newer one is there already."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "INSERT INTO snapshots AS s (stream, version, fingerprint, state)"
+                " VALUES (%s, %s, %s, %s::text::jsonb) ON CONFLICT (stream) DO UPDATE SET"
+                " version = excluded.version, fingerprint = excluded.fingerprint,"
+                " state = excluded.state"
+                " WHERE s.version < excluded.version OR s.fingerprint <> excluded.fingerprint",
+                (stream, version, fingerprint, state.decode()),
+            )
+
+    async def _fetch(self, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall()

@@ -1,0 +1,199 @@
+"""The tables of the event store: what every column means, and why each index is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+metadata = MetaData()
+
+
+class Xid8(UserDefinedType[int]):
+    """A transaction's number, 64 bits wide: it never wraps, as the xmin of a row does."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+class PgSnapshot(UserDefinedType[str]):
+    """Which transactions a reader could see: `xmin:xmax:xip,…`."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "pg_snapshot"
+
+
+NOTHING_SEEN = "1:1:"
+"""The snapshot that sees no transaction: where a rebuild starts."""
+
+# One row a stream. Its row lock orders the writers of a stream, its version is what they expect.
+# No index on version and room on every page: each append changes the row in place (a HOT update).
+streams = Table(
+    "streams",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    postgresql_with={"fillfactor": 70},
+)
+
+# The facts. `position` orders the events of one stream, and what one transaction may have seen of
+# another; it has gaps, and it is not the order of commits: only the feed may be followed.
+# `shard` is derived from the id in the stream's name, so all streams of one order share it.
+events = Table(
+    "events",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("txid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("stream", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("schema", SmallInteger, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column(
+        "recorded_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    # Loading a stream is one range of this index; it is also the last guard of the versions.
+    UniqueConstraint("stream", "version", name="events_stream_version_key"),
+)
+
+# What live feeds follow: narrow, insert-only, and pruned by dropping partitions.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("position", BigInteger, nullable=False, autoincrement=False),
+    Column("txid", Xid8, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("position", name="outbox_pkey"),
+    # A batch is a range of transactions: it never reads what it has delivered before.
+    Index("outbox_txid_idx", "txid", "position"),
+    postgresql_partition_by="RANGE (position)",
+)
+
+# The fence: one row for each (saga, attempt, step, direction) that took effect, with its answer, or
+# whose door was shut by its compensation before it came. `opened_on` is the day the attempt began, the
+# same for all its keys, so that old months can be dropped whole.
+commands = Table(
+    "commands",
+    metadata,
+    Column("opened_on", Date, nullable=False),
+    Column("saga", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("answer", JSONB),
+    Column("closed", Boolean, nullable=False, server_default=text("false")),
+    Column("txid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column(
+        "recorded_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("opened_on", "saga", "attempt", "step", "direction", name="commands_pkey"),
+    CheckConstraint("direction IN ('do', 'undo')", name="commands_direction_check"),
+    CheckConstraint("answer IS NOT NULL OR closed", name="commands_answered_or_closed_check"),
+    postgresql_partition_by="RANGE (opened_on)",
+)
+
+# How far a projection has read one shard. `since` is a snapshot: everything it sees was handled.
+# `until` and `after_position` say how far a batch got that takes several pages. `revision` is the
+# fencing token: who moves the checkpoint must know it, so a worker that lost its lease changes nothing.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("projection", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("since", PgSnapshot, nullable=False),
+    Column("until", PgSnapshot),
+    Column("after_position", BigInteger, nullable=False, server_default=text("0")),
+    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    Column("owner", Text),
+    Column("leased_until", DateTime(timezone=True)),
+    Column(
+        "moved_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("projection", "shard", name="checkpoints_pkey"),
+    postgresql_with={"fillfactor": 50},
+)
+
+# The folded state of a long stream at some version. `fingerprint` is the form of that state: a
+# snapshot of another form is passed over, never converted.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("state", JSONB, nullable=False),
+)
+
+# Events a projection could not apply. Later events of the same stream wait behind the first one, so a
+# parked stream is worked off in order; other streams go on.
+parked_events = Table(
+    "parked_events",
+    metadata,
+    Column("projection", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column(
+        "parked_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("projection", "stream", "position", name="parked_events_pkey"),
+)
+
+# The answers of HTTP requests that carried an Idempotency-Key. While `status` is empty the request is
+# being worked on, by a process that has until `claimed_until`.
+requests = Table(
+    "requests",
+    metadata,
+    Column("route", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("claimed_until", DateTime(timezone=True), nullable=False),
+    Column("status", SmallInteger),
+    Column("headers", JSONB),
+    Column("body", JSONB),
+    Column(
+        "created_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("route", "key", name="requests_pkey"),
+)
