@@ -138,7 +138,7 @@ class EventStore:
                     key and key.opened_on,
                     key and key.saga,
                     key and key.attempt,
-                    key and key.step,
+                    key and key.asked_step,
                     key and key.direction,
                     orjson.dumps(answer or {}).decode(),
                     list(context.closes) if context else [],

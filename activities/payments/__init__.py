@@ -1,0 +1,73 @@
+"""Payments: one stream for each order. The bank is asked first, and its answer is decided on.
+
+A bank that is asked again with the same key answers the same, so a try whose end nobody saw is simply
+made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from activities.handling import Handler, single
+from activities.payments.gateway import Bank
+from activities.serving import serve
+from domain.payments import payment
+from domain.payments.commands import (
+    Approved,
+    AuthoriseDownPayment,
+    CapturePayment,
+    VoidPayment,
+)
+from domain.sagas.steps import Answer, StepContext
+from eventstore.store import EventStore, StepClosed
+
+
+def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
+    payments = Payments(store, bank)
+    return [
+        serve(AuthoriseDownPayment, payments.authorise),
+        serve(VoidPayment, payments.void),
+        serve(CapturePayment, payments.capture),
+    ]
+
+
+class Payments:
+    def __init__(self, store: EventStore, bank: Bank) -> None:
+        self._bank = bank
+        self._payments = Handler(
+            store,
+            single(
+                payment.CATEGORY,
+                payment.Payment(),
+                lambda message: message.order,
+                payment.decide,
+                payment.evolve,
+                begun_by=(AuthoriseDownPayment,),
+            ),
+        )
+
+    async def authorise(self, command: AuthoriseDownPayment, context: StepContext) -> Answer:
+        key = context.key
+        reply = await self._bank.authorise(
+            key=str(key), order=command.order, amount=command.amount, card=command.card
+        )
+        try:
+            return await self._payments.handle(replace(command, reply=reply), context)
+        except StepClosed:
+            if isinstance(reply, Approved):
+                # The void has been and gone, and this bank did not remember it: let go once more.
+                await self._bank.void(key=f"{key}/late", order=command.order, closes=str(key))
+            raise
+
+    async def void(self, command: VoidPayment, context: StepContext) -> Answer:
+        key = context.key
+        reply = await self._bank.void(key=str(key), order=command.order, closes=str(key.forward))
+        return await self._payments.handle(replace(command, reply=reply), context)
+
+    async def capture(self, command: CapturePayment, context: StepContext) -> Answer:
+        reply = await self._bank.capture(
+            key=str(context.key), order=command.order, amount=command.amount
+        )
+        return await self._payments.handle(replace(command, reply=reply), context)

@@ -1,0 +1,60 @@
+"""Shipments: one stream for each order. The carrier is asked, and its answer is decided on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from activities.handling import Handler, single
+from activities.serving import serve
+from activities.shipping.gateway import Carrier
+from domain.sagas.steps import Answer, StepContext
+from domain.shipping import shipment
+from domain.shipping.commands import Booked, BookShipment, CancelShipment
+from eventstore.store import EventStore, StepClosed
+
+
+def activities(store: EventStore, carrier: Carrier) -> Sequence[Callable[..., Any]]:
+    shipments = Shipments(store, carrier)
+    return [serve(BookShipment, shipments.book), serve(CancelShipment, shipments.cancel)]
+
+
+class Shipments:
+    def __init__(self, store: EventStore, carrier: Carrier) -> None:
+        self._carrier = carrier
+        self._shipments = Handler(
+            store,
+            single(
+                shipment.CATEGORY,
+                shipment.Shipment(),
+                lambda message: message.order,
+                shipment.decide,
+                shipment.evolve,
+                begun_by=(BookShipment,),
+            ),
+        )
+
+    async def book(self, command: BookShipment, context: StepContext) -> Answer:
+        key = context.key
+        reply = await self._carrier.book(
+            key=str(key),
+            order=command.order,
+            merchant=command.merchant,
+            ship_to=command.ship_to,
+            parcels=command.parcels,
+        )
+        try:
+            return await self._shipments.handle(replace(command, reply=reply), context)
+        except StepClosed:
+            if isinstance(reply, Booked):
+                # The cancellation has been and gone: cancel once more what came after it.
+                await self._carrier.cancel(key=f"{key}/late", order=command.order, closes=str(key))
+            raise
+
+    async def cancel(self, command: CancelShipment, context: StepContext) -> Answer:
+        key = context.key
+        reply = await self._carrier.cancel(
+            key=str(key), order=command.order, closes=str(key.forward)
+        )
+        return await self._shipments.handle(replace(command, reply=reply), context)

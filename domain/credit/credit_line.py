@@ -52,6 +52,10 @@ class CreditLine:
         return sum(self.debts.values(), Money(0, self.limit.currency))
 
     @property
+    def promised(self) -> Amounts:
+        return {**self.holds, **self.debts}
+
+    @property
     def available(self) -> Money:
         """Negative after the limit was lowered below what is held and used."""
         return self.limit - self.held - self.used
@@ -109,7 +113,7 @@ def _hold(command: HoldCredit, line: CreditLine) -> Sequence[CreditEvent]:
     customer, order, amount = command.customer, command.order, command.amount
     if amount.amount <= 0:
         raise NotPositive(str(amount))
-    promised = line.holds.get(order) or line.debts.get(order)
+    promised = line.promised.get(order)
     if promised == amount:
         return []
     if promised is not None:
@@ -155,10 +159,10 @@ def _consume(command: ConsumeCredit, line: CreditLine) -> Sequence[CreditEvent]:
 
 
 def _restore(command: RestoreCredit, line: CreditLine) -> Sequence[CreditEvent]:
-    outstanding, known = command.outstanding, {**line.holds, **line.debts}
+    outstanding = command.outstanding
     if outstanding.amount < 0:
         raise NotPositive(str(outstanding))
-    if command.order not in known and outstanding.amount == 0:
+    if command.order not in line.promised and outstanding.amount == 0:
         return []
     if command.order not in line.debts or outstanding > line.debts[command.order]:
         raise OutOfOrder(f"{command.order} does not owe {outstanding}")

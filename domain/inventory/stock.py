@@ -11,13 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
 from domain.errors import ContentDiffers, NoLines, NotPositive
-from domain.inventory.commands import (
-    ReceiveStock,
-    ReleaseStock,
-    ReserveStock,
-    StockCommand,
-    StockLine,
-)
+from domain.inventory.commands import ReceiveStock, ReleaseStock, ReserveStock, StockCommand
 from domain.inventory.events import (
     StockEvent,
     StockReceived,
@@ -100,44 +94,42 @@ def _receive(command: ReceiveStock, item: StockItem) -> Sequence[StockEvent]:
 
 
 def _reserve(command: ReserveStock, shelf: Shelf) -> Sequence[StockEvent]:
-    reserved: list[StockEvent] = []
-    short: list[StockEvent] = []
-    for sku, quantity in _wanted(command.lines).items():
-        item = shelf.get(sku, StockItem())
-        already = item.reservations.get(command.order, quantity)
-        if already != quantity:
-            raise ContentDiffers(f"{command.order} holds {already} {sku}, not {quantity}")
-        if command.order in item.reservations:
-            continue
-        if quantity > item.available:
-            short.append(
-                StockUnavailable(
-                    merchant=command.merchant,
-                    sku=sku,
-                    order=command.order,
-                    requested=quantity,
-                    available=item.available,
-                )
-            )
-        reserved.append(
-            StockReserved(
-                merchant=command.merchant,
-                sku=sku,
-                order=command.order,
-                quantity=quantity,
-                available=item.available - quantity,
-                reserved=item.reserved + quantity,
-            )
+    order, merchant = command.order, command.merchant
+    lines = [(sku, q, shelf.get(sku, StockItem())) for sku, q in _wanted(command).items()]
+    for sku, quantity, item in lines:
+        if item.reservations.get(order, quantity) != quantity:
+            raise ContentDiffers(f"{order} holds {item.reservations[order]} {sku}, not {quantity}")
+    lines = [line for line in lines if order not in line[2].reservations]
+    short = [
+        StockUnavailable(
+            merchant=merchant,
+            sku=sku,
+            order=order,
+            requested=quantity,
+            available=item.available,
         )
-    return short or reserved
+        for sku, quantity, item in lines
+        if quantity > item.available
+    ]
+    return short or [
+        StockReserved(
+            merchant=merchant,
+            sku=sku,
+            order=order,
+            quantity=quantity,
+            available=item.available - quantity,
+            reserved=item.reserved + quantity,
+        )
+        for sku, quantity, item in lines
+    ]
 
 
-def _wanted(lines: Sequence[StockLine]) -> Mapping[Sku, int]:
-    """The same article may stand on two lines, at two prices: stock is one quantity all the same."""
-    if not lines:
-        raise NoLines
+def _wanted(command: ReserveStock) -> Mapping[Sku, int]:
+    """An article may stand on two lines, at two prices: its stock is one quantity all the same."""
+    if not command.lines:
+        raise NoLines(command.order)
     wanted: dict[Sku, int] = {}
-    for line in lines:
+    for line in command.lines:
         if line.quantity <= 0:
             raise NotPositive(f"{line.quantity} {line.sku}")
         wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity

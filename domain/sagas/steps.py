@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Final, Literal
 
-from domain.sagas.events import Direction, SagaEvent
+from domain.sagas.events import Direction, SagaDecided, SagaEnded
+
+NOT_DONE: Final = "not done"
+"""The detail of a failure that says for certain that nothing happened."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +17,8 @@ class StepKey:
     """The idempotency key of one step in one direction.
 
     It holds no run id, activity id or retry count: those change when the step is asked again.
-    `opened_on` is the day the attempt began: it finds the month where the fence keeps the key.
+    `opened_on` is the day the attempt began: it finds the month where the fence keeps the key. `ask`
+    counts the times it was asked anew after a definite no, which the first key would only hear again.
     """
 
     saga: str
@@ -22,21 +26,35 @@ class StepKey:
     step: str
     direction: Direction = "do"
     opened_on: date
+    ask: int = 1
 
     def __str__(self) -> str:
-        return f"{self.saga}/{self.attempt}/{self.step}/{self.direction}"
+        return f"{self.saga}/{self.attempt}/{self.asked_step}/{self.direction}"
+
+    @property
+    def asked_step(self) -> str:
+        return self.step if self.ask == 1 else f"{self.step}~{self.ask}"
+
+    @property
+    def forward(self) -> StepKey:
+        """The key of the step that this one takes back."""
+        return replace(self, direction="do")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
     """What travels beside a command: its key, who asked, and which doors it shuts.
 
-    `closes` are steps of the same attempt that may not take effect once this one has.
+    `closes` are steps of the same attempt that may not take effect once this one has. `once_done` is
+    what the saga's own stream is told in the same transaction when the step is done, and only then.
+    `alone` is a command that no saga asked for: nobody keeps a journal of it.
     """
 
     key: StepKey
     actor: str
     closes: tuple[str, ...] = ()
+    once_done: tuple[SagaDecided | SagaEnded, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +69,3 @@ class Answer:
     reason: str
     token: str
 
-
-@dataclass(frozen=True, kw_only=True)
-class Journal:
-    """Events of the saga's own stream that no step writes; `number` makes them stored once."""
-
-    number: int
-    events: tuple[SagaEvent, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
@@ -80,12 +81,7 @@ def _open(command: OpenMerchantAccount, account: MerchantAccount) -> Sequence[Me
     merchant, currency, fee_bps = command.merchant, command.currency, command.fee_bps
     if not 0 <= fee_bps <= ALL_OF_IT:
         raise FeeOutOfRange(f"{fee_bps} is not")
-    if not (
-        len(currency) == len("EUR")
-        and currency.isascii()
-        and currency.isalpha()
-        and currency.isupper()
-    ):
+    if not re.fullmatch("[A-Z]{3}", currency):
         raise NotACurrency(repr(currency))
     if not account.is_open:
         return [MerchantAccountOpened(merchant=merchant, currency=currency, fee_bps=fee_bps)]

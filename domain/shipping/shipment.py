@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
 from domain.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
@@ -34,11 +34,11 @@ class Shipment:
 def evolve(shipment: Shipment, event: ShipmentEvent) -> Shipment:
     match event:
         case ShipmentBooked():
-            return Shipment("booked")
+            return replace(shipment, status="booked")
         case ShipmentDeclined():
-            return Shipment("declined")
+            return replace(shipment, status="declined")
         case ShipmentCancelled():
-            return Shipment("cancelled")
+            return replace(shipment, status="cancelled")
         case _:
             assert_never(event)
 

@@ -1,0 +1,50 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help setup demo up test check fmt lock clean
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv from requirements.lock (nothing to do when it is up to date)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@echo "· a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+	@echo "· the packages of requirements.lock (the first time about 250 MB)"
+	@$(BIN)/python -m pip --disable-pip-version-check install --require-hashes -r requirements.lock
+	@echo "· handrail itself"
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## start everything, drive checkouts, prove the invariants, stop everything
+	@$(BIN)/handrail demo
+
+up: setup ## start everything and keep it up until Ctrl-C
+	@$(BIN)/handrail up
+
+test: setup ## run every test that needs no Docker
+	@$(BIN)/python -m pytest
+
+check: setup ## format, lint, types, import contracts, tests: what CI runs
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+fmt: setup ## put the code in shape
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lock: ## resolve pyproject.toml into requirements.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra embedded --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what the others made: .venv, var, caches
+	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,38 @@
+"""Credit lines: one stream for each customer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from activities.handling import Handler, single
+from activities.serving import serve
+from domain.credit import credit_line
+from domain.credit.commands import (
+    AssignLimit,
+    ConsumeCredit,
+    HoldCredit,
+    ReleaseCredit,
+    RestoreCredit,
+)
+from eventstore.store import EventStore
+
+
+def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
+    lines = Handler(
+        store,
+        single(
+            credit_line.CATEGORY,
+            credit_line.CreditLine(),
+            lambda message: message.customer,
+            credit_line.decide,
+            credit_line.evolve,
+        ),
+    )
+    return [
+        serve(AssignLimit, lines.handle),
+        serve(HoldCredit, lines.handle),
+        serve(ReleaseCredit, lines.handle),
+        serve(ConsumeCredit, lines.handle),
+        serve(RestoreCredit, lines.handle),
+    ]

@@ -1,0 +1,51 @@
+"""Stock: one stream for each article of a merchant; an order's lines are one append over several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, assert_never
+
+from activities.handling import Aggregate, Handler
+from activities.serving import serve
+from domain.inventory import stock
+from domain.inventory.commands import ReceiveStock, ReleaseStock, ReserveStock, StockCommand
+from domain.inventory.events import StockEvent
+from domain.kernel import Sku
+from eventstore.store import EventStore
+
+
+def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
+    shelves = Handler(
+        store,
+        Aggregate(
+            category=stock.CATEGORY,
+            initial=stock.StockItem(),
+            ids=lambda command: [stock.stream_id(command.merchant, sku) for sku in _skus(command)],
+            decide=_decide,
+            evolve=stock.evolve,
+            id_of=lambda event: stock.stream_id(event.merchant, event.sku),
+        ),
+    )
+    return [
+        serve(ReceiveStock, shelves.handle),
+        serve(ReserveStock, shelves.handle),
+        serve(ReleaseStock, shelves.handle),
+    ]
+
+
+def _skus(command: StockCommand) -> Sequence[Sku]:
+    match command:
+        case ReceiveStock():
+            return [command.sku]
+        case ReserveStock():
+            return [line.sku for line in command.lines]
+        case ReleaseStock():
+            return command.skus
+        case _:
+            assert_never(command)
+
+
+def _decide(command: StockCommand, items: Mapping[str, stock.StockItem]) -> Sequence[StockEvent]:
+    return stock.decide(
+        command, {sku: items[stock.stream_id(command.merchant, sku)] for sku in _skus(command)}
+    )

@@ -1,0 +1,117 @@
+"""Asking another company over HTTP: one request, and every way it can end told apart."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping
+from typing import Literal
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from temporalio.exceptions import ApplicationError
+
+_KEY_CHARACTERS = string.punctuation.replace("%", "")
+
+
+class OutsideError(Exception):
+    """No definite answer came from another company."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(_message(type(self), detail))
+
+
+class OutsideUnavailable(OutsideError):
+    """The other company gave no definite answer, so it may have done what it was asked.
+
+    Nothing to do while it lasts minutes: it is asked again with the same key, which is safe.
+    If it lasts longer, call the company, and look at its address in the settings.
+    """
+
+
+class OutsideAnswerUnreadable(OutsideError):
+    """The other company answered in words that are not agreed on, so what it did is unknown.
+
+    It is asked again with the same key. If that does not help, compare its answer with the port in
+    `gateway.py`: a proxy may be answering in its place, or it changed its interface.
+    """
+
+
+class OutsideKeyReused(ApplicationError):
+    """The other company knows this idempotency key with another content: asking again is useless.
+
+    What it did under the key when it first came is unknown here: look at the company's ledger.
+    """
+
+    def __init__(self, detail: str = "") -> None:
+        kind = type(self)
+        super().__init__(_message(kind, detail), type=kind.__name__, non_retryable=True)
+
+
+def _message(kind: type[Exception], detail: str) -> str:
+    return " ".join(f"{kind.__doc__} {detail}".split())
+
+
+class _Answer(BaseModel):
+    # A validation error travels to the workflow's history, where nothing personal may go.
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class Yes(_Answer):
+    status: Literal["approved"]
+    reference: str = Field(min_length=1)
+
+
+class No(_Answer):
+    status: Literal["declined"]
+    code: str = Field(min_length=1)
+
+
+def wire_key(key: str) -> str:
+    """A header holds visible ASCII only; a key that is such text already stays as it is."""
+    return quote(key, safe=_KEY_CHARACTERS)
+
+
+class Outside:
+    """One other company. The client brings its address and the pool of connections.
+
+    No retries here: Temporal repeats the whole activity with the same key, and a second loop inside
+    would multiply the attempts and hide them from whoever looks at the saga.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, connect_seconds: float, read_seconds: float
+    ) -> None:
+        self._client = client
+        self._timeout = httpx.Timeout(
+            connect=connect_seconds, pool=connect_seconds, write=read_seconds, read=read_seconds
+        )
+
+    async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Yes | No:
+        try:
+            response = await self._client.post(
+                path,
+                json=body,
+                headers={"Idempotency-Key": wire_key(key)},
+                timeout=self._timeout,
+            )
+        except httpx.RequestError as error:
+            raise OutsideUnavailable(f"[{path} {key}: {type(error).__name__}]") from error
+        return _understood(response, f"[{path} {key}: HTTP {response.status_code}]")
+
+
+def _understood(response: httpx.Response, where: str) -> Yes | No:
+    status = response.status_code
+    try:
+        if response.is_success:
+            return Yes.model_validate_json(response.content)
+        if status == httpx.codes.PAYMENT_REQUIRED:
+            return No.model_validate_json(response.content)
+    except ValidationError as error:
+        raise OutsideAnswerUnreadable(where) from error
+    if status == httpx.codes.UNPROCESSABLE_ENTITY:
+        raise OutsideKeyReused(where)
+    busy = {httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS}
+    if response.is_server_error or status in busy:
+        raise OutsideUnavailable(where)
+    raise OutsideAnswerUnreadable(where)

@@ -1,0 +1,70 @@
+"""The bank, as Handrail needs it, and the bank over HTTP."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import httpx
+
+from activities.outside import No, Outside, Yes, wire_key
+from domain.kernel import Money
+from domain.payments.commands import Approved, BankReply, Declined
+
+
+class Bank(Protocol):
+    """What Handrail demands of a payment provider.
+
+    - Every request carries an idempotency key. The same key with the same content answers what it
+      answered first, and does nothing more: also while the first request is still under way, when
+      the second waits, or is told to come again. The same key with another content is an error.
+    - An answer is definite: approved, or declined with a code. Anything else is no answer, and is
+      raised: `OutsideUnavailable` and `OutsideAnswerUnreadable` (ask again with the same key),
+      `OutsideKeyReused` (never ask again).
+    - A void outlives what it voids: it holds against requests that the bank has yet to receive.
+    """
+
+    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        """Hold the amount. A later attempt at the same order comes with a key of its own."""
+        ...
+
+    async def capture(self, *, key: str, order: str, amount: Money) -> BankReply:
+        """Take what was held for the order last. Nothing is taken once it was voided."""
+        ...
+
+    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
+        """From now on nothing is held under the key `closes`.
+
+        An authorisation that has not arrived yet is declined as `voided` when it does; one that is
+        held is released; one that was captured is refunded. `closes` may also name a capture: what
+        it took is refunded, and one yet to arrive is declined. To void twice changes nothing.
+        """
+        ...
+
+
+class HttpBank:
+    """The bank over HTTP; the client brings the bank's address and the pool of connections."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, connect_seconds: float = 2.0, read_seconds: float = 10.0
+    ) -> None:
+        self._bank = Outside(client, connect_seconds=connect_seconds, read_seconds=read_seconds)
+
+    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        body = {"order": order, "amount": amount.amount, "currency": amount.currency, "card": card}
+        return _reply(await self._bank.ask("/authorisations", key=key, body=body))
+
+    async def capture(self, *, key: str, order: str, amount: Money) -> BankReply:
+        body = {"order": order, "amount": amount.amount, "currency": amount.currency}
+        return _reply(await self._bank.ask("/captures", key=key, body=body))
+
+    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
+        body = {"order": order, "closes": wire_key(closes)}
+        return _reply(await self._bank.ask("/voids", key=key, body=body))
+
+
+def _reply(answer: Yes | No) -> BankReply:
+    match answer:
+        case Yes():
+            return Approved(reference=answer.reference)
+        case No():
+            return Declined(code=answer.code)

@@ -1,0 +1,60 @@
+"""The carrier, as Handrail needs it, and the carrier over HTTP."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import httpx
+
+from activities.outside import No, Outside, Yes, wire_key
+from domain.shipping.commands import Booked, CarrierReply, NotBooked
+
+
+class Carrier(Protocol):
+    """What Handrail demands of a carrier: of keys and answers, the same as of a bank.
+
+    The same key with the same content answers what it answered first, and books once. A
+    cancellation holds against bookings that the carrier has yet to receive. What is no definite
+    answer is raised, as the errors in `activities.outside`.
+    """
+
+    async def book(
+        self, *, key: str, order: str, merchant: str, ship_to: str, parcels: int
+    ) -> CarrierReply:
+        """Have the parcels fetched. A later attempt comes with a key of its own."""
+        ...
+
+    async def cancel(self, *, key: str, order: str, closes: str) -> CarrierReply:
+        """From now on nothing is booked under the key `closes`.
+
+        A booking that has not arrived yet is declined as `cancelled` when it does. To cancel twice
+        changes nothing.
+        """
+        ...
+
+
+class HttpCarrier:
+    """The carrier over HTTP; the client brings its address and the pool of connections."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, connect_seconds: float = 2.0, read_seconds: float = 10.0
+    ) -> None:
+        self._carrier = Outside(client, connect_seconds=connect_seconds, read_seconds=read_seconds)
+
+    async def book(
+        self, *, key: str, order: str, merchant: str, ship_to: str, parcels: int
+    ) -> CarrierReply:
+        body = {"order": order, "merchant": merchant, "ship_to": ship_to, "parcels": parcels}
+        return _reply(await self._carrier.ask("/bookings", key=key, body=body))
+
+    async def cancel(self, *, key: str, order: str, closes: str) -> CarrierReply:
+        body = {"order": order, "closes": wire_key(closes)}
+        return _reply(await self._carrier.ask("/cancellations", key=key, body=body))
+
+
+def _reply(answer: Yes | No) -> CarrierReply:
+    match answer:
+        case Yes():
+            return Booked(reference=answer.reference)
+        case No():
+            return NotBooked(code=answer.code)

@@ -1,0 +1,270 @@
+"""The console script `handrail`. Every command is one process, and ends through `exiting`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+from cyclopts import App, Parameter
+
+from runtime import logs
+from runtime.exiting import INTERRUPTED, leave, run_and_leave
+from runtime.lock import StackAlreadyRunning
+from runtime.settings import Settings, load, require, settings_table
+from runtime.stack import ComponentEnded, Stack, State, joined
+from runtime.supervisor import FailedToStart
+
+# The modules behind the commands are imported inside them: a process loads only what it runs.
+# ruff: noqa: PLC0415
+
+app = App(
+    name="handrail",
+    help="Business processes that cross domains and can always be taken back.",
+    result_action="return_value",
+)
+_log = structlog.get_logger("handrail")
+
+Json = Annotated[
+    bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
+]
+Host = Annotated[str, Parameter(help="The interface to listen on.")]
+ListenPort = Annotated[int, Parameter(help="The port to listen on. 0: one that is free.")]
+Ledger = Annotated[
+    Path | None, Parameter(help="The file that remembers. Without one, a restart forgets.")
+]
+Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
+
+
+@app.command
+def demo(
+    *,
+    orders: Annotated[int, Parameter(help="How many checkouts to drive.")] = 60,
+    merchants: Annotated[int, Parameter(help="How many merchants sell.")] = 8,
+    faults: Annotated[
+        float, Parameter(help="The share of questions to bank and carrier that go wrong.")
+    ] = 0.1,
+    seed: Annotated[int, Parameter(help="The same seed makes the same orders and faults.")] = 1,
+    json: Json = False,
+) -> int:
+    """Start everything, drive checkouts through HTTP, prove the invariants, stop everything."""
+    from runtime.demo import demo as run
+
+    async def work(settings: Settings) -> int:
+        return await run(
+            settings, orders=orders, merchants=merchants, faults=faults, seed=seed, json=json
+        )
+
+    return _errand(load(), "demo", work)
+
+
+@app.command
+def verify(*, json: Json = False) -> int:
+    """Prove the invariants over the database that the settings, or the running stack, name."""
+    from runtime.verify import verify as run
+
+    settings = joined(load())
+    require(settings, "database_url")
+
+    async def work(settings: Settings) -> int:
+        return await run(settings, json=json)
+
+    return _errand(settings, "verify", work)
+
+
+@app.command
+def up(
+    *,
+    workers: Annotated[int, Parameter(help="How many worker processes to start.")] = 1,
+    projectors: Annotated[int, Parameter(help="How many projector processes to start.")] = 1,
+) -> int:
+    """Start everything and keep it up until Ctrl-C."""
+
+    async def work(settings: Settings) -> int:
+        stack = Stack(settings, workers=workers, projectors=projectors, progress=_show)
+        async with stack:
+            _say(
+                "",
+                f"API           {stack.api_url}",
+                f"API docs      {stack.api_url}/docs",
+                f"Temporal UI   {stack.temporal_ui_url or 'not known: HANDRAIL_TEMPORAL_UI_URL'}",
+                f"logs          {stack.data_dir / 'logs'}",
+                "",
+                "Ctrl-C stops everything.",
+            )
+            await stack.watch()
+        return 0
+
+    return _errand(load(), "up", work, interrupted=0)
+
+
+@app.command
+def worker() -> int:
+    """Run workflows and activities."""
+    from runtime.worker import run
+
+    return _process("worker", run, "database_url", "temporal_address", "bank_url", "carrier_url")
+
+
+@app.command
+def projector() -> int:
+    """Keep the read models up to date."""
+    from runtime.projector import run
+
+    return _process("projector", run, "database_url")
+
+
+@app.command
+def api() -> int:
+    """Serve the HTTP API."""
+    from runtime.api import run
+
+    return _process("api", run, "database_url", "temporal_address")
+
+
+@app.command
+def bank(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
+    """Simulate the bank."""
+    from runtime.simulators.bank import create_bank
+
+    return _process("bank", _simulator(create_bank, host, port, ledger))
+
+
+@app.command
+def carrier(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
+    """Simulate the carrier."""
+    from runtime.simulators.carrier import create_carrier
+
+    return _process("carrier", _simulator(create_carrier, host, port, ledger))
+
+
+@app.command
+def migrate() -> int:
+    """Bring the database to the newest schema."""
+    from eventstore.migrations import upgrade
+
+    settings = joined(load())
+    if settings.owner_url is None:
+        require(settings, "database_url")
+    logs.configure(settings, "migrate")
+    upgrade(str(settings.owner_url), settings.database_role)
+    _log.info("migrated")
+    return 0
+
+
+@app.command(name="settings")
+def print_settings() -> int:
+    """Print every setting, as Markdown."""
+    _say(settings_table())
+    return 0
+
+
+def _simulator(
+    create: Callable[[Path | None], Any], host: str, port: int, ledger: Path | None
+) -> Process:
+    async def run(settings: Settings, stop: asyncio.Event) -> None:
+        from runtime.serving import serve
+
+        if ledger:
+            ledger.parent.mkdir(parents=True, exist_ok=True)
+        await serve(create(ledger), settings, host, port, stop)
+
+    return run
+
+
+def _process(name: str, run: Process, *needs: str) -> int:
+    """A process that serves until it is told to stop, and then finishes what it has begun."""
+    settings = joined(load()) if needs else load()
+    require(settings, *needs)
+    logs.configure(settings, name)
+    if settings.ready_file:
+        settings.ready_file.unlink(missing_ok=True)
+
+    async def work(stop: asyncio.Event) -> int:
+        serving = asyncio.ensure_future(run(settings, stop))
+        asked = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        await asyncio.wait({serving}, timeout=settings.shutdown_seconds + 1)
+        if not serving.done():
+            _log.error("did not finish in time", seconds=settings.shutdown_seconds)
+            leave(1)
+        serving.result()
+        _log.info("stopped")
+        return 0
+
+    return _run(work)
+
+
+def _errand(
+    settings: Settings,
+    name: str,
+    work: Callable[[Settings], Awaitable[int]],
+    *,
+    interrupted: int = INTERRUPTED,
+) -> int:
+    """A process with an end of its own; told to stop earlier, it cleans up and says so."""
+    logs.configure(settings, name)
+
+    async def run(stop: asyncio.Event) -> int:
+        working = asyncio.ensure_future(work(settings))
+        asked = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if working.done():
+            return working.result()
+        working.cancel()
+        await asyncio.wait({working})
+        return interrupted if working.cancelled() else working.result()
+
+    try:
+        return _run(run)
+    except (FailedToStart, StackAlreadyRunning, ComponentEnded) as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+
+
+def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    async def with_signals() -> int:
+        stop = asyncio.Event()
+
+        def on_signal() -> None:
+            if stop.is_set():  # asked twice: children are told by the kernel
+                leave(INTERRUPTED)
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        return await work(stop)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(with_signals())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # it does not exist for every platform
+        return None
+    return uvloop.new_event_loop
+
+
+def _show(component: str, state: State) -> None:
+    if state != "starting":
+        _say(f"{component:<13} {state}")
+
+
+def _say(*lines: str) -> None:
+    print(*lines, sep="\n", flush=True)  # noqa: T201
+
+
+def main() -> None:
+    run_and_leave(app)
+
+
+if __name__ == "__main__":
+    main()

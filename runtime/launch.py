@@ -1,0 +1,61 @@
+"""Becomes another program, after promising to die with its parent.
+
+Runs as a script of its own, between fork and exec, because the alternative (`preexec_fn`) runs
+Python in a forked copy of a process full of threads, which can hang. It therefore imports nothing
+of ours: `python -I -S launch.py PARENT_PID SIGNAL UID PROGRAM [ARGUMENT…]`, UID -1 to keep it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_KEEPCAPS = 8
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_RAISE = 2
+_CAP_DAC_OVERRIDE = 1
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def _become(uid: int) -> None:
+    """Give up root, as PostgreSQL demands, but keep the right to reach root's own folders.
+
+    A home folder or a pytest folder of root is closed to everybody else; opening it (what most
+    launchers do) would stay behind, an inherited capability goes away with the process.
+    """
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    if libc:
+        libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+    if libc:
+        mask = 1 << _CAP_DAC_OVERRIDE
+        header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+        sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
+        if libc.capset(header, sets) == 0:
+            libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+
+
+def _die_with(parent: int, death_signal: int) -> None:
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the promise
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(arguments: list[str]) -> None:
+    parent, death_signal, uid = (int(argument) for argument in arguments[:3])
+    program = arguments[3:]
+    if uid >= 0:
+        _become(uid)  # before the promise: changing the user cancels it
+    _die_with(parent, death_signal)
+    os.execv(program[0], program)  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

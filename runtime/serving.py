@@ -1,0 +1,63 @@
+"""Serves an ASGI application until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from runtime.ready import ready
+from runtime.settings import Settings
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # signals are ours: uvicorn would raise them again after it has stopped
+
+
+async def serve(app: Any, settings: Settings, host: str, port: int, stop: asyncio.Event) -> None:
+    """Serve on the port (0: one that is free), say that it is ready, and end gracefully."""
+    with _listening(host, port) as listener:
+        server = _Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=settings.log_level == "debug",
+                timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
+            ),
+            lambda: ready(settings, f"http://{host}:{listener.getsockname()[1]}"),
+        )
+        serving = asyncio.create_task(server.serve([listener]))
+        asked = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            server.should_exit = True
+            asked.cancel()
+            await serving
+        if not server.started:
+            raise SystemExit("the application did not start: its log says why")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SystemExit(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    listener.set_inheritable(True)
+    return listener

@@ -1,0 +1,251 @@
+"""Every setting there is: one environment variable each, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "HANDRAIL_"
+CONTEXTS = ("sagas", "ordering", "inventory", "credit", "payments", "shipping", "settlement")
+BAD_SETTINGS = 2
+"""The exit code of a process that was configured wrongly: starting it again does not help."""
+
+
+def _empty_is_unset(value: Any) -> Any:
+    """Compose files pass a variable that nobody set as an empty one."""
+    return None if value == "" else value
+
+
+def _postgres_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must look like http://host:8080")
+    return value.rstrip("/")
+
+
+def _host_and_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (host and colon and port.isdigit()) or "/" in value:
+        raise ValueError("must look like host:7233")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _contexts(value: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := sorted(set(value) - set(CONTEXTS)):
+        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(CONTEXTS)}")
+    if not value:
+        raise ValueError(f"must name at least one of {', '.join(CONTEXTS)}")
+    return value
+
+
+def _form(name: str) -> FieldInfo:
+    """What the table of settings calls such a value."""
+    return cast("FieldInfo", Field(json_schema_extra={"format": name}))
+
+
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url), _form("PostgreSQL URL")]
+HttpUrl = Annotated[str, AfterValidator(_http_url), _form("HTTP URL")]
+HostAndPort = Annotated[str, AfterValidator(_host_and_port), _form("host:port")]
+Unset = BeforeValidator(_empty_is_unset)
+Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    database_url: Annotated[PostgresUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="Where the events are. Unset: an embedded PostgreSQL in `HANDRAIL_DATA_DIR`.",
+    )
+    migration_database_url: Annotated[PostgresUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="The same database as its owner, for migrations. Unset: the database URL.",
+    )
+    database_role: str = Field(
+        default="handrail_app",
+        description="The role with least rights that processes switch to. Empty: they do not.",
+    )
+    temporal_address: Annotated[HostAndPort | None, Unset] = Field(
+        default=None,
+        description="Where Temporal is. Unset: an embedded development server.",
+    )
+    temporal_namespace: str = Field(
+        default="default", min_length=1, description="The namespace the sagas live in."
+    )
+    temporal_ui_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where operators see the Temporal UI; for links only. "
+        "Unset: that of the embedded server, when there is one.",
+    )
+    bank_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the bank answers. Unset: a simulator."
+    )
+    carrier_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the carrier answers. Unset: a simulator."
+    )
+    api_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The interface the API listens on."
+    )
+    api_port: Port = Field(
+        default=8080, description="The port the API listens on. 0: one that is free."
+    )
+    data_dir: Path = Field(
+        default=Path("var"),
+        description="Where the embedded servers keep their data, and the processes their logs.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is logged."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Logs for people, or one JSON object a line."
+    )
+    step_placement: Literal["local", "queues"] = Field(
+        default="local",
+        description="Where steps on our own PostgreSQL run: beside their saga, or each on the "
+        "task queue of its context. It is read when a saga starts.",
+    )
+    step_deadline_seconds: Seconds = Field(
+        default=30, description="How long a step before the pivot is tried."
+    )
+    step_patience_seconds: Seconds = Field(
+        default=300, description="How long a step after the pivot is tried before the saga parks."
+    )
+    bank_timeout_seconds: Seconds = Field(
+        default=2, description="How long one question to the bank may take."
+    )
+    carrier_timeout_seconds: Seconds = Field(
+        default=2, description="How long one question to the carrier may take."
+    )
+    task_queue_prefix: str = Field(
+        default="", description="Put before every task queue: tells apart who shares a namespace."
+    )
+    worker_contexts: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_contexts)
+    ] = Field(
+        default=CONTEXTS,
+        description="The task queues a worker serves, comma-separated: `sagas` and contexts.",
+    )
+    projector_poll_ms: Annotated[int, Field(gt=0)] = Field(
+        default=25, description="How often an idle projector looks for events."
+    )
+    metrics_port: Annotated[Port | None, Unset] = Field(
+        default=None,
+        description="Where a process without an HTTP API serves its metrics. Unset: nowhere.",
+    )
+    shutdown_seconds: Seconds = Field(
+        default=10, description="How long a process may take to finish its work when told to end."
+    )
+    ready_file: Annotated[Path | None, Unset] = Field(
+        default=None, description="A file that a process writes when it is ready to serve."
+    )
+
+    @property
+    def owner_url(self) -> str | None:
+        return self.migration_database_url or self.database_url
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give a child process these settings."""
+        return {
+            variable(name): ",".join(value) if isinstance(value, tuple) else str(value)
+            for name, value in ((name, getattr(self, name)) for name in type(self).model_fields)
+            if value is not None and name != "ready_file"
+        }
+
+
+def variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def load() -> Settings:
+    """The settings of this process, or its end with one line for each that is wrong."""
+    _warn_of_unknown(os.environ)
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            said = problem["msg"].removeprefix("Value error, ")
+            print(f"{variable(field)}: {said}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(BAD_SETTINGS) from None
+
+
+def require(settings: Settings, *fields: str) -> None:
+    """End the process when it cannot work without a setting that is not there."""
+    missing = [field for field in fields if getattr(settings, field) is None]
+    for field in missing:
+        said = "is needed here; `handrail up` starts everything that has no address"
+        print(f"{variable(field)}: {said}", file=sys.stderr)  # noqa: T201
+    if missing:
+        raise SystemExit(BAD_SETTINGS)
+
+
+def _warn_of_unknown(environment: Mapping[str, str]) -> None:
+    known = [variable(name) for name in Settings.model_fields]
+    for name in sorted(set(environment) - set(known)):
+        if name.startswith(PREFIX):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            print(f"{name}: there is no such setting{hint}", file=sys.stderr)  # noqa: T201
+
+
+def settings_table() -> str:
+    """The Markdown page `docs/settings.md`."""
+    schemas = Settings.model_json_schema()["properties"]
+    rows = [
+        f"| `{variable(name)}` | {_values(schemas[name])} | {_default(field)} "
+        f"| {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "All of them are environment variables. A process with a wrong one ends at once, with",
+            f"exit code {BAD_SETTINGS} and a line that names it. This page is the output of",
+            "`handrail settings`.",
+            "",
+            "| variable | value | default | meaning |",
+            "|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _values(schema: Mapping[str, Any]) -> str:
+    schema = next(iter(schema.get("anyOf", [schema])))
+    if choices := schema.get("enum"):
+        return ", ".join(f"`{choice}`" for choice in choices)
+    words = {"integer": "whole number", "number": "seconds", "array": "list", "string": "text"}
+    return str(schema.get("format", words[schema["type"]]))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is None:
+        return "unset"
+    value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    return f"`{value}`" if value != "" else "empty"

@@ -1,0 +1,166 @@
+"""A carrier that speaks HTTP and does as the address says.
+
+| ship_to                | the carrier                                                          |
+|------------------------|----------------------------------------------------------------------|
+| addr_ok                | books everything                                                     |
+| addr_undeliverable     | declines the booking: `undeliverable`                                |
+| addr_slow              | books after 1.5 s, and answers then                                  |
+| addr_late_N            | books after N seconds, even if the client has hung up by then        |
+| addr_error, addr_error_N | fails (500) on the first try, or the first N tries, of a key       |
+| addr_down_N            | fails (503) until N seconds after the first try of a key             |
+| addr_broken            | fails (500) always                                                   |
+| addr_lost              | books, and the answer is lost (504); asked again, it answers         |
+| addr_cancel_WORD       | books, and WORD (`declined`, `late_N`, `lost`, …) is the cancellation |
+| anything else          | declines: `unknown_address`                                          |
+
+A key closed by a cancellation declines as `cancelled`, whenever its request lands.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal, assert_never
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from runtime.simulators.desk import Key, open_company
+from runtime.simulators.ledger import Answer
+from runtime.simulators.misbehaviour import Behaviour, behaviour
+
+State = Literal["booked", "cancelled"]
+Stage = Literal["book", "cancel"]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    order: Text
+
+
+class Book(_Asked):
+    stage: Literal["book"] = "book"
+    merchant: Text
+    ship_to: Text
+    parcels: Annotated[int, Field(gt=0, strict=True)]
+
+
+class Cancel(_Asked):
+    stage: Literal["cancel"] = "cancel"
+    closes: Text
+
+
+CarrierRequest = Annotated[Book | Cancel, Field(discriminator="stage")]
+
+
+@dataclass(kw_only=True)
+class Booking:
+    order: str
+    key: str
+    merchant: str
+    parcels: int
+    reference: str
+    ship_to: str
+    state: State = "booked"
+
+    def in_ledger(self) -> dict[str, object]:
+        """Without the address: others read it."""
+        return {name: value for name, value in asdict(self).items() if name != "ship_to"}
+
+
+class CarrierBook:
+    def __init__(self) -> None:
+        self._addresses: dict[str, str] = {}
+        self._bookings: dict[str, Booking] = {}
+        self._closed_keys: set[str] = set()
+
+    def arrives(self, asked: Book | Cancel) -> Behaviour:
+        if isinstance(asked, Book):
+            self._addresses[asked.order] = asked.ship_to
+        return _told(self._addresses.get(asked.order), asked.stage) or Behaviour()
+
+    def lands(self, key: str, asked: Book | Cancel) -> Answer:
+        if key in self._closed_keys:
+            return _declined("cancelled")
+        match asked:
+            case Book():
+                return self._book(key, asked)
+            case Cancel():
+                return self._cancel(asked)
+            case _:
+                assert_never(asked)
+
+    def ledger(self) -> dict[str, object]:
+        parcels: Counter[str] = Counter(booked=0, cancelled=0)
+        for booking in self._bookings.values():
+            parcels[booking.state] += booking.parcels
+        return {
+            "bookings": [booking.in_ledger() for booking in self._bookings.values()],
+            "parcels": parcels,
+        }
+
+    def _book(self, key: str, asked: Book) -> Answer:
+        self._addresses[asked.order] = asked.ship_to
+        told = _told(asked.ship_to, "book")
+        if told is None:
+            return _declined("unknown_address")
+        if told.declined:
+            return _declined("undeliverable")
+        booking = Booking(
+            order=asked.order,
+            key=key,
+            merchant=asked.merchant,
+            parcels=asked.parcels,
+            reference=_reference("booking", key),
+            ship_to=asked.ship_to,
+        )
+        self._bookings[key] = booking
+        return _approved(booking.reference)
+
+    def _cancel(self, asked: Cancel) -> Answer:
+        found = self._bookings.get(asked.closes)
+        if found is not None and found.order != asked.order:
+            return _declined("other_order")
+        told = _told(found.ship_to if found else None, "cancel")
+        if told is not None and told.declined:
+            return _declined("cancel_declined")
+        self._closed_keys.add(asked.closes)
+        if found is not None:
+            found.state = "cancelled"
+        return _approved(_reference("cancellation", asked.closes))
+
+
+def create_carrier(ledger_path: Path | None) -> FastAPI:
+    lines: TypeAdapter[tuple[str, Book | Cancel]] = TypeAdapter(tuple[str, CarrierRequest])
+    app, desk = open_company("Simulated carrier", CarrierBook(), lines, ledger_path)
+
+    @app.post("/bookings")
+    async def book(http: Request, key: Key, asked: Book) -> JSONResponse:
+        return await desk.answer(http, key, asked)
+
+    @app.post("/cancellations")
+    async def cancel(http: Request, key: Key, asked: Cancel) -> JSONResponse:
+        return await desk.answer(http, key, asked)
+
+    return app
+
+
+def _told(address: str | None, stage: Stage) -> Behaviour | None:
+    return behaviour(address or "addr_ok", stage=stage, stages=("book", "cancel"))
+
+
+def _approved(reference: str) -> Answer:
+    return Answer(201, {"status": "approved", "reference": reference})
+
+
+def _declined(code: str) -> Answer:
+    return Answer(402, {"status": "declined", "code": code})
+
+
+def _reference(kind: str, key: str) -> str:
+    return f"{kind}-{sha256(key.encode()).hexdigest()[:12]}"

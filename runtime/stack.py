@@ -1,0 +1,262 @@
+"""Everything on one machine: brought up in order, taken down in reverse, killed on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.temporal import EmbeddedTemporal
+from runtime.lock import StackLock, running_stack
+from runtime.settings import Settings
+from runtime.supervisor import FailedToStart, Service, free_port
+
+State = Literal["starting", "ready", "stopped"]
+Progress = Callable[[str, State], None]
+Component = EmbeddedPostgres | EmbeddedTemporal | Service
+
+_ADDRESSES = (
+    "database_url",
+    "temporal_address",
+    "temporal_ui_url",
+    "bank_url",
+    "carrier_url",
+)
+_TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
+
+
+class ComponentEnded(Exception):
+    """A part of the stack ended, though nobody asked it to."""
+
+    def __init__(self, name: str, log_tail: str) -> None:
+        super().__init__(f"{name} ended unexpectedly\n{log_tail}")
+        self.component = name
+
+
+def joined(settings: Settings) -> Settings:
+    """The settings, with the addresses they lack taken from the stack that runs on their folder."""
+    running = running_stack(settings.data_dir) or {}
+    lacking = [name for name in _ADDRESSES if getattr(settings, name) is None]
+    return settings.model_copy(update={name: running[name] for name in lacking if name in running})
+
+
+class Stack:
+    """What the settings give an address for is used; everything else is started.
+
+    Each handle can be killed and started again: `postgres`, `temporal`, `bank`, `carrier`,
+    `workers`, `projectors`, `api`. The first four are None when they are somebody else's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        data_dir: Path | None = None,
+        workers: int = 1,
+        projectors: int = 1,
+        api: bool = True,
+        simulators: bool = True,
+        temporal_ui: bool = True,
+        progress: Progress = lambda _component, _state: None,
+    ) -> None:
+        self.data_dir = (data_dir or settings.data_dir).resolve()
+        self.settings = settings.model_copy(update={"data_dir": self.data_dir})
+        self.postgres: EmbeddedPostgres | None = None
+        self.temporal: EmbeddedTemporal | None = None
+        self.bank: Service | None = None
+        self.carrier: Service | None = None
+        self.workers: list[Service] = []
+        self.projectors: list[Service] = []
+        self.api: Service | None = None
+        self._wanted = (workers, projectors, api)
+        self._simulators = simulators
+        self._temporal_ui = temporal_ui
+        self._progress = progress
+        self._lock = StackLock(self.data_dir)
+
+    @property
+    def api_url(self) -> str:
+        host = self.settings.api_host
+        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104
+        return f"http://{host}:{self.settings.api_port}"
+
+    @property
+    def database_url(self) -> str:
+        return self._known("database_url")
+
+    @property
+    def temporal_address(self) -> str:
+        return self._known("temporal_address")
+
+    @property
+    def temporal_ui_url(self) -> str | None:
+        return self.settings.temporal_ui_url
+
+    @property
+    def bank_url(self) -> str:
+        return self._known("bank_url")
+
+    @property
+    def carrier_url(self) -> str:
+        return self._known("carrier_url")
+
+    async def __aenter__(self) -> Self:
+        self._lock.acquire()
+        try:
+            self._claim_api_port()
+            await _together(self._start_database(), self._start_temporal())
+            await _together(*self._start_processes())
+            self._lock.describe(
+                {"api_url": self.api_url}
+                | {
+                    name: value
+                    for name in _ADDRESSES
+                    if (value := getattr(self.settings, name)) is not None
+                }
+            )
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    async def watch(self) -> None:
+        """Returns never; raises when a part of the stack ends on its own."""
+        while True:
+            for name, component in self._components():
+                if not component.running:
+                    raise ComponentEnded(name, component.log_tail())
+            await asyncio.sleep(0.2)
+
+    def _known(self, name: str) -> str:
+        value = getattr(self.settings, name)
+        if value is None:
+            raise RuntimeError(f"the stack has no {name}: it was neither given nor started")
+        return str(value)
+
+    def _learned(self, **addresses: str | int | None) -> None:
+        self.settings = self.settings.model_copy(update=addresses)
+
+    def _claim_api_port(self) -> None:
+        asked = self.settings.api_port
+        port = free_port(asked)
+        if asked not in {0, port}:
+            raise FailedToStart("api", f"cannot have port {asked}: set HANDRAIL_API_PORT (0: any)")
+        self._learned(api_port=port)
+
+    async def _start_database(self) -> None:
+        if self.settings.database_url is None:
+            self.postgres = EmbeddedPostgres(self.data_dir / "postgres")
+            await self._start("postgres", self.postgres.start)
+            self._learned(database_url=self.postgres.url)
+        await self._start("migrations", self._migrate)
+
+    async def _migrate(self) -> None:
+        from eventstore.migrations import upgrade  # noqa: PLC0415  # Alembic is slow to import
+
+        try:
+            await asyncio.to_thread(
+                upgrade, str(self.settings.owner_url), self.settings.database_role
+            )
+        except Exception as error:
+            raise FailedToStart("migrations", f"failed: {error}") from error
+
+    async def _start_temporal(self) -> None:
+        if self.settings.temporal_address is not None:
+            return
+        self.temporal = EmbeddedTemporal(
+            self.data_dir / "temporal",
+            namespace=self.settings.temporal_namespace,
+            port=free_port(_TEMPORAL_PORT),
+            ui_port=free_port(_TEMPORAL_UI_PORT),
+            ui=self._temporal_ui,
+        )
+        await self._start("temporal", self.temporal.start)
+        self._learned(temporal_address=self.temporal.address)
+        if self.settings.temporal_ui_url is None:
+            self._learned(temporal_ui_url=self.temporal.ui_url)
+
+    def _start_processes(self) -> list[Coroutine[Any, Any, None]]:
+        if self._simulators and self.settings.bank_url is None:
+            self.bank = self._simulator("bank")
+        if self._simulators and self.settings.carrier_url is None:
+            self.carrier = self._simulator("carrier")
+        workers, projectors, api = self._wanted
+        self.workers = [
+            self._service(f"worker-{number}", "worker", metrics=number - 1)
+            for number in range(1, workers + 1)
+        ]
+        self.projectors = [
+            self._service(f"projector-{number}", "projector", metrics=workers + number - 1)
+            for number in range(1, projectors + 1)
+        ]
+        self.api = self._service("api", "api") if api else None
+        return [self._start(service.name, service.start) for service in self._services()]
+
+    def _simulator(self, name: str) -> Service:
+        port = free_port()
+        self._learned(**{f"{name}_url": f"http://127.0.0.1:{port}"})
+        ledger = self.data_dir / f"{name}.ledger"
+        return self._service(name, name, "--port", str(port), "--ledger", str(ledger))
+
+    def _service(self, name: str, *arguments: str, metrics: int | None = None) -> Service:
+        port = self.settings.metrics_port
+        port = None if port is None or metrics is None else port + metrics if port else 0
+        settings = self.settings.model_copy(update={"metrics_port": port})
+        return Service(
+            name,
+            arguments,
+            folder=self.data_dir,
+            environment=settings.environment(),
+            stop_seconds=settings.shutdown_seconds,
+        )
+
+    async def _start(self, name: str, start: Callable[[], Awaitable[object]]) -> None:
+        self._progress(name, "starting")
+        await start()
+        self._progress(name, "ready")
+
+    def _services(self) -> list[Service]:
+        own = [self.bank, self.carrier, *self.workers, *self.projectors, self.api]
+        return [service for service in own if service is not None]
+
+    def _components(self) -> list[tuple[str, Component]]:
+        servers = [("postgres", self.postgres), ("temporal", self.temporal)]
+        return [
+            *((name, server) for name, server in servers if server is not None),
+            *((service.name, service) for service in self._services()),
+        ]
+
+    async def _stop(self) -> None:
+        """Whoever asks for work goes first, whoever is asked goes last."""
+        simulators = {"bank", "carrier"}
+        services = [each for each in self._components() if isinstance(each[1], Service)]
+        rounds: Sequence[list[tuple[str, Component]]] = (
+            [each for each in services if each[0] == "api"],
+            [each for each in services if each[0] not in simulators | {"api"}],
+            [each for each in services if each[0] in simulators],
+            [each for each in self._components() if each[0] == "temporal"],
+            [each for each in self._components() if each[0] == "postgres"],
+        )
+        for round_ in rounds:
+            await _together(*(self._stop_one(name, component) for name, component in round_))
+        self._lock.release()
+
+    async def _stop_one(self, name: str, component: Component) -> None:
+        if component.running:
+            await component.stop()
+            self._progress(name, "stopped")
+
+
+async def _together(*work: Coroutine[Any, Any, None]) -> None:
+    """All at once; the first failure ends the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -1,0 +1,108 @@
+"""Temporal as Handrail uses it: how messages travel, how workflows are isolated, who works on what."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    EncodingPayloadConverter,
+)
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from eventstore.messages import CODEC
+from workflows.checkout import CheckoutWorkflow
+
+WORKFLOWS: Sequence[type] = (CheckoutWorkflow,)
+
+# Everything the workflows import is passed through: a class loaded a second time inside the sandbox
+# would be another class, and `isinstance` of a message that came through the converter would be False.
+RUNNER = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows")
+)
+
+
+class MessageConverter(EncodingPayloadConverter):
+    """Commands and events travel by their registered names, one or a sequence of them.
+
+    So a union of outcomes can never be read as another member that has the same fields.
+    """
+
+    @property
+    def encoding(self) -> str:
+        return "json/message"
+
+    def to_payload(self, value: Any) -> Payload | None:
+        many = isinstance(value, tuple | list) and bool(value)
+        messages = value if many else [value]
+        if not all(CODEC.knows(type(message)) for message in messages):
+            return None
+        encoded = [CODEC.encode(message) for message in messages]
+        body = [
+            {"type": one.type, "schema": one.schema, "data": orjson.Fragment(one.data)}
+            for one in encoded
+        ]
+        return Payload(
+            metadata={"encoding": self.encoding.encode()},
+            data=orjson.dumps(body if many else body[0]),
+        )
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ARG002
+        body = orjson.loads(payload.data)
+        if isinstance(body, list):
+            return tuple(CODEC.decode(one["type"], one["schema"], one["data"]) for one in body)
+        return CODEC.decode(body["type"], body["schema"], body["data"])
+
+
+class PayloadConverter(CompositePayloadConverter):
+    """Messages by name; everything else by its type hint, through pydantic."""
+
+    def __init__(self) -> None:
+        super().__init__(MessageConverter(), *PydanticPayloadConverter().converters.values())
+
+
+DATA_CONVERTER = dataclasses.replace(
+    DataConverter.default, payload_converter_class=PayloadConverter
+)
+
+
+async def connect(address: str, namespace: str) -> Client:
+    return await Client.connect(address, namespace=namespace, data_converter=DATA_CONVERTER)
+
+
+Activities = Mapping[str, Sequence[Callable[..., Any]]]
+"""The activities of each context, by its name."""
+
+
+def workers(
+    client: Client,
+    activities: Activities,
+    contexts: Sequence[str],
+    *,
+    queue_prefix: str = "",
+    shutdown: timedelta = timedelta(seconds=10),
+) -> Sequence[Worker]:
+    """One worker for each task queue. That of the sagas can run every step itself, too."""
+    everything = [one for group in activities.values() for one in group]
+    return [
+        Worker(
+            client,
+            task_queue=queue_prefix + context,
+            workflows=WORKFLOWS if context == "sagas" else (),
+            activities=everything if context == "sagas" else activities[context],
+            workflow_runner=RUNNER,
+            max_concurrent_activities=50,
+            max_concurrent_local_activities=50,
+            graceful_shutdown_timeout=shutdown,
+        )
+        for context in contexts
+    ]

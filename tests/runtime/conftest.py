@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.supervisor import wait_until
+
+ROOT = Path(__file__).parents[2]
+Spawn = Callable[..., Awaitable[asyncio.subprocess.Process]]
+
+
+@pytest.fixture
+async def python(tmp_path: Path) -> AsyncIterator[Spawn]:
+    """Starts Python with the given arguments and no HANDRAIL_ variable but the given ones."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def spawn(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
+        clean = {name: os.environ[name] for name in os.environ if not name.startswith("HANDRAIL_")}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            cwd=tmp_path,
+            env={
+                **clean,
+                "PYTHONPATH": str(ROOT),
+                "HANDRAIL_DATA_DIR": str(tmp_path / "var"),
+                **{f"HANDRAIL_{name.upper()}": value for name, value in settings.items()},
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield spawn
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+def handrail(python: Spawn) -> Spawn:
+    """Starts the console script."""
+
+    async def spawn(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
+        return await python("-m", "runtime.cli", *arguments, **settings)
+
+    return spawn
+
+
+@pytest.fixture
+def appears() -> Callable[[Path], Awaitable[None]]:
+    async def wait(path: Path) -> None:
+        assert await wait_until(path.exists, seconds=30), f"{path} never appeared"
+
+    return wait

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runtime.settings import settings_table
+from tests.runtime.conftest import Spawn
+
+Appears = Callable[[Path], Awaitable[None]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_process_told_to_end_says_so_and_exits_0(
+    number: signal.Signals, tmp_path: Path, handrail: Spawn, appears: Appears
+) -> None:
+    ready = tmp_path / "ready"
+    process = await handrail("bank", log_format="json", ready_file=str(ready))
+    await appears(ready)
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(ready.read_text())).status_code < 500
+
+    process.send_signal(number)
+    out, error = await process.communicate()
+
+    assert process.returncode == 0
+    assert out == b""
+    lines = [json.loads(line) for line in error.decode().splitlines()]
+    assert [line["message"] for line in lines if line["logger"].startswith(("handrail", "runtime"))]
+    assert {line["process"] for line in lines} == {"bank"}
+    assert lines[-1]["message"] == "stopped"
+
+
+async def test_the_mark_of_an_earlier_run_does_not_count(
+    tmp_path: Path, handrail: Spawn, appears: Appears
+) -> None:
+    ready = tmp_path / "ready"
+    ready.write_text("long ago")
+    process = await handrail("carrier", "--port", "1", ready_file=str(ready))
+
+    _, error = await process.communicate()
+
+    assert process.returncode == 1
+    assert b"cannot listen on 127.0.0.1:1" in error or b"Permission" in error
+    assert not ready.exists()
+
+
+async def test_a_bad_setting_stops_every_command(handrail: Spawn) -> None:
+    process = await handrail("up", api_port="many")
+
+    out, error = await process.communicate()
+
+    assert process.returncode == 2
+    assert out == b""
+    assert error.decode().startswith("HANDRAIL_API_PORT: ")
+    assert b"Traceback" not in error
+
+
+async def test_migrate_says_which_address_it_needs(handrail: Spawn) -> None:
+    process = await handrail("migrate")
+
+    _, error = await process.communicate()
+
+    assert process.returncode == 2
+    assert error.decode().startswith("HANDRAIL_DATABASE_URL: ")
+
+
+async def test_settings_prints_the_table(handrail: Spawn) -> None:
+    process = await handrail("settings")
+
+    out, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert out.decode() == settings_table() + "\n"
+
+
+async def test_an_unknown_command_is_an_error(handrail: Spawn) -> None:
+    process = await handrail("fly")
+
+    await process.communicate()
+
+    assert process.returncode not in {0, None}

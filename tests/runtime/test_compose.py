@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from fastapi import FastAPI
+
+from runtime.cli import app
+from runtime.embedded.temporal import SEARCH_ATTRIBUTES
+from runtime.settings import Settings
+from tests.runtime.conftest import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+each_of_ours = pytest.mark.parametrize("name", OURS)
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def test_every_process_of_ours_is_there() -> None:
+    assert set(OURS) == {"migrate", "worker", "projector", "api", "bank", "carrier"}
+
+
+@each_of_ours
+def test_the_command_is_a_real_one_with_real_options(name: str) -> None:
+    command, bound, _ = app.parse_args(OURS[name]["command"], exit_on_error=False)
+
+    assert command.__name__ == name
+    assert set(bound.arguments) == {
+        word.removeprefix("--") for word in OURS[name]["command"] if word.startswith("--")
+    }
+
+
+@each_of_ours
+def test_the_variables_are_settings_with_good_values(name: str) -> None:
+    variables = {
+        variable: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value)
+        for variable, value in OURS[name]["environment"].items()
+    }
+
+    settings = {
+        variable.removeprefix("HANDRAIL_").lower(): variables[variable] for variable in variables
+    }
+
+    assert all(variable.startswith("HANDRAIL_") for variable in variables)
+    assert set(settings) <= set(Settings.model_fields)
+    Settings.model_validate(settings)
+
+
+def test_the_image_sets_only_settings() -> None:
+    said = re.findall(r"HANDRAIL_(\w+)=", (ROOT / "Dockerfile").read_text())
+
+    assert said
+    assert {name.lower() for name in said} <= set(Settings.model_fields)
+
+
+def test_the_image_holds_every_package_of_ours() -> None:
+    copied = set(re.findall(r"^COPY (\w+) \1$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+
+    assert copied == {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+
+@each_service
+def test_dependencies_exist_and_can_be_waited_for(name: str) -> None:
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        match how["condition"]:
+            case "service_healthy":
+                assert "test" in SERVICES[other]["healthcheck"]
+            case "service_completed_successfully":
+                assert SERVICES[other]["restart"] in {"no", "on-failure:5", "on-failure:10"}
+            case condition:
+                pytest.fail(f"{name} waits for {other} to be {condition}")
+
+
+@each_service
+def test_the_image_is_pinned(name: str) -> None:
+    assert re.search(r":\d+\.\d+", SERVICES[name]["image"])
+
+
+def test_the_base_image_is_pinned() -> None:
+    assert re.match(r"FROM python:3\.\d+\.\d+-", (ROOT / "Dockerfile").read_text())
+
+
+def test_every_process_that_serves_says_when() -> None:
+    [ready] = re.findall(r"HANDRAIL_READY_FILE=(\S+)", (ROOT / "Dockerfile").read_text())
+
+    for name in ("worker", "projector", "bank", "carrier"):
+        assert OURS[name]["healthcheck"]["test"] == ["CMD", "test", "-f", ready]
+
+
+def test_the_health_of_the_api_is_a_real_endpoint(api_app: FastAPI) -> None:
+    check = " ".join(SERVICES["api"]["healthcheck"]["test"])
+    [(port, path)] = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", check)
+
+    assert int(port) == Settings.model_fields["api_port"].default
+    assert path in api_app.openapi()["paths"]
+
+
+def test_temporal_has_a_postgres_of_its_own() -> None:
+    temporal = SERVICES["temporal"]["environment"]["POSTGRES_SEEDS"]
+    ours = OURS["worker"]["environment"]["HANDRAIL_DATABASE_URL"]
+
+    assert "postgres" in SERVICES[temporal]["image"]
+    assert f"@{temporal}:" not in ours
+    assert SERVICES["temporal-schema"]["environment"]["POSTGRES_SEEDS"] == temporal
+
+
+@each_service
+def test_data_lives_in_named_volumes(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", []):
+        source = volume.partition(":")[0]
+        assert source in COMPOSE["volumes"] or source == "./docker"
+
+
+def test_both_databases_keep_their_data() -> None:
+    sources = [
+        volume.partition(":")[0]
+        for name in ("postgres", "temporal-postgres")
+        for volume in SERVICES[name]["volumes"]
+    ]
+
+    assert len(set(sources)) == 2
+
+
+@each_service
+def test_nothing_is_offered_to_the_whole_network(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+def test_the_namespace_gets_the_search_attributes_of_the_sagas() -> None:
+    script = (ROOT / "docker" / "temporal-namespace.sh").read_text()
+    made = dict(re.findall(r"(\w+)=(Keyword|Datetime)", script))
+    types = {2: "Keyword", 6: "Datetime"}  # as Temporal's IndexedValueType counts them
+
+    assert made == {key.name: types[int(key.indexed_value_type)] for key in SEARCH_ATTRIBUTES}
+
+
+@each_service
+def test_scripts_exist(name: str) -> None:
+    for word in SERVICES[name].get("entrypoint", []):
+        if word.startswith("/docker/"):
+            assert (ROOT / word.removeprefix("/")).is_file()

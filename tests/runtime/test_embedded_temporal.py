@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.client import Client
+
+from runtime.embedded.temporal import SEARCH_ATTRIBUTES, EmbeddedTemporal
+from runtime.supervisor import FailedToStart
+
+
+async def test_it_serves_its_namespace_with_the_search_attributes_and_a_ui(tmp_path: Path) -> None:
+    async with EmbeddedTemporal(tmp_path, namespace="tests") as server:
+        client = await Client.connect(server.address, namespace="tests")
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace="tests")
+        )
+        async with httpx.AsyncClient() as http:
+            page = await http.get(str(server.ui_url))
+
+    assert {key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES}.items() <= dict(
+        listed.custom_attributes
+    ).items()
+    assert page.status_code == 200
+
+
+async def test_a_stop_leaves_no_process_and_a_restart_keeps_the_address(tmp_path: Path) -> None:
+    server = EmbeddedTemporal(tmp_path, ui=False)
+    await server.start()
+    address, process = server.address, psutil.Process(server.pid)
+
+    await server.stop()
+
+    assert not process.is_running()
+    assert server.ui_url is None
+    await server.start()
+    assert server.address == address
+    await server.kill()
+
+
+async def test_a_port_that_is_taken_is_an_error_with_the_words_of_the_server(
+    tmp_path: Path,
+) -> None:
+    async with EmbeddedTemporal(tmp_path / "first", ui=False) as first:
+        port = int(first.address.rpartition(":")[2])
+        second = EmbeddedTemporal(tmp_path / "second", ui=False, port=port)
+
+        with pytest.raises(FailedToStart, match="address already in use"):
+            await second.start()
+
+        assert not second.running

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from runtime.settings import CONTEXTS, Settings, load, require, settings_table
+from tests.runtime.conftest import ROOT
+
+
+@pytest.fixture(autouse=True)
+def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"HANDRAIL_{name.upper()}", raising=False)
+
+
+def test_the_documented_table_is_the_real_one() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == settings_table() + "\n"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HANDRAIL_DATABASE_URL", "mysql://elsewhere/db"),
+        ("HANDRAIL_DATABASE_URL", "postgresql://host-without-database"),
+        ("HANDRAIL_TEMPORAL_ADDRESS", "localhost"),
+        ("HANDRAIL_BANK_URL", "bank:9001"),
+        ("HANDRAIL_API_PORT", "many"),
+        ("HANDRAIL_API_PORT", "70000"),
+        ("HANDRAIL_LOG_LEVEL", "loud"),
+        ("HANDRAIL_STEP_PLACEMENT", "elsewhere"),
+        ("HANDRAIL_STEP_DEADLINE_SECONDS", "0"),
+        ("HANDRAIL_WORKER_CONTEXTS", "sagas,gambling"),
+        ("HANDRAIL_WORKER_CONTEXTS", ","),
+    ],
+)
+def test_a_bad_value_ends_the_process_with_a_line_that_names_it(
+    variable: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SystemExit) as ended:
+        load()
+
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{variable}: ")
+
+
+def test_every_problem_has_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HANDRAIL_API_PORT", "x")
+    monkeypatch.setenv("HANDRAIL_LOG_FORMAT", "x")
+
+    with pytest.raises(SystemExit):
+        load()
+
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_missing_address_is_named_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        require(Settings(), "database_url", "data_dir")
+
+    assert ended.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("HANDRAIL_DATABASE_URL: ")
+
+
+def test_a_misspelt_variable_is_pointed_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HANDRAIL_API_PROT", "1")
+
+    load()
+
+    assert "did you mean HANDRAIL_API_PORT?" in capsys.readouterr().err
+
+
+def test_an_empty_address_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDRAIL_DATABASE_URL", "")
+    monkeypatch.setenv("HANDRAIL_METRICS_PORT", "")
+
+    assert load().database_url is None
+    assert load().metrics_port is None
+
+
+def test_an_empty_role_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDRAIL_DATABASE_ROLE", "")
+
+    assert load().database_role == ""
+
+
+def test_settings_do_not_change() -> None:
+    settings = Settings()
+
+    with pytest.raises(ValidationError):
+        settings.api_port = 1
+
+
+def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(
+        database_url="postgresql://u:p@h/d",
+        database_role="",
+        worker_contexts=("sagas", "credit"),
+        data_dir=Path("/elsewhere"),
+        step_placement="queues",
+    )
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert load() == settings
+
+
+def test_passwords_are_not_printed() -> None:
+    url = "postgresql://user:secret@host/db"
+
+    assert "secret" not in repr(Settings(database_url=url, migration_database_url=url))
+
+
+def test_a_worker_serves_everything_unless_told_otherwise() -> None:
+    assert Settings().worker_contexts == CONTEXTS

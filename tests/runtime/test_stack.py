@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.lock import StackAlreadyRunning, running_stack
+from runtime.settings import Settings
+from runtime.stack import ComponentEnded, Stack, joined
+from runtime.supervisor import FailedToStart, free_port
+from tests.runtime.conftest import Spawn
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database: str, temporal: WorkflowEnvironment) -> Settings:
+    """Servers of somebody else: only the simulators are left to start."""
+    return Settings(
+        data_dir=tmp_path / "var",
+        database_url=database,
+        temporal_address=temporal.client.service_client.config.target_host,
+        api_port=0,
+    )
+
+
+def partial(settings: Settings) -> Stack:
+    return Stack(settings, workers=0, projectors=0, api=False)
+
+
+@pytest.fixture
+async def stack(settings: Settings) -> AsyncIterator[Stack]:
+    async with partial(settings) as stack:
+        yield stack
+
+
+async def test_everything_without_an_address_is_started_and_stopped(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    stack = Stack(
+        Settings(data_dir=tmp_path, api_port=0),
+        workers=0,
+        projectors=0,
+        api=False,
+        progress=lambda component, state: seen.append((component, state)),
+    )
+
+    async with stack:
+        family = psutil.Process().children(recursive=True)
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(stack.bank_url)).status_code < 500
+            assert (await http.get(stack.carrier_url)).status_code < 500
+            assert (await http.get(str(stack.temporal_ui_url))).status_code == 200
+
+    ready = [component for component, state in seen if state == "ready"]
+    assert sorted(ready) == ["bank", "carrier", "migrations", "postgres", "temporal"]
+    assert ready.index("postgres") < ready.index("migrations") < ready.index("bank")
+    assert [component for component, state in seen if state == "stopped"][-2:] == [
+        "temporal",
+        "postgres",
+    ]
+    assert stack.postgres
+    assert stack.temporal
+    assert not stack.postgres.running
+    assert not stack.temporal.running
+    mine = {str(tmp_path)}
+    left = [each for each in family if each.is_running() and mine & set(_command(each))]
+    assert left == []
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+async def test_what_has_an_address_is_not_started(stack: Stack, settings: Settings) -> None:
+    assert stack.postgres is None
+    assert stack.temporal is None
+    assert stack.database_url == settings.database_url
+
+
+async def test_a_second_stack_on_the_folder_says_what_is_running(
+    stack: Stack, settings: Settings, handrail: Spawn
+) -> None:
+    with pytest.raises(StackAlreadyRunning):
+        await partial(settings).__aenter__()
+
+    process = await handrail("up", data_dir=str(stack.data_dir))
+    _, error = await process.communicate()
+
+    assert process.returncode == 1
+    said = error.decode()
+    assert f"pid: {psutil.Process().pid}" in said
+    assert stack.temporal_address in said
+    assert stack.bank_url in said
+    assert "postgresql://" not in said  # a password is no news for a terminal
+
+
+async def test_a_process_beside_a_running_stack_finds_its_addresses(
+    stack: Stack, settings: Settings
+) -> None:
+    found = joined(Settings(data_dir=settings.data_dir))
+
+    assert found.database_url == stack.database_url
+    assert found.bank_url == stack.bank_url
+
+
+async def test_a_stack_that_ended_is_not_found(settings: Settings) -> None:
+    async with partial(settings):
+        assert running_stack(settings.data_dir)
+
+    assert running_stack(settings.data_dir) is None
+    assert joined(Settings(data_dir=settings.data_dir)).bank_url is None
+
+
+async def test_a_part_that_ends_on_its_own_is_noticed_and_named(stack: Stack) -> None:
+    assert stack.bank
+    watching = asyncio.create_task(stack.watch())
+
+    await stack.bank.kill()
+
+    with pytest.raises(ComponentEnded, match="bank ended unexpectedly"):
+        await asyncio.wait_for(watching, timeout=10)
+
+
+async def test_a_simulator_comes_back_where_it_was(stack: Stack) -> None:
+    assert stack.bank
+    await stack.bank.kill()
+
+    await stack.bank.start()
+
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(stack.bank_url)).status_code < 500
+
+
+async def test_a_failed_start_stops_what_was_started_and_shows_why(
+    tmp_path: Path, postgres: EmbeddedPostgres
+) -> None:
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
+    stack = partial(Settings(data_dir=tmp_path, database_url=nowhere, api_port=0))
+
+    with pytest.raises(FailedToStart, match="migrations failed"):
+        await stack.__aenter__()
+
+    assert stack.temporal is None or not stack.temporal.running
+    assert running_stack(tmp_path) is None
+
+
+async def test_an_api_port_that_is_taken_is_said_before_anything_starts(
+    tmp_path: Path, postgres: EmbeddedPostgres
+) -> None:
+    stack = Stack(Settings(data_dir=tmp_path, api_port=postgres.port))
+
+    with pytest.raises(FailedToStart, match="HANDRAIL_API_PORT"):
+        await stack.__aenter__()
+
+    assert stack.postgres is None
