@@ -1,0 +1,145 @@
+"""What may a customer still spend, and for which orders is credit held or owed?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Text, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.credit.events import (
+    CreditConsumed,
+    CreditHeld,
+    CreditRefused,
+    CreditReleased,
+    CreditRestored,
+    LimitAssigned,
+)
+from domain.kernel import Money, OrderId
+from projections.paging import After, Slice, one_of, slice_of
+from projections.projection import Happened, OutOfPlace, Projection, begun
+from projections.tables import read_model
+
+Open = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerAccount:
+    """Amounts are minor units of `currency`, which is empty until a limit was assigned."""
+
+    customer: str
+    currency: str = ""
+    limit: int = 0
+    held: int = 0
+    used: int = 0
+    orders: Open = field(default_factory=dict)
+    last_refusal: Mapping[str, Any] | None = None
+    updated_at: datetime
+
+    @property
+    def available(self) -> int:
+        """Negative after the limit was lowered below what is held and used."""
+        return self.limit - self.held - self.used
+
+
+table = read_model(
+    "customer_account",
+    Column("customer", Text, primary_key=True),
+    Column("currency", Text, nullable=False),
+    Column("limit", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    # {order: {held, owed}} of the orders that are open
+    Column("orders", JSONB, nullable=False),
+    # {order, amount, missing, currency, reason, at}
+    Column("last_refusal", JSONB(none_as_null=True)),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
+
+def evolve(row: CustomerAccount | None, happened: Happened) -> CustomerAccount:
+    match happened.event:
+        case LimitAssigned(limit=limit, held=held, used=used):
+            row = replace(_row(row, happened), limit=limit.amount, currency=limit.currency)
+            return _figures(row, held, used)
+        case CreditRefused() as refused:
+            return replace(
+                _row(row, happened),
+                last_refusal={
+                    "order": refused.order,
+                    "amount": refused.amount.amount,
+                    "missing": refused.missing.amount,
+                    "currency": refused.amount.currency,
+                    "reason": refused.reason,
+                    "at": happened.recorded_at.isoformat(),
+                },
+            )
+    row = _row(begun(row, happened), happened)
+    match happened.event:
+        case CreditHeld(order=order, amount=amount, held=held, used=used):
+            orders = {**row.orders, order: {"held": amount.amount, "owed": 0}}
+            return _figures(replace(row, orders=orders), held, used)
+        case CreditReleased(order=order, held=held, used=used):
+            return _figures(replace(row, orders=_without(row.orders, order)), held, used)
+        case CreditConsumed(order=order, amount=amount, held=held, used=used):
+            orders = {**row.orders, order: {"held": 0, "owed": amount.amount}}
+            return _figures(replace(row, orders=orders), held, used)
+        case CreditRestored(order=order, amount=amount, held=held, used=used):
+            owed = row.orders[order]["owed"] - amount.amount
+            orders = _without(row.orders, order)
+            if owed:
+                orders = {**orders, order: {"held": 0, "owed": owed}}
+            return _figures(replace(row, orders=orders), held, used)
+        case other:
+            raise OutOfPlace(type(other).__name__)
+
+
+def _row(row: CustomerAccount | None, happened: Happened) -> CustomerAccount:
+    if row is None:
+        return CustomerAccount(customer=happened.id, updated_at=happened.recorded_at)
+    return replace(row, updated_at=happened.recorded_at)
+
+
+def _figures(row: CustomerAccount, held: Money, used: Money) -> CustomerAccount:
+    return replace(row, held=held.amount, used=used.amount)
+
+
+def _without(orders: Open, order: OrderId) -> Open:
+    return {one: amounts for one, amounts in orders.items() if one != order}
+
+
+PROJECTION = Projection(
+    name="customer_account",
+    version=1,
+    row=CustomerAccount,
+    table=table,
+    categories=("credit",),
+    handles=(
+        LimitAssigned,
+        CreditHeld,
+        CreditRefused,
+        CreditReleased,
+        CreditConsumed,
+        CreditRestored,
+    ),
+    evolve=evolve,
+)
+
+
+async def customer(connection: AsyncConnection, customer: str) -> CustomerAccount | None:
+    query = select(table).where(table.c.customer == customer)
+    return await one_of(connection, query, CustomerAccount)
+
+
+async def customers(
+    connection: AsyncConnection, *, after: After | None = None, limit: int = 50
+) -> Slice[CustomerAccount]:
+    """By id; `after` is (customer,)."""
+    by = (table.c.customer,)
+    return await slice_of(
+        connection, select(table), CustomerAccount, by=by, after=after, limit=limit
+    )

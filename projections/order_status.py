@@ -1,0 +1,224 @@
+"""How does an order stand?
+
+    placed ─▶ approved ─▶ confirmed
+      └──────────┴─▶ refused | cancelled | failed
+
+`approved` is the answer the customer waited for; `confirmed` says that ordering has taken note of it.
+`refused`: a context said no. `cancelled`: the customer did. `failed`: a technical failure before the
+point of no return. These three are ends, unless the same order is placed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, func, select
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.kernel import Event, Refusal
+from domain.ordering.events import OrderConfirmed, OrderPlaced, OrderRejected
+from domain.payments.events import (
+    CaptureDeclined,
+    PaymentAuthorised,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentRefunded,
+    PaymentVoided,
+)
+from domain.sagas.events import SagaDecided, SagaEnded
+from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDeclined
+from eventstore.messages import EVENTS
+from projections.paging import After, Slice, one_of, slice_of
+from projections.projection import Happened, Projection, begun
+from projections.tables import index, read_model
+
+Status = Literal["placed", "approved", "confirmed", "refused", "cancelled", "failed"]
+ENDED: Final[frozenset[Status]] = frozenset({"refused", "cancelled", "failed"})
+_REFUSALS: Final = frozenset(one.__name__ for one in EVENTS if issubclass(one, Refusal))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderStatus:
+    """Amounts are minor units of `currency`. `because` is a refusal's name, `cancelled` or a cause."""
+
+    order: str
+    customer: str
+    merchant: str
+    status: Status
+    total: int
+    down_payment: int
+    currency: str
+    instalments: int
+    lines: Sequence[Mapping[str, Any]]
+    because: str = ""
+    reason: str = ""
+    payment: str = "none"
+    shipment: str = "none"
+    booking: str = ""
+    placed_at: datetime
+    updated_at: datetime
+    position: int
+
+
+table = read_model(
+    "order_status",
+    Column("order", Text, primary_key=True),
+    Column("customer", Text, nullable=False),
+    Column("merchant", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("down_payment", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("instalments", Integer, nullable=False),
+    # [{sku, quantity, unit_price}], unit_price in minor units of `currency`
+    Column("lines", JSONB, nullable=False),
+    Column("because", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    # none | authorised | captured | declined | voided | refunded
+    Column("payment", Text, nullable=False),
+    # none | booked | declined | cancelled
+    Column("shipment", Text, nullable=False),
+    Column("booking", Text, nullable=False),
+    Column("placed_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("position", BigInteger, nullable=False),
+    index("order_status", "placed_at", "order"),
+    index("order_status", "customer", "placed_at", "order"),
+    index("order_status", "merchant", "placed_at", "order"),
+    index("order_status", "status", "placed_at", "order"),
+)
+
+
+def evolve(row: OrderStatus | None, happened: Happened) -> OrderStatus | None:
+    match happened.event:
+        case OrderPlaced() as placed:
+            return _seen(_placed(row, placed, happened), happened)
+        case SagaDecided() | SagaEnded() if row is None:
+            return None  # the saga turned back before there was an order
+    row = _seen(begun(row, happened), happened)
+    match happened.event:
+        case OrderConfirmed():
+            return row if row.status in ENDED else replace(row, status="confirmed")
+        case OrderRejected():
+            return row if row.status in ENDED else replace(row, status="refused")
+        case SagaDecided(approved=True):
+            return replace(row, status="approved") if row.status == "placed" else row
+        case SagaDecided(because=because, reason=reason):
+            return replace(row, status=_turned_back(because), because=because, reason=reason)
+        case SagaEnded(ending="completed"):
+            return row
+        case SagaEnded(because=because, reason=reason):
+            return replace(row, status=_turned_back(because), because=because, reason=reason)
+        case ShipmentBooked(booking=booking):
+            return replace(row, shipment="booked", booking=booking)
+        case ShipmentDeclined():
+            return replace(row, shipment="declined")
+        case ShipmentCancelled():
+            return replace(row, shipment="cancelled")
+        case event:
+            return replace(row, payment=_PAYMENT[type(event)])
+
+
+_PAYMENT: Final[Mapping[type[Event], str]] = {
+    PaymentAuthorised: "authorised",
+    PaymentDeclined: "declined",
+    PaymentVoided: "voided",
+    PaymentCaptured: "captured",
+    CaptureDeclined: "authorised",
+    PaymentRefunded: "refunded",
+}
+
+
+def _placed(row: OrderStatus | None, placed: OrderPlaced, happened: Happened) -> OrderStatus:
+    """Placed again after a refusal it is another try; what bank and carrier did stays true."""
+    return OrderStatus(
+        order=placed.order,
+        customer=placed.customer,
+        merchant=placed.merchant,
+        status="placed",
+        total=placed.total.amount,
+        down_payment=placed.down_payment.amount,
+        currency=placed.total.currency,
+        instalments=placed.instalments,
+        lines=[
+            {"sku": line.sku, "quantity": line.quantity, "unit_price": line.unit_price.amount}
+            for line in placed.lines
+        ],
+        payment=row.payment if row else "none",
+        shipment=row.shipment if row else "none",
+        booking=row.booking if row else "",
+        placed_at=placed.placed_at,
+        updated_at=row.updated_at if row else happened.recorded_at,
+        position=row.position if row else happened.position,
+    )
+
+
+def _seen(row: OrderStatus, happened: Happened) -> OrderStatus:
+    return replace(
+        row,
+        updated_at=max(row.updated_at, happened.recorded_at),
+        position=max(row.position, happened.position),
+    )
+
+
+def _turned_back(because: str) -> Status:
+    if because == "cancelled":
+        return "cancelled"
+    return "refused" if because in _REFUSALS else "failed"
+
+
+PROJECTION = Projection(
+    name="order_status",
+    version=1,
+    row=OrderStatus,
+    table=table,
+    categories=("order", "payment", "shipment", "saga"),
+    handles=(
+        OrderPlaced,
+        OrderConfirmed,
+        OrderRejected,
+        *_PAYMENT,
+        ShipmentBooked,
+        ShipmentDeclined,
+        ShipmentCancelled,
+        SagaDecided,
+        SagaEnded,
+    ),
+    evolve=evolve,
+)
+
+
+async def order(connection: AsyncConnection, order: str) -> OrderStatus | None:
+    return await one_of(connection, select(table).where(table.c.order == order), OrderStatus)
+
+
+async def orders(
+    connection: AsyncConnection,
+    *,
+    customer: str | None = None,
+    merchant: str | None = None,
+    status: Status | None = None,
+    after: After | None = None,
+    limit: int = 50,
+) -> Slice[OrderStatus]:
+    """Newest first; `after` is (placed_at, order)."""
+    wanted = {"customer": customer, "merchant": merchant, "status": status}
+    query = select(table).where(
+        *(table.c[name] == value for name, value in wanted.items() if value is not None)
+    )
+    by = (table.c.placed_at, table.c.order)
+    return await slice_of(
+        connection, query, OrderStatus, by=by, after=after, limit=limit, newest_first=True
+    )
+
+
+async def counts(connection: AsyncConnection) -> Mapping[str, int]:
+    """How many orders stand how. It counts them, so ask it a few times a minute at most."""
+    found = await connection.execute(
+        select(table.c.status, func.count()).group_by(table.c.status).order_by(table.c.status)
+    )
+    return {status: count for status, count in found}  # noqa: C416  # rows are not pairs to mypy

@@ -1,0 +1,54 @@
+"""Lists by keyset: a page begins after the last row of the one before, however deep it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Row, Select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+RowT = TypeVar("RowT")
+
+After = tuple[Any, ...]
+"""The sort keys of the last row that was seen."""
+
+
+@dataclass(frozen=True)
+class Slice(Generic[RowT]):
+    rows: Sequence[RowT]
+    next: After | None
+    """Where the next slice begins; None when this is the last."""
+
+
+async def slice_of(
+    connection: AsyncConnection,
+    query: Select[Any],
+    row: Callable[..., RowT],
+    *,
+    by: Sequence[ColumnElement[Any]],
+    after: After | None,
+    limit: int,
+    newest_first: bool = False,
+) -> Slice[RowT]:
+    """At most `limit` rows of `query` in the order of the columns `by`, the last of which is unique."""
+    if after is not None:
+        here, last = tuple_(*by), tuple_(*after)
+        query = query.where(here < last if newest_first else here > last)
+    query = query.order_by(*(column.desc() if newest_first else column for column in by))
+    # One row more than asked for tells whether there is a next slice.
+    found = (await connection.execute(query.limit(limit + 1))).all()
+    rows = found[:limit]
+    more = len(found) > limit
+    return Slice(
+        [row(**one._mapping) for one in rows],  # noqa: SLF001  # this is its public name
+        tuple(rows[-1]._mapping[column] for column in by) if more else None,  # noqa: SLF001
+    )
+
+
+async def one_of(
+    connection: AsyncConnection, query: Select[Any], row: Callable[..., RowT]
+) -> RowT | None:
+    found: Row[Any] | None = (await connection.execute(query)).first()
+    return row(**found._mapping) if found else None  # noqa: SLF001
