@@ -42,9 +42,13 @@ class Page:
         return self.next.until is None
 
 
-_RECENT = "feed_recent(%(since)s::pg_snapshot, u.until, %(shards)s::smallint[], %(limit)s)"
-_LATER = "feed_page(%(since)s::pg_snapshot, u.until, %(after)s, %(shards)s::smallint[], %(limit)s)"
-_HISTORY = "feed_history(u.until, %(after)s, %(shards)s::smallint[], %(limit)s)"
+_IN_OUTBOX = (
+    "SELECT events.* FROM {}(%(since)s::pg_snapshot, u.until, %(after)s,"
+    " %(shards)s::smallint[], %(limit)s) AS o JOIN events ON events.position = o.position"
+)
+_HISTORY = "SELECT * FROM feed_history(u.until, %(after)s, %(shards)s::smallint[], %(limit)s)"
+_FIRST_PAGE = _IN_OUTBOX.format("feed_recent")
+_LATER_PAGE = _IN_OUTBOX.format("feed_page")
 
 
 async def read_page(
@@ -53,16 +57,18 @@ async def read_page(
     """The next page of at most `limit` events, in one statement.
 
     The statement has to be one: its snapshot is both what it reads by and what it returns as `until`.
+    A transaction that reads a page must not append: the next batch would take its events for seen.
+    And a standby's snapshots do not tell who is still writing: only the primary has a feed.
     """
     if cursor.since == NOTHING_SEEN:
-        source = _HISTORY
+        events_of_page = _HISTORY
     else:
-        source = _LATER if cursor.after else _RECENT
+        events_of_page = _LATER_PAGE if cursor.after else _FIRST_PAGE
     result = await connection.execute(
         "WITH u AS MATERIALIZED (SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until)"  # noqa: E501
         " SELECT u.until::text, e.position, e.stream, e.version, e.type, e.schema, e.data,"
         " e.metadata, e.recorded_at"
-        f" FROM u LEFT JOIN LATERAL ({_events_of(source)}) AS e ON true ORDER BY e.position",
+        f" FROM u LEFT JOIN LATERAL ({events_of_page}) AS e ON true ORDER BY e.position",
         {
             "since": cursor.since,
             "until": cursor.until,
@@ -78,6 +84,3 @@ async def read_page(
         return Page(events, Cursor(until))
     return Page(events, replace(cursor, until=until, after=events[-1].position))
 
-
-def _events_of(source: str) -> str:
-    return f"SELECT events.* FROM {source} AS f JOIN events ON events.position = f.position"

@@ -37,6 +37,7 @@ async def open_pool(
         "prepare_threshold": 1,
         "application_name": name,
         "connect_timeout": 5,
+        "options": "-c timezone=UTC",
     }
     pool: Pool = AsyncConnectionPool(
         url,

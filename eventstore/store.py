@@ -111,9 +111,12 @@ class EventStore:
         Each of `appends` is a stream's name, the version it must be at (ANY_VERSION for none) and its
         new events; an empty sequence only checks the version. `context` is the fence.
 
+        Raises ValueError when a stream is given twice: which version would the second one expect?
         Raises VersionConflict when a stream has moved, StepClosed when the fence is shut. When the
         connection breaks the outcome is unknown: append again with the same `context` to learn it.
         """
+        if len({stream for stream, _, _ in appends}) < len(appends):
+            raise ValueError("a stream is given twice: " + ", ".join(s for s, _, _ in appends))
         encoded = [
             (index, self._codec.encode(event))
             for index, (_, _, events) in enumerate(appends, start=1)
@@ -122,10 +125,11 @@ class EventStore:
         key = context.key if context else None
         try:
             [row] = await self._fetch(
+                # Texts go as binary arrays (%b): a textual one escapes every quote of the JSON.
                 "SELECT * FROM append_events("
-                "%s::text[], %s::smallint[], %s::bigint[],"
-                " %s::int[], %s::text[], %s::smallint[], %s::text[], %s::text::jsonb,"
-                " %s::date, %s::text, %s::int, %s::text, %s::text, %s::text::jsonb, %s::text[])",
+                "%b::text[], %s::smallint[], %s::bigint[],"
+                " %s::int[], %b::text[], %s::smallint[], %b::text[], %s::text::jsonb,"
+                " %s::date, %s::text, %s::int, %s::text, %s::text, %s::text::jsonb, %b::text[])",
                 (
                     [stream for stream, _, _ in appends],
                     [shard_of(stream) for stream, _, _ in appends],

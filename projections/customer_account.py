@@ -1,4 +1,4 @@
-"""What may a customer still spend, and for which orders is credit held or owed?"""
+"""What a customer may still spend, and for which orders credit is held or owed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from domain.credit.events import (
     CreditRestored,
     LimitAssigned,
 )
-from domain.kernel import Money, OrderId
+from domain.kernel import Money
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
 from projections.tables import read_model
@@ -53,9 +53,9 @@ table = read_model(
     Column("limit", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("used", BigInteger, nullable=False),
-    # {order: {held, owed}} of the orders that are open
+    # what is held and owed for each order that is open
     Column("orders", JSONB, nullable=False),
-    # {order, amount, missing, currency, reason, at}
+    # the newest one: order, amount, missing, currency, reason, at
     Column("last_refusal", JSONB(none_as_null=True)),
     Column("updated_at", DateTime(timezone=True), nullable=False),
 )
@@ -67,33 +67,22 @@ def evolve(row: CustomerAccount | None, happened: Happened) -> CustomerAccount:
             row = replace(_row(row, happened), limit=limit.amount, currency=limit.currency)
             return _figures(row, held, used)
         case CreditRefused() as refused:
-            return replace(
-                _row(row, happened),
-                last_refusal={
-                    "order": refused.order,
-                    "amount": refused.amount.amount,
-                    "missing": refused.missing.amount,
-                    "currency": refused.amount.currency,
-                    "reason": refused.reason,
-                    "at": happened.recorded_at.isoformat(),
-                },
-            )
-    row = _row(begun(row, happened), happened)
+            return replace(_row(row, happened), last_refusal=_refusal(refused, happened))
+        case _:
+            return _spent(_row(begun(row, happened), happened), happened)
+
+
+def _spent(row: CustomerAccount, happened: Happened) -> CustomerAccount:
     match happened.event:
         case CreditHeld(order=order, amount=amount, held=held, used=used):
-            orders = {**row.orders, order: {"held": amount.amount, "owed": 0}}
-            return _figures(replace(row, orders=orders), held, used)
+            return _figures(_open(row, order, held=amount.amount), held, used)
         case CreditReleased(order=order, held=held, used=used):
-            return _figures(replace(row, orders=_without(row.orders, order)), held, used)
+            return _figures(_open(row, order), held, used)
         case CreditConsumed(order=order, amount=amount, held=held, used=used):
-            orders = {**row.orders, order: {"held": 0, "owed": amount.amount}}
-            return _figures(replace(row, orders=orders), held, used)
+            return _figures(_open(row, order, owed=amount.amount), held, used)
         case CreditRestored(order=order, amount=amount, held=held, used=used):
             owed = row.orders[order]["owed"] - amount.amount
-            orders = _without(row.orders, order)
-            if owed:
-                orders = {**orders, order: {"held": 0, "owed": owed}}
-            return _figures(replace(row, orders=orders), held, used)
+            return _figures(_open(row, order, owed=owed), held, used)
         case other:
             raise OutOfPlace(type(other).__name__)
 
@@ -108,8 +97,21 @@ def _figures(row: CustomerAccount, held: Money, used: Money) -> CustomerAccount:
     return replace(row, held=held.amount, used=used.amount)
 
 
-def _without(orders: Open, order: OrderId) -> Open:
-    return {one: amounts for one, amounts in orders.items() if one != order}
+def _open(row: CustomerAccount, order: str, *, held: int = 0, owed: int = 0) -> CustomerAccount:
+    others = {one: amounts for one, amounts in row.orders.items() if one != order}
+    this = {order: {"held": held, "owed": owed}} if held or owed else {}
+    return replace(row, orders={**others, **this})
+
+
+def _refusal(refused: CreditRefused, happened: Happened) -> Mapping[str, Any]:
+    return {
+        "order": refused.order,
+        "amount": refused.amount.amount,
+        "missing": refused.missing.amount,
+        "currency": refused.amount.currency,
+        "reason": refused.reason,
+        "at": happened.recorded_at.isoformat(),
+    }
 
 
 PROJECTION = Projection(

@@ -1,4 +1,4 @@
-"""What do we owe a merchant, and how did it come about?"""
+"""What we owe a merchant, and how it came about."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""How does an order stand?
+"""How an order stands.
 
     placed ─▶ approved ─▶ confirmed
       └──────────┴─▶ refused | cancelled | failed
 
-`approved` is the answer the customer waited for; `confirmed` says that ordering has taken note of it.
-`refused`: a context said no. `cancelled`: the customer did. `failed`: a technical failure before the
-point of no return. These three are ends, unless the same order is placed again.
+`approved` is the answer the customer waited for; `confirmed` says that ordering took note of it.
+`refused`: a context said no. `cancelled`: the customer did. `failed`: a technical failure before
+the point of no return. These three are ends, unless the same order is placed again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ _REFUSALS: Final = frozenset(one.__name__ for one in EVENTS if issubclass(one, R
 
 @dataclass(frozen=True, kw_only=True)
 class OrderStatus:
-    """Amounts are minor units of `currency`. `because` is a refusal's name, `cancelled` or a cause."""
+    """Amounts are minor units of `currency`.
+
+    `because` is empty, or names what turned the order back: a refusal, `cancelled`, or a cause.
+    """
 
     order: str
     customer: str
@@ -74,7 +77,7 @@ table = read_model(
     Column("down_payment", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     Column("instalments", Integer, nullable=False),
-    # [{sku, quantity, unit_price}], unit_price in minor units of `currency`
+    # a list of: sku, quantity, unit_price in minor units of `currency`
     Column("lines", JSONB, nullable=False),
     Column("because", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -93,36 +96,46 @@ table = read_model(
 )
 
 
-def evolve(row: OrderStatus | None, happened: Happened) -> OrderStatus | None:
+def evolve(  # noqa: PLR0911  # one arm an event
+    row: OrderStatus | None, happened: Happened
+) -> OrderStatus | None:
     match happened.event:
         case OrderPlaced() as placed:
             return _seen(_placed(row, placed, happened), happened)
         case SagaDecided() | SagaEnded() if row is None:
             return None  # the saga turned back before there was an order
-    row = _seen(begun(row, happened), happened)
+        case _:
+            row = _seen(begun(row, happened), happened)
     match happened.event:
         case OrderConfirmed():
             return row if row.status in ENDED else replace(row, status="confirmed")
         case OrderRejected():
             return row if row.status in ENDED else replace(row, status="refused")
-        case SagaDecided(approved=True):
-            return replace(row, status="approved") if row.status == "placed" else row
-        case SagaDecided(because=because, reason=reason):
-            return replace(row, status=_turned_back(because), because=because, reason=reason)
-        case SagaEnded(ending="completed"):
-            return row
-        case SagaEnded(because=because, reason=reason):
-            return replace(row, status=_turned_back(because), because=because, reason=reason)
+        case SagaDecided() | SagaEnded() as told:
+            return _told(row, told)
         case ShipmentBooked(booking=booking):
             return replace(row, shipment="booked", booking=booking)
-        case ShipmentDeclined():
-            return replace(row, shipment="declined")
-        case ShipmentCancelled():
-            return replace(row, shipment="cancelled")
+        case event if type(event) in _SHIPMENT:
+            return replace(row, shipment=_SHIPMENT[type(event)])
         case event:
             return replace(row, payment=_PAYMENT[type(event)])
 
 
+def _told(row: OrderStatus, told: SagaDecided | SagaEnded) -> OrderStatus:
+    match told:
+        case SagaDecided(approved=True):
+            return replace(row, status="approved") if row.status == "placed" else row
+        case SagaEnded(ending="completed"):
+            return row
+        case _:
+            status = _turned_back(told.because)
+            return replace(row, status=status, because=told.because, reason=told.reason)
+
+
+_SHIPMENT: Final[Mapping[type[Event], str]] = {
+    ShipmentDeclined: "declined",
+    ShipmentCancelled: "cancelled",
+}
 _PAYMENT: Final[Mapping[type[Event], str]] = {
     PaymentAuthorised: "authorised",
     PaymentDeclined: "declined",
@@ -183,8 +196,7 @@ PROJECTION = Projection(
         OrderRejected,
         *_PAYMENT,
         ShipmentBooked,
-        ShipmentDeclined,
-        ShipmentCancelled,
+        *_SHIPMENT,
         SagaDecided,
         SagaEnded,
     ),

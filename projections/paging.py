@@ -32,7 +32,7 @@ async def slice_of(
     limit: int,
     newest_first: bool = False,
 ) -> Slice[RowT]:
-    """At most `limit` rows of `query` in the order of the columns `by`, the last of which is unique."""
+    """At most `limit` rows of `query` in the order of `by`, whose last column is unique."""
     if after is not None:
         here, last = tuple_(*by), tuple_(*after)
         query = query.where(here < last if newest_first else here > last)

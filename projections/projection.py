@@ -1,19 +1,19 @@
 """What a projection is: a question, and how events answer it.
 
-A row is folded from all streams of its id: `order-42`, `payment-42` and `saga-42` make the row `42`.
+A row is folded from all streams of its id: `order-42`, `payment-42`, `saga-42` make the row `42`.
 Two laws make that safe, and every projection has to keep them:
 
-- Streams with the same id share a shard, and a shard of a projection has one owner at a time: so each
-  row has exactly one writer.
-- Streams of one id that really run side by side change different figures of the row, so the row does
-  not depend on which of them was read first.
+- Streams with the same id share a shard, and a shard of a projection has one owner at a time: so
+  each row has exactly one writer.
+- Streams of one id that run side by side change different figures of the row, so the row does not
+  depend on which of them was read first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -47,7 +47,7 @@ class Happened:
             id=id_of(recorded.stream),
             position=recorded.position,
             version=recorded.version,
-            recorded_at=recorded.recorded_at,
+            recorded_at=recorded.recorded_at.astimezone(UTC),
             metadata=recorded.metadata,
         )
 

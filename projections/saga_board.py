@@ -1,4 +1,4 @@
-"""Which sagas run, wait for a person, or have ended, and what happened in each?
+"""Which sagas run, wait for a person, or have ended, and what happened in each.
 
 running ─▶ compensating ─▶ refused | compensated
    │  ▲        │  ▲
@@ -90,7 +90,7 @@ table = read_model(
     Column("reason", Text, nullable=False),
     Column("at_stake", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    # {step: {since, direction, cause}}
+    # since when, in which direction and why each parked step waits
     Column("waiting", JSONB, nullable=False),
     Column("parked_since", DateTime(timezone=True)),
     Column("started_at", DateTime(timezone=True), nullable=False),
@@ -98,7 +98,7 @@ table = read_model(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     # of the saga's stream
     Column("version", BigInteger, nullable=False),
-    # [{at, what, step, direction, outcome, cause, actor, reason, version}]
+    # a list of: at, what, step, direction, outcome, cause, actor, reason, version
     Column("timeline", JSONB, nullable=False),
     index("saga_board", "started_at", "saga"),
     index("saga_board", "status", "started_at", "saga"),
@@ -122,7 +122,7 @@ def evolve(row: SagaRow | None, happened: Happened) -> SagaRow:
     return replace(row, updated_at=at, version=happened.version, timeline=timeline)
 
 
-def _moved(row: SagaRow, happened: Happened) -> SagaRow:
+def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911  # one arm an event
     match happened.event:
         case StepDone(step=step) | StepRefused(step=step):
             return _spoke(row, step, "do")
@@ -212,6 +212,8 @@ def _entry(happened: Happened) -> Mapping[str, Any]:
             told["outcome"] = ending
         case SagaResumed(kind=kind):
             told["outcome"] = kind
+        case _:
+            pass
     if isinstance(event, CompensationStarted | SagaDecided | SagaEnded):
         told["cause"] = event.because or None
     told["actor"] = told["actor"] or happened.metadata.get("actor")

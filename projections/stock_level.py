@@ -1,4 +1,4 @@
-"""How much of an article does a merchant have to sell?"""
+"""How much of an article a merchant has to sell."""
 
 from __future__ import annotations
 

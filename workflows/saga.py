@@ -1,14 +1,14 @@
-"""Runs a saga: forward to its pivot and on to its end, or back over all that was or may have been done.
+"""Runs a saga: forward to its pivot and on to its end, or back over all that was or may be done.
 
 The rules, and why each is here (`docs/failures.md` tells what every failure leads to):
 
 - A step ends done, refused or unknown. What is done or unknown is taken back, newest first; what
   certainly did not happen is not.
-- The saga runs in a task of its own. Temporal's cancellation only reaches the workflow's main task, so
-  nothing is ever interrupted half way: the wish is looked at between steps, and a compensation does
-  not see it at all.
-- Only failures of activities are handled here. Any other exception is a mistake in this code: it fails
-  the workflow task, stays visible, and goes on once it is mended.
+- The saga runs in a task of its own. Temporal's cancellation only reaches the workflow's main task,
+  so nothing is ever interrupted half way: the wish is looked at between steps, and a compensation
+  does not see it at all.
+- Only failures of activities are handled here. Any other exception is a mistake in this code: it
+  fails the workflow task, stays visible, and goes on once it is mended.
 """
 
 from __future__ import annotations
@@ -48,88 +48,6 @@ from workflows.shape import Saga, Step
 from workflows.timeline import Timeline
 
 T = TypeVar("T")
-
-SAGA_TYPE: Final = SearchAttributeKey.for_keyword("SagaType")
-SAGA_STATUS: Final = SearchAttributeKey.for_keyword("SagaStatus")
-SAGA_STEP: Final = SearchAttributeKey.for_keyword("SagaStep")
-MERCHANT: Final = SearchAttributeKey.for_keyword("Merchant")
-FAILURE_CODE: Final = SearchAttributeKey.for_keyword("FailureCode")
-PARKED_SINCE: Final = SearchAttributeKey.for_datetime("ParkedSince")
-
-ONE_TRY: Final = timedelta(seconds=10)
-RETRIES: Final = RetryPolicy(
-    initial_interval=timedelta(milliseconds=100),
-    backoff_coefficient=2,
-    maximum_interval=timedelta(seconds=5),
-    non_retryable_error_types=["PayloadsTooLarge"],
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How the sagas of this deployment run. Chosen at the start and kept in the input, so that a
-    replay never sees it change.
-
-    `steps`: "local" runs what touches only our own Postgres as local activities, inside the workflow's
-    worker; "queues" runs every step on the task queue of its context. Both put what asks another
-    company on its context's queue. Durations are seconds: how long a compensatable step is asked before
-    its outcome is unknown, and how long anything later is asked before it is parked.
-    """
-
-    steps: Literal["local", "queues"] = "local"
-    queue_prefix: str = ""
-    deadline_seconds: float = 30
-    patience_seconds: float = 300
-
-
-@dataclass(frozen=True, kw_only=True)
-class SagaIdentity:
-    """`at_stake` is the money in question until the saga ends; `actor` is who asked for it."""
-
-    saga: str
-    saga_type: str
-    merchant: MerchantId
-    at_stake: Money
-    actor: str
-    attempt: int = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decision:
-    """The early answer. `because` is the refusal's name, `cancelled`, or the technical cause."""
-
-    approved: bool
-    because: str
-    reason: str
-    token: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SagaResult:
-    ending: Ending
-    because: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cancellation:
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Intervention:
-    """How a person lets a parked step go on; `step` may be empty where only one is parked.
-
-    The same `id` twice is one intervention.
-    """
-
-    id: str
-    kind: Literal["retry", "compensate"]
-    actor: str
-    reason: str
-    step: str = ""
-
 
 @dataclass(frozen=True)
 class TurnedBack:
@@ -498,72 +416,3 @@ class SagaRun:
         workflow.upsert_search_attributes(changes)
         self._timeline.status = status
         workflow.set_current_details(self._timeline.markdown())
-
-
-async def uninterrupted(story: Coroutine[Any, Any, T]) -> T:
-    """Await to the end, however often this task is cancelled meanwhile.
-
-    One `asyncio.shield` is not enough: the await it protects ends, and the workflow with it, while the
-    work goes on for nobody.
-    """
-    task = asyncio.create_task(story)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if (me := asyncio.current_task()) is not None:
-                me.uncancel()
-    return task.result()
-
-
-async def _activity(
-    name: str, arguments: list[Any], queue: str | None, limit: timedelta | None, key: StepKey
-) -> Answer:
-    """On a task queue, or else inside this worker. Without a limit it is tried for ever."""
-    summary = f"{key.step} ({key.direction})" if key.direction == "undo" else key.step
-    if queue is None:
-        local: Answer = await workflow.execute_local_activity(
-            name,
-            args=arguments,
-            result_type=Answer,
-            schedule_to_close_timeout=limit,
-            start_to_close_timeout=ONE_TRY,
-            retry_policy=RETRIES,
-            local_retry_threshold=timedelta(seconds=1),
-            summary=summary,
-        )
-        return local
-    remote: Answer = await workflow.execute_activity(
-        name,
-        args=arguments,
-        result_type=Answer,
-        task_queue=queue,
-        schedule_to_close_timeout=limit,
-        start_to_close_timeout=ONE_TRY,
-        heartbeat_timeout=ONE_TRY,
-        retry_policy=RETRIES,
-        activity_id=f"{key.step}-{key.direction}",
-        summary=summary,
-    )
-    return remote
-
-
-def _no_answer(failure: ActivityError) -> NoAnswer:
-    """Raises ApplicationError, which ends the workflow, when this attempt is over for good."""
-    cause = failure.cause or failure
-    happened = None
-    if isinstance(cause, ApplicationError):
-        if cause.type == "StepClosed":
-            raise ApplicationError(str(cause), type="AttemptClosed", non_retryable=True) from None
-        if NOT_DONE in cause.details:
-            happened = False
-    return NoAnswer(_in_words(cause), happened)
-
-
-def _in_words(failure: BaseException) -> str:
-    """The last cause first: it is what an operator has to mend."""
-    while isinstance(failure, FailureError) and failure.cause is not None:
-        failure = failure.cause
-    kind = failure.type if isinstance(failure, ApplicationError) else type(failure).__name__
-    words = failure.message if isinstance(failure, FailureError) else str(failure)
-    return f"{kind}: {words}"[:300]

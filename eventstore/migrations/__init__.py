@@ -35,26 +35,34 @@ def upgrade(url: str, role: str = "handrail_app") -> None:
 
 
 def install_functions(connection: Connection) -> None:
+    # One may call another that comes later.
+    connection.exec_driver_sql("SET LOCAL check_function_bodies = off")
     for file in sorted(FUNCTIONS.iterdir(), key=lambda one: one.name):
         if file.name.endswith(".sql"):
             connection.exec_driver_sql(file.read_text().replace("%", "%%"))
-    connection.exec_driver_sql(
-        "CREATE OR REPLACE TRIGGER events_are_immutable"
-        " BEFORE UPDATE OR DELETE OR TRUNCATE ON events"
-        " FOR EACH STATEMENT EXECUTE FUNCTION forbid_change()"
+    trigger = connection.exec_driver_sql(
+        "SELECT FROM pg_trigger WHERE tgrelid = 'events'::regclass"
+        " AND tgname = 'events_are_immutable'"
     )
+    if trigger.first() is None:  # replacing it would wait for every writer, and stop all others
+        connection.exec_driver_sql(
+            "CREATE TRIGGER events_are_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON events"
+            " FOR EACH STATEMENT EXECUTE FUNCTION forbid_change()"
+        )
 
 
 def grant(connection: Connection, role: str) -> None:
     """What the application may do: append events, never change one."""
     name = connection.dialect.identifier_preparer.quote(role)
-    exists = connection.execute(text("SELECT FROM pg_roles WHERE rolname = :role"), {"role": role})
-    if exists.first() is None:
-        connection.exec_driver_sql(f"CREATE ROLE {name} NOLOGIN")
     for statement in (
+        # Roles belong to the server: another of its databases may make this one at the same time.
+        f"DO $$ BEGIN CREATE ROLE {name} NOLOGIN;"
+        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
         f"GRANT USAGE ON SCHEMA public TO {name}",
         f"GRANT SELECT, INSERT ON events, outbox TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON streams, commands, snapshots TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",
+        "REVOKE EXECUTE ON FUNCTION maintain_partitions FROM PUBLIC",
+        f"GRANT EXECUTE ON FUNCTION maintain_partitions TO {name}",
     ):
         connection.exec_driver_sql(statement)

@@ -98,6 +98,12 @@ def test_credit_is_held_up_to_the_limit() -> None:
     assert isinstance(with_limit.when(hold(eur(500))).decided[0], CreditHeld)
 
 
+def test_the_holds_of_several_orders_add_up() -> None:
+    (event,) = with_hold.when(hold(eur(200), OTHER)).decided
+    assert isinstance(event, CreditHeld)
+    assert (event.amount, event.held, event.used) == (eur(200), eur(500), eur(0))
+
+
 def test_over_the_limit_what_is_missing_is_told() -> None:
     with_limit.when(hold(eur(501))).then(refused(501, missing=1))
 
@@ -169,6 +175,8 @@ def test_the_same_outstanding_again_changes_nothing() -> None:
 def test_an_order_paid_back_is_forgotten() -> None:
     paid = with_debt.when(restore(eur(0))).then(restored(300, used=0)).when(restore(eur(0))).then()
     paid.when(restore(eur(1))).then_refuses_rule(OutOfOrder)
+    paid.when(CONSUME).then_refuses_rule(OutOfOrder)
+    paid.when(hold(eur(300))).then(HELD)
 
 
 def test_a_debt_does_not_grow_by_restoring() -> None:

@@ -163,6 +163,18 @@ def test_stock_is_released_once() -> None:
     ).then()
 
 
+def test_every_article_named_is_released() -> None:
+    promised = shelf.given(
+        received(2),
+        received(1, POT),
+        reserved(2, available=0, total=2),
+        reserved(1, available=0, total=1, sku=POT),
+    )
+    promised.when(release(CUP, POT)).then(
+        released(2, available=2, total=0), released(1, available=1, total=0, sku=POT)
+    )
+
+
 def test_releasing_what_was_never_promised_changes_nothing() -> None:
     shelf.when(release(CUP)).then()
     shelf.given(received(5)).when(release(CUP, POT)).then()
@@ -179,6 +191,7 @@ def test_an_order_releases_only_its_own() -> None:
 def test_of_two_orders_for_the_last_pieces_the_first_wins() -> None:
     first = shelf.given(received(5)).when(reserve((CUP, 3), order=OTHER))
     first.when(reserve((CUP, 3))).then(unavailable(3, available=2))
+    first.when(reserve((CUP, 2))).then(reserved(2, available=0, total=5))
 
 
 def test_a_stream_belongs_to_one_merchant() -> None:

@@ -1,0 +1,16 @@
+-- Makes a partition for the values from `p_from` up to but not including `p_to`. Attaching lets writers
+-- go on, where making it in place would wait for all of them, with everybody else behind.
+--
+-- False when it cannot be done now: somebody reads the default partition for long, or it holds rows of
+-- that range already.
+CREATE OR REPLACE FUNCTION attach_partition(p_table text, p_name text, p_from text, p_to text)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', p_name, p_table);
+    EXECUTE format(
+        'ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', p_table, p_name, p_from, p_to);
+    RETURN true;
+EXCEPTION WHEN lock_not_available OR check_violation THEN
+    RETURN false;
+END $$;

@@ -1,0 +1,68 @@
+"""Follows the feed while others write, and swears to what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Self
+
+import psycopg
+
+from eventstore.feed import BEGINNING, read_page
+from eventstore.store import SHARDS
+
+POLL_SECONDS = 0.05
+
+
+class Witness:
+    """An independent reader of the live feed: every event once, every stream in its order.
+
+    It holds no lease and writes nothing, so it changes nothing for anybody.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._heads: defaultdict[str, int] = defaultdict(int)
+        self.violations: list[str] = []
+        self._pages = 0
+
+    async def __aenter__(self) -> Self:
+        self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
+        self._task = asyncio.create_task(self._follow())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._connection.close()
+
+    async def caught_up(self) -> None:
+        """Wait until everything stored so far was seen; what is missing then is a violation."""
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as other:
+            rows = await other.execute("SELECT name, version FROM streams")
+            stored = {name: version for name, version in await rows.fetchall()}  # noqa: C416
+        passed = self._pages + 2  # the page under way may have begun before the question
+        while self._pages < passed:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(POLL_SECONDS)
+        self.violations += [
+            f"stream {stream}: the feed stopped at {self._heads[stream]} of {version}"
+            for stream, version in stored.items()
+            if self._heads[stream] < version
+        ]
+
+    async def _follow(self) -> None:
+        cursor = BEGINNING
+        while True:
+            page = await read_page(self._connection, cursor, range(SHARDS), 1_000)
+            for one in page.events:
+                if one.version != self._heads[one.stream] + 1:
+                    self.violations.append(
+                        f"stream {one.stream}: {one.version} came after {self._heads[one.stream]}"
+                    )
+                self._heads[one.stream] = one.version
+            cursor = page.next
+            if page.ends_batch:
+                self._pages += 1
+                await asyncio.sleep(POLL_SECONDS)
