@@ -1,7 +1,7 @@
 """How far each projection has read each shard, and who may read on.
 
-`revision` is the fencing token. Whoever moves a checkpoint must know it, and taking one over changes
-it: a worker that was thought dead and wakes up finds its checkpoints moved on, and changes nothing.
+`revision` is the fencing token. Whoever moves a checkpoint must know it, and taking one over
+changes it: a worker that was thought dead and wakes up knows an old one, and changes nothing.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ async def move_if_appended(
 ) -> Sequence[Checkpoint]:
     """Move these, none of which has an event before `to`, and answer where all of them are now.
 
-    It is written down only where something was appended since, in whatever shard: otherwise two idle
-    workers would see each other's writes as news for ever. Not written down, it is still true.
+    It is written down only where something was appended since, in whatever shard: otherwise two
+    idle workers would see each other's writes as news for ever. Not written down, it is still true.
     """
     cursor = await connection.execute(
         "UPDATE checkpoints AS c SET since = %(to)s::pg_snapshot, until = NULL,"

@@ -27,8 +27,8 @@ class Encoded:
 class Codec:
     """Encodes the newest version of every message, and decodes all versions there have been.
 
-    `upcasters` lift the JSON of version n to version n + 1: keyed by name and n. A class without any is
-    at version 1.
+    `upcasters` lift the JSON of version n to version n + 1: keyed by name and n. A class without
+    any is at version 1.
     """
 
     classes: Mapping[str, type]
@@ -69,8 +69,8 @@ class Codec:
     def decode(self, name: str, schema: int, data: dict[str, Any]) -> Any:
         """Raises UnknownMessage for an unregistered name or a version newer than this code's.
 
-        Fields this code does not know are passed over, so that an old reader can follow a new writer
-        that only added some.
+        Fields this code does not know are passed over, so that an old reader can follow a new
+        writer that only added some.
         """
         cls = self.classes.get(name)
         newest = self.version(name)

@@ -2,8 +2,9 @@
 
 A batch is what one snapshot sees and an earlier one did not, ordered by position: the method of PgQ
 (Skype, 2009), with the reader's own snapshots in place of a ticker's. A snapshot that sees a later
-commit of a stream sees the earlier ones too, so no stream is ever turned around; and what a snapshot
-does not see yet, a later one will, so nothing is lost. `docs/decisions/0003-feed-by-snapshots.md`.
+commit of a stream sees the earlier ones too, so no stream is ever turned around; and what a
+snapshot does not see yet, a later one will, so nothing is lost.
+`docs/decisions/0003-feed-by-snapshots.md`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from eventstore.tables import NOTHING_SEEN
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a reader is: all that `since` sees, and of the batch up to `until` the positions up to
-    `after`. Between two batches `until` is None and `after` is 0.
+    """How far a reader is: all that `since` sees, and of the batch up to `until` the positions up
+    to `after`. Between two batches `until` is None and `after` is 0.
     """
 
     since: str
@@ -56,7 +57,7 @@ async def read_page(
 ) -> Page:
     """The next page of at most `limit` events, in one statement.
 
-    The statement has to be one: its snapshot is both what it reads by and what it returns as `until`.
+    It has to be one statement: its snapshot is what it reads by and what it returns as `until`.
     A transaction that reads a page must not append: the next batch would take its events for seen.
     And a standby's snapshots do not tell who is still writing: only the primary has a feed.
     """
@@ -65,7 +66,8 @@ async def read_page(
     else:
         events_of_page = _LATER_PAGE if cursor.after else _FIRST_PAGE
     result = await connection.execute(
-        "WITH u AS MATERIALIZED (SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until)"  # noqa: E501
+        "WITH u AS MATERIALIZED ("
+        " SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until)"
         " SELECT u.until::text, e.position, e.stream, e.version, e.type, e.schema, e.data,"
         " e.metadata, e.recorded_at"
         f" FROM u LEFT JOIN LATERAL ({events_of_page}) AS e ON true ORDER BY e.position",
@@ -83,4 +85,3 @@ async def read_page(
     if len(events) < limit:
         return Page(events, Cursor(until))
     return Page(events, replace(cursor, until=until, after=events[-1].position))
-

@@ -17,7 +17,7 @@ from eventstore.codec import Codec
 from eventstore.pool import Pool
 
 SHARDS: Final = 16
-"""Streams are spread over this many shards of the feed. Stored with every event: never change it."""
+"""Streams are spread over so many shards of the feed. Stored with every event: never change it."""
 
 ANY_VERSION: Final = None
 
@@ -87,8 +87,9 @@ class EventStore:
             "SELECT * FROM load_streams(%s::text[], %s::bigint[], %s::text[])",
             (list(streams), list(streams.values()), [fingerprint] * len(streams)),
         )
-        loaded = {name: (after, None, []) for name, after in streams.items()}
-        found: dict[str, tuple[int, Any | None, list[Event]]] = loaded
+        found: dict[str, tuple[int, Any | None, list[Event]]] = {
+            name: (after, None, []) for name, after in streams.items()
+        }
         for stream, version, type_, schema, data in rows:
             _, snapshot, events = found[stream]
             if type_ is None:
@@ -108,8 +109,8 @@ class EventStore:
     ) -> Appended:
         """Append to some streams, all or none, in one round trip.
 
-        Each of `appends` is a stream's name, the version it must be at (ANY_VERSION for none) and its
-        new events; an empty sequence only checks the version. `context` is the fence.
+        Each of `appends` is a stream's name, the version it must be at (ANY_VERSION for none) and
+        its new events; an empty sequence only checks the version. `context` is the fence.
 
         Raises ValueError when a stream is given twice: which version would the second one expect?
         Raises VersionConflict when a stream has moved, StepClosed when the fence is shut. When the

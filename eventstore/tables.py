@@ -99,8 +99,8 @@ outbox = Table(
 )
 
 # The fence: one row for each (saga, attempt, step, direction) that took effect, with its answer, or
-# whose door was shut by its compensation before it came. `opened_on` is the day the attempt began, the
-# same for all its keys, so that old months can be dropped whole.
+# whose door was shut by its compensation before it came. `opened_on` is the day the attempt began,
+# the same for all its keys, so that old months can be dropped whole.
 commands = Table(
     "commands",
     metadata,
@@ -126,7 +126,8 @@ commands = Table(
 
 # How far a projection has read one shard. `since` is a snapshot: everything it sees was handled.
 # `until` and `after_position` say how far a batch got that takes several pages. `revision` is the
-# fencing token: who moves the checkpoint must know it, so a worker that lost its lease changes nothing.
+# fencing token: who moves the checkpoint must know it, so a worker that lost its lease changes
+# nothing.
 checkpoints = Table(
     "checkpoints",
     metadata,
@@ -159,8 +160,8 @@ snapshots = Table(
     Column("state", JSONB, nullable=False),
 )
 
-# Events a projection could not apply. Later events of the same stream wait behind the first one, so a
-# parked stream is worked off in order; other streams go on.
+# Events a projection could not apply. Later events of the same stream wait behind the first one, so
+# a parked stream is worked off in order; other streams go on.
 parked_events = Table(
     "parked_events",
     metadata,
@@ -177,8 +178,8 @@ parked_events = Table(
     PrimaryKeyConstraint("projection", "stream", "position", name="parked_events_pkey"),
 )
 
-# The answers of HTTP requests that carried an Idempotency-Key. While `status` is empty the request is
-# being worked on, by a process that has until `claimed_until`.
+# The answers of HTTP requests that carried an Idempotency-Key. While `status` is empty the request
+# is being worked on, by a process that has until `claimed_until`.
 requests = Table(
     "requests",
     metadata,

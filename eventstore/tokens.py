@@ -47,7 +47,7 @@ async def wait_until_seen(
     """
     if not _NUMBER.fullmatch(token):
         raise BadToken(f"{token!r} is not the number of a transaction")
-    asked = {
+    asked: dict[str, object] = {
         "projection": projection,
         "token": token,
         "shards": list(range(SHARDS)) if id_ is None else [shard_of(f"-{id_}")],
@@ -64,7 +64,7 @@ async def wait_until_seen(
 
 async def _seen(engine: AsyncEngine, asked: dict[str, object]) -> bool:
     async with engine.connect() as connection:
-        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
         known, of_the_future, seen = (await connection.execute(_SEEN, asked)).one()
     if of_the_future:
         raise BadToken(f"{asked['token']} is later than anything that was appended")
@@ -73,9 +73,9 @@ async def _seen(engine: AsyncEngine, asked: dict[str, object]) -> bool:
     return bool(seen)
 
 
-# A command that had nothing to do appends nothing, and its token would never be seen; so the question
-# is whether any event up to the token is unseen. What the outbox no longer holds, all have seen, but
-# for a rebuild that has only begun.
+# A command that had nothing to do appends nothing, and an idle checkpoint does not move for it: so
+# the question is whether any event up to the token is unseen. What the outbox no longer holds was
+# seen by all, but for a rebuild that has only begun.
 _SEEN: Final[TextClause] = text("""
 SELECT count(*) > 0 AS known,
        CAST(:token AS xid8) >= pg_snapshot_xmax(pg_current_snapshot()) AS of_the_future,

@@ -1,5 +1,6 @@
-"""Who reads which shards: everybody the same number, and a shard whole, so that one page of the feed
-serves all its projections.
+"""Who reads which shards: everybody the same number, and a shard whole.
+
+One page of the feed then serves all projections of the shard.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -58,6 +59,7 @@ def _listening(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise SystemExit(f"cannot listen on {host}:{port}: {error.strerror}") from None
+        reason = os.strerror(error.errno or 0)
+        raise SystemExit(f"cannot listen on {host}:{port}: {reason}") from None
     listener.set_inheritable(True)
     return listener

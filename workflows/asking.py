@@ -33,7 +33,7 @@ class NoAnswer:
     happened: bool | None
 
 
-async def ask(
+async def execute(
     name: str, arguments: list[Any], queue: str | None, limit: timedelta | None, key: StepKey
 ) -> Answer:
     """On a task queue, or else inside this worker. Without a limit it is tried for ever."""

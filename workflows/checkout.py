@@ -16,21 +16,21 @@ from domain.ordering.terms import down_payment
 from domain.payments.commands import AuthoriseDownPayment, CapturePayment, VoidPayment
 from domain.settlement.commands import AccruePayable
 from domain.shipping.commands import BookShipment
-from workflows.saga import (
+from workflows.messages import (
     Cancellation,
     Decision,
     Intervention,
     RunOptions,
     SagaIdentity,
     SagaResult,
-    SagaRun,
 )
+from workflows.saga import SagaRun
 from workflows.shape import Parallel, Saga, Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """What a customer asks for. `card` and `ship_to` are references, never card numbers or addresses."""
+    """What a customer asks for. `card` and `ship_to` are references, never numbers or addresses."""
 
     order: OrderId
     customer: CustomerId

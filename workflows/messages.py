@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from domain.kernel import MerchantId, Money
@@ -24,6 +25,14 @@ class RunOptions:
     queue_prefix: str = ""
     deadline_seconds: float = 30
     patience_seconds: float = 300
+
+    @property
+    def deadline(self) -> timedelta:
+        return timedelta(seconds=self.deadline_seconds)
+
+    @property
+    def patience(self) -> timedelta:
+        return timedelta(seconds=self.patience_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)

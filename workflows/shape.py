@@ -42,8 +42,8 @@ class Parallel:
 class Saga:
     """Promises that can be taken back, one pivot that decides, and duties that only get done.
 
-    The pivot may be refused, and is the last that may; after it there is no way back. No other order
-    can be written. `shape` changes whenever the steps do.
+    The pivot may be refused, and is the last that may; after it there is no way back. No other
+    order can be written. `shape` changes whenever the steps do.
 
     Raises ValueError when two steps have the same name, because their keys would be the same.
     """

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema: tables by Alembic, functions as they stand in `functions/`."""
+"""Bring a database to the newest schema: tables by Alembic, functions as in `functions/`."""
 
 from __future__ import annotations
 
@@ -56,8 +56,10 @@ def grant(connection: Connection, role: str) -> None:
     name = connection.dialect.identifier_preparer.quote(role)
     for statement in (
         # Roles belong to the server: another of its databases may make this one at the same time.
-        f"DO $$ BEGIN CREATE ROLE {name} NOLOGIN;"
-        " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
+        (
+            f"DO $$ BEGIN CREATE ROLE {name} NOLOGIN;"
+            " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        ),
         f"GRANT USAGE ON SCHEMA public TO {name}",
         f"GRANT SELECT, INSERT ON events, outbox TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON streams, commands, snapshots TO {name}",

@@ -99,6 +99,8 @@ class EmbeddedTemporal:
         return self._child.log_tail(lines)
 
     async def start(self) -> Self:
+        if free_port(self._port) != self._port != 0:  # who answers there is not ours
+            raise FailedToStart("temporal", f"cannot have port {self._port}: it is taken")
         self._port = self._port or free_port()
         self._ui_port = self._ui_port or free_port()
         if self.data_dir:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import yaml
-from fastapi import FastAPI
 
 from runtime.cli import app
 from runtime.embedded.temporal import SEARCH_ATTRIBUTES
@@ -90,12 +89,12 @@ def test_every_process_that_serves_says_when() -> None:
         assert OURS[name]["healthcheck"]["test"] == ["CMD", "test", "-f", ready]
 
 
-def test_the_health_of_the_api_is_a_real_endpoint(api_app: FastAPI) -> None:
+def test_the_health_of_the_api_is_a_real_endpoint() -> None:
     check = " ".join(SERVICES["api"]["healthcheck"]["test"])
     [(port, path)] = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", check)
 
     assert int(port) == Settings.model_fields["api_port"].default
-    assert path in api_app.openapi()["paths"]
+    assert any(f'"{path}"' in module.read_text() for module in (ROOT / "api").rglob("*.py"))
 
 
 def test_temporal_has_a_postgres_of_its_own() -> None:

@@ -28,7 +28,7 @@ async def test_what_was_committed_survives_a_kill_and_the_port_stays(
     server: EmbeddedPostgres,
 ) -> None:
     async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as connection:
-        await connection.execute("CREATE TABLE fact AS SELECT 42 AS is")
+        await connection.execute("CREATE TABLE fact AS SELECT 42 AS answer")
         url, pid = server.url, server.pid
 
         await server.kill()
@@ -38,21 +38,21 @@ async def test_what_was_committed_survives_a_kill_and_the_port_stays(
     await server.start()
     assert server.pid != pid
     assert server.url == url
-    assert await answer(server, "SELECT is FROM fact") == 42
+    assert await answer(server, "SELECT answer FROM fact") == 42
 
 
 async def test_a_stop_leaves_no_process_and_the_next_start_finds_the_data(tmp_path: Path) -> None:
     first = EmbeddedPostgres(tmp_path / "postgres")
     await first.start()
     async with await psycopg.AsyncConnection.connect(first.url) as connection:
-        await connection.execute("CREATE TABLE fact AS SELECT 42 AS is")
+        await connection.execute("CREATE TABLE fact AS SELECT 42 AS answer")
     family = [psutil.Process(first.pid), *psutil.Process(first.pid).children(recursive=True)]
 
     await first.stop()
 
     assert await wait_until(lambda: not any(each.is_running() for each in family), seconds=5)
     async with EmbeddedPostgres(tmp_path / "postgres") as second:
-        assert await answer(second, "SELECT is FROM fact") == 42
+        assert await answer(second, "SELECT answer FROM fact") == 42
 
 
 async def test_it_keeps_its_promises_and_its_distance(server: EmbeddedPostgres) -> None:

@@ -104,7 +104,7 @@ def test_settings_do_not_change() -> None:
     settings = Settings()
 
     with pytest.raises(ValidationError):
-        settings.api_port = 1
+        settings.api_port = 1  # type: ignore[misc]
 
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:

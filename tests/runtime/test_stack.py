@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -149,6 +150,37 @@ async def test_a_failed_start_stops_what_was_started_and_shows_why(
 
     assert stack.temporal is None or not stack.temporal.running
     assert running_stack(tmp_path) is None
+
+
+UP = """
+from pathlib import Path
+from runtime import cli
+from runtime.stack import Stack
+
+def progress(component, state):
+    Path(component).with_suffix("." + state).touch()
+
+cli.Stack = lambda settings, **_: Stack(
+    settings, workers=0, projectors=0, api=False, progress=progress
+)
+cli.run_and_leave(lambda: cli.app(["up"]))
+"""
+
+
+@pytest.mark.parametrize("moment", ["postgres.starting", "postgres.ready", "bank.ready"])
+async def test_ctrl_c_stops_everything_at_any_moment(
+    moment: str, tmp_path: Path, python: Spawn, appears: Callable[[Path], Awaitable[None]]
+) -> None:
+    process = await python("-c", UP)
+    await appears(tmp_path / moment)
+    family = psutil.Process(process.pid).children(recursive=True)
+
+    process.send_signal(signal.SIGINT)
+    _, error = await process.communicate()
+
+    assert process.returncode == 0, error.decode()
+    assert b"Traceback" not in error
+    assert not [each for each in family if each.is_running()]
 
 
 async def test_an_api_port_that_is_taken_is_said_before_anything_starts(

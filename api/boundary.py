@@ -1,0 +1,70 @@
+"""What surrounds every request: its id, its measure, its headers, and an answer whatever happens."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Final
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.metrics import Metrics
+from api.problems import KINDS, Problem, answer
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_CLOSED: Final = "default-src 'none'; frame-ancestors 'none'"
+_DOCS: Final = frozenset({"/docs", "/redoc"})
+_log = structlog.get_logger(__name__)
+
+
+class Boundary:
+    """Plain ASGI: Starlette's own base class for middleware would cut streams and lose context."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        asked = Headers(scope=scope).get("x-request-id", "")
+        request_id = asked if _REQUEST_ID.fullmatch(asked) else uuid4().hex
+        scope["handrail.request_id"] = request_id
+        began = time.perf_counter()
+        status = 0
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _complete(MutableHeaders(scope=message), scope["path"], request_id)
+                self._metrics.answered(scope, status, time.perf_counter() - began)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, sent)
+            except Exception:
+                _log.exception("request failed", method=scope["method"], path=scope["path"])
+                if status:
+                    raise  # half an answer is out: only a broken connection says that it is half
+                problem = Problem("internal-error", KINDS["internal-error"].meaning)
+                await answer(problem, Request(scope))(scope, receive, sent)
+
+
+def _complete(headers: MutableHeaders, path: str, request_id: str) -> None:
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    if path not in _DOCS:  # the pages of the OpenAPI document load their scripts
+        headers.setdefault("Content-Security-Policy", _CLOSED)
+    headers["X-Request-Id"] = request_id

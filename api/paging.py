@@ -1,0 +1,92 @@
+"""Cursors: where the next page begins, in a form that clients pass back and do not read."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final, Generic, TypeVar
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import Response
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
+
+from api.problems import Problem
+from api.words import Asked, Id
+
+ItemT = TypeVar("ItemT")
+
+Limit = Annotated[int, Field(ge=1, le=200, description="How many items a page has at most.")]
+CursorText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=512,
+        pattern="^[A-Za-z0-9_-]+$",
+        description="Where the page begins: taken from `next` of the page before.",
+    ),
+]
+
+
+class Page(BaseModel, Generic[ItemT]):
+    items: list[ItemT]
+    next: str | None = Field(
+        default=None, description="The address of the next page; also in the Link header."
+    )
+
+
+class PageQuery(Asked):
+    """Its subclasses add filters, which belong to the cursor: another filter, another list."""
+
+    limit: Limit = 50
+    cursor: CursorText | None = None
+
+    @property
+    def filters(self) -> Mapping[str, Any]:
+        return self.model_dump(exclude={"limit", "cursor"}, exclude_none=True, mode="json")
+
+
+BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[AwareDatetime, Id])
+BY_NAME: Final[TypeAdapter[tuple[str]]] = TypeAdapter(tuple[Id])
+BY_VERSION: Final[TypeAdapter[tuple[int]]] = TypeAdapter(
+    tuple[Annotated[int, Field(ge=0, lt=2**63)]]
+)
+
+
+def position(path: str, query: PageQuery, shape: TypeAdapter[Any]) -> tuple[Any, ...] | None:
+    """Raises Problem for a cursor that this list with these filters did not give out."""
+    if query.cursor is None:
+        return None
+    text = query.cursor
+    try:
+        list_, *keys = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        found: tuple[Any, ...] = shape.validate_python(tuple(keys), strict=False)
+    except (binascii.Error, ValueError, TypeError, ValidationError):
+        raise Problem("bad-cursor", "this is not a cursor") from None
+    if list_ != _list(path, query):
+        raise Problem("bad-cursor", "this cursor is of another list, or of other filters")
+    return found
+
+
+def page(
+    items: Sequence[ItemT],
+    next_: tuple[Any, ...] | None,
+    path: str,
+    query: PageQuery,
+    response: Response,
+) -> Page[ItemT]:
+    if next_ is None:
+        return Page(items=list(items))
+    keys = orjson.dumps([_list(path, query), *next_])
+    cursor = base64.urlsafe_b64encode(keys).decode().rstrip("=")
+    asked = {**query.filters, "limit": query.limit, "cursor": cursor}
+    address = f"{path}?{urlencode(asked)}"
+    response.headers["Link"] = f'<{address}>; rel="next"'
+    return Page(items=list(items), next=address)
+
+
+def _list(path: str, query: PageQuery) -> int:
+    return zlib.crc32(orjson.dumps([path, query.filters], option=orjson.OPT_SORT_KEYS))

@@ -1,0 +1,214 @@
+"""One page of events onto all read models of a group of checkpoints: one transaction.
+
+However many events a page has, the statements are the same: the checkpoints, the parked ids, and for
+each read model its rows, read and written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg import errors
+
+from eventstore import checkpoints
+from eventstore.checkpoints import Checkpoint, LostLease
+from eventstore.codec import Codec
+from eventstore.feed import Cursor, Page
+from eventstore.pool import Connection
+from eventstore.store import shard_of
+from projections import parking
+from projections.folding import BEHIND, Folded, Read, apply, cause_of, fold, ids_of, read
+from projections.readmodel import ReadModel, Unstorable, packed
+
+_log = structlog.get_logger(__name__)
+
+DATA_AT_FAULT: Final = (
+    errors.DataError,
+    errors.IntegrityError,
+    errors.ProgramLimitExceeded,
+    Unstorable,
+)
+"""What a row can do to a healthy database. Everything else is not the event's fault."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a page means for one read model."""
+
+    model: ReadModel[Any]
+    events: Sequence[Read]
+
+
+@dataclass
+class Applied:
+    moved: list[Checkpoint] = field(default_factory=list)
+    failed: dict[str, Exception] = field(default_factory=dict)
+    """The read models that could not be written, through no fault of an event."""
+
+
+def sort_out(
+    models: Mapping[str, ReadModel[Any]], group: Sequence[Checkpoint], page: Page, codec: Codec
+) -> Mapping[str, Work]:
+    """Which read model of the group handles which events; decodes only those somebody handles."""
+    shards: dict[str, set[int]] = defaultdict(set)
+    for one in group:
+        shards[one.projection].add(one.shard)
+    mine: dict[str, list[Read]] = defaultdict(list)
+    for recorded in page.events:
+        shard = shard_of(recorded.stream)
+        readers = [
+            name
+            for name in shards
+            if shard in shards[name] and models[name].projection.reads(recorded)
+        ]
+        if readers:
+            event = read(recorded, codec)
+            for name in readers:
+                mine[name].append(event)
+    return {name: Work(models[name], events) for name, events in sorted(mine.items())}
+
+
+async def apply_page(
+    connection: Connection,
+    group: Sequence[Checkpoint],
+    to: Cursor,
+    work: Mapping[str, Work],
+    lease: timedelta,
+) -> Applied:
+    """Apply the page and move the checkpoints to `to`, both or nothing.
+
+    Raises LostLease, or the error of a connection that is gone. Where a read model fails, the others
+    go on without it.
+    """
+    try:
+        return Applied(await _together(connection, group, to, work, lease))
+    except Exception as error:
+        _raise_if_general(connection, error)
+        _log.info("page is applied by projection", error=cause_of(error))
+    return await _apart(connection, group, to, work, lease)
+
+
+async def _apart(
+    connection: Connection,
+    group: Sequence[Checkpoint],
+    to: Cursor,
+    work: Mapping[str, Work],
+    lease: timedelta,
+) -> Applied:
+    applied = Applied()
+    for name in sorted({one.projection for one in group}):
+        own = [one for one in group if one.projection == name]
+        its = {name: work[name]} if name in work else {}
+        try:
+            try:
+                applied.moved += await _together(connection, own, to, its, lease)
+            except DATA_AT_FAULT:
+                applied.moved += await _one_by_one(connection, own, to, work[name], lease)
+        except Exception as error:  # noqa: BLE001
+            _raise_if_general(connection, error)
+            applied.failed[name] = error
+    return applied
+
+
+async def _together(
+    connection: Connection,
+    group: Sequence[Checkpoint],
+    to: Cursor,
+    work: Mapping[str, Work],
+    lease: timedelta,
+) -> Sequence[Checkpoint]:
+    if not work:
+        return checkpoints.moved(await checkpoints.move(connection, group, to, lease), group, to)
+    ids = ids_of(event for one in work.values() for event in one.events)
+    async with connection.pipeline() as pipeline, connection.transaction():
+        # First of all: from here on nobody else can write for these checkpoints.
+        answer = await checkpoints.move(connection, group, to, lease)
+        asked = await parking.ask_waiting(connection, list(work), ids)
+        rows = [await one.model.ask(connection, ids_of(one.events)) for one in work.values()]
+        await pipeline.sync()
+        now = checkpoints.moved(answer, group, to)
+        waiting = await parking.waiting(asked)
+        parked = []
+        for (name, one), cursor in zip(work.items(), rows, strict=True):
+            before = await one.model.found(cursor)
+            folded = fold(one.model.projection, before, one.events, waiting.get(name, set()))
+            if folded.rows:
+                await one.model.keep(connection, [packed(row) for row in folded.rows.values()])
+            parked += [(name, event) for event in folded.parked]
+        if parked:
+            await parking.park(connection, parked)
+    _report(parked)
+    return now
+
+
+async def _one_by_one(
+    connection: Connection,
+    group: Sequence[Checkpoint],
+    to: Cursor,
+    work: Work,
+    lease: timedelta,
+) -> Sequence[Checkpoint]:
+    """Some row cannot be stored: write event by event, to find the one that makes it so."""
+    name = work.model.name
+    async with connection.transaction():
+        now = checkpoints.moved(await checkpoints.move(connection, group, to, lease), group, to)
+        ids = ids_of(work.events)
+        asked = await parking.ask_waiting(connection, [name], ids)
+        waiting = (await parking.waiting(asked)).get(name, set())
+        rows = await work.model.found(await work.model.ask(connection, ids))
+        folded = await store_each(connection, work, rows, waiting)
+        parked = [(name, one) for one in folded.parked]
+        if parked:
+            await parking.park(connection, parked)
+    _report(parked)
+    return now
+
+
+async def store_each(
+    connection: Connection, work: Work, rows: Mapping[str, Any], waiting: set[str]
+) -> Folded:
+    """Fold and write event by event, each in a savepoint of its own."""
+    done = Folded()
+    for event in work.events:
+        if event.id in waiting:
+            done.parked.append(event.parked(BEHIND))
+            continue
+        before = done.rows.get(event.id, rows.get(event.id))
+        try:
+            after = apply(work.model.projection, before, event)
+            if after is not before:
+                async with connection.transaction():
+                    await work.model.keep(connection, [packed(after)])
+                done.rows[event.id] = after
+        except (psycopg.Error, LostLease) as error:
+            if not isinstance(error, DATA_AT_FAULT):
+                raise
+            done.parked.append(event.parked(cause_of(error)))
+            waiting.add(event.id)
+        except Exception as error:  # noqa: BLE001  # nobody can know what an event may break
+            done.parked.append(event.parked(cause_of(error)))
+            waiting.add(event.id)
+    return done
+
+
+def _raise_if_general(connection: Connection, error: Exception) -> None:
+    if isinstance(error, LostLease) or connection.closed:
+        raise error
+
+
+def _report(parked: Sequence[tuple[str, Any]]) -> None:
+    for name, event in parked:
+        if event.cause != BEHIND:
+            _log.error(
+                "event parked",
+                projection=name,
+                stream=event.stream,
+                position=event.position,
+                cause=event.cause,
+            )

@@ -1,0 +1,92 @@
+"""A read model in the database, the one in use or the one that is being built: its rows by SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+from psycopg import sql
+
+from eventstore.pool import Connection
+from projections.projection import Projection
+
+RowT = TypeVar("RowT")
+
+NEXT: Final = "__next"
+"""Behind the name of a projection: the read model that is being built, and its table."""
+
+
+class Unstorable(Exception):
+    """A row that PostgreSQL cannot even be asked to keep."""
+
+
+class ReadModel(Generic[RowT]):
+    def __init__(self, projection: Projection[RowT], *, building: bool = False) -> None:
+        suffix = NEXT if building else ""
+        self.projection = projection
+        self.name = projection.name + suffix
+        self.table = projection.table.name + suffix
+
+    async def ask(self, connection: Connection, ids: Sequence[str]) -> Any:
+        """The rows with these ids, as a cursor: `found` reads it."""
+        return await connection.execute(self._select, (list(ids),))
+
+    async def found(self, cursor: Any) -> dict[str, RowT]:
+        names = self.projection.columns
+        return {
+            row[0]: self.projection.row(**dict(zip(names, row, strict=True)))
+            for row in await cursor.fetchall()
+        }
+
+    async def keep(self, connection: Connection, rows: Sequence[bytes]) -> None:
+        """Insert or replace rows that `packed` made."""
+        await connection.execute(self._upsert, (b"[" + b",".join(rows) + b"]",), binary=False)
+
+    @cached_property
+    def _select(self) -> sql.Composed:
+        return sql.SQL("SELECT {} FROM {} WHERE {} = ANY (%s)").format(
+            _names(self.projection.columns),
+            sql.Identifier(self.table),
+            sql.Identifier(self.projection.key),
+        )
+
+    @cached_property
+    def _upsert(self) -> sql.Composed:
+        # In the order of the keys: a worker that lost its lease may be writing the same rows.
+        return sql.SQL(
+            "INSERT INTO {table} ({columns}) SELECT {columns}"
+            " FROM json_populate_recordset(NULL::{table}, convert_from(%s, 'UTF8')::json)"
+            " ORDER BY {key} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        ).format(
+            table=sql.Identifier(self.table),
+            columns=_names(self.projection.columns),
+            key=sql.Identifier(self.projection.key),
+            changes=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+                for name in self.projection.columns[1:]
+            ),
+        )
+
+
+def packed(row: Any) -> bytes:
+    """Raises Unstorable."""
+    try:
+        return orjson.dumps(row)
+    except TypeError as error:
+        raise Unstorable(str(error)) from None
+
+
+def read_models(projections: Sequence[Projection[Any]]) -> Mapping[str, ReadModel[Any]]:
+    """By name: for each projection the one in use, and the one that may be being built."""
+    models = [
+        ReadModel(projection, building=building)
+        for projection in projections
+        for building in (False, True)
+    ]
+    return {model.name: model for model in models}
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in columns)

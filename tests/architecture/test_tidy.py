@@ -1,0 +1,101 @@
+"""What a reader may count on in every file."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CODE = ("domain", "workflows", "activities", "eventstore", "projections", "api", "runtime")
+LONGEST = 500  # lines; a domain file fits a screen or two, and most others should
+STARTED_BY_NAME = {
+    "runtime/launch.py",  # between fork and exec
+    "runtime/cli.py",  # the console script
+    "eventstore/migrations/env.py",  # Alembic
+}
+
+
+def _tracked(*suffixes: str) -> Iterator[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if name.endswith(suffixes) and (ROOT / name).exists():
+            yield ROOT / name
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in _tracked(".py")
+        if (lines := len(path.read_text().splitlines())) > LONGEST
+    }
+
+    assert not long
+
+
+def test_nothing_is_left_for_later_in_the_code() -> None:
+    words = re.compile(r"\b(TO" + "DO|FIX" + "ME|X" + r"XX)\b")
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in _tracked(".py", ".sql", ".md", ".yml", ".toml")
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if words.search(line)
+    ]
+
+    assert not found
+
+
+def test_every_module_is_used_by_another() -> None:
+    imported: set[str] = set()
+    for path in _tracked(".py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Import(names=names):
+                    imported |= {alias.name for alias in names}
+                case ast.ImportFrom(module=str(module), names=names):
+                    imported |= {module, *(f"{module}.{alias.name}" for alias in names)}
+                case _:
+                    pass
+    unused = [
+        name
+        for path in _tracked(".py")
+        if (name := str(path.relative_to(ROOT))).startswith(CODE)
+        and path.name != "__init__.py"
+        and name not in STARTED_BY_NAME
+        and "/versions/" not in name
+        and name.removesuffix(".py").replace("/", ".") not in imported
+    ]
+
+    assert not unused
+
+
+def test_every_link_in_the_docs_leads_somewhere() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in _tracked(".md")
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", path.read_text())
+        if not (path.parent / target).exists()
+    ]
+
+    assert not broken
+
+
+def test_every_path_that_the_docs_name_exists() -> None:
+    tops = "|".join((*CODE, "tests", "docs", "benchmarks", "shared"))
+    named = re.compile(rf"`((?:{tops})/[\w./*-]+)`")
+    missing = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in _tracked(".md")
+        for target in named.findall(path.read_text())
+        if not list(ROOT.glob(target.rstrip("/")))
+    ]
+
+    assert not missing
