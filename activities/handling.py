@@ -7,7 +7,7 @@ import json
 import random
 import zlib
 from collections import OrderedDict, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter
 
+from domain.errors import DomainError
 from domain.kernel import Command, Event, Refusal, stream_name
 from domain.sagas.events import SagaEvent, StepCompensated, StepDone, StepRefused
 from domain.sagas.steps import Answer, StepContext
@@ -38,9 +39,9 @@ class HotStream(Exception):
 class Aggregate(Generic[StateT]):
     """How one kind of stream is decided and folded.
 
-    A command may concern several streams: `decide` gets their states by id, and `id_of` says to which
-    stream an event belongs. `begun_by` are the commands that mostly find no stream yet: for them the
-    first try does without a load, and the expected version tells when that was wrong.
+    A command may concern several streams: `decide` gets their states by id, and `id_of` says to
+    which stream an event belongs. `begun_by` are the commands that mostly find no stream yet: for
+    them the first try does without a load, and the expected version tells when that was wrong.
     """
 
     category: str
@@ -58,6 +59,7 @@ def single(
     of: Callable[[Any], str],
     decide: Callable[[Any, StateT], Sequence[Event]],
     evolve: Callable[[StateT, Any], StateT],
+    *,
     begun_by: tuple[type[Command], ...] = (),
 ) -> Aggregate[StateT]:
     """An aggregate whose commands concern one stream each; `of` is the id in a command or event."""
@@ -75,8 +77,9 @@ def single(
 class Handler(Generic[StateT]):
     """Serves the commands of one aggregate, and remembers what it folded.
 
-    A remembered state may be old: the expected version of the append is what guards it, also where the
-    decision was to do nothing.
+    A remembered state may be old. The expected version of the append guards it, also where the
+    decision was to do nothing; a broken rule appends nothing, so it is only believed of a state that
+    was just loaded.
     """
 
     def __init__(
@@ -105,15 +108,19 @@ class Handler(Generic[StateT]):
         async with self._turn(sorted(ids)):
             for tries in range(1, TRIES + 1):
                 guess = tries == 1 and isinstance(command, self._aggregate.begun_by)
+                just_loaded = not guess and self._folded.keys().isdisjoint(ids)
                 states = await self._states(list(ids), guess=guess)
-                events = self._aggregate.decide(
-                    command, {ids[stream]: state for stream, (_, state) in states.items()}
-                )
                 try:
+                    events = self._aggregate.decide(
+                        command, {ids[stream]: state for stream, (_, state) in states.items()}
+                    )
                     return await self._append(context, states, events)
+                except DomainError:
+                    if just_loaded:
+                        raise
+                    self._forget(ids)
                 except VersionConflict:
-                    for stream in ids:
-                        self._folded.pop(stream, None)
+                    self._forget(ids)
                     await asyncio.sleep(_jittered(tries))
         raise HotStream(f"{type(command).__name__} on {', '.join(ids)}, {TRIES} times")
 
@@ -167,6 +174,10 @@ class Handler(Generic[StateT]):
             await self._store.save_snapshot(
                 stream, now, self._fingerprint, self._state.dump_json(folded)
             )
+
+    def _forget(self, streams: Iterable[str]) -> None:
+        for stream in streams:
+            self._folded.pop(stream, None)
 
     def _keep(self, stream: str, version: int, state: StateT) -> None:
         self._folded[stream] = (version, state)

@@ -1,7 +1,7 @@
 """One page of events onto all read models of a group of checkpoints: one transaction.
 
-However many events a page has, the statements are the same: the checkpoints, the parked ids, and for
-each read model its rows, read and written.
+However many events a page has, the statements are the same: the checkpoints, the parked ids, and
+for each read model its rows, read and written.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ async def apply_page(
 ) -> Applied:
     """Apply the page and move the checkpoints to `to`, both or nothing.
 
-    Raises LostLease, or the error of a connection that is gone. Where a read model fails, the others
-    go on without it.
+    Raises LostLease, or the error of a connection that is gone. Where a read model fails, the
+    others go on without it.
     """
     try:
-        return Applied(await _together(connection, group, to, work, lease))
-    except Exception as error:
+        return Applied(moved=list(await _together(connection, group, to, work, lease)))
+    except Exception as error:  # noqa: BLE001  # whatever it is, not all read models have to wait
         _raise_if_general(connection, error)
         _log.info("page is applied by projection", error=cause_of(error))
     return await _apart(connection, group, to, work, lease)
@@ -110,7 +110,7 @@ async def _apart(
                 applied.moved += await _together(connection, own, to, its, lease)
             except DATA_AT_FAULT:
                 applied.moved += await _one_by_one(connection, own, to, work[name], lease)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # the same
             _raise_if_general(connection, error)
             applied.failed[name] = error
     return applied
@@ -186,12 +186,9 @@ async def store_each(
                 async with connection.transaction():
                     await work.model.keep(connection, [packed(after)])
                 done.rows[event.id] = after
-        except (psycopg.Error, LostLease) as error:
-            if not isinstance(error, DATA_AT_FAULT):
+        except Exception as error:
+            if isinstance(error, psycopg.Error) and not isinstance(error, DATA_AT_FAULT):
                 raise
-            done.parked.append(event.parked(cause_of(error)))
-            waiting.add(event.id)
-        except Exception as error:  # noqa: BLE001  # nobody can know what an event may break
             done.parked.append(event.parked(cause_of(error)))
             waiting.add(event.id)
     return done

@@ -1,14 +1,15 @@
-"""Fold a page of events onto rows: pure, and an event that cannot be applied spoils only its row."""
+"""Fold events onto rows: pure, and an event that cannot be applied holds up only its row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eventstore.codec import Codec
 from eventstore.store import Recorded
-from projections.projection import Happened, Projection, id_of
+from projections.projection import Happened, OutOfPlace, Projection, id_of
 
 BEHIND: Final = "waits behind an earlier event"
 _LONGEST_CAUSE: Final = 1000
@@ -63,14 +64,17 @@ def apply(projection: Projection[Any], row: Any, event: Read) -> Any:
     """
     if isinstance(event.happened, Undecodable):
         raise ValueError(event.happened.cause)  # noqa: TRY004  # the event is at fault, not a type
-    return projection.evolve(row, event.happened)
+    after = projection.evolve(row, event.happened)
+    if after is None and row is not None:
+        raise OutOfPlace(f"{event.recorded.type} took the row away")
+    return after
 
 
 def fold(
     projection: Projection[Any],
     rows: Mapping[str, Any],
     events: Sequence[Read],
-    waiting: Set[str],
+    waiting: AbstractSet[str],
 ) -> Folded:
     """`waiting` are the ids of which an event is parked: what comes later for them parks behind it.
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from eventstore.pool import Connection
-from projections.folding import BEHIND, Parked
+from projections.folding import Parked
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,3 @@ async def parked_counts(connection: AsyncConnection) -> Mapping[str, int]:
         text("SELECT projection, count(*) FROM parked_events GROUP BY projection")
     )
     return {name: count for name, count in found}  # noqa: C416  # rows are not pairs to mypy
-
-
-__all__ = ["BEHIND", "ParkedRow", "ask_waiting", "park", "parked", "parked_counts", "waiting"]

@@ -42,7 +42,7 @@ class ReadModel(Generic[RowT]):
 
     async def keep(self, connection: Connection, rows: Sequence[bytes]) -> None:
         """Insert or replace rows that `packed` made."""
-        await connection.execute(self._upsert, (b"[" + b",".join(rows) + b"]",), binary=False)
+        await connection.execute(self._upsert, ((b"[" + b",".join(rows) + b"]").decode(),))
 
     @cached_property
     def _select(self) -> sql.Composed:
@@ -57,7 +57,7 @@ class ReadModel(Generic[RowT]):
         # In the order of the keys: a worker that lost its lease may be writing the same rows.
         return sql.SQL(
             "INSERT INTO {table} ({columns}) SELECT {columns}"
-            " FROM json_populate_recordset(NULL::{table}, convert_from(%s, 'UTF8')::json)"
+            " FROM json_populate_recordset(NULL::{table}, %s::json)"
             " ORDER BY {key} ON CONFLICT ({key}) DO UPDATE SET {changes}"
         ).format(
             table=sql.Identifier(self.table),

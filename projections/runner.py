@@ -51,7 +51,7 @@ class Runner:
         self._pool = pool
         self._models = read_models(projections)
         self._codec = codec
-        self._poll = poll
+        self._poll, self._longest = poll, poll * IDLE_FACTOR
         self._lease = timedelta(seconds=lease)
         self._page = page
         self._leases = Leases(
@@ -72,8 +72,9 @@ class Runner:
                 try:
                     async with self._pool.connection() as connection:
                         await self._leases.renew(connection)
+                        pause = self._poll
                         while not stop.is_set():
-                            pause = await self._step(connection)
+                            pause = self._pause_after(await self.tick(connection), pause)
                             rest = _FIRST_REST
                             await _wait(stop, pause)
                 except Exception as error:  # noqa: BLE001  # a projector that ends helps nobody
@@ -91,33 +92,18 @@ class Runner:
         async with self._pool.connection() as connection:
             await self._leases.renew(connection)
             self._balance_at = 0.0
-            while await self.tick(connection):
+            while any(await self.tick(connection)):
                 pass
         await self._leave()
 
-    async def tick(self, connection: Connection) -> int:
-        """One page for each group of checkpoints; answers the number of events they had."""
-        if _now() >= self._balance_at:
-            await self._balance(connection)
-        return sum(await self._read_groups(connection))
+    async def tick(self, connection: Connection) -> Sequence[int]:
+        """One page for each group of checkpoints; answers how many events each had.
 
-    async def _step(self, connection: Connection) -> float:
-        """A tick; answers how long to pause after it."""
-        if _now() >= self._balance_at:
-            await self._balance(connection)
-        events = await self._read_groups(connection)
-        if any(count >= self._page for count in events):
-            self._idle = self._poll
-            return 0.0
-        self._idle = self._poll if any(events) else min(self._idle * 1.2, self._poll * IDLE_FACTOR)
-        return self._idle
-
-    _idle = 0.025
-
-    async def _read_groups(self, connection: Connection) -> Sequence[int]:
-        """All batches that begin in a tick end at the same snapshot, so that those who fell behind
-        are together with the others again once they have caught up.
+        All batches that begin in a tick end at the same snapshot, so that those who fell behind are
+        together with the others again once they have caught up.
         """
+        if _now() >= self._balance_at:
+            await self._balance(connection)
         until: str | None = None
         counts = []
         for group in self._groups():
@@ -137,6 +123,11 @@ class Runner:
                 await self._balance(connection)
                 break
         return counts
+
+    def _pause_after(self, counts: Sequence[int], before: float) -> float:
+        if any(count >= self._page for count in counts):
+            return 0.0
+        return self._poll if any(counts) else min(max(before, self._poll) * 1.2, self._longest)
 
     async def _apply(self, connection: Connection, group: Sequence[Checkpoint], page: Page) -> None:
         if not page.events and page.ends_batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Column, Connection, DateTime, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.schema import SchemaItem
 
 read_models = MetaData()
@@ -35,3 +35,31 @@ def read_model(name: str, *items: SchemaItem) -> Table:
 
 def index(table: str, *columns: str) -> Index:
     return Index(f"{table}_{'_'.join(columns)}_idx", *columns)
+
+
+def build(connection: Connection, table: Table, suffix: str) -> None:
+    """The table and its indexes, with the suffix behind every name."""
+    copy = table.to_metadata(MetaData(), name=table.name + suffix)
+    for one in copy.indexes:
+        one.name = f"{one.name}{suffix}"
+    copy.create(connection)
+
+
+def exchange(connection: Connection, table: Table, suffix: str) -> None:
+    """Put the table with the suffix in the place of the one without."""
+    quote = connection.dialect.identifier_preparer.quote
+    drop(connection, table.name)
+    new = table.name + suffix
+    indexes = connection.execute(
+        text("SELECT indexname FROM pg_indexes WHERE tablename = :name AND schemaname = 'public'"),
+        {"name": new},
+    )
+    for name in indexes.scalars().all():
+        plain = name.replace(suffix, "")
+        connection.exec_driver_sql(f"ALTER INDEX {quote(name)} RENAME TO {quote(plain)}")
+    connection.exec_driver_sql(f"ALTER TABLE {quote(new)} RENAME TO {quote(table.name)}")
+
+
+def drop(connection: Connection, name: str) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(name)
+    connection.exec_driver_sql(f"DROP TABLE IF EXISTS {quoted}")

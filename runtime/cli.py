@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from runtime.supervisor import FailedToStart
 app = App(
     name="handrail",
     help="Business processes that cross domains and can always be taken back.",
+    version=lambda: version("handrail"),
     result_action="return_value",
 )
 _log = structlog.get_logger("handrail")

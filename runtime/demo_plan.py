@@ -65,23 +65,27 @@ class Plan:
     orders: Sequence[Order]
 
 
-def make(*, orders: int, merchants: int, faults: float, seed: int) -> Plan:
-    """`faults` is the share of orders on whose way the bank or the carrier misbehaves."""
+def make(*, orders: int, merchants: int, faults: float, seed: int, prefix: str = "") -> Plan:
+    """`faults` is the share of orders on whose way the bank or the carrier misbehaves.
+
+    `prefix` comes before all ids, for plans that meet in one database.
+    """
     chance = random.Random(seed)  # noqa: S311  # a demo, not a secret
-    sellers = [_merchant(chance, number, orders / merchants) for number in range(1, merchants + 1)]
-    buyers = [_customer(chance, number) for number in range(1, max(10, orders // 2) + 1)]
+    share = orders / merchants
+    sellers = [_merchant(chance, prefix, number, share) for number in range(1, merchants + 1)]
+    buyers = [_customer(chance, prefix, number) for number in range(1, max(10, orders // 2) + 1)]
     wrong = _misbehaviours(orders, faults, chance)
     return Plan(
         sellers,
         buyers,
         [
-            _order(chance, f"demo-{seed}-{number}", sellers, buyers, next(wrong))
+            _order(chance, f"{prefix}demo-{seed}-{number}", sellers, buyers, next(wrong))
             for number in range(1, orders + 1)
         ],
     )
 
 
-def _merchant(chance: random.Random, number: int, orders: float) -> Merchant:
+def _merchant(chance: random.Random, prefix: str, number: int, orders: float) -> Merchant:
     goods = chance.sample(GOODS, k=chance.randint(4, 8))
     # Prices as shops have them: many small ones, few large, nearly all ending in 90.
     prices = {
@@ -91,7 +95,7 @@ def _merchant(chance: random.Random, number: int, orders: float) -> Merchant:
     plenty = max(5, round(orders))
     stock = {sku: chance.choice((1, plenty, plenty, plenty, plenty, plenty)) for sku in goods}
     return Merchant(
-        id=f"m{number:02d}",
+        id=f"{prefix}m{number:02d}",
         currency=CURRENCIES[number % len(CURRENCIES)],
         fee_bps=chance.choice((190, 250, 290, 349)),
         prices=prices,
@@ -99,9 +103,11 @@ def _merchant(chance: random.Random, number: int, orders: float) -> Merchant:
     )
 
 
-def _customer(chance: random.Random, number: int) -> Customer:
+def _customer(chance: random.Random, prefix: str, number: int) -> Customer:
     limit = round(chance.lognormvariate(11.0, 0.7) / 5000) * 5000
-    return Customer(f"c{number:04d}", CURRENCIES[number % len(CURRENCIES)], max(5_000, limit))
+    return Customer(
+        f"{prefix}c{number:04d}", CURRENCIES[number % len(CURRENCIES)], max(5_000, limit)
+    )
 
 
 def _order(

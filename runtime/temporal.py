@@ -16,6 +16,7 @@ from temporalio.converter import (
     DataConverter,
     EncodingPayloadConverter,
 )
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -75,8 +76,15 @@ DATA_CONVERTER = dataclasses.replace(
 )
 
 
-async def connect(address: str, namespace: str) -> Client:
-    return await Client.connect(address, namespace=namespace, data_converter=DATA_CONVERTER)
+async def connect(address: str, namespace: str, *, metrics_port: int | None = None) -> Client:
+    """A client; with a port, the SDK's own metrics are served there for Prometheus."""
+    runtime = None
+    if metrics_port is not None:
+        metrics = PrometheusConfig(bind_address=f"0.0.0.0:{metrics_port}")  # noqa: S104  # scraped
+        runtime = Runtime(telemetry=TelemetryConfig(metrics=metrics))
+    return await Client.connect(
+        address, namespace=namespace, data_converter=DATA_CONVERTER, runtime=runtime
+    )
 
 
 Activities = Mapping[str, Sequence[Callable[..., Any]]]

@@ -1,20 +1,21 @@
-"""Asking for one step on Temporal, and waiting where nothing may interrupt."""
+"""Asking for one step on Temporal: under which key, on which queue, and what the answer means."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from domain.sagas.steps import NOT_DONE, Answer, StepKey
-
-T = TypeVar("T")
+from domain.kernel import Command, context_of
+from domain.sagas.events import Direction, SagaDecided, SagaEnded, SagaEvent
+from domain.sagas.steps import NOT_DONE, Answer, StepContext, StepKey
+from workflows.messages import RunOptions, SagaIdentity
+from workflows.timeline import Timeline
 
 ONE_TRY: Final = timedelta(seconds=10)
 RETRIES: Final = RetryPolicy(
@@ -33,39 +34,105 @@ class NoAnswer:
     happened: bool | None
 
 
-async def execute(
-    name: str, arguments: list[Any], queue: str | None, limit: timedelta | None, key: StepKey
-) -> Answer:
-    """On a task queue, or else inside this worker. Without a limit it is tried for ever."""
-    summary = f"{key.step} ({key.direction})" if key.direction == "undo" else key.step
-    if queue is None:
-        local: Answer = await workflow.execute_local_activity(
+@dataclass
+class Desk:
+    """Asks for the steps of one saga, each under its own key, and keeps the saga's own stream."""
+
+    identity: SagaIdentity
+    options: RunOptions
+    timeline: Timeline
+    _recorded: int = 0
+
+    def key(self, step: str, direction: Direction = "do", ask: int = 1) -> StepKey:
+        return StepKey(
+            saga=self.identity.saga,
+            attempt=self.identity.attempt,
+            step=step,
+            direction=direction,
+            # A reset keeps the start, so that what is asked again has the key the fence knows.
+            opened_on=workflow.info().workflow_start_time.date(),
+            ask=ask,
+        )
+
+    async def ask(
+        self,
+        command: Command,
+        key: StepKey,
+        limit: timedelta,
+        closes: tuple[str, ...],
+        once_done: tuple[SagaDecided | SagaEnded, ...],
+    ) -> Answer | NoAnswer:
+        """Ask again and again, until there is an answer or the limit is over.
+
+        Raises ApplicationError, which ends the workflow, when this attempt is over for good.
+        """
+        context = StepContext(
+            key=key, actor=self.identity.actor, closes=closes, once_done=once_done
+        )
+        apart = command.asks_outside or self._on_queues
+        queue = context_of(type(command)) if apart else None
+        started = workflow.now()
+        answer: Answer | NoAnswer
+        try:
+            answer = await self._on_temporal(
+                type(command).__name__, [command, context], queue, limit, key
+            )
+        except ActivityError as failure:
+            answer = _no_answer(failure)
+        what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
+        self.timeline.add(started, key.step, key.direction, what or "nothing to do")
+        return answer
+
+    async def record(self, events: Sequence[SagaEvent]) -> str:
+        """Tell the saga's own stream; answers the token. Tried for as long as it takes."""
+        self._recorded += 1
+        context = StepContext(key=self.key(f"journal:{self._recorded}"), actor=self.identity.actor)
+        queue = "sagas" if self._on_queues else None
+        answer = await self._on_temporal("RecordSaga", [events, context], queue, None, context.key)
+        return answer.token
+
+    @property
+    def _on_queues(self) -> bool:
+        return self.options.steps == "queues"
+
+    async def _on_temporal(
+        self,
+        name: str,
+        arguments: list[Any],
+        queue: str | None,
+        limit: timedelta | None,
+        key: StepKey,
+    ) -> Answer:
+        """On a task queue, or else inside this worker."""
+        summary = f"{key.step} ({key.direction})" if key.direction == "undo" else key.step
+        if queue is None:
+            local: Answer = await workflow.execute_local_activity(
+                name,
+                args=arguments,
+                result_type=Answer,
+                schedule_to_close_timeout=limit,
+                start_to_close_timeout=ONE_TRY,
+                retry_policy=RETRIES,
+                local_retry_threshold=timedelta(seconds=1),
+                summary=summary,
+            )
+            return local
+        remote: Answer = await workflow.execute_activity(
             name,
             args=arguments,
             result_type=Answer,
+            task_queue=self.options.queue_prefix + queue,
             schedule_to_close_timeout=limit,
             start_to_close_timeout=ONE_TRY,
+            heartbeat_timeout=ONE_TRY,
             retry_policy=RETRIES,
-            local_retry_threshold=timedelta(seconds=1),
+            activity_id=f"{key.step}-{key.direction}",
             summary=summary,
         )
-        return local
-    remote: Answer = await workflow.execute_activity(
-        name,
-        args=arguments,
-        result_type=Answer,
-        task_queue=queue,
-        schedule_to_close_timeout=limit,
-        start_to_close_timeout=ONE_TRY,
-        heartbeat_timeout=ONE_TRY,
-        retry_policy=RETRIES,
-        activity_id=f"{key.step}-{key.direction}",
-        summary=summary,
-    )
-    return remote
+        return remote
 
 
-def no_answer(failure: ActivityError) -> NoAnswer:
+def _no_answer(failure: ActivityError) -> NoAnswer:
     """Raises ApplicationError, which ends the workflow, when this attempt is over for good."""
     cause = failure.cause or failure
     happened = None
@@ -84,19 +151,3 @@ def _in_words(failure: BaseException) -> str:
     kind = failure.type if isinstance(failure, ApplicationError) else type(failure).__name__
     words = failure.message if isinstance(failure, FailureError) else str(failure)
     return f"{kind}: {words}"[:300]
-
-
-async def uninterrupted(story: Coroutine[Any, Any, T]) -> T:
-    """Await to the end, however often this task is cancelled meanwhile.
-
-    One `asyncio.shield` is not enough: the await it protects ends, and the workflow with it, while
-    the work goes on for nobody.
-    """
-    task = asyncio.create_task(story)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if (me := asyncio.current_task()) is not None:
-                me.uncancel()
-    return task.result()

@@ -123,7 +123,7 @@ class CheckoutWorkflow:
         )
 
     @workflow.run
-    async def run(self, checkout: Checkout, options: RunOptions, actor: str) -> SagaResult:
+    async def run(self, _checkout: Checkout, _options: RunOptions, _actor: str) -> SagaResult:
         return await self._saga.run()
 
     @workflow.update(description="Wait for the decision: approved, or refused with the reason.")
@@ -135,7 +135,7 @@ class CheckoutWorkflow:
         self._saga.cancel(cancellation)
 
     @cancel.validator
-    def _may_cancel(self, cancellation: Cancellation) -> None:
+    def _may_cancel(self, cancellation: Cancellation) -> None:  # noqa: ARG002  # what it validates
         self._saga.may_cancel()
 
     @workflow.update(description="Let a parked step go on: retry it, or take everything back.")

@@ -14,15 +14,15 @@ The rules, and why each is here (`docs/failures.md` tells what every failure lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError
 
-from domain.kernel import Command, context_of
+from domain.kernel import Command
 from domain.sagas.events import (
     CancelRequested,
     CompensationStarted,
@@ -37,8 +37,8 @@ from domain.sagas.events import (
     StepFailed,
     StepUnknown,
 )
-from domain.sagas.steps import Answer, StepContext, StepKey
-from workflows.asking import NoAnswer, execute, no_answer, uninterrupted
+from domain.sagas.steps import Answer
+from workflows.asking import Desk, NoAnswer
 from workflows.messages import (
     Cancellation,
     Decision,
@@ -72,16 +72,14 @@ class SagaRun:
     identity: SagaIdentity
     options: RunOptions
     decision: Decision | None = None
-    # A reset keeps the start: a step asked again has the key that the fence knows.
-    _opened_on: date = field(default_factory=lambda: workflow.info().workflow_start_time.date())
     _parking: Parking = field(default_factory=Parking)
     _cancellation: Cancellation | None = None
     _pivot: Literal["ahead", "asked", "done"] = "ahead"
     _back_because: str = ""
-    _journaled: int = 0
 
     def __post_init__(self) -> None:
         self._timeline = Timeline(self.identity)
+        self._desk = Desk(self.identity, self.options, self._timeline)
 
     # What the workflow's handlers call.
 
@@ -159,17 +157,18 @@ class SagaRun:
 
     async def _ask(self, step: Step) -> tuple[TurnedBack | None, bool]:
         """Why the saga has to turn back, if it has, and whether this step has to be undone."""
+        in_doubt = False
         while True:
-            answer = await self._answer(
-                step.name, step.do, "do", step.deadline or self.options.deadline
-            )
+            deadline = step.deadline or self.options.deadline
+            answer = await self._answer(step.name, step.do, "do", deadline)
             if isinstance(answer, Answer):
                 if answer.status == "refused":
                     return TurnedBack(answer.outcome, answer.reason, refused=True), False
                 return None, True
             if answer.happened is False:
                 failed = self._fact(StepFailed, step=step.name, cause=answer.cause)
-                return TurnedBack("failed", f"{step.name} failed", told=(failed,)), False
+                return TurnedBack("failed", f"{step.name} failed", told=(failed,)), in_doubt
+            in_doubt = True
             unknown = self._fact(StepUnknown, step=step.name, direction="do", cause=answer.cause)
             if step.on_unknown == "compensate":
                 reason = f"{step.name} gave no definite answer"
@@ -185,13 +184,8 @@ class SagaRun:
         if not self.saga.retriable:
             once_done.append(self._completed())
         while True:
-            answer = await self._answer(
-                self._pivot_name,
-                self.saga.pivot,
-                "do",
-                self.options.patience,
-                once_done=once_done,
-            )
+            pivot, limit = self.saga.pivot, self.options.patience
+            answer = await self._answer(self._pivot_name, pivot, "do", limit, once_done=once_done)
             if isinstance(answer, Answer):
                 if answer.status == "refused":
                     return TurnedBack(answer.outcome, answer.reason, refused=True)
@@ -313,53 +307,13 @@ class SagaRun:
         once_done: Sequence[SagaDecided | SagaEnded] = (),
         ask: int = 1,
     ) -> Answer | NoAnswer:
-        context = self._context(step, direction, ask, tuple(closes), tuple(once_done))
         if command.asks_outside:
             self._show(step)
-        started = workflow.now()
-        answer: Answer | NoAnswer
-        try:
-            answer = await self._on(command, context, limit)
-        except ActivityError as failure:
-            answer = no_answer(failure)
-        what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
-        self._timeline.add(started, step, direction, what or "nothing to do")
-        return answer
-
-    async def _on(self, command: Command, context: StepContext, limit: timedelta) -> Answer:
-        queue = None
-        if command.asks_outside or self.options.steps == "queues":
-            queue = self.options.queue_prefix + context_of(type(command))
-        name = type(command).__name__
-        return await execute(name, [command, context], queue, limit, context.key)
+        key = self._desk.key(step, direction, ask)
+        return await self._desk.ask(command, key, limit, tuple(closes), tuple(once_done))
 
     async def _record(self, *events: SagaEvent) -> str:
-        """Tell the saga's own stream; answers the token. Tried for as long as it takes."""
-        self._journaled += 1
-        context = self._context(f"journal:{self._journaled}", "do")
-        queue = None
-        if self.options.steps == "queues":
-            queue = self.options.queue_prefix + "sagas"
-        answer = await execute("RecordSaga", [events, context], queue, None, context.key)
-        return answer.token
-
-    def _context(
-        self,
-        step: str,
-        direction: Direction,
-        ask: int = 1,
-        closes: tuple[str, ...] = (),
-        once_done: tuple[SagaDecided | SagaEnded, ...] = (),
-    ) -> StepContext:
-        key = StepKey(
-            saga=self.identity.saga,
-            attempt=self.identity.attempt,
-            step=step,
-            direction=direction,
-            opened_on=self._opened_on,
-            ask=ask,
-        )
-        return StepContext(key=key, actor=self.identity.actor, closes=closes, once_done=once_done)
+        return await self._desk.record(events)
 
     @property
     def _pivot_name(self) -> str:
@@ -380,3 +334,19 @@ class SagaRun:
         else:
             status = ending or ("compensating" if self._back_because else "running")
             self._timeline.show(status, step=step, failure=self._back_because, parked_since=None)
+
+
+async def uninterrupted(story: Coroutine[Any, Any, T]) -> T:
+    """Await to the end, however often this task is cancelled meanwhile.
+
+    One `asyncio.shield` is not enough: the await it protects ends, and the workflow with it, while
+    the work goes on for nobody.
+    """
+    task = asyncio.create_task(story)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if (me := asyncio.current_task()) is not None:
+                me.uncancel()
+    return task.result()

@@ -1,7 +1,7 @@
 """Payments: one stream for each order. The bank is asked first, and its answer is decided on.
 
-A bank that is asked again with the same key answers the same, so a try whose end nobody saw is simply
-made again.
+A bank that is asked again with the same key answers the same, so a try whose end nobody saw is
+simply made again.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Any
 
 from activities.handling import Handler, single
 from activities.payments.gateway import Bank
-from activities.serving import serve
+from activities.serving import closed_by, serve
 from domain.payments import payment
 from domain.payments.commands import (
     Approved,
     AuthoriseDownPayment,
+    BankReply,
     CapturePayment,
+    Declined,
     VoidPayment,
 )
 from domain.sagas.steps import Answer, StepContext
@@ -49,25 +51,35 @@ class Payments:
         )
 
     async def authorise(self, command: AuthoriseDownPayment, context: StepContext) -> Answer:
-        key = context.key
         reply = await self._bank.authorise(
-            key=str(key), order=command.order, amount=command.amount, card=command.card
+            key=str(context.key), order=command.order, amount=command.amount, card=command.card
         )
-        try:
-            return await self._payments.handle(replace(command, reply=reply), context)
-        except StepClosed:
-            if isinstance(reply, Approved):
-                # The void has been and gone, and this bank did not remember it: let go once more.
-                await self._bank.void(key=f"{key}/late", order=command.order, closes=str(key))
-            raise
-
-    async def void(self, command: VoidPayment, context: StepContext) -> Answer:
-        key = context.key
-        reply = await self._bank.void(key=str(key), order=command.order, closes=str(key.forward))
-        return await self._payments.handle(replace(command, reply=reply), context)
+        return await self._settle(replace(command, reply=reply), context)
 
     async def capture(self, command: CapturePayment, context: StepContext) -> Answer:
         reply = await self._bank.capture(
             key=str(context.key), order=command.order, amount=command.amount
         )
+        return await self._settle(replace(command, reply=reply), context)
+
+    async def void(self, command: VoidPayment, context: StepContext) -> Answer:
+        """Shut at the bank every door that is shut here, each under a key of its own."""
+        reply: BankReply | None = None
+        for closed in closed_by(context):
+            key = replace(closed, direction="undo")
+            reply = await self._bank.void(key=str(key), order=command.order, closes=str(closed))
+            if isinstance(reply, Declined):
+                break
         return await self._payments.handle(replace(command, reply=reply), context)
+
+    async def _settle(
+        self, command: AuthoriseDownPayment | CapturePayment, context: StepContext
+    ) -> Answer:
+        try:
+            return await self._payments.handle(command, context)
+        except StepClosed:
+            if isinstance(command.reply, Approved):
+                # The void has been and gone, and this bank did not remember it: let go once more.
+                key = str(context.key)
+                await self._bank.void(key=f"{key}/late", order=command.order, closes=key)
+            raise

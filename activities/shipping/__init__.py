@@ -7,11 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from activities.handling import Handler, single
-from activities.serving import serve
+from activities.serving import closed_by, serve
 from activities.shipping.gateway import Carrier
 from domain.sagas.steps import Answer, StepContext
 from domain.shipping import shipment
-from domain.shipping.commands import Booked, BookShipment, CancelShipment
+from domain.shipping.commands import (
+    Booked,
+    BookShipment,
+    CancelShipment,
+    CarrierReply,
+    NotBooked,
+)
 from eventstore.store import EventStore, StepClosed
 
 
@@ -53,8 +59,13 @@ class Shipments:
             raise
 
     async def cancel(self, command: CancelShipment, context: StepContext) -> Answer:
-        key = context.key
-        reply = await self._carrier.cancel(
-            key=str(key), order=command.order, closes=str(key.forward)
-        )
+        """Shut at the carrier every door that is shut here, each under a key of its own."""
+        reply: CarrierReply | None = None
+        for closed in closed_by(context):
+            key = replace(closed, direction="undo")
+            reply = await self._carrier.cancel(
+                key=str(key), order=command.order, closes=str(closed)
+            )
+            if isinstance(reply, NotBooked):
+                break
         return await self._shipments.handle(replace(command, reply=reply), context)

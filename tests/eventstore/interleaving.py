@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import psycopg
 
@@ -24,6 +24,8 @@ from eventstore.codec import Codec
 from eventstore.feed import BEGINNING, Cursor, read_page
 from eventstore.pool import Connection, Pool
 from eventstore.store import ANY_VERSION, SHARDS, Appended, EventStore, Recorded
+
+T = TypeVar("T")
 
 DEADLINE = 10
 ALL_SHARDS = range(SHARDS)
@@ -75,6 +77,10 @@ class Writer:
     def pid(self) -> int:
         return self.connection.info.backend_pid
 
+    @property
+    def store(self) -> EventStore:
+        return store_over(self.connection)
+
     async def append(
         self,
         stream: str,
@@ -84,8 +90,7 @@ class Writer:
         context: StepContext | None = None,
         answer: Mapping[str, Any] | None = None,
     ) -> Appended:
-        store = store_over(self.connection)
-        return await store.append(
+        return await self.store.append(
             [(stream, expected, notes(count))], context=context, answer=answer
         )
 
@@ -196,6 +201,20 @@ class Lab:
     async def until_it_waits(self, pid: int) -> None:
         """Return once this backend waits for a lock that somebody else holds."""
         await self.until("SELECT cardinality(pg_blocking_pids(%s)) > 0", pid)
+
+    async def waits_until(
+        self, waiting: Writer, pending: Coroutine[Any, Any, T], let_go: Callable[[], Awaitable[None]]
+    ) -> T:
+        """What `pending` comes to, which can only go on once `let_go` was called."""
+        task = asyncio.ensure_future(pending)
+        try:
+            await self.until_it_waits(waiting.pid)
+            assert not task.done()
+            await let_go()
+            async with asyncio.timeout(DEADLINE):
+                return await task
+        finally:
+            task.cancel()
 
     async def until(self, condition: str, *parameters: Any) -> None:
         async with asyncio.timeout(DEADLINE):

@@ -1,0 +1,84 @@
+"""What the routes work with, and the short names of their parameters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Final, cast
+
+from fastapi import Depends, Header, Query, Request
+from pydantic import AwareDatetime
+
+from api.database import Database
+from api.metrics import Metrics
+from api.problems import KINDS, Problem, in_header
+from api.processes import Processes
+from api.words import Actor, Id
+
+MAX_BODY: Final = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a route may reach; `stopping` is set when streams have to come to an end."""
+
+    database: Database
+    processes: Processes
+    metrics: Metrics
+    temporal_ui: str | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def in_temporal_ui(self, saga: str) -> Mapping[str, str]:
+        """The link to a saga's workflow, where there is a UI."""
+        if self.temporal_ui is None:
+            return {}
+        namespace = self.processes.namespace
+        address = f"{self.temporal_ui}/namespaces/{namespace}/workflows/{saga}"
+        return {"temporal_ui": address}
+
+
+def services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+def json_body(request: Request) -> None:
+    """Raises Problem before anybody wonders why the body has no fields."""
+    essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if essence != "application/json":
+        raise Problem("unsupported-media-type", KINDS["unsupported-media-type"].meaning)
+
+
+def actor_of(
+    actor: Annotated[
+        str,
+        Header(alias="Handrail-Actor", description="Who asks: stored with every event it causes."),
+    ] = "api",
+) -> str:
+    if not _is_actor(actor):
+        said = "1 to 64 letters, digits and . _ @ : + -"
+        raise Problem("malformed-header", f"Handrail-Actor: {said}", [in_header("Handrail-Actor", said)])
+    return actor
+
+
+def _is_actor(text: str) -> bool:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        TypeAdapter(Actor).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+ActorDep = Annotated[str, Depends(actor_of)]
+JSON_BODY: Final = [Depends(json_body)]
+AsOf = Annotated[
+    AwareDatetime | None,
+    Query(
+        description="What was known at this moment (RFC 3339, such as 2026-03-02T12:00:00Z), "
+        "folded from the events that were recorded by then."
+    ),
+]

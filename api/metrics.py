@@ -1,0 +1,59 @@
+"""What Prometheus is told. Each application has a registry of its own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from starlette.types import Scope
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "handrail_http_request_seconds",
+            "Time until an answer began.",
+            ["method", "route", "status"],
+            registry=self.registry,
+            buckets=_SECONDS,
+        )
+        self.sagas = self._gauge("handrail_sagas", "Sagas by how they stand.", "type", "status")
+        self.at_stake = self._gauge(
+            "handrail_sagas_at_stake_minor_units",
+            "Money in question until they end.",
+            "type",
+            "status",
+            "currency",
+        )
+        self.lag_events = self._gauge(
+            "handrail_projection_lag_events", "Events a projection has not seen.", "projection"
+        )
+        self.lag_seconds = self._gauge(
+            "handrail_projection_lag_seconds",
+            "Age of the oldest event a projection has not seen.",
+            "projection",
+        )
+        self.parked_events = self._gauge(
+            "handrail_projection_parked_events",
+            "Events that could not be applied, or wait behind one.",
+            "projection",
+        )
+        self.database_up = self._gauge(
+            "handrail_database_up", "1 where the figures above are of now; 0 where they are old."
+        )
+
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        """Labels come from our routes only, so that nobody can make them grow."""
+        route = getattr(scope.get("route"), "path", "unmatched")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self.requests.labels(method, route, str(status)).observe(seconds)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self.registry)

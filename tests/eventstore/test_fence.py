@@ -1,0 +1,191 @@
+"""The fence: a step takes effect once, and never after its own compensation."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+
+from eventstore.pool import open_pool
+from eventstore.store import (
+    ANY_VERSION,
+    Appended,
+    EventStore,
+    StepClosed,
+    VersionConflict,
+)
+from tests.eventstore.interleaving import CODEC, Lab, Writer, notes, step
+
+DO, UNDO = step("HoldCredit"), step("HoldCredit", "undo", closes=["HoldCredit"])
+ANSWER = {"outcome": "CreditHeld"}
+
+
+async def _doors(lab: Lab) -> list[tuple[str, str, bool, bool]]:
+    return await lab.rows(
+        "SELECT step, direction, answer IS NOT NULL, closed FROM commands ORDER BY step, direction"
+    )
+
+
+async def test_asked_again_it_answers_what_it_answered_first_and_writes_nothing(lab: Lab) -> None:
+    store = await lab.store()
+    first = await store.append([("credit-1", 0, notes(1))], context=DO, answer=ANSWER)
+    before = await lab.counts()
+    again = await store.append([("credit-1", 7, notes(3))], context=DO, answer={"other": 1})
+    assert again == Appended("repeated", ANSWER, first.token)
+    assert await lab.counts() == before
+
+
+async def test_a_duplicate_in_flight_waits_and_answers_the_first_answer(lab: Lab) -> None:
+    one, two = await lab.writers(2)
+    first = await one.append("credit-1", context=DO, answer=ANSWER)
+    second = await lab.waits_until(
+        two, two.append("credit-1", context=DO, answer={"other": 1}), one.commit
+    )
+    assert second == Appended("repeated", ANSWER, first.token)
+
+
+async def test_a_duplicate_of_one_that_rolled_back_takes_effect_itself(lab: Lab) -> None:
+    one, two = await lab.writers(2)
+    await one.append("credit-1", context=DO)
+    second = await lab.waits_until(two, two.append("credit-1", context=DO), one.rollback)
+    await two.commit()
+    assert second.status == "appended"
+    assert (await lab.counts())["events"] == 1
+
+
+async def test_undo_before_do_shuts_the_door(lab: Lab) -> None:
+    store = await lab.store()
+    await store.append([("credit-1", 0, [])], context=UNDO)
+    before = await lab.counts()
+    with pytest.raises(StepClosed, match="checkout-1/1/HoldCredit/do"):
+        await store.append([("credit-1", 0, notes(1))], context=DO)
+    assert await lab.counts() == before
+
+
+async def test_undo_waits_for_a_do_in_flight_and_then_has_to_decide_anew(lab: Lab) -> None:
+    doing, undoing = await lab.writers(2)
+    await doing.append("credit-1", context=DO)
+    undo = undoing.store.append([("credit-1", 0, [])], context=UNDO)
+    with pytest.raises(VersionConflict, match="credit-1 is at version 1, not 0"):
+        await lab.waits_until(undoing, undo, doing.commit)
+    await undoing.rollback()
+    assert await _doors(lab) == [("HoldCredit", "do", True, False)]
+
+
+async def test_undo_goes_on_when_the_do_in_flight_rolls_back(lab: Lab) -> None:
+    doing, undoing = await lab.writers(2)
+    await doing.append("credit-1", context=DO)
+    undo = undoing.store.append([("credit-1", 0, [])], context=UNDO)
+    await lab.waits_until(undoing, undo, doing.rollback)
+    await undoing.commit()
+    assert await _doors(lab) == [
+        ("HoldCredit", "do", False, True),
+        ("HoldCredit", "undo", True, False),
+    ]
+
+
+async def test_do_waits_for_an_undo_in_flight_and_finds_the_door_shut(lab: Lab) -> None:
+    undoing, doing = await lab.writers(2)
+    await undoing.store.append([("credit-1", 0, [])], context=UNDO)
+    with pytest.raises(StepClosed):
+        await lab.waits_until(doing, doing.append("credit-1", context=DO), undoing.commit)
+
+
+async def test_do_goes_on_when_the_undo_in_flight_rolls_back(lab: Lab) -> None:
+    undoing, doing = await lab.writers(2)
+    await undoing.store.append([("credit-1", 0, [])], context=UNDO)
+    done = await lab.waits_until(doing, doing.append("credit-1", context=DO), undoing.rollback)
+    assert done.status == "appended"
+
+
+async def test_undo_after_do_closes_it_and_keeps_its_answer(lab: Lab) -> None:
+    store = await lab.store()
+    await store.append([("credit-1", 0, notes(1))], context=DO, answer=ANSWER)
+    await store.append([("credit-1", 1, notes(1))], context=UNDO)
+    assert await _doors(lab) == [
+        ("HoldCredit", "do", True, True),
+        ("HoldCredit", "undo", True, False),
+    ]
+    late = await store.append([("credit-1", 2, notes(1))], context=DO)
+    assert (late.status, late.answer) == ("repeated", ANSWER)
+
+
+async def test_a_compensation_shuts_several_doors(lab: Lab) -> None:
+    store = await lab.store()
+    steps = ("HoldCredit", "ReserveStock", "BookShipment")
+    await store.append([], context=step("Release", "undo", closes=[*steps, *steps]))
+    for name in steps:
+        with pytest.raises(StepClosed):
+            await store.append([("credit-1", ANY_VERSION, notes(1))], context=step(name))
+
+
+async def test_a_conflict_shuts_no_door(lab: Lab) -> None:
+    store = await lab.store()
+    with pytest.raises(VersionConflict):
+        await store.append([("credit-1", 9, [])], context=UNDO)
+    assert await _doors(lab) == []
+
+
+@pytest.mark.parametrize(
+    "other", [step(attempt=2), step(saga="checkout-2"), step("ReserveStock"), step(direction="undo")]
+)
+async def test_another_attempt_saga_step_or_direction_is_another_door(
+    lab: Lab, other: object
+) -> None:
+    store = await lab.store()
+    await store.append([("credit-1", 0, [])], context=step("Cancel", "undo", closes=["HoldCredit"]))
+    done = await store.append([("credit-1", 0, notes(1))], context=other)  # type: ignore[arg-type]
+    assert done.status == "appended"
+
+
+async def test_steps_that_shut_each_others_doors_do_not_deadlock(lab: Lab) -> None:
+    one, other = await lab.writers(2)
+    await one.store.append([], context=step("A", closes=["B"]))
+    shut = other.store.append([], context=step("B", closes=["A"]))
+    with pytest.raises(StepClosed):
+        await lab.waits_until(other, shut, one.commit)
+
+
+async def test_who_lost_the_answer_asks_again_and_gets_it(database: str, lab: Lab) -> None:
+    """The connection breaks after the commit, before the answer: a backend that is stopped commits
+    nothing, so the answer is thrown away on our side of the wire.
+    """
+    async with open_pool(database, size=1) as pool:
+        store = EventStore(pool, CODEC)
+        async with pool.connection() as connection:
+            descriptor = connection.pgconn.socket
+            pid = connection.info.backend_pid
+        doing = asyncio.ensure_future(
+            store.append([("credit-1", 0, notes(1))], context=DO, answer=ANSWER)
+        )
+        await asyncio.sleep(0)
+    assert (again.status, again.answer) == ("repeated", ANSWER)
+
+
+async def test_many_appends_over_overlapping_streams_never_deadlock(lab: Lab) -> None:
+    chance = random.Random(20261123)  # noqa: S311
+
+    async def writer(number: int, store: EventStore) -> None:
+        for turn in range(40):
+            streams = chance.sample(range(6), k=chance.randint(1, 4))
+            saga, name = f"s-{turn}", chance.choice("ABC")
+            closes: Sequence[str] = chance.sample("ABC", k=chance.randint(0, 3))
+            direction = chance.choice(("do", "undo"))
+            appends = [(f"a-{stream}", ANY_VERSION, notes(1)) for stream in streams]
+            try:
+                await store.append(
+                    appends, context=step(name, direction, saga=saga, closes=closes)
+                )
+            except StepClosed:
+                continue
+
+    stores = [await lab.store() for _ in range(12)]
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        for number, store in enumerate(stores):
+            tasks.create_task(writer(number, store))
+    assert await lab.value(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    ) == 0
