@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Final, Protocol, cast
 
 from fastapi import Depends, Header, Query, Request
 from pydantic import AwareDatetime
@@ -15,9 +13,15 @@ from api.database import Database
 from api.metrics import Metrics
 from api.problems import KINDS, Problem, in_header
 from api.processes import Processes
-from api.words import Actor, Id
+from api.words import ACTOR, Links
 
 MAX_BODY: Final = 256 * 1024
+
+
+class Figures(Protocol):
+    """Brings the metrics up to date that are counted in the database."""
+
+    async def refresh(self, services: Services) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,21 @@ class Services:
     database: Database
     processes: Processes
     metrics: Metrics
+    figures: Figures
     temporal_ui: str | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def in_temporal_ui(self, saga: str) -> Mapping[str, str]:
+    def links(self, saga: str) -> Links:
+        """Of an order or of its saga: they have the same id."""
+        return {
+            "order": f"/orders/{saga}",
+            "saga": f"/sagas/{saga}",
+            "events": f"/sagas/{saga}/events",
+            "stream": f"/streams/saga-{saga}",
+            **self.in_temporal_ui(saga),
+        }
+
+    def in_temporal_ui(self, saga: str) -> Links:
         """The link to a saga's workflow, where there is a UI."""
         if self.temporal_ui is None:
             return {}
@@ -56,20 +71,12 @@ def actor_of(
         Header(alias="Handrail-Actor", description="Who asks: stored with every event it causes."),
     ] = "api",
 ) -> str:
-    if not _is_actor(actor):
+    if not ACTOR.fullmatch(actor):
         said = "1 to 64 letters, digits and . _ @ : + -"
-        raise Problem("malformed-header", f"Handrail-Actor: {said}", [in_header("Handrail-Actor", said)])
+        raise Problem(
+            "malformed-header", f"Handrail-Actor: {said}", [in_header("Handrail-Actor", said)]
+        )
     return actor
-
-
-def _is_actor(text: str) -> bool:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        TypeAdapter(Actor).validate_python(text)
-    except ValidationError:
-        return False
-    return True
 
 
 ServicesDep = Annotated[Services, Depends(services)]

@@ -200,6 +200,13 @@ KINDS: Final = _registry(
         "Repeat the request with the same Idempotency-Key; if it stays, report the request id.",
     ),
     Kind(
+        "not-ready",
+        503,
+        "Not everything that is needed is there",
+        "`errors` names what is missing. Some requests may be served all the same.",
+        "Start or mend what `errors` names.",
+    ),
+    Kind(
         "read-model-behind",
         503,
         "The read model is behind",
@@ -439,7 +446,11 @@ async def list_problems() -> ProblemPages:
 Slug = Annotated[str, Field(pattern="^[a-z][a-z-]{0,63}$", examples=["unknown-merchant"])]
 
 
-@router.get("/problems/{slug}", summary="What a problem means and what to do", responses=responses("not-found", "invalid-request"))
+@router.get(
+    "/problems/{slug}",
+    summary="What a problem means and what to do",
+    responses=responses("not-found", "invalid-request"),
+)
 async def show_problem(slug: Slug) -> ProblemPage:
     if slug not in KINDS:
         raise Problem("not-found", f"there is no problem type {slug}")

@@ -146,6 +146,14 @@ class Processes:
             started_at=found.start_time,
         )
 
+    async def is_running(self, saga: str) -> bool:
+        """False, too, where nobody can tell: then the read models have the last word."""
+        try:
+            found = await self.known(saga)
+        except Problem:
+            return False
+        return found is not None and found.running
+
     async def do(self, command: Command, *, key: str, actor: str) -> Answer:
         """Have one command done by its context, without a saga.
 

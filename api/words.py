@@ -14,6 +14,7 @@ LARGEST_AMOUNT: Final = 1_000_000_000_000
 """Minor units. Sums of many such amounts still fit a bigint, and a JSON number a double."""
 
 ID_PATTERN: Final = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+ACTOR: Final = re.compile("[A-Za-z0-9][A-Za-z0-9_.@:+-]{0,63}")
 _CARD_NUMBER: Final = re.compile("[0-9]{12,19}")
 
 
@@ -27,7 +28,7 @@ Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 Name = Annotated[str, StringConstraints(pattern="^[A-Za-z][A-Za-z0-9_.:~-]{0,63}$")]
 Reference = Annotated[Id, AfterValidator(_no_card_number)]
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
-Actor = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_.@:+-]{0,63}$")]
+Actor = Annotated[str, StringConstraints(pattern=f"^{ACTOR.pattern}$")]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f]*$")]
 Quantity = Annotated[int, Field(strict=True, ge=1, le=MOST_UNITS)]
 

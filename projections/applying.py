@@ -59,17 +59,19 @@ def sort_out(
     shards: dict[str, set[int]] = defaultdict(set)
     for one in group:
         shards[one.projection].add(one.shard)
+    interested: dict[str, list[str]] = defaultdict(list)
+    for name in shards:
+        for type_ in models[name].projection.types:
+            interested[type_].append(name)
     mine: dict[str, list[Read]] = defaultdict(list)
     for recorded in page.events:
+        if not (names := interested.get(recorded.type)):
+            continue
         shard = shard_of(recorded.stream)
-        readers = [
-            name
-            for name in shards
-            if shard in shards[name] and models[name].projection.reads(recorded)
-        ]
-        if readers:
-            event = read(recorded, codec)
-            for name in readers:
+        event = None
+        for name in names:
+            if shard in shards[name] and models[name].projection.reads(recorded):
+                event = event or read(recorded, codec)
                 mine[name].append(event)
     return {name: Work(models[name], events) for name, events in sorted(mine.items())}
 

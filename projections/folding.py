@@ -32,11 +32,8 @@ class Read:
     """An event of a page; decoded once, however many projections read it."""
 
     recorded: Recorded
+    id: str
     happened: Happened | Undecodable
-
-    @property
-    def id(self) -> str:
-        return id_of(self.recorded.stream)
 
     def parked(self, cause: str) -> Parked:
         return Parked(self.recorded.stream, self.recorded.position, cause)
@@ -53,8 +50,9 @@ def read(recorded: Recorded, codec: Codec) -> Read:
     try:
         event = codec.decode(recorded.type, recorded.schema, recorded.data)
     except Exception as error:  # noqa: BLE001  # whatever it is, only those who handle it care
-        return Read(recorded, Undecodable(cause_of(error)))
-    return Read(recorded, Happened.of(recorded, event))
+        return Read(recorded, id_of(recorded.stream), Undecodable(cause_of(error)))
+    happened = Happened.of(recorded, event)
+    return Read(recorded, happened.id, happened)
 
 
 def apply(projection: Projection[Any], row: Any, event: Read) -> Any:

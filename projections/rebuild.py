@@ -1,7 +1,7 @@
 """Build a read model anew beside the one in use, and exchange them once it has caught up.
 
-The runners do the work, as they do for every checkpoint. Readers see the old rows until the exchange,
-which is one transaction. It may be interrupted at any point and begun again.
+The runners do the work, as they do for every checkpoint. Readers see the old rows until the
+exchange, which is one transaction. It may be interrupted at any point and begun again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
+from eventstore.store import SHARDS
 from eventstore.tables import NOTHING_SEEN
 from projections.catalogue import PROJECTIONS
 from projections.install import begin, discard, lock, owner_engine, version_of
@@ -89,7 +90,7 @@ async def rebuild(
     At least one projector of this version has to run. Cancelled, it can be called again.
     """
     await asyncio.to_thread(start, url, role, name, projections)
-    while not await asyncio.to_thread(finish, url, name, projections):
+    while not await asyncio.to_thread(finish, url, name, projections):  # noqa: ASYNC110  # a table
         await asyncio.sleep(_PAUSE)
 
 
@@ -165,8 +166,9 @@ def _has_passed(connection: Connection, name: str) -> bool:
 
     It goes by events, since the snapshots of an idle checkpoint stay behind.
     """
-    found = connection.execute(_PASSED, {"name": name, "next": name + NEXT, "keeper": _KEEPER})
-    return all(passed for (passed,) in found)
+    names = {"name": name, "next": name + NEXT, "keeper": _KEEPER}
+    found = connection.execute(_PASSED, names).scalars().all()
+    return len(found) == SHARDS and all(found)
 
 
 _PASSED: Final = text("""
@@ -189,10 +191,13 @@ def _exchange(connection: Connection, projection: Projection[Any]) -> None:
     names = {"name": projection.name, "next": projection.name + NEXT}
     exchange(connection, projection.table, NEXT)
     # A revision that neither of the two ever had shuts out whoever still works on one of them.
-    for statement in (
+    outdate = (
         "UPDATE checkpoints n SET revision = greatest(n.revision, l.revision) + 1,"
         " owner = NULL, leased_until = NULL FROM checkpoints l"
-        " WHERE n.projection = :next AND l.projection = :name AND n.shard = l.shard",
+        " WHERE n.projection = :next AND l.projection = :name AND n.shard = l.shard"
+    )
+    for statement in (
+        outdate,
         "DELETE FROM checkpoints WHERE projection = :name",
         "UPDATE checkpoints SET projection = :name WHERE projection = :next",
         "DELETE FROM parked_events WHERE projection = :name",

@@ -89,8 +89,8 @@ async def _parked(
 ) -> Sequence[Read]:
     streams = [f"{category}-{id_of(stream)}" for category in model.projection.categories]
     cursor = await connection.execute(
-        "SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata, e.recorded_at"
-        " FROM parked_events p JOIN events e USING (position)"
+        "SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata,"
+        " e.recorded_at FROM parked_events p JOIN events e USING (position)"
         " WHERE p.projection = %s AND p.stream = ANY (%s) ORDER BY e.position LIMIT %s",
         (model.name, streams, CHUNK),
     )

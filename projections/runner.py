@@ -61,6 +61,8 @@ class Runner:
         )
         self._mine: dict[tuple[str, int], Checkpoint] = {}
         self._balance_at = 0.0
+        self.reading = asyncio.Event()
+        """Set once the first pages were read: the process does its work."""
         self._resting: dict[str, tuple[float, float]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -76,6 +78,7 @@ class Runner:
                         while not stop.is_set():
                             pause = self._pause_after(await self.tick(connection), pause)
                             rest = _FIRST_REST
+                            self.reading.set()
                             await _wait(stop, pause)
                 except Exception as error:  # noqa: BLE001  # a projector that ends helps nobody
                     _log.warning("projector rests", error=repr(error), seconds=rest)

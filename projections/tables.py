@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Connection, DateTime, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.schema import SchemaItem
+from sqlalchemy.sql import quoted_name
 
 read_models = MetaData()
 housekeeping = MetaData()
@@ -41,7 +42,7 @@ def build(connection: Connection, table: Table, suffix: str) -> None:
     """The table and its indexes, with the suffix behind every name."""
     copy = table.to_metadata(MetaData(), name=table.name + suffix)
     for one in copy.indexes:
-        one.name = f"{one.name}{suffix}"
+        one.name = quoted_name(f"{one.name}{suffix}", quote=None)
     copy.create(connection)
 
 

@@ -147,13 +147,13 @@ def carrier(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = 
 @app.command
 def migrate() -> int:
     """Bring the database to the newest schema."""
-    from eventstore.migrations import upgrade
+    from runtime.migrating import migrate as run
 
     settings = joined(load())
     if settings.owner_url is None:
         require(settings, "database_url")
     logs.configure(settings, "migrate")
-    upgrade(str(settings.owner_url), settings.database_role)
+    run(str(settings.owner_url), settings.database_role)
     _log.info("migrated")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
 
@@ -35,6 +36,7 @@ def configure(settings: Settings, process: str) -> None:
             foreign_pre_chain=_SHARED,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _without_colour,
                 *_rendered(settings),
             ],
         )
@@ -49,6 +51,13 @@ def configure(settings: Settings, process: str) -> None:
         for name in ("uvicorn.access", "httpx", "httpcore", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def _without_colour(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    event.pop("color_message", None)  # uvicorn says everything twice
+    return event
 
 
 def _rendered(settings: Settings) -> list[structlog.typing.Processor]:

@@ -25,19 +25,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with open_pool(
         settings.database_url, role=settings.database_role or "", size=3, name="handrail-projector"
     ) as pool:
-        maintenance = asyncio.create_task(_maintain(pool, stop))
         runner = Runner(pool, poll=settings.projector_poll_ms / 1000)
-        running = asyncio.create_task(runner.run(stop))
+        maintenance = asyncio.create_task(_maintain(pool, stop))
+        announcement = asyncio.create_task(_announce(runner, settings))
         try:
-            await asyncio.wait(
-                {running, asyncio.create_task(runner.reading.wait())},
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            ready(settings)
-            await running
+            await runner.run(stop)
         finally:
             maintenance.cancel()
-            await asyncio.gather(maintenance, return_exceptions=True)
+            announcement.cancel()
+            await asyncio.gather(maintenance, announcement, return_exceptions=True)
+
+
+async def _announce(runner: Runner, settings: Settings) -> None:
+    await runner.reading.wait()
+    ready(settings)
 
 
 async def _maintain(pool: Pool, stop: asyncio.Event) -> None:

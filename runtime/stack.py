@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.temporal import EmbeddedTemporal
 from runtime.lock import StackLock, running_stack
+from runtime.migrating import migrate
 from runtime.settings import Settings
 from runtime.supervisor import FailedToStart, Service, free_port
 
@@ -156,11 +157,9 @@ class Stack:
         await self._start("migrations", self._migrate)
 
     async def _migrate(self) -> None:
-        from eventstore.migrations import upgrade  # noqa: PLC0415  # Alembic is slow to import
-
         try:
             await asyncio.to_thread(
-                upgrade, str(self.settings.owner_url), self.settings.database_role
+                migrate, str(self.settings.owner_url), self.settings.database_role
             )
         except Exception as error:
             raise FailedToStart("migrations", f"failed: {error}") from error

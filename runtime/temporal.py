@@ -1,4 +1,4 @@
-"""Temporal as Handrail uses it: how messages travel, how workflows are isolated, who works on what."""
+"""Temporal as Handrail uses it: how messages travel, and who works on what."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from workflows.checkout import CheckoutWorkflow
 WORKFLOWS: Sequence[type] = (CheckoutWorkflow,)
 
 # Everything the workflows import is passed through: a class loaded a second time inside the sandbox
-# would be another class, and `isinstance` of a message that came through the converter would be False.
+# would be another class, and `isinstance` would be False for a message from the converter.
 RUNNER = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows")
 )
@@ -80,7 +80,7 @@ async def connect(address: str, namespace: str, *, metrics_port: int | None = No
     """A client; with a port, the SDK's own metrics are served there for Prometheus."""
     runtime = None
     if metrics_port is not None:
-        metrics = PrometheusConfig(bind_address=f"0.0.0.0:{metrics_port}")  # noqa: S104  # scraped
+        metrics = PrometheusConfig(bind_address=f"0.0.0.0:{metrics_port}")
         runtime = Runtime(telemetry=TelemetryConfig(metrics=metrics))
     return await Client.connect(
         address, namespace=namespace, data_converter=DATA_CONVERTER, runtime=runtime

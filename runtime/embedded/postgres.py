@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -18,7 +19,7 @@ from runtime.supervisor import Child, FailedToStart, free_port, wait_until
 
 DATABASE = "handrail"
 _OWNER = "postgres"
-_UNPRIVILEGED = 65534  # `nobody` on every system we know
+_UNPRIVILEGED = "nobody"  # initdb wants a user with a name
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",  # their paths have a length limit that a data folder can exceed
@@ -58,7 +59,7 @@ class EmbeddedPostgres:
         self._patience = patience
         self._cluster = self.data_dir / "cluster"
         self._password_file = self.data_dir / "password"
-        self._uid = _UNPRIVILEGED if os.geteuid() == 0 else -1
+        self._uid = pwd.getpwnam(_UNPRIVILEGED).pw_uid if os.geteuid() == 0 else -1
         self._server: Child | None = None
 
     @property

@@ -21,7 +21,8 @@ async def test_an_append_is_one_statement_and_one_round_trip(database: str) -> N
     async with open_pool(database, size=1) as pool:
         store = EventStore(pool, CODEC)
         appends = [("credit-1", ANY_VERSION, notes(3)), ("stock-1", ANY_VERSION, notes(2))]
-        await store.append(appends, context=step("first"))
+        for name in ("first", "second"):
+            await store.append(appends, context=step(name, closes=["third"]))
         with tempfile.TemporaryFile("w+") as wire:
             async with pool.connection() as connection:
                 connection.pgconn.trace(wire.fileno())

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
-from eventstore.pool import open_pool
 from eventstore.store import (
     ANY_VERSION,
     Appended,
@@ -17,7 +16,8 @@ from eventstore.store import (
     StepClosed,
     VersionConflict,
 )
-from tests.eventstore.interleaving import CODEC, Lab, Writer, notes, step
+from tests.eventstore.interleaving import Lab, notes, step, store_over
+from tests.eventstore.wire import wire_to
 
 DO, UNDO = step("HoldCredit"), step("HoldCredit", "undo", closes=["HoldCredit"])
 ANSWER = {"outcome": "CreditHeld"}
@@ -150,19 +150,21 @@ async def test_steps_that_shut_each_others_doors_do_not_deadlock(lab: Lab) -> No
 
 
 async def test_who_lost_the_answer_asks_again_and_gets_it(database: str, lab: Lab) -> None:
-    """The connection breaks after the commit, before the answer: a backend that is stopped commits
-    nothing, so the answer is thrown away on our side of the wire.
-    """
-    async with open_pool(database, size=1) as pool:
-        store = EventStore(pool, CODEC)
-        async with pool.connection() as connection:
-            descriptor = connection.pgconn.socket
-            pid = connection.info.backend_pid
-        doing = asyncio.ensure_future(
-            store.append([("credit-1", 0, notes(1))], context=DO, answer=ANSWER)
-        )
-        await asyncio.sleep(0)
+    """The wire is cut between the commit and its answer: the outcome is unknown, but not lost."""
+    async with wire_to(database) as wire:
+        connection = await psycopg.AsyncConnection.connect(wire.url, autocommit=True)
+        wire.lose_next_answer = True
+        with pytest.raises(psycopg.OperationalError):
+            await store_over(connection).append(
+                [("credit-1", 0, notes(1))], context=DO, answer=ANSWER
+            )
+        await connection.close()
+    store = await lab.store()
+    before = await lab.counts()
+    again = await store.append([("credit-1", 0, notes(1))], context=DO)
     assert (again.status, again.answer) == ("repeated", ANSWER)
+    assert await lab.counts() == before
+    assert before["events"] == 1
 
 
 async def test_many_appends_over_overlapping_streams_never_deadlock(lab: Lab) -> None:

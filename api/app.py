@@ -1,0 +1,129 @@
+"""The application, wired from what it is given."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from temporalio.client import Client
+
+from api import customers, merchants, operations, orders, placing, problems, sagas, streams
+from api.boundary import Boundary
+from api.context import MAX_BODY, Services
+from api.database import Database
+from api.metrics import Metrics
+from api.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
+from api.processes import Processes
+from api.sagas import NothingMore
+from domain.errors import DomainError
+from workflows.saga import RunOptions
+
+_ABOUT: Final = """
+Start business processes, follow them, and read what has become of them.
+
+Writes are answered with a `Handrail-Token`; a read that carries it sees what the write did. Problems
+are `application/problem+json` (RFC 9457); each type has a page under `/problems`.
+"""
+_TAGS: Final = [
+    {"name": "orders", "description": "Place orders, look at them, take them back."},
+    {"name": "customers", "description": "Credit limits, and what is held and owed."},
+    {"name": "merchants", "description": "Accounts, balances and stock."},
+    {"name": "sagas", "description": "The processes: their steps, live, and interventions."},
+    {"name": "audit", "description": "The events themselves."},
+    {"name": "problems", "description": "What can go wrong, and what to do about it."},
+    {"name": "operations", "description": "For those who run it."},
+]
+
+
+def create_app(
+    engine: AsyncEngine,
+    client: Client,
+    options: RunOptions,
+    *,
+    temporal_ui: str | None = None,
+    stopping: asyncio.Event | None = None,
+) -> FastAPI:
+    """`engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
+    set. Neither the engine nor the client has to be connected, or is closed here.
+    """
+    app = FastAPI(
+        title="Handrail",
+        version="1",
+        description=_ABOUT,
+        openapi_tags=_TAGS,
+        redirect_slashes=False,
+        max_body_size=MAX_BODY,
+    )
+    metrics = Metrics()
+    app.state.services = Services(
+        database=Database(engine),
+        processes=Processes(client, options),
+        metrics=metrics,
+        figures=operations.Figures(),
+        temporal_ui=temporal_ui,
+        stopping=stopping or asyncio.Event(),
+    )
+    for part in (placing, orders, customers, merchants, sagas, streams, problems, operations):
+        app.include_router(part.router)
+    for error, handler in _HANDLERS.items():
+        app.add_exception_handler(error, handler)
+    app.add_middleware(Boundary, metrics=metrics)
+    _describe_problems(app)
+    return app
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return answer(error, request)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return answer(of_http(error), request)
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return answer(of_validation(error), request)
+
+
+def _rule(request: Request, error: Exception) -> Response:
+    return answer(of_rule(type(error).__name__, str(error)), request)
+
+
+def _nothing(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=204)
+
+
+_HANDLERS: Final[dict[type[Exception], Callable[[Request, Exception], Response]]] = {
+    Problem: _problem,
+    HTTPException: _http,
+    RequestValidationError: _invalid,
+    DomainError: _rule,
+    NothingMore: _nothing,
+}
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """The framework would describe the errors of validation that it no longer answers with."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schemas = describe()["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            details = ProblemDetails.model_json_schema(
+                ref_template="#/components/schemas/{model}", mode="serialization"
+            )
+            schemas.update(details.pop("$defs"))
+            schemas["ProblemDetails"] = details
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,167 @@
+"""Customers: what they may spend, and for which orders they owe."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import uuid4
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict
+
+from api.context import JSON_BODY, ActorDep, AsOf, ServicesDep
+from api.freshness import TOKEN, FreshnessDep
+from api.idempotency import OptionalKey
+from api.problems import Problem, responses
+from api.words import Asked, AskedMoney, Id, Links, Money
+from domain.credit.commands import AssignLimit
+from domain.kernel import CustomerId
+from projections import customer_account
+from projections.as_of import as_of as row_as_of
+from projections.customer_account import CustomerAccount
+
+router = APIRouter(tags=["customers"])
+
+
+class NewLimit(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"limit": {"amount": 100_000, "currency": "EUR"}}]}
+    )
+
+    limit: AskedMoney
+
+
+class LimitAssigned(BaseModel):
+    customer: str
+    limit: Money
+    token: str
+    links: Links
+
+
+class OpenOrder(BaseModel):
+    order: str
+    held: Money
+    owed: Money
+
+
+class LastRefusal(BaseModel):
+    order: str
+    amount: Money
+    missing: Money
+    reason: str
+    at: datetime
+
+
+class Customer(BaseModel):
+    customer: str
+    limit: Money
+    held: Money
+    used: Money
+    available: Money
+    orders: list[OpenOrder]
+    last_refusal: LastRefusal | None
+    updated_at: datetime
+    links: Links
+
+
+@router.put(
+    "/customers/{customer}/limit",
+    summary="Assign a credit limit",
+    dependencies=JSON_BODY,
+    responses=responses(
+        "malformed-request",
+        "malformed-header",
+        "body-too-large",
+        "unsupported-media-type",
+        "invalid-request",
+        "wrong-currency",
+        "rule-broken",
+        "temporal-unavailable",
+        "worker-unavailable",
+    ),
+)
+async def assign_limit(
+    services: ServicesDep,
+    actor: ActorDep,
+    key: OptionalKey,
+    response: Response,
+    customer: Id,
+    asked: NewLimit,
+) -> LimitAssigned:
+    """The limit may be changed at will, within one currency. Lowered below what is held and owed, it
+    takes nothing back.
+    """
+    # Without a key each request is a wish of its own: 100, 200 and then 100 again must end at 100.
+    answer = await services.processes.do(
+        AssignLimit(customer=CustomerId(customer), limit=asked.limit.to_domain()),
+        key=f"limit:{customer}:{key or uuid4().hex}",
+        actor=actor,
+    )
+    response.headers[TOKEN] = answer.token
+    return LimitAssigned(
+        customer=customer,
+        limit=Money.of(asked.limit.amount, asked.limit.currency),
+        token=answer.token,
+        links=_links(customer),
+    )
+
+
+@router.get(
+    "/customers/{customer}",
+    summary="What a customer may spend, and owes",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def show_customer(
+    services: ServicesDep, fresh: FreshnessDep, customer: Id, as_of: AsOf = None
+) -> Customer:
+    if as_of is None:
+        await fresh.of("customer_account", id_=customer)
+    async with services.database.connection() as connection:
+        if as_of is None:
+            row = await customer_account.customer(connection, customer)
+        else:
+            row = await row_as_of(connection, customer_account.PROJECTION, customer, as_of)
+    if row is None:
+        raise Problem("not-found", f"there is no customer {customer}")
+    return _customer(row)
+
+
+def _links(customer: str) -> Links:
+    return {
+        "customer": f"/customers/{customer}",
+        "orders": f"/orders?customer={customer}",
+        "stream": f"/streams/credit-{customer}",
+    }
+
+
+def _customer(row: CustomerAccount) -> Customer:
+    def money(amount: int) -> Money:
+        return Money.of(amount, row.currency)
+
+    refused = row.last_refusal
+    return Customer(
+        customer=row.customer,
+        limit=money(row.limit),
+        held=money(row.held),
+        used=money(row.used),
+        available=money(row.available),
+        orders=[
+            OpenOrder(order=order, held=money(one["held"]), owed=money(one["owed"]))
+            for order, one in row.orders.items()
+        ],
+        last_refusal=refused
+        and LastRefusal(
+            order=refused["order"],
+            amount=Money.of(refused["amount"], refused["currency"]),
+            missing=Money.of(refused["missing"], refused["currency"]),
+            reason=refused["reason"],
+            at=refused["at"],
+        ),
+        updated_at=row.updated_at,
+        links=_links(row.customer),
+    )

@@ -1,0 +1,187 @@
+"""Idempotency-Key: the same request twice is done once, and answered twice with the same answer.
+
+A request is claimed before it is worked on and keeps its answer. A claim is a lease: who dies with it
+is followed by whoever repeats the request. That is safe, because what a request starts has an id that
+follows from its key: started again, it is the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Final
+
+import orjson
+import structlog
+from fastapi import Depends, Header, Response
+from pydantic import BaseModel
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from api.database import Database
+from api.problems import Problem, in_header
+from eventstore.tables import requests
+
+_KEY: Final = re.compile(r'[A-Za-z0-9_.:~+/=-]{1,128}|"[A-Za-z0-9_.:~+/=-]{1,128}"')
+_HEADER: Final = "Idempotency-Key"
+_log = structlog.get_logger(__name__)
+
+
+def _read(text: str) -> str:
+    if not _KEY.fullmatch(text):
+        said = "1 to 128 letters, digits and _ . : ~ + / = -"
+        raise Problem("malformed-header", f"{_HEADER}: {said}", [in_header(_HEADER, said)])
+    return text.strip('"')
+
+
+_Text = Annotated[
+    str | None,
+    Header(
+        alias=_HEADER,
+        description="New for each intention, the same when it is repeated: a UUID will do.",
+        examples=["7d0a8c52-8f1e-4d0e-9d6b-3a1c2f4b5e6d"],
+    ),
+]
+
+
+def required_key(text: _Text = None) -> str:
+    if text is None:
+        said = "this header is needed here"
+        raise Problem("idempotency-key-missing", said, [in_header(_HEADER, said)])
+    return _read(text)
+
+
+def optional_key(text: _Text = None) -> str | None:
+    return None if text is None else _read(text)
+
+
+RequiredKey = Annotated[str, Depends(required_key)]
+OptionalKey = Annotated[str | None, Depends(optional_key)]
+
+
+def derived_id(prefix: str, route: str, key: str) -> str:
+    """The same for the same request, so that whatever has this id is begun once."""
+    digest = hashlib.sha256(f"{route}\n{key}".encode()).digest()[:15]
+    return f"{prefix}-{base64.b32encode(digest).decode().lower()}"
+
+
+def fingerprint(body: BaseModel) -> str:
+    """The same for bodies that mean the same, whatever the order of their fields."""
+    canonical = orjson.dumps(body.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer as it is kept. The body is JSON."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self, *, replayed: bool = False) -> Response:
+        headers = {**self.headers, **({"Idempotent-Replayed": "true"} if replayed else {})}
+        return Response(
+            orjson.dumps(self.body), self.status, headers, media_type="application/json"
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Leave to work on a request; `until` tells it from the claim that may follow it."""
+
+    route: str
+    key: str
+    until: datetime
+
+
+class Requests:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def answered(self, route: str, key: str, print_: str) -> Answered | None:
+        """None where the request may be worked on, for the first time or because nobody does any more.
+
+        Raises Problem where the key was used for another request, or somebody is working on it.
+        """
+        async with self._database.connection() as connection:
+            found = (
+                await connection.execute(
+                    select(
+                        requests.c.fingerprint,
+                        requests.c.status,
+                        requests.c.headers,
+                        requests.c.body,
+                        requests.c.claimed_until < func.clock_timestamp(),
+                    ).where(requests.c.route == route, requests.c.key == key)
+                )
+            ).first()
+        if found is None:
+            return None
+        before, status, headers, body, free = found
+        if before != print_:
+            raise Problem("idempotency-key-reused", "this key came before with another body")
+        if status is not None:
+            return Answered(status, body, headers)
+        if not free:
+            raise in_flight()
+        return None
+
+    async def claim(self, route: str, key: str, print_: str, lease: timedelta) -> Claim | None:
+        """None where somebody else was faster."""
+        until = func.clock_timestamp() + lease
+        claim = insert(requests).values(
+            route=route, key=key, fingerprint=print_, claimed_until=until
+        )
+        claim = claim.on_conflict_do_update(
+            constraint="requests_pkey",
+            set_={"claimed_until": claim.excluded.claimed_until},
+            where=requests.c.status.is_(None)
+            & (requests.c.claimed_until < func.clock_timestamp())
+            & (requests.c.fingerprint == print_),
+        )
+        async with self._database.connection() as connection:
+            taken = await connection.execute(claim.returning(requests.c.claimed_until))
+            mine: datetime | None = taken.scalar_one_or_none()
+        return Claim(route, key, mine) if mine else None
+
+    async def keep(self, claim: Claim, answer: Answered) -> None:
+        """Where it cannot be kept it is given all the same: repeated, it would come out alike."""
+        try:
+            await self._end(
+                claim,
+                status=answer.status,
+                headers=dict(answer.headers),
+                body=dict(answer.body),
+            )
+        except Problem as problem:
+            _log.warning("answer not kept", route=claim.route, reason=problem.detail)
+
+    async def give_up(self, claim: Claim) -> None:
+        """Let the next one try at once. The row stays, so that its key stays bound to its body."""
+        try:
+            await self._end(claim, claimed_until=func.clock_timestamp())
+        except Problem as problem:
+            _log.warning("claim not given up", route=claim.route, reason=problem.detail)
+
+    async def _end(self, claim: Claim, **values: Any) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(
+                update(requests)
+                .where(
+                    requests.c.route == claim.route,
+                    requests.c.key == claim.key,
+                    requests.c.claimed_until == claim.until,
+                    requests.c.status.is_(None),
+                )
+                .values(**values)
+            )
+
+
+def in_flight() -> Problem:
+    said = "a request with this key is being worked on"
+    return Problem("idempotency-in-flight", said, retry_after=1)

@@ -1,0 +1,285 @@
+"""Merchants: their account with us, and what they have to sell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.context import JSON_BODY, ActorDep, AsOf, ServicesDep
+from api.freshness import TOKEN, FreshnessDep
+from api.idempotency import OptionalKey
+from api.paging import BY_NAME, Page, PageQuery, page, position
+from api.problems import Problem, responses
+from api.words import Asked, Currency, Id, Links, Money, Quantity
+from domain.inventory.commands import ReceiveStock
+from domain.kernel import MerchantId, Sku
+from domain.settlement.commands import OpenMerchantAccount
+from projections import merchant_balance, stock_level
+from projections.as_of import as_of as row_as_of
+from projections.merchant_balance import MerchantBalance
+from projections.stock_level import StockLevel
+
+router = APIRouter(tags=["merchants"])
+
+_WRITES = (
+    "malformed-request",
+    "malformed-header",
+    "body-too-large",
+    "unsupported-media-type",
+    "invalid-request",
+    "rule-broken",
+    "temporal-unavailable",
+    "worker-unavailable",
+)
+
+
+class NewMerchant(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"currency": "EUR", "fee_bps": 250}]})
+
+    currency: Currency
+    fee_bps: Annotated[
+        int,
+        Field(strict=True, ge=0, le=10_000, description="Our fee: hundredths of a percent."),
+    ]
+
+
+class Merchant(BaseModel):
+    merchant: str
+    currency: str
+    fee_bps: int
+    token: str
+    links: Links
+
+
+class Delivery(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"sku": "lamp-2", "delivery": "delivery-2026-03-02", "quantity": 40}]
+        }
+    )
+
+    sku: Id
+    delivery: Annotated[Id, Field(description="The delivery note: reported twice, counted once.")]
+    quantity: Quantity
+
+
+class Received(BaseModel):
+    merchant: str
+    sku: str
+    delivery: str
+    token: str
+    links: Links
+
+
+class Balance(BaseModel):
+    """`balance` is `gross` - `fees` - `clawed_back`."""
+
+    merchant: str
+    fee_bps: int
+    balance: Money
+    gross: Money
+    fees: Money
+    clawed_back: Money
+    orders: int
+    opened_at: datetime
+    updated_at: datetime
+    links: Links
+
+
+class Stock(BaseModel):
+    merchant: str
+    sku: str
+    available: int
+    reserved: int
+    received: int
+    updated_at: datetime
+
+
+@router.put(
+    "/merchants/{merchant}",
+    summary="Open a merchant's account",
+    dependencies=JSON_BODY,
+    responses={
+        201: {"model": Merchant, "description": "The account was opened"},
+        **responses(*_WRITES, "content-differs"),
+    },
+)
+async def open_account(
+    services: ServicesDep,
+    actor: ActorDep,
+    key: OptionalKey,
+    response: Response,
+    merchant: Id,
+    asked: NewMerchant,
+) -> Merchant:
+    """Opened again on the same terms, nothing happens; on other terms it is refused."""
+    answer = await services.processes.do(
+        OpenMerchantAccount(
+            merchant=MerchantId(merchant), currency=asked.currency, fee_bps=asked.fee_bps
+        ),
+        key=f"merchant:{merchant}:{key or uuid4().hex}",
+        actor=actor,
+    )
+    response.headers[TOKEN] = answer.token
+    response.status_code = 201 if answer.outcome else 200
+    return Merchant(
+        merchant=merchant,
+        currency=asked.currency,
+        fee_bps=asked.fee_bps,
+        token=answer.token,
+        links=_links(merchant),
+    )
+
+
+@router.post(
+    "/merchants/{merchant}/stock",
+    status_code=201,
+    summary="Receive stock",
+    dependencies=JSON_BODY,
+    responses={
+        200: {"model": Received, "description": "The delivery was known already"},
+        **responses(*_WRITES, "not-found", "read-model-behind", "database-unavailable"),
+    },
+)
+async def receive(
+    services: ServicesDep,
+    actor: ActorDep,
+    fresh: FreshnessDep,
+    response: Response,
+    merchant: Id,
+    asked: Delivery,
+) -> Received:
+    """A delivery is counted once, however often it is reported."""
+    await fresh.of("merchant_balance", id_=merchant)
+    async with services.database.connection() as connection:
+        if await merchant_balance.merchant_currency(connection, merchant) is None:
+            raise Problem("not-found", f"there is no merchant {merchant}")
+    answer = await services.processes.do(
+        ReceiveStock(
+            merchant=MerchantId(merchant),
+            sku=Sku(asked.sku),
+            delivery=asked.delivery,
+            quantity=asked.quantity,
+        ),
+        # A colon is in none of the parts, so two deliveries never share a key.
+        key=f"stock:{merchant}:{asked.sku}:{asked.delivery}",
+        actor=actor,
+    )
+    response.headers[TOKEN] = answer.token
+    response.status_code = 201 if answer.outcome else 200
+    return Received(
+        merchant=merchant,
+        sku=asked.sku,
+        delivery=asked.delivery,
+        token=answer.token,
+        links=_links(merchant),
+    )
+
+
+_READS = responses(
+    "malformed-header", "not-found", "invalid-request", "read-model-behind", "database-unavailable"
+)
+
+
+@router.get("/merchants/{merchant}/balance", summary="What we owe a merchant", responses=_READS)
+async def show_balance(
+    services: ServicesDep, fresh: FreshnessDep, merchant: Id, as_of: AsOf = None
+) -> Balance:
+    if as_of is None:
+        await fresh.of("merchant_balance", id_=merchant)
+    async with services.database.connection() as connection:
+        if as_of is None:
+            row = await merchant_balance.merchant(connection, merchant)
+        else:
+            row = await row_as_of(connection, merchant_balance.PROJECTION, merchant, as_of)
+    if row is None:
+        raise Problem("not-found", f"there is no merchant {merchant}")
+    return _balance(row)
+
+
+@router.get(
+    "/merchants/{merchant}/stock",
+    summary="What a merchant has to sell",
+    responses={**_READS, **responses("bad-cursor", "malformed-header")},
+)
+async def list_stock(
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    merchant: Id,
+    query: Annotated[PageQuery, Query()],
+) -> Page[Stock]:
+    """By SKU. A merchant who never received anything has an empty list."""
+    path = f"/merchants/{merchant}/stock"
+    after = position(path, query, BY_NAME)
+    await fresh.of("merchant_balance", id_=merchant)
+    await fresh.of("stock_level")
+    async with services.database.connection() as connection:
+        found = await stock_level.stock(connection, merchant, after=after, limit=query.limit)
+        known = found.rows or await merchant_balance.merchant_currency(connection, merchant)
+    if not known:
+        raise Problem("not-found", f"there is no merchant {merchant}")
+    return page([_stock(row) for row in found.rows], found.next, path, query, response)
+
+
+@router.get(
+    "/merchants/{merchant}/stock/{sku}",
+    summary="How much of an article a merchant has to sell",
+    responses=_READS,
+)
+async def show_stock(
+    services: ServicesDep, fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = None
+) -> Stock:
+    item = f"{merchant}:{sku}"
+    if as_of is None:
+        await fresh.of("stock_level", id_=item)
+    async with services.database.connection() as connection:
+        if as_of is None:
+            row = await stock_level.item(connection, merchant, sku)
+        else:
+            row = await row_as_of(connection, stock_level.PROJECTION, item, as_of)
+    if row is None:
+        raise Problem("not-found", f"{merchant} never received {sku}")
+    return _stock(row)
+
+
+def _links(merchant: str) -> Links:
+    return {
+        "balance": f"/merchants/{merchant}/balance",
+        "stock": f"/merchants/{merchant}/stock",
+        "orders": f"/orders?merchant={merchant}",
+        "stream": f"/streams/merchant-{merchant}",
+    }
+
+
+def _balance(row: MerchantBalance) -> Balance:
+    def money(amount: int) -> Money:
+        return Money.of(amount, row.currency)
+
+    return Balance(
+        merchant=row.merchant,
+        fee_bps=row.fee_bps,
+        balance=money(row.balance),
+        gross=money(row.gross),
+        fees=money(row.fees),
+        clawed_back=money(row.clawed_back),
+        orders=row.orders,
+        opened_at=row.opened_at,
+        updated_at=row.updated_at,
+        links=_links(row.merchant),
+    )
+
+
+def _stock(row: StockLevel) -> Stock:
+    return Stock(
+        merchant=row.merchant,
+        sku=row.sku,
+        available=row.available,
+        reserved=row.reserved,
+        received=row.received,
+        updated_at=row.updated_at,
+    )

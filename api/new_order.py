@@ -1,0 +1,112 @@
+"""A new order: its form, and what is looked up before a process starts for it.
+
+A mistake is then an answer and not a process. The saga decides all of it again, from the events: a
+read model may be behind, and time goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import ConfigDict, Field
+
+from api.database import Database
+from api.problems import ErrorItem, Problem, at
+from api.words import LARGEST_AMOUNT, Asked, AskedPrice, Id, Quantity, Reference
+from domain.kernel import Money as Amount
+from domain.ordering.terms import down_payment
+from projections import customer_account, merchant_balance, stock_level
+
+NEW_ORDER: Final = {
+    "customer": "c-1024",
+    "merchant": "m-7",
+    "lines": [
+        {"sku": "lamp-2", "quantity": 2, "unit_price": {"amount": 4990, "currency": "EUR"}},
+        {"sku": "bulb-9", "quantity": 6, "unit_price": {"amount": 350, "currency": "EUR"}},
+    ],
+    "instalments": 3,
+    "card": "card_ok",
+    "ship_to": "addr_ok",
+}
+
+
+class NewLine(Asked):
+    sku: Id
+    quantity: Quantity
+    unit_price: AskedPrice
+
+
+class NewOrder(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [NEW_ORDER]})
+
+    customer: Id
+    merchant: Id
+    lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
+    instalments: Annotated[int, Field(strict=True, ge=1, le=24)]
+    card: Annotated[
+        Reference, Field(description="The vault's reference of a card, never its number.")
+    ]
+    ship_to: Annotated[Id, Field(description="The carrier's reference of an address.")]
+
+    def total(self) -> Amount:
+        """Of lines in one currency."""
+        prices = [line.unit_price.to_domain() * line.quantity for line in self.lines]
+        return sum(prices[1:], prices[0])
+
+
+async def check(database: Database, order: NewOrder) -> None:
+    """Raises Problem, naming the fields, for an order that can never be approved."""
+    _check_articles(order)
+    async with database.connection() as connection:
+        currency = await merchant_balance.merchant_currency(connection, order.merchant)
+        customer = await customer_account.customer(connection, order.customer)
+        skus = [line.sku for line in order.lines]
+        stock = await stock_level.stock_of(connection, order.merchant, skus)
+    if currency is None:
+        raise _no("unknown-merchant", [at("#/merchant", f"there is no merchant {order.merchant}")])
+    if customer is None or not customer.currency:
+        raise _no("unknown-customer", [at("#/customer", f"{order.customer} has no credit limit")])
+    if customer.currency != currency:
+        said = f"has a limit in {customer.currency}, and the merchant sells in {currency}"
+        raise _no("wrong-currency", [at("#/customer", said)])
+    foreign = [
+        at(f"#/lines/{index}/unit_price/currency", f"the merchant sells in {currency}")
+        for index, line in enumerate(order.lines)
+        if line.unit_price.currency != currency
+    ]
+    if foreign:
+        raise _no("wrong-currency", foreign)
+    unknown = [
+        at(f"#/lines/{index}/sku", f"{order.merchant} never received {sku}")
+        for index, sku in enumerate(skus)
+        if sku not in stock
+    ]
+    if unknown:
+        raise _no("unknown-sku", unknown)
+    _check_terms(order)
+
+
+def _check_articles(order: NewOrder) -> None:
+    seen: set[str] = set()
+    twice = [
+        at(f"#/lines/{index}/sku", f"{line.sku} stands on an earlier line")
+        for index, line in enumerate(order.lines)
+        if line.sku in seen or seen.add(line.sku)
+    ]
+    if twice:
+        raise _no("invalid-request", twice)
+
+
+def _check_terms(order: NewOrder) -> None:
+    total = order.total()
+    if total.amount > LARGEST_AMOUNT:
+        said = f"the total of {total.amount} is above {LARGEST_AMOUNT}"
+        raise _no("invalid-request", [at("#/lines", said)])
+    if total.amount <= down_payment(total, order.instalments).amount:
+        said = f"{total} is too little for {order.instalments} instalments"
+        raise _no("invalid-request", [at("#/instalments", said)])
+
+
+def _no(slug: str, errors: list[ErrorItem]) -> Problem:
+    more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+    return Problem(slug, f"{errors[0].pointer}: {errors[0].detail}{more}", errors)

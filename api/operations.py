@@ -1,0 +1,180 @@
+"""For those who run it: is it alive, is it ready, and how is it doing?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from functools import cache
+from importlib.resources import files
+from typing import Final, Literal
+
+from alembic.script import ScriptDirectory
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy import select, text
+
+from api.context import Services, ServicesDep
+from api.database import Database
+from api.problems import ErrorItem, Problem, responses
+from projections.catalogue import PROJECTIONS
+from projections.lag import Lag, lag
+from projections.saga_board import standings
+from projections.tables import forms
+
+router = APIRouter(tags=["operations"])
+
+_LIMIT: Final = 3.0  # seconds
+LAG_LIMIT: Final = 30.0
+"""Seconds a read model may be behind before the API is not ready."""
+_FIGURES_LAST: Final = 5.0
+"""Seconds; counting sagas is not free, and several may scrape."""
+
+
+class Health(BaseModel):
+    status: Literal["alive"] = "alive"
+
+
+class Projected(BaseModel):
+    projection: str
+    events: int
+    seconds: float
+    unowned: int
+    parked: int
+
+
+class Readiness(BaseModel):
+    """`projections` says how far each read model is behind."""
+
+    status: Literal["ready"] = "ready"
+    checks: list[str]
+    projections: list[Projected]
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz() -> Health:
+    return Health()
+
+
+@router.get("/readyz", summary="Can it serve?", responses=responses("not-ready"))
+async def readyz(services: ServicesDep) -> Readiness:
+    """Asks PostgreSQL and Temporal, compares the database with what this code expects, and looks at
+    how far the read models are behind.
+    """
+    lags: list[Lag] = []
+    checks = {
+        "postgres": _postgres(services.database),
+        "migrations": _migrations(services.database),
+        "read models": _read_models(services.database),
+        "projections": _projections(services.database, lags),
+        "temporal": _temporal(services),
+    }
+    said = dict(zip(checks, await asyncio.gather(*map(_said, checks.values())), strict=True))
+    wrong = [ErrorItem(parameter=name, detail=what) for name, what in said.items() if what]
+    if wrong:
+        names = ", ".join(str(one.parameter) for one in wrong)
+        raise Problem("not-ready", f"not ready: {names}", wrong, retry_after=5)
+    return Readiness(
+        checks=list(checks), projections=[Projected.model_validate(vars(one)) for one in lags]
+    )
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(services: ServicesDep) -> Response:
+    """Served without the database, too: then `handrail_database_up` is 0 and its figures are old."""
+    await services.figures.refresh(services)
+    return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class Figures:
+    """Counts the database for the metrics, every few seconds at most."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._counted_at = -_FIGURES_LAST
+
+    async def refresh(self, services: Services) -> None:
+        async with self._lock:
+            if time.monotonic() - self._counted_at < _FIGURES_LAST:
+                return
+            try:
+                await _count(services)
+            except Problem:
+                services.metrics.database_up.set(0)
+            else:
+                services.metrics.database_up.set(1)
+                self._counted_at = time.monotonic()
+
+
+async def _count(services: Services) -> None:
+    async with services.database.connection(_LIMIT) as connection:
+        found, behind = await standings(connection), await lag(connection)
+    measures = services.metrics
+    for gauge in (measures.sagas, measures.at_stake):
+        gauge.clear()
+    for standing in found:
+        kind, status = standing.saga_type, standing.status
+        measures.sagas.labels(kind, status).inc(standing.count)
+        measures.at_stake.labels(kind, status, standing.currency).inc(standing.at_stake)
+    for one in behind:
+        measures.lag_events.labels(one.projection).set(one.events)
+        measures.lag_seconds.labels(one.projection).set(one.seconds)
+        measures.parked_events.labels(one.projection).set(one.parked)
+
+
+async def _said(check: Awaitable[str]) -> str:
+    try:
+        return await check
+    except Problem as problem:
+        return problem.detail
+
+
+async def _postgres(database: Database) -> str:
+    async with database.connection(_LIMIT) as connection:
+        await connection.execute(text("SELECT 1"))
+    return ""
+
+
+async def _migrations(database: Database) -> str:
+    async with database.connection(_LIMIT) as connection:
+        # The role with least rights may not read it; whoever logged in may.
+        connection = await connection.execution_options(isolation_level="READ COMMITTED")
+        await connection.execute(text("SET LOCAL ROLE NONE"))
+        found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        is_at = found.scalar_one_or_none()
+    head = _head()
+    return "" if is_at == head else f"the database is at {is_at}, and this code needs {head}"
+
+
+async def _read_models(database: Database) -> str:
+    async with database.connection(_LIMIT) as connection:
+        found = await connection.execute(select(forms.c.name, forms.c.version))
+        installed = dict(found.tuples().all())
+    wrong = [
+        f"{one.name} is at version {installed.get(one.name)} and should be at {one.version}"
+        for one in PROJECTIONS
+        if installed.get(one.name) != one.version
+    ]
+    return "; ".join(wrong)
+
+
+async def _projections(database: Database, lags: list[Lag]) -> str:
+    async with database.connection(_LIMIT) as connection:
+        lags.extend(await lag(connection))
+    names = {one.name for one in PROJECTIONS}
+    behind = [one for one in lags if one.projection in names and one.seconds > LAG_LIMIT]
+    return "; ".join(f"{one.projection} is {one.seconds:.0f} s behind" for one in behind)
+
+
+async def _temporal(services: Services) -> str:
+    return "" if await services.processes.reachable() else "Temporal cannot be reached"
+
+
+@cache
+def _head() -> str | None:
+    return ScriptDirectory(str(files("eventstore") / "migrations")).get_current_head()

@@ -1,0 +1,191 @@
+"""Orders: look at them, take one back. They are placed in `placing.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.context import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
+from api.freshness import FreshnessDep
+from api.paging import BY_TIME, Page, PageQuery, page, position
+from api.problems import Problem, responses
+from api.words import Actor, Asked, Id, Links, Money, Reason
+from projections import order_status
+from projections.as_of import as_of as row_as_of
+from projections.order_status import OrderStatus, Status
+from workflows.saga import Cancellation
+
+router = APIRouter(tags=["orders"])
+
+
+class Line(BaseModel):
+    sku: str
+    quantity: int
+    unit_price: Money
+
+
+class Order(BaseModel):
+    order: str
+    customer: str
+    merchant: str
+    status: Status
+    total: Money
+    down_payment: Money
+    instalments: int
+    lines: list[Line]
+    because: str
+    reason: str
+    payment: str
+    shipment: str
+    booking: str
+    placed_at: datetime
+    updated_at: datetime
+    links: Links
+
+
+class CancelOrder(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "the customer changed their mind"}]}
+    )
+
+    reason: Reason
+    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+
+
+class Cancelling(BaseModel):
+    order: str
+    saga: str
+    status: Literal["cancelling"] = "cancelling"
+    links: Links
+
+
+class OrdersQuery(PageQuery):
+    customer: Id | None = None
+    merchant: Id | None = None
+    status: Status | None = None
+
+
+@router.get(
+    "/orders",
+    summary="List orders, newest first",
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def list_orders(
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[OrdersQuery, Query()],
+) -> Page[Order]:
+    after = position("/orders", query, BY_TIME)
+    await fresh.of("order_status")
+    async with services.database.connection() as connection:
+        found = await order_status.orders(
+            connection,
+            customer=query.customer,
+            merchant=query.merchant,
+            status=query.status,
+            after=after,
+            limit=query.limit,
+        )
+    items = [_order(services, row) for row in found.rows]
+    return page(items, found.next, "/orders", query, response)
+
+
+@router.get(
+    "/orders/{order}",
+    summary="How an order stands",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def show_order(
+    services: ServicesDep, fresh: FreshnessDep, order: Id, as_of: AsOf = None
+) -> Order:
+    """An order appears when it is placed, a moment after its saga has begun. Until then the answer
+    is 503 with Retry-After while the saga runs, and 404 otherwise.
+    """
+    if as_of is None:
+        await fresh.of("order_status", id_=order)
+    async with services.database.connection() as connection:
+        if as_of is None:
+            row = await order_status.order(connection, order)
+        else:
+            row = await row_as_of(connection, order_status.PROJECTION, order, as_of)
+    if row is None:
+        if as_of is None and await services.processes.is_running(order):
+            said = f"{order} has begun and is not placed yet"
+            raise Problem("read-model-behind", said, retry_after=1)
+        raise Problem("not-found", f"there is no order {order}")
+    return _order(services, row)
+
+
+@router.post(
+    "/orders/{order}/cancellation",
+    status_code=202,
+    summary="Cancel an order",
+    dependencies=JSON_BODY,
+    responses=responses(
+        "malformed-request",
+        "malformed-header",
+        "not-found",
+        "too-late",
+        "saga-ended",
+        "body-too-large",
+        "unsupported-media-type",
+        "invalid-request",
+        "temporal-unavailable",
+        "worker-unavailable",
+    ),
+)
+async def cancel(
+    services: ServicesDep, actor: ActorDep, order: Id, asked: CancelOrder
+) -> Cancelling:
+    """Takes everything back, until the payment is being taken. Asked twice, it is done once."""
+    wish = Cancellation(actor=asked.actor or actor, reason=asked.reason)
+    await services.processes.cancel(order, wish)
+    return Cancelling(order=order, saga=order, links=services.links(order))
+
+
+def _order(services: Services, row: OrderStatus) -> Order:
+    return Order(
+        order=row.order,
+        customer=row.customer,
+        merchant=row.merchant,
+        status=row.status,
+        total=Money.of(row.total, row.currency),
+        down_payment=Money.of(row.down_payment, row.currency),
+        instalments=row.instalments,
+        lines=[
+            Line(
+                sku=line["sku"],
+                quantity=line["quantity"],
+                unit_price=Money.of(line["unit_price"], row.currency),
+            )
+            for line in row.lines
+        ],
+        because=row.because,
+        reason=row.reason,
+        payment=row.payment,
+        shipment=row.shipment,
+        booking=row.booking,
+        placed_at=row.placed_at,
+        updated_at=row.updated_at,
+        links={
+            **services.links(row.order),
+            "customer": f"/customers/{row.customer}",
+            "merchant": f"/merchants/{row.merchant}/balance",
+        },
+    )

@@ -1,0 +1,176 @@
+"""Place an order: a checkout starts, once for each Idempotency-Key."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.freshness import TOKEN, Freshness, FreshnessDep
+from api.idempotency import Answered, Requests, RequiredKey, derived_id, fingerprint, in_flight
+from api.new_order import NewOrder, check
+from api.preferences import applied, seconds_to_wait
+from api.problems import responses
+from api.words import Links
+from domain.kernel import CustomerId, MerchantId, OrderId, Sku
+from domain.ordering.events import OrderLine
+from workflows.checkout import Checkout
+from workflows.saga import Decision
+
+_ROUTE: Final = "POST /orders"
+_LONGEST_WAIT: Final = 30
+_LEASE: Final = timedelta(seconds=20)
+"""Longer than everything that happens while a request is claimed, except for what it waits."""
+
+router = APIRouter(tags=["orders"])
+
+
+class Accepted(BaseModel):
+    """The process has begun; how it stands is under `saga`."""
+
+    order: str
+    saga: str
+    status: Literal["running"] = "running"
+    links: Links
+
+
+class Decided(BaseModel):
+    """The answer the customer was waiting for. The rest goes on behind it."""
+
+    order: str
+    saga: str
+    decision: Literal["approved", "refused"]
+    because: str = Field(description="The refusal's name, `cancelled`, a cause, or empty.")
+    reason: str = Field(description="Why, in words a customer may read.")
+    token: str = Field(description="Also in the header Handrail-Token: send it with reads.")
+    links: Links
+
+
+@router.post(
+    "/orders",
+    status_code=202,
+    summary="Place an order",
+    response_model=Accepted,
+    dependencies=JSON_BODY,
+    responses={
+        200: {
+            "model": Decided,
+            "description": "The decision, where `Prefer: wait` was sent and it fell in time",
+        },
+        **responses(
+            "malformed-request",
+            "malformed-header",
+            "idempotency-key-missing",
+            "idempotency-in-flight",
+            "body-too-large",
+            "unsupported-media-type",
+            "invalid-request",
+            "unknown-merchant",
+            "unknown-customer",
+            "unknown-sku",
+            "wrong-currency",
+            "idempotency-key-reused",
+            "read-model-behind",
+            "database-unavailable",
+            "temporal-unavailable",
+        ),
+    },
+)
+async def place(
+    request: Request,
+    services: ServicesDep,
+    key: RequiredKey,
+    actor: ActorDep,
+    fresh: FreshnessDep,
+    asked: NewOrder,
+) -> Response:
+    """Starts a checkout: stock and credit are promised, the down payment is taken, and a shipment is
+    booked; or all of it is taken back. With `Prefer: wait=N` (up to 30 seconds) the decision is the
+    answer, if it falls in time.
+    """
+    kept, print_ = Requests(services.database), fingerprint(asked)
+    if before := await kept.answered(_ROUTE, key, print_):
+        return before.response(replayed=True)
+    await _seen(fresh, asked)
+    await check(services.database, asked)
+    wait = seconds_to_wait(request, _LONGEST_WAIT)
+    claim = await kept.claim(_ROUTE, key, print_, _LEASE + timedelta(seconds=wait or 0))
+    if claim is None:
+        # Somebody was faster, between the look and the claim: what they answer is the answer.
+        if before := await kept.answered(_ROUTE, key, print_):
+            return before.response(replayed=True)
+        raise in_flight()
+    try:
+        answer = await _begin(services, asked, derived_id("ord", _ROUTE, key), actor, wait)
+    except BaseException:
+        await kept.give_up(claim)
+        raise
+    await kept.keep(claim, answer)
+    return answer.response()
+
+
+async def _begin(
+    services: Services, asked: NewOrder, order: str, actor: str, wait: int | None
+) -> Answered:
+    checkout = Checkout(
+        order=OrderId(order),
+        customer=CustomerId(asked.customer),
+        merchant=MerchantId(asked.merchant),
+        lines=tuple(
+            OrderLine(
+                sku=Sku(line.sku),
+                quantity=line.quantity,
+                unit_price=line.unit_price.to_domain(),
+            )
+            for line in asked.lines
+        ),
+        total=asked.total(),
+        instalments=asked.instalments,
+        card=asked.card,
+        ship_to=asked.ship_to,
+        placed_at=datetime.now(UTC),
+    )
+    if wait is None:
+        await services.processes.start(checkout, actor)
+        return _accepted(services, order, {})
+    decision = await services.processes.start_and_wait(checkout, actor, wait)
+    if decision is None:
+        return _accepted(services, order, applied(wait))
+    return _decided(services, order, decision, applied(wait))
+
+
+def _accepted(services: Services, order: str, headers: dict[str, str]) -> Answered:
+    body = Accepted(order=order, saga=order, links=services.links(order))
+    return Answered(
+        202,
+        body.model_dump(mode="json"),
+        {"Location": f"/sagas/{order}", "Retry-After": "1", **headers},
+    )
+
+
+def _decided(
+    services: Services, order: str, decision: Decision, headers: dict[str, str]
+) -> Answered:
+    body = Decided(
+        order=order,
+        saga=order,
+        decision="approved" if decision.approved else "refused",
+        because=decision.because,
+        reason=decision.reason,
+        token=decision.token,
+        links=services.links(order),
+    )
+    return Answered(
+        200,
+        body.model_dump(mode="json"),
+        {"Content-Location": f"/orders/{order}", TOKEN: decision.token, **headers},
+    )
+
+
+async def _seen(fresh: Freshness, asked: NewOrder) -> None:
+    await fresh.of("merchant_balance", id_=asked.merchant)
+    await fresh.of("customer_account", id_=asked.customer)
+    await fresh.of("stock_level")

@@ -1,0 +1,344 @@
+"""Sagas: which there are, what happened in each, live; and the ways to step in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import recorded
+from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.freshness import FreshnessDep
+from api.idempotency import OptionalKey
+from api.paging import BY_TIME, Page, PageQuery, page, position
+from api.problems import Problem, in_header, responses
+from api.recorded import StoredEvent
+from api.words import Actor, Asked, Id, Links, Money, Name, Reason
+from domain.kernel import stream_name
+from domain.sagas.events import SagaEnded
+from projections import saga_board
+from projections.saga_board import SagaRow, Status
+from workflows.saga import Intervention
+
+router = APIRouter(tags=["sagas"])
+
+_PAGE: Final = 200
+_FIRST_PAUSE: Final = 0.02  # seconds
+_LONGEST_PAUSE: Final = 0.5
+
+
+class Waiting(BaseModel):
+    step: str
+    direction: str
+    cause: str
+    since: datetime
+
+
+class Saga(BaseModel):
+    """`starting` is a saga that Temporal knows and that has not told anything yet."""
+
+    saga: str
+    saga_type: str
+    status: Status | Literal["starting"]
+    merchant: str
+    actor: str | None = None
+    step: str = ""
+    direction: str = "do"
+    cause: str = Field(default="", description="What a parked saga waits for.")
+    decision: str | None = None
+    because: str = Field(default="", description="What turned it back.")
+    reason: str = ""
+    at_stake: Money | None = None
+    waiting: list[Waiting] = []
+    parked_since: datetime | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
+    updated_at: datetime
+    attempt: int = 1
+    shape: int | None = None
+    version: int = Field(default=0, description="Of the saga's stream.")
+    links: Links
+
+
+class Entry(BaseModel):
+    """One line of the timeline: the saga's event `what`, and what it says."""
+
+    at: datetime
+    what: str
+    step: str | None = None
+    direction: str | None = None
+    outcome: str | None = None
+    cause: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+    version: int
+
+
+class SagaWithTimeline(Saga):
+    timeline: list[Entry] = []
+
+
+class SagasQuery(PageQuery):
+    status: Status | None = None
+    saga_type: Name | None = None
+    merchant: Id | None = None
+    step: Name | None = None
+
+
+class NewIntervention(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "int-7",
+                    "kind": "retry",
+                    "step": "BookShipment",
+                    "actor": "ops@example.com",
+                    "reason": "the carrier is back",
+                }
+            ]
+        }
+    )
+
+    id: Id | None = Field(default=None, description="Instead of the header Idempotency-Key.")
+    kind: Literal["retry", "compensate"]
+    step: Name | None = Field(default=None, description="May be left out where one step is parked.")
+    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+    reason: Reason
+
+
+class Intervening(BaseModel):
+    intervention: str
+    saga: str
+    status: Literal["accepted"] = "accepted"
+    links: Links
+
+
+@router.get(
+    "/sagas",
+    summary="List sagas, newest first",
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def list_sagas(
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[SagasQuery, Query()],
+) -> Page[Saga]:
+    after = position("/sagas", query, BY_TIME)
+    await fresh.of("saga_board")
+    async with services.database.connection() as connection:
+        found = await saga_board.sagas(
+            connection,
+            status=query.status,
+            saga_type=query.saga_type,
+            merchant=query.merchant,
+            step=query.step,
+            after=after,
+            limit=query.limit,
+        )
+    items = [Saga(**_of(services, row)) for row in found.rows]
+    return page(items, found.next, "/sagas", query, response)
+
+
+@router.get(
+    "/sagas/{saga}",
+    summary="How a saga stands, and what happened in it",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: Id) -> SagaWithTimeline:
+    await fresh.of("saga_board", id_=saga)
+    async with services.database.connection() as connection:
+        row = await saga_board.saga(connection, saga)
+    if row is not None:
+        return SagaWithTimeline(**_of(services, row), timeline=list(row.timeline))
+    known = await services.processes.known(saga)
+    if known is None:
+        raise _no_saga(saga)
+    return SagaWithTimeline(
+        saga=saga,
+        saga_type=known.saga_type,
+        status="starting",
+        merchant=known.merchant,
+        started_at=known.started_at,
+        updated_at=known.started_at,
+        links=services.links(saga),
+    )
+
+
+class Following:
+    """Where a reader of the saga's events goes on."""
+
+    def __init__(self, services: Services, stream: str, after: int) -> None:
+        self.services = services
+        self.stream = stream
+        self.after = after
+
+
+class NothingMore(Exception):
+    """The reader has seen the end: 204 tells an EventSource not to come back."""
+
+
+async def following(
+    services: ServicesDep,
+    saga: Id,
+    last_event_id: Annotated[
+        str | None,
+        Header(description="The id of the last event that was received: the next one follows."),
+    ] = None,
+) -> Following:
+    after = _version(last_event_id)
+    stream = stream_name("saga", saga)
+    async with services.database.connection() as connection:
+        newest = await recorded.newest_version(connection, stream) or 0
+        last = await recorded.read(connection, stream, after=newest - 1, limit=1)
+    if not newest and await services.processes.known(saga) is None:
+        raise _no_saga(saga)
+    if after > newest:
+        raise _no_such_event()
+    if after == newest and _ends(last):
+        raise NothingMore
+    return Following(services, stream, after)
+
+
+@router.get(
+    "/sagas/{saga}/events",
+    summary="What happens in a saga, as it happens",
+    response_class=EventSourceResponse,
+    responses={
+        204: {"description": "The saga has ended and Last-Event-ID is its last event"},
+        **responses("malformed-header", "not-found", "invalid-request", "database-unavailable"),
+    },
+)
+async def follow(
+    following: Annotated[Following, Depends(following)],
+    saga: Annotated[Id, Path()],
+) -> AsyncIterable[ServerSentEvent]:
+    """Server-sent events, from the beginning or after Last-Event-ID; it ends when the saga has. The
+    id of an event is its version in the stream `saga-{id}`, its name is its type.
+    """
+    del saga
+    after, pause = following.after, _FIRST_PAUSE
+    stopping = following.services.stopping
+    yield ServerSentEvent(retry=1000)
+    with suppress(Problem):  # the client comes back with Last-Event-ID, and may find it mended
+        while not stopping.is_set():
+            async with following.services.database.connection() as connection:
+                found = await recorded.read(connection, following.stream, after=after, limit=_PAGE)
+            for event in found:
+                after = event.version
+                yield ServerSentEvent(id=str(after), event=event.type, data=event)
+            if _ends(found):
+                return
+            pause = _FIRST_PAUSE if found else min(pause * 1.5, _LONGEST_PAUSE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), pause)
+
+
+@router.post(
+    "/sagas/{saga}/interventions",
+    status_code=202,
+    summary="Let a parked step go on",
+    dependencies=JSON_BODY,
+    responses=responses(
+        "malformed-request",
+        "malformed-header",
+        "idempotency-key-missing",
+        "not-found",
+        "not-parked",
+        "too-late",
+        "saga-ended",
+        "body-too-large",
+        "unsupported-media-type",
+        "invalid-request",
+        "temporal-unavailable",
+        "worker-unavailable",
+    ),
+)
+async def intervene(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, saga: Id, asked: NewIntervention
+) -> Intervening:
+    """`retry` asks the parked step again; `compensate` takes everything back. The same id twice is
+    one intervention.
+    """
+    id_ = asked.id or key
+    if id_ is None:
+        said = "send an Idempotency-Key, or an id in the body"
+        raise Problem("idempotency-key-missing", said, [in_header("Idempotency-Key", said)])
+    await services.processes.intervene(
+        saga,
+        Intervention(
+            id=id_,
+            kind=asked.kind,
+            actor=asked.actor or actor,
+            reason=asked.reason,
+            step=asked.step or "",
+        ),
+    )
+    return Intervening(intervention=id_, saga=saga, links=services.links(saga))
+
+
+def _version(last_event_id: str | None) -> int:
+    if last_event_id is None:
+        return 0
+    if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= 18:
+        return int(last_event_id)
+    raise _no_such_event()
+
+
+def _no_such_event() -> Problem:
+    said = "not the id of an event of this saga"
+    return Problem("malformed-header", f"Last-Event-ID: {said}", [in_header("Last-Event-ID", said)])
+
+
+def _ends(events: Sequence[StoredEvent]) -> bool:
+    """What follows the end of a saga is another attempt, and then the end is not the last."""
+    return bool(events) and events[-1].type == SagaEnded.__name__
+
+
+def _no_saga(saga: str) -> Problem:
+    return Problem("not-found", f"there is no saga {saga}")
+
+
+def _of(services: Services, row: SagaRow) -> dict[str, Any]:
+    return {
+        "saga": row.saga,
+        "saga_type": row.saga_type,
+        "status": row.status,
+        "merchant": row.merchant,
+        "actor": row.actor,
+        "step": row.step,
+        "direction": row.direction,
+        "cause": row.cause,
+        "decision": row.decision,
+        "because": row.because,
+        "reason": row.reason,
+        "at_stake": Money.of(row.at_stake, row.currency),
+        "waiting": [{"step": step, **one} for step, one in row.waiting.items()],
+        "parked_since": row.parked_since,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "updated_at": row.updated_at,
+        "attempt": row.attempt,
+        "shape": row.shape,
+        "version": row.version,
+        "links": services.links(row.saga),
+    }

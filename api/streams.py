@@ -1,0 +1,48 @@
+"""The audit trail: every event of a stream, as it was stored."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import StringConstraints
+
+from api import recorded
+from api.context import ServicesDep
+from api.paging import BY_VERSION, Page, PageQuery, page, position
+from api.problems import Problem, responses
+from api.recorded import StoredEvent
+
+router = APIRouter(tags=["audit"])
+
+StreamName = Annotated[
+    str,
+    StringConstraints(pattern="^[a-z_]{1,32}-[A-Za-z0-9][A-Za-z0-9_.:-]{0,191}$"),
+]
+
+
+@router.get(
+    "/streams/{stream}",
+    summary="The events of a stream",
+    responses=responses("bad-cursor", "not-found", "invalid-request", "database-unavailable"),
+)
+async def show_stream(
+    services: ServicesDep,
+    response: Response,
+    stream: StreamName,
+    query: Annotated[PageQuery, Query()],
+) -> Page[StoredEvent]:
+    """Oldest first. A stream is `category-id`: `order-…`, `payment-…`, `saga-…`, `credit-` and the
+    customer, `merchant-` and the merchant, `stock-` and `merchant:sku`.
+    """
+    path = f"/streams/{stream}"
+    after = position(path, query, BY_VERSION)
+    async with services.database.connection() as connection:
+        newest = await recorded.newest_version(connection, stream)
+        if newest is None:
+            raise Problem("not-found", f"there is no stream {stream}")
+        found = await recorded.read(
+            connection, stream, after=after[0] if after else 0, limit=query.limit
+        )
+    last = found[-1].version if found else newest
+    return page(found, (last,) if last < newest else None, path, query, response)

@@ -1,0 +1,111 @@
+"""Loading: a usable snapshot, and what came after it."""
+
+from __future__ import annotations
+
+import tempfile
+
+from psycopg import pq
+
+from eventstore.store import Loaded
+from tests.eventstore.interleaving import Lab, Noted, notes, store_over
+
+FORM, OTHER_FORM = "form-1", "form-2"
+STATE = b'{"sum": 3}'
+
+
+def _numbers(loaded: Loaded) -> list[str]:
+    return [event.text for event in loaded.events if isinstance(event, Noted)]
+
+
+async def test_a_stream_is_loaded_in_the_order_of_its_versions(lab: Lab) -> None:
+    await lab.appended("a-1", 12)
+    loaded = (await (await lab.store()).load({"a-1": 0}))["a-1"]
+    assert (_numbers(loaded), loaded.version) == ([str(n) for n in range(12)], 12)
+
+
+async def test_only_what_came_after_a_known_version_is_loaded(lab: Lab) -> None:
+    await lab.appended("a-1", 5)
+    loaded = (await (await lab.store()).load({"a-1": 3}))["a-1"]
+    assert (_numbers(loaded), loaded.version) == (["3", "4"], 5)
+
+
+async def test_a_stream_that_is_not_there_is_at_version_zero(lab: Lab) -> None:
+    assert await (await lab.store()).load({"a-1": 0}) == {"a-1": Loaded(0, None, [])}
+
+
+async def test_a_stream_that_has_not_moved_stays_at_the_known_version(lab: Lab) -> None:
+    await lab.appended("a-1", 3)
+    assert await (await lab.store()).load({"a-1": 3}) == {"a-1": Loaded(3, None, [])}
+
+
+async def test_a_snapshot_stands_in_for_the_events_it_holds(lab: Lab) -> None:
+    await lab.appended("a-1", 5)
+    store = await lab.store()
+    await store.save_snapshot("a-1", 3, FORM, STATE)
+    loaded = (await store.load({"a-1": 0}, FORM))["a-1"]
+    assert (loaded.snapshot, _numbers(loaded), loaded.version) == ({"sum": 3}, ["3", "4"], 5)
+
+
+async def test_a_snapshot_of_the_newest_version_is_enough(lab: Lab) -> None:
+    await lab.appended("a-1", 5)
+    store = await lab.store()
+    await store.save_snapshot("a-1", 5, FORM, STATE)
+    assert (await store.load({"a-1": 0}, FORM))["a-1"] == Loaded(5, {"sum": 3}, [])
+
+
+async def test_a_snapshot_of_another_form_is_passed_over(lab: Lab) -> None:
+    await lab.appended("a-1", 2)
+    store = await lab.store()
+    await store.save_snapshot("a-1", 2, FORM, STATE)
+    for fingerprint in (OTHER_FORM, ""):
+        loaded = (await store.load({"a-1": 0}, fingerprint))["a-1"]
+        assert (loaded.snapshot, len(loaded.events)) == (None, 2)
+
+
+async def test_a_snapshot_older_than_what_is_known_is_passed_over(lab: Lab) -> None:
+    await lab.appended("a-1", 5)
+    store = await lab.store()
+    await store.save_snapshot("a-1", 2, FORM, STATE)
+    loaded = (await store.load({"a-1": 2}, FORM))["a-1"]
+    assert (loaded.snapshot, len(loaded.events)) == (None, 3)
+
+
+async def test_an_older_snapshot_does_not_replace_a_newer_one(lab: Lab) -> None:
+    store = await lab.store()
+    await store.save_snapshot("a-1", 4, FORM, STATE)
+    await store.save_snapshot("a-1", 3, FORM, b"{}")
+    assert await lab.rows("SELECT version, state FROM snapshots") == [(4, {"sum": 3})]
+
+
+async def test_a_snapshot_of_a_new_form_replaces_the_old_one(lab: Lab) -> None:
+    store = await lab.store()
+    await store.save_snapshot("a-1", 4, FORM, STATE)
+    await store.save_snapshot("a-1", 3, OTHER_FORM, b"{}")
+    assert await lab.rows("SELECT version, fingerprint FROM snapshots") == [(3, OTHER_FORM)]
+
+
+async def test_several_streams_are_loaded_in_one_round_trip(lab: Lab) -> None:
+    await lab.appended("a-1", 2)
+    await lab.appended("b-1", 3)
+    connection = await lab.connect(autocommit=True)
+    store = store_over(connection)
+    await store.save_snapshot("b-1", 1, FORM, STATE)
+    with tempfile.TemporaryFile("w+") as wire:
+        connection.pgconn.trace(wire.fileno())
+        connection.pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
+        loaded = await store.load({"b-1": 0, "no-1": 0, "a-1": 1}, FORM)
+        connection.pgconn.untrace()
+        wire.seek(0)
+        round_trips = sum("ReadyForQuery" in line for line in wire)
+    assert round_trips == 1
+    assert {name: (one.version, len(one.events)) for name, one in loaded.items()} == {
+        "b-1": (3, 2),
+        "no-1": (0, 0),
+        "a-1": (2, 1),
+    }
+
+
+async def test_what_was_loaded_is_what_was_appended(lab: Lab) -> None:
+    store = await lab.store()
+    await store.append([("a-1", 0, notes(3))])
+    assert (await store.load({"a-1": 0}))["a-1"].events == notes(3)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from domain.inventory.events import StockReceived, StockReleased, StockReserved
+from domain.kernel import MerchantId, OrderId, Sku
+from projections.projection import OutOfPlace
+from projections.stock_level import PROJECTION, StockLevel
+from tests.projections import folds
+from tests.projections.folds import at
+
+CUP = {"merchant": MerchantId("bob"), "sku": Sku("tea:cup")}
+RESERVED = StockReserved(**CUP, order=OrderId("1"), quantity=2, available=8, reserved=2)
+after = partial(folds.after, PROJECTION, id_="bob:tea:cup")
+
+
+def received(quantity: int, available: int) -> StockReceived:
+    return StockReceived(
+        **CUP, delivery=f"d{available}", quantity=quantity, available=available, reserved=0
+    )
+
+
+def test_a_delivery_is_there_to_sell() -> None:
+    assert after(received(10, 10)) == StockLevel(
+        item="bob:tea:cup",
+        merchant="bob",
+        sku="tea:cup",
+        available=10,
+        reserved=0,
+        received=10,
+        updated_at=at(1),
+    )
+
+
+def test_deliveries_add_up() -> None:
+    assert after(received(10, 10), received(5, 15)).received == 15
+
+
+def test_what_is_reserved_cannot_be_sold_again() -> None:
+    row = after(received(10, 10), RESERVED)
+
+    assert (row.available, row.reserved, row.received) == (8, 2, 10)
+
+
+def test_what_is_released_can_be_sold_again() -> None:
+    back = StockReleased(**CUP, order=OrderId("1"), quantity=2, available=10, reserved=0)
+
+    row = after(received(10, 10), RESERVED, back)
+
+    assert (row.available, row.reserved) == (10, 0)
+
+
+def test_a_reservation_of_what_never_came_is_out_of_place() -> None:
+    with pytest.raises(OutOfPlace):
+        after(RESERVED)

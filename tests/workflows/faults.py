@@ -1,0 +1,108 @@
+"""What may happen to a step on its way, told for one saga, one step and one direction."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from domain.sagas.events import Direction
+from domain.sagas.steps import NOT_DONE, Answer, StepContext
+
+ALWAYS = math.inf
+
+Serve = Callable[[], Awaitable[Answer]]
+
+
+class Trouble(Exception):
+    """Something technical: Temporal tries again."""
+
+
+class Gate:
+    """Holds a step just before its effect; what was held takes effect later, even when nobody
+    waits for it any more.
+    """
+
+    def __init__(self) -> None:
+        self._reached = asyncio.Event()
+        self._opened = asyncio.Event()
+        self._held: list[asyncio.Task[Answer]] = []
+
+    async def reached(self) -> None:
+        async with asyncio.timeout(30):
+            await self._reached.wait()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def landed(self) -> list[Answer | BaseException]:
+        """What each of the held tries came to."""
+        self.open()
+        return await asyncio.gather(*self._held, return_exceptions=True)
+
+    async def through(self, serve: Serve) -> Answer:
+        held = asyncio.ensure_future(self._hold(serve))
+        self._held.append(held)
+        return await asyncio.shield(held)
+
+    async def _hold(self, serve: Serve) -> Answer:
+        self._reached.set()
+        await self._opened.wait()
+        return await serve()
+
+
+@dataclass
+class Fault:
+    fails: float = 0
+    """How many tries fail before their effect."""
+    loses: float = 0
+    """How many tries have their effect, and lose the answer."""
+    twice: bool = False
+    breaks_a_rule: bool = False
+    gate: Gate | None = None
+    tries: int = 0
+
+    async def around(self, serve: Serve) -> Answer:
+        self.tries += 1
+        if self.gate:
+            return await self.gate.through(serve)
+        if self.breaks_a_rule:
+            raise ApplicationError("wrong", NOT_DONE, type="OutOfOrder", non_retryable=True)
+        if self.tries <= self.fails:
+            raise Trouble("failed before its effect")
+        answers = await asyncio.gather(*(serve() for _ in range(1 + self.twice)))
+        assert all(answer == answers[0] for answer in answers)
+        if self.tries <= self.loses:
+            raise Trouble("had its effect, and the answer was lost")
+        return answers[0]
+
+
+Where = tuple[str, str, Direction]
+
+
+@dataclass
+class Faults:
+    """A wrapper around activities; a step that has no fault told is served as it is."""
+
+    told: dict[Where, Fault] = field(default_factory=dict)
+
+    def around(self, serve: Callable[..., Any]) -> Callable[..., Any]:
+        name = activity._Definition.must_from_callable(serve).name
+
+        @activity.defn(name=name)
+        async def run(asked: Any, context: StepContext) -> Answer:
+            key = context.key
+            fault = self.told.get((key.saga, key.step, key.direction), Fault())
+            return await fault.around(lambda: serve(asked, context))
+
+        return run
+
+    async def open_all(self) -> None:
+        for fault in self.told.values():
+            if fault.gate:
+                await fault.gate.landed()
