@@ -21,13 +21,13 @@ from api.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_v
 from api.processes import Processes
 from api.sagas import NothingMore
 from domain.errors import DomainError
-from workflows.saga import RunOptions
+from workflows.messages import RunOptions
 
 _ABOUT: Final = """
 Start business processes, follow them, and read what has become of them.
 
-Writes are answered with a `Handrail-Token`; a read that carries it sees what the write did. Problems
-are `application/problem+json` (RFC 9457); each type has a page under `/problems`.
+Writes are answered with a `Handrail-Token`; a read that carries it sees what the write did.
+Problems are `application/problem+json` (RFC 9457); each type has a page under `/problems`.
 """
 _TAGS: Final = [
     {"name": "orders", "description": "Place orders, look at them, take them back."},

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its measure, its headers, and an answer whatever happens."""
+"""What surrounds every request: its id, its measure, its headers, and an answer in any case."""
 
 from __future__ import annotations
 

@@ -80,6 +80,7 @@ class Customer(BaseModel):
     ),
 )
 async def assign_limit(
+    *,
     services: ServicesDep,
     actor: ActorDep,
     key: OptionalKey,
@@ -87,8 +88,8 @@ async def assign_limit(
     customer: Id,
     asked: NewLimit,
 ) -> LimitAssigned:
-    """The limit may be changed at will, within one currency. Lowered below what is held and owed, it
-    takes nothing back.
+    """The limit may be changed at will, within one currency. Lowered below what is held and owed,
+    it takes nothing back.
     """
     # Without a key each request is a wish of its own: 100, 200 and then 100 again must end at 100.
     answer = await services.processes.do(

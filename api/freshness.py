@@ -12,7 +12,7 @@ from api.preferences import seconds_to_wait
 from api.problems import Problem, in_header
 from eventstore.tokens import BadToken, NotYetSeen, UnknownProjection, wait_until_seen
 
-TOKEN: Final = "Handrail-Token"
+TOKEN: Final = "Handrail-Token"  # noqa: S105  # a name, and no secret
 _WAITS: Final = 2
 _WAITS_AT_MOST: Final = 10
 

@@ -1,8 +1,8 @@
 """Idempotency-Key: the same request twice is done once, and answered twice with the same answer.
 
-A request is claimed before it is worked on and keeps its answer. A claim is a lease: who dies with it
-is followed by whoever repeats the request. That is safe, because what a request starts has an id that
-follows from its key: started again, it is the same.
+A request is claimed before it is worked on and keeps its answer. A claim is a lease: who dies with
+it is followed by whoever repeats the request. That is safe, because what a request starts has an id
+that follows from its key: started again, it is the same.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Requests:
         self._database = database
 
     async def answered(self, route: str, key: str, print_: str) -> Answered | None:
-        """None where the request may be worked on, for the first time or because nobody does any more.
+        """None where the request may be worked on: for the first time, or as nobody does any more.
 
         Raises Problem where the key was used for another request, or somebody is working on it.
         """

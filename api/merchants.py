@@ -109,6 +109,7 @@ class Stock(BaseModel):
     },
 )
 async def open_account(
+    *,
     services: ServicesDep,
     actor: ActorDep,
     key: OptionalKey,
@@ -146,6 +147,7 @@ async def open_account(
     },
 )
 async def receive(
+    *,
     services: ServicesDep,
     actor: ActorDep,
     fresh: FreshnessDep,

@@ -6,7 +6,7 @@ read model may be behind, and time goes on.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
 
@@ -17,7 +17,7 @@ from domain.kernel import Money as Amount
 from domain.ordering.terms import down_payment
 from projections import customer_account, merchant_balance, stock_level
 
-NEW_ORDER: Final = {
+NEW_ORDER: Final[dict[str, Any]] = {
     "customer": "c-1024",
     "merchant": "m-7",
     "lines": [
@@ -87,11 +87,11 @@ async def check(database: Database, order: NewOrder) -> None:
 
 
 def _check_articles(order: NewOrder) -> None:
-    seen: set[str] = set()
+    skus = [line.sku for line in order.lines]
     twice = [
-        at(f"#/lines/{index}/sku", f"{line.sku} stands on an earlier line")
-        for index, line in enumerate(order.lines)
-        if line.sku in seen or seen.add(line.sku)
+        at(f"#/lines/{index}/sku", f"{sku} stands on an earlier line")
+        for index, sku in enumerate(skus)
+        if sku in skus[:index]
     ]
     if twice:
         raise _no("invalid-request", twice)

@@ -1,4 +1,4 @@
-"""For those who run it: is it alive, is it ready, and how is it doing?"""
+"""For those who run it: is it alive, is it ready, and how is it doing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, Literal
 
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy import select, text
@@ -86,7 +85,7 @@ async def readyz(services: ServicesDep) -> Readiness:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(services: ServicesDep) -> Response:
-    """Served without the database, too: then `handrail_database_up` is 0 and its figures are old."""
+    """Without the database, too: then `handrail_database_up` is 0 and what it counts is old."""
     await services.figures.refresh(services)
     return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -143,7 +142,7 @@ async def _postgres(database: Database) -> str:
 async def _migrations(database: Database) -> str:
     async with database.connection(_LIMIT) as connection:
         # The role with least rights may not read it; whoever logged in may.
-        connection = await connection.execution_options(isolation_level="READ COMMITTED")
+        await connection.execution_options(isolation_level="READ COMMITTED")
         await connection.execute(text("SET LOCAL ROLE NONE"))
         found = await connection.execute(text("SELECT version_num FROM alembic_version"))
         is_at = found.scalar_one_or_none()
@@ -177,4 +176,6 @@ async def _temporal(services: Services) -> str:
 
 @cache
 def _head() -> str | None:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415  # slow, and only needed here
+
     return ScriptDirectory(str(files("eventstore") / "migrations")).get_current_head()

@@ -16,7 +16,7 @@ from api.words import Actor, Asked, Id, Links, Money, Reason
 from projections import order_status
 from projections.as_of import as_of as row_as_of
 from projections.order_status import OrderStatus, Status
-from workflows.saga import Cancellation
+from workflows.messages import Cancellation
 
 router = APIRouter(tags=["orders"])
 

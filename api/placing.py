@@ -18,7 +18,7 @@ from api.words import Links
 from domain.kernel import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
 from workflows.checkout import Checkout
-from workflows.saga import Decision
+from workflows.messages import Decision
 
 _ROUTE: Final = "POST /orders"
 _LONGEST_WAIT: Final = 30
@@ -80,6 +80,7 @@ class Decided(BaseModel):
     },
 )
 async def place(
+    *,
     request: Request,
     services: ServicesDep,
     key: RequiredKey,
@@ -87,9 +88,9 @@ async def place(
     fresh: FreshnessDep,
     asked: NewOrder,
 ) -> Response:
-    """Starts a checkout: stock and credit are promised, the down payment is taken, and a shipment is
-    booked; or all of it is taken back. With `Prefer: wait=N` (up to 30 seconds) the decision is the
-    answer, if it falls in time.
+    """Starts a checkout: stock and credit are promised, the down payment is taken, and a shipment
+    is booked; or all of it is taken back. With `Prefer: wait=N` (up to 30 seconds) the decision is
+    the answer, if it falls in time.
     """
     kept, print_ = Requests(services.database), fingerprint(asked)
     if before := await kept.answered(_ROUTE, key, print_):

@@ -11,7 +11,7 @@ _PREFERENCE: Final = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*"?(
 
 
 def seconds_to_wait(request: Request, most: int) -> int | None:
-    """What `wait` asks for, at most `most`. A preference that makes no sense is none, says the RFC."""
+    """What `wait` asks for, at most `most`. A preference that makes no sense is none: RFC 7240."""
     for line in request.headers.getlist("prefer"):
         for preference in line.split(","):
             found = _PREFERENCE.match(preference)

@@ -275,7 +275,7 @@ class ErrorItem(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """RFC 9457"""
+    """RFC 9457."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,7 +1,7 @@
 """The API's way into Temporal: start a process, ask one, or have one command done.
 
-Every call is bounded in time and may be repeated. What is asked twice is done once: a process has the
-id of its business, an update the id of its wish, a command its key at the fence.
+Every call is bounded in time and may be repeated. What is asked twice is done once: a process has
+the id of its business, an update the id of its wish, a command its key at the fence.
 """
 
 from __future__ import annotations
@@ -37,20 +37,13 @@ from api.problems import Problem, of_rule, unavailable
 from domain.kernel import Command, context_of
 from domain.sagas.steps import Answer, StepContext, StepKey
 from workflows.checkout import Checkout, CheckoutWorkflow, details, summary
-from workflows.saga import (
-    MERCHANT,
-    SAGA_STATUS,
-    SAGA_TYPE,
-    Cancellation,
-    Decision,
-    Intervention,
-    RunOptions,
-)
+from workflows.messages import Cancellation, Decision, Intervention, RunOptions
+from workflows.timeline import MERCHANT, SAGA_STATUS, SAGA_TYPE
 
 _RPC: Final = timedelta(seconds=3)
 _LIMIT: Final = 4.0  # seconds: the core may retry a call within `_RPC`
 _COMMAND: Final = timedelta(seconds=5)
-_TOO_LATE: Final[Mapping[str, str]] = {"TooLate": "too-late", "NotParked": "not-parked"}
+_OF_REJECTION: Final[Mapping[str, str]] = {"TooLate": "too-late", "NotParked": "not-parked"}
 _AWAY: Final = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -105,9 +98,10 @@ class Processes:
         try:
             async with asyncio.timeout(seconds):
                 decision: Decision = await self._client.execute_update_with_start_workflow(
-                    CheckoutWorkflow.decision,
+                    "decision",
                     start_workflow_operation=operation,
                     id="decision",
+                    result_type=Decision,
                 )
                 return decision
         except WorkflowAlreadyStartedError:
@@ -215,8 +209,9 @@ class Processes:
                 await handle.execute_update(update, argument, id=id_, rpc_timeout=_RPC)
         except WorkflowUpdateFailedError as failure:
             cause = failure.cause
-            if isinstance(cause, ApplicationError) and cause.type in _TOO_LATE:
-                raise Problem(_TOO_LATE[cause.type], cause.message) from None
+            slug = isinstance(cause, ApplicationError) and _OF_REJECTION.get(cause.type or "")
+            if isinstance(cause, ApplicationError) and slug:
+                raise Problem(slug, cause.message) from None
             raise
         except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
             if isinstance(error, RPCError) and error.status not in _AWAY:
@@ -250,6 +245,9 @@ async def _reaching(limit: float = _LIMIT) -> AsyncIterator[None]:
 
 async def _retrieved(operation: WithStartWorkflowOperation[Any, Any]) -> None:
     """Look at how the start went, which asyncio would otherwise complain that nobody did."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(0):
-            await operation.workflow_handle()
+    look = asyncio.ensure_future(operation.workflow_handle())
+    await asyncio.wait({look}, timeout=0)
+    if not look.done():
+        look.cancel()
+    elif not look.cancelled():
+        look.exception()

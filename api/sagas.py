@@ -24,11 +24,12 @@ from domain.kernel import stream_name
 from domain.sagas.events import SagaEnded
 from projections import saga_board
 from projections.saga_board import SagaRow, Status
-from workflows.saga import Intervention
+from workflows.messages import Intervention
 
 router = APIRouter(tags=["sagas"])
 
 _PAGE: Final = 200
+_DIGITS: Final = 18
 _FIRST_PAUSE: Final = 0.02  # seconds
 _LONGEST_PAUSE: Final = 0.5
 
@@ -299,7 +300,7 @@ async def intervene(
 def _version(last_event_id: str | None) -> int:
     if last_event_id is None:
         return 0
-    if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= 18:
+    if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= _DIGITS:
         return int(last_event_id)
     raise _no_such_event()
 

@@ -19,11 +19,13 @@ from api.app import create_app
 from runtime.serving import serve
 from runtime.settings import Settings, require
 from runtime.temporal import DATA_CONVERTER
-from workflows.saga import RunOptions
+from workflows.messages import RunOptions
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. It starts without PostgreSQL and Temporal, and says 503 until then."""
+    """Serve until `stop` is set. Without PostgreSQL or Temporal it starts all the same, and answers
+    503 until they are there.
+    """
     require(settings, "database_url", "temporal_address")
     async with open_engine(
         cast("str", settings.database_url), role=settings.database_role

@@ -29,6 +29,7 @@ from activities.shipping.gateway import HttpCarrier
 from domain.credit.events import LimitAssigned
 from domain.inventory.events import StockReceived
 from domain.kernel import stream_name
+from domain.ordering.commands import PlaceOrder
 from domain.sagas.events import Direction, SagaParked
 from domain.settlement.events import MerchantAccountOpened
 from eventstore.messages import CODEC
@@ -56,6 +57,22 @@ async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> Non
     while not await condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         await asyncio.sleep(0.02)
+
+
+def a_checkout(
+    order: PlaceOrder, *, card: str = "card_ok", ship_to: str = "addr_ok"
+) -> Checkout:
+    return Checkout(
+        order=order.order,
+        customer=order.customer,
+        merchant=order.merchant,
+        lines=order.lines,
+        total=order.total,
+        instalments=order.instalments,
+        card=card,
+        ship_to=ship_to,
+        placed_at=order.placed_at,
+    )
 
 
 @dataclass
@@ -100,17 +117,7 @@ class World:
                 (stream_name("merchant", merchant), 0, [opened]),
             ]
         )
-        checkout = Checkout(
-            order=placed.order,
-            customer=customer,
-            merchant=merchant,
-            lines=placed.lines,
-            total=placed.total,
-            instalments=placed.instalments,
-            card=card,
-            ship_to=ship_to,
-            placed_at=placed.placed_at,
-        )
+        checkout = a_checkout(placed, card=card, ship_to=ship_to)
         options = RunOptions(
             steps=steps,
             queue_prefix=self.queue_prefix,

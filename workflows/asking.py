@@ -77,7 +77,7 @@ class Desk:
             answer = await self._on_temporal(
                 type(command).__name__, [command, context], queue, limit, key
             )
-        except ActivityError as failure:
+        except FailureError as failure:
             answer = _no_answer(failure)
         what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
@@ -113,7 +113,8 @@ class Desk:
                 schedule_to_close_timeout=limit,
                 start_to_close_timeout=ONE_TRY,
                 retry_policy=RETRIES,
-                local_retry_threshold=timedelta(seconds=1),
+                # Retries that wait inside a workflow task do not look at the limit.
+                local_retry_threshold=timedelta(milliseconds=1),
                 summary=summary,
             )
             return local
@@ -132,9 +133,10 @@ class Desk:
         return remote
 
 
-def _no_answer(failure: ActivityError) -> NoAnswer:
+def _no_answer(failure: FailureError) -> NoAnswer:
     """Raises ApplicationError, which ends the workflow, when this attempt is over for good."""
-    cause = failure.cause or failure
+    # What a local activity raised arrives as it is; that of a queue is wrapped.
+    cause = failure.cause if isinstance(failure, ActivityError) and failure.cause else failure
     happened = None
     if isinstance(cause, ApplicationError):
         if cause.type == "StepClosed":

@@ -14,7 +14,7 @@ The rules, and why each is here (`docs/failures.md` tells what every failure lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -147,7 +147,7 @@ class SagaRun:
         for group in self.saga.groups:
             if turned := self._cancelled():
                 return turned
-            answers = await asyncio.gather(*(self._ask(step) for step in group))
+            answers = await side_by_side(self._ask(step) for step in group)
             to_undo.append([step for step, (_, undo) in zip(group, answers, strict=True) if undo])
             if back := [turned for turned, _ in answers if turned]:
                 # A refusal is what the customer can read, whatever else went wrong beside it.
@@ -230,7 +230,7 @@ class SagaRun:
         self.decision = Decision(approved=False, because=because, reason=reason, token=token)
         self._show()
         for group in reversed(to_undo):
-            await asyncio.gather(*(self._undo(step) for step in group))
+            await side_by_side(self._undo(step) for step in group)
         ending: Ending = "refused" if turned.refused else "compensated"
         await self._record(self._fact(SagaEnded, ending=ending, because=because, reason=reason))
         return await self._ended(SagaResult(ending=ending, because=because, reason=reason))
@@ -334,6 +334,13 @@ class SagaRun:
         else:
             status = ending or ("compensating" if self._back_because else "running")
             self._timeline.show(status, step=step, failure=self._back_because, parked_since=None)
+
+
+async def side_by_side(stories: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """To the end of all of them: a workflow may not fail while one of its steps is under way."""
+    tasks = [asyncio.create_task(story) for story in stories]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]
 
 
 async def uninterrupted(story: Coroutine[Any, Any, T]) -> T:

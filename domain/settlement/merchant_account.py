@@ -9,7 +9,6 @@ from typing import Final, assert_never
 
 from domain.errors import (
     ContentDiffers,
-    CurrencyMismatch,
     FeeOutOfRange,
     NotACurrency,
     NotPositive,
@@ -94,8 +93,6 @@ def _accrue(command: AccruePayable, account: MerchantAccount) -> Sequence[Mercha
     order, gross = command.order, command.gross
     if not account.is_open:
         raise UnknownAggregate(command.merchant)
-    if gross.currency != account.balance.currency:
-        raise CurrencyMismatch(f"{gross} is not in {account.balance.currency}")
     if gross.amount <= 0:
         raise NotPositive(str(gross))
     fee = account.fee_of(gross)

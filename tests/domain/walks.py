@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -48,8 +49,13 @@ def walk(decider: Decider, initial: Any, commands: Iterable[Command]) -> Iterato
 
 
 def _stored_and_read(state: Any) -> Any:
-    stored = TypeAdapter(type(state))
+    stored = _adapter(type(state))
     return stored.validate_json(stored.dump_json(state))
+
+
+@cache
+def _adapter(of: type) -> TypeAdapter[Any]:
+    return TypeAdapter(of)
 
 
 def some(*commands: st.SearchStrategy[Any]) -> Commands:

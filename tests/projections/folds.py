@@ -1,11 +1,11 @@
-"""after(projection, events) is the row; `told` gives events the places and times they would have."""
+"""after(projection, events) is the row; `told` gives events a place and a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from domain.kernel import Event
 from projections.projection import Happened, Projection
@@ -34,7 +34,7 @@ def told(events: Iterable[Event], id_: str = "1") -> Sequence[Happened]:
 
 
 def folded(projection: Projection[RowT], happened: Iterable[Happened]) -> RowT | None:
-    start: Any = None
+    start: RowT | None = None
     return reduce(projection.evolve, happened, start)
 
 

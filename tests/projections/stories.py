@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from domain.credit.events import CreditConsumed, CreditHeld, CreditReleased, LimitAssigned
 from domain.inventory.events import StockReceived, StockReleased, StockReserved
@@ -42,7 +43,8 @@ class Shop:
 
     def opens(self) -> Iterator[Told]:
         limit, none = eur(1_000_000_00), eur(0)
-        who, article = self.customer, {"merchant": self.merchant, "sku": self.sku}
+        who = self.customer
+        article: dict[str, Any] = {"merchant": self.merchant, "sku": self.sku}
         yield (
             f"merchant-{self.merchant}",
             [MerchantAccountOpened(merchant=self.merchant, currency="EUR", fee_bps=290)],
@@ -157,14 +159,14 @@ class Shop:
         yield f"credit-{self.customer}", [CreditHeld(**self._credit(order))]
         yield self._step(order, "HoldCredit", "CreditHeld")
 
-    def _stock(self) -> dict[str, int]:
+    def _stock(self) -> dict[str, Any]:
         return {"available": self.available, "reserved": self.reserved}
 
-    def _reservation(self, order: OrderId) -> dict[str, object]:
+    def _reservation(self, order: OrderId) -> dict[str, Any]:
         article = {"merchant": self.merchant, "sku": self.sku}
         return {**article, "order": order, "quantity": 2, **self._stock()}
 
-    def _credit(self, order: OrderId) -> dict[str, object]:
+    def _credit(self, order: OrderId) -> dict[str, Any]:
         figures = {"held": eur(self.held), "used": eur(self.used)}
         return {"customer": self.customer, "order": order, "amount": eur(75_00), **figures}
 

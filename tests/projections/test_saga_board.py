@@ -54,9 +54,15 @@ def parked(step: str, direction: Direction = "do", cause: str = "timeout") -> Sa
 
 
 def resumed(step: str, direction: Direction = "do") -> SagaResumed:
-    person = {"actor": "olga", "reason": "it is up again"}
-    kind = {"intervention": "i1", "kind": "retry"}
-    return SagaResumed(**FIRST, step=step, direction=direction, **kind, **person)
+    return SagaResumed(
+        **FIRST,
+        step=step,
+        direction=direction,
+        intervention="i1",
+        kind="retry",
+        actor="olga",
+        reason="it is up again",
+    )
 
 
 def ended(ending: Ending, because: str = "") -> SagaEnded:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from projections.stock_level import PROJECTION, StockLevel
 from tests.projections import folds
 from tests.projections.folds import at
 
-CUP = {"merchant": MerchantId("bob"), "sku": Sku("tea:cup")}
+CUP: dict[str, Any] = {"merchant": MerchantId("bob"), "sku": Sku("tea:cup")}
 RESERVED = StockReserved(**CUP, order=OrderId("1"), quantity=2, available=8, reserved=2)
 after = partial(folds.after, PROJECTION, id_="bob:tea:cup")
 

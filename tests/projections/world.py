@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from functools import reduce
 from typing import Any
 
 import orjson
@@ -129,5 +128,5 @@ async def until(
 ) -> None:
     """Ask until it is so; fail when it never becomes so."""
     async with asyncio.timeout(seconds):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110  # the condition lies in the database
             await asyncio.sleep(0.01)

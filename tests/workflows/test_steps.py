@@ -11,14 +11,7 @@ from domain.kernel import Refusal
 from domain.sagas.events import SagaParked, StepDone, StepFailed, StepRefused, StepUnknown
 from domain.sagas.steps import Answer
 from eventstore.messages import EVENTS
-from tests.workflows.steps import (
-    OUR_OWN,
-    PIVOT,
-    at_every_compensatable_step,
-    at_every_later_step,
-    at_every_step,
-    in_both_placements,
-)
+from tests.workflows.steps import COMPENSATABLE, EVERY, LATER, OUR_OWN, PIVOT, at
 from tests.world import Placement, World
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
@@ -37,7 +30,7 @@ def test_every_refusal_there_is_gets_provoked() -> None:
     assert known == {name for name, _ in REFUSALS.values()} | REFUSED_AFTER_THE_PIVOT
 
 
-@in_both_placements
+@pytest.mark.parametrize("steps", ["local", "queues"])
 async def test_a_checkout_that_nothing_disturbs_completes(world: World, steps: Placement) -> None:
     order = await world.an_order(steps)
     await order.starts()
@@ -46,8 +39,7 @@ async def test_a_checkout_that_nothing_disturbs_completes(world: World, steps: P
     assert books.ended.ending == "completed"
 
 
-@in_both_placements
-@pytest.mark.parametrize("step", REFUSALS)
+@at(REFUSALS)
 async def test_a_refusal_takes_back_what_was_done_before(
     world: World, steps: Placement, step: str
 ) -> None:
@@ -62,8 +54,7 @@ async def test_a_refusal_takes_back_what_was_done_before(
     assert step not in books.undone
 
 
-@in_both_placements
-@pytest.mark.parametrize("step", OUR_OWN)
+@at(OUR_OWN)
 async def test_a_broken_rule_takes_back_the_others_because_the_step_did_nothing(
     world: World, steps: Placement, step: str
 ) -> None:
@@ -78,8 +69,7 @@ async def test_a_broken_rule_takes_back_the_others_because_the_step_did_nothing(
     assert step not in books.undone
 
 
-@in_both_placements
-@at_every_step
+@at(EVERY)
 async def test_a_step_that_fails_once_is_tried_again(
     world: World, steps: Placement, step: str
 ) -> None:
@@ -92,8 +82,7 @@ async def test_a_step_that_fails_once_is_tried_again(
     assert books.ended.ending == "completed"
 
 
-@in_both_placements
-@at_every_step
+@at(EVERY)
 async def test_an_answer_lost_once_is_given_again(
     world: World, steps: Placement, step: str
 ) -> None:
@@ -107,8 +96,7 @@ async def test_an_answer_lost_once_is_given_again(
     assert len(books.told(StepDone, step)) == 1
 
 
-@in_both_placements
-@at_every_step
+@at(EVERY)
 async def test_a_step_delivered_twice_happens_once(
     world: World, steps: Placement, step: str
 ) -> None:
@@ -121,12 +109,11 @@ async def test_a_step_delivered_twice_happens_once(
     assert len(books.told(StepDone, step)) == 1
 
 
-@in_both_placements
-@at_every_compensatable_step
+@at(COMPENSATABLE)
 async def test_a_step_that_fails_until_its_deadline_is_taken_back_with_the_others(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, deadline=1)
+    order = await world.an_order(steps, deadline=5)
     order.fails(step)
     await order.starts()
     assert await order.ends() == COMPLETED
@@ -137,12 +124,11 @@ async def test_a_step_that_fails_until_its_deadline_is_taken_back_with_the_other
     assert not books.fence[step, "do"].answered
 
 
-@in_both_placements
-@at_every_compensatable_step
+@at(COMPENSATABLE)
 async def test_a_step_whose_answer_is_always_lost_is_taken_back_with_its_effect(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, deadline=1)
+    order = await world.an_order(steps, deadline=5)
     order.loses_the_answer(step)
     await order.starts()
     assert await order.ends() == COMPLETED
@@ -153,12 +139,11 @@ async def test_a_step_whose_answer_is_always_lost_is_taken_back_with_its_effect(
     assert books.fence[step, "do"].answered
 
 
-@in_both_placements
-@at_every_compensatable_step
+@at(COMPENSATABLE)
 async def test_an_effect_that_comes_after_its_undo_is_refused_at_the_fence(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, deadline=1)
+    order = await world.an_order(steps, deadline=2)
     held = order.is_held(step)
     await order.starts()
     assert await order.ends() == COMPLETED
@@ -170,12 +155,11 @@ async def test_an_effect_that_comes_after_its_undo_is_refused_at_the_fence(
     assert books.told(StepDone, step) == []
 
 
-@in_both_placements
-@at_every_later_step
+@at(LATER)
 async def test_a_later_step_that_fails_until_patience_is_over_waits_for_a_person(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, patience=1)
+    order = await world.an_order(steps, patience=5)
     order.fails(step)
     await order.starts()
     await order.parks(step)
@@ -187,12 +171,11 @@ async def test_a_later_step_that_fails_until_patience_is_over_waits_for_a_person
     assert [parked.step for parked in books.told(SagaParked)] == [step]
 
 
-@in_both_placements
-@at_every_later_step
+@at(LATER)
 async def test_a_later_step_whose_answer_is_always_lost_is_done_once_all_the_same(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, patience=1)
+    order = await world.an_order(steps, patience=5)
     order.loses_the_answer(step)
     await order.starts()
     await order.parks(step)
@@ -204,12 +187,11 @@ async def test_a_later_step_whose_answer_is_always_lost_is_done_once_all_the_sam
     assert len(books.told(StepDone, step)) == 1
 
 
-@in_both_placements
-@at_every_later_step
+@at(LATER)
 async def test_a_later_step_that_lands_while_it_is_parked_is_done_once(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, patience=1)
+    order = await world.an_order(steps, patience=2)
     held = order.is_held(step)
     await order.starts()
     await order.parks(step)

@@ -1,0 +1,143 @@
+"""One house for all these tests: a database, workers, a projector, and the API on a real port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from activities.payments.gateway import HttpBank
+from activities.shipping.gateway import HttpCarrier
+from api.app import create_app
+from eventstore.messages import CODEC
+from eventstore.pool import open_pool
+from eventstore.store import EventStore
+from projections.install import install
+from projections.runner import Runner
+from runtime.api import open_engine
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.simulators.bank import create_bank
+from runtime.simulators.carrier import create_carrier
+from runtime.simulators.in_process import served
+from runtime.temporal import DATA_CONVERTER, workers
+from runtime.worker import all_activities
+from tests.api.shop import Shop, open_shop
+from workflows.messages import RunOptions
+
+ROLE = "handrail_app"
+
+
+@dataclass(frozen=True)
+class House:
+    database: str
+    engine: AsyncEngine
+    temporal: Client
+    queue_prefix: str
+
+    async def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """As the owner, beside the API."""
+        async with await psycopg.AsyncConnection.connect(
+            self.database, autocommit=True
+        ) as connection:
+            cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+    @asynccontextmanager
+    async def api(
+        self,
+        *,
+        engine: AsyncEngine | None = None,
+        temporal: Client | None = None,
+        stopping: asyncio.Event | None = None,
+        **options: Any,
+    ) -> AsyncIterator[httpx.AsyncClient]:
+        app = create_app(
+            engine or self.engine,
+            temporal or self.temporal,
+            RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
+            temporal_ui="http://ui.example",
+            stopping=stopping,
+        )
+        async with (
+            served(app) as address,
+            httpx.AsyncClient(base_url=address, timeout=30) as client,
+        ):
+            yield client
+
+
+@pytest.fixture(scope="package")
+async def house(
+    postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
+) -> AsyncIterator[House]:
+    name = f"handrail_api_{uuid4().hex[:8]}"
+    await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {database_template}")
+    url = postgres.url_of(name)
+    install(url, ROLE)
+    config = temporal.client.config()
+    config["data_converter"] = DATA_CONVERTER
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(url, role=ROLE))
+        house = House(url, engine, Client(**config), f"{uuid4().hex[:8]}.")
+        await stack.enter_async_context(_at_work(house))
+        yield house
+    await _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def _at_work(house: House) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(house.database, role=ROLE, size=16))
+        bank = await stack.enter_async_context(served(create_bank(None)))
+        carrier = await stack.enter_async_context(served(create_carrier(None)))
+        activities = all_activities(
+            EventStore(pool, CODEC),
+            HttpBank(await stack.enter_async_context(httpx.AsyncClient(base_url=bank))),
+            HttpCarrier(await stack.enter_async_context(httpx.AsyncClient(base_url=carrier))),
+        )
+        stop = asyncio.Event()
+        projector = asyncio.create_task(Runner(pool, poll=0.01).run(stop))
+        for worker in workers(
+            house.temporal,
+            activities,
+            list(activities),
+            queue_prefix=house.queue_prefix,
+            shutdown=timedelta(0),
+        ):
+            await stack.enter_async_context(worker)
+        yield
+        stop.set()
+        await projector
+
+
+@pytest.fixture(scope="package")
+async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with house.api() as client:
+        yield client
+
+
+@pytest.fixture(scope="package")
+async def impatient(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """Whose sagas park soon."""
+    async with house.api(deadline_seconds=0.5, patience_seconds=0.5) as client:
+        yield client
+
+
+@pytest.fixture
+async def shop(api: httpx.AsyncClient) -> Shop:
+    return await open_shop(api)
+
+
+async def _administer(url: str, statement: str) -> None:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        await connection.execute(statement)

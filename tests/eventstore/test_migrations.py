@@ -1,0 +1,152 @@
+"""A migrated database is what `tables.py` and `functions/` say, however it was migrated."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from eventstore.migrations import FUNCTIONS, upgrade
+from eventstore.tables import metadata
+from runtime.embedded.postgres import EmbeddedPostgres
+from tests.eventstore.interleaving import DEADLINE, Lab
+
+CATALOG = {
+    "tables": "SELECT relname, relkind, reloptions, pg_get_partkeydef(oid) FROM pg_class",
+    "columns": "SELECT relname, attname, attnum, format_type(atttypid, atttypmod), attnotnull,"
+    " attidentity, pg_get_expr(adbin, adrelid) FROM pg_class JOIN pg_attribute ON attrelid = oid"
+    " LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum WHERE attnum > 0",
+    "constraints": "SELECT relname, conname, pg_get_constraintdef(c.oid) FROM pg_class JOIN"
+    " pg_constraint c ON conrelid = pg_class.oid",
+    "indexes": "SELECT relname, pg_get_indexdef(indexrelid) FROM pg_class JOIN pg_index ON"
+    " indrelid = oid",
+}
+FUNCTION = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+
+Scratch = Callable[[str], Awaitable[str]]
+
+
+@pytest.fixture
+async def scratch(postgres: EmbeddedPostgres) -> AsyncIterator[Scratch]:
+    """Makes empty databases."""
+    async with (
+        await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as admin,
+        AsyncExitStack() as stack,
+    ):
+
+        async def create(name: str) -> str:
+            await admin.execute(f"CREATE DATABASE {name}".encode())
+            stack.push_async_callback(
+                admin.execute, f"DROP DATABASE {name} WITH (FORCE)".encode()
+            )
+            return postgres.url_of(name)
+
+        yield create
+
+
+async def _rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        return sorted(await (await connection.execute(query.encode())).fetchall(), key=str)
+
+
+async def _catalog(url: str, part: str) -> list[tuple[Any, ...]]:
+    names = {table.name for table in metadata.sorted_tables}
+    return [row for row in await _rows(url, CATALOG[part]) if row[0] in names]
+
+
+async def _upgrade(url: str, role: str = "handrail_app") -> None:
+    await asyncio.wait_for(asyncio.to_thread(upgrade, url, role), DEADLINE)
+
+
+async def test_a_migrated_database_is_what_the_tables_say(database: str, scratch: Scratch) -> None:
+    url = await scratch("created")
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    await asyncio.to_thread(metadata.create_all, engine)
+    engine.dispose()
+    for part in CATALOG:
+        assert await _catalog(database, part) == await _catalog(url, part), part
+        assert await _catalog(database, part), part
+
+
+async def test_there_is_no_table_that_the_tables_do_not_name(database: str) -> None:
+    found = await _rows(
+        database,
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm')"
+        " AND NOT relispartition AND relnamespace = 'public'::regnamespace",
+    )
+    expected = {table.name for table in metadata.sorted_tables} | {"alembic_version"}
+    assert {name for (name,) in found} >= expected
+    assert {name for (name,) in found} == expected
+
+
+async def test_positions_are_taken_one_by_one(database: str) -> None:
+    """A cache would give one connection a block of positions: no order within a stream."""
+    assert await _rows(
+        database, "SELECT seqcache, seqincrement, seqcycle FROM pg_sequence"
+    ) == [(1, 1, False)]
+
+
+async def test_every_function_is_as_its_file_says_and_there_are_no_others(lab: Lab) -> None:
+    before = await lab.rows(FUNCTION)
+    files = [file for file in FUNCTIONS.iterdir() if file.name.endswith(".sql")]
+    async with lab.sql.transaction(force_rollback=True):
+        for (definition,) in before:
+            await lab.sql.execute(f"DROP FUNCTION {_name(definition)} CASCADE".encode())
+        await lab.sql.execute("SET LOCAL check_function_bodies = off")
+        for file in files:
+            await lab.sql.execute(file.read_text().encode())
+        after = await lab.rows(FUNCTION)
+    assert sorted(after) == sorted(before)
+    assert sorted(map(_name, (definition for (definition,) in before))) == sorted(
+        file.name.removesuffix(".sql") for file in files
+    )
+
+
+def _name(definition: str) -> str:
+    return definition.partition("(")[0].rpartition(".")[2]
+
+
+async def test_upgrading_again_changes_nothing(lab: Lab) -> None:
+    await lab.appended("a-1", 3)
+    before = [await lab.counts(), await lab.rows(FUNCTION)]
+    before += [await _catalog(lab.url, part) for part in CATALOG]
+    await _upgrade(lab.url)
+    after = [await lab.counts(), await lab.rows(FUNCTION)]
+    after += [await _catalog(lab.url, part) for part in CATALOG]
+    assert after == before
+
+
+async def test_upgrading_waits_for_no_writer(lab: Lab) -> None:
+    """And so stops none: whoever waits for a table has everybody else wait behind."""
+    writer = await lab.writer()
+    await writer.append("a-1")
+    await _upgrade(lab.url)
+
+
+async def test_two_that_upgrade_at_once_both_find_it_done(
+    database: str, scratch: Scratch
+) -> None:
+    url = await scratch("at_once")
+    await asyncio.gather(_upgrade(url), _upgrade(url), _upgrade(url))
+    for part in CATALOG:
+        assert await _catalog(url, part) == await _catalog(database, part)
+
+
+async def test_two_databases_upgraded_at_once_share_the_role(scratch: Scratch) -> None:
+    one, other = await scratch("role_one"), await scratch("role_other")
+    for turn in range(3):
+        role = f"new_role_{turn}"
+        await asyncio.gather(_upgrade(one, role), _upgrade(other, role))
+        assert await _rows(one, f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'") == [(1,)]
+
+
+async def test_without_a_role_nothing_is_granted(scratch: Scratch) -> None:
+    url = await scratch("ungranted")
+    await _upgrade(url, "")
+    owner = "SELECT DISTINCT grantee FROM information_schema.table_privileges WHERE table_name ="
+    assert await _rows(url, f"{owner} 'events'") == [("postgres",)]
