@@ -90,7 +90,7 @@ async def gather(connection: Connection, codec: Codec) -> Evidence:
             recorded = Recorded(*columns)
             event = codec.decode(recorded.type, recorded.schema, recorded.data)
             evidence.stored.append(Stored(txid, recorded, event))
-            _fold(evidence, recorded.stream, event)
+            folded(evidence, recorded.stream, event)
     cursor_at = BEGINNING
     while True:
         page = await read_page(connection, cursor_at, range(SHARDS), 5_000)
@@ -128,7 +128,7 @@ async def ledger(url: str) -> dict[str, Any]:
         return found
 
 
-def _fold(evidence: Evidence, stream: str, event: Event) -> None:
+def folded(evidence: Evidence, stream: str, event: Event) -> None:
     category, _, identity = stream.partition("-")
     if category in _AGGREGATES:
         initial, evolve = _AGGREGATES[category]

@@ -108,6 +108,8 @@ def stock_conserved(evidence: Evidence) -> Iterator[str]:
             yield f"stock {item}: {available} available after {type(event).__name__}"
     ended = endings(evidence)
     for item, state in evidence.of("stock").items():
+        if state.available < 0:
+            yield f"stock {item}: {state.available} available"
         if received[item] != state.available + state.reserved:
             yield (
                 f"stock {item}: {received[item]} received,"

@@ -1,0 +1,262 @@
+"""Every invariant is broken here on purpose: a proof that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from domain.credit.events import CreditConsumed, CreditHeld, LimitAssigned
+from domain.inventory.events import StockReceived, StockReserved
+from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
+from domain.ordering.events import OrderLine, OrderPlaced
+from domain.payments.events import PaymentAuthorised, PaymentCaptured
+from domain.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone
+from domain.settlement.events import MerchantAccountOpened, PayableAccrued
+from eventstore.messages import CODEC
+from eventstore.store import SHARDS, Recorded
+from eventstore.tables import NOTHING_SEEN
+from projections import merchant_balance
+from runtime.evidence import Evidence, Stored, folded
+from runtime.invariants import INVARIANTS, read_model_equals_fold
+
+ORDER, CUSTOMER, MERCHANT = OrderId("o1"), CustomerId("c1"), MerchantId("m1")
+AT = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def eur(cents: int) -> Money:
+    return Money(cents, "EUR")
+
+
+def evidence(*happened: tuple[str, Event]) -> Evidence:
+    """What the stores would say had exactly this happened, all of it fed and fenced."""
+    found, heads = Evidence(), defaultdict[str, int](int)
+    for position, (stream, event) in enumerate(happened, start=1):
+        heads[stream] += 1
+        message = CODEC.encode(event)
+        recorded = Recorded(
+            position, stream, heads[stream], message.type, message.schema, {}, {}, AT
+        )
+        found.stored.append(Stored(position, recorded, event))
+        found.fed.append((position, stream, heads[stream]))
+        folded(found, stream, event)
+        if isinstance(event, StepDone):
+            found.answered.add((event.saga, event.attempt, event.step, "do"))
+        if isinstance(event, StepCompensated):
+            found.answered.add((event.saga, event.attempt, event.step, "undo"))
+    found.heads = dict(heads)
+    return found
+
+
+def violations(name: str, found: Evidence) -> list[str]:
+    return list(INVARIANTS[name](found))
+
+
+started = (
+    "saga-o1",
+    SagaStarted(
+        saga="o1",
+        saga_type="Checkout",
+        shape=1,
+        attempt=1,
+        merchant=MERCHANT,
+        at_stake=eur(100),
+        actor="test",
+    ),
+)
+completed = (
+    "saga-o1",
+    SagaEnded(saga="o1", attempt=1, ending="completed", because="", reason=""),
+)
+refused = (
+    "saga-o1",
+    SagaEnded(saga="o1", attempt=1, ending="refused", because="CreditRefused", reason=""),
+)
+placed = (
+    "order-o1",
+    OrderPlaced(
+        order=ORDER,
+        customer=CUSTOMER,
+        merchant=MERCHANT,
+        lines=(OrderLine(sku=Sku("s1"), quantity=1, unit_price=eur(100)),),
+        total=eur(100),
+        down_payment=eur(25),
+        instalments=3,
+        placed_at=AT,
+    ),
+)
+held = (
+    "credit-c1",
+    CreditHeld(customer=CUSTOMER, order=ORDER, amount=eur(75), held=eur(75), used=eur(0)),
+)
+consumed = (
+    "credit-c1",
+    CreditConsumed(customer=CUSTOMER, order=ORDER, amount=eur(75), held=eur(0), used=eur(75)),
+)
+limit = (
+    "credit-c1",
+    LimitAssigned(customer=CUSTOMER, limit=eur(500), held=eur(0), used=eur(0)),
+)
+authorised = ("payment-o1", PaymentAuthorised(order=ORDER, amount=eur(25), authorisation="a"))
+captured = ("payment-o1", PaymentCaptured(order=ORDER, amount=eur(25), capture="c"))
+opened = (
+    "merchant-m1",
+    MerchantAccountOpened(merchant=MERCHANT, currency="EUR", fee_bps=300),
+)
+accrued = (
+    "merchant-m1",
+    PayableAccrued(merchant=MERCHANT, order=ORDER, gross=eur(100), fee=eur(3), balance=eur(97)),
+)
+received = (
+    "stock-m1:s1",
+    StockReceived(
+        merchant=MERCHANT, sku=Sku("s1"), delivery="d", quantity=1, available=1, reserved=0
+    ),
+)
+reserved = (
+    "stock-m1:s1",
+    StockReserved(
+        merchant=MERCHANT, sku=Sku("s1"), order=ORDER, quantity=1, available=0, reserved=1
+    ),
+)
+A_COMPLETED_ORDER = (
+    *(opened, limit, received, started, placed, reserved, held, authorised, captured),
+    *(consumed, accrued, completed),
+)
+BANK = {"authorisations": [{"order": "o1", "state": "captured", "amount": 25}]}
+CARRIER = {"bookings": [{"order": "o1", "state": "booked"}]}
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS)
+def test_it_holds_for_an_order_that_was_completed(invariant: str) -> None:
+    found = evidence(*A_COMPLETED_ORDER)
+    found.bank, found.carrier = BANK, CARRIER
+
+    assert violations(invariant, found) == []
+
+
+def without(*missing: tuple[str, Event]) -> Evidence:
+    return evidence(*(one for one in A_COMPLETED_ORDER if one not in missing))
+
+
+def test_money_that_was_never_taken_is_seen() -> None:
+    assert violations("money_conserved", without(captured, authorised))
+
+
+def test_a_merchant_who_is_not_owed_is_seen() -> None:
+    assert violations("money_conserved", without(accrued))
+
+
+def test_money_kept_from_a_refused_customer_is_seen() -> None:
+    assert violations("money_conserved", evidence(started, placed, authorised, refused))
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        [],
+        [{"order": "o1", "state": "captured", "amount": 26}],
+        [*BANK["authorisations"], {"order": "o1", "state": "authorised", "amount": 25}],
+        [*BANK["authorisations"], {"order": "o2", "state": "voided", "amount": 25}],
+    ],
+    ids=["nothing", "another amount", "a second hold", "an order we do not know"],
+)
+def test_a_bank_that_has_something_else_is_seen(theirs: list[dict[str, Any]]) -> None:
+    found = evidence(*A_COMPLETED_ORDER)
+    found.bank = {"authorisations": theirs}
+
+    assert violations("bank_agrees", found)
+
+
+@pytest.mark.parametrize("bookings", [[], CARRIER["bookings"] * 2], ids=["none", "two"])
+def test_a_carrier_that_carries_another_number_is_seen(bookings: list[dict[str, str]]) -> None:
+    found = evidence(*A_COMPLETED_ORDER)
+    found.carrier = {"bookings": bookings}
+
+    assert violations("carrier_agrees", found)
+
+
+def test_stock_that_came_from_nowhere_is_seen() -> None:
+    assert violations("stock_conserved", without(received))
+
+
+def test_stock_reserved_for_a_refused_order_is_seen() -> None:
+    assert violations("stock_conserved", evidence(received, started, reserved, refused))
+
+
+def test_credit_held_for_an_ended_saga_is_seen() -> None:
+    assert violations("credit_exposure", evidence(limit, started, held, refused))
+
+
+def test_a_debt_for_a_refused_order_is_seen() -> None:
+    assert violations("credit_exposure", evidence(limit, started, held, consumed, refused))
+
+
+def test_a_step_that_was_not_taken_back_is_seen() -> None:
+    done = ("saga-o1", StepDone(saga="o1", attempt=1, step="HoldCredit", outcome="CreditHeld"))
+
+    assert violations("steps_have_outcomes", evidence(started, done, refused))
+
+
+def test_a_step_that_the_fence_does_not_know_is_seen() -> None:
+    done = ("saga-o1", StepDone(saga="o1", attempt=1, step="HoldCredit", outcome="CreditHeld"))
+    found = evidence(started, done)
+    found.answered.clear()
+
+    assert violations("steps_have_outcomes", found)
+
+
+def test_a_saga_that_ended_twice_is_seen() -> None:
+    assert violations("steps_have_outcomes", evidence(started, completed, completed))
+
+
+@pytest.mark.parametrize(
+    "deliver",
+    [
+        lambda fed: fed[:-1],
+        lambda fed: [*fed, fed[-1]],
+        lambda fed: fed[::-1],
+    ],
+    ids=["lost", "twice", "turned around"],
+)
+def test_a_feed_that_errs_is_seen(deliver: Any) -> None:
+    found = evidence(*A_COMPLETED_ORDER)
+    found.fed = deliver(found.fed)
+
+    assert violations("feed_once_in_order", found)
+
+
+def test_a_read_model_that_differs_from_its_events_is_seen() -> None:
+    found = evidence(opened, accrued)
+    found.checkpoints = [
+        {
+            "projection": "merchant_balance",
+            "shard": shard,
+            "since": "99:99:",
+            "until": None,
+            "after_position": 0,
+        }
+        for shard in range(SHARDS)
+    ]
+    right = merchant_balance.MerchantBalance(
+        merchant="m1",
+        currency="EUR",
+        fee_bps=300,
+        balance=97,
+        gross=100,
+        fees=3,
+        orders=1,
+        opened_at=AT,
+        updated_at=AT,
+    )
+    rows = {"m1": vars(right)}
+
+    projection = merchant_balance.PROJECTION
+    assert list(read_model_equals_fold(found, projection, rows)) == []
+    assert list(read_model_equals_fold(found, projection, {"m1": {**rows["m1"], "balance": 98}}))
+    assert list(read_model_equals_fold(found, projection, {}))
+    for checkpoint in found.checkpoints:
+        checkpoint["since"] = NOTHING_SEEN
+    assert list(read_model_equals_fold(found, projection, rows)), "ahead of its checkpoint"
