@@ -138,8 +138,8 @@ class EmbeddedTemporal:
             *("--port", str(self._port), "--namespace", self.namespace),
             *(["--ui-port", str(self._ui_port)] if self.ui else ["--headless"]),
             *(["--db-filename", str(self.data_dir / "temporal.db")] if self.data_dir else []),
-            # Synced at checkpoints only: a killed server loses nothing. A power cut may lose the last
-            # moments of sagas, which then ask their steps again, with the same keys.
+            # Synced at checkpoints only: a killed server loses nothing. A power cut may lose the
+            # last moments of sagas, which then ask their steps again, with the same keys.
             *("--sqlite-pragma", "synchronous=NORMAL"),
             *("--log-level", "warn", "--log-format", "json", "--ui-disable-news-fetch"),
             *(word for pair in attributes for word in ("--search-attribute", pair)),
