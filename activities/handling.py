@@ -19,7 +19,7 @@ from domain.errors import DomainError
 from domain.kernel import Command, Event, Refusal, stream_name
 from domain.sagas.events import SagaEvent, StepCompensated, StepDone, StepRefused
 from domain.sagas.steps import Answer, StepContext
-from eventstore.store import ANY_VERSION, EventStore, VersionConflict
+from eventstore.store import ANY_VERSION, Appended, EventStore, VersionConflict
 
 StateT = TypeVar("StateT")
 
@@ -27,6 +27,8 @@ TRIES: Final = 10
 """How often a command is decided anew, because others were faster, before that is reported."""
 
 LONGEST_PAUSE: Final = 0.25  # seconds
+
+IMPOSSIBLE: Final = -1
 
 SNAPSHOT_EVERY: Final = 100  # events of a stream
 
@@ -78,8 +80,8 @@ class Handler(Generic[StateT]):
     """Serves the commands of one aggregate, and remembers what it folded.
 
     A remembered state may be old. The expected version of the append guards it, also where the
-    decision was to do nothing; a broken rule appends nothing, so it is only believed of a state that
-    was just loaded.
+    decision was to do nothing; a broken rule appends nothing, so it is only believed of a state
+    that was just loaded.
     """
 
     def __init__(
@@ -117,12 +119,25 @@ class Handler(Generic[StateT]):
                     return await self._append(context, states, events)
                 except DomainError:
                     if just_loaded:
+                        if answer := await self._answered_before(context):
+                            return answer
                         raise
                     self._forget(ids)
                 except VersionConflict:
                     self._forget(ids)
                     await asyncio.sleep(_jittered(tries))
         raise HotStream(f"{type(command).__name__} on {', '.join(ids)}, {TRIES} times")
+
+    async def _answered_before(self, context: StepContext) -> Answer | None:
+        """What the fence tells whoever asks again: the world may have moved on since then.
+
+        An append that expects an impossible version gets as far as the fence, and never further.
+        """
+        try:
+            passed = await self._store.append([("", IMPOSSIBLE, ())], context=context)
+        except VersionConflict:
+            return None
+        return _answer(passed)
 
     async def _append(
         self,
@@ -145,8 +160,7 @@ class Handler(Generic[StateT]):
         if appended.status == "appended":
             for stream, (version, state) in states.items():
                 await self._remember(stream, version, state, added[stream])
-        given = cast("dict[str, Any]", appended.answer)
-        return Answer(**given, token=appended.token)
+        return _answer(appended)
 
     async def _states(
         self, streams: Sequence[str], *, guess: bool
@@ -204,6 +218,11 @@ class Handler(Generic[StateT]):
         waiting.discard(me)
         if not waiting:
             del self._turns[stream]
+
+
+def _answer(appended: Appended) -> Answer:
+    given = cast("dict[str, Any]", appended.answer)
+    return Answer(**given, token=appended.token)
 
 
 def _told(

@@ -1,4 +1,4 @@
-"""Stock: one stream for each article of a merchant; an order's lines are one append over several."""
+"""Stock: one stream for each article of a merchant; all lines of an order are one append."""
 
 from __future__ import annotations
 

@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
 from api import customers, merchants, operations, orders, placing, problems, sagas, streams
 from api.boundary import Boundary
-from api.context import MAX_BODY, Services
+from api.context import Services
 from api.database import Database
 from api.metrics import Metrics
 from api.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
@@ -29,6 +30,7 @@ Start business processes, follow them, and read what has become of them.
 Writes are answered with a `Handrail-Token`; a read that carries it sees what the write did.
 Problems are `application/problem+json` (RFC 9457); each type has a page under `/problems`.
 """
+_PARTS: Final = (placing, orders, customers, merchants, sagas, streams, problems, operations)
 _TAGS: Final = [
     {"name": "orders", "description": "Place orders, look at them, take them back."},
     {"name": "customers", "description": "Credit limits, and what is held and owed."},
@@ -57,7 +59,6 @@ def create_app(
         description=_ABOUT,
         openapi_tags=_TAGS,
         redirect_slashes=False,
-        max_body_size=MAX_BODY,
     )
     metrics = Metrics()
     app.state.services = Services(
@@ -68,7 +69,7 @@ def create_app(
         temporal_ui=temporal_ui,
         stopping=stopping or asyncio.Event(),
     )
-    for part in (placing, orders, customers, merchants, sagas, streams, problems, operations):
+    for part in _PARTS:
         app.include_router(part.router)
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
@@ -84,7 +85,18 @@ def _problem(request: Request, error: Exception) -> Response:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return answer(of_http(error), request)
+    problem = of_http(error)
+    if problem.slug == "method-not-allowed":
+        problem.headers = {"Allow": _allowed(request.scope["path"])}
+    return answer(problem, request)
+
+
+def _allowed(path: str) -> str:
+    """The framework names only the methods of the first route that it comes across."""
+    routes = (route for part in _PARTS for route in part.router.routes)
+    found = [route for route in routes if isinstance(route, APIRoute)]
+    methods = [route.methods or set() for route in found if route.path_regex.match(path)]
+    return ", ".join(sorted(set[str]().union(*methods)))
 
 
 def _invalid(request: Request, error: Exception) -> Response:

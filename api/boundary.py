@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from typing import Final
 from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +24,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _CLOSED: Final = "default-src 'none'; frame-ancestors 'none'"
+MAX_BODY: Final = 256 * 1024
 _DOCS: Final = frozenset({"/docs", "/redoc"})
 _log = structlog.get_logger(__name__)
 
@@ -53,13 +56,31 @@ class Boundary:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, sent)
-            except Exception:
-                _log.exception("request failed", method=scope["method"], path=scope["path"])
+                await self._app(scope, _limited(receive), sent)
+            except Exception as error:
+                # As text: what renders tracebacks may show local variables, and secrets with them.
+                said = "".join(traceback.format_exception(error))
+                path, method = scope["path"], scope["method"]
+                _log.error("request failed", method=method, path=path, exception=said)
                 if status:
                     raise  # half an answer is out: only a broken connection says that it is half
                 problem = Problem("internal-error", KINDS["internal-error"].meaning)
                 await answer(problem, Request(scope))(scope, receive, sent)
+
+
+def _limited(receive: Receive) -> Receive:
+    """The framework's own limit would answer in plain text, behind our back."""
+    size = 0
+
+    async def received() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise HTTPException(413)
+        return message
+
+    return received
 
 
 def _complete(headers: MutableHeaders, path: str, request_id: str) -> None:

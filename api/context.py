@@ -15,8 +15,6 @@ from api.problems import KINDS, Problem, in_header
 from api.processes import Processes
 from api.words import ACTOR, Links
 
-MAX_BODY: Final = 256 * 1024
-
 
 class Figures(Protocol):
     """Brings the metrics up to date that are counted in the database."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import uuid4
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from api.context import JSON_BODY, ActorDep, AsOf, ServicesDep
 from api.freshness import TOKEN, FreshnessDep
-from api.idempotency import OptionalKey
+from api.idempotency import OptionalKey, wish
 from api.problems import Problem, responses
 from api.words import Asked, AskedMoney, Id, Links, Money
 from domain.credit.commands import AssignLimit
@@ -91,10 +90,9 @@ async def assign_limit(
     """The limit may be changed at will, within one currency. Lowered below what is held and owed,
     it takes nothing back.
     """
-    # Without a key each request is a wish of its own: 100, 200 and then 100 again must end at 100.
     answer = await services.processes.do(
         AssignLimit(customer=CustomerId(customer), limit=asked.limit.to_domain()),
-        key=f"limit:{customer}:{key or uuid4().hex}",
+        key=wish(f"limit:{customer}", key, asked),
         actor=actor,
     )
     response.headers[TOKEN] = answer.token

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
+from uuid import uuid4
 
 import orjson
 import structlog
@@ -73,6 +74,13 @@ def fingerprint(body: BaseModel) -> str:
     """The same for bodies that mean the same, whatever the order of their fields."""
     canonical = orjson.dumps(body.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
+
+
+def wish(subject: str, key: str | None, body: BaseModel) -> str:
+    """What one command is asked for. Without a key every request is a wish of its own: a limit of
+    100, then 200, then 100 again must end at 100. With one, only the same body is the same wish.
+    """
+    return f"{subject}:{key}:{fingerprint(body)[:16]}" if key else f"{subject}:{uuid4().hex}"
 
 
 @dataclass(frozen=True)

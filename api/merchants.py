@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
-from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import JSON_BODY, ActorDep, AsOf, ServicesDep
 from api.freshness import TOKEN, FreshnessDep
-from api.idempotency import OptionalKey
+from api.idempotency import OptionalKey, wish
 from api.paging import BY_NAME, Page, PageQuery, page, position
 from api.problems import Problem, responses
 from api.words import Asked, Currency, Id, Links, Money, Quantity
@@ -122,7 +121,7 @@ async def open_account(
         OpenMerchantAccount(
             merchant=MerchantId(merchant), currency=asked.currency, fee_bps=asked.fee_bps
         ),
-        key=f"merchant:{merchant}:{key or uuid4().hex}",
+        key=wish(f"merchant:{merchant}", key, asked),
         actor=actor,
     )
     response.headers[TOKEN] = answer.token

@@ -146,14 +146,14 @@ async def _migrations(database: Database) -> str:
         await connection.execute(text("SET LOCAL ROLE NONE"))
         found = await connection.execute(text("SELECT version_num FROM alembic_version"))
         is_at = found.scalar_one_or_none()
-    head = _head()
+    head = await asyncio.to_thread(_head)
     return "" if is_at == head else f"the database is at {is_at}, and this code needs {head}"
 
 
 async def _read_models(database: Database) -> str:
     async with database.connection(_LIMIT) as connection:
         found = await connection.execute(select(forms.c.name, forms.c.version))
-        installed = dict(found.tuples().all())
+        installed = {row.name: row.version for row in found}
     wrong = [
         f"{one.name} is at version {installed.get(one.name)} and should be at {one.version}"
         for one in PROJECTIONS

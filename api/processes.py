@@ -17,6 +17,7 @@ from typing import Any, Final
 import structlog
 from temporalio.client import (
     ActivityFailureError,
+    ActivityHandle,
     Client,
     RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
@@ -162,8 +163,8 @@ class Processes:
             alone=True,
         )
         try:
-            async with _reaching(_COMMAND.total_seconds() + _LIMIT):
-                answer: Answer = await self._client.execute_activity(
+            async with _reaching():
+                asked: ActivityHandle[Answer] = await self._client.start_activity(
                     name,
                     args=[command, context],
                     id=f"{name}-{key}",
@@ -172,13 +173,14 @@ class Processes:
                     schedule_to_close_timeout=_COMMAND,
                     id_conflict_policy=ActivityIDConflictPolicy.USE_EXISTING,
                     summary=f"for {actor}",
-                    rpc_timeout=_COMMAND + _RPC,
+                    rpc_timeout=_RPC,
                 )
+            async with _reaching(_COMMAND.total_seconds() + _LIMIT):
+                return await asked.result()
         except ActivityFailureError as failure:
             if isinstance(failure.cause, ApplicationError):
                 raise of_rule(failure.cause.type or "", failure.cause.message) from None
             raise unavailable("worker-unavailable", f"{name} was not done in time") from None
-        return answer
 
     async def reachable(self) -> bool:
         with contextlib.suppress(RPCError, RuntimeError, TimeoutError):

@@ -30,7 +30,7 @@ class Refusal(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """An intention, in the imperative. Its class name is the name of the activity that serves it."""
+    """An intention, in the imperative. Its class name names the activity that serves it."""
 
     asks_outside: ClassVar[bool] = False
     """True when serving it means asking another company, which may be slow, or silent."""

@@ -22,8 +22,8 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """A pool of autocommitting connections, so that a statement alone is one round trip.
 
-    `role` is the role every connection takes on, so that the application can do no more than it may;
-    empty keeps the login role.
+    `role` is the role every connection takes on, so that the application can do no more than it
+    may; empty keeps the login role.
     """
 
     async def configure(connection: Connection) -> None:

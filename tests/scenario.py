@@ -70,7 +70,10 @@ class Scenario:
 def decide_twice(decider: Decider, command: Command, state: Any) -> tuple[Event, ...]:
     """The law of the house: the second time, nothing new. A refusal is repeated word for word."""
     first = tuple(decider.decide(command, state))
-    again = tuple(decider.decide(command, reduce(decider.evolve, first, state)))
+    try:
+        again = tuple(decider.decide(command, reduce(decider.evolve, first, state)))
+    except DomainError as broken:
+        raise AssertionError(f"{command} decided {first}, and then broke a rule") from broken
     refused = all(isinstance(event, Refusal) for event in first)
     assert again == (first if refused else ()), f"{command} decided {first}, and then {again}"
     return first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -112,7 +112,7 @@ class Desk:
                 result_type=Answer,
                 schedule_to_close_timeout=limit,
                 start_to_close_timeout=ONE_TRY,
-                retry_policy=RETRIES,
+                retry_policy=replace(RETRIES, maximum_attempts=_tries_within(limit)),
                 # Retries that wait inside a workflow task do not look at the limit.
                 local_retry_threshold=timedelta(milliseconds=1),
                 summary=summary,
@@ -131,6 +131,21 @@ class Desk:
             summary=summary,
         )
         return remote
+
+
+def _tries_within(limit: timedelta | None) -> int:
+    """As many as the limit has room for, 0 for any number.
+
+    A local activity that is out of tries says what its last one died of; one that is out of time
+    only says so.
+    """
+    if limit is None:
+        return 0
+    tries, waited, pause = 1, timedelta(), RETRIES.initial_interval
+    while waited + pause < limit:
+        tries, waited = tries + 1, waited + pause
+        pause = min(pause * RETRIES.backoff_coefficient, RETRIES.maximum_interval or pause)
+    return tries
 
 
 def _no_answer(failure: FailureError) -> NoAnswer:

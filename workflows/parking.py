@@ -54,6 +54,9 @@ class Parking:
         return found[0]
 
     def hear(self, intervention: Intervention) -> None:
+        """To take the saga back is meant for all that wait: none of them is tried again."""
         if parked := self.meant_by(intervention):
             self._heard.add(intervention.id)
-            parked.resumed_by = intervention
+            all_of_them = self._places.values() if intervention.kind == "compensate" else [parked]
+            for one in all_of_them:
+                one.resumed_by = one.resumed_by or intervention

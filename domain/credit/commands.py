@@ -30,7 +30,7 @@ class ConsumeCredit(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreCredit(Command):
-    """`outstanding` is what the order still owes afterwards: the same command twice changes nothing."""
+    """`outstanding` is what the order still owes afterwards, so asking twice changes nothing."""
 
     customer: CustomerId
     order: OrderId

@@ -1,6 +1,6 @@
 """Stored for ever: names and fields here are a contract, changed only by a new version.
 
-`limit`, `held` and `used` are the line's figures after the event, so that a reader needs no history.
+`limit`, `held` and `used` are the line's figures after the event: a reader needs no history.
 """
 
 from dataclasses import dataclass

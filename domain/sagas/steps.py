@@ -17,8 +17,9 @@ class StepKey:
     """The idempotency key of one step in one direction.
 
     It holds no run id, activity id or retry count: those change when the step is asked again.
-    `opened_on` is the day the attempt began: it finds the month where the fence keeps the key. `ask`
-    counts the times it was asked anew after a definite no, which the first key would only hear again.
+    `opened_on` is the day the attempt began: it finds the month where the fence keeps the key.
+    `ask` counts the times it was asked anew after a definite no, which the first key would only
+    hear again.
     """
 
     saga: str
@@ -45,8 +46,9 @@ class StepKey:
 class StepContext:
     """What travels beside a command: its key, who asked, and which doors it shuts.
 
-    `closes` are steps of the same attempt that may not take effect once this one has. `once_done` is
-    what the saga's own stream is told in the same transaction when the step is done, and only then.
+    `closes` are steps of the same attempt that may not take effect once this one has. `once_done`
+    is what the saga's own stream is told in the same transaction when the step is done, and only
+    then.
     `alone` is a command that no saga asked for: nobody keeps a journal of it.
     """
 

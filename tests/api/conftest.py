@@ -51,7 +51,9 @@ class House:
             self.database, autocommit=True
         ) as connection:
             cursor = await connection.execute(query, parameters)
-            return await cursor.fetchall() if cursor.description else []
+            if (cursor.statusmessage or "").startswith("SELECT"):
+                return await cursor.fetchall()
+            return []
 
     @asynccontextmanager
     async def api(

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
 
 from tests.controls import a_customer, a_merchant, a_sku
+
+T = TypeVar("T")
 
 IN_STOCK = 10
 A_LONG_TIME = 20.0  # seconds
@@ -74,24 +76,38 @@ async def place(
     )
 
 
-async def eventually(
-    look: Callable[[], Awaitable[httpx.Response]], what: Callable[[Any], bool]
-) -> Any:
-    """The body that was waited for: read models follow, and there is nothing to listen to."""
+async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
+    """What is looked for, as soon as it is there: sagas and read models go their own pace."""
     deadline = time.monotonic() + A_LONG_TIME
-    while True:
-        found = await look()
-        if found.status_code == 200 and what(found.json()):
-            return found.json()
-        assert time.monotonic() < deadline, found.text
+    while not (found := await look()):
+        assert time.monotonic() < deadline, f"never happened: {what}"
         await asyncio.sleep(0.02)
+    return found
+
+
+async def read(api: httpx.AsyncClient, path: str, which: Callable[[Any], bool]) -> Any:
+    """The body at this address, once it is the one that is waited for."""
+
+    async def look() -> Any:
+        found = await api.get(path)
+        return found.json() if found.status_code == 200 and which(found.json()) else None
+
+    return await eventually(look, path)
+
+
+async def refused_as(ask: Callable[[], Awaitable[httpx.Response]], slug: str) -> httpx.Response:
+    """The answer, once it is this problem: a saga tells its end a moment before it is closed."""
+
+    async def look() -> httpx.Response | None:
+        found = await ask()
+        return found if found.json()["type"] == f"/problems/{slug}" else None
+
+    return await eventually(look, slug)
 
 
 async def settled(api: httpx.AsyncClient, saga: str, *statuses: str) -> Any:
     wanted = statuses or ("completed", "refused", "compensated")
-    return await eventually(
-        lambda: api.get(f"/sagas/{saga}"), lambda found: found["status"] in wanted
-    )
+    return await read(api, f"/sagas/{saga}", lambda found: found["status"] in wanted)
 
 
 def problem(answer: httpx.Response, status: int, slug: str) -> Any:

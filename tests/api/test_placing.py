@@ -91,7 +91,9 @@ async def test_who_placed_it_is_told(house: House, api: httpx.AsyncClient, shop:
     assert actors == [("ann@example.com",)]
 
 
-async def test_operators_see_it_in_temporal(house: House, api: httpx.AsyncClient, shop: Shop) -> None:
+async def test_operators_see_it_in_temporal(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
     body = (await place(api, shop)).json()
     found = await house.temporal.get_workflow_handle(body["saga"]).describe()
     attributes = {pair.key.name: pair.value for pair in found.typed_search_attributes}

@@ -146,11 +146,16 @@ class Lab:
 
     async def __aenter__(self) -> Self:
         self.sql = await self.connect(autocommit=True)
-        await self.sql.execute("CREATE TABLE elsewhere (id int GENERATED ALWAYS AS IDENTITY)")
+        await self.sql.execute(
+            "CREATE TABLE IF NOT EXISTS elsewhere (id int GENERATED ALWAYS AS IDENTITY)"
+        )
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
     ) -> None:
         await self._stack.__aexit__(kind, error, at)
 
@@ -203,7 +208,10 @@ class Lab:
         await self.until("SELECT cardinality(pg_blocking_pids(%s)) > 0", pid)
 
     async def waits_until(
-        self, waiting: Writer, pending: Coroutine[Any, Any, T], let_go: Callable[[], Awaitable[None]]
+        self,
+        waiting: Writer,
+        pending: Coroutine[Any, Any, T],
+        let_go: Callable[[], Awaitable[None]],
     ) -> T:
         """What `pending` comes to, which can only go on once `let_go` was called."""
         task = asyncio.ensure_future(pending)
@@ -218,7 +226,7 @@ class Lab:
 
     async def until(self, condition: str, *parameters: Any) -> None:
         async with asyncio.timeout(DEADLINE):
-            while not await self.value(condition, *parameters):
+            while not await self.value(condition, *parameters):  # noqa: ASYNC110  # another process
                 await asyncio.sleep(0.005)
 
     async def expect_exactly_once(self, *readers: Reader) -> None:

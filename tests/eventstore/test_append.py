@@ -16,9 +16,9 @@ async def _stored(lab: Lab) -> list[tuple[str, int]]:
     return await lab.rows("SELECT stream, version FROM events ORDER BY position")
 
 
-async def test_an_append_is_one_statement_and_one_round_trip(database: str) -> None:
+async def test_an_append_is_one_statement_and_one_round_trip(lab: Lab) -> None:
     """Read off the wire: what the driver sent and received, once the statement was prepared."""
-    async with open_pool(database, size=1) as pool:
+    async with open_pool(lab.url, size=1) as pool:
         store = EventStore(pool, CODEC)
         appends = [("credit-1", ANY_VERSION, notes(3)), ("stock-1", ANY_VERSION, notes(2))]
         for name in ("first", "second"):

@@ -31,7 +31,7 @@ class Figures:
 
 
 async def _write(writer: Writer, name: str, turns: int, figures: Figures) -> None:
-    chance = random.Random(f"{SEED} {name}")  # noqa: S311
+    chance = random.Random(f"{SEED} {name}")
     for turn in range(turns):
         text = f"{name}-{turn}"
         if chance.random() < 0.3:
@@ -55,7 +55,7 @@ async def _write(writer: Writer, name: str, turns: int, figures: Figures) -> Non
 
 async def _follow(lab: Lab, reader: Reader, figures: Figures, done: asyncio.Event) -> None:
     """The reader of small pages dies now and then, after a page was read and before it counts."""
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     while True:
         last_round, seen = done.is_set(), len(reader.delivered)
         if reader.limit < 100 and chance.random() < 0.1:

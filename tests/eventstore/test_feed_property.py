@@ -33,8 +33,10 @@ writes = st.builds(
     Write,
     writer=st.integers(0, WRITERS - 1),
     deed=st.sampled_from(
-        ["append", "append", "append", "elsewhere", "savepoint", "roll back to savepoint"]
-        + ["commit", "commit", "roll back"]
+        [
+            *("append", "append", "append", "commit", "commit", "roll back"),
+            *("elsewhere", "savepoint", "roll back to savepoint"),
+        ]
     ),
     stream=st.integers(0, STREAMS - 1),
     count=st.integers(1, 4),
@@ -95,7 +97,7 @@ def _expect_stream_order(reader: Reader) -> None:
 
 
 @settings(
-    max_examples=80,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
+from domain.sagas.events import Direction
+from domain.sagas.steps import StepContext
 from eventstore.store import (
     ANY_VERSION,
     Appended,
@@ -130,28 +132,38 @@ async def test_a_conflict_shuts_no_door(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [step(attempt=2), step(saga="checkout-2"), step("ReserveStock"), step(direction="undo")]
+    "other",
+    [step(attempt=2), step(saga="checkout-2"), step("ReserveStock"), step(direction="undo")],
 )
 async def test_another_attempt_saga_step_or_direction_is_another_door(
-    lab: Lab, other: object
+    lab: Lab, other: StepContext
 ) -> None:
     store = await lab.store()
     await store.append([("credit-1", 0, [])], context=step("Cancel", "undo", closes=["HoldCredit"]))
-    done = await store.append([("credit-1", 0, notes(1))], context=other)  # type: ignore[arg-type]
+    done = await store.append([("credit-1", 0, notes(1))], context=other)
     assert done.status == "appended"
 
 
 async def test_steps_that_shut_each_others_doors_do_not_deadlock(lab: Lab) -> None:
-    one, other = await lab.writers(2)
-    await one.store.append([], context=step("A", closes=["B"]))
-    shut = other.store.append([], context=step("B", closes=["A"]))
+    """Held up at a third door, each would have its own and ask for the other's."""
+    holder, one, other = await lab.writers(3)
+    await holder.append("a-1", context=step("AA"))
+    first = asyncio.create_task(one.store.append([], context=step("A", closes=["AA", "B"])))
+    await lab.until_it_waits(one.pid)
+    second = other.store.append([], context=step("B", closes=["A"]))
+
+    async def let_both_go() -> None:
+        await holder.rollback()
+        await first
+        await one.commit()
+
     with pytest.raises(StepClosed):
-        await lab.waits_until(other, shut, one.commit)
+        await lab.waits_until(other, second, let_both_go)
 
 
-async def test_who_lost_the_answer_asks_again_and_gets_it(database: str, lab: Lab) -> None:
+async def test_who_lost_the_answer_asks_again_and_gets_it(lab: Lab) -> None:
     """The wire is cut between the commit and its answer: the outcome is unknown, but not lost."""
-    async with wire_to(database) as wire:
+    async with wire_to(lab.url) as wire:
         connection = await psycopg.AsyncConnection.connect(wire.url, autocommit=True)
         wire.lose_next_answer = True
         with pytest.raises(psycopg.OperationalError):
@@ -168,26 +180,23 @@ async def test_who_lost_the_answer_asks_again_and_gets_it(database: str, lab: La
 
 
 async def test_many_appends_over_overlapping_streams_never_deadlock(lab: Lab) -> None:
-    chance = random.Random(20261123)  # noqa: S311
+    chance = random.Random(20261123)
 
-    async def writer(number: int, store: EventStore) -> None:
+    async def writer(store: EventStore) -> None:
         for turn in range(40):
             streams = chance.sample(range(6), k=chance.randint(1, 4))
             saga, name = f"s-{turn}", chance.choice("ABC")
             closes: Sequence[str] = chance.sample("ABC", k=chance.randint(0, 3))
-            direction = chance.choice(("do", "undo"))
+            direction: Direction = "do" if chance.random() < 0.5 else "undo"
             appends = [(f"a-{stream}", ANY_VERSION, notes(1)) for stream in streams]
             try:
-                await store.append(
-                    appends, context=step(name, direction, saga=saga, closes=closes)
-                )
+                await store.append(appends, context=step(name, direction, saga=saga, closes=closes))
             except StepClosed:
                 continue
 
     stores = [await lab.store() for _ in range(12)]
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-        for number, store in enumerate(stores):
-            tasks.create_task(writer(number, store))
-    assert await lab.value(
-        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    ) == 0
+        for store in stores:
+            tasks.create_task(writer(store))
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert await lab.value(deadlocks) == 0

@@ -15,8 +15,10 @@ CHANGES = [
     "DELETE FROM events",
     "TRUNCATE events",
     "MERGE INTO events e USING streams s ON e.stream = s.name WHEN MATCHED THEN DELETE",
-    "INSERT INTO events OVERRIDING SYSTEM VALUE SELECT * FROM events"
-    " ON CONFLICT (position) DO UPDATE SET data = '{}'",
+    (
+        "INSERT INTO events OVERRIDING SYSTEM VALUE SELECT * FROM events"
+        " ON CONFLICT (position) DO UPDATE SET data = '{}'"
+    ),
 ]
 STRUCTURE = [
     "DROP TABLE events",

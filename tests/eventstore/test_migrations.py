@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,9 +27,17 @@ CATALOG = {
     "indexes": "SELECT relname, pg_get_indexdef(indexrelid) FROM pg_class JOIN pg_index ON"
     " indrelid = oid",
 }
-FUNCTION = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+FUNCTION = (
+    "SELECT pg_get_functiondef(oid) FROM pg_proc"
+    " WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+)
 
 Scratch = Callable[[str], Awaitable[str]]
+
+
+@pytest.fixture
+def lab(own_lab: Lab) -> Lab:
+    return own_lab
 
 
 @pytest.fixture
@@ -41,9 +50,7 @@ async def scratch(postgres: EmbeddedPostgres) -> AsyncIterator[Scratch]:
 
         async def create(name: str) -> str:
             await admin.execute(f"CREATE DATABASE {name}".encode())
-            stack.push_async_callback(
-                admin.execute, f"DROP DATABASE {name} WITH (FORCE)".encode()
-            )
+            stack.push_async_callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)".encode())
             return postgres.url_of(name)
 
         yield create
@@ -61,6 +68,13 @@ async def _catalog(url: str, part: str) -> list[tuple[Any, ...]]:
 
 async def _upgrade(url: str, role: str = "handrail_app") -> None:
     await asyncio.wait_for(asyncio.to_thread(upgrade, url, role), DEADLINE)
+
+
+async def _upgrade_in_a_process(url: str, role: str = "handrail_app") -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"from eventstore.migrations import *; upgrade({url!r}, {role!r})"
+    )
+    assert await asyncio.wait_for(process.wait(), 3 * DEADLINE) == 0
 
 
 async def test_a_migrated_database_is_what_the_tables_say(database: str, scratch: Scratch) -> None:
@@ -86,9 +100,9 @@ async def test_there_is_no_table_that_the_tables_do_not_name(database: str) -> N
 
 async def test_positions_are_taken_one_by_one(database: str) -> None:
     """A cache would give one connection a block of positions: no order within a stream."""
-    assert await _rows(
-        database, "SELECT seqcache, seqincrement, seqcycle FROM pg_sequence"
-    ) == [(1, 1, False)]
+    assert await _rows(database, "SELECT seqcache, seqincrement, seqcycle FROM pg_sequence") == [
+        (1, 1, False)
+    ]
 
 
 async def test_every_function_is_as_its_file_says_and_there_are_no_others(lab: Lab) -> None:
@@ -128,21 +142,19 @@ async def test_upgrading_waits_for_no_writer(lab: Lab) -> None:
     await _upgrade(lab.url)
 
 
-async def test_two_that_upgrade_at_once_both_find_it_done(
-    database: str, scratch: Scratch
-) -> None:
+async def test_two_that_upgrade_at_once_both_find_it_done(database: str, scratch: Scratch) -> None:
     url = await scratch("at_once")
-    await asyncio.gather(_upgrade(url), _upgrade(url), _upgrade(url))
+    await asyncio.gather(*(_upgrade_in_a_process(url) for _ in range(3)))
     for part in CATALOG:
         assert await _catalog(url, part) == await _catalog(database, part)
 
 
 async def test_two_databases_upgraded_at_once_share_the_role(scratch: Scratch) -> None:
     one, other = await scratch("role_one"), await scratch("role_other")
-    for turn in range(3):
-        role = f"new_role_{turn}"
-        await asyncio.gather(_upgrade(one, role), _upgrade(other, role))
-        assert await _rows(one, f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'") == [(1,)]
+    await asyncio.gather(*(_upgrade_in_a_process(url, "new_role") for url in (one, other)))
+    for url in (one, other):
+        granted = "SELECT has_table_privilege('new_role', 'events', 'INSERT')"
+        assert await _rows(url, granted) == [(True,)]
 
 
 async def test_without_a_role_nothing_is_granted(scratch: Scratch) -> None:

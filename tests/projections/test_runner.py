@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import text
 
 from domain.kernel import OrderId
-from eventstore.pool import open_pool
+from eventstore.pool import Connection, open_pool
 from eventstore.store import SHARDS
-from projections import merchant_balance, saga_board, stock_level
+from projections import merchant_balance, stock_level
+from projections.applying import Applied, apply_page
 from projections.catalogue import PROJECTIONS
 from projections.runner import Runner
 from tests.projections.stories import Shop, Told
-from tests.projections.world import ROLE, World, until
+from tests.projections.world import ROLE, World, nobody_can_write, stuck, until
 
 BALANCE = merchant_balance.PROJECTION
 
@@ -52,22 +52,6 @@ async def owners(world: World) -> dict[str | None, int]:
     return {owner: count for owner, count in found}  # noqa: C416
 
 
-@asynccontextmanager
-async def nobody_can_write(world: World, table: str) -> AsyncIterator[None]:
-    """Whoever tries waits in the middle of its transaction."""
-    async with world.engine.begin() as connection:
-        await connection.execute(text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
-        yield
-
-
-async def stuck(world: World) -> list[int]:
-    found = await world.sql(
-        "SELECT pid FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    return [pid for (pid,) in found]
-
-
 @pytest.mark.parametrize("page", [1, 7, 1000])
 async def test_the_read_models_are_the_fold_of_the_events(world: World, page: int) -> None:
     shop = Shop()
@@ -98,17 +82,16 @@ async def test_a_running_projector_keeps_up(world: World) -> None:
 async def test_a_projector_whose_connection_is_cut_in_the_middle_applies_nothing_twice(
     world: World,
 ) -> None:
-    shop = Shop()
-    await tell(world, chain(shop.opens(), checkouts(shop, 3)))
-    runner = world.runner()
+    shop, runner = Shop(), world.runner()
 
     async with world.running(runner):
+        await runner.reading.wait()
         async with nobody_can_write(world, "merchant_balance"):
+            await tell(world, chain(shop.opens(), checkouts(shop, 3)))
             await until(lambda: _is_stuck(world))
             [pid] = await stuck(world)
             await world.sql("SELECT pg_terminate_backend(:pid)", pid=pid)
             assert not await world.rows(BALANCE)
-            assert not await world.rows(saga_board.PROJECTION)
         await until(lambda: everything_is_seen(world))
 
     await all_rows_are_right(world)
@@ -116,6 +99,30 @@ async def test_a_projector_whose_connection_is_cut_in_the_middle_applies_nothing
 
 async def _is_stuck(world: World) -> bool:
     return bool(await stuck(world))
+
+
+async def test_a_batch_whose_commit_was_not_heard_of_is_not_applied_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = 0
+
+    async def committed_but_not_heard_of(connection: Connection, *page: Any) -> Applied:
+        nonlocal cut
+        applied = await apply_page(connection, *page)
+        if cut == 0:
+            cut += 1
+            await connection.close()
+            raise psycopg.OperationalError("the server closed the connection")
+        return applied
+
+    monkeypatch.setattr("projections.runner.apply_page", committed_but_not_heard_of)
+    shop = Shop()
+    async with world.running(world.runner(lease=600)):
+        await tell(world, chain(shop.opens(), checkouts(shop, 3)))
+        await until(lambda: everything_is_seen(world))
+
+    assert cut
+    await all_rows_are_right(world)
 
 
 async def test_a_projector_that_dies_is_taken_over_when_its_lease_runs_out(
@@ -127,8 +134,8 @@ async def test_a_projector_that_dies_is_taken_over_when_its_lease_runs_out(
     monkeypatch.setattr(dying, "_leave", asyncio.Event().set)  # it has no time to say goodbye
     task = asyncio.create_task(dying.run(asyncio.Event()))
     await until(lambda: everything_is_seen(world))
-    await tell(world, checkouts(shop, 3))
     async with nobody_can_write(world, "merchant_balance"):
+        await tell(world, checkouts(shop, 3))
         await until(lambda: _is_stuck(world))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -206,12 +213,12 @@ async def test_a_projector_that_slept_longer_than_its_lease_changes_nothing(worl
 
 
 async def test_a_batch_that_takes_longer_than_the_lease_is_not_taken_away(world: World) -> None:
-    shop = Shop()
-    await tell(world, chain(shop.opens(), shop.sells(OrderId("1"))))
     slow, other = world.runner(owner="slow", lease=0.6), world.runner(owner="other")
 
     async with world.running(slow):
+        await slow.reading.wait()
         async with nobody_can_write(world, "merchant_balance"):
+            await tell(world, Shop().opens())
             await until(lambda: _is_stuck(world))
             for _ in range(4):
                 await until(_renewal_of(world, await _alive_until(world)))
@@ -274,23 +281,42 @@ async def test_idle_projectors_write_nothing(world: World) -> None:
     assert await world.value(newest) == before
 
 
-async def test_checkpoints_that_fell_behind_join_the_others_again(world: World) -> None:
-    shop = Shop()
-    await tell(world, chain(shop.opens(), checkouts(shop, 4)))
-    await world.catch_up()
-    await world.sql(
-        "UPDATE checkpoints SET since = '1:1:' WHERE projection = 'stock_level' AND shard < 5"
-    )
-    await world.sql("TRUNCATE stock_level")
-    await world.sql("UPDATE checkpoints SET since = '1:1:' WHERE projection = 'stock_level'")
-    runner = world.runner(page=10)
-
+async def test_checkpoints_without_events_move_along_for_the_outbox_to_be_pruned(
+    world: World,
+) -> None:
+    one, other = world.runner(owner="one", lease=600), world.runner(owner="other", lease=600)
     async with world.pool.connection() as connection:
-        await runner.tick(connection)
-        assert len(runner._groups()) == 2
-        while len(runner._groups()) > 1:
+        for runner in (one, other):
+            await runner._leases.renew(connection)
+        for runner in (one, other):
+            await runner.tick(connection)
+        token = await world.append(*_flat(next(iter(Shop().opens()))))
+        for runner in (one, other):
             await runner.tick(connection)
 
+    assert len(one._mine) == len(other._mine) == SHARDS // 2 * len(PROJECTIONS)
+    assert await world.value(
+        "SELECT bool_and(pg_visible_in_snapshot(CAST(:token AS xid8), since)) FROM checkpoints",
+        token=token,
+    )
+
+
+async def test_checkpoints_that_fell_behind_join_the_others_again(world: World) -> None:
+    shop, runner = Shop(), world.runner(lease=600)
+    await tell(world, chain(shop.opens(), checkouts(shop, 4)))
+    await world.catch_up()
+    await world.sql("TRUNCATE stock_level")
+    await world.sql("UPDATE checkpoints SET since = '1:1:' WHERE projection = 'stock_level'")
+    await tell(world, checkouts(shop, 1, "new"))
+
+    async with world.pool.connection() as connection:
+        await runner._balance(connection)
+        assert len(runner._groups()) == 2
+        first, second = await runner.tick(connection)
+        assert first
+        assert second
+
+    assert len(runner._groups()) == 1
     await all_rows_are_right(world)
 
 

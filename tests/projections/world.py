@@ -114,6 +114,22 @@ async def a_world(url: str, projections: Projections = PROJECTIONS) -> AsyncIter
         await engine.dispose()
 
 
+@asynccontextmanager
+async def nobody_can_write(world: World, table: str) -> AsyncIterator[None]:
+    """Whoever tries waits in the middle of its transaction."""
+    async with world.engine.begin() as connection:
+        await connection.execute(text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
+        yield
+
+
+async def stuck(world: World) -> list[int]:
+    found = await world.sql(
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    return [pid for (pid,) in found]
+
+
 def as_stored(row: Any) -> dict[str, Any]:
     """A row as it comes back from the database: JSON columns hold JSON."""
     plain = asdict(row)

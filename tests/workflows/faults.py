@@ -65,6 +65,8 @@ class Fault:
     twice: bool = False
     breaks_a_rule: bool = False
     gate: Gate | None = None
+    instead: Callable[[Any], Any] = lambda asked: asked
+    """What is asked for in place of what was asked for."""
     tries: int = 0
 
     async def around(self, serve: Serve) -> Answer:
@@ -98,7 +100,7 @@ class Faults:
         async def run(asked: Any, context: StepContext) -> Answer:
             key = context.key
             fault = self.told.get((key.saga, key.step, key.direction), Fault())
-            return await fault.around(lambda: serve(asked, context))
+            return await fault.around(lambda: serve(fault.instead(asked), context))
 
         return run
 

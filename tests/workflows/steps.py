@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from typing import cast
 
 import pytest
 
 from tests.controls import an_order
-from tests.world import Placement, World, a_checkout
+from tests.workflows.ordered import a_checkout
+from tests.world import World
 from workflows.checkout import saga
 
 SAGA = saga(a_checkout(an_order()))
@@ -23,45 +24,51 @@ EVERY = [*COMPENSATABLE, *LATER]
 
 AT_ONCE = 8
 
-Case = Callable[[World, Placement, str], Awaitable[None]]
+Case = Callable[..., Awaitable[None]]
+
+_begun: dict[str, asyncio.Task[None]] = {}
 
 
-def at(steps: Iterable[str]) -> Callable[[Case], Callable[..., Awaitable[None]]]:
-    """One test for each of the steps in each placement. They wait for the same clock and not for
-    each other: when the first of them is run, all that were selected begin.
+def side_by_side(case: Case) -> Case:
+    """A test that mostly waits, and uses nothing another one uses.
+
+    All that were selected begin when the first of them is run; each then tells how it went.
     """
 
-    def decorated(case: Case) -> Callable[..., Awaitable[None]]:
-        begun: dict[tuple[Placement, str], asyncio.Task[None]] = {}
+    async def test(request: pytest.FixtureRequest, world: World, **_: object) -> None:
+        if not _begun:
+            _begin(request.session.items, world)
+        await _begun[request.node.nodeid]
 
-        @pytest.mark.parametrize("steps", ["local", "queues"])
-        @pytest.mark.parametrize("step", steps)
-        async def test(
-            request: pytest.FixtureRequest, world: World, steps: Placement, step: str
-        ) -> None:
-            if not begun:
-                places = asyncio.Semaphore(AT_ONCE)
-                for one in _selected_with(request):
-                    begun[one] = asyncio.create_task(_in_turn(places, case(world, *one)))
-            await begun[steps, step]
+    asked = inspect.signature(case)
+    requested = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY)
+    vars(test)["__signature__"] = asked.replace(parameters=[*asked.parameters.values(), requested])
+    vars(test)["case"] = case
+    test.__doc__ = case.__doc__
+    return test
 
-        test.__doc__ = case.__doc__
-        return test
+
+def at(steps: Iterable[str]) -> Callable[[Case], Case]:
+    """One test for each of the steps in each placement, side by side."""
+
+    def decorated(case: Case) -> Case:
+        in_both_placements = pytest.mark.parametrize("steps", ["local", "queues"])
+        at_each = pytest.mark.parametrize("step", steps)
+        both: Case = in_both_placements(at_each(side_by_side(case)))
+        return both
 
     return decorated
 
 
-def _selected_with(request: pytest.FixtureRequest) -> list[tuple[Placement, str]]:
-    mine = cast("pytest.Function", request.node)
-    return [
-        (one.callspec.params["steps"], one.callspec.params["step"])
-        for one in request.session.items
-        if isinstance(one, pytest.Function)
-        and one.parent is mine.parent
-        and one.originalname == mine.originalname
-    ]
+def _begin(items: Iterable[pytest.Item], world: World) -> None:
+    places = asyncio.Semaphore(AT_ONCE)
+    for item in items:
+        if isinstance(item, pytest.Function) and (case := getattr(item.obj, "case", None)):
+            params = item.callspec.params if hasattr(item, "callspec") else {}
+            story = _in_turn(places, case(world, **params))
+            _begun[item.nodeid] = asyncio.create_task(story)
 
 
-async def _in_turn(places: asyncio.Semaphore, case: Awaitable[None]) -> None:
+async def _in_turn(places: asyncio.Semaphore, story: Awaitable[None]) -> None:
     async with places:
-        await case
+        await story

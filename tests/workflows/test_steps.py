@@ -11,8 +11,9 @@ from domain.kernel import Refusal
 from domain.sagas.events import SagaParked, StepDone, StepFailed, StepRefused, StepUnknown
 from domain.sagas.steps import Answer
 from eventstore.messages import EVENTS
-from tests.workflows.steps import COMPENSATABLE, EVERY, LATER, OUR_OWN, PIVOT, at
-from tests.world import Placement, World
+from tests.workflows.ordered import Placement
+from tests.workflows.steps import COMPENSATABLE, EVERY, LATER, OUR_OWN, PIVOT, at, side_by_side
+from tests.world import World
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
@@ -31,6 +32,7 @@ def test_every_refusal_there_is_gets_provoked() -> None:
 
 
 @pytest.mark.parametrize("steps", ["local", "queues"])
+@side_by_side
 async def test_a_checkout_that_nothing_disturbs_completes(world: World, steps: Placement) -> None:
     order = await world.an_order(steps)
     await order.starts()
@@ -113,7 +115,7 @@ async def test_a_step_delivered_twice_happens_once(
 async def test_a_step_that_fails_until_its_deadline_is_taken_back_with_the_others(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, deadline=5)
+    order = await world.an_order(steps, deadline=2)
     order.fails(step)
     await order.starts()
     assert await order.ends() == COMPLETED
@@ -128,7 +130,7 @@ async def test_a_step_that_fails_until_its_deadline_is_taken_back_with_the_other
 async def test_a_step_whose_answer_is_always_lost_is_taken_back_with_its_effect(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, deadline=5)
+    order = await world.an_order(steps, deadline=2)
     order.loses_the_answer(step)
     await order.starts()
     assert await order.ends() == COMPLETED
@@ -159,7 +161,7 @@ async def test_an_effect_that_comes_after_its_undo_is_refused_at_the_fence(
 async def test_a_later_step_that_fails_until_patience_is_over_waits_for_a_person(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, patience=5)
+    order = await world.an_order(steps, patience=2)
     order.fails(step)
     await order.starts()
     await order.parks(step)
@@ -175,7 +177,7 @@ async def test_a_later_step_that_fails_until_patience_is_over_waits_for_a_person
 async def test_a_later_step_whose_answer_is_always_lost_is_done_once_all_the_same(
     world: World, steps: Placement, step: str
 ) -> None:
-    order = await world.an_order(steps, patience=5)
+    order = await world.an_order(steps, patience=2)
     order.loses_the_answer(step)
     await order.starts()
     await order.parks(step)

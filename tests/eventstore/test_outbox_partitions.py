@@ -1,14 +1,14 @@
-"""Partitions come ahead of need and go when nobody can need them, and no append waits for that."""
+"""The partitions of the outbox come ahead of need, go when nobody can need them, and delay none."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from psycopg.errors import RaiseException
 
-from tests.eventstore.interleaving import DEADLINE, Lab, Reader, notes, step
+from tests.eventstore.interleaving import DEADLINE, Lab, Reader, step
 
 ROWS = 10
 WAITING = (
@@ -18,6 +18,11 @@ WAITING = (
 AHEAD = 2_000_001  # where the partitions end that the migration made
 
 
+@pytest.fixture
+def lab(own_lab: Lab) -> Lab:
+    return own_lab
+
+
 @dataclass
 class Outbox:
     """An outbox of partitions of ten rows, the first of which begins at `AHEAD`."""
@@ -25,8 +30,13 @@ class Outbox:
     lab: Lab
 
     async def maintain(self) -> int:
-        query = f"SELECT maintain_partitions({ROWS}, '1 year')"
-        return int(await asyncio.wait_for(self.lab.value(query), DEADLINE))
+        """On a connection of its own, so that others can be watched meanwhile."""
+        connection = await self.lab.connect(autocommit=True)
+        async with asyncio.timeout(DEADLINE):
+            found = await connection.execute("SELECT maintain_partitions(%s, '1 year')", [ROWS])
+            [changes] = await found.fetchone() or [0]
+        await connection.close()
+        return int(changes)
 
     async def partitions(self) -> list[int]:
         """The ends of the partitions of ten rows, counted from `AHEAD`."""
@@ -71,11 +81,14 @@ async def test_there_is_always_a_whole_partition_to_spare(outbox: Outbox) -> Non
 
 async def test_a_new_partition_is_like_its_table(outbox: Outbox) -> None:
     """The same indexes and constraints, so that plans and guards are the same in each."""
-    assert await outbox.lab.rows(
-        "SELECT count(*), count(DISTINCT i.indkey::text) FROM pg_index i"
-        " JOIN pg_inherits ON inhrelid = indrelid"
-        " WHERE inhparent = 'outbox'::regclass GROUP BY indrelid"
-    ) == [(2, 2)] * 3
+    assert (
+        await outbox.lab.rows(
+            "SELECT count(*), count(DISTINCT i.indkey::text) FROM pg_index i"
+            " JOIN pg_inherits ON inhrelid = indrelid"
+            " WHERE inhparent = 'outbox'::regclass GROUP BY indrelid"
+        )
+        == [(2, 2)] * 3
+    )
     assert await outbox.lab.value("SELECT bool_and(indisvalid) FROM pg_index")
 
 
@@ -183,14 +196,10 @@ async def test_a_long_writer_delays_pruning_and_nothing_else(outbox: Outbox) -> 
     await outbox.checkpoint(reader)
     long = await lab.writer()
     await long.append("long-1", context=step())
-    waited, watching = 0, asyncio.create_task(outbox.maintain())
-    watcher = await lab.connect(autocommit=True)
-    while not watching.done():
-        found = await watcher.execute(WAITING)
-        [count] = await found.fetchone() or [0]
-        waited += count
-        await asyncio.sleep(0.001)
-    assert (waited, await watching) == (0, 1)
+    waited, maintaining = 0, asyncio.create_task(outbox.maintain())
+    while not maintaining.done():
+        waited += await lab.value(WAITING)
+    assert (waited, await maintaining) == (0, 1)
     assert await outbox.partitions() == [10, 20, 30]
     await long.commit()
     assert await outbox.maintain() == 1
@@ -206,12 +215,8 @@ async def test_a_row_that_is_committed_just_before_the_drop_is_kept(outbox: Outb
     await lab.appended("a-1", 5)
     await reader.batch()
     await outbox.checkpoint(reader)
-    watcher = await Lab.connect(lab, autocommit=True)
     maintaining = asyncio.create_task(outbox.maintain())
-    while True:
-        found = await watcher.execute("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-        if await found.fetchone():
-            break
+    await lab.until("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     await late.commit()
     await maintaining
     assert (await outbox.partitions())[0] == 10
@@ -228,52 +233,3 @@ async def test_of_two_that_maintain_at_once_one_does_it(lab: Lab) -> None:
     one = await lab.writer()
     await one.connection.execute("SELECT maintain_partitions(1500000, '1 year')")
     assert await lab.value("SELECT maintain_partitions(1500000, '1 year')") == 0
-
-
-async def test_a_month_of_commands_goes_when_no_attempt_can_return(lab: Lab) -> None:
-    await lab.sql.execute(
-        "SELECT attach_partition('commands', to_char(m, '\"commands_\"YYYY_MM'), m::text,"
-        " (m + interval '1 month')::date::text) FROM (SELECT (date_trunc('month', current_date)"
-        " - n * interval '1 month')::date AS m FROM generate_series(1, 4) n) AS months"
-    )
-    before = await _months(lab)
-    await lab.value("SELECT maintain_partitions(1000000, '2 months')")
-    assert len(before) == 6
-    assert await _months(lab) == before[2:]
-
-
-async def test_this_month_and_the_next_have_their_partitions(lab: Lab) -> None:
-    assert await _months(lab) == [
-        name
-        for (name,) in await lab.rows(
-            "SELECT to_char(current_date + n * interval '1 month', '\"commands_\"YYYY_MM')"
-            " FROM (VALUES (0), (1)) AS m (n) ORDER BY n"
-        )
-    ]
-
-
-async def test_old_commands_outside_any_month_go_too(lab: Lab) -> None:
-    await lab.sql.execute(
-        "INSERT INTO commands (opened_on, saga, attempt, step, direction, answer)"
-        " SELECT current_date - n, 's', 1, 'A', 'do', '{}' FROM (VALUES (200), (400)) AS m (n)"
-    )
-    await lab.value("SELECT maintain_partitions(1000000, '1 year')")
-    assert await lab.value("SELECT min(current_date - opened_on) FROM commands") == 200
-
-
-async def test_a_month_that_began_in_the_default_partition_stays_there(lab: Lab) -> None:
-    """A step that is asked again finds its answer, wherever its month is."""
-    months = await _months(lab)
-    await lab.sql.execute(f"DROP TABLE {months[0]}".encode())
-    store, today = await lab.store(), await lab.value("SELECT current_date")
-    context = replace(step(), key=replace(step().key, opened_on=today))
-    await store.append([("a-1", 0, notes(1))], context=context)
-    assert await lab.value("SELECT maintain_partitions(1000000, '1 year')") == 0
-    assert (await store.append([("a-1", 0, notes(1))], context=context)).status == "repeated"
-
-
-async def _months(lab: Lab) -> list[str]:
-    found = await lab.rows(
-        "SELECT relname FROM pg_class WHERE relname ~ '^commands_\\d{4}_\\d{2}$' ORDER BY 1"
-    )
-    return [name for (name,) in found]

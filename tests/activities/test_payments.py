@@ -1,0 +1,151 @@
+"""Voids shut every door at the bank, each under its own key, and late charges are let go."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date
+
+import httpx
+import pytest
+
+from activities.payments import Payments
+from activities.payments.gateway import HttpBank
+from activities.shipping import Shipments
+from activities.shipping.gateway import HttpCarrier
+from domain.errors import OutOfOrder
+from domain.payments.commands import (
+    Approved,
+    AuthoriseDownPayment,
+    BankReply,
+    CapturePayment,
+    Declined,
+    VoidPayment,
+)
+from domain.sagas.steps import StepContext, StepKey
+from domain.shipping.commands import BookShipment, CancelShipment
+from eventstore.messages import CODEC
+from eventstore.pool import open_pool
+from eventstore.store import EventStore, StepClosed
+from runtime.simulators.bank import create_bank
+from runtime.simulators.carrier import create_carrier
+from runtime.simulators.in_process import served
+from tests.controls import a_merchant, an_order_id, eur
+
+PRICE = eur(25_00)
+AUTHORISE = "AuthoriseDownPayment"
+CAPTURE = "CapturePayment"
+
+
+@dataclass
+class Watched(HttpBank):
+    """The bank, and the voids it was asked for: their key, and what they close."""
+
+    client: httpx.AsyncClient
+    forgets_voids: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__(self.client)
+        self.voids: list[tuple[str, str]] = []
+
+    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
+        self.voids.append((key, closes))
+        if self.forgets_voids and not key.endswith("/late"):
+            return Approved(reference="forgotten")
+        return await super().void(key=key, order=order, closes=closes)
+
+    async def states(self) -> list[str]:
+        ledger = (await self.client.get("/ledger")).json()
+        return [one["state"] for one in ledger["authorisations"]]
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[EventStore]:
+    async with open_pool(database, role="handrail_app") as pool:
+        yield EventStore(pool, CODEC)
+
+
+@pytest.fixture
+async def bank() -> AsyncIterator[Watched]:
+    async with (
+        served(create_bank(None)) as address,
+        httpx.AsyncClient(base_url=address) as client,
+    ):
+        yield Watched(client)
+
+
+def asked(order: str, step: str, *, closes: tuple[str, ...] = ()) -> StepContext:
+    key = StepKey(
+        saga=order,
+        attempt=1,
+        step=step,
+        direction="undo" if closes else "do",
+        opened_on=date(2026, 3, 2),
+    )
+    return StepContext(key=key, actor="tests", closes=closes)
+
+
+async def test_a_void_closes_the_capture_too_when_that_was_asked(
+    store: EventStore, bank: Watched
+) -> None:
+    payments, order = Payments(store, bank), an_order_id()
+    authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_ok")
+    await payments.authorise(authorise, asked(order, AUTHORISE))
+    void = asked(order, AUTHORISE, closes=(AUTHORISE, CAPTURE))
+    assert (await payments.void(VoidPayment(order=order), void)).outcome == "PaymentVoided"
+    assert bank.voids == [
+        (f"{order}/1/{AUTHORISE}/undo", f"{order}/1/{AUTHORISE}/do"),
+        (f"{order}/1/{CAPTURE}/undo", f"{order}/1/{CAPTURE}/do"),
+    ]
+    late = await bank.capture(key=f"{order}/1/{CAPTURE}/do", order=order, amount=PRICE)
+    assert late == Declined(code="voided")
+
+
+async def test_a_void_that_the_bank_declines_is_no_void(store: EventStore, bank: Watched) -> None:
+    payments, order = Payments(store, bank), an_order_id()
+    authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_void_declined")
+    await payments.authorise(authorise, asked(order, AUTHORISE))
+    void = asked(order, AUTHORISE, closes=(AUTHORISE, CAPTURE))
+    with pytest.raises(OutOfOrder, match="void_declined"):
+        await payments.void(VoidPayment(order=order), void)
+
+
+async def test_a_bank_that_forgets_a_void_is_told_again_when_the_charge_comes_late(
+    store: EventStore, bank: Watched
+) -> None:
+    payments, order = Payments(store, bank), an_order_id()
+    bank.forgets_voids = True
+    await payments.void(VoidPayment(order=order), asked(order, AUTHORISE, closes=(AUTHORISE,)))
+    authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_ok")
+    with pytest.raises(StepClosed):
+        await payments.authorise(authorise, asked(order, AUTHORISE))
+    assert await bank.states() == ["voided"]
+
+
+async def test_a_bank_that_forgets_a_void_refunds_a_capture_that_comes_late(
+    store: EventStore, bank: Watched
+) -> None:
+    payments, order = Payments(store, bank), an_order_id()
+    bank.forgets_voids = True
+    authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_ok")
+    await payments.authorise(authorise, asked(order, AUTHORISE))
+    void = asked(order, AUTHORISE, closes=(AUTHORISE, CAPTURE))
+    await payments.void(VoidPayment(order=order), void)
+    with pytest.raises(StepClosed):
+        await payments.capture(CapturePayment(order=order, amount=PRICE), asked(order, CAPTURE))
+    assert await bank.states() == ["refunded"]
+
+
+async def test_a_cancellation_closes_the_booking_it_takes_back(store: EventStore) -> None:
+    async with (
+        served(create_carrier(None)) as address,
+        httpx.AsyncClient(base_url=address) as client,
+    ):
+        shipments, order = Shipments(store, HttpCarrier(client)), an_order_id()
+        book = BookShipment(order=order, merchant=a_merchant(), ship_to="addr_ok", parcels=1)
+        await shipments.book(book, asked(order, "BookShipment"))
+        cancel = asked(order, "BookShipment", closes=("BookShipment",))
+        answer = await shipments.cancel(CancelShipment(order=order), cancel)
+        assert answer.outcome == "ShipmentCancelled"
+        [booking] = (await client.get("/ledger")).json()["bookings"]
+        assert booking["state"] == "cancelled"

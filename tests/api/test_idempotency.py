@@ -1,0 +1,171 @@
+"""The same request twice is done once, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from api.idempotency import derived_id
+from tests.api.conftest import House
+from tests.api.shop import Shop, a_key, eventually, problem, settled
+
+
+async def post(
+    api: httpx.AsyncClient, shop: Shop, key: str, *, prefer: str = "", **changes: Any
+) -> httpx.Response:
+    headers = {"Idempotency-Key": key, "Handrail-Token": shop.token}
+    if prefer:
+        headers["Prefer"] = prefer
+    return await api.post("/orders", json=shop.order(**changes), headers=headers)
+
+
+async def placed_with(house: House, key: str) -> int:
+    order = derived_id("ord", "POST /orders", key)
+    found = await house.sql("SELECT 1 FROM events WHERE stream = %s", f"order-{order}")
+    return len(found)
+
+
+@pytest.mark.parametrize("prefer", ["", "wait=20"])
+async def test_a_repeated_request_gets_the_same_answer(
+    house: House, api: httpx.AsyncClient, shop: Shop, prefer: str
+) -> None:
+    key = a_key()
+    first = await post(api, shop, key, prefer=prefer)
+    again = await post(api, shop, key, prefer=prefer)
+    assert again.status_code == first.status_code
+    assert again.json() == first.json()
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    for name in ("Location", "Retry-After", "Handrail-Token", "Preference-Applied"):
+        assert again.headers.get(name) == first.headers.get(name)
+    await settled(api, first.json()["saga"])
+    stream = f"saga-{first.json()['saga']}"
+    started = await house.sql(
+        "SELECT 1 FROM events WHERE stream = %s AND type = 'SagaStarted'", stream
+    )
+    assert len(started) == 1
+
+
+async def test_a_quoted_key_is_the_same_key(api: httpx.AsyncClient, shop: Shop) -> None:
+    key = a_key()
+    first = await post(api, shop, key)
+    again = await post(api, shop, f'"{key}"')
+    assert again.json() == first.json()
+
+
+async def test_the_order_of_the_fields_means_nothing(api: httpx.AsyncClient, shop: Shop) -> None:
+    key = a_key()
+    await post(api, shop, key)
+    turned = dict(reversed(shop.order().items()))
+    again = await api.post("/orders", json=turned, headers={"Idempotency-Key": key})
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_refusal_is_replayed_too(api: httpx.AsyncClient, shop: Shop) -> None:
+    key = a_key()
+    lines = [shop.line(quantity=11)]
+    first = await post(api, shop, key, prefer="wait=20", lines=lines)
+    again = await post(api, shop, key, prefer="wait=20", lines=lines)
+    assert first.json()["decision"] == "refused"
+    assert again.json() == first.json()
+
+
+async def test_the_same_key_for_another_body_is_refused(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    await post(api, shop, key)
+    problem(await post(api, shop, key, instalments=6), 422, "idempotency-key-reused")
+    assert len(await house.sql("SELECT 1 FROM requests WHERE key = %s", key)) == 1
+
+
+async def test_a_request_that_is_being_worked_on_is_not_begun_again(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    slow = asyncio.create_task(post(api, shop, key, prefer="wait=20", card="card_late_1"))
+    await claimed(house, key)
+    answer = await post(api, shop, key, prefer="wait=20", card="card_late_1")
+    problem(answer, 409, "idempotency-in-flight")
+    assert answer.headers["Retry-After"] == "1"
+    first = await slow
+    assert (await post(api, shop, key, card="card_late_1")).json() == first.json()
+
+
+async def claimed(house: House, key: str) -> None:
+    await eventually(lambda: house.sql("SELECT 1 FROM requests WHERE key = %s", key), "the claim")
+
+
+async def test_a_dead_claim_is_taken_over(house: House, api: httpx.AsyncClient, shop: Shop) -> None:
+    """A process claimed the request, started the checkout, and died before it could say so."""
+    key = a_key()
+    first = await post(api, shop, key, prefer="wait=20")
+    await forget_the_answer(house, key, claimed_for="-1 second")
+    again = await post(api, shop, key, prefer="wait=20")
+    assert "Idempotent-Replayed" not in again.headers
+    assert again.json()["order"] == first.json()["order"]
+    assert await placed_with(house, key) == 2, "placed and confirmed, once each"
+    assert (await post(api, shop, key)).headers["Idempotent-Replayed"] == "true"
+
+
+async def test_a_live_claim_is_not_taken_over(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    await post(api, shop, key)
+    await forget_the_answer(house, key, claimed_for="1 minute")
+    problem(await post(api, shop, key), 409, "idempotency-in-flight")
+
+
+async def test_a_dead_claim_stays_bound_to_its_body(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    await post(api, shop, key)
+    await forget_the_answer(house, key, claimed_for="-1 second")
+    problem(await post(api, shop, key, instalments=6), 422, "idempotency-key-reused")
+
+
+async def test_a_closed_workflow_counts_as_started(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    first = await post(api, shop, key)
+    await settled(api, first.json()["saga"])
+    await house.temporal.get_workflow_handle(first.json()["saga"]).result()
+    await forget_the_answer(house, key, claimed_for="-1 second")
+    again = await post(api, shop, key)
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+
+
+async def forget_the_answer(house: House, key: str, *, claimed_for: str) -> None:
+    await house.sql(
+        "UPDATE requests SET status = NULL, headers = NULL, body = NULL,"
+        " claimed_until = now() + %s::interval WHERE key = %s",
+        claimed_for,
+        key,
+    )
+
+
+async def test_many_at_once_start_one_checkout(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    answers = await asyncio.gather(*(post(api, shop, key, prefer="wait=20") for _ in range(10)))
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    decided = [answer.json() for answer in answers if answer.status_code == 200]
+    assert decided
+    assert all(one == decided[0] for one in decided)
+    await settled(api, decided[0]["saga"])
+    assert await placed_with(house, key) == 2
+
+
+async def test_a_request_that_failed_may_be_mended_under_its_key(
+    api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    problem(await post(api, shop, key, instalments=0), 422, "invalid-request")
+    assert (await post(api, shop, key)).status_code == 202

@@ -1,0 +1,52 @@
+"""The API as a process: it begins whatever is missing, and ends when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+
+from runtime.api import run
+from runtime.settings import Settings
+from tests.api.conftest import ROLE, House
+from tests.api.shop import eventually, problem
+
+
+async def test_it_serves_until_it_is_told_to_stop(house: House, tmp_path: Path) -> None:
+    await check(tmp_path, house.database, ready=True, temporal=address_of(house))
+
+
+async def test_it_starts_without_postgres_and_temporal(tmp_path: Path) -> None:
+    nowhere = "127.0.0.1:9"
+    await check(tmp_path, f"postgresql://any:any@{nowhere}/any", ready=False, temporal=nowhere)
+
+
+async def check(folder: Path, database: str, *, ready: bool, temporal: str) -> None:
+    file = folder / "ready"
+    settings = Settings(
+        database_url=database,
+        database_role=ROLE,
+        temporal_address=temporal,
+        api_port=0,
+        ready_file=file,
+    )
+    stop = asyncio.Event()
+    process = asyncio.create_task(run(settings, stop))
+
+    async def address() -> str | None:
+        assert not process.done(), process
+        return file.read_text() if file.exists() else None
+
+    async with httpx.AsyncClient(base_url=await eventually(address, "ready")) as client:
+        answer = await client.get("/readyz")
+        if ready:
+            assert answer.status_code == 200, answer.text
+        else:
+            problem(answer, 503, "not-ready")
+    stop.set()
+    await asyncio.wait_for(process, 10)
+
+
+def address_of(house: House) -> str:
+    return house.temporal.service_client.config.target_host

@@ -1,0 +1,171 @@
+"""What is stored can be read for ever: by name and version, one class for each."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal, NewType, get_args, get_origin
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.kernel import Event, Money, OrderId
+from domain.payments.events import PaymentRefunded, PaymentVoided
+from eventstore.codec import Codec, UnknownMessage
+from eventstore.messages import CODEC, COMMANDS, EVENTS
+from tests.eventstore.contracts import contract, contracts
+
+STORED = Path(__file__).with_name("registered_names.txt")
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: st.text(),
+    int: st.integers(-(2**63), 2**63 - 1),
+    bool: st.booleans(),
+    date: st.dates(),
+    datetime: st.datetimes(timezones=st.just(UTC)),
+    type(None): st.none(),
+}
+
+
+def _any(annotation: Any) -> st.SearchStrategy[Any]:
+    if isinstance(annotation, NewType):
+        return _any(annotation.__supertype__)
+    if annotation in PLAIN:
+        return PLAIN[annotation]
+    if get_origin(annotation) is Literal:
+        return st.sampled_from(get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return st.lists(_any(get_args(annotation)[0]), max_size=3).map(tuple)
+    if get_origin(annotation) is types.UnionType:
+        return st.one_of(*map(_any, get_args(annotation)))
+    hints = typing.get_type_hints(annotation)
+    names = [field.name for field in dataclasses.fields(annotation)]
+    return st.builds(annotation, **{name: _any(hints[name]) for name in names})
+
+
+def _through(codec: Codec, message: object) -> Any:
+    encoded = codec.encode(message)
+    return codec.decode(encoded.type, encoded.schema, orjson.loads(encoded.data))
+
+
+@pytest.mark.parametrize("cls", [*EVENTS, *COMMANDS], ids=lambda cls: cls.__name__)
+def test_what_is_encoded_is_decoded(cls: type) -> None:
+    @settings(max_examples=25, deadline=None, derandomize=True, database=None)
+    @given(_any(cls))
+    def holds(message: object) -> None:
+        assert _through(CODEC, message) == message
+
+    holds()
+
+
+def test_every_message_is_frozen() -> None:
+    for cls in CODEC.classes.values():
+        assert cls.__dataclass_params__.frozen, cls  # type: ignore[attr-defined]
+
+
+def test_classes_with_the_same_fields_are_told_apart() -> None:
+    for cls in (PaymentVoided, PaymentRefunded):
+        message = cls(order=OrderId("o-1"), amount=Money(1, "EUR"))
+        assert type(_through(CODEC, message)) is cls
+
+
+def test_a_subclass_that_is_not_registered_is_not_mistaken_for_its_parent() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Special(PaymentVoided):
+        pass
+
+    with pytest.raises(UnknownMessage, match="Special"):
+        CODEC.encode(Special(order=OrderId("o-1"), amount=Money(1, "EUR")))
+
+
+def test_an_unknown_name_is_said_to_be_unknown() -> None:
+    with pytest.raises(UnknownMessage, match="NeverHeardOf v1"):
+        CODEC.decode("NeverHeardOf", 1, {})
+
+
+def test_a_version_of_the_future_is_unknown() -> None:
+    with pytest.raises(UnknownMessage, match="PaymentVoided v2"):
+        CODEC.decode("PaymentVoided", 2, {})
+
+
+def test_fields_of_the_future_are_passed_over() -> None:
+    data = {"order": "o-1", "amount": {"amount": 1, "currency": "EUR", "x": 1}, "later": [1]}
+    assert CODEC.decode("PaymentVoided", 1, data) == PaymentVoided(
+        order=OrderId("o-1"), amount=Money(1, "EUR")
+    )
+
+
+def test_two_classes_of_one_name_are_refused() -> None:
+    one = dataclasses.make_dataclass("Noted", [])
+    other = dataclasses.make_dataclass("Noted", [])
+    with pytest.raises(ValueError, match="Noted is registered twice"):
+        Codec.of([one, other])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shipped(Event):
+    """In version 1 it had a `weight` in kilograms, in version 2 it had no `carrier`."""
+
+    grams: int
+    carrier: str
+
+
+UPCAST = Codec.of(
+    [Shipped],
+    {
+        ("Shipped", 1): lambda old: {"grams": old["weight"] * 1000},
+        ("Shipped", 2): lambda old: {**old, "carrier": "post"},
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("schema", "data"),
+    [(1, {"weight": 2}), (2, {"grams": 2000}), (3, {"grams": 2000, "carrier": "post"})],
+)
+def test_old_versions_are_lifted_one_by_one(schema: int, data: dict[str, Any]) -> None:
+    assert UPCAST.decode("Shipped", schema, data) == Shipped(grams=2000, carrier="post")
+
+
+def test_the_newest_version_is_written() -> None:
+    assert UPCAST.encode(Shipped(grams=1, carrier="post")).schema == 3
+
+
+def test_lifting_leaves_the_stored_data_alone() -> None:
+    stored = {"weight": 2}
+    UPCAST.decode("Shipped", 1, stored)
+    assert stored == {"weight": 2}
+
+
+def test_no_stored_contract_changes_without_a_new_version() -> None:
+    stored, now = STORED.read_text().splitlines(), contracts()
+    versions = {line.partition(":")[0]: line for line in stored}
+    for line in now:
+        known = versions.get(line.partition(":")[0])
+        assert known is not None, f"add this line to {STORED.name}:\n{line}"
+        assert known == line, (
+            f"what is stored already reads\n{known}\nand the class now says\n{line}\n"
+            "Give it a new version: an upcaster from the old one, and a line of its own here."
+        )
+
+
+def test_nothing_that_was_ever_stored_is_forgotten() -> None:
+    for line in STORED.read_text().splitlines():
+        name, _, version = line.partition(":")[0].partition(" v")
+        assert name in CODEC.classes, f"{name} can be in a store, but nothing reads it any more"
+        assert int(version) <= CODEC.version(name), f"{name} v{version} has lost its upcaster"
+
+
+def test_a_changed_field_changes_the_contract() -> None:
+    """The guard itself: a name, a type or a field of a field is seen."""
+    assert contract(Shipped, UPCAST) == "Shipped v3: carrier str, grams int"
+    changed = dataclasses.make_dataclass("PaymentVoided", [("order", str), ("amount", int)])
+    assert contract(changed) != contract(PaymentVoided)
+    assert contract(PaymentVoided) == (
+        "PaymentVoided v1: amount.amount int, amount.currency str, order str"
+    )

@@ -1,0 +1,34 @@
+"""The process that wires it all."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from projections import merchant_balance
+from runtime.projector import run
+from runtime.settings import Settings
+from tests.projections.stories import Shop
+from tests.projections.world import World, until
+
+
+async def test_a_projector_process_says_that_it_is_ready_works_and_leaves(
+    database: str, world: World, tmp_path: Path
+) -> None:
+    ready, stop = tmp_path / "ready", asyncio.Event()
+    settings = Settings(database_url=database, ready_file=ready)
+    process = asyncio.create_task(run(settings, stop))
+
+    async def is_ready() -> bool:
+        return ready.exists()
+
+    await until(is_ready)
+    for stream, events in Shop().opens():
+        await world.append(stream, *events)
+    await until(lambda: world.seen_all("merchant_balance"))
+    stop.set()
+    await process
+
+    assert set(await world.rows(merchant_balance.PROJECTION)) == {"merchant-1"}
+    assert await world.value("SELECT count(*) FROM projectors") == 0
+    assert await world.value("SELECT count(*) FROM checkpoints WHERE owner IS NOT NULL") == 0
