@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.sse import EventSourceResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
@@ -74,7 +75,7 @@ def create_app(
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
     app.add_middleware(Boundary, metrics=metrics)
-    _describe_problems(app)
+    _mend_description(app)
     return app
 
 
@@ -121,13 +122,14 @@ _HANDLERS: Final[dict[type[Exception], Callable[[Request, Exception], Response]]
 }
 
 
-def _describe_problems(app: FastAPI) -> None:
-    """The framework would describe the errors of validation that it no longer answers with."""
+def _mend_description(app: FastAPI) -> None:
+    """Describe our problems, and not the framework's errors, in words that OpenAPI 3.1 has."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schemas = describe()["components"]["schemas"]
+            document = describe()
+            schemas = document["components"]["schemas"]
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
             details = ProblemDetails.model_json_schema(
@@ -135,6 +137,8 @@ def _describe_problems(app: FastAPI) -> None:
             )
             schemas.update(details.pop("$defs"))
             schemas["ProblemDetails"] = details
+            events = document["paths"]["/sagas/{saga}/events"]["get"]["responses"]["200"]
+            events["content"] = {EventSourceResponse.media_type: {"schema": {"type": "string"}}}
         assert app.openapi_schema is not None
         return app.openapi_schema
 

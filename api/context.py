@@ -66,7 +66,11 @@ def json_body(request: Request) -> None:
 def actor_of(
     actor: Annotated[
         str,
-        Header(alias="Handrail-Actor", description="Who asks: stored with every event it causes."),
+        Header(
+            alias="Handrail-Actor",
+            json_schema_extra={"pattern": f"^{ACTOR.pattern}$"},
+            description="Who asks: stored with every event it causes.",
+        ),
     ] = "api",
 ) -> str:
     if not ACTOR.fullmatch(actor):

@@ -43,6 +43,7 @@ _Text = Annotated[
     str | None,
     Header(
         alias=_HEADER,
+        json_schema_extra={"pattern": f"^({_KEY.pattern})$"},
         description="New for each intention, the same when it is repeated: a UUID will do.",
         examples=["7d0a8c52-8f1e-4d0e-9d6b-3a1c2f4b5e6d"],
     ),

@@ -203,7 +203,10 @@ async def following(
     saga: Id,
     last_event_id: Annotated[
         str | None,
-        Header(description="The id of the last event that was received: the next one follows."),
+        Header(
+            json_schema_extra={"pattern": f"^[0-9]{{1,{_DIGITS}}}$"},
+            description="The id of the last event that was received: the next one follows.",
+        ),
     ] = None,
 ) -> Following:
     after = _version(last_event_id)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from typing import Self
 
 import psycopg
 
 from eventstore.feed import BEGINNING, read_page
+from eventstore.pool import Connection
 from eventstore.store import SHARDS
 
 POLL_SECONDS = 0.05
@@ -24,17 +26,16 @@ class Witness:
         self._url = database_url
         self._heads: defaultdict[str, int] = defaultdict(int)
         self.violations: list[str] = []
+        self._cursor = BEGINNING
         self._pages = 0
 
     async def __aenter__(self) -> Self:
-        self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
         self._task = asyncio.create_task(self._follow())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._connection.close()
 
     async def caught_up(self) -> None:
         """Wait until everything stored so far was seen; what is missing then is a violation."""
@@ -53,16 +54,24 @@ class Witness:
         ]
 
     async def _follow(self) -> None:
-        cursor = BEGINNING
         while True:
-            page = await read_page(self._connection, cursor, range(SHARDS), 1_000)
+            with suppress(psycopg.OperationalError):  # the server is away: read on from the cursor
+                async with await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True
+                ) as connection:
+                    await self._read(connection)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _read(self, connection: Connection) -> None:
+        while True:
+            page = await read_page(connection, self._cursor, range(SHARDS), 1_000)
             for one in page.events:
                 if one.version != self._heads[one.stream] + 1:
                     self.violations.append(
                         f"stream {one.stream}: {one.version} came after {self._heads[one.stream]}"
                     )
                 self._heads[one.stream] = one.version
-            cursor = page.next
+            self._cursor = page.next
             if page.ends_batch:
                 self._pages += 1
                 await asyncio.sleep(POLL_SECONDS)

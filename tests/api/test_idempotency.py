@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from api.idempotency import derived_id
+from api.database import Database
+from api.idempotency import Answered, Requests, derived_id
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, eventually, problem, settled
 
@@ -134,11 +136,30 @@ async def test_a_closed_workflow_counts_as_started(
 ) -> None:
     key = a_key()
     first = await post(api, shop, key)
-    await settled(api, first.json()["saga"])
-    await house.temporal.get_workflow_handle(first.json()["saga"]).result()
-    await forget_the_answer(house, key, claimed_for="-1 second")
-    again = await post(api, shop, key)
-    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    workflow = house.temporal.get_workflow_handle(first.json()["saga"])
+    await workflow.result()
+    run = (await workflow.describe()).run_id
+    for prefer in ("", "wait=20"):
+        await forget_the_answer(house, key, claimed_for="-1 second")
+        again = await post(api, shop, key, prefer=prefer)
+        assert (again.status_code, again.json()) == (first.status_code, first.json())
+        assert (await workflow.describe()).run_id == run
+
+
+async def test_a_claim_belongs_to_one(house: House) -> None:
+    kept, key, lease = Requests(Database(house.engine)), a_key(), timedelta(minutes=1)
+    claims = await asyncio.gather(*(kept.claim("POST /x", key, "print", lease) for _ in range(8)))
+    [mine] = [claim for claim in claims if claim]
+    await kept.give_up(mine)
+    assert await kept.claim("POST /x", key, "other print", lease) is None
+    heir = await kept.claim("POST /x", key, "print", lease)
+    assert heir
+    await kept.keep(mine, Answered(202, {"by": "who lost the claim"}))
+    assert (await house.sql("SELECT status FROM requests WHERE key = %s", key)) == [(None,)]
+    await kept.keep(heir, Answered(202, {"by": "the heir"}))
+    answer = await kept.answered("POST /x", key, "print")
+    assert answer
+    assert answer.body == {"by": "the heir"}
 
 
 async def forget_the_answer(house: House, key: str, *, claimed_for: str) -> None:

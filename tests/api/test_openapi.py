@@ -50,6 +50,14 @@ def test_it_is_an_openapi_document(schema: dict[str, Any]) -> None:
     OpenAPI.model_validate(schema)
 
 
+def test_a_body_is_described_in_the_words_of_its_version(schema: dict[str, Any]) -> None:
+    bodies = [node["content"] for node in walk(schema) if isinstance(node.get("content"), dict)]
+    assert bodies
+    for body in bodies:
+        for described in body.values():
+            assert set(described) <= {"schema", "example", "examples"}
+
+
 def test_every_reference_leads_somewhere(schema: dict[str, Any]) -> None:
     references = {node["$ref"] for node in walk(schema) if isinstance(node.get("$ref"), str)}
     assert references

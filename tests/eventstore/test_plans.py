@@ -105,7 +105,6 @@ async def test_the_first_page_reads_its_batch_and_no_history(filled: Lab, mode: 
 async def test_the_first_page_of_a_long_batch_reads_no_history_either(
     filled: Lab, mode: str
 ) -> None:
-    """Where the planner knows how long it is, walking along the positions looks cheaper."""
     since = await _snapshot(filled, TRANSACTIONS * 9 // 10)
     async with _planned(filled, mode) as (connection, plans):
         page = await read_page(connection, Cursor(since), ALL_SHARDS, LIMIT)
