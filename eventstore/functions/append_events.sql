@@ -45,7 +45,7 @@ BEGIN
         IF p_closes <> '{}' THEN
             INSERT INTO commands AS c (opened_on, saga, attempt, step, direction, closed)
             SELECT DISTINCT p_opened_on, p_saga, p_attempt, s.step, 'do', true
-            FROM unnest(p_closes) AS s (step)
+            FROM unnest(p_closes) AS s (step) ORDER BY s.step
             ON CONFLICT ON CONSTRAINT commands_pkey DO UPDATE SET closed = true;
         END IF;
     END IF;

@@ -28,12 +28,13 @@ from tests.projections.world import World
 
 async def pages(ask: Callable[..., Awaitable[Slice[Any]]], **asked: Any) -> list[list[Any]]:
     found, after = [], None
-    while True:
+    for _ in range(20):
         page = await ask(**asked, after=after)
         found.append(list(page.rows))
         if page.next is None:
             return found
         after = page.next
+    raise AssertionError("the pages do not come to an end")
 
 
 async def sold(world: World, shops: int = 1, orders: int = 3) -> list[Shop]:

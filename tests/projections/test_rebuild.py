@@ -21,7 +21,7 @@ from projections.projection import Happened, Projection
 from projections.rebuild import UnknownReadModel, finish, pending, rebuild, start
 from projections.retrying import retry
 from tests.projections.stories import Shop, Told
-from tests.projections.world import ROLE, World, until
+from tests.projections.world import ROLE, Projections, World, until
 
 BALANCE = merchant_balance.PROJECTION
 ORDERS = order_status.PROJECTION
@@ -58,6 +58,11 @@ async def tell(world: World, story: Iterable[Told]) -> None:
         await world.append(stream, *events)
 
 
+async def rebuilt(url: str, role: str, name: str, projections: Projections = PROJECTIONS) -> None:
+    async with asyncio.timeout(30):
+        await rebuild(url, role, name, projections)
+
+
 async def oid(world: World, table: str) -> int:
     return int(await world.value("SELECT to_regclass(:name)::oid::bigint", name=table))
 
@@ -81,7 +86,7 @@ async def test_a_rebuild_ends_with_the_same_rows_in_another_table(world: World) 
     before, names = await oid(world, "order_status"), await index_names(world)
 
     async with world.running(world.runner()):
-        await rebuild(world.url, ROLE, "order_status")
+        await rebuilt(world.url, ROLE, "order_status")
 
     assert await oid(world, "order_status") != before
     assert await index_names(world) == names
@@ -111,8 +116,8 @@ async def test_a_rebuild_while_events_keep_coming_loses_and_doubles_none(world: 
 
     async with world.running(world.runner(page=30), world.runner(page=30)):
         selling = asyncio.create_task(sell())
-        await rebuild(world.url, ROLE, "merchant_balance")
-        await rebuild(world.url, ROLE, "order_status")
+        await rebuilt(world.url, ROLE, "merchant_balance")
+        await rebuilt(world.url, ROLE, "order_status")
         stop.set()
         await selling
         for projection in PROJECTIONS:
@@ -170,7 +175,7 @@ async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(world: World)
     half = await oid(world, "merchant_balance__next")
 
     async with world.running(world.runner()):
-        await rebuild(world.url, ROLE, "merchant_balance")
+        await rebuilt(world.url, ROLE, "merchant_balance")
 
     assert await oid(world, "merchant_balance") == half
 
@@ -213,7 +218,7 @@ async def test_a_new_version_is_built_beside_the_old_one_and_takes_its_place(
             await tell(world, shop.sells(OrderId("2")))
             await until(lambda: world.seen_all("merchant_balance"))  # by the old process
             assert await world.rows(BALANCE) == await world.folded(BALANCE)
-            await rebuild(world.url, ROLE, "merchant_balance", newer)
+            await rebuilt(world.url, ROLE, "merchant_balance", newer)
             await tell(world, shop.sells(OrderId("3")))
             await until(lambda: world.seen_all("merchant_balance"))  # by the new one
 
@@ -270,7 +275,7 @@ async def test_what_parks_during_a_rebuild_is_still_parked_afterwards(world: Wor
 
 async def test_an_unknown_read_model_cannot_be_rebuilt(world: World) -> None:
     with pytest.raises(UnknownReadModel, match=r"weather: not one of .*merchant_balance"):
-        await rebuild(world.url, ROLE, "weather")
+        await rebuilt(world.url, ROLE, "weather")
 
 
 async def test_installing_twice_changes_nothing(world: World) -> None:
