@@ -63,8 +63,9 @@ def _without_colour(
 def _rendered(settings: Settings) -> list[structlog.typing.Processor]:
     if settings.log_format == "json":
         return [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.format_exc_info,
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(default=str),
         ]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    plain = structlog.dev.plain_traceback  # the others print local variables: URLs with passwords
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
