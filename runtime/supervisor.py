@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,13 +29,21 @@ class FailedToStart(Exception):
 
 
 def free_port(preferred: int = 0) -> int:
-    """A port of the loopback interface that nobody listens on, the preferred one if possible."""
-    for port in (preferred, 0):
+    """A port of the loopback interface that nobody listens on, the preferred one if possible.
+
+    Otherwise one below those that the system gives to outgoing connections: such a connection could
+    take the port again before anybody listens on it.
+    """
+    for port in (preferred or _any_port(), *(_any_port() for _ in range(20))):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
+            return port
     raise OSError("no free port on 127.0.0.1")
+
+
+def _any_port() -> int:
+    return 15_000 + secrets.randbelow(15_000)
 
 
 async def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

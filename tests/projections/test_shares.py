@@ -63,6 +63,12 @@ def test_a_new_read_model_goes_to_those_who_read_its_shards() -> None:
     assert shards(plan(everything, "b", 2).take) == [1]
 
 
+def test_shards_that_nobody_reads_come_before_those_that_somebody_reads_in_part() -> None:
+    everything = held(["a", "a", None, None]) + held([None] * 4, ["new"])
+
+    assert shards(plan(everything, "b", 2).take) == [2, 3]
+
+
 def test_what_the_owner_of_a_shard_leaves_alone_is_taken_by_who_has_room() -> None:
     everything = held(["old", "old"]) + held([None, None], ["new"])
 

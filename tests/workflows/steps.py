@@ -60,6 +60,12 @@ def at(steps: Iterable[str]) -> Callable[[Case], Case]:
     return decorated
 
 
+async def all_others_have_ended() -> None:
+    """For a test that changes what all of them run on."""
+    if _begun:
+        await asyncio.wait(_begun.values())
+
+
 def _begin(items: Iterable[pytest.Item], world: World) -> None:
     places = asyncio.Semaphore(AT_ONCE)
     for item in items:

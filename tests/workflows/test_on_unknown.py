@@ -10,6 +10,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from domain.sagas.events import SagaParked, SagaResumed, StepUnknown
 from tests.workflows.ordered import Ordered
+from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 from workflows import checkout
 from workflows.checkout import Checkout
@@ -39,6 +40,7 @@ SAGA = checkout.saga
 @pytest.fixture
 async def parked(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ordered]:
     """An order, two steps of which wait side by side: one had its effect, and one did not."""
+    await all_others_have_ended()
     monkeypatch.setattr(checkout, "saga", a_patient_saga)
     place = world.elsewhere()
     order = await place.an_order(deadline=1)

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from tests.workflows.faults import Gate
 from tests.workflows.ordered import Ordered, Placement, eventually
-from tests.workflows.steps import COMPENSATABLE, EVERY, side_by_side
+from tests.workflows.steps import COMPENSATABLE, EVERY, all_others_have_ended, side_by_side
 from tests.world import World
 from workflows.saga import SagaRun
 
@@ -109,6 +109,7 @@ async def test_a_saga_that_is_forgotten_after_every_task_ends_as_any_other(
 async def test_a_mistake_in_the_code_stays_visible_and_is_over_once_it_is_mended(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    await all_others_have_ended()
     place = world.elsewhere()
     order = await place.an_order(card="card_capture_declined")
 
