@@ -66,16 +66,6 @@ def _checkpoint(row: TupleRow) -> Checkpoint:
     return Checkpoint(projection, shard, Cursor(since, until, after), revision)
 
 
-async def add_missing(connection: Connection, projection: str, shards: Sequence[int]) -> None:
-    """Checkpoints at the beginning, where there are none yet."""
-    await connection.execute(
-        "INSERT INTO checkpoints (projection, shard, since)"
-        " SELECT %s, s.shard, %s::pg_snapshot FROM unnest(%s::smallint[]) AS s (shard)"
-        " ON CONFLICT DO NOTHING",
-        (projection, NOTHING_SEEN, list(shards)),
-    )
-
-
 async def held(connection: Connection, projections: Sequence[str]) -> Sequence[Held]:
     cursor = await connection.execute(
         f"SELECT {_COLUMNS}, owner, owner IS NULL OR leased_until < clock_timestamp()"

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Table
 
 from domain.kernel import Event
-from eventstore.store import Recorded, shard_of
+from eventstore.store import Recorded
 
 RowT = TypeVar("RowT")
 
@@ -96,10 +96,6 @@ def category_of(stream: str) -> str:
 
 def id_of(stream: str) -> str:
     return stream.partition("-")[2]
-
-
-def shard_of_id(id_: str) -> int:
-    return shard_of(f"-{id_}")
 
 
 def begun(row: RowT | None, happened: Happened) -> RowT:

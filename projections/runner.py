@@ -28,8 +28,7 @@ from projections.readmodel import read_models
 
 _log = structlog.get_logger(__name__)
 
-IDLE_FACTOR: Final = 4
-"""An idle projector slows down to this many times its poll."""
+_IDLE_FACTOR: Final = 4  # an idle projector slows down to this many times its poll
 _FIRST_REST: Final = 0.1
 _LONGEST_REST: Final = 5.0
 
@@ -51,7 +50,7 @@ class Runner:
         self._pool = pool
         self._models = read_models(projections)
         self._codec = codec
-        self._poll, self._longest = poll, poll * IDLE_FACTOR
+        self._poll, self._longest = poll, poll * _IDLE_FACTOR
         self._lease = timedelta(seconds=lease)
         self._page = page
         self._leases = Leases(

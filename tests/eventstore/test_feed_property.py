@@ -41,7 +41,7 @@ writes = st.builds(
     stream=st.integers(0, STREAMS - 1),
     count=st.integers(1, 4),
 )
-steps = st.lists(st.one_of(writes, writes, st.just(Read())), min_size=5, max_size=40)
+steps = st.lists(st.one_of(writes, writes, st.just(Read())), min_size=25, max_size=40)
 
 
 @dataclass

@@ -17,7 +17,7 @@ COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 
 async def a_parked_order(world: World, step: str) -> Ordered:
-    order = await world.an_order(patience=3)
+    order = await world.an_order(patience=6)
     order.fails(step)
     await order.starts()
     await order.parks(step)
