@@ -158,6 +158,40 @@ def migrate() -> int:
     return 0
 
 
+projections = App(name="projections", help="Look after the read models.")
+app.command(projections)
+
+
+@projections.command(name="status")
+def projections_status(*, json: Json = False) -> int:
+    """How far each read model is behind, and which events wait for a person."""
+    from runtime.read_models import status
+
+    return _maintenance(lambda settings: status(settings, json=json))
+
+
+@projections.command(name="rebuild")
+def projections_rebuild(name: str) -> int:
+    """Build a read model anew from the first event, beside the one in use, and exchange them."""
+    from runtime.read_models import build_anew
+
+    return _maintenance(lambda settings: build_anew(settings, name))
+
+
+@projections.command(name="retry")
+def projections_retry(name: str, stream: str) -> int:
+    """Apply, in order, the events that wait behind one that could not be applied."""
+    from runtime.read_models import work_off
+
+    return _maintenance(lambda settings: work_off(settings, name, stream))
+
+
+def _maintenance(work: Callable[[Settings], Awaitable[int]]) -> int:
+    settings = joined(load())
+    require(settings, "database_url")
+    return _errand(settings, "projections", work)
+
+
 @app.command(name="settings")
 def print_settings() -> int:
     """Print every setting, as Markdown."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import structlog
+
+_log = structlog.get_logger(__name__)
+
 
 def migrate(url: str, role: str) -> None:
     """Safe to run again, and by several processes at once. An empty role grants nothing."""
@@ -10,4 +14,12 @@ def migrate(url: str, role: str) -> None:
     from projections.install import install  # noqa: PLC0415
 
     upgrade(url, role)
-    install(url, role or None)
+    installed = install(url, role or None)
+    for name in installed.being_built:
+        _log.warning(
+            "a new version is ready to be built", run=f"handrail projections rebuild {name}"
+        )
+    for name in installed.unknown:
+        _log.warning(
+            "nobody knows this read model, and it keeps the outbox from shrinking", name=name
+        )

@@ -1,0 +1,90 @@
+"""What an operator does with read models: see how they stand, build one anew, retry what waits."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import orjson
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from eventstore.pool import open_pool
+from eventstore.tokens import UnknownProjection
+from projections import parking, retrying
+from projections.lag import lag
+from projections.rebuild import UnknownReadModel, rebuild
+from runtime.settings import Settings
+
+
+async def status(settings: Settings, *, json: bool) -> int:
+    """0 where nothing is parked, 1 where something waits for a person."""
+    url = make_url(cast("str", settings.database_url)).set(drivername="postgresql+psycopg")
+    engine = create_async_engine(url)
+    try:
+        async with engine.connect() as connection:
+            standing = await lag(connection)
+            parked = await parking.parked(connection)
+    finally:
+        await engine.dispose()
+    console = Console(stderr=json)
+    table = Table("read model", "behind by", "for", "parked events")
+    for one in standing:
+        table.add_row(
+            one.projection, f"{one.events} events", f"{one.seconds:.1f} s", str(one.parked)
+        )
+    console.print(table)
+    for row in parked:
+        console.print(
+            f"{row.projection}: {row.events} events of {row.id} wait since {row.parked_at:%F %T}."
+            f" {row.stream} could not be applied: {row.cause}\n"
+            f"  once that is mended: handrail projections retry {row.projection} {row.stream}"
+        )
+    if json:
+        figures = {
+            "projections": [
+                {
+                    "name": one.projection,
+                    "events": one.events,
+                    "seconds": one.seconds,
+                    "parked": one.parked,
+                }
+                for one in standing
+            ]
+        }
+        print(orjson.dumps(figures).decode())  # noqa: T201
+    return 1 if parked else 0
+
+
+async def build_anew(settings: Settings, name: str) -> int:
+    """0 once the new one is in use. The projectors that run do the work."""
+    console = Console(stderr=True)
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bars:
+        bars.add_task(f"building {name} beside the one in use; a projector must be running")
+        try:
+            await rebuild(str(settings.owner_url), settings.database_role or None, name)
+        except UnknownReadModel as unknown:
+            console.print(str(unknown))
+            return 1
+    console.print(f"{name} was built anew and is in use")
+    return 0
+
+
+async def work_off(settings: Settings, name: str, stream: str) -> int:
+    """0 where nothing is left parked for the row of this stream."""
+    console = Console(stderr=True)
+    async with open_pool(
+        cast("str", settings.database_url), role=settings.database_role, size=1
+    ) as pool:
+        try:
+            done = await retrying.retry(pool, name, stream)
+        except UnknownProjection as unknown:
+            console.print(f"there is no read model {unknown}")
+            return 1
+    console.print(f"{done.applied} events applied")
+    if done.stopped_by:
+        console.print(f"stopped at position {done.stopped_by.position}: {done.stopped_by.cause}")
+        return 1
+    return 0
