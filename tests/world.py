@@ -12,9 +12,7 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import httpx
-from temporalio.client import (
-    Client,
-)
+from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -39,6 +37,9 @@ from tests.workflows.ordered import Ordered, Placement, a_checkout
 from workflows.messages import RunOptions
 
 IN_STOCK = 10
+
+# Between two tests nobody looks at a connection that the other side has closed.
+ONE_REQUEST_EACH = httpx.Limits(max_keepalive_connections=0)
 
 
 @dataclass
@@ -127,8 +128,8 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         open_pool(database, role="handrail_app", size=10) as pool,
         served(create_bank(None)) as bank_url,
         served(create_carrier(None)) as carrier_url,
-        httpx.AsyncClient(base_url=bank_url) as bank,
-        httpx.AsyncClient(base_url=carrier_url) as carrier,
+        httpx.AsyncClient(base_url=bank_url, limits=ONE_REQUEST_EACH) as bank,
+        httpx.AsyncClient(base_url=carrier_url, limits=ONE_REQUEST_EACH) as carrier,
     ):
         store = EventStore(pool, CODEC)
         # Not the environment's own client, which makes workflows skip time: what another company

@@ -12,7 +12,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from domain.kernel import Command, context_of
-from domain.sagas.events import Direction, SagaDecided, SagaEnded, SagaEvent
+from domain.sagas.events import Direction, SagaDecided, SagaEnded, SagaEvent, SagaStarted
 from domain.sagas.steps import NOT_DONE, Answer, StepContext, StepKey
 from workflows.messages import RunOptions, SagaIdentity
 from workflows.timeline import Timeline
@@ -83,12 +83,23 @@ class Desk:
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
         return answer
 
+    async def begin(self, started: SagaStarted) -> None:
+        """Raises ApplicationError, which ends the workflow, where another run began the attempt."""
+        try:
+            await self._journal("BeginSaga", started)
+        except FailureError as failure:
+            _no_answer(failure)
+            raise
+
     async def record(self, events: Sequence[SagaEvent]) -> str:
         """Tell the saga's own stream; answers the token. Tried for as long as it takes."""
+        return await self._journal("RecordSaga", events)
+
+    async def _journal(self, activity: str, told: Any) -> str:
         self._recorded += 1
         context = StepContext(key=self.key(f"journal:{self._recorded}"), actor=self.identity.actor)
         queue = "sagas" if self._on_queues else None
-        answer = await self._on_temporal("RecordSaga", [events, context], queue, None, context.key)
+        answer = await self._on_temporal(activity, [told, context], queue, None, context.key)
         return answer.token
 
     @property

@@ -134,8 +134,9 @@ class SagaRun:
             merchant=identity.merchant,
             at_stake=identity.at_stake,
             actor=identity.actor,
+            run=workflow.info().first_execution_run_id,
         )
-        await self._record(started)
+        await self._desk.begin(started)
         to_undo: list[Sequence[Step]] = []
         if turned := await self._promise(to_undo) or await self._cross_pivot():
             return await self._take_back(turned, to_undo)

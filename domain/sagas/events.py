@@ -15,7 +15,9 @@ Ending = Literal["completed", "refused", "compensated"]
 
 @dataclass(frozen=True, kw_only=True)
 class SagaStarted(Event):
-    """`at_stake` is the money that is in question until the saga ends."""
+    """`at_stake` is the money that is in question until the saga ends; `run` is the run of the
+    workflow that the attempt belongs to.
+    """
 
     saga: str
     saga_type: str
@@ -24,6 +26,7 @@ class SagaStarted(Event):
     merchant: MerchantId
     at_stake: Money
     actor: str
+    run: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

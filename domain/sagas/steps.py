@@ -70,4 +70,3 @@ class Answer:
     outcome: str
     reason: str
     token: str
-

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
@@ -118,17 +120,24 @@ async def test_two_compensations_may_wait_side_by_side_and_each_is_told_by_its_n
     await is_all_taken_back(order)
 
 
+@pytest.mark.parametrize(
+    ("unknown", "refusal", "circumstances"),
+    [
+        ("ReserveStock", "CreditRefused", {"limit": 10_00}),
+        ("HoldCredit", "StockUnavailable", {"stock": 1}),
+    ],
+)
 @side_by_side
 async def test_side_by_side_an_unknown_step_is_taken_back_where_the_other_was_refused(
-    world: World,
+    world: World, unknown: str, refusal: str, circumstances: dict[str, Any]
 ) -> None:
-    order = await world.an_order("local", limit=10_00, deadline=2)
-    order.loses_the_answer("ReserveStock")
+    order = await world.an_order("local", deadline=2, **circumstances)
+    order.loses_the_answer(unknown)
     await order.starts()
     assert await order.ends() == COMPLETED
     books = await order.leaves_a_clean_slate()
-    assert [unknown.step for unknown in books.told(StepUnknown)] == ["ReserveStock"]
-    assert (books.ended.ending, books.ended.because) == ("refused", "CreditRefused")
+    assert [one.step for one in books.told(StepUnknown)] == [unknown]
+    assert (books.ended.ending, books.ended.because) == ("refused", refusal)
 
 
 @side_by_side

@@ -9,7 +9,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from domain.sagas.events import SagaEnded, SagaResumed, StepRefused
-from tests.workflows.ordered import Ordered
+from tests.workflows.ordered import Ordered, eventually
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.world import World
 
@@ -55,8 +55,13 @@ async def test_a_shipment_refused_after_the_pivot_is_asked_for_again_under_a_new
 @side_by_side
 async def test_what_is_parked_can_be_found_and_no_longer_once_it_goes_on(world: World) -> None:
     order = await a_parked_order(world, "ConfirmOrder")
+
+    async def is_shown() -> bool:
+        return (await order.shown()).status == "parked"
+
+    await eventually(is_shown, "what is parked is shown so")
     shown = await order.shown()
-    assert (shown.status, shown.step) == ("parked", "ConfirmOrder")
+    assert shown.step == "ConfirmOrder"
     assert "failed before its effect" in shown.failure
     assert shown.parked_since is not None
     assert (shown.saga_type, shown.merchant) == ("Checkout", order.checkout.merchant)
