@@ -91,13 +91,18 @@ class Desk:
             _no_answer(failure)
             raise
 
-    async def record(self, events: Sequence[SagaEvent]) -> str:
-        """Tell the saga's own stream; answers the token. Tried for as long as it takes."""
-        return await self._journal("RecordSaga", events)
+    async def record(self, events: Sequence[SagaEvent], closes: tuple[str, ...] = ()) -> str:
+        """Tell the saga's own stream, and shut the doors of the steps that `closes` names.
 
-    async def _journal(self, activity: str, told: Any) -> str:
+        Answers the token. Tried for as long as it takes.
+        """
+        return await self._journal("RecordSaga", events, closes)
+
+    async def _journal(self, activity: str, told: Any, closes: tuple[str, ...] = ()) -> str:
         self._recorded += 1
-        context = StepContext(key=self.key(f"journal:{self._recorded}"), actor=self.identity.actor)
+        context = StepContext(
+            key=self.key(f"journal:{self._recorded}"), actor=self.identity.actor, closes=closes
+        )
         queue = "sagas" if self._on_queues else None
         answer = await self._on_temporal(activity, [told, context], queue, None, context.key)
         return answer.token

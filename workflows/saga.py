@@ -227,6 +227,8 @@ class SagaRun:
             *wished,
             self._fact(SagaDecided, approved=False, because=because, reason=reason),
             self._fact(CompensationStarted, because=because, reason=reason),
+            # Also for a workflow that Temporal resets to before this moment: it may not go on.
+            closes=self.saga.names,
         )
         self.decision = Decision(approved=False, because=because, reason=reason, token=token)
         self._show()
@@ -313,8 +315,8 @@ class SagaRun:
         key = self._desk.key(step, direction, ask)
         return await self._desk.ask(command, key, limit, tuple(closes), tuple(once_done))
 
-    async def _record(self, *events: SagaEvent) -> str:
-        return await self._desk.record(events)
+    async def _record(self, *events: SagaEvent, closes: tuple[str, ...] = ()) -> str:
+        return await self._desk.record(events, closes)
 
     @property
     def _pivot_name(self) -> str:

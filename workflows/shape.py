@@ -54,12 +54,17 @@ class Saga:
     shape: int = 1
 
     def __post_init__(self) -> None:
-        names = [step.name for group in self.groups for step in group]
-        names += [type(command).__name__ for command in (self.pivot, *self.retriable)]
-        if twice := {name for name in names if names.count(name) > 1}:
+        if twice := {name for name in self.names if self.names.count(name) > 1}:
             raise ValueError(f"two steps are named {', '.join(sorted(twice))}")
 
     @property
     def groups(self) -> Sequence[tuple[Step, ...]]:
         """The compensatable steps, those that run side by side together."""
         return [one.steps if isinstance(one, Parallel) else (one,) for one in self.compensatable]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all steps, in the order in which they are asked."""
+        promises = [step.name for group in self.groups for step in group]
+        rest = [type(command).__name__ for command in (self.pivot, *self.retriable)]
+        return (*promises, *rest)

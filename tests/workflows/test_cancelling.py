@@ -82,7 +82,7 @@ async def test_temporal_cancelling_while_a_step_runs_takes_everything_back(
     assert asked.actor == "temporal"
     assert (books.ended.ending, books.ended.because) == ("compensated", "cancelled")
     assert books.told(StepDone, step)
-    assert (PIVOT, "do") not in books.fence
+    assert not books.fence[PIVOT, "do"].answered
 
 
 @at(LATER)
