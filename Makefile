@@ -28,14 +28,16 @@ up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
 test: setup ## run every test that needs no Docker
-	@$(BIN)/python -m pytest
+	@# Two at a time; the journeys then have the machine to themselves: they are about time, too.
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey"
+	@$(BIN)/python -m pytest -m journey
 
 check: setup ## format, lint, types, import contracts, tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(MAKE) test
 
 fmt: setup ## put the code in shape
 	$(BIN)/ruff format

@@ -15,13 +15,14 @@ from tests.projections.world import World
 
 
 @pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that anybody sends by psycopg's asynchronous cursors."""
+def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that anybody sends to this world by psycopg's asynchronous cursors."""
     sent: list[str] = []
     execute = psycopg.AsyncCursor.execute
 
     async def counting(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
-        sent.append(query if isinstance(query, str) else query.as_string())
+        if world.url.endswith(f"/{cursor.connection.info.dbname}"):
+            sent.append(query if isinstance(query, str) else query.as_string())
         return await execute(cursor, query, *rest, **more)
 
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", counting)
