@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test check fmt lock clean
+.PHONY: help setup demo up test journeys check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,9 +27,10 @@ demo: setup ## start everything, drive checkouts, prove the invariants, stop eve
 up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
-test: setup ## run every test that needs no Docker
-	@# Two at a time; the journeys then have the machine to themselves: they are about time, too.
+test: setup ## run every test that needs no Docker, but for the journeys (under five minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey"
+
+journeys: setup ## kill processes in the middle of hundreds of orders, and run the demo
 	@$(BIN)/python -m pytest -m journey
 
 check: setup ## format, lint, types, import contracts, tests: what CI runs
@@ -38,6 +39,7 @@ check: setup ## format, lint, types, import contracts, tests: what CI runs
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MAKE) test
+	$(MAKE) journeys
 
 fmt: setup ## put the code in shape
 	$(BIN)/ruff format
