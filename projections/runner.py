@@ -62,6 +62,8 @@ class Runner:
         self._balance_at = 0.0
         self.reading = asyncio.Event()
         """Set once the first pages were read: the process does its work."""
+        self.events_read = 0
+        """How many, since it began."""
         self._resting: dict[str, tuple[float, float]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -118,6 +120,7 @@ class Runner:
             if begins:
                 until = page.next.until or page.next.since
             counts.append(len(page.events))
+            self.events_read += len(page.events)
             try:
                 await self._apply(connection, group, page)
             except LostLease as lost:
@@ -125,6 +128,11 @@ class Runner:
                 await self._balance(connection)
                 break
         return counts
+
+    @property
+    def checkpoints_held(self) -> int:
+        """How many checkpoints are its share at the moment."""
+        return len(self._mine)
 
     def _pause_after(self, counts: Sequence[int], before: float) -> float:
         if any(count >= self._page for count in counts):

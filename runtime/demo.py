@@ -76,10 +76,10 @@ async def demo(
 
 
 async def _sample(api_url: str, outcome: Outcome) -> dict[str, Any] | None:
-    """One saga worth looking at: one that was taken back, if there is one."""
+    """The saga with most to tell, of those that were taken back if there are any."""
     by_interest = sorted(
         outcome.sagas.values(),
-        key=lambda saga: _BY_INTEREST.index(saga["status"]),
+        key=lambda saga: (_BY_INTEREST.index(saga["status"]), -saga["version"]),
     )
     if not by_interest:
         return None

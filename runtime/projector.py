@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Final
 
 import structlog
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
 
 from eventstore.pool import Pool, open_pool
 from projections.runner import Runner
@@ -29,11 +31,35 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         maintenance = asyncio.create_task(_maintain(pool, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
         try:
-            await runner.run(stop)
+            with _metrics(runner, settings.metrics_port):
+                await runner.run(stop)
         finally:
             maintenance.cancel()
             announcement.cancel()
             await asyncio.gather(maintenance, announcement, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _metrics(runner: Runner, port: int | None) -> Iterator[None]:
+    """Serve this process's own figures to Prometheus; how far behind it is, the API tells."""
+    if port is None:
+        yield
+        return
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    for name, meaning, value in (
+        ("events_read", "Events read since it began", lambda: runner.events_read),
+        ("checkpoints_held", "Checkpoints that are its share", lambda: runner.checkpoints_held),
+    ):
+        gauge = Gauge(f"handrail_projector_{name}", meaning, registry=registry)
+        gauge.set_function(value)
+    server, thread = start_http_server(port, registry=registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 async def _announce(runner: Runner, settings: Settings) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import httpx
+
 from projections import merchant_balance
 from runtime.projector import run
 from runtime.settings import Settings
+from runtime.supervisor import free_port
 from tests.projections.stories import Shop
 from tests.projections.world import World, until
 
@@ -32,3 +35,23 @@ async def test_a_projector_process_says_that_it_is_ready_works_and_leaves(
     assert set(await world.rows(merchant_balance.PROJECTION)) == {"merchant-1"}
     assert await world.value("SELECT count(*) FROM projectors") == 0
     assert await world.value("SELECT count(*) FROM checkpoints WHERE owner IS NOT NULL") == 0
+
+
+async def test_a_projector_process_serves_its_figures(
+    database: str, world: World, tmp_path: Path
+) -> None:
+    ready, stop, port = tmp_path / "ready", asyncio.Event(), free_port()
+    settings = Settings(database_url=database, ready_file=ready, metrics_port=port)
+    for stream, events in Shop().opens():
+        await world.append(stream, *events)
+    process = asyncio.create_task(run(settings, stop))
+    await until(lambda: world.seen_all("merchant_balance"))
+
+    async with httpx.AsyncClient() as client:
+        told = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    stop.set()
+    await process
+
+    figures = dict(line.split() for line in told.splitlines() if line.startswith("handrail"))
+    assert float(figures["handrail_projector_events_read"]) >= 1
+    assert float(figures["handrail_projector_checkpoints_held"]) >= 1
