@@ -141,9 +141,6 @@ async def _postgres(database: Database) -> str:
 
 async def _migrations(database: Database) -> str:
     async with database.connection(_LIMIT) as connection:
-        # The role with least rights may not read it; whoever logged in may.
-        await connection.execution_options(isolation_level="READ COMMITTED")
-        await connection.execute(text("SET LOCAL ROLE NONE"))
         found = await connection.execute(text("SELECT version_num FROM alembic_version"))
         is_at = found.scalar_one_or_none()
     head = await asyncio.to_thread(_head)

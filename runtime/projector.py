@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -18,6 +19,8 @@ from runtime.settings import Settings
 _log = structlog.get_logger(__name__)
 
 _MAINTENANCE_SECONDS: Final = 60.0
+_ANSWERS_KEPT: Final = timedelta(days=7)
+"""How long the answer to an Idempotency-Key is kept."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -72,8 +75,12 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
         try:
             async with pool.connection() as connection:
                 await connection.execute("SELECT maintain_partitions(1000000, interval '1 year')")
-        except Exception as error:  # noqa: BLE001  # it is only for later: the next time may be better
-            _log.warning("partitions not maintained", error=repr(error))
+                await connection.execute(
+                    "DELETE FROM requests WHERE created_at < clock_timestamp() - %s",
+                    (_ANSWERS_KEPT,),
+                )
+        except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
+            _log.warning("tables not maintained", error=repr(error))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_MAINTENANCE_SECONDS):
                 await stop.wait()

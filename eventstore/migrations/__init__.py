@@ -61,6 +61,7 @@ def grant(connection: Connection, role: str) -> None:
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         ),
         f"GRANT USAGE ON SCHEMA public TO {name}",
+        f"GRANT SELECT ON alembic_version TO {name}",
         f"GRANT SELECT, INSERT ON events, outbox TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON streams, commands, snapshots TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",

@@ -55,3 +55,25 @@ async def test_a_projector_process_serves_its_figures(
     figures = dict(line.split() for line in told.splitlines() if line.startswith("handrail"))
     assert float(figures["handrail_projector_events_read"]) >= 1
     assert float(figures["handrail_projector_checkpoints_held"]) >= 1
+
+
+async def test_a_projector_process_forgets_old_answers_of_the_api(
+    database: str, world: World, tmp_path: Path
+) -> None:
+    stop = asyncio.Event()
+    async with world.pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO requests (route, key, fingerprint, claimed_until, status, created_at)"
+            " SELECT 'POST /orders', age || ' days', '', clock_timestamp(), 202,"
+            " clock_timestamp() - make_interval(days => age) FROM unnest(ARRAY[6, 8]) AS age"
+        )
+    process = asyncio.create_task(run(Settings(database_url=database), stop))
+
+    async def forgotten() -> bool:
+        return bool(await world.value("SELECT count(*) FROM requests") == 1)
+
+    await until(forgotten)
+    stop.set()
+    await process
+
+    assert await world.value("SELECT key FROM requests") == "6 days"
