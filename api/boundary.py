@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
-from api.problems import KINDS, Problem, answer
+from api.problem_kinds import KINDS
+from api.problems import Problem, answer
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _HEADERS: Final = {

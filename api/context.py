@@ -11,7 +11,8 @@ from pydantic import AwareDatetime
 
 from api.database import Database
 from api.metrics import Metrics
-from api.problems import KINDS, Problem, in_header
+from api.problem_kinds import KINDS
+from api.problems import Problem, in_header
 from api.processes import Processes
 from api.words import ACTOR, Links
 

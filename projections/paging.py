@@ -42,8 +42,8 @@ async def slice_of(
     rows = found[:limit]
     more = len(found) > limit
     return Slice(
-        [row(**one._mapping) for one in rows],  # noqa: SLF001  # this is its public name
-        tuple(rows[-1]._mapping[column] for column in by) if more else None,  # noqa: SLF001
+        [row(**one._mapping) for one in rows],  # noqa: SLF001  # public, by its docs  # this is its public name
+        tuple(rows[-1]._mapping[column] for column in by) if more else None,  # noqa: SLF001  # public, by its docs
     )
 
 
@@ -51,4 +51,4 @@ async def one_of(
     connection: AsyncConnection, query: Select[Any], row: Callable[..., RowT]
 ) -> RowT | None:
     found: Row[Any] | None = (await connection.execute(query)).first()
-    return row(**found._mapping) if found else None  # noqa: SLF001
+    return row(**found._mapping) if found else None  # noqa: SLF001  # public, by its docs

@@ -76,7 +76,7 @@ class Projection(Generic[RowT]):
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        return tuple(field.name for field in fields(self.row))  # type: ignore[arg-type]
+        return tuple(field.name for field in fields(self.row))  # type: ignore[arg-type]  # a dataclass
 
     @property
     def key(self) -> str:

@@ -260,7 +260,7 @@ def _errand(
     try:
         return _run(run)
     except (FailedToStart, StackAlreadyRunning, ComponentEnded) as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)
         return 1
 
 
@@ -295,7 +295,7 @@ def _show(component: str, state: State) -> None:
 
 
 def _say(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)  # noqa: T201
+    print(*lines, sep="\n", flush=True)
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ async def demo(
         console.print(f"[red]Not as it should be.[/red] Logs and data are kept in {folder}")
     if json:
         figures = _figures(outcome, orders, invariants)
-        print(orjson.dumps(figures).decode())  # noqa: T201
+        print(orjson.dumps(figures).decode())
     return 0 if good else 1
 
 

@@ -74,7 +74,7 @@ class Evidence:
     def sagas(self) -> Mapping[str, Sequence[SagaEvent]]:
         found: dict[str, list[SagaEvent]] = {}
         for identity, event in self.events_of("saga"):
-            found.setdefault(identity, []).append(event)  # type: ignore[arg-type]
+            found.setdefault(identity, []).append(event)  # type: ignore[arg-type]  # of its stream
         return found
 
 
@@ -108,7 +108,7 @@ async def gather(connection: Connection, codec: Codec) -> Evidence:
         else:
             evidence.never_happened.add((saga, attempt, step))
     rows = await connection.execute("SELECT name, version FROM streams")
-    evidence.heads = {name: version for name, version in await rows.fetchall()}  # noqa: C416
+    evidence.heads = {name: version for name, version in await rows.fetchall()}  # noqa: C416  # rows
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             "SELECT projection, shard, since::text, until::text, after_position FROM checkpoints"

@@ -43,7 +43,7 @@ def _code_of(work: Callable[[], object]) -> int:
     except SystemExit as asked:
         if asked.code is None or isinstance(asked.code, int):
             return asked.code or 0
-        print(asked.code, file=sys.stderr)  # noqa: T201
+        print(asked.code, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
     if uid >= 0:
         _become(uid)  # before the promise: changing the user cancels it
     _die_with(parent, death_signal)
-    os.execv(program[0], program)  # noqa: S606
+    os.execv(program[0], program)  # noqa: S606  # our own
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ async def status(settings: Settings, *, json: bool) -> int:
                 for one in standing
             ]
         }
-        print(orjson.dumps(figures).decode())  # noqa: T201
+        print(orjson.dumps(figures).decode())
     return 1 if parked else 0
 
 

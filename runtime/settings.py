@@ -190,7 +190,7 @@ def load() -> Settings:
         for problem in error.errors():
             field = str(problem["loc"][0]) if problem["loc"] else ""
             said = problem["msg"].removeprefix("Value error, ")
-            print(f"{variable(field)}: {said}", file=sys.stderr)  # noqa: T201
+            print(f"{variable(field)}: {said}", file=sys.stderr)
         raise SystemExit(BAD_SETTINGS) from None
 
 
@@ -199,7 +199,7 @@ def require(settings: Settings, *fields: str) -> None:
     missing = [field for field in fields if getattr(settings, field) is None]
     for field in missing:
         said = "is needed here; `handrail up` starts everything that has no address"
-        print(f"{variable(field)}: {said}", file=sys.stderr)  # noqa: T201
+        print(f"{variable(field)}: {said}", file=sys.stderr)
     if missing:
         raise SystemExit(BAD_SETTINGS)
 
@@ -210,7 +210,7 @@ def _warn_of_unknown(environment: Mapping[str, str]) -> None:
         if name.startswith(PREFIX):
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            print(f"{name}: there is no such setting{hint}", file=sys.stderr)  # noqa: T201
+            print(f"{name}: there is no such setting{hint}", file=sys.stderr)
 
 
 def settings_table() -> str:

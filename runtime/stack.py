@@ -80,7 +80,7 @@ class Stack:
     @property
     def api_url(self) -> str:
         host = self.settings.api_host
-        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104
+        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # any
         return f"http://{host}:{self.settings.api_port}"
 
     @property

@@ -109,7 +109,7 @@ class Child:
             raise RuntimeError(f"{self.name} is already running, pid {self.pid}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603  # our own
                 [
                     *(sys.executable, "-I", "-S", str(_LAUNCHER)),
                     *(str(os.getpid()), str(int(self._death_signal)), str(self._uid)),

@@ -81,5 +81,5 @@ async def verify(settings: Settings, *, json: bool) -> int:
     proof = await prove(cast("str", settings.database_url), settings.bank_url, settings.carrier_url)
     show(proof, Console(stderr=json))
     if json:
-        print(orjson.dumps({"invariants": proof.as_json(), "events": proof.events}).decode())  # noqa: T201
+        print(orjson.dumps({"invariants": proof.as_json(), "events": proof.events}).decode())
     return 0 if proof.holds else 1

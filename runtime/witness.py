@@ -41,7 +41,7 @@ class Witness:
         """Wait until everything stored so far was seen; what is missing then is a violation."""
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as other:
             rows = await other.execute("SELECT name, version FROM streams")
-            stored = {name: version for name, version in await rows.fetchall()}  # noqa: C416
+            stored = {name: version for name, version in await rows.fetchall()}  # noqa: C416  # rows
         passed = self._pages + 2  # the page under way may have begun before the question
         while self._pages < passed:
             if self._task.done():

@@ -12,7 +12,8 @@ from fastapi.openapi.models import OpenAPI
 from pydantic import TypeAdapter
 
 from api import customers, merchants, new_order, orders, problems, sagas
-from api.problems import KINDS, MEDIA_TYPE, ProblemDetails
+from api.problem_kinds import KINDS
+from api.problems import MEDIA_TYPE, ProblemDetails
 
 EXAMPLED: list[Any] = [
     new_order.NewOrder,

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.problems import KINDS, RULES, of_rule, pointer_to
+from api.problem_kinds import KINDS
+from api.problems import RULES, of_rule, pointer_to
 from domain import errors
 from domain.errors import DomainError
 from tests.api.shop import problem

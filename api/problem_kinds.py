@@ -1,0 +1,227 @@
+"""Every no that the API says, once: its address, its status, what it means and what to do.
+
+`docs/http-api.md` lists them too, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Kind:
+    slug: str
+    status: int
+    title: str
+    meaning: str
+    remedy: str
+
+    @property
+    def type(self) -> str:
+        return f"/problems/{self.slug}"
+
+
+def _registry(*kinds: Kind) -> Mapping[str, Kind]:
+    return {kind.slug: kind for kind in kinds}
+
+
+KINDS: Final = _registry(
+    Kind(
+        "malformed-request",
+        400,
+        "The request cannot be read",
+        "The body is not JSON, or the request breaks the rules of HTTP.",
+        "Send one JSON object, as the OpenAPI document shows it.",
+    ),
+    Kind(
+        "malformed-header",
+        400,
+        "A header cannot be read",
+        "A header has a value that it cannot have; `errors` names it.",
+        "Correct the header. A Handrail-Token is passed back exactly as it was received.",
+    ),
+    Kind(
+        "idempotency-key-missing",
+        400,
+        "An idempotency key is needed",
+        "The request would start something that must not be started twice by accident.",
+        "Send an Idempotency-Key that is new for each intention, and the same when you repeat it.",
+    ),
+    Kind(
+        "bad-cursor",
+        400,
+        "The cursor does not fit",
+        "A cursor was changed, or belongs to another list or to other filters.",
+        "Follow the `next` link of the page before, or begin without a cursor.",
+    ),
+    Kind(
+        "not-found",
+        404,
+        "There is nothing here",
+        "Nothing is known under this address.",
+        "Check the id. What was written a moment ago is found with its Handrail-Token.",
+    ),
+    Kind(
+        "method-not-allowed",
+        405,
+        "Not with this method",
+        "The address exists, but does not answer this method.",
+        "Use a method that the Allow header names.",
+    ),
+    Kind(
+        "idempotency-in-flight",
+        409,
+        "The same request is being worked on",
+        "A request with this idempotency key has begun and has no answer yet.",
+        "Repeat it after the seconds that Retry-After names: you will get the one answer.",
+    ),
+    Kind(
+        "too-late",
+        409,
+        "It is too late for that",
+        "The saga has passed the point up to which this is possible; `detail` says which.",
+        "Look at the saga: what was done can only be put right by a new process.",
+    ),
+    Kind(
+        "not-parked",
+        409,
+        "No such step waits for a person",
+        "Only a parked step can be intervened in.",
+        "Look at `waiting` of the saga, and name one of those steps.",
+    ),
+    Kind(
+        "saga-ended",
+        409,
+        "The saga has ended",
+        "It was completed, or everything was taken back; nothing changes it any more.",
+        "Look at the saga's `status` for how it ended.",
+    ),
+    Kind(
+        "content-differs",
+        409,
+        "The id is taken by other content",
+        "Under this id something else was stored before.",
+        "Use a new id, or repeat the request with the content of the first time.",
+    ),
+    Kind(
+        "out-of-order",
+        409,
+        "Not in the present state",
+        "What was asked cannot happen now.",
+        "Look at the events of the stream under /streams.",
+    ),
+    Kind(
+        "body-too-large",
+        413,
+        "The body is too large",
+        "A request may have a body of 256 KiB at most.",
+        "Split it.",
+    ),
+    Kind(
+        "unsupported-media-type",
+        415,
+        "The body must be JSON",
+        "Only application/json is understood.",
+        "Send the header Content-Type: application/json.",
+    ),
+    Kind(
+        "invalid-request",
+        422,
+        "The request has a wrong value",
+        "A field is missing, unknown or out of range; `errors` names each.",
+        "Correct the fields that `errors` names.",
+    ),
+    Kind(
+        "unknown-merchant",
+        422,
+        "The merchant is not known",
+        "There is no merchant under this id, so nothing was started.",
+        "Check the id. For a merchant opened a moment ago, send its Handrail-Token along.",
+    ),
+    Kind(
+        "unknown-customer",
+        422,
+        "The customer is not known",
+        "No credit limit was ever assigned to this customer, so nothing was started.",
+        "Check the id, or assign a limit. For one of a moment ago, send its Handrail-Token along.",
+    ),
+    Kind(
+        "unknown-sku",
+        422,
+        "The article is not known",
+        "The merchant never received stock of this article, so nothing was started.",
+        "Check the SKU. For stock of a moment ago, send its Handrail-Token along.",
+    ),
+    Kind(
+        "wrong-currency",
+        422,
+        "The currency does not fit",
+        "All amounts must be in the currency of the account.",
+        "Use the currency of the merchant; `detail` names it.",
+    ),
+    Kind(
+        "rule-broken",
+        422,
+        "A business rule is broken",
+        "The request is well formed and can never be done; `detail` names the rule.",
+        "Correct what `detail` names.",
+    ),
+    Kind(
+        "idempotency-key-reused",
+        422,
+        "The idempotency key was used for another request",
+        "The same key came before with another body.",
+        "Use a new key for a new intention; the same key only to repeat the same request.",
+    ),
+    Kind(
+        "http-error",
+        400,
+        "The request cannot be served",
+        "HTTP has a word for it, and we have no more to say: see `status`.",
+        "Look the status code up.",
+    ),
+    Kind(
+        "internal-error",
+        500,
+        "Something is wrong on our side",
+        "It was logged under the request id.",
+        "Repeat the request with the same Idempotency-Key; if it stays, report the request id.",
+    ),
+    Kind(
+        "not-ready",
+        503,
+        "Not everything that is needed is there",
+        "`errors` names what is missing. Some requests may be served all the same.",
+        "Start or mend what `errors` names.",
+    ),
+    Kind(
+        "read-model-behind",
+        503,
+        "The read model is behind",
+        "It has not yet seen what your Handrail-Token stands for.",
+        "Repeat it after Retry-After, allow more time with Prefer: wait, or drop the token.",
+    ),
+    Kind(
+        "database-unavailable",
+        503,
+        "The database does not answer",
+        "PostgreSQL cannot be reached, or is too slow. Running sagas wait for it.",
+        "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    Kind(
+        "temporal-unavailable",
+        503,
+        "Temporal does not answer",
+        "No process can be started or asked. Those that run are not lost.",
+        "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    Kind(
+        "worker-unavailable",
+        503,
+        "Nobody did it in time",
+        "It was handed over, and no worker answered: it may still be done.",
+        "Repeat the same request after Retry-After: done twice, it is done once.",
+    ),
+)  # fmt: skip
