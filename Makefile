@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test journeys check fmt lock clean
+.PHONY: help setup demo up test matrix journeys histories check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,14 @@ demo: setup ## start everything, drive checkouts, prove the invariants, stop eve
 up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
-test: setup ## run every test that needs no Docker, but for the journeys (under five minutes)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey"
+test: setup ## run every test that needs no Docker, but for the long ones (under five minutes)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey and not matrix"
+
+matrix: setup ## run every failure at every step of every saga, alone and in pairs (about ten minutes)
+	@$(BIN)/python -m pytest tests/workflows -m matrix
+
+histories: setup ## record the histories of sagas that have a new shape
+	@$(BIN)/python -m tests.workflows.histories
 
 journeys: setup ## kill processes in the middle of hundreds of orders, and run the demo
 	@$(BIN)/python -m pytest -m journey

@@ -8,13 +8,7 @@ from typing import Any
 from activities.handling import Handler, single
 from activities.serving import serve
 from domain.credit import credit_line
-from domain.credit.commands import (
-    AssignLimit,
-    ConsumeCredit,
-    HoldCredit,
-    ReleaseCredit,
-    RestoreCredit,
-)
+from domain.credit.commands import COMMANDS
 from eventstore.store import EventStore
 
 
@@ -29,10 +23,4 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
             credit_line.evolve,
         ),
     )
-    return [
-        serve(AssignLimit, lines.handle),
-        serve(HoldCredit, lines.handle),
-        serve(ReleaseCredit, lines.handle),
-        serve(ConsumeCredit, lines.handle),
-        serve(RestoreCredit, lines.handle),
-    ]
+    return [serve(command, lines.handle) for command in COMMANDS]

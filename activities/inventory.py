@@ -8,7 +8,15 @@ from typing import Any, assert_never
 from activities.handling import Aggregate, Handler
 from activities.serving import serve
 from domain.inventory import stock
-from domain.inventory.commands import ReceiveStock, ReleaseStock, ReserveStock, StockCommand
+from domain.inventory.commands import (
+    COMMANDS,
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    Restock,
+    ShipStock,
+    StockCommand,
+)
 from domain.inventory.events import StockEvent
 from domain.kernel import Sku
 from eventstore.store import EventStore
@@ -26,20 +34,16 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
             id_of=lambda event: stock.stream_id(event.merchant, event.sku),
         ),
     )
-    return [
-        serve(ReceiveStock, shelves.handle),
-        serve(ReserveStock, shelves.handle),
-        serve(ReleaseStock, shelves.handle),
-    ]
+    return [serve(command, shelves.handle) for command in COMMANDS]
 
 
 def _skus(command: StockCommand) -> Sequence[Sku]:
     match command:
         case ReceiveStock():
             return [command.sku]
-        case ReserveStock():
+        case ReserveStock() | Restock():
             return [line.sku for line in command.lines]
-        case ReleaseStock():
+        case ReleaseStock() | ShipStock():
             return command.skus
         case _:
             assert_never(command)

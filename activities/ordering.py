@@ -8,7 +8,7 @@ from typing import Any
 from activities.handling import Handler, single
 from activities.serving import serve
 from domain.ordering import order
-from domain.ordering.commands import ConfirmOrder, PlaceOrder, RejectOrder
+from domain.ordering.commands import COMMANDS, PlaceOrder
 from eventstore.store import EventStore
 
 
@@ -24,8 +24,4 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
             begun_by=(PlaceOrder,),
         ),
     )
-    return [
-        serve(PlaceOrder, orders.handle),
-        serve(RejectOrder, orders.handle),
-        serve(ConfirmOrder, orders.handle),
-    ]
+    return [serve(command, orders.handle) for command in COMMANDS]

@@ -51,4 +51,5 @@ def _is_asked_again() -> bool:
 
 def closed_by(context: StepContext) -> Sequence[StepKey]:
     """The keys that another company knows of the steps whose doors this one shuts."""
-    return [replace(context.key.forward, step=step) for step in context.closes]
+    asked = [replace(context.key.forward, step=step, ask=1) for step in context.closes]
+    return [*asked, *context.supersedes]

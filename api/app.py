@@ -14,14 +14,34 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
-from api import customers, merchants, operations, orders, placing, problems, sagas, streams
+from api import (
+    applications,
+    customers,
+    intervening,
+    interventions,
+    merchants,
+    operations,
+    orders,
+    payouts,
+    placing,
+    plans,
+    problems,
+    returns,
+    saga_figures,
+    sagas,
+    streams,
+    webhooks,
+)
 from api.boundary import Boundary
-from api.context import Services
+from api.context import Services, WebhookTrust
 from api.database import Database
 from api.metrics import Metrics
+from api.paying import PayoutRuns
+from api.places import Places
 from api.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
 from api.processes import Processes
 from api.sagas import NothingMore
+from api.steering import Steering
 from domain.errors import DomainError
 from workflows.messages import RunOptions
 
@@ -31,12 +51,31 @@ Start business processes, follow them, and read what has become of them.
 Writes are answered with a `Handrail-Token`; a read that carries it sees what the write did.
 Problems are `application/problem+json` (RFC 9457); each type has a page under `/problems`.
 """
-_PARTS: Final = (placing, orders, customers, merchants, sagas, streams, problems, operations)
+_PARTS: Final = (
+    placing,
+    orders,
+    plans,
+    returns,
+    customers,
+    merchants,
+    applications,
+    payouts,
+    saga_figures,  # before the saga that might be called so
+    sagas,
+    interventions,
+    intervening,
+    streams,
+    webhooks,
+    problems,
+    operations,
+)
 _TAGS: Final = [
     {"name": "orders", "description": "Place orders, look at them, take them back."},
     {"name": "customers", "description": "Credit limits, and what is held and owed."},
     {"name": "merchants", "description": "Accounts, balances and stock."},
+    {"name": "payouts", "description": "Runs that pay all merchants what they are owed."},
     {"name": "sagas", "description": "The processes: their steps, live, and interventions."},
+    {"name": "webhooks", "description": "What bank and carrier tell us, signed."},
     {"name": "audit", "description": "The events themselves."},
     {"name": "problems", "description": "What can go wrong, and what to do about it."},
     {"name": "operations", "description": "For those who run it."},
@@ -49,10 +88,13 @@ def create_app(
     options: RunOptions,
     *,
     temporal_ui: str | None = None,
+    webhooks_from: WebhookTrust | None = None,
+    sagas_per_merchant: int = 0,
     stopping: asyncio.Event | None = None,
 ) -> FastAPI:
     """`engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
-    set. Neither the engine nor the client has to be connected, or is closed here.
+    set. `sagas_per_merchant` bounds the checkouts that run at the same time; 0: it does not.
+    Neither the engine nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
         title="Handrail",
@@ -64,10 +106,14 @@ def create_app(
     metrics = Metrics()
     app.state.services = Services(
         database=Database(engine),
+        places=Places(Database(engine), sagas_per_merchant),
         processes=Processes(client, options),
+        steering=Steering(client, options.queue_prefix),
+        payouts=PayoutRuns(client, options),
         metrics=metrics,
         figures=operations.Figures(),
         temporal_ui=temporal_ui,
+        webhooks=webhooks_from or WebhookTrust(),
         stopping=stopping or asyncio.Event(),
     )
     for part in _PARTS:

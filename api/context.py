@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Protocol, cast
 
@@ -11,9 +12,13 @@ from pydantic import AwareDatetime
 
 from api.database import Database
 from api.metrics import Metrics
+from api.paying import PayoutRuns
+from api.places import Places
 from api.problem_kinds import KINDS
 from api.problems import Problem, in_header
 from api.processes import Processes
+from api.steering import Steering
+from api.webhook_store import Source
 from api.words import ACTOR, Links
 
 
@@ -24,14 +29,28 @@ class Figures(Protocol):
 
 
 @dataclass(frozen=True)
+class WebhookTrust:
+    """Whose webhooks are believed: the secrets of each source, newest first, and how many seconds a
+    timestamp may be off.
+    """
+
+    secrets: Mapping[Source, Sequence[str]] = field(default_factory=dict)
+    tolerance_seconds: float = 300
+
+
+@dataclass(frozen=True)
 class Services:
     """Everything a route may reach; `stopping` is set when streams have to come to an end."""
 
     database: Database
+    places: Places
     processes: Processes
+    steering: Steering
+    payouts: PayoutRuns
     metrics: Metrics
     figures: Figures
     temporal_ui: str | None = None
+    webhooks: WebhookTrust = field(default_factory=WebhookTrust)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def links(self, saga: str) -> Links:

@@ -55,6 +55,7 @@ class Customer(BaseModel):
     limit: Money
     held: Money
     used: Money
+    written_off: Money
     available: Money
     orders: list[OpenOrder]
     last_refusal: LastRefusal | None
@@ -148,6 +149,7 @@ def _customer(row: CustomerAccount) -> Customer:
         limit=money(row.limit),
         held=money(row.held),
         used=money(row.used),
+        written_off=money(row.written_off),
         available=money(row.available),
         orders=[
             OpenOrder(order=order, held=money(one["held"]), owed=money(one["owed"]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
@@ -189,6 +189,37 @@ class Requests:
                 )
                 .values(**values)
             )
+
+
+async def once(
+    kept: Requests,
+    route: str,
+    key: str,
+    *,
+    asked: BaseModel,
+    lease: timedelta,
+    work: Callable[[], Awaitable[Answered]],
+) -> Response:
+    """The answer of the first time, or else what `work` answers: it is done once for each key.
+
+    Raises Problem where the key was used for another request, or somebody is working on it.
+    """
+    print_ = fingerprint(asked)
+    if before := await kept.answered(route, key, print_):
+        return before.response(replayed=True)
+    claim = await kept.claim(route, key, print_, lease)
+    if claim is None:
+        # Somebody was faster, between the look and the claim: what they answer is the answer.
+        if before := await kept.answered(route, key, print_):
+            return before.response(replayed=True)
+        raise in_flight()
+    try:
+        answer = await work()
+    except BaseException:
+        await kept.give_up(claim)
+        raise
+    await kept.keep(claim, answer)
+    return answer.response()
 
 
 def in_flight() -> Problem:

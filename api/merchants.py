@@ -19,7 +19,7 @@ from domain.kernel import MerchantId, Sku
 from domain.settlement.commands import OpenMerchantAccount
 from projections import merchant_balance, stock_level
 from projections.as_of import as_of as row_as_of
-from projections.merchant_balance import MerchantBalance
+from projections.merchant_balance import MerchantBalance, Status
 from projections.stock_level import StockLevel
 
 router = APIRouter(tags=["merchants"])
@@ -75,14 +75,18 @@ class Received(BaseModel):
 
 
 class Balance(BaseModel):
-    """`balance` is `gross` - `fees` - `clawed_back`."""
+    """`balance` is `gross` - `fees` - `clawed_back` - `on_its_way` - `paid_out`."""
 
     merchant: str
+    status: Status
     fee_bps: int
     balance: Money
     gross: Money
     fees: Money
     clawed_back: Money
+    on_its_way: Money
+    paid_out: Money
+    payouts: dict[str, Money] = Field(description="What is on its way, by payout.")
     orders: int
     opened_at: datetime
     updated_at: datetime
@@ -95,6 +99,8 @@ class Stock(BaseModel):
     available: int
     reserved: int
     received: int
+    shipped: int
+    returned: int
     updated_at: datetime
 
 
@@ -263,11 +269,15 @@ def _balance(row: MerchantBalance) -> Balance:
 
     return Balance(
         merchant=row.merchant,
+        status=row.status,
         fee_bps=row.fee_bps,
         balance=money(row.balance),
         gross=money(row.gross),
         fees=money(row.fees),
         clawed_back=money(row.clawed_back),
+        on_its_way=money(row.on_its_way),
+        paid_out=money(row.paid_out),
+        payouts={payout: money(amount) for payout, amount in row.payouts.items()},
         orders=row.orders,
         opened_at=row.opened_at,
         updated_at=row.updated_at,
@@ -282,5 +292,7 @@ def _stock(row: StockLevel) -> Stock:
         available=row.available,
         reserved=row.reserved,
         received=row.received,
+        shipped=row.shipped,
+        returned=row.returned,
         updated_at=row.updated_at,
     )

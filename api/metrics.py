@@ -7,6 +7,8 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from starlette.types import Scope
 
+from api.saga_metrics import SagaMetrics
+
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -21,14 +23,8 @@ class Metrics:
             registry=self.registry,
             buckets=_SECONDS,
         )
-        self.sagas = self._gauge("handrail_sagas", "Sagas by how they stand.", "type", "status")
-        self.at_stake = self._gauge(
-            "handrail_sagas_at_stake_minor_units",
-            "Money in question until they end.",
-            "type",
-            "status",
-            "currency",
-        )
+        self.sagas = SagaMetrics()
+        self.registry.register(self.sagas)
         self.lag_events = self._gauge(
             "handrail_projection_lag_events", "Events a projection has not seen.", "projection"
         )
@@ -41,6 +37,12 @@ class Metrics:
             "handrail_projection_parked_events",
             "Events that could not be applied, or wait behind one.",
             "projection",
+        )
+        self.webhooks = self._gauge(
+            "handrail_webhooks",
+            "Webhooks that had no effect yet, or that nobody understood.",
+            "source",
+            "status",
         )
         self.database_up = self._gauge(
             "handrail_database_up", "1 where the figures above are of now; 0 where they are old."

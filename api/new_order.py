@@ -15,7 +15,7 @@ from api.problems import ErrorItem, Problem, at
 from api.words import LARGEST_AMOUNT, Asked, AskedPrice, Id, Quantity, Reference
 from domain.kernel import Money as Amount
 from domain.ordering.terms import down_payment
-from projections import customer_account, merchant_balance, stock_level
+from projections import customer_account, merchant_application, merchant_balance, stock_level
 
 NEW_ORDER: Final[dict[str, Any]] = {
     "customer": "c-1024",
@@ -59,9 +59,12 @@ async def check(database: Database, order: NewOrder) -> None:
     _check_articles(order)
     async with database.connection() as connection:
         currency = await merchant_balance.merchant_currency(connection, order.merchant)
+        applied = await merchant_application.application(connection, order.merchant)
         customer = await customer_account.customer(connection, order.customer)
         skus = [line.sku for line in order.lines]
         stock = await stock_level.stock_of(connection, order.merchant, skus)
+    if applied is not None and applied.status != "active":
+        raise _no("merchant-not-active", [at("#/merchant", f"{order.merchant} may not sell")])
     if currency is None:
         raise _no("unknown-merchant", [at("#/merchant", f"there is no merchant {order.merchant}")])
     if customer is None or not customer.currency:

@@ -13,12 +13,13 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy import select, text
 
+from api import webhook_store
 from api.context import Services, ServicesDep
 from api.database import Database
 from api.problems import ErrorItem, Problem, responses
 from projections.catalogue import PROJECTIONS
 from projections.lag import Lag, lag
-from projections.saga_board import standings
+from projections.saga_figures import figures
 from projections.tables import forms
 
 router = APIRouter(tags=["operations"])
@@ -27,7 +28,7 @@ _LIMIT: Final = 3.0  # seconds
 LAG_LIMIT: Final = 30.0
 """Seconds a read model may be behind before the API is not ready."""
 _FIGURES_LAST: Final = 5.0
-"""Seconds; counting sagas is not free, and several may scrape."""
+"""Seconds; several may scrape."""
 
 
 class Health(BaseModel):
@@ -112,14 +113,12 @@ class Figures:
 
 async def _count(services: Services) -> None:
     async with services.database.connection(_LIMIT) as connection:
-        found, behind = await standings(connection), await lag(connection)
+        found, behind = await figures(connection), await lag(connection)
+        webhooks = await webhook_store.left(connection)
     measures = services.metrics
-    for gauge in (measures.sagas, measures.at_stake):
-        gauge.clear()
-    for standing in found:
-        kind, status = standing.saga_type, standing.status
-        measures.sagas.labels(kind, status).inc(standing.count)
-        measures.at_stake.labels(kind, status, standing.currency).inc(standing.at_stake)
+    measures.sagas.show(found)
+    for (source, status), count in webhooks.items():
+        measures.webhooks.labels(source, status).set(count)
     for one in behind:
         measures.lag_events.labels(one.projection).set(one.events)
         measures.lag_seconds.labels(one.projection).set(one.seconds)

@@ -10,8 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from api.freshness import FreshnessDep
+from api.idempotency import OptionalKey
 from api.paging import BY_TIME, Page, PageQuery, page, position
 from api.problems import Problem, responses
+from api.returns import Returning, return_everything
 from api.words import Actor, Asked, Id, Links, Money, Reason
 from projections import order_status
 from projections.as_of import as_of as row_as_of
@@ -25,6 +27,20 @@ class Line(BaseModel):
     sku: str
     quantity: int
     unit_price: Money
+
+
+class ReturnedLine(BaseModel):
+    sku: str
+    quantity: int
+
+
+class Return(BaseModel):
+    return_id: str
+    state: Literal["accepted", "withdrawn", "completed"]
+    why: Literal["returned", "lost"]
+    value: Money
+    lines: list[ReturnedLine]
+    accepted_at: datetime
 
 
 class Order(BaseModel):
@@ -41,6 +57,8 @@ class Order(BaseModel):
     payment: str
     shipment: str
     booking: str
+    returned: Money = Field(description="The value of the returns that were completed.")
+    returns: list[Return]
     placed_at: datetime
     updated_at: datetime
     links: Links
@@ -143,6 +161,7 @@ async def show_order(
         "not-found",
         "too-late",
         "saga-ended",
+        "out-of-order",
         "body-too-large",
         "unsupported-media-type",
         "invalid-request",
@@ -151,11 +170,20 @@ async def show_order(
     ),
 )
 async def cancel(
-    services: ServicesDep, actor: ActorDep, order: Id, asked: CancelOrder
-) -> Cancelling:
-    """Takes everything back, until the payment is being taken. Asked twice, it is done once."""
-    wish = Cancellation(actor=asked.actor or actor, reason=asked.reason)
-    await services.processes.cancel(order, wish)
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, order: Id, asked: CancelOrder
+) -> Cancelling | Returning:
+    """Takes everything back, until the payment is being taken. What the customer has is returned
+    instead, all that is left of it. Asked twice, it is done once.
+    """
+    who = asked.actor or actor
+    try:
+        await services.processes.cancel(order, Cancellation(actor=who, reason=asked.reason))
+    except Problem as problem:
+        if problem.slug not in {"too-late", "saga-ended"}:
+            raise
+        return await return_everything(
+            services, order, key=key, actor=who, reason=asked.reason, too_late=problem
+        )
     return Cancelling(order=order, saga=order, links=services.links(order))
 
 
@@ -181,6 +209,18 @@ def _order(services: Services, row: OrderStatus) -> Order:
         payment=row.payment,
         shipment=row.shipment,
         booking=row.booking,
+        returned=Money.of(row.returned, row.currency),
+        returns=[
+            Return(
+                return_id=return_id,
+                state=one["state"],
+                why=one["why"],
+                value=Money.of(one["value"], row.currency),
+                lines=[ReturnedLine(**line) for line in one["lines"]],
+                accepted_at=one["accepted_at"],
+            )
+            for return_id, one in row.returns.items()
+        ],
         placed_at=row.placed_at,
         updated_at=row.updated_at,
         links={

@@ -14,9 +14,11 @@ from api.idempotency import Answered, Requests, RequiredKey, derived_id, fingerp
 from api.new_order import NewOrder, check
 from api.preferences import applied, seconds_to_wait
 from api.problems import responses
+from api.starting import Beginning
 from api.words import Links
 from domain.kernel import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
+from workflows import checkout as checking_out
 from workflows.checkout import Checkout
 from workflows.messages import Decision
 
@@ -69,10 +71,12 @@ class Decided(BaseModel):
             "unsupported-media-type",
             "invalid-request",
             "unknown-merchant",
+            "merchant-not-active",
             "unknown-customer",
             "unknown-sku",
             "wrong-currency",
             "idempotency-key-reused",
+            "too-many-for-merchant",
             "read-model-behind",
             "database-unavailable",
             "temporal-unavailable",
@@ -95,20 +99,22 @@ async def place(
     kept, print_ = Requests(services.database), fingerprint(asked)
     if before := await kept.answered(_ROUTE, key, print_):
         return before.response(replayed=True)
-    await _seen(fresh, asked)
-    await check(services.database, asked)
-    wait = seconds_to_wait(request, _LONGEST_WAIT)
-    claim = await kept.claim(_ROUTE, key, print_, _LEASE + timedelta(seconds=wait or 0))
-    if claim is None:
-        # Somebody was faster, between the look and the claim: what they answer is the answer.
-        if before := await kept.answered(_ROUTE, key, print_):
-            return before.response(replayed=True)
-        raise in_flight()
-    try:
-        answer = await _begin(services, asked, derived_id("ord", _ROUTE, key), actor, wait)
-    except BaseException:
-        await kept.give_up(claim)
-        raise
+    order = derived_id("ord", _ROUTE, key)
+    async with services.places.held(asked.merchant, order):
+        await _seen(fresh, asked)
+        await check(services.database, asked)
+        wait = seconds_to_wait(request, _LONGEST_WAIT)
+        claim = await kept.claim(_ROUTE, key, print_, _LEASE + timedelta(seconds=wait or 0))
+        if claim is None:
+            # Somebody was faster, between the look and the claim: what they answer is the answer.
+            if before := await kept.answered(_ROUTE, key, print_):
+                return before.response(replayed=True)
+            raise in_flight()
+        try:
+            answer = await _begin(services, asked, order, actor, wait)
+        except BaseException:
+            await kept.give_up(claim)
+            raise
     await kept.keep(claim, answer)
     return answer.response()
 
@@ -135,12 +141,23 @@ async def _begin(
         placed_at=datetime.now(UTC),
     )
     if wait is None:
-        await services.processes.start(checkout, actor)
+        await services.processes.start(_beginning(checkout), actor)
         return _accepted(services, order, {})
-    decision = await services.processes.start_and_wait(checkout, actor, wait)
+    decision = await services.processes.start_and_wait(_beginning(checkout), actor, wait)
     if decision is None:
         return _accepted(services, order, applied(wait))
     return _decided(services, order, decision, applied(wait))
+
+
+def _beginning(checkout: Checkout) -> Beginning:
+    return Beginning(
+        saga=checkout.order,
+        saga_type="Checkout",
+        input=checkout,
+        merchant=checkout.merchant,
+        summary=checking_out.summary(checkout),
+        details=checking_out.details(checkout),
+    )
 
 
 def _accepted(services: Services, order: str, headers: dict[str, str]) -> Answered:
@@ -172,6 +189,6 @@ def _decided(
 
 
 async def _seen(fresh: Freshness, asked: NewOrder) -> None:
-    await fresh.of("merchant_balance", id_=asked.merchant)
+    await fresh.of("merchant_balance", "merchant_application", id_=asked.merchant)
     await fresh.of("customer_account", id_=asked.customer)
     await fresh.of("stock_level")

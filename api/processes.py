@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from uuid import uuid4
 
 import structlog
 from temporalio.client import (
@@ -21,50 +20,34 @@ from temporalio.client import (
     Client,
     RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
-    WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
 )
 from temporalio.common import (
     ActivityIDConflictPolicy,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.previous import REQUEST, Previous, previous
 from api.problems import Problem, of_rule, unavailable
+from api.reaching import LIMIT, RPC, Known, known, reachable, reaching, tell
+from api.starting import Beginning
 from domain.kernel import Command, context_of
+from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
 from domain.sagas.steps import Answer, StepContext, StepKey
-from workflows.checkout import Checkout, CheckoutWorkflow, details, summary
-from workflows.messages import Cancellation, Decision, Intervention, RunOptions
-from workflows.timeline import MERCHANT, SAGA_STATUS, SAGA_TYPE
+from workflows import collect_instalments
+from workflows.catalogue import SAGAS
+from workflows.collect_instalments import NewDate, PayAllNow
+from workflows.fairness import fair
+from workflows.messages import Cancellation, CarrierNotice, Decision, RunOptions
+from workflows.timeline import begun_as
 
-_RPC: Final = timedelta(seconds=3)
-_LIMIT: Final = 4.0  # seconds: the core may retry a call within `_RPC`
+T = TypeVar("T")
+
 _COMMAND: Final = timedelta(seconds=5)
-_OF_REJECTION: Final[Mapping[str, str]] = {"TooLate": "too-late", "NotParked": "not-parked"}
-_AWAY: Final = frozenset(
-    {
-        RPCStatusCode.UNAVAILABLE,
-        RPCStatusCode.DEADLINE_EXCEEDED,
-        RPCStatusCode.CANCELLED,
-        RPCStatusCode.RESOURCE_EXHAUSTED,
-    }
-)
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Known:
-    """What Temporal knows of a saga that no read model has seen yet."""
-
-    saga: str
-    saga_type: str
-    merchant: str
-    running: bool
-    started_at: datetime
 
 
 class Processes:
@@ -76,25 +59,28 @@ class Processes:
     def namespace(self) -> str:
         return self._client.namespace
 
-    async def start(self, checkout: Checkout, actor: str) -> None:
+    def _options_of(self, beginning: Beginning) -> RunOptions:
+        return self._options.of(SAGAS[beginning.saga_type].workflow)
+
+    async def start(self, beginning: Beginning, actor: str) -> None:
         """Started before, or even ended, is started."""
-        async with _reaching():
+        async with reaching():
             with contextlib.suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
-                    CheckoutWorkflow.run,
-                    args=[checkout, self._options, actor],
-                    rpc_timeout=_RPC,
-                    **self._how(checkout),
+                    beginning.saga_type,
+                    args=[beginning.input, self._options_of(beginning), actor, beginning.attempt],
+                    rpc_timeout=RPC,
+                    **self._how(beginning),
                 )
 
     async def start_and_wait(
-        self, checkout: Checkout, actor: str, seconds: float
+        self, beginning: Beginning, actor: str, seconds: float
     ) -> Decision | None:
         """The decision, where one falls in time. Whatever is returned, it is started."""
-        operation = WithStartWorkflowOperation(
-            CheckoutWorkflow.run,
-            args=[checkout, self._options, actor],
-            **self._how(checkout),
+        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            beginning.saga_type,
+            args=[beginning.input, self._options_of(beginning), actor, beginning.attempt],
+            **self._how(beginning),
         )
         try:
             async with asyncio.timeout(seconds):
@@ -108,38 +94,48 @@ class Processes:
         except WorkflowAlreadyStartedError:
             return None
         except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
-            _log.info("no decision in time", saga=checkout.order, error=repr(error))
+            _log.info("no decision in time", saga=beginning.saga, error=repr(error))
         except WorkflowUpdateFailedError as error:
-            _log.warning("no decision", saga=checkout.order, error=repr(error.cause))
+            _log.warning("no decision", saga=beginning.saga, error=repr(error.cause))
             return None
         finally:
             await _retrieved(operation)
         # Nobody took the update on, so it is not certain that the start was heard.
-        await self.start(checkout, actor)
+        await self.start(beginning, actor)
         return None
 
     async def cancel(self, saga: str, cancellation: Cancellation) -> None:
-        await self._update(saga, CheckoutWorkflow.cancel, cancellation, "cancel")
+        await tell(self._client, saga, "cancel", [cancellation], id_="cancel")
 
-    async def intervene(self, saga: str, intervention: Intervention) -> None:
-        await self._update(saga, CheckoutWorkflow.intervene, intervention, intervention.id)
+    async def tell_carrier_notice(self, order: str, notice: CarrierNotice) -> None:
+        """Raises Problem where no delivery of the order waits for what the carrier says."""
+        delivery = f"delivery-{order}"
+        try:
+            async with reaching():
+                handle = self._client.get_workflow_handle(delivery)
+                await handle.signal("carrier_told", notice, rpc_timeout=RPC)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            if await self.known(delivery):
+                raise Problem("out-of-order", f"the delivery of {order} has ended") from None
+            said = f"no parcel of {order} is under way"
+            raise Problem("webhook-subject-unknown", said) from None
+
+    async def settle_early(self, order: str, wish: PayAllNow) -> None:
+        """Raises Problem where nothing is due, or an instalment is being collected."""
+        with _of_plan(order):
+            plan = collect_instalments.workflow_id(order)
+            await tell(self._client, plan, "settle_early", [wish], id_=uuid4().hex)
+
+    async def reschedule(self, order: str, wish: NewDate) -> None:
+        """Raises Problem where the date breaks a rule, or the instalment is being collected."""
+        with _of_plan(order):
+            plan = collect_instalments.workflow_id(order)
+            await tell(self._client, plan, "reschedule", [wish], id_=f"reschedule-{wish.id}")
 
     async def known(self, saga: str) -> Known | None:
-        try:
-            async with _reaching():
-                found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=_RPC)
-        except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                return None
-            raise
-        attributes = found.typed_search_attributes
-        return Known(
-            saga=saga,
-            saga_type=attributes.get(SAGA_TYPE, found.workflow_type),
-            merchant=attributes.get(MERCHANT, ""),
-            running=found.status is WorkflowExecutionStatus.RUNNING,
-            started_at=found.start_time,
-        )
+        return await known(self._client, saga)
 
     async def is_running(self, saga: str) -> bool:
         """False, too, where nobody can tell: then the read models have the last word."""
@@ -162,87 +158,81 @@ class Processes:
             actor=actor,
             alone=True,
         )
+        queue = context_of(type(command))
+        id_, said = f"{name}-{key}", f"for {actor}"
+        return await self._have(
+            name, [command, context], Answer, id_=id_, queue=queue, summary=said
+        )
+
+    async def quote(self, of: QuoteReturnOf) -> ReturnQuote:
+        """What a return would come to now. Raises Problem where no such order stands."""
+        id_ = f"QuoteReturn-{uuid4().hex}"
+        return await self._have("QuoteReturn", [of], ReturnQuote, id_=id_, queue="sagas")
+
+    async def previous(self, saga: str) -> Previous | None:
+        return await previous(self._client, saga)
+
+    async def _have(
+        self,
+        activity: str,
+        arguments: list[Any],
+        type_: type[T],
+        *,
+        id_: str,
+        queue: str,
+        summary: str = "",
+    ) -> T:
+        """Have an activity done, without a workflow. Raises Problem for a broken rule."""
         try:
-            async with _reaching():
-                asked: ActivityHandle[Answer] = await self._client.start_activity(
-                    name,
-                    args=[command, context],
-                    id=f"{name}-{key}",
-                    task_queue=self._options.queue_prefix + context_of(type(command)),
-                    result_type=Answer,
+            async with reaching():
+                asked: ActivityHandle[T] = await self._client.start_activity(
+                    activity,
+                    args=arguments,
+                    id=id_,
+                    task_queue=self._options.queue_prefix + queue,
+                    result_type=type_,
                     schedule_to_close_timeout=_COMMAND,
                     id_conflict_policy=ActivityIDConflictPolicy.USE_EXISTING,
-                    summary=f"for {actor}",
-                    rpc_timeout=_RPC,
+                    summary=summary,
+                    rpc_timeout=RPC,
                 )
-            async with _reaching(_COMMAND.total_seconds() + _LIMIT):
+            async with reaching(_COMMAND.total_seconds() + LIMIT):
                 return await asked.result()
         except ActivityFailureError as failure:
             if isinstance(failure.cause, ApplicationError):
                 raise of_rule(failure.cause.type or "", failure.cause.message) from None
-            raise unavailable("worker-unavailable", f"{name} was not done in time") from None
+            raise unavailable("worker-unavailable", f"{activity} was not done in time") from None
 
     async def reachable(self) -> bool:
-        with contextlib.suppress(RPCError, RuntimeError, TimeoutError):
-            async with asyncio.timeout(2):
-                return await self._client.service_client.check_health(timeout=timedelta(seconds=1))
-        return False
+        return await reachable(self._client)
 
-    def _how(self, checkout: Checkout) -> dict[str, Any]:
-        attributes = [
-            SearchAttributePair(SAGA_TYPE, "Checkout"),
-            SearchAttributePair(SAGA_STATUS, "running"),
-            SearchAttributePair(MERCHANT, checkout.merchant),
-        ]
+    def _how(self, beginning: Beginning) -> dict[str, Any]:
+        again = beginning.attempt > 1
         return {
-            "id": checkout.order,
+            "id": beginning.saga,
             "task_queue": self._options.queue_prefix + "sagas",
             "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            "search_attributes": TypedSearchAttributes(attributes),
-            "static_summary": summary(checkout),
-            "static_details": details(checkout),
+            "id_reuse_policy": (
+                WorkflowIDReusePolicy.ALLOW_DUPLICATE
+                if again
+                else WorkflowIDReusePolicy.REJECT_DUPLICATE
+            ),
+            "search_attributes": begun_as(beginning.saga_type, beginning.merchant),
+            "static_summary": beginning.summary,
+            "static_details": beginning.details,
+            "memo": {REQUEST: beginning.request},
+            "priority": fair(beginning.merchant),
         }
 
-    async def _update(self, saga: str, update: Any, argument: Any, id_: str) -> None:
-        handle = self._client.get_workflow_handle(saga)
-        try:
-            async with asyncio.timeout(_LIMIT):
-                await handle.execute_update(update, argument, id=id_, rpc_timeout=_RPC)
-        except WorkflowUpdateFailedError as failure:
-            cause = failure.cause
-            slug = isinstance(cause, ApplicationError) and _OF_REJECTION.get(cause.type or "")
-            if isinstance(cause, ApplicationError) and slug:
-                raise Problem(slug, cause.message) from None
-            raise
-        except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
-            if isinstance(error, RPCError) and error.status not in _AWAY:
-                if error.status is RPCStatusCode.NOT_FOUND and await self.known(saga):
-                    raise Problem("saga-ended", f"{saga} has ended") from None
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    raise Problem("not-found", f"there is no saga {saga}") from None
-                raise
-            if not await self.reachable():
-                raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None
-            raise unavailable("worker-unavailable", f"no worker answers for {saga}") from None
 
-
-@asynccontextmanager
-async def _reaching(limit: float = _LIMIT) -> AsyncIterator[None]:
-    """Raises Problem where Temporal cannot be reached, or takes longer than `limit` seconds."""
+@contextlib.contextmanager
+def _of_plan(order: str) -> Iterator[None]:
     try:
-        async with asyncio.timeout(limit):
-            yield
-    except (TimeoutError, RPCTimeoutOrCancelledError):
-        raise unavailable("temporal-unavailable", "Temporal did not answer in time") from None
-    except RPCError as error:
-        if error.status in _AWAY:
-            raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None
+        yield
+    except Problem as problem:
+        if problem.slug == "not-found":
+            raise Problem("not-found", f"there is no plan of {order}") from None
         raise
-    except RuntimeError as error:
-        # What a client that has not connected yet says when it cannot.
-        _log.warning("temporal unavailable", error=str(error))
-        raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None
 
 
 async def _retrieved(operation: WithStartWorkflowOperation[Any, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,8 +32,19 @@ async def newest_version(connection: AsyncConnection, stream: str) -> int | None
 
 
 async def read(
-    connection: AsyncConnection, stream: str, *, after: int, limit: int
+    connection: AsyncConnection,
+    stream: str,
+    *,
+    after: int,
+    limit: int,
+    type_: str | None = None,
+    data: Mapping[str, str] | None = None,
 ) -> Sequence[StoredEvent]:
+    """Where `type_` is given, only those of it; where `data` is, only those that hold it."""
+    conditions = [events.c.stream == stream, events.c.version > after]
+    if type_ is not None:
+        conditions.append(events.c.type == type_)
+    conditions += [events.c.data[name].astext == value for name, value in (data or {}).items()]
     found = await connection.execute(
         select(
             events.c.version,
@@ -43,7 +54,7 @@ async def read(
             events.c.metadata,
             events.c.recorded_at,
         )
-        .where(events.c.stream == stream, events.c.version > after)
+        .where(*conditions)
         .order_by(events.c.version)
         .limit(limit)
     )

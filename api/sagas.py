@@ -1,4 +1,4 @@
-"""Sagas: which there are, what happened in each, live; and the ways to step in."""
+"""Sagas: which there are, what happened in each, and what happens in it now."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api import recorded
-from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.context import Services, ServicesDep
 from api.freshness import FreshnessDep
-from api.idempotency import OptionalKey
 from api.paging import BY_TIME, Page, PageQuery, page, position
 from api.problems import Problem, in_header, responses
 from api.recorded import StoredEvent
-from api.words import Actor, Asked, Id, Links, Money, Name, Reason
+from api.words import Id, Links, Money, Name, SagaId
 from domain.kernel import stream_name
 from domain.sagas.events import SagaEnded
 from projections import saga_board
 from projections.saga_board import SagaRow, Status
-from workflows.messages import Intervention
 
 router = APIRouter(tags=["sagas"])
 
@@ -35,10 +33,14 @@ _LONGEST_PAUSE: Final = 0.5
 
 
 class Waiting(BaseModel):
+    """A step that is parked, or awaits an answer."""
+
     step: str
+    kind: Literal["parked", "awaiting"]
     direction: str
     cause: str
     since: datetime
+    until: datetime | None = Field(default=None, description="When no answer becomes a no.")
 
 
 class Saga(BaseModel):
@@ -78,6 +80,10 @@ class Entry(BaseModel):
     cause: str | None = None
     actor: str | None = None
     reason: str | None = None
+    intervention: str | None = None
+    evidence: str | None = Field(default=None, description="What a skip or a resolution rests on.")
+    correction: str | None = Field(default=None, description="JSON: what was, and what is now.")
+    until: datetime | None = Field(default=None, description="When no answer becomes a no.")
     version: int
 
 
@@ -90,35 +96,6 @@ class SagasQuery(PageQuery):
     saga_type: Name | None = None
     merchant: Id | None = None
     step: Name | None = None
-
-
-class NewIntervention(Asked):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "int-7",
-                    "kind": "retry",
-                    "step": "BookShipment",
-                    "actor": "ops@example.com",
-                    "reason": "the carrier is back",
-                }
-            ]
-        }
-    )
-
-    id: Id | None = Field(default=None, description="Instead of the header Idempotency-Key.")
-    kind: Literal["retry", "compensate"]
-    step: Name | None = Field(default=None, description="May be left out where one step is parked.")
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
-    reason: Reason
-
-
-class Intervening(BaseModel):
-    intervention: str
-    saga: str
-    status: Literal["accepted"] = "accepted"
-    links: Links
 
 
 @router.get(
@@ -165,7 +142,7 @@ async def list_sagas(
         "database-unavailable",
     ),
 )
-async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: Id) -> SagaWithTimeline:
+async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
     await fresh.of("saga_board", id_=saga)
     async with services.database.connection() as connection:
         row = await saga_board.saga(connection, saga)
@@ -200,7 +177,7 @@ class NothingMore(Exception):
 
 async def following(
     services: ServicesDep,
-    saga: Id,
+    saga: SagaId,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -234,7 +211,7 @@ async def following(
 )
 async def follow(
     following: Annotated[Following, Depends(following)],
-    saga: Annotated[Id, Path()],
+    saga: Annotated[SagaId, Path()],
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events, from the beginning or after Last-Event-ID; it ends when the saga has. The
     id of an event is its version in the stream `saga-{id}`, its name is its type.
@@ -255,49 +232,6 @@ async def follow(
             pause = _FIRST_PAUSE if found else min(pause * 1.5, _LONGEST_PAUSE)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), pause)
-
-
-@router.post(
-    "/sagas/{saga}/interventions",
-    status_code=202,
-    summary="Let a parked step go on",
-    dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "idempotency-key-missing",
-        "not-found",
-        "not-parked",
-        "too-late",
-        "saga-ended",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "temporal-unavailable",
-        "worker-unavailable",
-    ),
-)
-async def intervene(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, saga: Id, asked: NewIntervention
-) -> Intervening:
-    """`retry` asks the parked step again; `compensate` takes everything back. The same id twice is
-    one intervention.
-    """
-    id_ = asked.id or key
-    if id_ is None:
-        said = "send an Idempotency-Key, or an id in the body"
-        raise Problem("idempotency-key-missing", said, [in_header("Idempotency-Key", said)])
-    await services.processes.intervene(
-        saga,
-        Intervention(
-            id=id_,
-            kind=asked.kind,
-            actor=asked.actor or actor,
-            reason=asked.reason,
-            step=asked.step or "",
-        ),
-    )
-    return Intervening(intervention=id_, saga=saga, links=services.links(saga))
 
 
 def _version(last_event_id: str | None) -> int:

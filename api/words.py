@@ -25,6 +25,8 @@ def _no_card_number(reference: str) -> str:
 
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
+SagaId = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$")]
+"""A saga's id may hold that of a merchant or an order, and more."""
 Name = Annotated[str, StringConstraints(pattern="^[A-Za-z][A-Za-z0-9_.:~-]{0,63}$")]
 Reference = Annotated[Id, AfterValidator(_no_card_number)]
 Currency = Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]

@@ -11,6 +11,8 @@ OrderId = NewType("OrderId", str)
 CustomerId = NewType("CustomerId", str)
 MerchantId = NewType("MerchantId", str)
 Sku = NewType("Sku", str)
+ReturnId = NewType("ReturnId", str)
+PayoutId = NewType("PayoutId", str)
 
 
 @dataclass(frozen=True, kw_only=True)

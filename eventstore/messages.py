@@ -9,6 +9,7 @@ from domain.ordering import events as ordering_events
 from domain.payments import commands as payments_commands
 from domain.payments import events as payments_events
 from domain.sagas import events as sagas_events
+from domain.sagas import interventions as sagas_interventions
 from domain.settlement import commands as settlement_commands
 from domain.settlement import events as settlement_events
 from domain.shipping import commands as shipping_commands
@@ -23,6 +24,7 @@ EVENTS: tuple[type, ...] = (
     *shipping_events.EVENTS,
     *settlement_events.EVENTS,
     *sagas_events.EVENTS,
+    *sagas_interventions.EVENTS,
 )
 COMMANDS: tuple[type, ...] = (
     *ordering_commands.COMMANDS,

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -197,4 +198,47 @@ requests = Table(
         server_default=func.clock_timestamp(),
     ),
     PrimaryKeyConstraint("route", "key", name="requests_pkey"),
+)
+
+# Which of a merchant's places are taken, each by a saga that was begun over HTTP. That of a saga
+# which no longer runs is free: whoever finds all of them taken removes such rows first.
+saga_places = Table(
+    "saga_places",
+    metadata,
+    Column("merchant", Text, nullable=False),
+    Column("saga", Text, nullable=False),
+    Column(
+        "taken_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("merchant", "saga", name="saga_places_pkey"),
+)
+
+# What other companies told us by webhook, each message once by its id, which is theirs. `body` is
+# the bytes that were signed. `waiting` is a message that had no effect yet and may be sent again;
+# `unknown` one of which nobody knows what to do, until a person looks at its `problem`.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column(
+        "received_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    Column("type", Text, nullable=False),
+    Column("order_id", Text),
+    Column("body", LargeBinary, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("problem", Text),
+    PrimaryKeyConstraint("source", "id", name="webhooks_pkey"),
+    CheckConstraint("source IN ('bank', 'carrier')", name="webhooks_source_check"),
+    CheckConstraint("status IN ('accepted', 'unknown', 'waiting')", name="webhooks_status_check"),
+    # Lists are newest first, of all or of one status.
+    Index("webhooks_received_at_idx", "received_at", "source", "id"),
+    Index("webhooks_status_idx", "status", "received_at", "source", "id"),
 )

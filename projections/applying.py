@@ -24,7 +24,7 @@ from eventstore.pool import Connection
 from eventstore.store import shard_of
 from projections import parking
 from projections.folding import BEHIND, Folded, Read, apply, cause_of, fold, ids_of, read
-from projections.readmodel import ReadModel, Unstorable, packed
+from projections.readmodel import ReadModel, Unstorable
 
 _log = structlog.get_logger(__name__)
 
@@ -141,7 +141,7 @@ async def _together(
             before = await one.model.found(cursor)
             folded = fold(one.model.projection, before, one.events, waiting.get(name, set()))
             if folded.rows:
-                await one.model.keep(connection, [packed(row) for row in folded.rows.values()])
+                await one.model.keep(connection, folded.rows, before)
             parked += [(name, event) for event in folded.parked]
         if parked:
             await parking.park(connection, parked)
@@ -186,7 +186,8 @@ async def store_each(
             after = apply(work.model.projection, before, event)
             if after is not before:
                 async with connection.transaction():
-                    await work.model.keep(connection, [packed(after)])
+                    was = {} if before is None else {event.id: before}
+                    await work.model.keep(connection, {event.id: after}, was)
                 done.rows[event.id] = after
         except Exception as error:
             if isinstance(error, psycopg.Error) and not isinstance(error, DATA_AT_FAULT):

@@ -6,9 +6,13 @@ from typing import Any, Final
 
 from projections import (
     customer_account,
+    instalment_plan,
+    intervention_board,
+    merchant_application,
     merchant_balance,
     order_status,
     saga_board,
+    saga_figures,
     stock_level,
 )
 from projections.projection import Projection
@@ -16,7 +20,11 @@ from projections.projection import Projection
 PROJECTIONS: Final[tuple[Projection[Any], ...]] = (
     order_status.PROJECTION,
     customer_account.PROJECTION,
+    instalment_plan.PROJECTION,
     merchant_balance.PROJECTION,
+    merchant_application.PROJECTION,
     stock_level.PROJECTION,
     saga_board.PROJECTION,
+    saga_figures.PROJECTION,
+    intervention_board.PROJECTION,
 )

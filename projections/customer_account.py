@@ -17,6 +17,7 @@ from domain.credit.events import (
     CreditRefused,
     CreditReleased,
     CreditRestored,
+    DebtWrittenOff,
     LimitAssigned,
 )
 from domain.kernel import Money
@@ -29,13 +30,17 @@ Open = Mapping[str, Mapping[str, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerAccount:
-    """Amounts are minor units of `currency`, which is empty until a limit was assigned."""
+    """Amounts are minor units of `currency`, which is empty until a limit was assigned.
+
+    `written_off` is the sum of all debts that were lost.
+    """
 
     customer: str
     currency: str = ""
     limit: int = 0
     held: int = 0
     used: int = 0
+    written_off: int = 0
     orders: Open = field(default_factory=dict)
     last_refusal: Mapping[str, Any] | None = None
     updated_at: datetime
@@ -53,6 +58,7 @@ table = read_model(
     Column("limit", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("used", BigInteger, nullable=False),
+    Column("written_off", BigInteger, nullable=False),
     # what is held and owed for each order that is open
     Column("orders", JSONB, nullable=False),
     # the newest one: order, amount, missing, currency, reason, at
@@ -83,6 +89,10 @@ def _spent(row: CustomerAccount, happened: Happened) -> CustomerAccount:
         case CreditRestored(order=order, amount=amount, held=held, used=used):
             owed = row.orders[order]["owed"] - amount.amount
             return _figures(_open(row, order, owed=owed), held, used)
+        case DebtWrittenOff(order=order, amount=amount, limit=limit, held=held, used=used):
+            written_off = row.written_off + amount.amount
+            row = replace(row, limit=limit.amount, written_off=written_off)
+            return _figures(_open(row, order), held, used)
         case other:
             raise OutOfPlace(type(other).__name__)
 
@@ -116,7 +126,7 @@ def _refusal(refused: CreditRefused, happened: Happened) -> Mapping[str, Any]:
 
 PROJECTION = Projection(
     name="customer_account",
-    version=1,
+    version=2,
     row=CustomerAccount,
     table=table,
     categories=("credit",),
@@ -127,6 +137,7 @@ PROJECTION = Projection(
         CreditReleased,
         CreditConsumed,
         CreditRestored,
+        DebtWrittenOff,
     ),
     evolve=evolve,
 )

@@ -79,13 +79,14 @@ def begin(
 ) -> None:
     """An empty read model with checkpoints at the beginning."""
     name = projection.name + suffix
-    build(connection, projection.table, suffix)
-    if role:
-        quote = connection.dialect.identifier_preparer.quote
-        connection.exec_driver_sql(
-            f"GRANT SELECT, INSERT, UPDATE, DELETE"
-            f" ON {quote(projection.table.name + suffix)} TO {quote(role)}"
-        )
+    for table in projection.tables:
+        build(connection, table, suffix)
+        if role:
+            quote = connection.dialect.identifier_preparer.quote
+            connection.exec_driver_sql(
+                f"GRANT SELECT, INSERT, UPDATE, DELETE"
+                f" ON {quote(table.name + suffix)} TO {quote(role)}"
+            )
     connection.execute(
         text("INSERT INTO read_models (name, version) VALUES (:name, :version)"),
         {"name": name, "version": projection.version},
@@ -95,7 +96,8 @@ def begin(
 
 def discard(connection: Connection, projection: Projection[Any], suffix: str) -> None:
     name = projection.name + suffix
-    drop(connection, projection.table.name + suffix)
+    for one in projection.tables:
+        drop(connection, one.name + suffix)
     for table, column in (
         ("checkpoints", "projection"),
         ("parked_events", "projection"),

@@ -1,9 +1,11 @@
 """How an order stands.
 
-    placed ─▶ approved ─▶ confirmed
+    placed ─▶ approved ─▶ confirmed ─▶ completed ─▶ returned
       └──────────┴─▶ refused | cancelled | failed
 
 `approved` is the answer the customer waited for; `confirmed` says that ordering took note of it.
+`completed`: the customer has it. `returned`: all of it came back; what came back in part stays what
+it was, and what was lost on its way is returned without being completed.
 `refused`: a context said no. `cancelled`: the customer did. `failed`: a technical failure before
 the point of no return. These three are ends, unless the same order is placed again.
 """
@@ -11,16 +13,24 @@ the point of no return. These three are ends, unless the same order is placed ag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.kernel import Event, Refusal
-from domain.ordering.events import OrderConfirmed, OrderPlaced, OrderRejected
+from domain.ordering.events import (
+    OrderCompleted,
+    OrderConfirmed,
+    OrderPlaced,
+    OrderRejected,
+    ReturnAccepted,
+    ReturnCompleted,
+    ReturnWithdrawn,
+)
 from domain.payments.events import (
     CaptureDeclined,
     PaymentAuthorised,
@@ -30,13 +40,29 @@ from domain.payments.events import (
     PaymentVoided,
 )
 from domain.sagas.events import SagaDecided, SagaEnded
-from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDeclined
+from domain.shipping.events import (
+    ShipmentBooked,
+    ShipmentCancelled,
+    ShipmentDeclined,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentLost,
+)
 from eventstore.messages import EVENTS
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, Projection, begun
 from projections.tables import index, read_model
 
-Status = Literal["placed", "approved", "confirmed", "refused", "cancelled", "failed"]
+Status = Literal[
+    "placed",
+    "approved",
+    "confirmed",
+    "completed",
+    "returned",
+    "refused",
+    "cancelled",
+    "failed",
+]
 ENDED: Final[frozenset[Status]] = frozenset({"refused", "cancelled", "failed"})
 _REFUSALS: Final = frozenset(one.__name__ for one in EVENTS if issubclass(one, Refusal))
 
@@ -46,6 +72,7 @@ class OrderStatus:
     """Amounts are minor units of `currency`.
 
     `because` is empty, or names what turned the order back: a refusal, `cancelled`, or a cause.
+    `returned` is the value of the returns that were completed.
     """
 
     order: str
@@ -62,6 +89,8 @@ class OrderStatus:
     payment: str = "none"
     shipment: str = "none"
     booking: str = ""
+    returns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    returned: int = 0
     placed_at: datetime
     updated_at: datetime
     position: int
@@ -83,9 +112,13 @@ table = read_model(
     Column("reason", Text, nullable=False),
     # none | authorised | captured | declined | voided | refunded
     Column("payment", Text, nullable=False),
-    # none | booked | declined | cancelled
+    # none | booked | declined | cancelled | dispatched | delivered | lost
     Column("shipment", Text, nullable=False),
     Column("booking", Text, nullable=False),
+    # by return id: state (accepted | withdrawn | completed), why, value in minor units of
+    # `currency`, lines (a list of: sku, quantity), accepted_at
+    Column("returns", JSONB, nullable=False),
+    Column("returned", BigInteger, nullable=False),
     Column("placed_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("position", BigInteger, nullable=False),
@@ -111,6 +144,10 @@ def evolve(  # noqa: PLR0911  # one arm an event
             return row if row.status in ENDED else replace(row, status="confirmed")
         case OrderRejected():
             return row if row.status in ENDED else replace(row, status="refused")
+        case OrderCompleted():
+            return replace(row, status="completed")
+        case ReturnAccepted() | ReturnWithdrawn() | ReturnCompleted() as came_back:
+            return _came_back(row, came_back)
         case SagaDecided() | SagaEnded() as told:
             return _told(row, told)
         case ShipmentBooked(booking=booking):
@@ -132,9 +169,41 @@ def _told(row: OrderStatus, told: SagaDecided | SagaEnded) -> OrderStatus:
             return replace(row, status=status, because=told.because, reason=told.reason)
 
 
+def _came_back(
+    row: OrderStatus, event: ReturnAccepted | ReturnWithdrawn | ReturnCompleted
+) -> OrderStatus:
+    name = event.return_id
+    match event:
+        case ReturnAccepted(why=why, value=value, lines=lines):
+            accepted = {
+                "state": "accepted",
+                "why": why,
+                "value": value.amount,
+                "lines": [{"sku": line.sku, "quantity": line.quantity} for line in lines],
+                "accepted_at": event.accepted_at.isoformat(),
+            }
+            return replace(row, returns={**row.returns, name: accepted})
+        case ReturnWithdrawn():
+            withdrawn = {**row.returns[name], "state": "withdrawn"}
+            return replace(row, returns={**row.returns, name: withdrawn})
+        case ReturnCompleted(everything=everything):
+            completed = {**row.returns[name], "state": "completed"}
+            return replace(
+                row,
+                status="returned" if everything else row.status,
+                returns={**row.returns, name: completed},
+                returned=row.returned + completed["value"],
+            )
+        case _:
+            assert_never(event)
+
+
 _SHIPMENT: Final[Mapping[type[Event], str]] = {
     ShipmentDeclined: "declined",
     ShipmentCancelled: "cancelled",
+    ShipmentDispatched: "dispatched",
+    ShipmentDelivered: "delivered",
+    ShipmentLost: "lost",
 }
 _PAYMENT: Final[Mapping[type[Event], str]] = {
     PaymentAuthorised: "authorised",
@@ -186,7 +255,7 @@ def _turned_back(because: str) -> Status:
 
 PROJECTION = Projection(
     name="order_status",
-    version=1,
+    version=2,
     row=OrderStatus,
     table=table,
     categories=("order", "payment", "shipment", "saga"),
@@ -194,6 +263,10 @@ PROJECTION = Projection(
         OrderPlaced,
         OrderConfirmed,
         OrderRejected,
+        OrderCompleted,
+        ReturnAccepted,
+        ReturnWithdrawn,
+        ReturnCompleted,
         *_PAYMENT,
         ShipmentBooked,
         *_SHIPMENT,

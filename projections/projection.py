@@ -11,7 +11,7 @@ Two laws make that safe, and every projection has to keep them:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cached_property
@@ -21,6 +21,7 @@ from sqlalchemy import Table
 
 from domain.kernel import Event
 from eventstore.store import Recorded
+from projections.totals import Adds, totals_table
 
 RowT = TypeVar("RowT")
 
@@ -58,6 +59,7 @@ class Projection(Generic[RowT]):
 
     Raise `version` when `evolve` or the table changes: the read model is then built anew beside the
     one in use. The fields of `row` are the columns of `table`, in any order; the first is the key.
+    Where `adds` says what a row adds to which figure, the sums are kept, too, in `totals`.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Projection(Generic[RowT]):
     categories: tuple[str, ...]
     handles: tuple[type[Event], ...]
     evolve: Callable[[RowT | None, Happened], RowT | None]
+    adds: Adds[RowT] | None = None
 
     def __post_init__(self) -> None:
         if set(self.columns) != set(self.table.columns.keys()):
@@ -77,6 +80,14 @@ class Projection(Generic[RowT]):
     @cached_property
     def columns(self) -> tuple[str, ...]:
         return tuple(field.name for field in fields(self.row))  # type: ignore[arg-type]  # a dataclass
+
+    @cached_property
+    def totals(self) -> Table:
+        return totals_table(self.table.name)
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        return [self.table] if self.adds is None else [self.table, self.totals]
 
     @property
     def key(self) -> str:

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from eventstore.pool import Connection
 from projections.projection import Projection
+from projections.totals import changes, totals_name
 
 RowT = TypeVar("RowT")
 
@@ -28,6 +29,7 @@ class ReadModel(Generic[RowT]):
         self.projection = projection
         self.name = projection.name + suffix
         self.table = projection.table.name + suffix
+        self.totals = totals_name(projection.table.name) + suffix
 
     async def ask(self, connection: Connection, ids: Sequence[str]) -> Any:
         """The rows with these ids, as a cursor: `found` reads it."""
@@ -40,9 +42,22 @@ class ReadModel(Generic[RowT]):
             for row in await cursor.fetchall()
         }
 
-    async def keep(self, connection: Connection, rows: Sequence[bytes]) -> None:
-        """Insert or replace rows that `packed` made."""
-        await connection.execute(self._upsert, ((b"[" + b",".join(rows) + b"]").decode(),))
+    async def keep(
+        self, connection: Connection, rows: Mapping[str, RowT], before: Mapping[str, RowT]
+    ) -> None:
+        """Insert or replace rows, by id, and change the totals with them.
+
+        `before` are those of them that are there already. Raises Unstorable.
+        """
+        await connection.execute(self._upsert, (_packed(list(rows.values())),))
+        if self.projection.adds is None:
+            return
+        if changed := changes(self.projection.adds, before, rows):
+            amounts = [
+                {"figure": figure, "labels": labels, "shard": shard, "total": amount}
+                for ((figure, labels), shard), amount in changed.items()
+            ]
+            await connection.execute(self._add, (_packed(amounts),))
 
     @cached_property
     def _select(self) -> sql.Composed:
@@ -69,11 +84,20 @@ class ReadModel(Generic[RowT]):
             ),
         )
 
+    @cached_property
+    def _add(self) -> sql.Composed:
+        return sql.SQL(
+            "INSERT INTO {table} AS t (figure, labels, shard, total)"
+            " SELECT figure, labels, shard, total"
+            " FROM json_populate_recordset(NULL::{table}, %s::json)"
+            " ORDER BY figure, labels, shard"
+            " ON CONFLICT (figure, labels, shard) DO UPDATE SET total = t.total + excluded.total"
+        ).format(table=sql.Identifier(self.totals))
 
-def packed(row: Any) -> bytes:
-    """Raises Unstorable."""
+
+def _packed(rows: Sequence[Any]) -> str:
     try:
-        return orjson.dumps(row)
+        return orjson.dumps(rows).decode()
     except TypeError as error:
         raise Unstorable(str(error)) from None
 

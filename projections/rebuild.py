@@ -189,7 +189,8 @@ ORDER BY live.shard FOR UPDATE
 
 def _exchange(connection: Connection, projection: Projection[Any]) -> None:
     names = {"name": projection.name, "next": projection.name + NEXT}
-    exchange(connection, projection.table, NEXT)
+    for table in projection.tables:
+        exchange(connection, table, NEXT)
     # A revision that neither of the two ever had shuts out whoever still works on one of them.
     outdate = (
         "UPDATE checkpoints n SET revision = greatest(n.revision, l.revision) + 1,"

@@ -4,6 +4,9 @@ running ─▶ compensating ─▶ refused | compensated
    │  ▲        │  ▲
    ▼  │        ▼  │
   parked      parked              running ─▶ completed
+ awaiting
+
+A parked saga waits for an operator, an awaiting one for the answer of a person or another system.
 """
 
 from __future__ import annotations
@@ -13,12 +16,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, Text, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    DateTime,
+    Index,
+    Integer,
+    Text,
+    cast,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.sagas.events import (
     EVENTS,
+    AnswerAwaited,
+    AnswerReminded,
     CancelRequested,
     CompensationStarted,
     Direction,
@@ -27,6 +44,7 @@ from domain.sagas.events import (
     SagaParked,
     SagaResumed,
     SagaStarted,
+    StepAnswered,
     StepCompensated,
     StepDone,
     StepFailed,
@@ -37,7 +55,9 @@ from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
 from projections.tables import index, read_model
 
-Status = Literal["running", "compensating", "parked", "completed", "refused", "compensated"]
+Status = Literal[
+    "running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"
+]
 Decision = Literal["approved", "refused"]
 
 
@@ -46,7 +66,8 @@ class SagaRow:
     """`step` is the one that spoke last or, while parked, the one that has waited the longest.
 
     `cause` says what a parked saga waits for; `because` and `reason` why it turned back. `waiting`
-    holds every parked step: steps that run side by side may be parked together.
+    holds every step that is parked or awaits an answer: those that run side by side may wait
+    together. What is parked comes before what awaits an answer.
     """
 
     saga: str
@@ -90,7 +111,7 @@ table = read_model(
     Column("reason", Text, nullable=False),
     Column("at_stake", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
-    # since when, in which direction and why each parked step waits
+    # by step, what it is (parked or awaiting), since when, in which direction and why; until when
     Column("waiting", JSONB, nullable=False),
     Column("parked_since", DateTime(timezone=True)),
     Column("started_at", DateTime(timezone=True), nullable=False),
@@ -98,7 +119,8 @@ table = read_model(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     # of the saga's stream
     Column("version", BigInteger, nullable=False),
-    # a list of: at, what, step, direction, outcome, cause, actor, reason, version
+    # a list of: at, what, step, direction, outcome, cause, actor, reason, version; and where there
+    # is one: intervention, evidence, correction, until
     Column("timeline", JSONB, nullable=False),
     index("saga_board", "started_at", "saga"),
     index("saga_board", "status", "started_at", "saga"),
@@ -106,6 +128,11 @@ table = read_model(
     Index(
         "saga_board_parked_idx",
         "parked_since",
+        "saga",
+        postgresql_where=text("parked_since IS NOT NULL"),
+    ),
+    Index(
+        "saga_board_parked_saga_idx",
         "saga",
         postgresql_where=text("parked_since IS NOT NULL"),
     ),
@@ -134,9 +161,18 @@ def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911 
             return _spoke(row, step, "undo")
         case SagaParked(step=step, direction=direction, cause=cause):
             since = happened.recorded_at.isoformat()
-            parked = {"since": since, "direction": direction, "cause": cause}
+            parked = {"kind": "parked", "since": since, "direction": direction, "cause": cause}
             return _waits(row, {**row.waiting, step: parked})
-        case SagaResumed(step=step):
+        case AnswerAwaited(step=step, until=until):
+            awaited = {
+                "kind": "awaiting",
+                "since": happened.recorded_at.isoformat(),
+                "direction": "do",
+                "cause": "",
+                "until": until.isoformat(),
+            }
+            return _waits(row, {**row.waiting, step: awaited})
+        case SagaResumed(step=step) | StepAnswered(step=step):
             return _waits(row, {one: why for one, why in row.waiting.items() if one != step})
         case SagaDecided(approved=approved, because=because, reason=reason):
             decision: Decision = "approved" if approved else "refused"
@@ -145,7 +181,7 @@ def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911 
             # A cancelled saga leaves its parked step without anybody having resumed it.
             row = replace(row, direction="undo", because=because, reason=reason)
             return _waits(row, {})
-        case CancelRequested():
+        case CancelRequested() | AnswerReminded():
             return row
         case SagaEnded(ending=ending, because=because, reason=reason):
             row = replace(_waits(row, {}), status=ending, because=because, reason=reason)
@@ -182,12 +218,15 @@ def _waits(row: SagaRow, waiting: Mapping[str, Mapping[str, str]]) -> SagaRow:
     if not waiting:
         status: Status = "compensating" if row.direction == "undo" else "running"
         return replace(row, status=status, waiting=waiting, parked_since=None, cause="")
-    step, first = min(waiting.items(), key=lambda item: item[1]["since"])
+    step, first = min(
+        waiting.items(), key=lambda item: (item[1]["kind"] != "parked", item[1]["since"])
+    )
+    parked = first["kind"] == "parked"
     return replace(
         row,
-        status="parked",
+        status="parked" if parked else "awaiting",
         waiting=waiting,
-        parked_since=datetime.fromisoformat(first["since"]),
+        parked_since=datetime.fromisoformat(first["since"]) if parked else None,
         step=step,
         direction="undo" if first["direction"] == "undo" else "do",
         cause=first["cause"],
@@ -195,23 +234,27 @@ def _waits(row: SagaRow, waiting: Mapping[str, Mapping[str, str]]) -> SagaRow:
 
 
 _TOLD: Final = ("step", "direction", "outcome", "cause", "actor", "reason")
+_TOLD_BY_FEW: Final = ("intervention", "evidence", "correction")
 
 
 def _entry(happened: Happened) -> Mapping[str, Any]:
-    """One line of the timeline; what an event does not say is None."""
+    """One line of the timeline; what an event does not say is None, or missing if few say it."""
     event = happened.event
     told: dict[str, Any] = {name: getattr(event, name, None) for name in _TOLD}
+    told |= {name: said for name in _TOLD_BY_FEW if (said := getattr(event, name, ""))}
     match event:
         case StepDone() | StepRefused() | StepFailed():
             told["direction"] = "do"
         case StepCompensated():
             told["direction"] = "undo"
-        case SagaDecided(approved=approved):
+        case SagaDecided(approved=approved) | StepAnswered(approved=approved):
             told["outcome"] = "approved" if approved else "refused"
         case SagaEnded(ending=ending):
             told["outcome"] = ending
         case SagaResumed(kind=kind):
             told["outcome"] = kind
+        case AnswerAwaited(until=until) | AnswerReminded(until=until):
+            told["until"] = until.isoformat()
         case _:
             pass
     if isinstance(event, CompensationStarted | SagaDecided | SagaEnded):
@@ -227,7 +270,7 @@ def _entry(happened: Happened) -> Mapping[str, Any]:
 
 PROJECTION = Projection(
     name="saga_board",
-    version=1,
+    version=2,
     row=SagaRow,
     table=table,
     categories=("saga",),
@@ -258,53 +301,86 @@ async def sagas(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """Which parked sagas are meant: all that is given has to hold.
+
+    `failure` is a text within the cause, in any case; `until` is when they were parked at the
+    latest. With a `step`, that step has to be parked, and for that cause.
+    """
+
+    saga_type: str | None = None
+    merchant: str | None = None
+    step: str | None = None
+    failure: str | None = None
+    until: datetime | None = None
+
+
 async def parked(
     connection: AsyncConnection,
+    which: Waits,
     *,
-    saga_type: str | None = None,
-    merchant: str | None = None,
-    step: str | None = None,
     newest_first: bool = False,
     after: After | None = None,
     limit: int = 50,
 ) -> Slice[SagaRow]:
-    """What waits for a person, the longest wait first; `after` is (parked_since, saga)."""
-    query = select(table).where(
-        table.c.parked_since.is_not(None), *_matching(None, saga_type, merchant, step)
-    )
+    """What waits for an operator, the longest wait first; `after` is (parked_since, saga)."""
+    query = select(table).where(*_parked(which))
     by = (table.c.parked_since, table.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=newest_first
     )
 
 
-def _matching(
-    status: str | None, saga_type: str | None, merchant: str | None, step: str | None
-) -> list[Any]:
-    wanted = {"status": status, "saga_type": saga_type, "merchant": merchant, "step": step}
-    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+async def parked_steps(
+    connection: AsyncConnection, which: Waits, *, after: str = "", limit: int = 50
+) -> Sequence[tuple[str, str]]:
+    """Each saga and the step that is parked, by the saga's id: none twice, whatever it does
+    meanwhile. Where several steps are, it is the one that was asked for, or else the longest wait.
+    """
+    query = select(table.c.saga, table.c.step).where(*_parked(which), table.c.saga > after)
+    found = await connection.execute(query.order_by(table.c.saga).limit(limit))
+    return [(saga, which.step or step) for saga, step in found]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """All sagas of one type that stand alike."""
+class Stake:
+    """How many are parked, and the money at stake in them; one for each currency."""
 
-    saga_type: str
-    status: str
     currency: str
     count: int
     at_stake: int
-    oldest: datetime
-    """When the first of them started or, where they are parked, was parked."""
 
 
-async def standings(connection: AsyncConnection) -> Sequence[Standing]:
-    """Counts for metrics. It counts rows, so ask it a few times a minute at most."""
-    since = func.min(func.coalesce(table.c.parked_since, table.c.started_at))
-    by = (table.c.saga_type, table.c.status, table.c.currency)
-    query = select(*by, func.count(), func.sum(table.c.at_stake), since).group_by(*by).order_by(*by)
+async def parked_stakes(connection: AsyncConnection, which: Waits) -> Sequence[Stake]:
+    query = (
+        select(table.c.currency, func.count(), func.sum(table.c.at_stake))
+        .where(*_parked(which))
+        .group_by(table.c.currency)
+        .order_by(table.c.currency)
+    )
     found = await connection.execute(query)
-    return [
-        Standing(kind, status, currency, count, int(stake), oldest)
-        for kind, status, currency, count, stake, oldest in found
-    ]
+    return [Stake(currency, count, int(stake)) for currency, count, stake in found]
+
+
+def _parked(which: Waits) -> list[ColumnElement[bool]]:
+    waiting = table.c.parked_since.is_not(None)
+    conditions = [waiting, *_matching(None, which.saga_type, which.merchant, None)]
+    since: ColumnElement[datetime] = table.c.parked_since
+    cause: ColumnElement[str] = table.c.cause
+    if which.step is not None:
+        place = table.c.waiting[which.step]
+        since, cause = cast(place["since"].astext, DateTime(timezone=True)), place["cause"].astext
+        conditions.append(place["kind"].astext == "parked")
+    if which.failure is not None:
+        conditions.append(cause.icontains(which.failure, autoescape=True))
+    if which.until is not None:
+        conditions.append(since <= which.until)
+    return conditions
+
+
+def _matching(
+    status: str | None, saga_type: str | None, merchant: str | None, step: str | None
+) -> list[ColumnElement[bool]]:
+    wanted = {"status": status, "saga_type": saga_type, "merchant": merchant, "step": step}
+    return [table.c[name] == value for name, value in wanted.items() if value is not None]

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from sqlalchemy import BigInteger, Column, DateTime, Text, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.inventory.events import StockReceived, StockReleased, StockReserved
+from domain.inventory.events import (
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShipped,
+)
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
 from projections.tables import index, read_model
@@ -17,7 +24,10 @@ from projections.tables import index, read_model
 
 @dataclass(frozen=True, kw_only=True)
 class StockLevel:
-    """`item` is `merchant:sku`, the id of the stream; `received` is the sum of all deliveries."""
+    """`item` is `merchant:sku`, the id of the stream; `received` is the sum of all deliveries.
+
+    `received` and `returned` are together `available`, `reserved` and `shipped`.
+    """
 
     item: str
     merchant: str
@@ -25,6 +35,8 @@ class StockLevel:
     available: int
     reserved: int
     received: int
+    shipped: int = 0
+    returned: int = 0
     updated_at: datetime
 
 
@@ -36,6 +48,8 @@ table = read_model(
     Column("available", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False),
     Column("received", BigInteger, nullable=False),
+    Column("shipped", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     index("stock_level", "merchant", "sku"),
 )
@@ -51,29 +65,40 @@ def evolve(row: StockLevel | None, happened: Happened) -> StockLevel:
                 available=came.available,
                 reserved=came.reserved,
                 received=(row.received if row else 0) + came.quantity,
+                shipped=row.shipped if row else 0,
+                returned=row.returned if row else 0,
                 updated_at=happened.recorded_at,
             )
-        case (
-            StockReserved(available=available, reserved=reserved)
-            | StockReleased(available=available, reserved=reserved)
-        ):
-            return replace(
-                begun(row, happened),
-                available=available,
-                reserved=reserved,
-                updated_at=happened.recorded_at,
-            )
+        case StockReserved() | StockReleased() | StockShipped() | StockReturned() as moved:
+            return _moved(begun(row, happened), moved, happened.recorded_at)
         case other:
             raise OutOfPlace(type(other).__name__)
 
 
+def _moved(
+    row: StockLevel,
+    moved: StockReserved | StockReleased | StockShipped | StockReturned,
+    at: datetime,
+) -> StockLevel:
+    row = replace(row, available=moved.available, reserved=moved.reserved, updated_at=at)
+    match moved:
+        case StockShipped(quantity=quantity):
+            return replace(row, shipped=row.shipped + quantity)
+        case StockReturned(quantity=quantity):
+            return replace(row, returned=row.returned + quantity)
+        case StockReserved() | StockReleased():
+            return row
+        case _:
+            assert_never(moved)
+
+
 PROJECTION = Projection(
     name="stock_level",
-    version=1,
+    version=2,
     row=StockLevel,
     table=table,
     categories=("stock",),
-    handles=(StockReceived, StockReserved, StockReleased),
+    handles=(StockReceived, StockReserved, StockReleased, StockShipped, StockReturned),
     evolve=evolve,
 )
 

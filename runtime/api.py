@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
-import orjson
-from psycopg import sql
-from sqlalchemy import event, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
 from api.app import create_app
+from api.context import WebhookTrust
+from runtime.engine import open_engine
 from runtime.serving import serve
 from runtime.settings import Settings, require
 from runtime.temporal import DATA_CONVERTER
@@ -38,6 +34,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client,
             options_of(settings),
             temporal_ui=settings.temporal_ui_url,
+            webhooks_from=trust_of(settings),
+            sagas_per_merchant=settings.sagas_per_merchant,
             stopping=stop,
         )
         await serve(app, settings, settings.api_host, settings.api_port, stop)
@@ -52,36 +50,11 @@ def options_of(settings: Settings) -> RunOptions:
     )
 
 
-@asynccontextmanager
-async def open_engine(url: str, *, role: str = "", size: int = 16) -> AsyncIterator[AsyncEngine]:
-    """Every statement commits by itself, and none takes longer than seconds."""
-    engine = create_async_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
-        isolation_level="AUTOCOMMIT",
-        pool_size=size,
-        max_overflow=0,
-        pool_timeout=3,
-        pool_pre_ping=True,
-        json_serializer=lambda value: orjson.dumps(value).decode(),
-        json_deserializer=orjson.loads,
-        connect_args={
-            "connect_timeout": 2,
-            "application_name": "handrail api",
-            "options": "-c statement_timeout=5000",
-        },
+def trust_of(settings: Settings) -> WebhookTrust:
+    return WebhookTrust(
+        {"bank": settings.bank_webhook_secrets, "carrier": settings.carrier_webhook_secrets},
+        settings.webhook_tolerance_seconds,
     )
-    if role:
-
-        @event.listens_for(engine.sync_engine, "connect")
-        def become(connection: Any, _record: Any) -> None:
-            with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)).as_string())
-            connection.commit()
-
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
 
 
 async def lazy_client(address: str, namespace: str) -> Client:

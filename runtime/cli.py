@@ -6,9 +6,10 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import structlog
 from cyclopts import App, Parameter
@@ -65,6 +66,19 @@ def demo(
 
 
 @app.command
+def bench(
+    name: Annotated[Literal["fairness"], Parameter(help="Which one.")], *, json: Json = False
+) -> int:
+    """Start everything, measure, stop everything. The exit code says whether the goal was met."""
+    benchmark = import_module(f"benchmarks.{name}")
+
+    async def work(settings: Settings) -> int:
+        return int(await benchmark.run(settings, json=json))
+
+    return _errand(load(), "bench", work)
+
+
+@app.command
 def verify(*, json: Json = False) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
     from runtime.verify import verify as run
@@ -109,7 +123,8 @@ def worker() -> int:
     """Run workflows and activities."""
     from runtime.worker import run
 
-    return _process("worker", run, "database_url", "temporal_address", "bank_url", "carrier_url")
+    companies = ("bank_url", "carrier_url", "registry_url")
+    return _process("worker", run, "database_url", "temporal_address", *companies)
 
 
 @app.command
@@ -132,16 +147,35 @@ def api() -> int:
 def bank(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
     """Simulate the bank."""
     from runtime.simulators.bank import create_bank
+    from runtime.simulators.webhooks import target_of
 
-    return _process("bank", _simulator(create_bank, host, port, ledger))
+    def create(settings: Settings) -> Any:
+        return create_bank(ledger, target_of(settings, "bank"))
+
+    return _process("bank", _simulator(create, host, port, ledger))
 
 
 @app.command
 def carrier(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
     """Simulate the carrier."""
     from runtime.simulators.carrier import create_carrier
+    from runtime.simulators.webhooks import target_of
 
-    return _process("carrier", _simulator(create_carrier, host, port, ledger))
+    def create(settings: Settings) -> Any:
+        return create_carrier(ledger, target_of(settings, "carrier"))
+
+    return _process("carrier", _simulator(create, host, port, ledger))
+
+
+@app.command
+def registry(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
+    """Simulate the registry of businesses."""
+    from runtime.simulators.registry import create_registry
+
+    def create(_: Settings) -> Any:
+        return create_registry(ledger)
+
+    return _process("registry", _simulator(create, host, port, ledger))
 
 
 @app.command
@@ -192,6 +226,20 @@ def _maintenance(work: Callable[[Settings], Awaitable[int]]) -> int:
     return _errand(settings, "projections", work)
 
 
+app.command(
+    "runtime.operating.commands:sagas",
+    name="sagas",
+    help="Look at sagas, and put right those that wait for a person.",
+)
+
+
+app.command(
+    "runtime.operating.payouts:payouts",
+    name="payouts",
+    help="Pay merchants what they are owed, every day or now.",
+)
+
+
 @app.command(name="settings")
 def print_settings() -> int:
     """Print every setting, as Markdown."""
@@ -200,14 +248,14 @@ def print_settings() -> int:
 
 
 def _simulator(
-    create: Callable[[Path | None], Any], host: str, port: int, ledger: Path | None
+    create: Callable[[Settings], Any], host: str, port: int, ledger: Path | None
 ) -> Process:
     async def run(settings: Settings, stop: asyncio.Event) -> None:
         from runtime.serving import serve
 
         if ledger:
             ledger.parent.mkdir(parents=True, exist_ok=True)
-        await serve(create(ledger), settings, host, port, stop)
+        await serve(create(settings), settings, host, port, stop)
 
     return run
 

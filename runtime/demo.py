@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from runtime import demo_plan, verify
-from runtime.demo_customers import AT_ONCE, Outcome, drive
+from runtime.demo_afterwards import Afterwards, afterwards
+from runtime.demo_customers import AT_ONCE, Outcome, drive, sagas_of
 from runtime.settings import Settings
 from runtime.stack import Stack, State
 
@@ -53,6 +54,9 @@ async def demo(
             status.stop()
             console.print(f"API {stack.api_url}/docs · Temporal UI {stack.temporal_ui_url}")
             outcome = await drive(stack.api_url, stack.database_url, plan, console)
+            temporal = stack.temporal_address, settings.temporal_namespace
+            later = await afterwards(stack.api_url, temporal, list(outcome.sagas.values()), console)
+            outcome.sagas = await sagas_of(stack.api_url, outcome)
             proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url)
             sample = await _sample(stack.api_url, outcome)
     invariants = {
@@ -64,13 +68,13 @@ async def demo(
     for violation in outcome.feed_violations:
         console.print(f"[red]✗[/red] {violation}")
     ended = sum(outcome.count(ending) for ending in ENDINGS)
-    good = all(invariants.values()) and ended == orders == len(outcome.started)
+    good = all(invariants.values()) and ended == orders == len(outcome.started) and later.good
     if good:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         console.print(f"[red]Not as it should be.[/red] Logs and data are kept in {folder}")
     if json:
-        figures = _figures(outcome, orders, invariants)
+        figures = _figures(outcome, orders, invariants, later)
         print(orjson.dumps(figures).decode())
     return 0 if good else 1
 
@@ -112,7 +116,9 @@ def _report(console: Console, outcome: Outcome, sample: dict[str, Any] | None) -
         console.print(timeline)
 
 
-def _figures(outcome: Outcome, orders: int, invariants: Mapping[str, bool]) -> dict[str, Any]:
+def _figures(
+    outcome: Outcome, orders: int, invariants: Mapping[str, bool], later: Afterwards
+) -> dict[str, Any]:
     p50, p99 = _percentiles(outcome.decision_ms)
     return {
         "orders": orders,
@@ -121,6 +127,9 @@ def _figures(outcome: Outcome, orders: int, invariants: Mapping[str, bool]) -> d
         "seconds": round(outcome.seconds, 3),
         "decision_ms": {"p50": round(p50, 1), "p99": round(p99, 1)},
         "replayed": outcome.replayed,
+        "interventions": later.interventions,
+        "instalments": later.instalments,
+        "returns": later.returns,
         "invariants": dict(invariants),
     }
 

@@ -219,6 +219,12 @@ async def _settled(client: httpx.AsyncClient, outcome: Outcome, bars: Progress) 
                 await asyncio.sleep(0.25)
 
 
+async def sagas_of(api_url: str, outcome: Outcome) -> dict[str, dict[str, Any]]:
+    """How they stand now."""
+    async with httpx.AsyncClient(base_url=api_url, timeout=60) as client:
+        return await _sagas(client, outcome.started)
+
+
 async def _sagas(client: httpx.AsyncClient, wanted: Iterable[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     path: str | None = "/sagas?limit=200"

@@ -27,6 +27,8 @@ FAULTY_CARDS: Final = (
     "card_late_1.0",
     "card_capture_declined",
 )
+UNKNOWN_ADDRESS: Final = "addr_undeliverable"
+"""The carrier declines it after the payment was taken: the order waits for a person."""
 FAULTY_ADDRESSES: Final = ("addr_lost", "addr_error_2", "addr_slow")
 DECLINED_SHARE: Final = 0.04
 SECOND_THOUGHTS: Final = 0.03
@@ -146,7 +148,8 @@ def _order(
 def _misbehaviours(orders: int, faults: float, chance: random.Random) -> Iterator[tuple[str, str]]:
     """Each kind of misbehaviour in turn, so that short runs see many kinds."""
     kinds = cycle(
-        [*((card, "addr_ok") for card in FAULTY_CARDS)]
+        [("card_ok", UNKNOWN_ADDRESS)]
+        + [(card, "addr_ok") for card in FAULTY_CARDS]
         + [("card_ok", address) for address in FAULTY_ADDRESSES]
     )
     declined = chance.sample(range(orders), k=max(1, round(orders * DECLINED_SHARE)))

@@ -17,9 +17,9 @@ from domain.credit import credit_line
 from domain.inventory import stock
 from domain.kernel import Event
 from domain.ordering import order
-from domain.payments import payment
+from domain.payments import payment, plan, transfer
 from domain.sagas.events import SagaEvent
-from domain.settlement import merchant_account
+from domain.settlement import application, merchant_account
 from domain.shipping import shipment
 from eventstore.codec import Codec
 from eventstore.feed import BEGINNING, read_page
@@ -31,8 +31,11 @@ _AGGREGATES: Mapping[str, tuple[Any, Any]] = {
     stock.CATEGORY: (stock.StockItem(), stock.evolve),
     credit_line.CATEGORY: (credit_line.CreditLine(), credit_line.evolve),
     payment.CATEGORY: (payment.Payment(), payment.evolve),
+    plan.CATEGORY: (plan.InstalmentPlan(), plan.evolve),
+    transfer.CATEGORY: (transfer.Transfer(), transfer.evolve),
     shipment.CATEGORY: (shipment.Shipment(), shipment.evolve),
     merchant_account.CATEGORY: (merchant_account.MerchantAccount(), merchant_account.evolve),
+    application.CATEGORY: (application.Application(), application.evolve),
 }
 
 

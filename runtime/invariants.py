@@ -12,22 +12,34 @@ from typing import Any, Final
 
 import orjson
 
-from domain.inventory.events import StockReceived
-from domain.kernel import OrderId
-from domain.ordering.events import OrderPlaced
+from domain.credit.events import CreditConsumed, CreditRestored, DebtWrittenOff
+from domain.inventory.events import StockReceived, StockReturned, StockShipped
+from domain.kernel import OrderId, ReturnId
+from domain.ordering.events import OrderPlaced, ReturnAccepted
 from domain.sagas.events import (
     SagaEnded,
     SagaEvent,
+    SagaResumed,
     SagaStarted,
     StepCompensated,
     StepDone,
     StepRefused,
     StepUnknown,
 )
-from domain.settlement.events import PayableAccrued, PayableClawedBack
+from domain.sagas.interventions import SagaTold
+from domain.settlement.events import (
+    MerchantAccountOpened,
+    PayableAccrued,
+    PayableClawedBack,
+    PayoutCancelled,
+    PayoutPrepared,
+)
+from domain.settlement.merchant_account import MerchantAccount
 from eventstore.store import shard_of
 from projections.projection import Happened, Projection
+from runtime.endings import endings
 from runtime.evidence import Evidence
+from runtime.invariants_of_money import bank_agrees, instalments, returns
 
 
 def money_conserved(evidence: Evidence) -> Iterator[str]:
@@ -39,50 +51,73 @@ def money_conserved(evidence: Evidence) -> Iterator[str]:
     }
     accrued: defaultdict[str, int] = defaultdict(int)
     for _, event in evidence.events_of("merchant"):
-        match event:
-            case PayableAccrued(order=order, gross=gross):
-                accrued[order] += gross.amount
-            case PayableClawedBack(order=order):
-                accrued[order] = 0
-            case _:
-                pass
-    for merchant, account in evidence.of("merchant").items():
-        owed = sum(net.amount for net in account.unpaid.values())
-        if owed != account.balance.amount:
-            yield f"merchant {merchant}: {account.balance} owed, but its orders say {owed}"
-    debts = {
-        order: amount.amount
-        for line in evidence.of("credit").values()
-        for order, amount in line.debts.items()
-    }
+        if isinstance(event, PayableAccrued):
+            accrued[event.order] += event.gross.amount
+    yield from _balances(evidence)
+    yield from _clawed_back(evidence)
+    debts: defaultdict[str, int] = defaultdict(int)
+    for _, event in evidence.events_of("credit"):
+        if isinstance(event, CreditConsumed):
+            debts[event.order] += event.amount.amount
     for order, ended in endings(evidence).items():
         if order not in placed:
             continue
         paid = evidence.of("payment").get(order)
         taken = paid.amount.amount if paid and paid.status in {"authorised", "captured"} else 0
         due = placed[order].total.amount if ended == "completed" else 0
-        if taken + debts.get(order, 0) != due:
-            yield f"order {order} ({ended}): customer pays {taken} + {debts.get(order, 0)} of {due}"
+        if taken + debts[order] != due:
+            yield f"order {order} ({ended}): customer pays {taken} + {debts[order]} of {due}"
         if accrued[order] != due:
             yield f"order {order} ({ended}): merchant is owed for {accrued[order]} of {due}"
 
 
-def bank_agrees(evidence: Evidence) -> Iterator[str]:
-    """The bank holds and took exactly what our books say, order by order."""
-    if evidence.bank is None:
-        return
-    theirs: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for one in evidence.bank["authorisations"]:
-        theirs[one["order"]][one["state"]] += one["amount"]
-    known = evidence.sagas()
-    for order in theirs:
-        if order not in known:
-            yield f"order {order}: the bank knows it, we do not"
-    for order, ended in endings(evidence).items():
-        payment = evidence.of("payment").get(order)
-        ours = payment.amount.amount if payment and payment.status == "captured" else 0
-        if theirs[order]["captured"] != ours or theirs[order]["authorised"]:
-            yield f"order {order} ({ended}): the bank has {dict(theirs[order])}, we took {ours}"
+def _balances(evidence: Evidence) -> Iterator[str]:
+    """A balance is what was accrued, less what came back, is on its way and was paid out."""
+    owed: defaultdict[str, int] = defaultdict(int)
+    for merchant, event in evidence.events_of("merchant"):
+        match event:
+            case PayableAccrued(gross=gross, fee=fee):
+                owed[merchant] += (gross - fee).amount
+            case PayableClawedBack(amount=amount) | PayoutPrepared(amount=amount):
+                owed[merchant] -= amount.amount
+            case PayoutCancelled(amount=amount):
+                owed[merchant] += amount.amount
+            case _:
+                pass
+        said = getattr(event, "balance", None)
+        if said is not None and said.amount != owed[merchant]:
+            yield (
+                f"merchant {merchant}: {said} owed after {type(event).__name__},"
+                f" but its events say {owed[merchant]}"
+            )
+    for merchant, account in evidence.of("merchant").items():
+        if owed[merchant] != account.balance.amount:
+            yield f"merchant {merchant}: {account.balance} owed, its events say {owed[merchant]}"
+
+
+def _clawed_back(evidence: Evidence) -> Iterator[str]:
+    """Only what came back is taken back from the merchant, once, less the fee that was on it."""
+    accepted = {
+        (event.order, event.return_id): event.value
+        for _, event in evidence.events_of("order")
+        if isinstance(event, ReturnAccepted)
+    }
+    seen: set[tuple[OrderId, ReturnId]] = set()
+    terms: dict[str, MerchantAccount] = {}
+    for merchant, event in evidence.events_of("merchant"):
+        if isinstance(event, MerchantAccountOpened):
+            terms[merchant] = MerchantAccount(fee_bps=event.fee_bps)
+        if not isinstance(event, PayableClawedBack):
+            continue
+        key = (event.order, event.return_id)
+        value = accepted.get(key)
+        if value is None:
+            yield f"merchant {merchant}: {event.amount} taken back, nothing came back of {key}"
+        elif event.amount != value - terms[merchant].fee_of(value):
+            yield f"merchant {merchant}: {event.amount} taken back for {key}, worth {value}"
+        if key in seen:
+            yield f"merchant {merchant}: {key} was taken back twice"
+        seen.add(key)
 
 
 def carrier_agrees(evidence: Evidence) -> Iterator[str]:
@@ -90,38 +125,58 @@ def carrier_agrees(evidence: Evidence) -> Iterator[str]:
     if evidence.carrier is None:
         return
     theirs = Counter(
-        one["order"] for one in evidence.carrier["bookings"] if one["state"] == "booked"
+        one["order"] for one in evidence.carrier["bookings"] if one["state"] != "cancelled"
     )
     for order, ended in endings(evidence).items():
-        if theirs[order] != (ended == "completed"):
+        if theirs[order] != (ended == "completed" and order in evidence.of("order")):
             yield f"order {order} ({ended}): the carrier has {theirs[order]} bookings"
 
 
 def stock_conserved(evidence: Evidence) -> Iterator[str]:
-    """Stock is never negative and none is lost: received = available + reserved."""
-    received: defaultdict[str, int] = defaultdict(int)
-    for item, event in evidence.events_of("stock"):
-        if isinstance(event, StockReceived):
-            received[item] += event.quantity
-        available = getattr(event, "available", 0)
-        if available < 0:
-            yield f"stock {item}: {available} available after {type(event).__name__}"
+    """Stock is never negative and none is lost: what was received and came back is available,
+    reserved or shipped.
+    """
+    yield from _came_and_left(evidence)
     ended = endings(evidence)
     for item, state in evidence.of("stock").items():
         if state.available < 0:
             yield f"stock {item}: {state.available} available"
-        if received[item] != state.available + state.reserved:
-            yield (
-                f"stock {item}: {received[item]} received,"
-                f" but {state.available} available and {state.reserved} reserved"
-            )
         for order, quantity in state.reservations.items():
             if ended.get(order, "completed") != "completed":
                 yield f"stock {item}: {quantity} still reserved for {order} ({ended[order]})"
 
 
+def _came_and_left(evidence: Evidence) -> Iterator[str]:
+    inside, outside = Counter[str](), Counter[tuple[str, OrderId]]()
+    for item, event in evidence.events_of("stock"):
+        match event:
+            case StockReceived(quantity=quantity):
+                inside[item] += quantity
+            case StockShipped(order=order, quantity=quantity):
+                inside[item] -= quantity
+                outside[item, order] += quantity
+            case StockReturned(order=order, quantity=quantity):
+                inside[item] += quantity
+                outside[item, order] -= quantity
+            case _:
+                pass
+        available = getattr(event, "available", 0)
+        if available < 0:
+            yield f"stock {item}: {available} available after {type(event).__name__}"
+    for item, state in evidence.of("stock").items():
+        if inside[item] != state.available + state.reserved:
+            yield (
+                f"stock {item}: {inside[item]} came and did not leave,"
+                f" but {state.available} available and {state.reserved} reserved"
+            )
+    for (item, order), quantity in outside.items():
+        if quantity < 0:
+            yield f"stock {item}: {-quantity} more came back of {order} than was shipped"
+
+
 def credit_exposure(evidence: Evidence) -> Iterator[str]:
     """Exposure is the sum of holds of running sagas and plans of completed ones."""
+    yield from _debts(evidence)
     ended = endings(evidence)
     for customer, line in evidence.of("credit").items():
         for order in line.holds:
@@ -137,10 +192,33 @@ def credit_exposure(evidence: Evidence) -> Iterator[str]:
                 yield f"customer {customer}: owes {debt} for {order}, more than was financed"
 
 
+def _debts(evidence: Evidence) -> Iterator[str]:
+    """A debt becomes smaller by what came back or was written off, and by nothing else."""
+    owed: Counter[tuple[str, OrderId]] = Counter()
+    for customer, event in evidence.events_of("credit"):
+        match event:
+            case CreditConsumed():
+                owed[customer, event.order] += event.amount.amount
+            case CreditRestored() | DebtWrittenOff():
+                owed[customer, event.order] -= event.amount.amount
+            case _:
+                pass
+    lines, used = evidence.of("credit"), Counter[str]()
+    for (customer, order), amount in owed.items():
+        used[customer] += amount
+        debt = lines[customer].debts.get(order)
+        if amount != (debt.amount if debt else 0):
+            yield f"customer {customer}: owes {debt} for {order}, but the events say {amount}"
+    for customer, line in lines.items():
+        if line.used.amount != used[customer]:
+            yield f"customer {customer}: {line.used} used, but the events say {used[customer]}"
+
+
 def steps_have_outcomes(evidence: Evidence) -> Iterator[str]:
     """Every step of an ended saga was done and kept, or taken back; the fence agrees on each."""
     told: set[tuple[str, int, str, str]] = set()
-    for saga, events in evidence.sagas().items():
+    sagas = evidence.sagas()
+    for saga, events in sagas.items():
         begun, undone = _steps(events)
         told |= {(saga, attempt, step, "undo") for attempt, step in undone}
         for event in events:
@@ -149,7 +227,7 @@ def steps_have_outcomes(evidence: Evidence) -> Iterator[str]:
         for ended in (event for event in events if isinstance(event, SagaEnded)):
             if ended.ending == "completed":
                 continue
-            for attempt, step in begun - undone:
+            for attempt, step in begun - undone - _settled_by_hand(events):
                 shut = (saga, attempt, step) in evidence.never_happened
                 if attempt == ended.attempt and not shut:
                     yield f"saga {saga} ({ended.ending}): {step} was not taken back"
@@ -157,9 +235,20 @@ def steps_have_outcomes(evidence: Evidence) -> Iterator[str]:
         started = {event.attempt for event in events if isinstance(event, SagaStarted)}
         if any(times > 1 for times in attempts.values()) or not started >= set(attempts):
             yield f"saga {saga}: attempts {sorted(started)} ended {dict(attempts)} times"
-    for key in evidence.answered ^ told:
-        where = "the fence" if key in evidence.answered else "the saga's stream"
+    # Whoever asks a context without a saga has a key at the fence, and no stream of its own.
+    answered = {key for key in evidence.answered if key[0] in sagas}
+    for key in answered ^ told:
+        where = "the fence" if key in answered else "the saga's stream"
         yield f"step {'/'.join(map(str, key))} is known to {where} only"
+
+
+def _settled_by_hand(events: Sequence[SagaEvent]) -> set[tuple[int, str]]:
+    """The steps, by attempt, that a person answers for, and said why."""
+    return {
+        (event.attempt, event.step)
+        for event in events
+        if isinstance(event, SagaResumed) and event.kind in {"skip", "resolve"} and event.evidence
+    }
 
 
 def _steps(events: Sequence[SagaEvent]) -> tuple[set[tuple[int, str]], set[tuple[int, str]]]:
@@ -173,6 +262,21 @@ def _steps(events: Sequence[SagaEvent]) -> tuple[set[tuple[int, str]], set[tuple
         elif isinstance(event, StepCompensated):
             undone.add((event.attempt, event.step))
     return begun, undone
+
+
+def interventions(evidence: Evidence) -> Iterator[str]:
+    """What a saga is said to have been told is in its own stream, once, with actor and reason."""
+    heard = Counter[tuple[str, str]]()
+    for saga, event in evidence.events_of("saga"):
+        if isinstance(event, SagaResumed):
+            heard[saga, event.intervention] += 1
+            if not (event.actor and event.reason):
+                yield f"saga {saga}: {event.intervention} has no actor or no reason"
+    for intervention, event in evidence.events_of("intervention"):
+        if isinstance(event, SagaTold) and event.heard == "accepted":
+            times = heard[event.saga, f"{intervention}:{event.saga}"]
+            if times != 1:
+                yield f"saga {event.saga}: heard {intervention} {times} times"
 
 
 def feed_once_in_order(evidence: Evidence) -> Iterator[str]:
@@ -219,25 +323,14 @@ INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "money_conserved": money_conserved,
     "bank_agrees": bank_agrees,
     "carrier_agrees": carrier_agrees,
+    "instalments": instalments,
+    "returns": returns,
     "stock_conserved": stock_conserved,
     "credit_exposure": credit_exposure,
     "steps_have_outcomes": steps_have_outcomes,
+    "interventions": interventions,
     "feed_once_in_order": feed_once_in_order,
 }
-
-
-def endings(evidence: Evidence) -> Mapping[OrderId, str]:
-    """How each saga ended that has, by the id it shares with its order; the last attempt counts."""
-    found: dict[OrderId, str] = {}
-    for identity, event in evidence.events_of("saga"):
-        match event:
-            case SagaStarted():
-                found.pop(OrderId(identity), None)
-            case SagaEnded(ending=ending):
-                found[OrderId(identity)] = ending
-            case _:
-                pass
-    return found
 
 
 def _seen_by(evidence: Evidence, projection: str) -> Callable[[int, int, str], bool]:

@@ -21,6 +21,10 @@ _log = structlog.get_logger(__name__)
 _MAINTENANCE_SECONDS: Final = 60.0
 _ANSWERS_KEPT: Final = timedelta(days=7)
 """How long the answer to an Idempotency-Key is kept."""
+_PLACES_KEPT: Final = timedelta(days=7)
+"""How long a merchant's place may be taken: of those who have few orders, nobody frees them."""
+_WEBHOOKS_KEPT: Final = timedelta(days=30)
+"""How long a webhook that had its effect is kept; no sender repeats one for that long."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -78,6 +82,15 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
                 await connection.execute(
                     "DELETE FROM requests WHERE created_at < clock_timestamp() - %s",
                     (_ANSWERS_KEPT,),
+                )
+                await connection.execute(
+                    "DELETE FROM saga_places WHERE taken_at < clock_timestamp() - %s",
+                    (_PLACES_KEPT,),
+                )
+                await connection.execute(
+                    "DELETE FROM webhooks WHERE status = 'accepted'"
+                    " AND received_at < clock_timestamp() - %s",
+                    (_WEBHOOKS_KEPT,),
                 )
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
             _log.warning("tables not maintained", error=repr(error))

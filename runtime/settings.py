@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.signatures import key_of
+
 PREFIX = "HANDRAIL_"
 CONTEXTS = ("sagas", "ordering", "inventory", "credit", "payments", "shipping", "settlement")
 BAD_SETTINGS = 2
@@ -60,6 +62,12 @@ def _contexts(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _secrets(value: tuple[str, ...]) -> tuple[str, ...]:
+    for secret in value:
+        key_of(secret)
+    return value
+
+
 def _form(name: str) -> FieldInfo:
     """What the table of settings calls such a value."""
     return cast("FieldInfo", Field(json_schema_extra={"format": name}))
@@ -71,6 +79,9 @@ HostAndPort = Annotated[str, AfterValidator(_host_and_port), _form("host:port")]
 Unset = BeforeValidator(_empty_is_unset)
 Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
 Seconds = Annotated[float, Field(gt=0)]
+Secrets = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_secrets), _form("secrets")
+]
 
 
 class Settings(BaseSettings):
@@ -108,11 +119,36 @@ class Settings(BaseSettings):
     carrier_url: Annotated[HttpUrl | None, Unset] = Field(
         default=None, description="Where the carrier answers. Unset: a simulator."
     )
+    registry_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where the registry of businesses answers. Unset: a simulator.",
+    )
+    carrier_webhook_secrets: Secrets = Field(
+        default=(),
+        repr=False,
+        description="What the carrier's webhooks are signed with (`whsec_…`), comma-separated, "
+        "newest first. Empty: none is taken.",
+    )
+    bank_webhook_secrets: Secrets = Field(
+        default=(), repr=False, description="The same for the bank's webhooks."
+    )
+    webhook_tolerance_seconds: Seconds = Field(
+        default=300, description="How far a webhook's timestamp may be from now, either way."
+    )
+    webhook_target_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where simulators send webhooks: the API's address. Unset: they send none.",
+    )
     api_host: str = Field(
         default="127.0.0.1", min_length=1, description="The interface the API listens on."
     )
     api_port: Port = Field(
         default=8080, description="The port the API listens on. 0: one that is free."
+    )
+    api_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where operators' commands find the API. "
+        "Unset: that of the stack that runs on `HANDRAIL_DATA_DIR`.",
     )
     data_dir: Path = Field(
         default=Path("var"),
@@ -140,6 +176,13 @@ class Settings(BaseSettings):
     )
     carrier_timeout_seconds: Seconds = Field(
         default=2, description="How long one question to the carrier may take."
+    )
+    registry_timeout_seconds: Seconds = Field(
+        default=2, description="How long one question to the registry may take."
+    )
+    sagas_per_merchant: Annotated[int, Field(ge=0)] = Field(
+        default=500,
+        description="How many checkouts of one merchant may run at the same time. 0: any number.",
     )
     task_queue_prefix: str = Field(
         default="", description="Put before every task queue: tells apart who shares a namespace."
@@ -196,7 +239,7 @@ def load() -> Settings:
 
 def require(settings: Settings, *fields: str) -> None:
     """End the process when it cannot work without a setting that is not there."""
-    missing = [field for field in fields if getattr(settings, field) is None]
+    missing = [field for field in fields if getattr(settings, field) in {None, ()}]
     for field in missing:
         said = "is needed here; `handrail up` starts everything that has no address"
         print(f"{variable(field)}: {said}", file=sys.stderr)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from api.signatures import new_secret
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.temporal import EmbeddedTemporal
 from runtime.lock import StackLock, running_stack
@@ -24,6 +25,7 @@ _ADDRESSES = (
     "temporal_ui_url",
     "bank_url",
     "carrier_url",
+    "registry_url",
 )
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
 
@@ -47,7 +49,8 @@ class Stack:
     """What the settings give an address for is used; everything else is started.
 
     Each handle can be killed and started again: `postgres`, `temporal`, `bank`, `carrier`,
-    `workers`, `projectors`, `api`. The first four are None when they are somebody else's.
+    `registry`, `workers`, `projectors`, `api`. The first five are None when they are somebody
+    else's.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Stack:
         self.temporal: EmbeddedTemporal | None = None
         self.bank: Service | None = None
         self.carrier: Service | None = None
+        self.registry: Service | None = None
         self.workers: list[Service] = []
         self.projectors: list[Service] = []
         self.api: Service | None = None
@@ -102,6 +106,10 @@ class Stack:
     @property
     def carrier_url(self) -> str:
         return self._known("carrier_url")
+
+    @property
+    def registry_url(self) -> str:
+        return self._known("registry_url")
 
     async def __aenter__(self) -> Self:
         self._lock.acquire()
@@ -139,7 +147,7 @@ class Stack:
             raise RuntimeError(f"the stack has no {name}: it was neither given nor started")
         return str(value)
 
-    def _learned(self, **addresses: str | int | None) -> None:
+    def _learned(self, **addresses: str | int | tuple[str, ...] | None) -> None:
         self.settings = self.settings.model_copy(update=addresses)
 
     def _claim_api_port(self) -> None:
@@ -180,10 +188,14 @@ class Stack:
             self._learned(temporal_ui_url=self.temporal.ui_url)
 
     def _start_processes(self) -> list[Coroutine[Any, Any, None]]:
+        if self._simulators:
+            self._let_simulators_tell()
         if self._simulators and self.settings.bank_url is None:
             self.bank = self._simulator("bank")
         if self._simulators and self.settings.carrier_url is None:
             self.carrier = self._simulator("carrier")
+        if self._simulators and self.settings.registry_url is None:
+            self.registry = self._simulator("registry")
         workers, projectors, api = self._wanted
         self.workers = [
             self._service(f"worker-{number}", "worker", metrics=number - 1)
@@ -195,6 +207,16 @@ class Stack:
         ]
         self.api = self._service("api", "api") if api else None
         return [self._start(service.name, service.start) for service in self._services()]
+
+    def _let_simulators_tell(self) -> None:
+        """Secrets of this run for what only its own processes sign and verify."""
+        _, _, api = self._wanted
+        if api and self.settings.webhook_target_url is None:
+            self._learned(webhook_target_url=self.api_url)
+        for name in ("bank", "carrier"):
+            if getattr(self.settings, f"{name}_url") is None:
+                known = getattr(self.settings, f"{name}_webhook_secrets")
+                self._learned(**{f"{name}_webhook_secrets": known or (new_secret(),)})
 
     def _simulator(self, name: str) -> Service:
         port = free_port()
@@ -220,7 +242,7 @@ class Stack:
         self._progress(name, "ready")
 
     def _services(self) -> list[Service]:
-        own = [self.bank, self.carrier, *self.workers, *self.projectors, self.api]
+        own = [self.bank, self.carrier, self.registry, *self.workers, *self.projectors, self.api]
         return [service for service in own if service is not None]
 
     def _components(self) -> list[tuple[str, Component]]:
@@ -232,7 +254,7 @@ class Stack:
 
     async def _stop(self) -> None:
         """Whoever asks for work goes first, whoever is asked goes last."""
-        simulators = {"bank", "carrier"}
+        simulators = {"bank", "carrier", "registry"}
         services = [each for each in self._components() if isinstance(each[1], Service)]
         rounds: Sequence[list[tuple[str, Component]]] = (
             [each for each in services if each[0] == "api"],

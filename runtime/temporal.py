@@ -21,9 +21,9 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from eventstore.messages import CODEC
-from workflows.checkout import CheckoutWorkflow
+from workflows.catalogue import PLAIN, SAGAS
 
-WORKFLOWS: Sequence[type] = (CheckoutWorkflow,)
+WORKFLOWS: Sequence[type] = [*(one.workflow for one in SAGAS.values()), *PLAIN]
 
 # Everything the workflows import is passed through: a class loaded a second time inside the sandbox
 # would be another class, and `isinstance` would be False for a message from the converter.
@@ -109,7 +109,9 @@ def workers(
             activities=everything if context == "sagas" else activities[context],
             workflow_runner=RUNNER,
             max_concurrent_activities=50,
-            max_concurrent_local_activities=50,
+            # Twice the workflow tasks there can be: waiting for a turn at a stream takes a place
+            # here and nothing else, and whoever wants another stream must not wait behind it.
+            max_concurrent_local_activities=200,
             graceful_shutdown_timeout=shutdown,
         )
         for context in contexts

@@ -8,13 +8,18 @@ from datetime import timedelta
 from typing import cast
 
 import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
 
-from activities import credit, inventory, ordering, payments, sagas, settlement, shipping
+from activities import credit, inventory, ordering, payments, reading, sagas, settlement, shipping
 from activities.payments.gateway import Bank, HttpBank
+from activities.settlement.gateway import HttpRegistry, Registry
 from activities.shipping.gateway import Carrier, HttpCarrier
 from eventstore.messages import CODEC
 from eventstore.pool import open_pool
 from eventstore.store import EventStore
+from runtime import intervening, paying
+from runtime.engine import open_engine
 from runtime.ready import ready
 from runtime.settings import Settings, require
 from runtime.temporal import Activities, connect, workers
@@ -22,7 +27,7 @@ from runtime.temporal import Activities, connect, workers
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set, then finish what has begun."""
-    require(settings, "database_url", "temporal_address", "bank_url", "carrier_url")
+    require(settings, "database_url", "temporal_address", "bank_url", "carrier_url", "registry_url")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             open_pool(
@@ -34,8 +39,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         bank = httpx.AsyncClient(base_url=settings.bank_url or "")
         carrier = httpx.AsyncClient(base_url=settings.carrier_url or "")
+        registry = httpx.AsyncClient(base_url=settings.registry_url or "")
+        store = EventStore(pool, CODEC)
         activities = all_activities(
-            EventStore(pool, CODEC),
+            store,
             HttpBank(
                 await stack.enter_async_context(bank),
                 connect_seconds=settings.bank_timeout_seconds,
@@ -46,8 +53,22 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 connect_seconds=settings.carrier_timeout_seconds,
                 read_seconds=settings.carrier_timeout_seconds,
             ),
+            HttpRegistry(
+                await stack.enter_async_context(registry),
+                connect_seconds=settings.registry_timeout_seconds,
+                read_seconds=settings.registry_timeout_seconds,
+            ),
         )
         client = await connect(cast("str", settings.temporal_address), settings.temporal_namespace)
+        engine = await stack.enter_async_context(
+            open_engine(
+                cast("str", settings.database_url),
+                role=settings.database_role,
+                size=2,
+                name="handrail worker board",
+            )
+        )
+        activities = with_read_models(activities, store, client, engine)
         for worker in workers(
             client,
             activities,
@@ -60,13 +81,23 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await stop.wait()
 
 
-def all_activities(store: EventStore, bank: Bank, carrier: Carrier) -> Activities:
+def with_read_models(
+    activities: Activities, store: EventStore, client: Client, engine: AsyncEngine
+) -> Activities:
+    """Who looks at what is parked, or at balances, works where the sagas do."""
+    more = [*intervening.activities(store, client, engine), *paying.activities(engine)]
+    return {**activities, "sagas": [*activities["sagas"], *more]}
+
+
+def all_activities(
+    store: EventStore, bank: Bank, carrier: Carrier, registry: Registry
+) -> Activities:
     return {
-        "sagas": sagas.activities(store),
+        "sagas": [*sagas.activities(store), *reading.activities(store)],
         "ordering": ordering.activities(store),
         "inventory": inventory.activities(store),
         "credit": credit.activities(store),
         "payments": payments.activities(store, bank),
         "shipping": shipping.activities(store, carrier),
-        "settlement": settlement.activities(store),
+        "settlement": settlement.activities(store, registry),
     }

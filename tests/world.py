@@ -1,4 +1,4 @@
-"""A world to run sagas in: a real store, a real Temporal, a bank and a carrier over HTTP."""
+"""A world to run sagas in: a real store, a real Temporal, and other companies over HTTP."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 
 import runtime.temporal
 from activities.payments.gateway import HttpBank
+from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
 from domain.credit.events import LimitAssigned
 from domain.inventory.events import StockReceived
@@ -29,7 +30,8 @@ from eventstore.store import EventStore
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
-from runtime.temporal import DATA_CONVERTER
+from runtime.simulators.registry import create_registry
+from runtime.temporal import DATA_CONVERTER, Activities
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.workflows.faults import Faults
@@ -49,8 +51,13 @@ class World:
     store: EventStore
     bank: httpx.AsyncClient
     carrier: httpx.AsyncClient
+    registry: httpx.AsyncClient
     faults: Faults
     queue_prefix: str
+
+    @property
+    def _companies(self) -> tuple[HttpBank, HttpCarrier, HttpRegistry]:
+        return HttpBank(self.bank), HttpCarrier(self.carrier), HttpRegistry(self.registry)
 
     async def an_order(
         self,
@@ -90,11 +97,20 @@ class World:
             deadline_seconds=deadline,
             patience_seconds=patience,
         )
-        return Ordered(self, checkout, options, stock)
+        return Ordered(
+            world=self, id=placed.order, input=checkout, options=options, stock_before=stock
+        )
 
     def elsewhere(self) -> World:
         """The same world with task queues of its own, where nobody works yet."""
         return replace(self, queue_prefix=f"{uuid4().hex[:8]}.")
+
+    def activities(self) -> Activities:
+        """Those of each context, with what is told to go wrong with them."""
+        return {
+            context: [self.faults.around(one) for one in group]
+            for context, group in all_activities(self.store, *self._companies).items()
+        }
 
     @asynccontextmanager
     async def at_work(self, **options: Any) -> AsyncIterator[None]:
@@ -102,11 +118,7 @@ class World:
         quick = partial(
             Worker, sticky_queue_schedule_to_start_timeout=timedelta(seconds=1), **options
         )
-        companies = HttpBank(self.bank), HttpCarrier(self.carrier)
-        activities = {
-            context: [self.faults.around(one) for one in group]
-            for context, group in all_activities(self.store, *companies).items()
-        }
+        activities = self.activities()
         with patch.object(runtime.temporal, "Worker", quick):
             hired = runtime.temporal.workers(
                 self.client,
@@ -128,14 +140,16 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         open_pool(database, role="handrail_app", size=10) as pool,
         served(create_bank(None)) as bank_url,
         served(create_carrier(None)) as carrier_url,
+        served(create_registry(None)) as registry_url,
         httpx.AsyncClient(base_url=bank_url, limits=ONE_REQUEST_EACH) as bank,
         httpx.AsyncClient(base_url=carrier_url, limits=ONE_REQUEST_EACH) as carrier,
+        httpx.AsyncClient(base_url=registry_url, limits=ONE_REQUEST_EACH) as registry,
     ):
         store = EventStore(pool, CODEC)
         # Not the environment's own client, which makes workflows skip time: what another company
         # and a local activity take is real time.
         client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
-        faults = Faults()
-        world = World(client, pool, store, bank, carrier, faults, queue_prefix="")
+        faults = Faults(store)
+        world = World(client, pool, store, bank, carrier, registry, faults, queue_prefix="")
         yield world.elsewhere()
         await faults.open_all()

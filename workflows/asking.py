@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from domain.kernel import Command, context_of
-from domain.sagas.events import Direction, SagaDecided, SagaEnded, SagaEvent, SagaStarted
-from domain.sagas.steps import NOT_DONE, Answer, StepContext, StepKey
+from domain.kernel import context_of
+from domain.sagas.events import Direction, SagaEvent, SagaStarted
+from domain.sagas.steps import NOT_DONE, Answer, Begun, OnceDone, StepContext, StepKey
+from domain.sagas.story import Left
 from workflows.messages import RunOptions, SagaIdentity
+from workflows.question import Question
 from workflows.timeline import Timeline
+
+T = TypeVar("T")
 
 ONE_TRY: Final = timedelta(seconds=10)
 RETRIES: Final = RetryPolicy(
@@ -36,38 +40,51 @@ class NoAnswer:
 
 @dataclass
 class Desk:
-    """Asks for the steps of one saga, each under its own key, and keeps the saga's own stream."""
+    """Asks for the steps of one saga, each under its own key, and keeps the saga's own stream.
+
+    `left` is what the attempt before this one left behind.
+    """
 
     identity: SagaIdentity
     options: RunOptions
     timeline: Timeline
+    left: Left | None = None
     _recorded: int = 0
 
-    def key(self, step: str, direction: Direction = "do", ask: int = 1) -> StepKey:
+    def key(
+        self, step: str, direction: Direction = "do", ask: int = 1, *, left: Left | None = None
+    ) -> StepKey:
+        """Of this attempt or, where `left` is given, of the one that left it."""
         return StepKey(
             saga=self.identity.saga,
-            attempt=self.identity.attempt,
+            attempt=left.attempt if left else self.identity.attempt,
             step=step,
             direction=direction,
             # A reset keeps the start, so that what is asked again has the key the fence knows.
-            opened_on=workflow.info().workflow_start_time.date(),
+            opened_on=left.opened_on if left else workflow.info().workflow_start_time.date(),
             ask=ask,
         )
 
     async def ask(
         self,
-        command: Command,
-        key: StepKey,
-        limit: timedelta,
+        question: Question,
         closes: tuple[str, ...],
-        once_done: tuple[SagaDecided | SagaEnded, ...],
+        once_done: tuple[OnceDone, ...],
+        left: Left | None,
     ) -> Answer | NoAnswer:
-        """Ask again and again, until there is an answer or the limit is over.
+        """Ask again and again, until there is an answer or the limit or the tries are over.
 
+        `left` is the attempt in whose name a compensation is asked, where that is not this one.
         Raises ApplicationError, which ends the workflow, when this attempt is over for good.
         """
+        command = question.command
+        key = self.key(question.step, question.direction, question.ask, left=left)
         context = StepContext(
-            key=key, actor=self.identity.actor, closes=closes, once_done=once_done
+            key=key,
+            actor=self.identity.actor,
+            closes=closes or question.superseded,
+            supersedes=self._superseded(question),
+            once_done=once_done,
         )
         apart = command.asks_outside or self._on_queues
         queue = context_of(type(command)) if apart else None
@@ -75,7 +92,12 @@ class Desk:
         answer: Answer | NoAnswer
         try:
             answer = await self._on_temporal(
-                type(command).__name__, [command, context], queue, limit, key
+                type(command).__name__,
+                [command, context],
+                Answer,
+                queue=queue,
+                limit=question.limit,
+                tries=question.tries,
             )
         except FailureError as failure:
             answer = _no_answer(failure)
@@ -83,10 +105,17 @@ class Desk:
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
         return answer
 
-    async def begin(self, started: SagaStarted) -> None:
+    def _superseded(self, question: Question) -> tuple[StepKey, ...]:
+        """The keys under which an earlier attempt may have asked another company the same."""
+        if self.left is None or question.direction == "undo":
+            return ()
+        asked = 1 + self.left.asked_anew.get(question.step, 0)
+        return tuple(self.key(question.step, "do", ask + 1, left=self.left) for ask in range(asked))
+
+    async def begin(self, started: SagaStarted) -> Begun:
         """Raises ApplicationError, which ends the workflow, where another run began the attempt."""
         try:
-            await self._journal("BeginSaga", started)
+            return await self._journal("BeginSaga", started, Begun, ())
         except FailureError as failure:
             _no_answer(failure)
             raise
@@ -96,16 +125,23 @@ class Desk:
 
         Answers the token. Tried for as long as it takes.
         """
-        return await self._journal("RecordSaga", events, closes)
+        answer = await self._journal("RecordSaga", events, Answer, closes)
+        return answer.token
 
-    async def _journal(self, activity: str, told: Any, closes: tuple[str, ...] = ()) -> str:
+    async def record_missing(self, events: Sequence[SagaEvent]) -> str:
+        """Tell the saga's own stream what a step may have told already; answers the token."""
+        answer = await self._journal("RecordMissing", events, Answer, ())
+        return answer.token
+
+    async def _journal(
+        self, activity: str, told: Any, type_: type[T], closes: tuple[str, ...]
+    ) -> T:
         self._recorded += 1
         context = StepContext(
             key=self.key(f"journal:{self._recorded}"), actor=self.identity.actor, closes=closes
         )
         queue = "sagas" if self._on_queues else None
-        answer = await self._on_temporal(activity, [told, context], queue, None, context.key)
-        return answer.token
+        return await self._on_temporal(activity, [told, context], type_, queue=queue)
 
     @property
     def _on_queues(self) -> bool:
@@ -115,34 +151,37 @@ class Desk:
         self,
         name: str,
         arguments: list[Any],
+        type_: type[T],
+        *,
         queue: str | None,
-        limit: timedelta | None,
-        key: StepKey,
-    ) -> Answer:
+        limit: timedelta | None = None,
+        tries: int | None = None,
+    ) -> T:
         """On a task queue, or else inside this worker."""
+        key: StepKey = arguments[1].key
         summary = f"{key.step} ({key.direction})" if key.direction == "undo" else key.step
         if queue is None:
-            local: Answer = await workflow.execute_local_activity(
+            local: T = await workflow.execute_local_activity(
                 name,
                 args=arguments,
-                result_type=Answer,
+                result_type=type_,
                 schedule_to_close_timeout=limit,
                 start_to_close_timeout=ONE_TRY,
-                retry_policy=replace(RETRIES, maximum_attempts=_tries_within(limit)),
+                retry_policy=replace(RETRIES, maximum_attempts=tries or _tries_within(limit)),
                 # Retries that wait inside a workflow task do not look at the limit.
                 local_retry_threshold=timedelta(milliseconds=1),
                 summary=summary,
             )
             return local
-        remote: Answer = await workflow.execute_activity(
+        remote: T = await workflow.execute_activity(
             name,
             args=arguments,
-            result_type=Answer,
+            result_type=type_,
             task_queue=self.options.queue_prefix + queue,
             schedule_to_close_timeout=limit,
             start_to_close_timeout=ONE_TRY,
             heartbeat_timeout=ONE_TRY,
-            retry_policy=RETRIES,
+            retry_policy=replace(RETRIES, maximum_attempts=tries or 0),
             activity_id=f"{key.step}-{key.direction}",
             summary=summary,
         )

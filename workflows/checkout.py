@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from temporalio import workflow
 
 from domain.credit.commands import ConsumeCredit, HoldCredit, ReleaseCredit
 from domain.inventory.commands import ReleaseStock, ReserveStock, StockLine
-from domain.kernel import CustomerId, MerchantId, Money, OrderId
-from domain.ordering.commands import ConfirmOrder, PlaceOrder, RejectOrder
+from domain.kernel import CustomerId, MerchantId, Money, OrderId, Sku
+from domain.ordering.commands import (
+    CloseReview,
+    ConfirmOrder,
+    PlaceOrder,
+    RejectOrder,
+    RequestReview,
+)
 from domain.ordering.events import OrderLine
 from domain.ordering.terms import down_payment
-from domain.payments.commands import AuthoriseDownPayment, CapturePayment, VoidPayment
+from domain.payments.commands import (
+    AuthoriseDownPayment,
+    CapturePayment,
+    OpenPlan,
+    VoidPayment,
+)
+from domain.payments.schedule import months_after
 from domain.settlement.commands import AccruePayable
 from domain.shipping.commands import BookShipment
-from workflows.messages import (
-    Cancellation,
-    Decision,
-    Intervention,
-    RunOptions,
-    SagaIdentity,
-    SagaResult,
-)
+from workflows import collect_instalments, deliver_order
+from workflows.children import Child, start_process
+from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow
+from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
+from workflows.handlers import SagaHandlers
+from workflows.messages import RunOptions, SagaIdentity, SagaResult
 from workflows.saga import SagaRun
 from workflows.shape import Parallel, Saga, Step
+from workflows.tasks import uninterrupted
+
+AS_USUAL: Final = RunOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +58,7 @@ class Checkout:
     placed_at: datetime
 
 
-def saga(o: Checkout) -> Saga:
+def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
     now = down_payment(o.total, o.instalments)
     return Saga(
         compensatable=[
@@ -84,15 +99,66 @@ def saga(o: Checkout) -> Saga:
                 do=AuthoriseDownPayment(order=o.order, amount=now, card=o.card),
                 undo=VoidPayment(order=o.order),
             ),
+            *_review(o, options),
         ],
         pivot=CapturePayment(order=o.order, amount=now),
         retriable=[
             ConfirmOrder(order=o.order),
             ConsumeCredit(customer=o.customer, order=o.order),
             AccruePayable(merchant=o.merchant, order=o.order, gross=o.total),
+            OpenPlan(
+                order=o.order,
+                customer=o.customer,
+                financed=o.total - now,
+                instalments=o.instalments,
+                card=o.card,
+                first_due=months_after(o.placed_at.date(), 1),
+            ),
             BookShipment(order=o.order, merchant=o.merchant, ship_to=o.ship_to, parcels=1),
         ],
     )
+
+
+def _is_reviewed(o: Checkout, options: RunOptions) -> bool:
+    return options.review_above is not None and o.total.amount > options.review_above
+
+
+def _review(o: Checkout, options: RunOptions) -> Sequence[Step]:
+    """The last before the pivot: nobody looks at an order that cannot be paid for."""
+    if not _is_reviewed(o, options):
+        return []
+    within = timedelta(seconds=options.review_seconds)
+    return [
+        Step(
+            do=RequestReview(order=o.order, total=o.total),
+            undo=CloseReview(order=o.order),
+            answered_within=within,
+            reminded_after=within / 2,
+        )
+    ]
+
+
+_SOME: Final = Checkout(
+    order=OrderId("order-1"),
+    customer=CustomerId("customer-1"),
+    merchant=MerchantId("merchant-1"),
+    lines=(OrderLine(sku=Sku("cup"), quantity=2, unit_price=Money(50_00, "EUR")),),
+    total=Money(100_00, "EUR"),
+    instalments=3,
+    card="card-1",
+    ship_to="address-1",
+    placed_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+def example() -> Saga:
+    """That of some order: its steps are the same for all that nobody has to look at."""
+    return saga(_SOME)
+
+
+def example_of_reviewed() -> Saga:
+    """Of an order so dear that a risk officer looks at it."""
+    return saga(_SOME, RunOptions(review_above=0))
 
 
 def summary(o: Checkout) -> str:
@@ -107,41 +173,64 @@ def details(o: Checkout) -> str:
 
 
 @workflow.defn(name="Checkout")
-class CheckoutWorkflow:
+class CheckoutWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, checkout: Checkout, options: RunOptions, actor: str) -> None:
+    def __init__(self, checkout: Checkout, options: RunOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
-            saga(checkout),
+            saga(checkout, options),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type="Checkout",
                 merchant=checkout.merchant,
                 at_stake=checkout.total,
                 actor=actor,
+                attempt=attempt,
             ),
             options,
         )
 
     @workflow.run
-    async def run(self, _checkout: Checkout, _options: RunOptions, _actor: str) -> SagaResult:
-        return await self._saga.run()
+    async def run(
+        self, checkout: Checkout, options: RunOptions, actor: str, _attempt: int
+    ) -> SagaResult:
+        result = await self._saga.run()
+        if result.ending == "completed":
+            await uninterrupted(_begin_what_follows(checkout, options, actor))
+        return result
 
-    @workflow.update(description="Wait for the decision: approved, or refused with the reason.")
-    async def decision(self) -> Decision:
-        return await self._saga.decided()
 
-    @workflow.update(description="Take everything back; refused once the payment is being taken.")
-    def cancel(self, cancellation: Cancellation) -> None:
-        self._saga.cancel(cancellation)
-
-    @cancel.validator
-    def _may_cancel(self, cancellation: Cancellation) -> None:  # noqa: ARG002  # what it validates
-        self._saga.may_cancel()
-
-    @workflow.update(description="Let a parked step go on: retry it, or take everything back.")
-    def intervene(self, intervention: Intervention) -> None:
-        self._saga.intervene(intervention)
-
-    @intervene.validator
-    def _may_intervene(self, intervention: Intervention) -> None:
-        self._saga.may_intervene(intervention)
+async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> None:
+    """What takes months is no part of the saga, and outlives it."""
+    collecting = CollectInstalments(order=o.order, customer=o.customer, merchant=o.merchant)
+    await start_process(
+        Child(
+            name=collect_instalments.TYPE,
+            workflow=CollectInstalmentsWorkflow,
+            input=collecting,
+            id=collect_instalments.workflow_id(o.order),
+            merchant=o.merchant,
+            summary=f"{o.merchant}: {o.instalments} instalments",
+        ),
+        options,
+        actor,
+        None,
+    )
+    delivering = DeliverOrder(
+        order=o.order,
+        customer=o.customer,
+        merchant=o.merchant,
+        skus=tuple(line.sku for line in o.lines),
+        total=o.total,
+    )
+    await start_process(
+        Child(
+            name=deliver_order.TYPE,
+            workflow=DeliverOrderWorkflow,
+            input=delivering,
+            id=deliver_order.workflow_id(o.order),
+            merchant=o.merchant,
+            summary=f"{o.merchant}: {o.total}",
+        ),
+        options,
+        actor,
+    )

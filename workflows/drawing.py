@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Final
 
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, Sku
-from domain.ordering.events import OrderLine
+from domain.kernel import Command
 from workflows import checkout
 from workflows.shape import Saga, Step
 
-
-def example() -> Saga:
-    """The checkout saga of some order: its steps are the same for all orders."""
-    order = checkout.Checkout(
-        order=OrderId("order-1"),
-        customer=CustomerId("customer-1"),
-        merchant=MerchantId("merchant-1"),
-        lines=(OrderLine(sku=Sku("cup"), quantity=2, unit_price=Money(50_00, "EUR")),),
-        total=Money(100_00, "EUR"),
-        instalments=3,
-        card="card-1",
-        ship_to="address-1",
-        placed_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
-    return checkout.saga(order)
+HEAD: Final = ("step", "kind", "is taken back by", "when refused", "without a definite answer")
 
 
 def mermaid(saga: Saga) -> str:
@@ -35,53 +20,67 @@ def mermaid(saga: Saga) -> str:
 
 
 def table(saga: Saga) -> str:
-    head = (
-        "| step | kind | is taken back by | when refused | without a definite answer |",
-        "|---|---|---|---|---|",
-    )
-    return "\n".join([*head, *_rows(saga)])
+    """In Markdown."""
+    rule = "|" + "---|" * len(HEAD)
+    head, *lines = (f"| {' | '.join(line)} |" for line in (HEAD, *rows(saga)))
+    return "\n".join([head, rule, *lines])
+
+
+def tree(saga: Saga) -> str:
+    """For a terminal: downwards the way forward, to the right what takes each step back."""
+    width = max(map(len, saga.names)) + 2
+    lines = []
+    for group in saga.groups:
+        marks = ["│ "] if len(group) == 1 else ["├┬", *["│├"] * (len(group) - 2), "│└"]
+        for mark, step in zip(marks, group, strict=True):
+            waits = ", and waits for an answer" if step.answered_within else ""
+            lines.append(f"{mark} {step.name:<{width}}↩ {_name(step.undo)}{waits}")
+    lines.append(f"◆  {saga.deciding.name:<{width}}the pivot: after it there is no way back")
+    lines += [f"│  {duty.name}" for duty in saga.duties]
+    return "\n".join([*lines, "▼"])
 
 
 def _nodes(saga: Saga) -> Iterator[str]:
     for group in saga.groups:
         for step in group:
-            yield f'    {step.name}["{_in_words(step.do)}"]'
+            left, right = ("[/", "/]") if step.answered_within else ("[", "]")
+            yield f'    {step.name}{left}"{_in_words(step.do)}"{right}'
             yield f'    {_undo(step)}["{_in_words(step.undo)}"]'
-    yield f'    {_name(saga.pivot)}{{{{"{_in_words(saga.pivot)}"}}}}'
-    for command in saga.retriable:
-        yield f'    {_name(command)}(["{_in_words(command)}"])'
+    yield f'    {saga.deciding.name}{{{{"{_in_words(saga.deciding.do)}"}}}}'
+    for duty in saga.duties:
+        yield f'    {duty.name}(["{_in_words(duty.do)}"])'
 
 
 def _ways(saga: Saga) -> Iterator[str]:
     forward = [[step.name for step in group] for group in saga.groups]
-    forward += [[_name(saga.pivot)], *([_name(command)] for command in saga.retriable)]
+    forward += [[duty.name] for duty in (saga.deciding, *saga.duties)]
     for earlier, later in pairwise(forward):
         yield f"    {' & '.join(earlier)} --> {' & '.join(later)}"
     back = [[_undo(step) for step in group] for group in reversed(saga.groups)]
-    for newer, older in pairwise([[_name(saga.pivot)], *back]):
+    for newer, older in pairwise([[saga.deciding.name], *back]):
         yield f"    {' & '.join(newer)} -.-> {' & '.join(older)}"
 
 
-def _rows(saga: Saga) -> Iterator[str]:
+def rows(saga: Saga) -> Iterator[Sequence[str]]:
+    """Under `HEAD`, a row for each step."""
     for group in saga.groups:
-        kind = "compensatable" if len(group) == 1 else "compensatable, parallel"
         for step in group:
+            kind = "compensatable" if len(group) == 1 else "compensatable, parallel"
+            refused = "what was done before is taken back"
+            if step.answered_within:
+                kind += ", answered"
+                refused = "is taken back, with all before it"
             unknown = {
                 "compensate": "is taken back, with all before it",
                 "park": "waits for a person",
             }[step.on_unknown]
-            refused = "what was done before is taken back"
-            yield f"| {step.name} | {kind} | {_name(step.undo)} | {refused} | {unknown} |"
+            yield step.name, kind, _name(step.undo), refused, unknown
     waits = "waits for a person"
-    yield (
-        f"| {_name(saga.pivot)} | pivot | nothing | all is taken back |"
-        f" {waits}, who has it tried again or all taken back |"
-    )
-    for command in saga.retriable:
-        yield (
-            f"| {_name(command)} | retriable | nothing | {waits}, who has it asked anew |"
-            f" is tried again, then {waits} |"
-        )
+    retried = f"{waits}, who has it tried again or all taken back"
+    yield saga.deciding.name, "pivot", "nothing", "all is taken back", retried
+    for duty in saga.duties:
+        anew = f"{waits}, who has it asked anew"
+        yield duty.name, "retriable", "nothing", anew, f"is tried again, then {waits}"
 
 
 def _name(command: Command) -> str:
@@ -98,4 +97,4 @@ def _in_words(command: Command) -> str:
 
 
 if __name__ == "__main__":
-    print(mermaid(example()), table(example()), sep="\n\n")  # noqa: T201  # it is what it is for
+    print(mermaid(checkout.example()), table(checkout.example()), sep="\n\n")  # noqa: T201  # it is what it is for

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from domain.kernel import MerchantId, Money
 from domain.sagas.events import Ending
@@ -19,12 +19,23 @@ class RunOptions:
     workflow's worker; "queues" runs every step on the task queue of its context. Both put what asks
     another company on its context's queue. Durations are seconds: how long a compensatable step is
     asked before its outcome is unknown, and how long anything later is asked before it is parked.
+    `shape` is that of the saga when it was started, and 0 the newest: a saga goes on in the shape
+    in which it began.
+    An order of more than `review_above` minor units of its currency waits for a risk officer, at
+    most `review_seconds`; None: no order does.
     """
 
     steps: Literal["local", "queues"] = "local"
     queue_prefix: str = ""
     deadline_seconds: float = 30
     patience_seconds: float = 300
+    shape: int = 0
+    review_above: int | None = None
+    review_seconds: float = 86_400
+
+    def of(self, saga: type[Any]) -> RunOptions:
+        """For a saga that begins now, in the newest shape of its workflow."""
+        return replace(self, shape=getattr(saga, "shape", 0))
 
     @property
     def deadline(self) -> timedelta:
@@ -71,14 +82,49 @@ class Cancellation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intervention:
-    """How a person lets a parked step go on; `step` may be empty where only one is parked.
+class Verdict:
+    """What a person, or another system, answered to a step that waits for it.
 
-    The same `id` twice is one intervention.
+    The same `id` twice is one verdict; `step` may be empty where only one waits.
     """
 
     id: str
-    kind: Literal["retry", "compensate"]
+    approved: bool
     actor: str
     reason: str
     step: str = ""
+
+
+InterventionKind = Literal["retry", "correct", "skip", "resolve", "compensate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intervention:
+    """How a person lets a parked step go on; `step` may be empty where only one is parked.
+
+    - retry: ask again.
+    - correct: ask again with other input, which comes as a command beside the intervention.
+    - skip: go on without it. Only for duties after the pivot, and for compensations.
+    - resolve: it was done by hand; or, where `happened` is False, it certainly did not happen.
+    - compensate: take everything back. Not once the pivot is done.
+
+    `evidence` tells what a skip or a resolution rests on. The same `id` twice is one intervention.
+    """
+
+    id: str
+    kind: InterventionKind
+    actor: str
+    reason: str
+    step: str = ""
+    evidence: str = ""
+    happened: bool = True
+
+
+@dataclass(frozen=True)
+class CarrierNotice:
+    """What the carrier says became of a parcel, and when. The same `id` twice is one notice."""
+
+    id: str
+    kind: Literal["dispatched", "delivered", "lost"]
+    at: datetime
+    cause: str = ""

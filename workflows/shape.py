@@ -7,21 +7,32 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from domain.kernel import Command
+from domain.kernel import Command, context_of
+
+OnFailure = Literal["compensate", "park"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """A compensatable step: something that can be taken back.
 
-    It is asked again and again until `deadline` (None: the run's), and then its outcome is unknown.
-    On an unknown outcome it is taken back with the rest, or parked until a person decides.
+    It is asked until its `deadline` (None: the run's), at most `attempts` times (None: as often as
+    the deadline has room for), and then its outcome is unknown. `on_unknown` and `on_failure` say
+    what an unknown outcome, and one that is certainly a technical failure, lead to: all is taken
+    back, or the step is parked until a person decides.
+
+    With `answered_within`, the step is done once a person or another system has said yes; a no, or
+    no answer in time, is a refusal. Who owes the answer is reminded after `reminded_after`.
     """
 
     do: Command
     undo: Command
     deadline: timedelta | None = None
-    on_unknown: Literal["compensate", "park"] = "compensate"
+    attempts: int | None = None
+    on_unknown: OnFailure = "compensate"
+    on_failure: OnFailure = "compensate"
+    answered_within: timedelta | None = None
+    reminded_after: timedelta | None = None
 
     @property
     def name(self) -> str:
@@ -39,18 +50,36 @@ class Parallel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Duty:
+    """A step that cannot be taken back: the pivot, or one that follows it.
+
+    It is asked until `patience` is over (None: the run's), at most `attempts` times, and then it is
+    parked until a person decides.
+    """
+
+    do: Command
+    patience: timedelta | None = None
+    attempts: int | None = None
+
+    @property
+    def name(self) -> str:
+        return type(self.do).__name__
+
+
+@dataclass(frozen=True, kw_only=True)
 class Saga:
     """Promises that can be taken back, one pivot that decides, and duties that only get done.
 
     The pivot may be refused, and is the last that may; after it there is no way back. No other
-    order can be written. `shape` changes whenever the steps do.
+    order can be written. A command may stand for a `Duty` with the run's own patience. `shape`
+    changes whenever the steps do.
 
     Raises ValueError when two steps have the same name, because their keys would be the same.
     """
 
     compensatable: Sequence[Step | Parallel]
-    pivot: Command
-    retriable: Sequence[Command] = ()
+    pivot: Command | Duty
+    retriable: Sequence[Command | Duty] = ()
     shape: int = 1
 
     def __post_init__(self) -> None:
@@ -63,8 +92,35 @@ class Saga:
         return [one.steps if isinstance(one, Parallel) else (one,) for one in self.compensatable]
 
     @property
+    def deciding(self) -> Duty:
+        """The pivot, with its policy."""
+        return _duty(self.pivot)
+
+    @property
+    def duties(self) -> Sequence[Duty]:
+        """What follows the pivot, each with its policy."""
+        return [_duty(one) for one in self.retriable]
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Of all steps, in the order in which they are asked."""
         promises = [step.name for group in self.groups for step in group]
-        rest = [type(command).__name__ for command in (self.pivot, *self.retriable)]
-        return (*promises, *rest)
+        return (*promises, *(duty.name for duty in (self.deciding, *self.duties)))
+
+    @property
+    def shuts_pivot(self) -> bool:
+        """Whether taking back also undoes a pivot of which nobody knows whether it happened.
+
+        It does where a compensation asks the same company: that shuts the pivot's key there. In our
+        own books the fence knows, so that one has only to ask again.
+        """
+        pivot = self.deciding.do
+        context = context_of(type(pivot))
+        undos = [step.undo for group in self.groups for step in group]
+        return pivot.asks_outside and any(
+            undo.asks_outside and context_of(type(undo)) == context for undo in undos
+        )
+
+
+def _duty(one: Command | Duty) -> Duty:
+    return one if isinstance(one, Duty) else Duty(do=one)

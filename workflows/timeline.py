@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from workflows.messages import SagaIdentity
 
@@ -17,6 +17,17 @@ SAGA_STEP: Final = SearchAttributeKey.for_keyword("SagaStep")
 MERCHANT: Final = SearchAttributeKey.for_keyword("Merchant")
 FAILURE_CODE: Final = SearchAttributeKey.for_keyword("FailureCode")
 PARKED_SINCE: Final = SearchAttributeKey.for_datetime("ParkedSince")
+
+
+def begun_as(saga_type: str, merchant: str) -> TypedSearchAttributes:
+    """What a saga is found by from the moment it is started, before it has run at all."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SAGA_TYPE, saga_type),
+            SearchAttributePair(SAGA_STATUS, "running"),
+            SearchAttributePair(MERCHANT, merchant),
+        ]
+    )
 
 
 @dataclass

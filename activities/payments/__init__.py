@@ -1,4 +1,4 @@
-"""Payments: one stream for each order. The bank is asked first, and its answer is decided on.
+"""Down payments: one stream for each order. The bank is asked first, and its answer is decided on.
 
 A bank that is asked again with the same key answers the same, so a try whose end nobody saw is
 simply made again.
@@ -11,15 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 from activities.handling import Handler, single
+from activities.payments import plan, transfer
+from activities.payments.asking import shut, shut_first
 from activities.payments.gateway import Bank
-from activities.serving import closed_by, serve
+from activities.serving import serve
 from domain.payments import payment
 from domain.payments.commands import (
     Approved,
     AuthoriseDownPayment,
-    BankReply,
     CapturePayment,
-    Declined,
+    RecordDispute,
     VoidPayment,
 )
 from domain.sagas.steps import Answer, StepContext
@@ -32,6 +33,9 @@ def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
         serve(AuthoriseDownPayment, payments.authorise),
         serve(VoidPayment, payments.void),
         serve(CapturePayment, payments.capture),
+        serve(RecordDispute, payments.handle),
+        *plan.activities(store, bank),
+        *transfer.activities(store, bank),
     ]
 
 
@@ -49,27 +53,24 @@ class Payments:
                 begun_by=(AuthoriseDownPayment,),
             ),
         )
+        self.handle = self._payments.handle
 
     async def authorise(self, command: AuthoriseDownPayment, context: StepContext) -> Answer:
+        await shut_first(self._bank, context, command.order)
         reply = await self._bank.authorise(
             key=str(context.key), order=command.order, amount=command.amount, card=command.card
         )
         return await self._settle(replace(command, reply=reply), context)
 
     async def capture(self, command: CapturePayment, context: StepContext) -> Answer:
+        await shut_first(self._bank, context, command.order)
         reply = await self._bank.capture(
             key=str(context.key), order=command.order, amount=command.amount
         )
         return await self._settle(replace(command, reply=reply), context)
 
     async def void(self, command: VoidPayment, context: StepContext) -> Answer:
-        """Shut at the bank every door that is shut here, each under a key of its own."""
-        reply: BankReply | None = None
-        for closed in closed_by(context):
-            key = replace(closed, direction="undo")
-            reply = await self._bank.void(key=str(key), order=command.order, closes=str(closed))
-            if isinstance(reply, Declined):
-                break
+        reply = await shut(self._bank, context, command.order)
         return await self._payments.handle(replace(command, reply=reply), context)
 
     async def _settle(

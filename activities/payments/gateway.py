@@ -36,8 +36,22 @@ class Bank(Protocol):
 
         An authorisation that has not arrived yet is declined as `voided` when it does; one that is
         held is released; one that was captured is refunded. `closes` may also name a capture: what
-        it took is refunded, and one yet to arrive is declined. To void twice changes nothing.
+        it took is refunded, and one yet to arrive is declined. The same holds for a charge, which
+        is given back, and for a refund and a payout, which are taken back; `order` is then what
+        that was asked for. To void twice changes nothing.
         """
+        ...
+
+    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        """Hold and take in one: what is approved was taken."""
+        ...
+
+    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> BankReply:
+        """Give back to the customer a part of what was taken for the order, never more."""
+        ...
+
+    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> BankReply:
+        """Send the amount to the merchant's account, which the bank knows."""
         ...
 
 
@@ -60,6 +74,28 @@ class HttpBank:
     async def void(self, *, key: str, order: str, closes: str) -> BankReply:
         body = {"order": order, "closes": wire_key(closes)}
         return _reply(await self._bank.ask("/voids", key=key, body=body))
+
+    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        body = {"order": order, "amount": amount.amount, "currency": amount.currency, "card": card}
+        return _reply(await self._bank.ask("/charges", key=key, body=body))
+
+    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> BankReply:
+        body = {
+            "order": order,
+            "refund_id": refund_id,
+            "amount": amount.amount,
+            "currency": amount.currency,
+        }
+        return _reply(await self._bank.ask("/refunds", key=key, body=body))
+
+    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> BankReply:
+        body = {
+            "payout": payout,
+            "merchant": merchant,
+            "amount": amount.amount,
+            "currency": amount.currency,
+        }
+        return _reply(await self._bank.ask("/payouts", key=key, body=body))
 
 
 def _reply(answer: Yes | No) -> BankReply:

@@ -9,6 +9,7 @@ from typing import Any
 from activities.handling import Handler, single
 from activities.serving import closed_by, serve
 from activities.shipping.gateway import Carrier
+from domain.errors import OutOfOrder
 from domain.sagas.steps import Answer, StepContext
 from domain.shipping import shipment
 from domain.shipping.commands import (
@@ -17,13 +18,22 @@ from domain.shipping.commands import (
     CancelShipment,
     CarrierReply,
     NotBooked,
+    RecordDelivery,
+    RecordDispatch,
+    RecordLoss,
 )
 from eventstore.store import EventStore, StepClosed
 
 
 def activities(store: EventStore, carrier: Carrier) -> Sequence[Callable[..., Any]]:
     shipments = Shipments(store, carrier)
-    return [serve(BookShipment, shipments.book), serve(CancelShipment, shipments.cancel)]
+    return [
+        serve(BookShipment, shipments.book),
+        serve(CancelShipment, shipments.cancel),
+        serve(RecordDispatch, shipments.record),
+        serve(RecordDelivery, shipments.record),
+        serve(RecordLoss, shipments.record),
+    ]
 
 
 class Shipments:
@@ -42,6 +52,10 @@ class Shipments:
         )
 
     async def book(self, command: BookShipment, context: StepContext) -> Answer:
+        """Book, once nothing can come any more of the bookings that this one replaces."""
+        reply = await self._shut(command.order, context)
+        if isinstance(reply, NotBooked):
+            raise OutOfOrder(f"the carrier does not cancel {command.order}: {reply.code}")
         key = context.key
         reply = await self._carrier.book(
             key=str(key),
@@ -59,13 +73,23 @@ class Shipments:
             raise
 
     async def cancel(self, command: CancelShipment, context: StepContext) -> Answer:
-        """Shut at the carrier every door that is shut here, each under a key of its own."""
+        reply = await self._shut(command.order, context)
+        return await self._shipments.handle(replace(command, reply=reply), context)
+
+    async def record(
+        self, command: RecordDispatch | RecordDelivery | RecordLoss, context: StepContext
+    ) -> Answer:
+        return await self._shipments.handle(command, context)
+
+    async def _shut(self, order: str, context: StepContext) -> CarrierReply | None:
+        """Shut at the carrier every door that is shut here, each under a key of its own.
+
+        None where there is none.
+        """
         reply: CarrierReply | None = None
         for closed in closed_by(context):
             key = replace(closed, direction="undo")
-            reply = await self._carrier.cancel(
-                key=str(key), order=command.order, closes=str(closed)
-            )
+            reply = await self._carrier.cancel(key=str(key), order=order, closes=str(closed))
             if isinstance(reply, NotBooked):
                 break
-        return await self._shipments.handle(replace(command, reply=reply), context)
+        return reply

@@ -30,12 +30,24 @@ class ConsumeCredit(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreCredit(Command):
-    """`outstanding` is what the order still owes afterwards, so asking twice changes nothing."""
+    """Part of the debt came back by the payment, or the return, that `payment` names."""
 
     customer: CustomerId
     order: OrderId
-    outstanding: Money
+    payment: str
+    amount: Money
 
 
-CreditCommand = AssignLimit | HoldCredit | ReleaseCredit | ConsumeCredit | RestoreCredit
-COMMANDS = (AssignLimit, HoldCredit, ReleaseCredit, ConsumeCredit, RestoreCredit)
+@dataclass(frozen=True, kw_only=True)
+class WriteOffDebt(Command):
+    """All that the order owes is lost, and as much is never lent again."""
+
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+
+
+CreditCommand = (
+    AssignLimit | HoldCredit | ReleaseCredit | ConsumeCredit | RestoreCredit | WriteOffDebt
+)
+COMMANDS = (AssignLimit, HoldCredit, ReleaseCredit, ConsumeCredit, RestoreCredit, WriteOffDebt)

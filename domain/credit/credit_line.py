@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 from domain.credit.commands import (
     AssignLimit,
@@ -18,6 +18,7 @@ from domain.credit.commands import (
     HoldCredit,
     ReleaseCredit,
     RestoreCredit,
+    WriteOffDebt,
 )
 from domain.credit.events import (
     CreditConsumed,
@@ -26,6 +27,7 @@ from domain.credit.events import (
     CreditRefused,
     CreditReleased,
     CreditRestored,
+    DebtWrittenOff,
     LimitAssigned,
 )
 from domain.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
@@ -33,15 +35,20 @@ from domain.kernel import Money, OrderId
 
 CATEGORY: Final = "credit"
 
+ValueT = TypeVar("ValueT")
+
 Amounts = Mapping[OrderId, Money]
 NO_LIMIT: Final = Money(0, "")
 
 
 @dataclass(frozen=True)
 class CreditLine:
+    """`restored` names the payments that made a debt smaller, for as long as it is open."""
+
     limit: Money = NO_LIMIT
     holds: Amounts = field(default_factory=dict)
     debts: Amounts = field(default_factory=dict)
+    restored: Mapping[OrderId, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def held(self) -> Money:
@@ -61,7 +68,9 @@ class CreditLine:
         return self.limit - self.held - self.used
 
 
-def evolve(line: CreditLine, event: CreditEvent) -> CreditLine:
+def evolve(  # noqa: PLR0911  # one arm an event
+    line: CreditLine, event: CreditEvent
+) -> CreditLine:
     match event:
         case LimitAssigned(limit=limit):
             return replace(line, limit=limit)
@@ -74,11 +83,21 @@ def evolve(line: CreditLine, event: CreditEvent) -> CreditLine:
         case CreditConsumed(order=order, amount=amount):
             debts = {**line.debts, order: amount}
             return replace(line, holds=_without(line.holds, order), debts=debts)
-        case CreditRestored(order=order, amount=amount):
-            left, others = line.debts[order] - amount, _without(line.debts, order)
-            return replace(line, debts={**others, order: left} if left.amount else others)
+        case CreditRestored(order=order, amount=amount, payment=payment):
+            left = line.debts[order] - amount
+            if left.amount == 0:
+                return _settled(line, order)
+            restored = {**line.restored, order: (*line.restored.get(order, ()), payment)}
+            return replace(line, debts={**line.debts, order: left}, restored=restored)
+        case DebtWrittenOff(order=order, limit=limit):
+            return replace(_settled(line, order), limit=limit)
         case _:
             assert_never(event)
+
+
+def _settled(line: CreditLine, order: OrderId) -> CreditLine:
+    debts, restored = _without(line.debts, order), _without(line.restored, order)
+    return replace(line, debts=debts, restored=restored)
 
 
 def decide(command: CreditCommand, line: CreditLine) -> Sequence[CreditEvent]:
@@ -93,6 +112,8 @@ def decide(command: CreditCommand, line: CreditLine) -> Sequence[CreditEvent]:
             return _consume(command, line)
         case RestoreCredit():
             return _restore(command, line)
+        case WriteOffDebt():
+            return _write_off(command, line)
         case _:
             assert_never(command)
 
@@ -159,26 +180,55 @@ def _consume(command: ConsumeCredit, line: CreditLine) -> Sequence[CreditEvent]:
 
 
 def _restore(command: RestoreCredit, line: CreditLine) -> Sequence[CreditEvent]:
-    outstanding = command.outstanding
-    if outstanding.amount < 0:
-        raise NotPositive(str(outstanding))
-    if command.order not in line.promised and outstanding.amount == 0:
+    order, amount = command.order, command.amount
+    if amount.amount < 0:
+        raise NotPositive(str(amount))
+    if _is_forgotten(order, line) or command.payment in line.restored.get(order, ()):
         return []
-    if command.order not in line.debts or outstanding > line.debts[command.order]:
-        raise OutOfOrder(f"{command.order} does not owe {outstanding}")
-    amount = line.debts[command.order] - outstanding
+    if amount > line.debts[order]:
+        raise OutOfOrder(f"{order} owes {line.debts[order]}, not {amount}")
     if amount.amount == 0:
         return []
     return [
         CreditRestored(
             customer=command.customer,
-            order=command.order,
+            order=order,
             amount=amount,
+            held=line.held,
+            used=line.used - amount,
+            payment=command.payment,
+        )
+    ]
+
+
+def _write_off(command: WriteOffDebt, line: CreditLine) -> Sequence[CreditEvent]:
+    order, amount = command.order, command.amount
+    if _is_forgotten(order, line):
+        return []
+    if amount != line.debts[order]:
+        raise OutOfOrder(f"{order} owes {line.debts[order]}, not {amount}")
+    limit = line.limit - amount
+    return [
+        DebtWrittenOff(
+            customer=command.customer,
+            order=order,
+            amount=amount,
+            limit=max(limit, Money(0, limit.currency)),
             held=line.held,
             used=line.used - amount,
         )
     ]
 
 
-def _without(amounts: Amounts, order: OrderId) -> Amounts:
-    return {o: amount for o, amount in amounts.items() if o != order}
+def _is_forgotten(order: OrderId, line: CreditLine) -> bool:
+    """Whether nothing is left of a debt: it was paid back, written off, or there was none.
+
+    Raises OutOfOrder for an order whose credit is only held.
+    """
+    if order in line.holds:
+        raise OutOfOrder(f"{order} owes nothing yet")
+    return order not in line.debts
+
+
+def _without(amounts: Mapping[OrderId, ValueT], order: OrderId) -> dict[OrderId, ValueT]:
+    return {one: value for one, value in amounts.items() if one != order}

@@ -59,16 +59,43 @@ class CreditConsumed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CreditRestored(Event):
-    """Part of a debt came back, and may be lent again."""
+    """Part of a debt came back by `payment`, which may be a return. It may be lent again."""
 
     customer: CustomerId
     order: OrderId
     amount: Money
     held: Money
     used: Money
+    payment: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DebtWrittenOff(Event):
+    """A debt was lost, and the limit is lower by as much."""
+
+    customer: CustomerId
+    order: OrderId
+    amount: Money
+    limit: Money
+    held: Money
+    used: Money
 
 
 CreditEvent = (
-    LimitAssigned | CreditHeld | CreditRefused | CreditReleased | CreditConsumed | CreditRestored
+    LimitAssigned
+    | CreditHeld
+    | CreditRefused
+    | CreditReleased
+    | CreditConsumed
+    | CreditRestored
+    | DebtWrittenOff
 )
-EVENTS = (LimitAssigned, CreditHeld, CreditRefused, CreditReleased, CreditConsumed, CreditRestored)
+EVENTS = (
+    LimitAssigned,
+    CreditHeld,
+    CreditRefused,
+    CreditReleased,
+    CreditConsumed,
+    CreditRestored,
+    DebtWrittenOff,
+)

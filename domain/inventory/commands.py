@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from domain.kernel import Command, MerchantId, OrderId, Sku
+from domain.kernel import Command, MerchantId, OrderId, ReturnId, Sku
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,5 +33,24 @@ class ReleaseStock(Command):
     skus: tuple[Sku, ...]
 
 
-StockCommand = ReceiveStock | ReserveStock | ReleaseStock
-COMMANDS = (ReceiveStock, ReserveStock, ReleaseStock)
+@dataclass(frozen=True, kw_only=True)
+class ShipStock(Command):
+    """What was reserved for the order leaves the house."""
+
+    order: OrderId
+    merchant: MerchantId
+    skus: tuple[Sku, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restock(Command):
+    """What came back can be sold again."""
+
+    merchant: MerchantId
+    return_id: ReturnId
+    order: OrderId
+    lines: tuple[StockLine, ...]
+
+
+StockCommand = ReceiveStock | ReserveStock | ReleaseStock | ShipStock | Restock
+COMMANDS = (ReceiveStock, ReserveStock, ReleaseStock, ShipStock, Restock)

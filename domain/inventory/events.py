@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from domain.kernel import Event, MerchantId, OrderId, Refusal, Sku
+from domain.kernel import Event, MerchantId, OrderId, Refusal, ReturnId, Sku
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,5 +51,39 @@ class StockReleased(Event):
     reserved: int
 
 
-StockEvent = StockReceived | StockReserved | StockUnavailable | StockReleased
-EVENTS = (StockReceived, StockReserved, StockUnavailable, StockReleased)
+@dataclass(frozen=True, kw_only=True)
+class StockShipped(Event):
+    """What was reserved has left the house."""
+
+    merchant: MerchantId
+    sku: Sku
+    order: OrderId
+    quantity: int
+    available: int
+    reserved: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StockReturned(Event):
+    """What had left the house is back, and can be sold again."""
+
+    merchant: MerchantId
+    sku: Sku
+    order: OrderId
+    return_id: ReturnId
+    quantity: int
+    available: int
+    reserved: int
+
+
+StockEvent = (
+    StockReceived | StockReserved | StockUnavailable | StockReleased | StockShipped | StockReturned
+)
+EVENTS = (
+    StockReceived,
+    StockReserved,
+    StockUnavailable,
+    StockReleased,
+    StockShipped,
+    StockReturned,
+)

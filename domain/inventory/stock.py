@@ -6,26 +6,37 @@ that is missing from the shelf was never received.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
-from domain.errors import ContentDiffers, NoLines, NotPositive
-from domain.inventory.commands import ReceiveStock, ReleaseStock, ReserveStock, StockCommand
+from domain.errors import ContentDiffers, NoLines, NotPositive, UnknownAggregate
+from domain.inventory.commands import (
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    Restock,
+    ShipStock,
+    StockCommand,
+    StockLine,
+)
 from domain.inventory.events import (
     StockEvent,
     StockReceived,
     StockReleased,
     StockReserved,
+    StockReturned,
+    StockShipped,
     StockUnavailable,
 )
-from domain.kernel import MerchantId, OrderId, Sku
+from domain.kernel import MerchantId, OrderId, ReturnId, Sku
 
 CATEGORY: Final = "stock"
 
-# Deliveries are reported again soon or never. The event store's fence catches what is older, and
-# an item that is delivered daily for years does not grow.
+# Deliveries and returns are reported again soon or never. The event store's fence catches what is
+# older, and an item that is delivered daily for years does not grow.
 REMEMBERED_DELIVERIES: Final = 32
+REMEMBERED_RETURNS: Final = 32
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class StockItem:
     available: int = 0
     reservations: Mapping[OrderId, int] = field(default_factory=dict)
     deliveries: tuple[str, ...] = ()
+    returns: tuple[ReturnId, ...] = ()
 
     @property
     def reserved(self) -> int:
@@ -58,8 +70,13 @@ def evolve(item: StockItem, event: StockEvent) -> StockItem:
         case StockUnavailable():
             return item
         case StockReleased(order=order, quantity=quantity):
-            reservations = {o: q for o, q in item.reservations.items() if o != order}
+            reservations = _without(item, order)
             return replace(item, available=item.available + quantity, reservations=reservations)
+        case StockShipped(order=order):
+            return replace(item, reservations=_without(item, order))
+        case StockReturned(return_id=return_id, quantity=quantity):
+            returns = (*item.returns, return_id)[-REMEMBERED_RETURNS:]
+            return replace(item, available=item.available + quantity, returns=returns)
         case _:
             assert_never(event)
 
@@ -72,6 +89,10 @@ def decide(command: StockCommand, shelf: Shelf) -> Sequence[StockEvent]:
             return _reserve(command, shelf)
         case ReleaseStock():
             return _release(command, shelf)
+        case ShipStock():
+            return _ship(command, shelf)
+        case Restock():
+            return _restock(command, shelf)
         case _:
             assert_never(command)
 
@@ -95,7 +116,9 @@ def _receive(command: ReceiveStock, item: StockItem) -> Sequence[StockEvent]:
 
 def _reserve(command: ReserveStock, shelf: Shelf) -> Sequence[StockEvent]:
     order, merchant = command.order, command.merchant
-    lines = [(sku, q, shelf.get(sku, StockItem())) for sku, q in _wanted(command).items()]
+    if not command.lines:
+        raise NoLines(order)
+    lines = [(sku, q, shelf.get(sku, StockItem())) for sku, q in _summed(command.lines).items()]
     for sku, quantity, item in lines:
         if item.reservations.get(order, quantity) != quantity:
             raise ContentDiffers(f"{order} holds {item.reservations[order]} {sku}, not {quantity}")
@@ -124,16 +147,14 @@ def _reserve(command: ReserveStock, shelf: Shelf) -> Sequence[StockEvent]:
     ]
 
 
-def _wanted(command: ReserveStock) -> Mapping[Sku, int]:
+def _summed(lines: Iterable[StockLine]) -> Mapping[Sku, int]:
     """An article may stand on two lines, at two prices: its stock is one quantity all the same."""
-    if not command.lines:
-        raise NoLines(command.order)
-    wanted: dict[Sku, int] = {}
-    for line in command.lines:
+    summed: dict[Sku, int] = {}
+    for line in lines:
         if line.quantity <= 0:
             raise NotPositive(f"{line.quantity} {line.sku}")
-        wanted[line.sku] = wanted.get(line.sku, 0) + line.quantity
-    return wanted
+        summed[line.sku] = summed.get(line.sku, 0) + line.quantity
+    return summed
 
 
 def _release(command: ReleaseStock, shelf: Shelf) -> Sequence[StockEvent]:
@@ -150,3 +171,45 @@ def _release(command: ReleaseStock, shelf: Shelf) -> Sequence[StockEvent]:
         for sku, item in items.items()
         if command.order in item.reservations
     ]
+
+
+def _ship(command: ShipStock, shelf: Shelf) -> Sequence[StockEvent]:
+    items = {sku: shelf.get(sku, StockItem()) for sku in command.skus}
+    return [
+        StockShipped(
+            merchant=command.merchant,
+            sku=sku,
+            order=command.order,
+            quantity=item.reservations[command.order],
+            available=item.available,
+            reserved=item.reserved - item.reservations[command.order],
+        )
+        for sku, item in items.items()
+        if command.order in item.reservations
+    ]
+
+
+def _restock(command: Restock, shelf: Shelf) -> Sequence[StockEvent]:
+    if not command.lines:
+        raise NoLines(command.return_id)
+    lines = [(sku, q, shelf.get(sku, StockItem())) for sku, q in _summed(command.lines).items()]
+    for sku, _, item in lines:
+        if not item.deliveries:
+            raise UnknownAggregate(f"{sku} was never received")
+    return [
+        StockReturned(
+            merchant=command.merchant,
+            sku=sku,
+            order=command.order,
+            return_id=command.return_id,
+            quantity=quantity,
+            available=item.available + quantity,
+            reserved=item.reserved,
+        )
+        for sku, quantity, item in lines
+        if command.return_id not in item.returns
+    ]
+
+
+def _without(item: StockItem, order: OrderId) -> dict[OrderId, int]:
+    return {o: quantity for o, quantity in item.reservations.items() if o != order}

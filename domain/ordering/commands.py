@@ -1,8 +1,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId
-from domain.ordering.events import OrderLine
+from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId
+from domain.ordering.events import OrderLine, ReturnLine, Why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,5 +27,70 @@ class ConfirmOrder(Command):
     order: OrderId
 
 
-OrderCommand = PlaceOrder | RejectOrder | ConfirmOrder
-COMMANDS = (PlaceOrder, RejectOrder, ConfirmOrder)
+@dataclass(frozen=True, kw_only=True)
+class RequestReview(Command):
+    """A person is to look at the order. It stands, or does not, all the same."""
+
+    order: OrderId
+    total: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseReview(Command):
+    order: OrderId
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteOrder(Command):
+    """The customer has it."""
+
+    order: OrderId
+    completed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptReturn(Command):
+    """`value` is what the lines cost, so that nobody reckons with another amount."""
+
+    order: OrderId
+    return_id: ReturnId
+    lines: tuple[ReturnLine, ...]
+    value: Money
+    why: Why
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawReturn(Command):
+    order: OrderId
+    return_id: ReturnId
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompleteReturn(Command):
+    order: OrderId
+    return_id: ReturnId
+    completed_at: datetime
+
+
+ReturnCommand = AcceptReturn | WithdrawReturn | CompleteReturn
+OrderCommand = (
+    PlaceOrder
+    | RejectOrder
+    | ConfirmOrder
+    | RequestReview
+    | CloseReview
+    | CompleteOrder
+    | ReturnCommand
+)
+COMMANDS = (
+    PlaceOrder,
+    RejectOrder,
+    ConfirmOrder,
+    RequestReview,
+    CloseReview,
+    CompleteOrder,
+    AcceptReturn,
+    WithdrawReturn,
+    CompleteReturn,
+)

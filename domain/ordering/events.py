@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
-from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
+from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Refusal, ReturnId, Sku
+
+Why = Literal["returned", "lost"]
+"""Why an order comes back: the customer sent it, or it never reached them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,6 +15,12 @@ class OrderLine:
     sku: Sku
     quantity: int
     unit_price: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnLine:
+    sku: Sku
+    quantity: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,5 +45,81 @@ class OrderConfirmed(Event):
     order: OrderId
 
 
-OrderEvent = OrderPlaced | OrderRejected | OrderConfirmed
-EVENTS = (OrderPlaced, OrderRejected, OrderConfirmed)
+@dataclass(frozen=True, kw_only=True)
+class ReviewRequested(Event):
+    order: OrderId
+    total: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewClosed(Event):
+    order: OrderId
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderCompleted(Event):
+    order: OrderId
+    completed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnAccepted(Event):
+    """`value` is what the lines cost when they were bought."""
+
+    order: OrderId
+    return_id: ReturnId
+    lines: tuple[ReturnLine, ...]
+    value: Money
+    why: Why
+    accepted_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnRefused(Refusal):
+    order: OrderId
+    return_id: ReturnId
+    cause: str
+
+    @property
+    def reason(self) -> str:
+        return self.cause
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnWithdrawn(Event):
+    order: OrderId
+    return_id: ReturnId
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnCompleted(Event):
+    """`everything`: no line is left that did not come back."""
+
+    order: OrderId
+    return_id: ReturnId
+    everything: bool
+    completed_at: datetime
+
+
+ReturnEvent = ReturnAccepted | ReturnRefused | ReturnWithdrawn | ReturnCompleted
+OrderEvent = (
+    OrderPlaced
+    | OrderRejected
+    | OrderConfirmed
+    | ReviewRequested
+    | ReviewClosed
+    | OrderCompleted
+    | ReturnEvent
+)
+EVENTS = (
+    OrderPlaced,
+    OrderRejected,
+    OrderConfirmed,
+    ReviewRequested,
+    ReviewClosed,
+    OrderCompleted,
+    ReturnAccepted,
+    ReturnRefused,
+    ReturnWithdrawn,
+    ReturnCompleted,
+)

@@ -1,9 +1,10 @@
 """What the bank answered comes in as an argument: the activity asks, and adds the reply."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar
 
-from domain.kernel import Command, Money, OrderId
+from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, PayoutId, ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,5 +51,142 @@ class CapturePayment(Command):
     reply: BankReply | None = None
 
 
-PaymentCommand = AuthoriseDownPayment | VoidPayment | CapturePayment
-COMMANDS = (AuthoriseDownPayment, VoidPayment, CapturePayment)
+@dataclass(frozen=True, kw_only=True)
+class RecordDispute(Command):
+    """The customer told the bank to take the amount back; `dispute` is the bank's name for it."""
+
+    order: OrderId
+    dispute: str
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenPlan(Command):
+    """Pay `financed` in monthly instalments, the first of them on `first_due`."""
+
+    order: OrderId
+    customer: CustomerId
+    financed: Money
+    instalments: int
+    card: str
+    first_due: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectInstalment(Command):
+    """`amount` is what the instalment comes to now: its principal and its fees."""
+
+    asks_outside: ClassVar[bool] = True
+
+    order: OrderId
+    number: int
+    amount: Money
+    card: str
+    reply: BankReply | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChargeLateFee(Command):
+    """Each reminder of an instalment costs one fee, however often it is asked for."""
+
+    order: OrderId
+    number: int
+    fee: Money
+    reminder: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reschedule(Command):
+    """Move one instalment, and no other."""
+
+    order: OrderId
+    number: int
+    due: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettleEarly(Command):
+    """`amount` is all that is outstanding now, fees included."""
+
+    asks_outside: ClassVar[bool] = True
+
+    order: OrderId
+    amount: Money
+    card: str
+    reply: BankReply | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOffPlan(Command):
+    """Give up what is still due."""
+
+    order: OrderId
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdjustPlan(Command):
+    """Goods worth `value` came back: `absorbed` of it is no longer due, the rest is refunded."""
+
+    order: OrderId
+    return_id: ReturnId
+    value: Money
+    absorbed: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevertAdjustment(Command):
+    order: OrderId
+    return_id: ReturnId
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundPayment(Command):
+    """Pay out what the adjustment owes the customer; the bank is not asked for nothing."""
+
+    asks_outside: ClassVar[bool] = True
+
+    order: OrderId
+    return_id: ReturnId
+    amount: Money
+    reply: BankReply | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferPayout(Command):
+    asks_outside: ClassVar[bool] = True
+
+    payout: PayoutId
+    merchant: MerchantId
+    amount: Money
+    reply: BankReply | None = None
+
+
+PaymentCommand = AuthoriseDownPayment | VoidPayment | CapturePayment | RecordDispute
+PlanCommand = (
+    OpenPlan
+    | CollectInstalment
+    | ChargeLateFee
+    | Reschedule
+    | SettleEarly
+    | WriteOffPlan
+    | AdjustPlan
+    | RevertAdjustment
+    | RefundPayment
+)
+TransferCommand = TransferPayout
+COMMANDS = (
+    AuthoriseDownPayment,
+    VoidPayment,
+    CapturePayment,
+    RecordDispute,
+    OpenPlan,
+    CollectInstalment,
+    ChargeLateFee,
+    Reschedule,
+    SettleEarly,
+    WriteOffPlan,
+    AdjustPlan,
+    RevertAdjustment,
+    RefundPayment,
+    TransferPayout,
+)

@@ -1,8 +1,18 @@
 """Stored for ever: names and fields here are a contract, changed only by a new version."""
 
 from dataclasses import dataclass
+from datetime import date
 
-from domain.kernel import Event, Money, OrderId, Refusal
+from domain.kernel import (
+    CustomerId,
+    Event,
+    MerchantId,
+    Money,
+    OrderId,
+    PayoutId,
+    Refusal,
+    ReturnId,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +67,182 @@ class PaymentRefunded(Event):
     amount: Money
 
 
+@dataclass(frozen=True, kw_only=True)
+class PaymentDisputed(Event):
+    """The customer told the bank to take the amount back."""
+
+    order: OrderId
+    dispute: str
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedInstalment:
+    """`amount` is principal: without fees."""
+
+    number: int
+    due: date
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reduction:
+    """By how much a return made one instalment smaller."""
+
+    number: int
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOpened(Event):
+    order: OrderId
+    customer: CustomerId
+    card: str
+    instalments: tuple[PlannedInstalment, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalmentCollected(Event):
+    """`charge` is the bank's own name for what it took: principal and fees."""
+
+    order: OrderId
+    number: int
+    principal: Money
+    fees: Money
+    charge: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalmentMissed(Refusal):
+    order: OrderId
+    number: int
+    amount: Money
+    code: str
+
+    @property
+    def reason(self) -> str:
+        return f"the bank declined: {self.code}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LateFeeCharged(Event):
+    order: OrderId
+    number: int
+    fee: Money
+    reminder: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalmentRescheduled(Event):
+    order: OrderId
+    number: int
+    due: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanSettled(Event):
+    """All that was outstanding was paid at once."""
+
+    order: OrderId
+    principal: Money
+    fees: Money
+    charge: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettlementDeclined(Refusal):
+    order: OrderId
+    amount: Money
+    code: str
+
+    @property
+    def reason(self) -> str:
+        return f"the bank declined: {self.code}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanWrittenOff(Event):
+    order: OrderId
+    principal: Money
+    fees: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanAdjusted(Event):
+    """Of `value`, `absorbed` is no longer due and `refund` is owed to the customer."""
+
+    order: OrderId
+    return_id: ReturnId
+    value: Money
+    absorbed: Money
+    refund: Money
+    reductions: tuple[Reduction, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanMovedOn(Refusal):
+    """The plan is not what it was when the return was quoted; `outstanding` is the principal."""
+
+    order: OrderId
+    return_id: ReturnId
+    outstanding: Money
+
+    @property
+    def reason(self) -> str:
+        return "an instalment was paid meanwhile: ask again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdjustmentReverted(Event):
+    """`instalments` are those that grew again or are new, each as it is from now on."""
+
+    order: OrderId
+    return_id: ReturnId
+    instalments: tuple[PlannedInstalment, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundPaid(Event):
+    """`refund` is the bank's own name for it, and empty where nothing was to be refunded."""
+
+    order: OrderId
+    return_id: ReturnId
+    amount: Money
+    refund: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefundDeclined(Refusal):
+    order: OrderId
+    return_id: ReturnId
+    amount: Money
+    code: str
+
+    @property
+    def reason(self) -> str:
+        return f"the bank declined: {self.code}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayoutTransferred(Event):
+    payout: PayoutId
+    merchant: MerchantId
+    amount: Money
+    transfer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferDeclined(Refusal):
+    payout: PayoutId
+    merchant: MerchantId
+    amount: Money
+    code: str
+
+    @property
+    def reason(self) -> str:
+        return f"the bank declined: {self.code}"
+
+
 PaymentEvent = (
     PaymentAuthorised
     | PaymentDeclined
@@ -64,7 +250,24 @@ PaymentEvent = (
     | PaymentCaptured
     | CaptureDeclined
     | PaymentRefunded
+    | PaymentDisputed
 )
+PlanEvent = (
+    PlanOpened
+    | InstalmentCollected
+    | InstalmentMissed
+    | LateFeeCharged
+    | InstalmentRescheduled
+    | PlanSettled
+    | SettlementDeclined
+    | PlanWrittenOff
+    | PlanAdjusted
+    | PlanMovedOn
+    | AdjustmentReverted
+    | RefundPaid
+    | RefundDeclined
+)
+TransferEvent = PayoutTransferred | TransferDeclined
 EVENTS = (
     PaymentAuthorised,
     PaymentDeclined,
@@ -72,4 +275,20 @@ EVENTS = (
     PaymentCaptured,
     CaptureDeclined,
     PaymentRefunded,
+    PaymentDisputed,
+    PlanOpened,
+    InstalmentCollected,
+    InstalmentMissed,
+    LateFeeCharged,
+    InstalmentRescheduled,
+    PlanSettled,
+    SettlementDeclined,
+    PlanWrittenOff,
+    PlanAdjusted,
+    PlanMovedOn,
+    AdjustmentReverted,
+    RefundPaid,
+    RefundDeclined,
+    PayoutTransferred,
+    TransferDeclined,
 )

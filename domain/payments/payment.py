@@ -6,8 +6,8 @@ can be found out before the bank is asked.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
 from domain.errors import ContentDiffers, NotPositive, OutOfOrder, OutsideAnswerMissing
@@ -18,6 +18,7 @@ from domain.payments.commands import (
     CapturePayment,
     Declined,
     PaymentCommand,
+    RecordDispute,
     VoidPayment,
 )
 from domain.payments.events import (
@@ -25,6 +26,7 @@ from domain.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentEvent,
     PaymentRefunded,
     PaymentVoided,
@@ -37,26 +39,32 @@ Status = Literal["none", "authorised", "captured", "declined", "voided", "refund
 
 @dataclass(frozen=True)
 class Payment:
-    """`amount` is what the bank holds or took, and None while that is nothing."""
+    """`amount` is what the bank holds or took, and None while that is nothing.
+
+    `disputes` are the amounts that the customer claims back through the bank, by its name for each.
+    """
 
     status: Status = "none"
     amount: Money | None = None
+    disputes: Mapping[str, Money] = field(default_factory=dict)
 
 
-def evolve(payment: Payment, event: PaymentEvent) -> Payment:
+def evolve(payment: Payment, event: PaymentEvent) -> Payment:  # noqa: PLR0911  # one arm an event
     match event:
         case PaymentAuthorised(amount=amount):
-            return Payment("authorised", amount)
+            return replace(payment, status="authorised", amount=amount)
         case PaymentDeclined():
-            return Payment("declined")
+            return replace(payment, status="declined", amount=None)
         case PaymentVoided():
-            return Payment("voided")
+            return replace(payment, status="voided", amount=None)
         case PaymentCaptured():
             return replace(payment, status="captured")
         case CaptureDeclined():
             return payment
         case PaymentRefunded():
-            return Payment("refunded")
+            return replace(payment, status="refunded", amount=None)
+        case PaymentDisputed(dispute=dispute, amount=amount):
+            return replace(payment, disputes={**payment.disputes, dispute: amount})
         case _:
             assert_never(event)
 
@@ -69,6 +77,8 @@ def decide(command: PaymentCommand, payment: Payment) -> Sequence[PaymentEvent]:
             return _void(command, payment)
         case CapturePayment():
             return _capture(command, payment)
+        case RecordDispute():
+            return _dispute(command, payment)
         case _:
             assert_never(command)
 
@@ -119,3 +129,17 @@ def _capture(command: CapturePayment, payment: Payment) -> Sequence[PaymentEvent
             return [CaptureDeclined(order=order, amount=amount, code=code)]
         case None:
             raise OutsideAnswerMissing(order)
+
+
+def _dispute(command: RecordDispute, payment: Payment) -> Sequence[PaymentEvent]:
+    order, dispute, amount = command.order, command.dispute, command.amount
+    if amount.amount <= 0:
+        raise NotPositive(str(amount))
+    known = payment.disputes.get(dispute)
+    if known == amount:
+        return []
+    if known is not None:
+        raise ContentDiffers(f"{dispute} is about {known}, not {amount}")
+    if payment.status != "captured":
+        raise OutOfOrder(f"nothing was taken for {order}: the payment is {payment.status}")
+    return [PaymentDisputed(order=order, dispute=dispute, amount=amount)]

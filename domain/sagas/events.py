@@ -5,6 +5,7 @@ A `step` is the name a saga gives it, which is its command's class name unless i
 """
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Literal
 
 from domain.kernel import Event, MerchantId, Money
@@ -16,7 +17,8 @@ Ending = Literal["completed", "refused", "compensated"]
 @dataclass(frozen=True, kw_only=True)
 class SagaStarted(Event):
     """`at_stake` is the money that is in question until the saga ends; `run` is the run of the
-    workflow that the attempt belongs to.
+    workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
+    and `steps` are their names, those that may never be asked included.
     """
 
     saga: str
@@ -27,6 +29,8 @@ class SagaStarted(Event):
     at_stake: Money
     actor: str
     run: str = ""
+    opened_on: date | None = None
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +116,11 @@ class SagaParked(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class SagaResumed(Event):
-    """A person decided how a parked saga goes on."""
+    """A person decided how a parked step goes on.
+
+    `correction` is the corrected input as JSON, one member for each field that was changed, with
+    what it was and what it is now. `evidence` is what a skip or a resolution by hand rests on.
+    """
 
     saga: str
     attempt: int
@@ -120,6 +128,40 @@ class SagaResumed(Event):
     direction: Direction
     intervention: str
     kind: str
+    actor: str
+    reason: str
+    evidence: str = ""
+    correction: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerAwaited(Event):
+    """The step was asked, and a person or another system has until then to answer it."""
+
+    saga: str
+    attempt: int
+    step: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerReminded(Event):
+    """The answer is still missing: time to remind those who owe it."""
+
+    saga: str
+    attempt: int
+    step: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepAnswered(Event):
+    """A person or another system answered; or nobody did, and the actor is `deadline`."""
+
+    saga: str
+    attempt: int
+    step: str
+    approved: bool
     actor: str
     reason: str
 
@@ -157,6 +199,9 @@ SagaEvent = (
     | CancelRequested
     | SagaParked
     | SagaResumed
+    | AnswerAwaited
+    | AnswerReminded
+    | StepAnswered
     | SagaDecided
     | SagaEnded
 )
@@ -171,6 +216,9 @@ EVENTS = (
     CancelRequested,
     SagaParked,
     SagaResumed,
+    AnswerAwaited,
+    AnswerReminded,
+    StepAnswered,
     SagaDecided,
     SagaEnded,
 )

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Literal
 
-from domain.sagas.events import Direction, SagaDecided, SagaEnded
+from domain.sagas.events import AnswerAwaited, Direction, SagaDecided, SagaEnded
+from domain.sagas.story import Left
+
+OnceDone = AnswerAwaited | SagaDecided | SagaEnded
 
 NOT_DONE: Final = "not done"
 """The detail of a failure that says for certain that nothing happened."""
@@ -46,16 +49,18 @@ class StepKey:
 class StepContext:
     """What travels beside a command: its key, who asked, and which doors it shuts.
 
-    `closes` are steps of the same attempt that may not take effect once this one has. `once_done`
-    is what the saga's own stream is told in the same transaction when the step is done, and only
-    then.
+    `closes` are steps of the same attempt that may not take effect once this one has, as they were
+    asked (`StepKey.asked_step`). `supersedes` are keys of an earlier attempt, whose doors are shut
+    here already, and which another company may still hold. `once_done` is what the saga's own
+    stream is told in the same transaction when the step is done, and only then.
     `alone` is a command that no saga asked for: nobody keeps a journal of it.
     """
 
     key: StepKey
     actor: str
     closes: tuple[str, ...] = ()
-    once_done: tuple[SagaDecided | SagaEnded, ...] = ()
+    supersedes: tuple[StepKey, ...] = ()
+    once_done: tuple[OnceDone, ...] = ()
     alone: bool = False
 
 
@@ -70,3 +75,11 @@ class Answer:
     outcome: str
     reason: str
     token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """An attempt has begun; `left` is what the one before it left undone."""
+
+    token: str
+    left: Left | None

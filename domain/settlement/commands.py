@@ -1,6 +1,8 @@
 from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
 
-from domain.kernel import Command, MerchantId, Money, OrderId
+from domain.kernel import Command, MerchantId, Money, OrderId, PayoutId, ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +23,141 @@ class AccruePayable(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class ClawBack(Command):
-    """Take back all that was accrued for the order."""
+    """What was sold for `gross` came back: our fee on it is not owed either."""
 
     merchant: MerchantId
     order: OrderId
+    return_id: ReturnId
+    gross: Money
 
 
-MerchantCommand = OpenMerchantAccount | AccruePayable | ClawBack
-COMMANDS = (OpenMerchantAccount, AccruePayable, ClawBack)
+@dataclass(frozen=True, kw_only=True)
+class PreparePayout(Command):
+    """From now on the amount is on its way to the merchant, and not owed."""
+
+    merchant: MerchantId
+    payout: PayoutId
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelPayout(Command):
+    merchant: MerchantId
+    payout: PayoutId
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfirmPayout(Command):
+    """The merchant has it."""
+
+    merchant: MerchantId
+    payout: PayoutId
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseMerchantAccount(Command):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """Where a paper of the merchant is kept; what it says stays out of events."""
+
+    kind: str
+    reference: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """The registry knows the business; `entry` is the registry's own name for it."""
+
+    entry: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotRegistered:
+    code: str
+
+
+RegistryReply = Registered | NotRegistered
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitApplication(Command):
+    """`registration` is the number under which a public registry knows the business."""
+
+    merchant: MerchantId
+    registration: str
+    documents: tuple[Document, ...]
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithdrawApplication(Command):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckRegistry(Command):
+    asks_outside: ClassVar[bool] = True
+
+    merchant: MerchantId
+    registration: str
+    reply: RegistryReply | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscardCheck(Command):
+    """Forget what the registry said. The registry itself has nothing to take back."""
+
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestApproval(Command):
+    """A person is to decide on the application."""
+
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseApproval(Command):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivateMerchant(Command):
+    """From now on the merchant may sell."""
+
+    merchant: MerchantId
+
+
+PayoutCommand = PreparePayout | CancelPayout | ConfirmPayout
+MerchantCommand = (
+    OpenMerchantAccount | AccruePayable | ClawBack | PayoutCommand | CloseMerchantAccount
+)
+ApplicationCommand = (
+    SubmitApplication
+    | WithdrawApplication
+    | CheckRegistry
+    | DiscardCheck
+    | RequestApproval
+    | CloseApproval
+    | ActivateMerchant
+)
+COMMANDS = (
+    OpenMerchantAccount,
+    AccruePayable,
+    ClawBack,
+    PreparePayout,
+    CancelPayout,
+    ConfirmPayout,
+    CloseMerchantAccount,
+    SubmitApplication,
+    WithdrawApplication,
+    CheckRegistry,
+    DiscardCheck,
+    RequestApproval,
+    CloseApproval,
+    ActivateMerchant,
+)

@@ -1,11 +1,17 @@
 """Stored for ever: names and fields here are a contract, changed only by a new version.
 
-`balance` is what the merchant is owed after the event, so that a reader needs no history.
+`balance` is what the merchant is owed after the event, so that a reader needs no history. It is
+below zero where more came back than was not paid out yet.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
-from domain.kernel import Event, MerchantId, Money, OrderId
+from domain.kernel import Event, MerchantId, Money, OrderId, PayoutId, Refusal, ReturnId
+from domain.settlement.commands import Document
+
+NO_RETURN: Final = ReturnId("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +38,147 @@ class PayableClawedBack(Event):
     order: OrderId
     amount: Money
     balance: Money
+    return_id: ReturnId = NO_RETURN
 
 
-MerchantEvent = MerchantAccountOpened | PayableAccrued | PayableClawedBack
-EVENTS = (MerchantAccountOpened, PayableAccrued, PayableClawedBack)
+@dataclass(frozen=True, kw_only=True)
+class PayoutPrepared(Event):
+    merchant: MerchantId
+    payout: PayoutId
+    amount: Money
+    balance: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayoutRefused(Refusal):
+    merchant: MerchantId
+    payout: PayoutId
+    amount: Money
+    balance: Money
+
+    @property
+    def reason(self) -> str:
+        return f"only {self.balance} of {self.amount} is owed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayoutCancelled(Event):
+    """It did not leave us, and is owed again."""
+
+    merchant: MerchantId
+    payout: PayoutId
+    amount: Money
+    balance: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class PayoutConfirmed(Event):
+    merchant: MerchantId
+    payout: PayoutId
+    amount: Money
+
+
+@dataclass(frozen=True, kw_only=True)
+class MerchantAccountClosed(Event):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationSubmitted(Event):
+    merchant: MerchantId
+    registration: str
+    documents: tuple[Document, ...]
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationIncomplete(Refusal):
+    """`missing` are the kinds of documents that are needed and were not there."""
+
+    merchant: MerchantId
+    missing: tuple[str, ...]
+
+    @property
+    def reason(self) -> str:
+        return f"documents are missing: {', '.join(self.missing).replace('_', ' ')}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplicationWithdrawn(Event):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryChecked(Event):
+    """`entry` is the registry's own name for the business."""
+
+    merchant: MerchantId
+    registration: str
+    entry: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryRefused(Refusal):
+    merchant: MerchantId
+    registration: str
+    code: str
+
+    @property
+    def reason(self) -> str:
+        return f"the registry says no: {self.code}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckDiscarded(Event):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalRequested(Event):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApprovalClosed(Event):
+    merchant: MerchantId
+
+
+@dataclass(frozen=True, kw_only=True)
+class MerchantActivated(Event):
+    merchant: MerchantId
+
+
+PayoutEvent = PayoutPrepared | PayoutRefused | PayoutCancelled | PayoutConfirmed
+MerchantEvent = (
+    MerchantAccountOpened | PayableAccrued | PayableClawedBack | PayoutEvent | MerchantAccountClosed
+)
+ApplicationEvent = (
+    ApplicationSubmitted
+    | ApplicationIncomplete
+    | ApplicationWithdrawn
+    | RegistryChecked
+    | RegistryRefused
+    | CheckDiscarded
+    | ApprovalRequested
+    | ApprovalClosed
+    | MerchantActivated
+)
+EVENTS = (
+    MerchantAccountOpened,
+    PayableAccrued,
+    PayableClawedBack,
+    PayoutPrepared,
+    PayoutRefused,
+    PayoutCancelled,
+    PayoutConfirmed,
+    MerchantAccountClosed,
+    ApplicationSubmitted,
+    ApplicationIncomplete,
+    ApplicationWithdrawn,
+    RegistryChecked,
+    RegistryRefused,
+    CheckDiscarded,
+    ApprovalRequested,
+    ApprovalClosed,
+    MerchantActivated,
+)

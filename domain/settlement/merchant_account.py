@@ -1,4 +1,8 @@
-"""A merchant's account: what we owe for the orders that were not paid out yet."""
+"""A merchant's account: what we owe for orders, less what came back and what was paid out.
+
+Only the orders since the last payout are remembered, so the state stays small. What arrives after
+that is refused by the event store's fence.
+"""
 
 from __future__ import annotations
 
@@ -12,37 +16,64 @@ from domain.errors import (
     FeeOutOfRange,
     NotACurrency,
     NotPositive,
+    OutOfOrder,
     UnknownAggregate,
 )
-from domain.kernel import Money, OrderId
+from domain.kernel import MerchantId, Money, OrderId, ReturnId
 from domain.settlement.commands import (
     AccruePayable,
+    CancelPayout,
     ClawBack,
+    CloseMerchantAccount,
+    ConfirmPayout,
     MerchantCommand,
     OpenMerchantAccount,
+    PreparePayout,
 )
 from domain.settlement.events import (
+    MerchantAccountClosed,
     MerchantAccountOpened,
     MerchantEvent,
     PayableAccrued,
     PayableClawedBack,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutEvent,
+    PayoutPrepared,
+    PayoutRefused,
 )
+from domain.settlement.payouts import Payouts, Pending, cancel, confirm, prepare
 
 CATEGORY: Final = "merchant"
 
 ALL_OF_IT: Final = 10_000  # basis points
 NOT_OPEN: Final = Money(0, "")
 
+# A return is taken back again soon or never. The event store's fence catches what is older.
+REMEMBERED_RETURNS: Final = 32
+
 
 @dataclass(frozen=True)
 class MerchantAccount:
+    """`unpaid` are the orders since the last payout, each with what was accrued for it."""
+
     fee_bps: int = 0
     balance: Money = NOT_OPEN
     unpaid: Mapping[OrderId, Money] = field(default_factory=dict)
+    payouts: Payouts = field(default_factory=Payouts)
+    clawed_back: tuple[ReturnId, ...] = ()
 
     @property
     def is_open(self) -> bool:
         return self.balance != NOT_OPEN
+
+    @property
+    def remembered(self) -> Mapping[OrderId, Money]:
+        """What was accrued for each order that is not known to be paid out."""
+        orders = dict(self.unpaid)
+        for pending in self.payouts.pending.values():
+            orders |= pending.orders
+        return orders
 
     def fee_of(self, gross: Money) -> Money:
         """Rounded half up, to the cent."""
@@ -57,14 +88,38 @@ def evolve(account: MerchantAccount, event: MerchantEvent) -> MerchantAccount:
             net = gross - fee
             unpaid = {**account.unpaid, order: net}
             return replace(account, balance=account.balance + net, unpaid=unpaid)
-        case PayableClawedBack(order=order, amount=amount):
-            unpaid = {o: net for o, net in account.unpaid.items() if o != order}
-            return replace(account, balance=account.balance - amount, unpaid=unpaid)
+        case PayableClawedBack(return_id=return_id, amount=amount):
+            clawed_back = (*account.clawed_back, return_id)[-REMEMBERED_RETURNS:]
+            return replace(account, balance=account.balance - amount, clawed_back=clawed_back)
+        case PayoutPrepared() | PayoutRefused() | PayoutCancelled() | PayoutConfirmed():
+            return _paid_out(account, event)
+        case MerchantAccountClosed():
+            return MerchantAccount()
         case _:
             assert_never(event)
 
 
-def decide(command: MerchantCommand, account: MerchantAccount) -> Sequence[MerchantEvent]:
+def _paid_out(account: MerchantAccount, event: PayoutEvent) -> MerchantAccount:
+    payout, payouts = event.payout, account.payouts
+    match event:
+        case PayoutPrepared(amount=amount):
+            now = payouts.with_pending(payout, Pending(amount, account.unpaid))
+            return replace(account, balance=account.balance - amount, unpaid={}, payouts=now)
+        case PayoutRefused():
+            return account
+        case PayoutCancelled(amount=amount):
+            unpaid = {**payouts.pending[payout].orders, **account.unpaid}
+            account = replace(account, payouts=payouts.cancelled(payout))
+            return replace(account, balance=account.balance + amount, unpaid=unpaid)
+        case PayoutConfirmed():
+            return replace(account, payouts=payouts.arrived(payout))
+        case _:
+            assert_never(event)
+
+
+def decide(  # noqa: PLR0911  # one arm a command
+    command: MerchantCommand, account: MerchantAccount
+) -> Sequence[MerchantEvent]:
     match command:
         case OpenMerchantAccount():
             return _open(command, account)
@@ -72,6 +127,14 @@ def decide(command: MerchantCommand, account: MerchantAccount) -> Sequence[Merch
             return _accrue(command, account)
         case ClawBack():
             return _claw_back(command, account)
+        case PreparePayout():
+            return prepare(command, _balance(account, command.merchant), account.payouts)
+        case CancelPayout():
+            return cancel(command, account.balance, account.payouts)
+        case ConfirmPayout():
+            return confirm(command, account.payouts)
+        case CloseMerchantAccount():
+            return _close(command, account)
         case _:
             assert_never(command)
 
@@ -91,33 +154,53 @@ def _open(command: OpenMerchantAccount, account: MerchantAccount) -> Sequence[Me
 
 def _accrue(command: AccruePayable, account: MerchantAccount) -> Sequence[MerchantEvent]:
     order, gross = command.order, command.gross
-    if not account.is_open:
-        raise UnknownAggregate(command.merchant)
+    balance = _balance(account, command.merchant)
     if gross.amount <= 0:
         raise NotPositive(str(gross))
     fee = account.fee_of(gross)
     net = gross - fee
-    if account.unpaid.get(order, net) != net:
-        raise ContentDiffers(f"{order} has {account.unpaid[order]}, not {net}")
-    if order in account.unpaid:
+    known = account.remembered.get(order)
+    if known is not None and known != net:
+        raise ContentDiffers(f"{order} has {known}, not {net}")
+    if known is not None:
         return []
-    balance = account.balance + net
     return [
         PayableAccrued(
-            merchant=command.merchant, order=order, gross=gross, fee=fee, balance=balance
+            merchant=command.merchant, order=order, gross=gross, fee=fee, balance=balance + net
         )
     ]
 
 
 def _claw_back(command: ClawBack, account: MerchantAccount) -> Sequence[MerchantEvent]:
-    if command.order not in account.unpaid:
+    gross = command.gross
+    balance = _balance(account, command.merchant)
+    if gross.amount < 0:
+        raise NotPositive(str(gross))
+    if gross.amount == 0 or command.return_id in account.clawed_back:
         return []
-    amount = account.unpaid[command.order]
+    net = gross - account.fee_of(gross)
     return [
         PayableClawedBack(
             merchant=command.merchant,
             order=command.order,
-            amount=amount,
-            balance=account.balance - amount,
+            return_id=command.return_id,
+            amount=net,
+            balance=balance - net,
         )
     ]
+
+
+def _close(command: CloseMerchantAccount, account: MerchantAccount) -> Sequence[MerchantEvent]:
+    if not account.is_open:
+        return []
+    pending = account.payouts.pending
+    if account.balance.amount or pending:
+        raise OutOfOrder(f"{account.balance} is owed, {len(pending)} payouts are on their way")
+    return [MerchantAccountClosed(merchant=command.merchant)]
+
+
+def _balance(account: MerchantAccount, merchant: MerchantId) -> Money:
+    """Raises UnknownAggregate where there is no account."""
+    if not account.is_open:
+        raise UnknownAggregate(merchant)
+    return account.balance

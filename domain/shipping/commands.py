@@ -1,6 +1,7 @@
 """What the carrier answered comes in as an argument: the activity asks, and adds the reply."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 from domain.kernel import Command, MerchantId, OrderId
@@ -42,5 +43,28 @@ class CancelShipment(Command):
     reply: CarrierReply | None = None
 
 
-ShipmentCommand = BookShipment | CancelShipment
-COMMANDS = (BookShipment, CancelShipment)
+@dataclass(frozen=True, kw_only=True)
+class RecordDispatch(Command):
+    """The carrier reports that it has the parcels."""
+
+    order: OrderId
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordDelivery(Command):
+    """The carrier reports that the customer has them; its report of the dispatch may be missing."""
+
+    order: OrderId
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordLoss(Command):
+    order: OrderId
+    at: datetime
+    cause: str
+
+
+ShipmentCommand = BookShipment | CancelShipment | RecordDispatch | RecordDelivery | RecordLoss
+COMMANDS = (BookShipment, CancelShipment, RecordDispatch, RecordDelivery, RecordLoss)

@@ -1,6 +1,7 @@
 """Stored for ever: names and fields here are a contract, changed only by a new version."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from domain.kernel import Event, OrderId, Refusal
 
@@ -26,5 +27,38 @@ class ShipmentCancelled(Event):
     order: OrderId
 
 
-ShipmentEvent = ShipmentBooked | ShipmentDeclined | ShipmentCancelled
-EVENTS = (ShipmentBooked, ShipmentDeclined, ShipmentCancelled)
+@dataclass(frozen=True, kw_only=True)
+class ShipmentDispatched(Event):
+    order: OrderId
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipmentDelivered(Event):
+    order: OrderId
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipmentLost(Event):
+    order: OrderId
+    at: datetime
+    cause: str
+
+
+ShipmentEvent = (
+    ShipmentBooked
+    | ShipmentDeclined
+    | ShipmentCancelled
+    | ShipmentDispatched
+    | ShipmentDelivered
+    | ShipmentLost
+)
+EVENTS = (
+    ShipmentBooked,
+    ShipmentDeclined,
+    ShipmentCancelled,
+    ShipmentDispatched,
+    ShipmentDelivered,
+    ShipmentLost,
+)

@@ -1,4 +1,4 @@
-"""The shipment of an order: whether the carrier comes for it."""
+"""The shipment of an order: whether the carrier comes for it, and what became of it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from domain.shipping.commands import (
     BookShipment,
     CancelShipment,
     NotBooked,
+    RecordDelivery,
+    RecordDispatch,
+    RecordLoss,
     ShipmentCommand,
 )
 from domain.shipping.events import (
     ShipmentBooked,
     ShipmentCancelled,
     ShipmentDeclined,
+    ShipmentDelivered,
+    ShipmentDispatched,
     ShipmentEvent,
+    ShipmentLost,
 )
 
 CATEGORY: Final = "shipment"
 
-Status = Literal["none", "booked", "declined", "cancelled"]
+Status = Literal["none", "booked", "declined", "cancelled", "dispatched", "delivered", "lost"]
+ON_ITS_WAY: Final[frozenset[Status]] = frozenset({"booked", "dispatched"})
+HANDED_OVER: Final[frozenset[Status]] = frozenset({"dispatched", "delivered", "lost"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,12 @@ def evolve(shipment: Shipment, event: ShipmentEvent) -> Shipment:
             return replace(shipment, status="declined")
         case ShipmentCancelled():
             return replace(shipment, status="cancelled")
+        case ShipmentDispatched():
+            return replace(shipment, status="dispatched")
+        case ShipmentDelivered():
+            return replace(shipment, status="delivered")
+        case ShipmentLost():
+            return replace(shipment, status="lost")
         case _:
             assert_never(event)
 
@@ -49,6 +63,12 @@ def decide(command: ShipmentCommand, shipment: Shipment) -> Sequence[ShipmentEve
             return _book(command, shipment)
         case CancelShipment():
             return _cancel(command, shipment)
+        case RecordDispatch():
+            return _dispatch(command, shipment)
+        case RecordDelivery():
+            return _deliver(command, shipment)
+        case RecordLoss():
+            return _lose(command, shipment)
         case _:
             assert_never(command)
 
@@ -56,7 +76,7 @@ def decide(command: ShipmentCommand, shipment: Shipment) -> Sequence[ShipmentEve
 def _book(command: BookShipment, shipment: Shipment) -> Sequence[ShipmentEvent]:
     if command.parcels <= 0:
         raise NotPositive(f"{command.parcels} parcels")
-    if shipment.status == "booked":
+    if shipment.status == "booked" or shipment.status in HANDED_OVER:
         return []
     match command.reply:
         case Booked(reference=reference):
@@ -68,6 +88,8 @@ def _book(command: BookShipment, shipment: Shipment) -> Sequence[ShipmentEvent]:
 
 
 def _cancel(command: CancelShipment, shipment: Shipment) -> Sequence[ShipmentEvent]:
+    if shipment.status in HANDED_OVER:
+        raise OutOfOrder(f"{command.order} is {shipment.status}")
     # The carrier may come for what we never heard of: a booking whose answer was lost. So its
     # reply is asked for, and must be a yes, even where our own state has nothing to cancel.
     if command.reply is None:
@@ -75,3 +97,30 @@ def _cancel(command: CancelShipment, shipment: Shipment) -> Sequence[ShipmentEve
     if isinstance(command.reply, NotBooked):
         raise OutOfOrder(f"the carrier does not cancel {command.order}: {command.reply.code}")
     return [ShipmentCancelled(order=command.order)] if shipment.status == "booked" else []
+
+
+# Reports come late, twice and in any order: the first to tell how it ended is believed.
+
+
+def _dispatch(command: RecordDispatch, shipment: Shipment) -> Sequence[ShipmentEvent]:
+    if shipment.status in HANDED_OVER:
+        return []
+    if shipment.status != "booked":
+        raise OutOfOrder(f"{command.order} is not booked: {shipment.status}")
+    return [ShipmentDispatched(order=command.order, at=command.at)]
+
+
+def _deliver(command: RecordDelivery, shipment: Shipment) -> Sequence[ShipmentEvent]:
+    if shipment.status == "delivered":
+        return []
+    if shipment.status not in ON_ITS_WAY:
+        raise OutOfOrder(f"{command.order} is not on its way: {shipment.status}")
+    return [ShipmentDelivered(order=command.order, at=command.at)]
+
+
+def _lose(command: RecordLoss, shipment: Shipment) -> Sequence[ShipmentEvent]:
+    if shipment.status == "lost":
+        return []
+    if shipment.status not in ON_ITS_WAY:
+        raise OutOfOrder(f"{command.order} is not on its way: {shipment.status}")
+    return [ShipmentLost(order=command.order, at=command.at, cause=command.cause)]

@@ -65,6 +65,7 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT SELECT, INSERT ON events, outbox TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON streams, commands, snapshots TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks, saga_places TO {name}",
         "REVOKE EXECUTE ON FUNCTION maintain_partitions FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION maintain_partitions TO {name}",
     ):

@@ -11,9 +11,17 @@
 | addr_broken            | fails (500) always                                                   |
 | addr_lost              | books, and the answer is lost (504); asked again, it answers         |
 | addr_cancel_WORD       | books, and WORD (`declined`, `late_N`, `lost`, …) is the cancellation |
+| addr_parcel_lost       | books, and the parcel is lost after its dispatch                     |
+| addr_parcel_late_N     | books, and the parcel is delivered N seconds later than others       |
+| addr_parcel_silent     | books, and after the dispatch nothing more is heard                  |
+| addr_parcel_undispatched | books, and nothing more is heard                                   |
+| addr_parcel_twice      | books, and every webhook is sent twice at once                       |
 | anything else          | declines: `unknown_address`                                          |
 
 A key closed by a cancellation declines as `cancelled`, whenever its request lands.
+
+What was booked is told by webhook: `parcel.dispatched`, then `parcel.delivered` or `parcel.lost`,
+when `POST /timetable` says; of a cancelled booking nothing more is told.
 """
 
 from __future__ import annotations
@@ -30,7 +38,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from runtime.simulators.desk import Key, open_company
 from runtime.simulators.ledger import Answer
-from runtime.simulators.misbehaviour import Behaviour, behaviour
+from runtime.simulators.misbehaviour import Behaviour, Declines, behaviour
+from runtime.simulators.parcels import Timetable, course, news_of
+from runtime.simulators.webhooks import Target, Teller
 
 State = Literal["booked", "cancelled"]
 Stage = Literal["book", "cancel"]
@@ -74,10 +84,13 @@ class Booking:
 
 
 class CarrierBook:
-    def __init__(self) -> None:
+    def __init__(self, teller: Teller) -> None:
+        self.timetable = Timetable()
+        self._teller = teller
         self._addresses: dict[str, str] = {}
         self._bookings: dict[str, Booking] = {}
         self._closed_keys: set[str] = set()
+        self._declines = Declines()
 
     def arrives(self, asked: Book | Cancel) -> Behaviour:
         if isinstance(asked, Book):
@@ -109,7 +122,7 @@ class CarrierBook:
         told = _told(asked.ship_to, "book")
         if told is None:
             return _declined("unknown_address")
-        if told.declined:
+        if self._declines.declined(told, asked.order, "book"):
             return _declined("undeliverable")
         booking = Booking(
             order=asked.order,
@@ -120,24 +133,34 @@ class CarrierBook:
             ship_to=asked.ship_to,
         )
         self._bookings[key] = booking
+        self._tell(booking)
         return _approved(booking.reference)
+
+    def _tell(self, booking: Booking) -> None:
+        follows = course(booking.ship_to)
+        if follows is not None:
+            news = news_of(booking.order, booking.reference, follows, self.timetable)
+            self._teller.tell(booking.order, booking.key, news)
 
     def _cancel(self, asked: Cancel) -> Answer:
         found = self._bookings.get(asked.closes)
         if found is not None and found.order != asked.order:
             return _declined("other_order")
         told = _told(found.ship_to if found else None, "cancel")
-        if told is not None and told.declined:
+        if self._declines.declined(told, asked.order, "cancel"):
             return _declined("cancel_declined")
         self._closed_keys.add(asked.closes)
+        self._teller.withdraw(asked.closes)
         if found is not None:
             found.state = "cancelled"
         return _approved(_reference("cancellation", asked.closes))
 
 
-def create_carrier(ledger_path: Path | None) -> FastAPI:
+def create_carrier(ledger_path: Path | None, target: Target | None = None) -> FastAPI:
     lines: TypeAdapter[tuple[str, Book | Cancel]] = TypeAdapter(tuple[str, CarrierRequest])
-    app, desk = open_company("Simulated carrier", CarrierBook(), lines, ledger_path)
+    teller = Teller(target, ledger_path)
+    book_ = CarrierBook(teller)
+    app, desk = open_company("Simulated carrier", book_, lines, ledger_path, teller)
 
     @app.post("/bookings")
     async def book(http: Request, key: Key, asked: Book) -> JSONResponse:
@@ -147,10 +170,17 @@ def create_carrier(ledger_path: Path | None) -> FastAPI:
     async def cancel(http: Request, key: Key, asked: Cancel) -> JSONResponse:
         return await desk.answer(http, key, asked)
 
+    @app.post("/timetable")
+    async def timetable(asked: Timetable) -> Timetable:
+        book_.timetable = asked
+        return asked
+
     return app
 
 
 def _told(address: str | None, stage: Stage) -> Behaviour | None:
+    if address is not None and address.startswith("addr_parcel_"):
+        return Behaviour() if course(address) else None
     return behaviour(address or "addr_ok", stage=stage, stages=("book", "cancel"))
 
 

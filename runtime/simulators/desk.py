@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from runtime.simulators.ledger import Answer, Asked, Book, Journal
 from runtime.simulators.misbehaviour import Faults, Weather
+from runtime.simulators.webhooks import Teller
 
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1)]
 
@@ -86,7 +87,7 @@ class Desk(Generic[Asked]):
         return _LOST if told.answer_lost else answer
 
     async def _land(self, key: str, asked: Asked, seconds: float) -> Answer:
-        """The one place where something becomes true, and where a webhook about it would leave."""
+        """The one place where something becomes true."""
         try:
             await asyncio.sleep(seconds)
             self._journal.add(key, asked)
@@ -101,16 +102,26 @@ class Desk(Generic[Asked]):
 
 
 def open_company(
-    title: str, book: Book[Asked], lines: TypeAdapter[tuple[str, Asked]], ledger_path: Path | None
+    title: str,
+    book: Book[Asked],
+    lines: TypeAdapter[tuple[str, Asked]],
+    ledger_path: Path | None,
+    teller: Teller | None = None,
 ) -> tuple[FastAPI, Desk[Asked]]:
-    """An app that has everything but the company's own requests."""
+    """An app that has everything but the company's own requests; `teller` is whom its book tells
+    what others should hear.
+    """
     desk = Desk(book, Journal(ledger_path, lines))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if teller is not None:
+            teller.open()
         desk.open()
         yield
         await desk.close()
+        if teller is not None:
+            await teller.close()
 
     app = FastAPI(title=title, lifespan=lifespan)
 

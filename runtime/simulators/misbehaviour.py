@@ -4,6 +4,7 @@
 |-----------|------------------------------------------------------------------------------------|
 | ok        | is served                                                                          |
 | declined  | is declined                                                                        |
+| declined_N | is declined for the first N keys of the same order; then is served                 |
 | slow      | takes 1.5 s to land, and is answered then                                          |
 | late_N    | takes N seconds to land, whether or not anybody still waits for the answer         |
 | error     | fails (500) when its key is first tried, before anything is done; then is served   |
@@ -18,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +31,7 @@ Luck = Literal["served", "fails", "loses the answer"]
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
-    declined: bool = False
+    keys_to_decline: float = 0.0
     seconds_to_land: float = 0.0
     tries_to_fail: float = 0.0
     seconds_down: float = 0.0
@@ -38,14 +40,16 @@ class Behaviour:
 
 _PLAIN = {
     "ok": Behaviour(),
-    "declined": Behaviour(declined=True),
-    "undeliverable": Behaviour(declined=True),
+    "declined": Behaviour(keys_to_decline=math.inf),
+    "undeliverable": Behaviour(keys_to_decline=math.inf),
+    "disputed": Behaviour(),  # it is the bank's news that differs
     "slow": Behaviour(seconds_to_land=1.5),
     "error": Behaviour(tries_to_fail=1),
     "broken": Behaviour(tries_to_fail=math.inf),
     "lost": Behaviour(answer_lost=True),
 }
 _NUMBERED: dict[str, Callable[[float], Behaviour]] = {
+    "declined": lambda keys: Behaviour(keys_to_decline=keys),
     "late": lambda seconds: Behaviour(seconds_to_land=seconds),
     "error": lambda tries: Behaviour(tries_to_fail=tries),
     "down": lambda seconds: Behaviour(seconds_down=seconds),
@@ -74,6 +78,19 @@ def _told(words: list[str]) -> Behaviour | None:
             return _NUMBERED[word](float(number))
         case _:
             return None
+
+
+class Declines:
+    """How often each has been told no: a company remembers, and says yes in the end."""
+
+    def __init__(self) -> None:
+        self._times: Counter[tuple[str, str]] = Counter()
+
+    def declined(self, told: Behaviour | None, who: str, stage: str) -> bool:
+        if told is None or self._times[who, stage] >= told.keys_to_decline:
+            return False
+        self._times[who, stage] += 1
+        return True
 
 
 class Faults(BaseModel):

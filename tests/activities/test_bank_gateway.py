@@ -78,6 +78,9 @@ async def test_the_same_key_again_charges_once_and_gets_the_same_answer(
                 "state": "captured",
             }
         ],
+        "charges": [],
+        "refunds": [],
+        "payouts": [],
         "held": {},
         "captured": {"EUR": 2500},
         "refunded": {},
@@ -295,6 +298,131 @@ async def test_a_capture_and_a_void_can_be_told_to_fail_as_well(bank: Bank) -> N
     assert isinstance(await authorise(bank, "card_void_broken", DO_2), Approved)
     with pytest.raises(OutsideUnavailable):
         await bank.void(key=UNDO, order=ORDER, closes=DO_2)
+
+
+async def charge(
+    bank: Bank, card: str = "card_ok", key: str = "i-1/1/collect/do"
+) -> Approved | Declined:
+    return await bank.charge(key=key, order=ORDER, amount=PRICE, card=card)
+
+
+async def refund(
+    bank: Bank, amount: Money = PRICE, key: str = "r-1/1/refund/do", refund_id: str = "r-1"
+) -> Approved | Declined:
+    return await bank.refund(key=key, order=ORDER, refund_id=refund_id, amount=amount)
+
+
+async def pay_out(
+    bank: Bank, merchant: str = "m-1", key: str = "p-1/1/transfer/do", payout: str = "p-1"
+) -> Approved | Declined:
+    return await bank.pay_out(key=key, payout=payout, merchant=merchant, amount=PRICE)
+
+
+async def listed(client: httpx.AsyncClient, kind: str) -> list[str]:
+    return [one["state"] for one in (await ledger(client))[kind]]
+
+
+async def test_a_charge_is_taken_at_once_and_once(bank: Bank, client: httpx.AsyncClient) -> None:
+    first = await charge(bank)
+    assert await charge(bank) == first
+    assert await listed(client, "charges") == ["captured"]
+    assert (await ledger(client))["captured"] == {"EUR": 2500}
+
+
+async def test_a_card_declines_as_many_charges_of_the_order_as_it_says(bank: Bank) -> None:
+    keys = [f"i-{number}/1/collect/do" for number in range(4)]
+    replies = [await charge(bank, "card_charge_declined_2", key) for key in keys]
+    assert replies[:2] == [Declined(code="insufficient_funds")] * 2
+    assert all(isinstance(reply, Approved) for reply in replies[2:])
+    assert await charge(bank, "card_charge_declined_2", keys[0]) == replies[0]
+
+
+async def test_a_card_that_charges_badly_authorises_well(bank: Bank) -> None:
+    assert isinstance(await authorise(bank, "card_charge_declined"), Approved)
+    assert await charge(bank, "card_charge_declined") == Declined(code="insufficient_funds")
+    with pytest.raises(OutsideUnavailable, match="504"):
+        await charge(bank, "card_charge_lost", "i-2/1/collect/do")
+    assert isinstance(await charge(bank, "card_charge_lost", "i-2/1/collect/do"), Approved)
+
+
+async def test_no_more_is_refunded_than_was_taken_for_the_order(
+    bank: Bank, client: httpx.AsyncClient
+) -> None:
+    await authorise(bank, "card_ok")
+    await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
+    await charge(bank)
+    assert await refund(bank, PRICE * 3) == Declined(code="over_captured")
+    half = await refund(bank, PRICE, "r-1/2/refund/do")
+    assert isinstance(half, Approved)
+    more = await refund(bank, PRICE * 2, "r-2/1/refund/do", "r-2")
+    assert more == Declined(code="over_captured")
+    rest = await refund(bank, PRICE, "r-2/2/refund/do", "r-2")
+    assert isinstance(rest, Approved)
+    assert await listed(client, "refunds") == ["paid", "paid"]
+
+
+async def test_a_return_is_refunded_once_whatever_the_key(bank: Bank) -> None:
+    await charge(bank)
+    await refund(bank, Money(5, "EUR"))
+    again = await refund(bank, Money(5, "EUR"), "r-1/2/refund/do")
+    assert again == Declined(code="already_refunded")
+
+
+async def test_a_card_can_decline_a_refund(bank: Bank) -> None:
+    assert isinstance(await charge(bank, "card_refund_declined"), Approved)
+    assert await refund(bank) == Declined(code="refund_declined")
+
+
+async def test_a_payout_is_paid_once_whatever_the_key(
+    bank: Bank, client: httpx.AsyncClient
+) -> None:
+    assert isinstance(await pay_out(bank), Approved)
+    assert await pay_out(bank, key="p-1/2/transfer/do") == Declined(code="already_paid")
+    [paid] = (await ledger(client))["payouts"]
+    assert (paid["payout"], paid["merchant"], paid["amount"]) == ("p-1", "m-1", 2500)
+
+
+async def test_a_merchant_can_be_told_to_misbehave_at_payouts(bank: Bank) -> None:
+    declined = await pay_out(bank, "m1-payout_declined")
+    assert declined == Declined(code="account_closed")
+    with pytest.raises(OutsideUnavailable, match="500"):
+        await pay_out(bank, "m2-payout_error_1-x", "p-2/1/transfer/do", "p-2")
+    paid = await pay_out(bank, "m2-payout_error_1-x", "p-2/1/transfer/do", "p-2")
+    assert isinstance(paid, Approved)
+
+
+async def test_a_void_takes_back_a_charge_a_refund_and_a_payout(
+    bank: Bank, client: httpx.AsyncClient
+) -> None:
+    await authorise(bank, "card_ok")
+    await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
+    await charge(bank)
+    await refund(bank)
+    await pay_out(bank)
+    closes = {"i-1/1/collect/do": ORDER, "r-1/1/refund/do": ORDER, "p-1/1/transfer/do": "p-1"}
+    for _ in range(2):
+        for closed, whose in closes.items():
+            voided = await bank.void(key=f"{closed}/undo", order=whose, closes=closed)
+            assert isinstance(voided, Approved)
+    assert await listed(client, "charges") == ["refunded"]
+    assert await listed(client, "refunds") == ["reversed"]
+    assert await listed(client, "payouts") == ["reversed"]
+    assert isinstance(await refund(bank, key="r-1/2/refund/do"), Approved)
+    assert isinstance(await pay_out(bank, key="p-1/2/transfer/do"), Approved)
+
+
+async def test_a_void_shuts_the_door_on_a_charge_a_refund_and_a_payout(
+    bank: Bank, client: httpx.AsyncClient
+) -> None:
+    await authorise(bank, "card_ok")
+    await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
+    closes = {"i-1/1/collect/do": ORDER, "r-1/1/refund/do": ORDER, "p-1/1/transfer/do": "p-1"}
+    for closed, whose in closes.items():
+        await bank.void(key=f"{closed}/undo", order=whose, closes=closed)
+    late = [await charge(bank), await refund(bank), await pay_out(bank)]
+    assert late == [Declined(code="voided")] * 3
+    for kind in ("charges", "refunds", "payouts"):
+        assert await listed(client, kind) == []
 
 
 async def test_a_bank_that_nobody_reaches_is_unavailable_and_the_message_says_what_to_do() -> None:

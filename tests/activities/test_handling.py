@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities import credit, handling, inventory, ordering, settlement
 from activities.handling import Handler, HotStream, single
 from activities.serving import serve
+from activities.settlement.gateway import HttpRegistry
 from domain.credit import credit_line
 from domain.credit.commands import (
     AssignLimit,
@@ -140,7 +142,9 @@ async def test_nothing_to_do_out_of_an_old_memory_is_decided_anew(store: Watched
 
 
 async def test_a_rule_broken_only_in_an_old_memory_is_not_broken(store: Watched) -> None:
-    here, there = settlement.activities(store), settlement.activities(store)
+    async with httpx.AsyncClient() as nobody:
+        registry = HttpRegistry(nobody)
+    here, there = settlement.activities(store, registry), settlement.activities(store, registry)
     merchant = a_merchant()
     accrue = AccruePayable(merchant=merchant, order=an_order_id(), gross=eur(100))
     with pytest.raises(ApplicationError, match="create it first"):
@@ -208,7 +212,9 @@ async def test_a_command_asked_again_is_not_held_against_what_happened_since(
     await here.handle(limit(100), asked())
     await here.handle(command, asked())
     first = await here.handle(consume, consumed)
-    given_back = RestoreCredit(customer=CUSTOMER, order=command.order, outstanding=eur(0))
+    given_back = RestoreCredit(
+        customer=CUSTOMER, order=command.order, payment="return-1", amount=eur(60)
+    )
     await here.handle(given_back, asked("Restore"))
     assert await a_process(store).handle(consume, consumed) == first
     with pytest.raises(OutOfOrder):

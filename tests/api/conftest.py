@@ -18,20 +18,24 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from activities.payments.gateway import HttpBank
+from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
 from api.app import create_app
+from api.context import WebhookTrust
 from eventstore.messages import CODEC
 from eventstore.pool import open_pool
 from eventstore.store import EventStore
 from projections.install import install
 from projections.runner import Runner
-from runtime.api import open_engine
 from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.engine import open_engine
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
+from runtime.simulators.registry import create_registry
 from runtime.temporal import DATA_CONVERTER, workers
-from runtime.worker import all_activities
+from runtime.worker import all_activities, with_read_models
+from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
 from workflows.messages import RunOptions
 
@@ -61,7 +65,9 @@ class House:
         *,
         engine: AsyncEngine | None = None,
         temporal: Client | None = None,
+        webhooks_from: WebhookTrust | None = None,
         stopping: asyncio.Event | None = None,
+        sagas_per_merchant: int = 0,
         **options: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(
@@ -69,7 +75,9 @@ class House:
             temporal or self.temporal,
             RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
             temporal_ui="http://ui.example",
+            webhooks_from=webhooks_from,
             stopping=stopping,
+            sagas_per_merchant=sagas_per_merchant,
         )
         async with (
             served(app) as address,
@@ -86,11 +94,12 @@ async def house(
     await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {database_template}")
     url = postgres.url_of(name)
     install(url, ROLE)
-    config = temporal.client.config()
-    config["data_converter"] = DATA_CONVERTER
+    # Not the environment's own client: an order is delivered when a test says so, and not as soon
+    # as nothing else is to do.
+    client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(url, role=ROLE))
-        house = House(url, engine, Client(**config), f"{uuid4().hex[:8]}.")
+        house = House(url, engine, client, f"{uuid4().hex[:8]}.")
         await stack.enter_async_context(_at_work(house))
         yield house
     await _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
@@ -102,11 +111,15 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         pool = await stack.enter_async_context(open_pool(house.database, role=ROLE, size=16))
         bank = await stack.enter_async_context(served(create_bank(None)))
         carrier = await stack.enter_async_context(served(create_carrier(None)))
+        registry = await stack.enter_async_context(served(create_registry(None)))
+        store = EventStore(pool, CODEC)
         activities = all_activities(
-            EventStore(pool, CODEC),
+            store,
             HttpBank(await stack.enter_async_context(httpx.AsyncClient(base_url=bank))),
             HttpCarrier(await stack.enter_async_context(httpx.AsyncClient(base_url=carrier))),
+            HttpRegistry(await stack.enter_async_context(httpx.AsyncClient(base_url=registry))),
         )
+        activities = with_read_models(activities, store, house.temporal, house.engine)
         stop = asyncio.Event()
         projector = asyncio.create_task(Runner(pool, poll=0.01).run(stop))
         for worker in workers(
@@ -120,6 +133,11 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         yield
         stop.set()
         await projector
+
+
+@pytest.fixture(scope="package")
+def contexts(house: House) -> Contexts:
+    return Contexts(house.temporal, house.queue_prefix)
 
 
 @pytest.fixture(scope="package")

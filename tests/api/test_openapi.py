@@ -11,7 +11,19 @@ import pytest
 from fastapi.openapi.models import OpenAPI
 from pydantic import TypeAdapter
 
-from api import customers, merchants, new_order, orders, problems, sagas
+from api import (
+    applications,
+    customers,
+    intervening,
+    interventions,
+    merchants,
+    new_order,
+    orders,
+    payouts,
+    plans,
+    problems,
+    returns,
+)
 from api.problem_kinds import KINDS
 from api.problems import MEDIA_TYPE, ProblemDetails
 
@@ -21,7 +33,18 @@ EXAMPLED: list[Any] = [
     merchants.NewMerchant,
     merchants.Delivery,
     orders.CancelOrder,
-    sagas.NewIntervention,
+    plans.PayAll,
+    plans.Move,
+    returns.NewReturn,
+    applications.NewApplication,
+    payouts.NewRun,
+    payouts.RunSteered,
+    interventions.NewIntervention,
+    interventions.NewAnswer,
+    interventions.NewAttempt,
+    interventions.NewCancellation,
+    intervening.NewInterventionInMany,
+    intervening.NewStop,
 ]
 
 
@@ -100,7 +123,9 @@ def test_every_error_is_a_problem_with_an_example(schema: dict[str, Any]) -> Non
 def test_whoever_writes_says_how_it_may_fail(schema: dict[str, Any]) -> None:
     for method, path, operation in operations(schema):
         if method in {"post", "put"}:
-            assert {"400", "413", "415", "422", "503"} <= set(operation["responses"]), path
+            assert {"422", "503"} <= set(operation["responses"]), path
+        if "requestBody" in operation:
+            assert {"400", "413", "415"} <= set(operation["responses"]), path
 
 
 @pytest.mark.parametrize("model", EXAMPLED, ids=lambda model: model.__name__)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.saga_figures import quantile
+from projections.saga_figures import BUCKETS
 from tests.api.conftest import House
-from tests.api.shop import Shop, place, problem, settled
+from tests.api.shop import Shop, eventually, place, problem, read, settled
 
-READ_MODELS = {"order_status", "customer_account", "merchant_balance", "stock_level", "saga_board"}
+READ_MODELS = {
+    "order_status",
+    "customer_account",
+    "merchant_balance",
+    "stock_level",
+    "saga_board",
+    "saga_figures",
+}
 
 
 async def test_it_is_alive(api: httpx.AsyncClient) -> None:
@@ -42,11 +53,11 @@ async def test_a_database_of_another_version_is_not_ready(
 async def test_a_read_model_of_another_version_is_not_ready(
     house: House, api: httpx.AsyncClient
 ) -> None:
-    await house.sql("UPDATE read_models SET version = 99 WHERE name = 'stock_level'")
+    await house.sql("UPDATE read_models SET version = version + 97 WHERE name = 'stock_level'")
     try:
         found = problem(await api.get("/readyz"), 503, "not-ready")
     finally:
-        await house.sql("UPDATE read_models SET version = 1 WHERE name = 'stock_level'")
+        await house.sql("UPDATE read_models SET version = version - 97 WHERE name = 'stock_level'")
     assert [one["parameter"] for one in found["errors"]] == ["read models"]
 
 
@@ -87,3 +98,95 @@ async def test_it_tells_its_figures(house: House, shop: Shop) -> None:
     assert {(name,) for name in READ_MODELS} <= lags
     assert found["handrail_projection_parked_events", ("order_status",)] == 0
     assert found["handrail_database_up", ()] == 1
+
+
+COUNTED = {
+    "handrail_sagas_started_total": "SagaStarted",
+    "handrail_sagas_ended_total": "SagaEnded",
+    "handrail_saga_decision_seconds_count": "SagaDecided",
+    "handrail_sagas_parked_total": "SagaParked",
+    "handrail_saga_interventions_total": "SagaResumed",
+}
+
+
+async def stored(house: House) -> dict[str, float]:
+    """How many events there are of checkouts, by the metric that counts them."""
+    found = await house.sql(
+        "SELECT type, count(*) FROM events WHERE stream IN (SELECT stream FROM events"
+        " WHERE type = 'SagaStarted' AND data ->> 'saga_type' = 'Checkout') GROUP BY type"
+    )
+    counts = dict(found)
+    return {metric: counts[event] for metric, event in COUNTED.items()}
+
+
+async def test_the_figures_of_sagas_are_those_of_the_store(
+    house: House, api: httpx.AsyncClient, impatient: httpx.AsyncClient, shop: Shop
+) -> None:
+    """Also from an API process that has just begun."""
+    await settled(api, (await place(api, shop)).json()["saga"], "completed")
+    await settled(api, (await place(api, shop, card="card_declined")).json()["saga"], "refused")
+    lost = await place(impatient, shop, wait=None, ship_to="addr_undeliverable")
+    saga = lost.json()["saga"]
+    await settled(api, saga, "parked")
+    retry = {"reason": "again", "kind": "retry", "id": "again-1"}
+    assert (await api.post(f"/sagas/{saga}/interventions", json=retry)).is_success
+
+    async def agree() -> dict[tuple[str, tuple[str, ...]], float] | None:
+        expected = await stored(house)
+        async with house.api() as fresh:
+            found = await figures(fresh)
+        sums = {
+            metric: sum(
+                value
+                for (name, labels), value in found.items()
+                if name == metric and "Checkout" in labels
+            )
+            for metric in COUNTED
+        }
+        return found if sums == expected else None
+
+    found = await eventually(agree, "the figures are those of the store")
+    assert found["handrail_sagas_turned_back_total", ("PaymentDeclined", "Checkout")] >= 1
+    assert found["handrail_saga_steps_total", ("refused", "AuthoriseDownPayment", "Checkout")] >= 1
+    assert found["handrail_sagas_parked_total", ("BookShipment", "Checkout")] >= 1
+    decided = "handrail_saga_decision_seconds"
+    count = found[f"{decided}_count", ("Checkout",)]
+    assert found[f"{decided}_bucket", ("+Inf", "Checkout")] == count
+    assert found[f"{decided}_sum", ("Checkout",)] > 0
+    assert found["handrail_saga_completion_seconds_count", ("Checkout",)] >= 1
+    assert found["handrail_saga_compensation_seconds_count", ("Checkout",)] >= 1
+    assert found["handrail_sagas_awaiting", ("Checkout",)] == 0
+    assert found["handrail_saga_parked_oldest_seconds", ("Checkout",)] >= 0
+    assert ("bank", "unknown") in {labels for name, labels in found if name == "handrail_webhooks"}
+
+
+async def test_people_are_told_the_figures_of_sagas(api: httpx.AsyncClient, shop: Shop) -> None:
+    await settled(api, (await place(api, shop)).json()["saga"], "completed")
+
+    def counted(found: Any) -> bool:
+        return any(one["ended"].get("completed") for one in found["types"])
+
+    found = await read(api, "/sagas/figures", counted)
+    [checkouts] = [one for one in found["types"] if one["saga_type"] == "Checkout"]
+    assert checkouts["started"] >= sum(checkouts["ended"].values())
+    assert sum(checkouts["standing"].values()) == checkouts["started"]
+    assert checkouts["completion"]["count"] == checkouts["ended"]["completed"]
+    assert 0 < checkouts["decision"]["p50"] <= checkouts["decision"]["p95"]
+    assert "CapturePayment" in {one["step"] for one in checkouts["steps"] if one["done"]}
+
+
+@pytest.mark.parametrize(
+    ("share", "counts", "seconds"),
+    [
+        (0.5, {0: 4}, 0.05),
+        (0.5, {0: 1, 1: 1}, 0.1),
+        (0.95, {0: 90, 3: 10}, 0.75),
+        (0.5, {17: 3}, 14 * 86_400),
+    ],
+)
+def test_a_share_of_durations_is_estimated_within_its_bucket(
+    share: float, counts: dict[int, int], seconds: float
+) -> None:
+    by_bucket = [counts.get(number, 0) for number in range(len(BUCKETS))]
+
+    assert quantile(share, by_bucket) == pytest.approx(seconds)

@@ -1,4 +1,4 @@
-"""Sagas: the board, live events, and people stepping in."""
+"""Sagas: the board, and live events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import House
-from tests.api.shop import A_LONG_TIME, Shop, a_key, place, problem, refused_as, settled
+from tests.api.shop import A_LONG_TIME, Shop, place, problem, settled
 
 
 async def test_the_board_tells_the_whole_story(api: httpx.AsyncClient, shop: Shop) -> None:
@@ -140,78 +140,3 @@ async def test_streams_end_when_the_process_does(house: House, shop: Shop) -> No
             async for _, name, _ in follow(api, saga):
                 assert name != "SagaEnded"
                 stopping.set()
-
-
-# Stepping in.
-
-
-async def parked(api: httpx.AsyncClient, shop: Shop, **means: str) -> str:
-    saga: str = (await place(api, shop, wait=None, **means)).json()["saga"]
-    await settled(api, saga, "parked")
-    return saga
-
-
-async def test_a_parked_saga_goes_on_when_it_is_told_to(
-    impatient: httpx.AsyncClient, shop: Shop
-) -> None:
-    saga = await parked(impatient, shop, ship_to="addr_error_4")
-    board = await impatient.get("/sagas", params={"merchant": shop.merchant, "status": "parked"})
-    [found] = board.json()["items"]
-    [waiting] = found["waiting"]
-    assert (waiting["step"], found["step"]) == ("BookShipment", "BookShipment")
-    assert found["parked_since"]
-    wish = {"kind": "retry", "reason": "the carrier is back", "actor": "ops"}
-    path, key = f"/sagas/{saga}/interventions", {"Idempotency-Key": a_key()}
-    answer = await impatient.post(path, json=wish, headers=key)
-    assert (answer.status_code, answer.json()["intervention"]) == (202, key["Idempotency-Key"])
-    again = await impatient.post(path, json=wish, headers=key)
-    assert again.status_code in {202, 409}  # 409 once the saga has ended
-    done = await settled(impatient, saga)
-    assert done["status"] == "completed"
-    resumed = [one for one in done["timeline"] if one["what"] == "SagaResumed"]
-    assert [(one["actor"], one["outcome"], one["reason"]) for one in resumed] == [
-        ("ops", "retry", "the carrier is back")
-    ]
-
-
-async def test_a_parked_payment_can_be_taken_back(impatient: httpx.AsyncClient, shop: Shop) -> None:
-    saga = await parked(impatient, shop, card="card_capture_broken")
-    wish = {
-        "id": "int-1",
-        "kind": "compensate",
-        "step": "CapturePayment",
-        "reason": "the bank says no",
-    }
-    answer = await impatient.post(f"/sagas/{saga}/interventions", json=wish)
-    assert answer.status_code == 202, answer.text
-    assert (await settled(impatient, saga))["status"] == "compensated"
-
-
-async def test_after_the_payment_there_is_no_way_back(
-    impatient: httpx.AsyncClient, shop: Shop
-) -> None:
-    saga = await parked(impatient, shop, ship_to="addr_broken")
-    wish = {"id": "int-1", "kind": "compensate", "reason": "never mind"}
-    answer = await impatient.post(f"/sagas/{saga}/interventions", json=wish)
-    assert "CapturePayment" in problem(answer, 409, "too-late")["detail"]
-
-
-async def test_only_a_parked_step_can_be_told(api: httpx.AsyncClient, shop: Shop) -> None:
-    saga = (await place(api, shop, ship_to="addr_slow")).json()["saga"]
-    wish = {"id": "int-1", "kind": "retry", "reason": "impatience"}
-    problem(await api.post(f"/sagas/{saga}/interventions", json=wish), 409, "not-parked")
-    await settled(api, saga)
-
-    async def told() -> httpx.Response:
-        return await api.post(f"/sagas/{saga}/interventions", json=wish)
-
-    problem(await refused_as(told, "saga-ended"), 409, "saga-ended")
-
-
-async def test_an_intervention_needs_a_saga_and_an_id(api: httpx.AsyncClient, shop: Shop) -> None:
-    wish = {"kind": "retry", "reason": "none"}
-    path = "/sagas/nothing/interventions"
-    problem(await api.post(path, json=wish), 400, "idempotency-key-missing")
-    problem(await api.post(path, json={**wish, "id": "int-1"}), 404, "not-found")
-    skipped = await api.post(path, json={**wish, "kind": "skip", "id": "int-1"})
-    problem(skipped, 422, "invalid-request")

@@ -15,9 +15,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from api import processes
-from runtime.api import lazy_client, open_engine
+from api import processes, reaching
+from runtime.api import lazy_client
 from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.engine import open_engine
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, place, problem
 from tests.controls import a_customer
@@ -139,7 +140,7 @@ async def test_without_workers_an_order_is_accepted_and_a_command_is_not_done(
     house: House, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "_COMMAND", timedelta(seconds=1))
-    monkeypatch.setattr(processes, "_RPC", timedelta(seconds=1))
+    monkeypatch.setattr(reaching, "RPC", timedelta(seconds=1))
     async with house.api(queue_prefix="nobody.") as api:
         order = await place(api, shop, wait=1)
         assert order.status_code == 202

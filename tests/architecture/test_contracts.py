@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("domain", "workflows", "activities", "eventstore", "projections", "api", "runtime")
+PACKAGES = (
+    "domain",
+    "workflows",
+    "activities",
+    "eventstore",
+    "projections",
+    "api",
+    "runtime",
+    "benchmarks",
+)
 BREACHES = {
     "Dependencies point inward": ("eventstore/store.py", "import projections.catalogue"),
     "Contexts do not know each other": (

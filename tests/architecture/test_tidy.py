@@ -14,6 +14,8 @@ LONGEST = 500  # lines; a domain file fits a screen or two, and most others shou
 STARTED_BY_NAME = {
     "runtime/launch.py",  # between fork and exec
     "runtime/cli.py",  # the console script
+    "runtime/operating/commands.py",  # `handrail sagas`, which loads it when it is asked for
+    "runtime/operating/payouts.py",  # `handrail payouts`, likewise
     "eventstore/migrations/env.py",  # Alembic
 }
 

@@ -1,5 +1,6 @@
 """What holds for any commands in any order; `walk` also decides twice and stores each state."""
 
+from collections import Counter
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -12,14 +13,20 @@ from domain.credit.events import (
     CreditRefused,
     CreditReleased,
     CreditRestored,
+    DebtWrittenOff,
     LimitAssigned,
 )
 from domain.inventory import stock
-from domain.inventory.events import StockReceived, StockUnavailable
+from domain.inventory.events import (
+    StockReceived,
+    StockReturned,
+    StockShipped,
+    StockUnavailable,
+)
 from domain.inventory.stock import StockItem
-from domain.kernel import Sku
+from domain.kernel import Money, Sku
 from domain.ordering import order
-from domain.ordering.events import OrderConfirmed, OrderPlaced, OrderRejected
+from domain.ordering.events import OrderConfirmed, OrderPlaced, OrderRejected, ReturnCompleted
 from domain.ordering.order import Order
 from domain.ordering.terms import down_payment
 from domain.payments import payment
@@ -31,10 +38,22 @@ from domain.payments.events import (
 )
 from domain.payments.payment import Payment
 from domain.settlement import merchant_account
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued, PayableClawedBack
+from domain.settlement.events import (
+    MerchantAccountClosed,
+    PayableAccrued,
+    PayableClawedBack,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutPrepared,
+)
 from domain.settlement.merchant_account import MerchantAccount
 from domain.shipping import shipment
-from domain.shipping.events import ShipmentBooked, ShipmentCancelled
+from domain.shipping.events import (
+    ShipmentBooked,
+    ShipmentCancelled,
+    ShipmentDelivered,
+    ShipmentLost,
+)
 from domain.shipping.shipment import Shipment
 from tests.controls import eur
 from tests.domain import walks
@@ -58,7 +77,7 @@ def test_holds_never_exceed_the_limit(commands: list[Any]) -> None:
 @patiently
 @given(walks.credit_commands())
 def test_exposure_is_what_was_held_and_not_given_back(commands: list[Any]) -> None:
-    sign = {CreditHeld: 1, CreditReleased: -1, CreditRestored: -1}
+    sign = {CreditHeld: 1, CreditReleased: -1, CreditRestored: -1, DebtWrittenOff: -1}
     exposure = 0
     for event, line in walk(credit_line, CreditLine(), commands):
         if type(event) in sign:
@@ -68,6 +87,7 @@ def test_exposure_is_what_was_held_and_not_given_back(commands: list[Any]) -> No
         assert sum(amount.amount for amount in line.promised.values()) == exposure
         assert all(amount.amount > 0 for amount in line.promised.values())
         assert not set(line.holds) & set(line.debts)
+        assert set(line.restored) <= set(line.debts)
 
 
 @patiently
@@ -81,21 +101,32 @@ def test_credit_events_carry_the_lines_figures(commands: list[Any]) -> None:
             assert event.missing.amount == wanted - line.limit.amount > 0
         else:
             assert (event.held, event.used) == (line.held, line.used)
-        if isinstance(event, LimitAssigned):
+        if isinstance(event, LimitAssigned | DebtWrittenOff):
             assert event.limit == line.limit
+        before = line
+
+
+@patiently
+@given(walks.credit_commands())
+def test_what_was_written_off_is_not_lent_again(commands: list[Any]) -> None:
+    before = CreditLine()
+    for event, line in walk(credit_line, CreditLine(), commands):
+        if isinstance(event, DebtWrittenOff):
+            assert line.limit.amount == max(before.limit.amount - event.amount.amount, 0)
+            assert line.available == before.available or line.limit.amount == 0
         before = line
 
 
 @patiently
 @given(walks.stock_commands())
 def test_stock_is_never_negative_and_none_is_lost(commands: list[Any]) -> None:
-    received: dict[Sku, int] = {}
+    sign = {StockReceived: 1, StockReturned: 1, StockShipped: -1}
+    in_the_house = Counter[Sku]()
     for event, shelf in walk(SHELF, {}, commands):
-        if isinstance(event, StockReceived):
-            received[event.sku] = received.get(event.sku, 0) + event.quantity
+        in_the_house[event.sku] += sign.get(type(event), 0) * getattr(event, "quantity", 0)
         for sku, item in shelf.items():
             assert item.available >= 0
-            assert item.available + item.reserved == received.get(sku, 0)
+            assert item.available + item.reserved == in_the_house[sku]
 
 
 @patiently
@@ -114,15 +145,41 @@ def test_stock_events_carry_the_items_figures(commands: list[Any]) -> None:
 
 @patiently
 @given(walks.merchant_commands())
-def test_a_balance_is_the_sum_of_what_is_unpaid(commands: list[Any]) -> None:
+def test_a_balance_is_what_was_accrued_less_what_came_back_and_was_paid_out(
+    commands: list[Any],
+) -> None:
+    sign = {PayableClawedBack: -1, PayoutPrepared: -1, PayoutCancelled: 1}
     owed = eur(0)
     for event, account in walk(merchant_account, MerchantAccount(), commands):
         if isinstance(event, PayableAccrued):
             owed += event.gross - event.fee
-        elif isinstance(event, PayableClawedBack):
-            owed -= event.amount
-        assert account.balance == owed == sum(account.unpaid.values(), eur(0))
-        assert isinstance(event, MerchantAccountOpened) or event.balance == owed
+        owed += getattr(event, "amount", eur(0)) * sign.get(type(event), 0)
+        assert getattr(event, "balance", owed) == owed
+        assert account.balance == owed or isinstance(event, MerchantAccountClosed)
+
+
+@patiently
+@given(walks.merchant_commands())
+def test_a_payout_is_on_its_way_once_and_never_of_more_than_is_owed(commands: list[Any]) -> None:
+    on_its_way: set[str] = set()
+    arrived: set[str] = set()
+    for event, account in walk(merchant_account, MerchantAccount(), commands):
+        match event:
+            case PayoutPrepared(payout=payout):
+                assert payout not in on_its_way | arrived
+                assert event.balance >= eur(0)
+                on_its_way.add(payout)
+            case PayoutCancelled(payout=payout):
+                on_its_way.remove(payout)
+            case PayoutConfirmed(payout=payout):
+                on_its_way.remove(payout)
+                arrived.add(payout)
+            case MerchantAccountClosed():
+                assert not on_its_way
+                arrived.clear()
+            case _:
+                pass
+        assert set(account.payouts.pending) == on_its_way
 
 
 @patiently
@@ -157,7 +214,17 @@ def test_a_carrier_comes_once_or_not_at_all(commands: list[Any]) -> None:
     booked = 0
     for event, shipped in walk(shipment, Shipment(), commands):
         booked += isinstance(event, ShipmentBooked) - isinstance(event, ShipmentCancelled)
-        assert booked == (shipped.status == "booked")
+        assert booked == (shipped.status in {"booked", "dispatched", "delivered", "lost"})
+
+
+@patiently
+@given(walks.shipment_commands())
+def test_parcels_arrive_or_are_lost_and_not_both(commands: list[Any]) -> None:
+    ended = None
+    for event, _ in walk(shipment, Shipment(), commands):
+        assert ended is None, f"{event} after {ended}"
+        if isinstance(event, ShipmentDelivered | ShipmentLost):
+            ended = event
 
 
 @patiently
@@ -165,12 +232,37 @@ def test_a_carrier_comes_once_or_not_at_all(commands: list[Any]) -> None:
 def test_a_confirmed_order_stands_for_ever(commands: list[Any]) -> None:
     standing = confirmed = None
     for event, ordered in walk(order, Order(), commands):
-        assert not confirmed, f"{event} after the confirmation"
+        if isinstance(event, OrderConfirmed | OrderPlaced | OrderRejected):
+            assert not confirmed, f"{event} after the confirmation"
         if isinstance(event, OrderConfirmed):
             confirmed = event
-        else:
-            standing = None if isinstance(event, OrderRejected) else event
+        elif isinstance(event, OrderPlaced):
+            standing = event
+        elif isinstance(event, OrderRejected):
+            standing = None
         assert ordered.content == standing
+
+
+@patiently
+@given(walks.order_commands())
+def test_never_more_comes_back_than_was_bought_and_never_for_more_money(
+    commands: list[Any],
+) -> None:
+    for event, ordered in walk(order, Order(), commands):
+        if ordered.content is None:
+            continue
+        bought = Counter[tuple[Sku, Money]]()
+        for line in ordered.content.lines:
+            bought[line.sku, line.unit_price] += line.quantity
+        back = Counter[tuple[Sku, Money]]()
+        for piece in ordered.taken:
+            back[piece.sku, piece.unit_price] += piece.quantity
+        assert back <= bought
+        worth = sum((one.accepted.value for one in ordered.returns.values()), eur(0))
+        assert worth == sum((piece.unit_price * piece.quantity for piece in ordered.taken), eur(0))
+        if isinstance(event, ReturnCompleted) and event.everything:
+            assert ordered.status == "returned"
+            assert worth == ordered.content.total
 
 
 @patiently

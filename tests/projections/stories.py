@@ -5,10 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from domain.credit.events import CreditConsumed, CreditHeld, CreditReleased, LimitAssigned
-from domain.inventory.events import StockReceived, StockReleased, StockReserved
-from domain.kernel import CustomerId, Event, MerchantId, OrderId, Sku
-from domain.ordering.events import OrderConfirmed, OrderPlaced, OrderRejected
+from domain.credit.events import (
+    CreditConsumed,
+    CreditHeld,
+    CreditReleased,
+    CreditRestored,
+    LimitAssigned,
+)
+from domain.inventory.events import (
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShipped,
+)
+from domain.kernel import CustomerId, Event, MerchantId, OrderId, ReturnId, Sku
+from domain.ordering.events import (
+    OrderCompleted,
+    OrderConfirmed,
+    OrderPlaced,
+    OrderRejected,
+    ReturnAccepted,
+    ReturnCompleted,
+    ReturnLine,
+)
 from domain.payments.events import PaymentAuthorised, PaymentCaptured, PaymentDeclined
 from domain.sagas.events import (
     CompensationStarted,
@@ -19,8 +39,8 @@ from domain.sagas.events import (
     StepDone,
     StepRefused,
 )
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued
-from domain.shipping.events import ShipmentBooked
+from domain.settlement.events import MerchantAccountOpened, PayableAccrued, PayableClawedBack
+from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
 from tests.controls import NOON, a_line, eur
 
 Told = tuple[str, Sequence[Event]]
@@ -101,6 +121,50 @@ class Shop:
                 SagaEnded(saga=order, attempt=1, ending="completed", because="", reason=""),
             ],
         )
+
+    def takes_back(self, order: OrderId) -> Iterator[Told]:
+        """What was sold arrives, and all of it comes back before anything of it was paid off."""
+        self.reserved -= 2
+        yield f"stock-{self.item}", [StockShipped(**self._reservation(order))]
+        yield f"shipment-{order}", [ShipmentDispatched(order=order, at=NOON)]
+        yield f"shipment-{order}", [ShipmentDelivered(order=order, at=NOON)]
+        yield f"order-{order}", [OrderCompleted(order=order, completed_at=NOON)]
+        return_id = ReturnId(f"return-{order}")
+        lines, value = (ReturnLine(sku=self.sku, quantity=2),), eur(100_00)
+        yield (
+            f"order-{order}",
+            [
+                ReturnAccepted(
+                    order=order,
+                    return_id=return_id,
+                    lines=lines,
+                    value=value,
+                    why="returned",
+                    accepted_at=NOON,
+                )
+            ],
+        )
+        self.available += 2
+        back = StockReturned(**self._reservation(order), return_id=return_id)
+        yield f"stock-{self.item}", [back]
+        self.used -= 75_00
+        restored = CreditRestored(**self._credit(order), payment=return_id)
+        yield f"credit-{self.customer}", [restored]
+        self.balance -= 97_10
+        yield (
+            f"merchant-{self.merchant}",
+            [
+                PayableClawedBack(
+                    merchant=self.merchant,
+                    order=order,
+                    return_id=return_id,
+                    amount=eur(97_10),
+                    balance=eur(self.balance),
+                )
+            ],
+        )
+        done = ReturnCompleted(order=order, return_id=return_id, everything=True, completed_at=NOON)
+        yield f"order-{order}", [done]
 
     def is_refused(self, order: OrderId) -> Iterator[Told]:
         """A checkout that the bank declines."""

@@ -10,6 +10,7 @@ from domain.credit.events import (
     CreditRefused,
     CreditReleased,
     CreditRestored,
+    DebtWrittenOff,
     LimitAssigned,
 )
 from domain.kernel import CustomerId, OrderId
@@ -27,8 +28,9 @@ after = partial(folds.after, PROJECTION, id_="ann")
 
 
 def restored(amount: int, used: int) -> CreditRestored:
-    money = {"amount": eur(amount), "held": eur(0), "used": eur(used)}
-    return CreditRestored(customer=ANN, order=ORDER, **money)
+    return CreditRestored(
+        customer=ANN, order=ORDER, amount=eur(amount), held=eur(0), used=eur(used)
+    )
 
 
 def test_a_limit_opens_the_account() -> None:
@@ -64,6 +66,16 @@ def test_a_debt_that_is_paid_is_closed() -> None:
     row = after(LIMIT, HELD, CONSUMED, restored(25, 50), restored(50, 0))
 
     assert (row.used, row.orders) == (0, {})
+
+
+def test_a_debt_that_is_lost_lowers_the_limit() -> None:
+    lost = DebtWrittenOff(
+        customer=ANN, order=ORDER, amount=eur(50), limit=eur(450), held=eur(0), used=eur(0)
+    )
+
+    row = after(LIMIT, HELD, CONSUMED, restored(25, 50), lost)
+
+    assert (row.limit, row.used, row.written_off, row.orders) == (450, 0, 50, {})
 
 
 def test_the_last_refusal_is_remembered() -> None:

@@ -4,8 +4,16 @@ from functools import partial
 
 import pytest
 
-from domain.kernel import MerchantId, OrderId
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued, PayableClawedBack
+from domain.kernel import MerchantId, OrderId, PayoutId
+from domain.settlement.events import (
+    MerchantAccountClosed,
+    MerchantAccountOpened,
+    PayableAccrued,
+    PayableClawedBack,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutPrepared,
+)
 from projections.merchant_balance import PROJECTION, MerchantBalance
 from projections.projection import OutOfPlace
 from tests.controls import eur
@@ -42,6 +50,38 @@ def test_what_is_clawed_back_is_no_longer_owed() -> None:
 
     assert (row.balance, row.clawed_back, row.orders) == (0, 97, 1)
     assert row.balance == row.gross - row.fees - row.clawed_back
+
+
+PAYOUT = PayoutId("payout-1")
+PREPARED = PayoutPrepared(merchant=BOB, payout=PAYOUT, amount=eur(90), balance=eur(7))
+CANCELLED = PayoutCancelled(merchant=BOB, payout=PAYOUT, amount=eur(90), balance=eur(97))
+CONFIRMED = PayoutConfirmed(merchant=BOB, payout=PAYOUT, amount=eur(90))
+
+
+def test_what_is_on_its_way_is_no_longer_owed() -> None:
+    row = after(OPENED, accrued(100, 3, 97), PREPARED)
+
+    assert (row.balance, row.on_its_way, row.paid_out) == (7, 90, 0)
+    assert row.payouts == {"payout-1": 90}
+
+
+def test_what_arrived_was_paid_out() -> None:
+    row = after(OPENED, accrued(100, 3, 97), PREPARED, CONFIRMED)
+
+    assert (row.balance, row.on_its_way, row.paid_out, row.payouts) == (7, 0, 90, {})
+
+
+def test_a_cancelled_payout_is_owed_again() -> None:
+    row = after(OPENED, accrued(100, 3, 97), PREPARED, CANCELLED)
+
+    assert (row.balance, row.on_its_way, row.paid_out, row.payouts) == (97, 0, 0, {})
+
+
+def test_a_closed_account_says_so_until_it_is_opened_again() -> None:
+    closed = MerchantAccountClosed(merchant=BOB)
+
+    assert after(OPENED, closed).status == "closed"
+    assert after(OPENED, closed, OPENED).status == "open"
 
 
 def test_an_accrual_without_an_account_is_out_of_place() -> None:

@@ -2,8 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from domain.kernel import Event, OrderId
-from domain.ordering.events import OrderConfirmed, OrderRejected
+from domain.kernel import Event, OrderId, ReturnId, Sku
+from domain.ordering.events import (
+    OrderCompleted,
+    OrderConfirmed,
+    OrderRejected,
+    ReturnAccepted,
+    ReturnCompleted,
+    ReturnLine,
+    ReturnWithdrawn,
+)
 from domain.payments.events import (
     CaptureDeclined,
     PaymentAuthorised,
@@ -13,7 +21,14 @@ from domain.payments.events import (
     PaymentVoided,
 )
 from domain.sagas.events import SagaDecided, SagaEnded
-from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDeclined
+from domain.shipping.events import (
+    ShipmentBooked,
+    ShipmentCancelled,
+    ShipmentDeclined,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentLost,
+)
 from projections.order_status import PROJECTION, OrderStatus
 from projections.projection import OutOfPlace
 from tests.controls import NOON, eur
@@ -26,6 +41,24 @@ CONFIRMED = OrderConfirmed(order=ORDER)
 REJECTED = OrderRejected(order=ORDER)
 APPROVED = SagaDecided(saga=ORDER, attempt=1, approved=True, because="", reason="")
 AUTHORISED = PaymentAuthorised(order=ORDER, amount=eur(25_00), authorisation="a")
+
+
+COMPLETED = OrderCompleted(order=ORDER, completed_at=NOON)
+ACCEPTED = ReturnAccepted(
+    order=ORDER,
+    return_id=ReturnId("return-1"),
+    lines=(ReturnLine(sku=Sku("cup"), quantity=1),),
+    value=eur(50_00),
+    why="returned",
+    accepted_at=NOON,
+)
+WITHDRAWN = ReturnWithdrawn(order=ORDER, return_id=ReturnId("return-1"))
+
+
+def came_back(*, everything: bool) -> ReturnCompleted:
+    return ReturnCompleted(
+        order=ORDER, return_id=ReturnId("return-1"), everything=everything, completed_at=NOON
+    )
 
 
 def decided_against(because: str, reason: str = "so it is") -> SagaDecided:
@@ -64,6 +97,11 @@ def test_a_placed_order_shows_what_was_ordered() -> None:
         ([decided_against("cancelled"), REJECTED], "cancelled"),
         ([REJECTED, PLACED], "placed"),
         ([decided_against("cancelled"), REJECTED, PLACED, APPROVED], "approved"),
+        ([CONFIRMED, COMPLETED], "completed"),
+        ([CONFIRMED, COMPLETED, ACCEPTED], "completed"),
+        ([CONFIRMED, COMPLETED, ACCEPTED, came_back(everything=False)], "completed"),
+        ([CONFIRMED, COMPLETED, ACCEPTED, came_back(everything=True)], "returned"),
+        ([CONFIRMED, ACCEPTED, came_back(everything=True)], "returned"),
     ],
 )
 def test_the_status_follows_from_the_decision(events: list[Event], status: str) -> None:
@@ -109,6 +147,9 @@ def test_the_payment_is_as_the_bank_said_last(event: Event, payment: str) -> Non
         (ShipmentBooked(order=ORDER, booking="new"), "booked", "new"),
         (ShipmentDeclined(order=ORDER, code="c"), "declined", "old"),
         (ShipmentCancelled(order=ORDER), "cancelled", "old"),
+        (ShipmentDispatched(order=ORDER, at=NOON), "dispatched", "old"),
+        (ShipmentDelivered(order=ORDER, at=NOON), "delivered", "old"),
+        (ShipmentLost(order=ORDER, at=NOON, cause="c"), "lost", "old"),
     ],
 )
 def test_the_shipment_is_as_the_carrier_said_last(
@@ -117,6 +158,37 @@ def test_the_shipment_is_as_the_carrier_said_last(
     row = after(PROJECTION, PLACED, ShipmentBooked(order=ORDER, booking="old"), event)
 
     assert (row.shipment, row.booking) == (shipment, booking)
+
+
+def test_a_return_is_shown_with_what_it_is_worth() -> None:
+    row = after(PROJECTION, PLACED, CONFIRMED, COMPLETED, ACCEPTED)
+
+    assert row.returned == 0
+    assert row.returns == {
+        "return-1": {
+            "state": "accepted",
+            "why": "returned",
+            "value": 50_00,
+            "lines": [{"sku": "cup", "quantity": 1}],
+            "accepted_at": NOON.isoformat(),
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "returned"),
+    [
+        ([WITHDRAWN], "withdrawn", 0),
+        ([came_back(everything=False)], "completed", 50_00),
+        ([WITHDRAWN, ACCEPTED, came_back(everything=False)], "completed", 50_00),
+    ],
+)
+def test_only_what_came_back_counts_as_returned(
+    events: list[Event], state: str, returned: int
+) -> None:
+    row = after(PROJECTION, PLACED, CONFIRMED, COMPLETED, ACCEPTED, *events)
+
+    assert (row.returns["return-1"]["state"], row.returned) == (state, returned)
 
 
 def test_a_saga_that_turned_back_before_the_order_leaves_no_order() -> None:
@@ -131,6 +203,8 @@ def test_a_payment_of_no_order_is_out_of_place() -> None:
 def test_every_event_that_is_handled_can_be_folded() -> None:
     tried = {PaymentDeclined, PaymentVoided, PaymentCaptured, CaptureDeclined, PaymentRefunded}
     tried |= {ShipmentBooked, ShipmentDeclined, ShipmentCancelled, SagaDecided, SagaEnded}
+    tried |= {ShipmentDispatched, ShipmentDelivered, ShipmentLost}
     tried |= {type(PLACED), OrderConfirmed, OrderRejected, PaymentAuthorised}
+    tried |= {OrderCompleted, ReturnAccepted, ReturnWithdrawn, ReturnCompleted}
 
     assert tried == set(PROJECTION.handles)

@@ -18,9 +18,12 @@ from projections import (
     merchant_balance,
     order_status,
     saga_board,
+    saga_figures,
     stock_level,
 )
+from projections.catalogue import PROJECTIONS
 from projections.paging import Slice
+from projections.saga_board import Waits
 from tests.controls import NOON, eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World
@@ -194,9 +197,10 @@ async def test_parked_sagas_are_listed_with_the_longest_wait_first(world: World)
         async def ask(**asked: Any) -> Slice[Any]:
             return await saga_board.parked(connection, limit=2, **asked)
 
-        oldest = await pages(ask)
-        newest = await pages(ask, newest_first=True)
-        of_one = await pages(ask, merchant="m1", step="Capture", saga_type="checkout")
+        all_of_them, some = Waits(), Waits(merchant="m1", step="Capture", saga_type="checkout")
+        oldest = await pages(ask, which=all_of_them)
+        newest = await pages(ask, which=all_of_them, newest_first=True)
+        of_one = await pages(ask, which=some)
 
     assert [[row.saga for row in page] for page in oldest] == [["s4", "s1"], ["s6", "s3"]]
     assert [[row.saga for row in page] for page in newest] == [["s3", "s6"], ["s1", "s4"]]
@@ -226,16 +230,16 @@ async def test_sagas_are_counted_with_the_money_at_stake(world: World) -> None:
     await parked_sagas(world)
 
     async with world.engine.connect() as connection:
-        found = await saga_board.standings(connection)
-        [oldest] = (await saga_board.parked(connection, limit=1)).rows
+        found = await saga_figures.figures(connection)
+        [oldest] = (await saga_board.parked(connection, Waits(), limit=1)).rows
 
-    assert [(one.saga_type, one.status, one.count, one.at_stake) for one in found] == [
-        ("checkout", "parked", 3, 300),
-        ("checkout", "running", 2, 200),
-        ("return", "parked", 1, 100),
-        ("return", "running", 1, 100),
-    ]
-    assert found[0].oldest == oldest.parked_since
+    assert found.of("checkout", "standing") == {("parked",): 3, ("running",): 2}
+    assert found.of("return", "standing") == {("parked",): 1, ("running",): 1}
+    assert {kind: found.of(kind, "at_stake") for kind in found.types} == {
+        "checkout": {("parked", "EUR"): 300, ("running", "EUR"): 200},
+        "return": {("parked", "EUR"): 100, ("running", "EUR"): 100},
+    }
+    assert found.oldest_parked["checkout"] == oldest.parked_since
 
 
 async def test_the_stock_of_a_merchant_is_listed_by_sku(world: World) -> None:
@@ -281,10 +285,7 @@ async def test_lag_counts_the_events_that_were_not_seen(world: World) -> None:
     async with world.engine.connect() as connection:
         some = await _lags(connection)
 
-    assert set(none) == {one.PROJECTION.name for one in (order_status, saga_board, stock_level)} | {
-        "customer_account",
-        "merchant_balance",
-    }
+    assert set(none) == {one.name for one in PROJECTIONS}
     assert {(one.events, one.seconds, one.parked) for one in none.values()} == {(0, 0, 0)}
     assert {one.events for one in some.values()} == {5}
     assert all(one.seconds > 0 for one in some.values())

@@ -353,7 +353,7 @@ async def test_a_projector_that_is_cut_off_connects_again(database: str, world: 
 
 
 async def test_a_process_of_another_version_leaves_the_read_model_alone(world: World) -> None:
-    newer = [replace(BALANCE, version=2)]
+    newer = [replace(BALANCE, version=BALANCE.version + 1)]
     await tell(world, Shop().opens())
 
     await world.catch_up(newer)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from domain.kernel import Event, MerchantId
 from domain.sagas.events import (
     EVENTS,
+    AnswerAwaited,
+    AnswerReminded,
     CancelRequested,
     CompensationStarted,
     Direction,
@@ -17,6 +20,7 @@ from domain.sagas.events import (
     SagaParked,
     SagaResumed,
     SagaStarted,
+    StepAnswered,
     StepCompensated,
     StepDone,
     StepFailed,
@@ -25,7 +29,7 @@ from domain.sagas.events import (
 )
 from projections.projection import OutOfPlace
 from projections.saga_board import PROJECTION
-from tests.controls import eur
+from tests.controls import NOON, eur
 from tests.projections import folds
 from tests.projections.folds import at
 
@@ -69,6 +73,14 @@ def ended(ending: Ending, because: str = "") -> SagaEnded:
     return SagaEnded(**FIRST, ending=ending, because=because, reason="")
 
 
+def awaited(step: str) -> AnswerAwaited:
+    return AnswerAwaited(**FIRST, step=step, until=NOON)
+
+
+def answered(step: str) -> StepAnswered:
+    return StepAnswered(**FIRST, step=step, approved=False, actor="rita", reason="too risky")
+
+
 GOING_BACK = CompensationStarted(**FIRST, because="CreditRefused", reason="over the limit")
 
 
@@ -93,6 +105,12 @@ def test_a_saga_that_started_is_running() -> None:
         ([GOING_BACK, parked("A", "undo")], "parked", "A"),
         ([GOING_BACK, parked("A", "undo"), resumed("A", "undo")], "compensating", "A"),
         ([parked("A"), GOING_BACK], "compensating", "A"),
+        ([awaited("A")], "awaiting", "A"),
+        ([awaited("A"), AnswerReminded(**FIRST, step="A", until=NOON)], "awaiting", "A"),
+        ([awaited("A"), answered("A")], "running", "A"),
+        ([awaited("A"), parked("B")], "parked", "B"),
+        ([parked("B"), awaited("A"), resumed("B")], "awaiting", "A"),
+        ([awaited("A"), GOING_BACK], "compensating", "A"),
         ([done("A"), ended("completed")], "completed", ""),
         ([GOING_BACK, ended("refused", "CreditRefused")], "refused", ""),
         ([GOING_BACK, ended("compensated", "cancelled")], "compensated", ""),
@@ -178,6 +196,7 @@ def test_a_line_of_the_timeline_says_who_did_what_when_and_why() -> None:
             "cause": None,
             "actor": "olga",
             "reason": "it is up again",
+            "intervention": "i1",
             "version": 3,
         },
     ]
@@ -210,3 +229,22 @@ def test_a_step_of_no_saga_is_out_of_place() -> None:
 
 def test_every_event_of_a_saga_is_on_the_board() -> None:
     assert set(PROJECTION.handles) == set(EVENTS)
+
+
+def test_who_waits_for_an_answer_is_not_parked_and_shows_until_when() -> None:
+    row = after(started(), awaited("Review"))
+
+    assert row.parked_since is None
+    assert row.waiting["Review"]["kind"] == "awaiting"
+    assert row.waiting["Review"]["until"] == NOON.isoformat()
+
+
+def test_the_timeline_keeps_what_an_intervention_rests_on() -> None:
+    by_hand = replace(resumed("A"), kind="skip", evidence="ticket 88")
+    row = after(started(), parked("A"), by_hand, awaited("B"), answered("B"))
+
+    *_, skipped, waits, no = row.timeline
+    assert (skipped["outcome"], skipped["intervention"]) == ("skip", "i1")
+    assert (skipped["evidence"], "correction" in skipped) == ("ticket 88", False)
+    assert waits["until"] == NOON.isoformat()
+    assert (no["outcome"], no["actor"], no["reason"]) == ("refused", "rita", "too risky")

@@ -5,8 +5,14 @@ from typing import Any
 
 import pytest
 
-from domain.inventory.events import StockReceived, StockReleased, StockReserved
-from domain.kernel import MerchantId, OrderId, Sku
+from domain.inventory.events import (
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockReturned,
+    StockShipped,
+)
+from domain.kernel import MerchantId, OrderId, ReturnId, Sku
 from projections.projection import OutOfPlace
 from projections.stock_level import PROJECTION, StockLevel
 from tests.projections import folds
@@ -14,6 +20,7 @@ from tests.projections.folds import at
 
 CUP: dict[str, Any] = {"merchant": MerchantId("bob"), "sku": Sku("tea:cup")}
 RESERVED = StockReserved(**CUP, order=OrderId("1"), quantity=2, available=8, reserved=2)
+SHIPPED = StockShipped(**CUP, order=OrderId("1"), quantity=2, available=8, reserved=0)
 after = partial(folds.after, PROJECTION, id_="bob:tea:cup")
 
 
@@ -51,6 +58,27 @@ def test_what_is_released_can_be_sold_again() -> None:
     row = after(received(10, 10), RESERVED, back)
 
     assert (row.available, row.reserved) == (10, 0)
+
+
+def test_what_left_the_house_came_and_is_not_there() -> None:
+    row = after(received(10, 10), RESERVED, SHIPPED)
+
+    assert (row.available, row.reserved, row.shipped, row.received) == (8, 0, 2, 10)
+
+
+def test_what_came_back_can_be_sold_again() -> None:
+    back = StockReturned(
+        **CUP,
+        order=OrderId("1"),
+        return_id=ReturnId("r"),
+        quantity=1,
+        available=9,
+        reserved=0,
+    )
+
+    row = after(received(10, 10), RESERVED, SHIPPED, back, received(5, 14))
+
+    assert (row.available, row.shipped, row.returned, row.received) == (14, 2, 1, 15)
 
 
 def test_a_reservation_of_what_never_came_is_out_of_place() -> None:

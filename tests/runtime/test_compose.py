@@ -19,7 +19,7 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_every_process_of_ours_is_there() -> None:
-    assert set(OURS) == {"migrate", "worker", "projector", "api", "bank", "carrier"}
+    assert set(OURS) == {"migrate", "worker", "projector", "api", "bank", "carrier", "registry"}
 
 
 @each_of_ours

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from domain.credit.events import CreditConsumed, CreditHeld, LimitAssigned
-from domain.inventory.events import StockReceived, StockReserved
-from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
-from domain.ordering.events import OrderLine, OrderPlaced
+from domain.credit.events import CreditConsumed, CreditHeld, CreditRestored, LimitAssigned
+from domain.inventory.events import StockReceived, StockReserved, StockReturned, StockShipped
+from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, PayoutId, ReturnId, Sku
+from domain.ordering.events import OrderLine, OrderPlaced, ReturnAccepted, ReturnLine
 from domain.payments.events import PaymentAuthorised, PaymentCaptured
 from domain.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued
+from domain.settlement.events import (
+    MerchantAccountOpened,
+    PayableAccrued,
+    PayableClawedBack,
+    PayoutPrepared,
+)
 from eventstore.messages import CODEC
 from eventstore.store import SHARDS, Recorded
 from eventstore.tables import NOTHING_SEEN
@@ -125,7 +131,55 @@ A_COMPLETED_ORDER = (
     *(opened, limit, received, started, placed, reserved, held, authorised, captured),
     *(consumed, accrued, completed),
 )
-BANK = {"authorisations": [{"order": "o1", "state": "captured", "amount": 25}]}
+RETURN = ReturnId("r1")
+shipped = (
+    "stock-m1:s1",
+    StockShipped(
+        merchant=MERCHANT, sku=Sku("s1"), order=ORDER, quantity=1, available=0, reserved=0
+    ),
+)
+returned = (
+    "stock-m1:s1",
+    StockReturned(
+        merchant=MERCHANT,
+        sku=Sku("s1"),
+        order=ORDER,
+        return_id=RETURN,
+        quantity=1,
+        available=1,
+        reserved=0,
+    ),
+)
+accepted = (
+    "order-o1",
+    ReturnAccepted(
+        order=ORDER,
+        return_id=RETURN,
+        lines=(ReturnLine(sku=Sku("s1"), quantity=1),),
+        value=eur(100),
+        why="returned",
+        accepted_at=AT,
+    ),
+)
+restored = (
+    "credit-c1",
+    CreditRestored(
+        customer=CUSTOMER, order=ORDER, amount=eur(75), held=eur(0), used=eur(0), payment="r1"
+    ),
+)
+clawed_back = (
+    "merchant-m1",
+    PayableClawedBack(
+        merchant=MERCHANT, order=ORDER, return_id=RETURN, amount=eur(97), balance=eur(0)
+    ),
+)
+A_RETURN = (shipped, accepted, restored, clawed_back, returned)
+BANK: dict[str, list[dict[str, Any]]] = {
+    "authorisations": [{"order": "o1", "state": "captured", "amount": 25}],
+    "charges": [],
+    "refunds": [],
+    "payouts": [],
+}
 CARRIER = {"bookings": [{"order": "o1", "state": "booked"}]}
 
 
@@ -135,6 +189,22 @@ def test_it_holds_for_an_order_that_was_completed(invariant: str) -> None:
     found.bank, found.carrier = BANK, CARRIER
 
     assert violations(invariant, found) == []
+
+
+@pytest.mark.parametrize("invariant", INVARIANTS)
+def test_it_holds_for_an_order_that_came_back(invariant: str) -> None:
+    assert violations(invariant, evidence(*A_COMPLETED_ORDER, *A_RETURN)) == []
+
+
+def test_it_holds_for_the_sagas_of_other_processes() -> None:
+    other = (
+        "saga-return-r1",
+        SagaEnded(saga="return-r1", attempt=1, ending="completed", because="", reason=""),
+    )
+    found = evidence(*A_COMPLETED_ORDER, other)
+    found.bank, found.carrier = BANK, CARRIER
+
+    assert violations("carrier_agrees", found) == []
 
 
 def without(*missing: tuple[str, Event]) -> Evidence:
@@ -165,7 +235,7 @@ def test_money_kept_from_a_refused_customer_is_seen() -> None:
 )
 def test_a_bank_that_has_something_else_is_seen(theirs: list[dict[str, Any]]) -> None:
     found = evidence(*A_COMPLETED_ORDER)
-    found.bank = {"authorisations": theirs}
+    found.bank = BANK | {"authorisations": theirs}
 
     assert violations("bank_agrees", found)
 
@@ -180,6 +250,63 @@ def test_a_carrier_that_carries_another_number_is_seen(bookings: list[dict[str, 
 
 def test_stock_that_came_from_nowhere_is_seen() -> None:
     assert violations("stock_conserved", without(received))
+
+
+def test_stock_that_came_back_and_never_left_is_seen() -> None:
+    assert violations("stock_conserved", evidence(received, returned))
+
+
+def test_stock_that_left_and_is_still_reserved_is_seen() -> None:
+    found = evidence(received, reserved, shipped)
+    item = found.states["stock"]["m1:s1"]
+    found.states["stock"]["m1:s1"] = replace(item, reservations={ORDER: 1})
+
+    assert violations("stock_conserved", found)
+
+
+def test_a_debt_that_became_smaller_by_nothing_is_seen() -> None:
+    found = without()
+    line = found.states["credit"]["c1"]
+    found.states["credit"]["c1"] = replace(line, debts={ORDER: eur(50)})
+
+    assert violations("credit_exposure", found)
+
+
+def test_a_debt_that_was_lost_on_the_way_is_seen() -> None:
+    found = without()
+    found.states["credit"]["c1"] = replace(found.states["credit"]["c1"], debts={})
+
+    assert violations("credit_exposure", found)
+
+
+def test_what_was_taken_back_from_a_merchant_for_no_return_is_seen() -> None:
+    assert violations("money_conserved", evidence(*A_COMPLETED_ORDER, clawed_back))
+
+
+def test_what_was_taken_back_twice_is_seen() -> None:
+    twice = (
+        "merchant-m1",
+        replace(clawed_back[1], balance=eur(-97)),
+    )
+    found = evidence(*A_COMPLETED_ORDER, accepted, clawed_back, twice)
+
+    assert violations("money_conserved", found)
+
+
+def test_another_amount_taken_back_than_it_was_worth_is_seen() -> None:
+    other = replace(clawed_back[1], amount=eur(96), balance=eur(1))
+    found = evidence(*A_COMPLETED_ORDER, accepted, ("merchant-m1", other))
+
+    assert violations("money_conserved", found)
+
+
+def test_a_balance_that_does_not_follow_from_its_events_is_seen() -> None:
+    payout = PayoutId("p1")
+    right = PayoutPrepared(merchant=MERCHANT, payout=payout, amount=eur(97), balance=eur(0))
+    wrong = replace(right, balance=eur(97))
+
+    assert not violations("money_conserved", evidence(*A_COMPLETED_ORDER, ("merchant-m1", right)))
+    assert violations("money_conserved", evidence(*A_COMPLETED_ORDER, ("merchant-m1", wrong)))
 
 
 def test_stock_reserved_for_a_refused_order_is_seen() -> None:

@@ -8,6 +8,8 @@ from pydantic import ValidationError
 from runtime.settings import CONTEXTS, Settings, load, require, settings_table
 from tests.runtime.conftest import ROOT
 
+NEW_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
 
 @pytest.fixture(autouse=True)
 def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,9 @@ def test_every_setting_says_what_it_means() -> None:
         ("HANDRAIL_STEP_DEADLINE_SECONDS", "0"),
         ("HANDRAIL_WORKER_CONTEXTS", "sagas,gambling"),
         ("HANDRAIL_WORKER_CONTEXTS", ","),
+        ("HANDRAIL_CARRIER_WEBHOOK_SECRETS", "not-a-secret-of-ours"),
+        ("HANDRAIL_BANK_WEBHOOK_SECRETS", f"{NEW_SECRET},whsec_dG9vIHNob3J0"),
+        ("HANDRAIL_WEBHOOK_TARGET_URL", "api:8080"),
     ],
 )
 def test_a_bad_value_ends_the_process_with_a_line_that_names_it(
@@ -53,6 +58,7 @@ def test_a_bad_value_ends_the_process_with_a_line_that_names_it(
     assert ended.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{variable}: ")
+    assert "SECRETS" not in variable or value not in line
 
 
 def test_every_problem_has_its_line(
@@ -114,6 +120,7 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
         worker_contexts=("sagas", "credit"),
         data_dir=Path("/elsewhere"),
         step_placement="queues",
+        carrier_webhook_secrets=(NEW_SECRET, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
     )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
@@ -121,10 +128,21 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
     assert load() == settings
 
 
+def test_webhook_secrets_are_a_list_and_none_when_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDRAIL_CARRIER_WEBHOOK_SECRETS", f"{NEW_SECRET}, {NEW_SECRET}")
+    monkeypatch.setenv("HANDRAIL_BANK_WEBHOOK_SECRETS", "")
+
+    assert load().carrier_webhook_secrets == (NEW_SECRET, NEW_SECRET)
+    assert load().bank_webhook_secrets == ()
+
+
 def test_passwords_are_not_printed() -> None:
     url = "postgresql://user:secret@host/db"
 
     assert "secret" not in repr(Settings(database_url=url, migration_database_url=url))
+    assert "whsec" not in repr(
+        Settings(carrier_webhook_secrets=(NEW_SECRET,), bank_webhook_secrets=(NEW_SECRET,))
+    )
 
 
 def test_a_worker_serves_everything_unless_told_otherwise() -> None:

@@ -16,14 +16,16 @@ from fastapi import FastAPI
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
+from runtime.simulators.registry import create_registry
 
 Create = Callable[[Path | None], FastAPI]
 BANK = ("/authorisations", {"order": "o-1", "amount": 5, "currency": "EUR", "card": "card_ok"})
 CARRIER = ("/bookings", {"order": "o-1", "merchant": "m", "ship_to": "addr_ok", "parcels": 1})
-both = pytest.mark.parametrize(
+REGISTRY = ("/checks", {"merchant": "m", "registration": "reg_ok"})
+each = pytest.mark.parametrize(
     ("create", "request_"),
-    [(create_bank, BANK), (create_carrier, CARRIER)],
-    ids=("bank", "carrier"),
+    [(create_bank, BANK), (create_carrier, CARRIER), (create_registry, REGISTRY)],
+    ids=("bank", "carrier", "registry"),
 )
 
 
@@ -48,7 +50,7 @@ async def outcomes(client: httpx.AsyncClient, path: str, body: Any) -> list[int]
     ]
 
 
-@both
+@each
 async def test_down_means_down_until_it_is_over_or_told_anew(create: Create, request_: Any) -> None:
     path, body = request_
     async with running(create) as client:
@@ -63,7 +65,7 @@ async def test_down_means_down_until_it_is_over_or_told_anew(create: Create, req
                 pass
 
 
-@both
+@each
 async def test_random_errors_are_the_same_for_a_seed_and_hide_what_landed(
     create: Create, request_: Any
 ) -> None:
@@ -80,7 +82,7 @@ async def test_random_errors_are_the_same_for_a_seed_and_hide_what_landed(
     assert set(seen[0]) == {201, 500, 504}
 
 
-@both
+@each
 async def test_latency_delays_the_landing(create: Create, request_: Any) -> None:
     path, body = request_
     async with running(create) as client:
@@ -91,7 +93,7 @@ async def test_latency_delays_the_landing(create: Create, request_: Any) -> None
         assert landed.status_code == 201
 
 
-@both
+@each
 async def test_a_restart_forgets_neither_books_nor_answers(
     create: Create, request_: Any, tmp_path: Path
 ) -> None:
@@ -105,7 +107,7 @@ async def test_a_restart_forgets_neither_books_nor_answers(
         assert await ledger(client) == before
         again = await client.post(path, json=body, headers=key)
         assert (again.status_code, again.json()) == (first.status_code, first.json())
-        other = await client.post(path, json=body | {"order": "o-2"}, headers=key)
+        other = await client.post(path, json=body | {next(iter(body)): "other"}, headers=key)
         assert other.status_code == 422
         assert await ledger(client) == before
 
@@ -158,12 +160,33 @@ async def test_a_card_is_down_for_as_long_as_it_says() -> None:
                 pass
 
 
-@both
+@each
 async def test_a_malformed_request_is_told_apart_from_a_reused_key(
     create: Create, request_: Any
 ) -> None:
     path, body = request_
     async with running(create) as client:
         assert (await client.post(path, json=body)).status_code == 400
-        incomplete = await client.post(path, json={"order": "o-1"}, headers=next(keys()))
+        incomplete = await client.post(path, json={"unknown": "o-1"}, headers=next(keys()))
         assert incomplete.status_code == 400
+
+
+async def test_a_restart_of_the_bank_forgets_no_charge_refund_or_payout(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    money = {"amount": 5, "currency": "EUR"}
+    asked = [
+        ("/charges", {"order": "o-1", "card": "card_charge_declined_1"}),
+        ("/charges", {"order": "o-1", "card": "card_charge_declined_1"}),
+        ("/refunds", {"order": "o-1", "refund_id": "r-1"}),
+        ("/payouts", {"payout": "p-1", "merchant": "m-1"}),
+    ]
+    async with running(create_bank, file) as client:
+        first = [
+            (await client.post(path, json=body | money, headers=key)).status_code
+            for (path, body), key in zip(asked, keys(), strict=False)
+        ]
+        before = await ledger(client)
+    async with running(create_bank, file) as client:
+        assert await ledger(client) == before
+    assert first == [402, 201, 201, 201]
+    assert [len(before[kind]) for kind in ("charges", "refunds", "payouts")] == [1, 1, 1]

@@ -17,6 +17,8 @@ from runtime.stack import ComponentEnded, Stack, joined
 from runtime.supervisor import FailedToStart, free_port
 from tests.runtime.conftest import Spawn
 
+pytestmark = pytest.mark.journey
+
 
 @pytest.fixture
 def settings(tmp_path: Path, database: str, temporal: WorkflowEnvironment) -> Settings:
@@ -54,10 +56,11 @@ async def test_everything_without_an_address_is_started_and_stopped(tmp_path: Pa
         async with httpx.AsyncClient() as http:
             assert (await http.get(stack.bank_url)).status_code < 500
             assert (await http.get(stack.carrier_url)).status_code < 500
+            assert (await http.get(stack.registry_url)).status_code < 500
             assert (await http.get(str(stack.temporal_ui_url))).status_code == 200
 
     ready = [component for component, state in seen if state == "ready"]
-    assert sorted(ready) == ["bank", "carrier", "migrations", "postgres", "temporal"]
+    assert sorted(ready) == ["bank", "carrier", "migrations", "postgres", "registry", "temporal"]
     assert ready.index("postgres") < ready.index("migrations") < ready.index("bank")
     assert [component for component, state in seen if state == "stopped"][-2:] == [
         "temporal",
@@ -83,6 +86,23 @@ async def test_what_has_an_address_is_not_started(stack: Stack, settings: Settin
     assert stack.postgres is None
     assert stack.temporal is None
     assert stack.database_url == settings.database_url
+
+
+async def test_simulators_get_secrets_of_this_run_and_somebody_elses_company_gets_none(
+    settings: Settings,
+) -> None:
+    elsewhere = settings.model_copy(update={"bank_url": "http://bank.example"})
+    made = []
+    for _ in range(2):
+        async with partial(elsewhere) as stack:
+            assert stack.settings.bank_webhook_secrets == ()
+            [secret] = stack.settings.carrier_webhook_secrets
+            assert stack.settings.webhook_target_url is None, "there is no API to tell"
+            made.append(secret)
+    assert made[0] != made[1]
+    given = elsewhere.model_copy(update={"carrier_webhook_secrets": tuple(made)})
+    async with partial(given) as stack:
+        assert stack.settings.carrier_webhook_secrets == tuple(made)
 
 
 async def test_a_second_stack_on_the_folder_says_what_is_running(

@@ -11,8 +11,11 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.sagas.events import Direction
+from activities.handling import metadata_of
+from domain.kernel import stream_name
+from domain.sagas.events import Direction, StepRefused
 from domain.sagas.steps import NOT_DONE, Answer, StepContext
+from eventstore.store import ANY_VERSION, EventStore
 
 ALWAYS = math.inf
 
@@ -64,6 +67,7 @@ class Fault:
     """How many tries have their effect, and lose the answer."""
     twice: bool = False
     breaks_a_rule: bool = False
+    refuses: bool = False
     gate: Gate | None = None
     instead: Callable[[Any], Any] = lambda asked: asked
     """What is asked for in place of what was asked for."""
@@ -91,15 +95,22 @@ Where = tuple[str, str, Direction]
 class Faults:
     """A wrapper around activities; a step that has no fault told is served as it is."""
 
+    store: EventStore
     told: dict[Where, Fault] = field(default_factory=dict)
 
     def around(self, serve: Callable[..., Any]) -> Callable[..., Any]:
-        name = activity._Definition.must_from_callable(serve).name
+        found = activity._Definition.must_from_callable(serve)
+        name, asked_with = found.name, found.arg_types or []
+        if StepContext not in asked_with:
+            return serve
 
         @activity.defn(name=name)
         async def run(asked: Any, context: StepContext) -> Answer:
             key = context.key
             fault = self.told.get((key.saga, key.step, key.direction), Fault())
+            if fault.refuses:
+                fault.tries += 1
+                return await _refused(self.store, context)
             return await fault.around(lambda: serve(fault.instead(asked), context))
 
         return run
@@ -108,3 +119,19 @@ class Faults:
         for fault in self.told.values():
             if fault.gate:
                 await fault.gate.landed()
+
+
+UNWILLING = {"outcome": "Unwilling", "reason": "the context said no"}
+
+
+async def _refused(store: EventStore, context: StepContext) -> Answer:
+    """What a context stores and answers that has nothing to say but no."""
+    key = context.key
+    told = StepRefused(saga=key.saga, attempt=key.attempt, step=key.step, **UNWILLING)
+    appended = await store.append(
+        [(stream_name("saga", key.saga), ANY_VERSION, [told])],
+        context=context,
+        answer={"status": "refused", **UNWILLING},
+        metadata=metadata_of(context),
+    )
+    return Answer(status="refused", **UNWILLING, token=appended.token)

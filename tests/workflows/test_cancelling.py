@@ -13,6 +13,8 @@ from tests.workflows.ordered import Ordered, Placement
 from tests.workflows.steps import COMPENSATABLE, GROUPS, LATER, PIVOT, at
 from tests.world import World
 
+pytestmark = pytest.mark.matrix
+
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 CANCELED = WorkflowExecutionStatus.CANCELED
 

@@ -19,6 +19,8 @@ from tests.workflows.ordered import Ordered, Placement
 from tests.workflows.steps import COMPENSATABLE, at, side_by_side
 from tests.world import World
 
+pytestmark = pytest.mark.matrix
+
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from domain.kernel import OrderId
+from domain.ordering.commands import ConfirmOrder, RejectOrder
+from domain.payments.commands import CapturePayment, VoidPayment
+from tests.controls import eur
 from tests.workflows.steps import EVERY, GROUPS, PIVOT, SAGA
-from workflows.drawing import example, mermaid, table
-from workflows.shape import Saga
+from workflows.catalogue import SAGAS, SagaType
+from workflows.checkout import example
+from workflows.drawing import mermaid, table, tree
+from workflows.explaining import explain
+from workflows.shape import Duty, Saga, Step
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -30,6 +38,41 @@ def test_the_way_back_is_the_way_forward_reversed() -> None:
 
 def test_the_table_has_a_row_for_every_step() -> None:
     assert re.findall(r"^\| ([A-Z]\w+) \|", table(SAGA), re.MULTILINE) == EVERY
+
+
+@pytest.mark.parametrize("type_", SAGAS.values(), ids=lambda one: one.name)
+def test_every_saga_is_drawn_and_explained_step_by_step(type_: SagaType) -> None:
+    saga = type_.example()
+    nodes = re.findall(r"^    (\w+)[\[{(]", mermaid(saga), re.MULTILINE)
+    names = list(saga.names)
+    assert [node for node in nodes if "_of_" not in node] == names
+    assert re.findall(r"^\| ([A-Z]\w+) \|", table(saga), re.MULTILINE) == names
+    assert re.findall(r"^\W+ ([A-Z]\w+)", tree(saga), re.MULTILINE) == names
+    assert [one.step for one in explain(saga)] == names
+
+
+def test_what_is_explained_follows_the_policies_of_the_step() -> None:
+    order = OrderId("order-1")
+    step = Step(
+        do=ConfirmOrder(order=order),
+        undo=RejectOrder(order=order),
+        deadline=timedelta(minutes=2),
+        attempts=5,
+        on_unknown="park",
+        answered_within=timedelta(days=14),
+        reminded_after=timedelta(hours=36),
+    )
+    duty = Duty(do=VoidPayment(order=order), patience=timedelta(hours=1), attempts=3)
+    pivot = CapturePayment(order=order, amount=eur(1))
+    promise, _, last = explain(Saga(compensatable=[step], pivot=pivot, retriable=[duty]))
+    assert "within 14 days, and is reminded after 36 hours" in promise.what
+    assert promise.silent.startswith("it is asked again for 2 minutes, at most 5 times, then it")
+    assert "it waits for an operator (retry, correct, resolve or compensate)" in promise.silent
+    assert promise.fails.startswith("the saga ends as compensated")
+    assert "a no, or no answer in time: ConfirmOrder is taken back" in promise.refused
+    assert last.silent.startswith("it is asked again for 1 hour, at most 3 times")
+    assert "skip" in last.fails
+    assert last.cancelled.startswith("refused: it is too late")
 
 
 def test_what_is_drawn_does_not_depend_on_the_order() -> None:

@@ -14,15 +14,16 @@ from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 from workflows import checkout
 from workflows.checkout import Checkout
+from workflows.messages import RunOptions
 from workflows.shape import Parallel, Saga, Step
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 BOTH = {"ReserveStock", "HoldCredit"}
 
 
-def a_patient_saga(order: Checkout) -> Saga:
+def a_patient_saga(order: Checkout, options: RunOptions) -> Saga:
     """The checkout, but for steps side by side that are parked on an unknown outcome."""
-    usual = SAGA(order)
+    usual = SAGA(order, options)
     return replace(
         usual,
         compensatable=[

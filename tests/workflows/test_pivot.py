@@ -57,7 +57,7 @@ async def test_a_bank_that_captures_late_finds_the_key_voided(world: World) -> N
     order = await world.an_order(card="card_capture_late_4", patience=2)
     await order.starts()
     await is_taken_back_by_an_operator(order)
-    pivot = saga(order.checkout).pivot
+    pivot = saga(order.input).pivot
     assert isinstance(pivot, CapturePayment)
     reply = await HttpBank(world.bank).capture(
         key=f"{order.id}/1/{PIVOT}/do", order=order.id, amount=pivot.amount
@@ -76,7 +76,7 @@ async def test_a_bank_that_authorises_late_finds_the_key_voided(world: World) ->
     [unknown] = books.told(StepUnknown)
     assert unknown.step == AUTHORISE
     assert AUTHORISE in books.undone
-    pivot = saga(order.checkout).pivot
+    pivot = saga(order.input).pivot
     assert isinstance(pivot, CapturePayment)
     reply = await HttpBank(world.bank).authorise(
         key=f"{order.id}/1/{AUTHORISE}/do",

@@ -15,6 +15,8 @@ from tests.workflows.ordered import Placement
 from tests.workflows.steps import COMPENSATABLE, EVERY, LATER, OUR_OWN, PIVOT, at, side_by_side
 from tests.world import World
 
+pytestmark = pytest.mark.matrix
+
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 REFUSALS: dict[str, tuple[str, dict[str, Any]]] = {

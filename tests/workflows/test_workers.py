@@ -17,6 +17,7 @@ from workflows.saga import SagaRun
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 CANCELED = WorkflowExecutionStatus.CANCELED
+pytestmark = pytest.mark.matrix
 in_both_placements = pytest.mark.parametrize("steps", ["local", "queues"])
 
 
@@ -31,7 +32,7 @@ async def test_another_worker_takes_over_in_the_middle_of_every_step(
     world: World, steps: Placement
 ) -> None:
     place = world.elsewhere()
-    orders = [await place.an_order(steps) for _ in EVERY]
+    orders = [await place.an_order(steps, deadline=120) for _ in EVERY]
     held = {order: order.is_held(step) for order, step in zip(orders, EVERY, strict=True)}
     async with place.at_work():
         await all_start_and_reach(held)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -14,8 +15,22 @@ from domain.errors import (
     UnknownAggregate,
 )
 from domain.ordering import order
-from domain.ordering.commands import ConfirmOrder, PlaceOrder, RejectOrder
-from domain.ordering.events import OrderConfirmed, OrderPlaced, OrderRejected
+from domain.ordering.commands import (
+    CloseReview,
+    CompleteOrder,
+    ConfirmOrder,
+    PlaceOrder,
+    RejectOrder,
+    RequestReview,
+)
+from domain.ordering.events import (
+    OrderCompleted,
+    OrderConfirmed,
+    OrderPlaced,
+    OrderRejected,
+    ReviewClosed,
+    ReviewRequested,
+)
 from domain.ordering.order import Order
 from tests.controls import NOON, a_line, an_order, an_order_id, eur, usd
 from tests.scenario import Scenario
@@ -35,6 +50,10 @@ PLACED = OrderPlaced(
 )
 REJECTED, CONFIRMED = OrderRejected(order=ID), OrderConfirmed(order=ID)
 REJECT, CONFIRM = RejectOrder(order=ID), ConfirmOrder(order=ID)
+COMPLETE = CompleteOrder(order=ID, completed_at=NOON)
+COMPLETED = OrderCompleted(order=ID, completed_at=NOON)
+REVIEW, CLOSE = RequestReview(order=ID, total=eur(100_00)), CloseReview(order=ID)
+IN_REVIEW, REVIEWED = ReviewRequested(order=ID, total=eur(100_00)), ReviewClosed(order=ID)
 
 
 def test_a_placed_order_keeps_all_that_was_agreed() -> None:
@@ -119,3 +138,57 @@ def test_of_reject_and_confirm_the_first_wins() -> None:
     placed = ordering.given(PLACED)
     placed.when(REJECT).then(REJECTED).when(CONFIRM).then_refuses_rule(OutOfOrder)
     placed.when(CONFIRM).then(CONFIRMED).when(REJECT).then_refuses_rule(OutOfOrder)
+
+
+def test_an_order_that_was_delivered_is_completed() -> None:
+    ordering.given(PLACED, CONFIRMED).when(COMPLETE).then(COMPLETED)
+
+
+def test_an_order_is_completed_once() -> None:
+    done = ordering.given(PLACED, CONFIRMED, COMPLETED)
+    done.when(replace(COMPLETE, completed_at=NOON + timedelta(days=1))).then()
+
+
+def test_only_a_confirmed_order_is_completed() -> None:
+    ordering.when(COMPLETE).then_refuses_rule(UnknownAggregate)
+    ordering.given(PLACED).when(COMPLETE).then_refuses_rule(OutOfOrder)
+    ordering.given(PLACED, REJECTED).when(COMPLETE).then_refuses_rule(OutOfOrder)
+
+
+def test_a_completed_order_still_stands() -> None:
+    done = ordering.given(PLACED, CONFIRMED, COMPLETED)
+    done.when(PLACE).then()
+    done.when(CONFIRM).then()
+    done.when(REJECT).then_refuses_rule(OutOfOrder)
+
+
+def test_a_person_is_asked_to_look_at_an_order_and_it_stands_as_before() -> None:
+    asked = ordering.given(PLACED).when(REVIEW).then(IN_REVIEW)
+    asked.when(CONFIRM).then(CONFIRMED)
+    asked.when(REJECT).then(REJECTED)
+
+
+def test_a_review_is_asked_for_once_until_it_is_closed() -> None:
+    ordering.given(PLACED, IN_REVIEW).when(REVIEW).then()
+    ordering.given(PLACED, IN_REVIEW, REVIEWED).when(REVIEW).then(IN_REVIEW)
+
+
+def test_what_is_reviewed_was_placed_for_that_total() -> None:
+    ordering.when(REVIEW).then_refuses_rule(UnknownAggregate)
+    other = RequestReview(order=ID, total=eur(99_00))
+    ordering.given(PLACED).when(other).then_refuses_rule(TotalDiffers)
+
+
+def test_a_review_is_closed() -> None:
+    ordering.given(PLACED, IN_REVIEW).when(CLOSE).then(REVIEWED)
+
+
+def test_a_review_that_is_not_open_need_not_be_closed() -> None:
+    ordering.when(CLOSE).then()
+    ordering.given(PLACED).when(CLOSE).then()
+    ordering.given(PLACED, IN_REVIEW, REVIEWED).when(CLOSE).then()
+    ordering.given(PLACED, IN_REVIEW, REJECTED).when(CLOSE).then()
+
+
+def test_a_review_closed_before_it_was_asked_for_is_asked_for_all_the_same() -> None:
+    ordering.given(PLACED).when(CLOSE).then().when(REVIEW).then(IN_REVIEW)

@@ -9,6 +9,7 @@ from domain.payments.commands import (
     BankReply,
     CapturePayment,
     Declined,
+    RecordDispute,
     VoidPayment,
 )
 from domain.payments.events import (
@@ -16,6 +17,7 @@ from domain.payments.events import (
     PaymentAuthorised,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentDisputed,
     PaymentRefunded,
     PaymentVoided,
 )
@@ -133,3 +135,31 @@ def test_of_void_and_capture_the_first_wins() -> None:
     held = paying.given(AUTHORISED)
     held.when(void(YES)).then(VOIDED).when(capture(YES)).then_refuses_rule(OutOfOrder)
     held.when(capture(YES)).then(CAPTURED).when(void(YES)).then(REFUNDED)
+
+
+def dispute(amount: Money = eur(25), name: str = "d1") -> RecordDispute:  # noqa: B008
+    return RecordDispute(order=ORDER, dispute=name, amount=amount)
+
+
+DISPUTED = PaymentDisputed(order=ORDER, dispute="d1", amount=eur(25))
+
+
+def test_a_dispute_is_recorded_once() -> None:
+    told = paying.given(AUTHORISED, CAPTURED).when(dispute()).then(DISPUTED)
+    told.when(dispute()).then()
+    told.when(dispute(eur(24))).then_refuses_rule(ContentDiffers)
+    other = PaymentDisputed(order=ORDER, dispute="d2", amount=eur(25))
+    told.when(dispute(name="d2")).then(other)
+
+
+def test_a_dispute_is_known_also_after_the_refund() -> None:
+    paying.given(AUTHORISED, CAPTURED, DISPUTED, REFUNDED).when(dispute()).then()
+
+
+@pytest.mark.parametrize("history", [*NOTHING_HELD, (AUTHORISED,)])
+def test_what_was_not_taken_is_not_disputed(history: tuple[Event, ...]) -> None:
+    paying.given(*history).when(dispute()).then_refuses_rule(OutOfOrder)
+
+
+def test_a_dispute_is_about_something() -> None:
+    paying.given(AUTHORISED, CAPTURED).when(dispute(eur(0))).then_refuses_rule(NotPositive)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from domain.errors import (
@@ -6,18 +8,30 @@ from domain.errors import (
     FeeOutOfRange,
     NotACurrency,
     NotPositive,
+    OutOfOrder,
     UnknownAggregate,
 )
-from domain.kernel import Money
+from domain.kernel import Money, ReturnId
 from domain.settlement import merchant_account
-from domain.settlement.commands import AccruePayable, ClawBack, OpenMerchantAccount
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued, PayableClawedBack
-from domain.settlement.merchant_account import MerchantAccount
+from domain.settlement.commands import (
+    AccruePayable,
+    ClawBack,
+    CloseMerchantAccount,
+    OpenMerchantAccount,
+)
+from domain.settlement.events import (
+    MerchantAccountClosed,
+    MerchantAccountOpened,
+    PayableAccrued,
+    PayableClawedBack,
+)
+from domain.settlement.merchant_account import REMEMBERED_RETURNS, MerchantAccount
 from tests.controls import a_merchant, an_order_id, eur, usd
 from tests.scenario import Scenario
 
 account = Scenario(merchant_account, MerchantAccount())
 MERCHANT, ORDER, OTHER = a_merchant(), an_order_id(), an_order_id()
+RETURN = ReturnId("return-1")
 
 
 def opening(fee_bps: int = 250, currency: str = "EUR") -> OpenMerchantAccount:
@@ -28,16 +42,23 @@ def accrue(gross: Money) -> AccruePayable:
     return AccruePayable(merchant=MERCHANT, order=ORDER, gross=gross)
 
 
-CLAW_BACK = ClawBack(merchant=MERCHANT, order=ORDER)
+def claw_back(gross: Money, name: ReturnId = RETURN) -> ClawBack:
+    return ClawBack(merchant=MERCHANT, order=ORDER, return_id=name, gross=gross)
+
+
+def clawed_back(amount: int, *, balance: int, name: ReturnId = RETURN) -> PayableClawedBack:
+    return PayableClawedBack(
+        merchant=MERCHANT, order=ORDER, return_id=name, amount=eur(amount), balance=eur(balance)
+    )
+
+
+CLOSE, CLOSED = CloseMerchantAccount(merchant=MERCHANT), MerchantAccountClosed(merchant=MERCHANT)
 OPENED = MerchantAccountOpened(merchant=MERCHANT, currency="EUR", fee_bps=250)
 OTHERS = PayableAccrued(
     merchant=MERCHANT, order=OTHER, gross=eur(10_00), fee=eur(25), balance=eur(9_75)
 )
 ACCRUED = PayableAccrued(
     merchant=MERCHANT, order=ORDER, gross=eur(100_00), fee=eur(2_50), balance=eur(107_25)
-)
-CLAWED_BACK = PayableClawedBack(
-    merchant=MERCHANT, order=ORDER, amount=eur(97_50), balance=eur(9_75)
 )
 is_open = account.given(OPENED, OTHERS)
 
@@ -101,23 +122,85 @@ def test_an_order_is_worth_something() -> None:
     is_open.when(accrue(eur(0))).then_refuses_rule(NotPositive)
 
 
-def test_what_was_owed_is_taken_back() -> None:
-    is_open.given(ACCRUED).when(CLAW_BACK).then(CLAWED_BACK)
+def test_what_came_back_is_not_owed_and_neither_is_our_fee_on_it() -> None:
+    is_open.given(ACCRUED).when(claw_back(eur(40_00))).then(clawed_back(39_00, balance=68_25))
 
 
-def test_it_is_taken_back_once() -> None:
-    is_open.given(ACCRUED, CLAWED_BACK).when(CLAW_BACK).then()
+def test_a_return_is_taken_back_once() -> None:
+    part = is_open.given(ACCRUED, clawed_back(39_00, balance=68_25))
+    part.when(claw_back(eur(40_00))).then()
 
 
-def test_what_was_never_owed_is_not_taken_back() -> None:
-    account.when(CLAW_BACK).then()
-    is_open.when(CLAW_BACK).then()
+def test_an_order_comes_back_in_parts() -> None:
+    second = ReturnId("return-2")
+    part = is_open.given(ACCRUED, clawed_back(39_00, balance=68_25))
+    part.when(claw_back(eur(60_00), second)).then(clawed_back(58_50, balance=9_75, name=second))
 
 
-def test_an_order_taken_back_may_be_owed_again() -> None:
-    is_open.given(ACCRUED, CLAWED_BACK).when(accrue(eur(100_00))).then(ACCRUED)
+def test_an_order_that_came_back_is_not_owed_again() -> None:
+    whole = is_open.given(ACCRUED, clawed_back(97_50, balance=9_75))
+    whole.when(accrue(eur(100_00))).then()
 
 
-def test_a_claw_back_before_the_accrual_does_not_prevent_it() -> None:
-    is_open.when(CLAW_BACK).then().when(accrue(eur(100_00))).then(ACCRUED)
-    is_open.when(accrue(eur(100_00))).then(ACCRUED).when(CLAW_BACK).then(CLAWED_BACK)
+def test_more_may_come_back_than_is_owed() -> None:
+    is_open.when(claw_back(eur(100_00))).then(clawed_back(97_50, balance=-87_75))
+
+
+def test_what_cost_nothing_is_not_taken_back() -> None:
+    is_open.when(claw_back(eur(0))).then()
+
+
+def test_a_return_is_never_of_less_than_nothing() -> None:
+    is_open.when(claw_back(eur(-1))).then_refuses_rule(NotPositive)
+
+
+def test_a_return_is_in_the_currency_of_the_account() -> None:
+    is_open.when(claw_back(usd(1_00))).then_refuses_rule(CurrencyMismatch)
+
+
+def test_nothing_is_taken_back_without_an_account() -> None:
+    account.when(claw_back(eur(1_00))).then_refuses_rule(UnknownAggregate)
+
+
+def test_old_returns_are_forgotten_and_recent_ones_are_not() -> None:
+    busy = is_open
+    for number in range(REMEMBERED_RETURNS + 1):
+        busy = busy.when(claw_back(eur(1_00), ReturnId(f"return-{number}")))
+    busy.when(claw_back(eur(1_00), ReturnId("return-1"))).then()
+    assert busy.when(claw_back(eur(1_00), ReturnId("return-0"))).decided
+
+
+def test_a_return_and_an_order_come_to_the_same_in_either_order() -> None:
+    is_open.when(claw_back(eur(100_00))).when(accrue(eur(100_00))).then(
+        replace(ACCRUED, balance=eur(9_75))
+    )
+    is_open.when(accrue(eur(100_00))).when(claw_back(eur(100_00))).then(
+        clawed_back(97_50, balance=9_75)
+    )
+
+
+def test_an_account_where_nothing_is_owed_is_closed() -> None:
+    account.given(OPENED).when(CLOSE).then(CLOSED)
+
+
+def test_an_account_is_closed_once() -> None:
+    account.when(CLOSE).then()
+    account.given(OPENED, CLOSED).when(CLOSE).then()
+
+
+def test_an_account_where_something_is_owed_stays_open() -> None:
+    is_open.when(CLOSE).then_refuses_rule(OutOfOrder)
+    overdrawn = account.given(OPENED, clawed_back(1_00, balance=-1_00))
+    overdrawn.when(CLOSE).then_refuses_rule(OutOfOrder)
+
+
+def test_a_closed_account_may_be_opened_on_other_terms() -> None:
+    closed = account.given(OPENED, CLOSED)
+    closed.when(accrue(eur(1_00))).then_refuses_rule(UnknownAggregate)
+    closed.when(opening(fee_bps=300)).then(replace(OPENED, fee_bps=300))
+
+
+def test_of_an_order_and_the_closing_the_first_wins() -> None:
+    opened = account.given(OPENED)
+    opened.when(CLOSE).when(accrue(eur(1_00))).then_refuses_rule(UnknownAggregate)
+    opened.when(accrue(eur(1_00))).when(CLOSE).then_refuses_rule(OutOfOrder)

@@ -7,12 +7,22 @@ from typing import Any
 
 from activities.handling import Handler, single
 from activities.serving import serve
+from activities.settlement import application
+from activities.settlement.gateway import Registry
 from domain.settlement import merchant_account
-from domain.settlement.commands import AccruePayable, ClawBack, OpenMerchantAccount
+from domain.settlement.commands import (
+    AccruePayable,
+    CancelPayout,
+    ClawBack,
+    CloseMerchantAccount,
+    ConfirmPayout,
+    OpenMerchantAccount,
+    PreparePayout,
+)
 from eventstore.store import EventStore
 
 
-def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
+def activities(store: EventStore, registry: Registry) -> Sequence[Callable[..., Any]]:
     accounts = Handler(
         store,
         single(
@@ -27,4 +37,9 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
         serve(OpenMerchantAccount, accounts.handle),
         serve(AccruePayable, accounts.handle),
         serve(ClawBack, accounts.handle),
+        serve(PreparePayout, accounts.handle),
+        serve(CancelPayout, accounts.handle),
+        serve(ConfirmPayout, accounts.handle),
+        serve(CloseMerchantAccount, accounts.handle),
+        *application.activities(store, registry),
     ]

@@ -1,0 +1,84 @@
+"""Instalment plans: one stream for each order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from activities.handling import single
+from activities.payments.asking import Asked
+from activities.payments.gateway import Bank
+from activities.serving import serve
+from domain.payments import plan
+from domain.payments.commands import (
+    AdjustPlan,
+    BankReply,
+    ChargeLateFee,
+    CollectInstalment,
+    OpenPlan,
+    RefundPayment,
+    Reschedule,
+    RevertAdjustment,
+    SettleEarly,
+    WriteOffPlan,
+)
+from domain.sagas.steps import Answer, StepContext
+from eventstore.store import EventStore
+
+
+def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
+    plans = Plans(store, bank)
+    return [
+        serve(OpenPlan, plans.handle),
+        serve(CollectInstalment, plans.collect),
+        serve(ChargeLateFee, plans.handle),
+        serve(Reschedule, plans.handle),
+        serve(SettleEarly, plans.settle),
+        serve(WriteOffPlan, plans.handle),
+        serve(AdjustPlan, plans.handle),
+        serve(RevertAdjustment, plans.handle),
+        serve(RefundPayment, plans.refund),
+    ]
+
+
+class Plans:
+    def __init__(self, store: EventStore, bank: Bank) -> None:
+        self._bank = bank
+        self._plans = Asked(
+            store,
+            bank,
+            single(
+                plan.CATEGORY,
+                plan.InstalmentPlan(),
+                lambda message: message.order,
+                plan.decide,
+                plan.evolve,
+                begun_by=(OpenPlan,),
+            ),
+        )
+        self.handle = self._plans.handle
+
+    async def collect(self, command: CollectInstalment, context: StepContext) -> Answer:
+        return await self._plans.ask(command, context, lambda: self._charge(command, context))
+
+    async def settle(self, command: SettleEarly, context: StepContext) -> Answer:
+        return await self._plans.ask(command, context, lambda: self._charge(command, context))
+
+    async def refund(self, command: RefundPayment, context: StepContext) -> Answer:
+        return await self._plans.ask(
+            command,
+            context,
+            lambda: self._bank.refund(
+                key=str(context.key),
+                order=command.order,
+                refund_id=command.return_id,
+                amount=command.amount,
+            ),
+        )
+
+    async def _charge(
+        self, command: CollectInstalment | SettleEarly, context: StepContext
+    ) -> BankReply:
+        return await self._bank.charge(
+            key=str(context.key), order=command.order, amount=command.amount, card=command.card
+        )

@@ -1,0 +1,47 @@
+"""Payouts to merchants: one stream for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from activities.handling import single
+from activities.payments.asking import Asked
+from activities.payments.gateway import Bank
+from activities.serving import serve
+from domain.payments import transfer
+from domain.payments.commands import TransferPayout
+from domain.sagas.steps import Answer, StepContext
+from eventstore.store import EventStore
+
+
+def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
+    return [serve(TransferPayout, Transfers(store, bank).transfer)]
+
+
+class Transfers:
+    def __init__(self, store: EventStore, bank: Bank) -> None:
+        self._bank = bank
+        self._transfers = Asked(
+            store,
+            bank,
+            single(
+                transfer.CATEGORY,
+                transfer.Transfer(),
+                lambda message: message.payout,
+                transfer.decide,
+                transfer.evolve,
+            ),
+        )
+
+    async def transfer(self, command: TransferPayout, context: StepContext) -> Answer:
+        return await self._transfers.ask(
+            command,
+            context,
+            lambda: self._bank.pay_out(
+                key=str(context.key),
+                payout=command.payout,
+                merchant=command.merchant,
+                amount=command.amount,
+            ),
+        )

@@ -1,0 +1,84 @@
+"""What workflows read of the contexts' streams. It appends nothing, so it has no key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.loading import state_of
+from domain.errors import DomainError, UnknownAggregate
+from domain.kernel import stream_name
+from domain.ordering import order as ordering
+from domain.ordering.returns import left_of, value_of
+from domain.payments import plan
+from domain.payments.plan import InstalmentPlan
+from domain.sagas.events import SagaEnded
+from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
+from domain.sagas.steps import NOT_DONE
+from eventstore.store import EventStore
+
+
+def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
+    reading = Reading(store)
+
+    @activity.defn(name="ReadPlan")
+    async def read_plan(order: str) -> InstalmentPlan:
+        return await reading.plan(order)
+
+    @activity.defn(name="QuoteReturn")
+    async def quote_return(of: QuoteReturnOf) -> ReturnQuote:
+        try:
+            return await reading.quote(of)
+        except DomainError as broken:
+            raise ApplicationError(
+                str(broken), NOT_DONE, type=type(broken).__name__, non_retryable=True
+            ) from broken
+
+    @activity.defn(name="ReadEnding")
+    async def read_ending(saga: str, attempt: int) -> SagaEnded | None:
+        return await reading.ending(saga, attempt)
+
+    return [read_plan, quote_return, read_ending]
+
+
+class Reading:
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    async def plan(self, order: str) -> InstalmentPlan:
+        """Its status is `none` where no plan was opened."""
+        return await state_of(self._store, plan.CATEGORY, order, InstalmentPlan(), plan.evolve)
+
+    async def ending(self, saga: str, attempt: int) -> SagaEnded | None:
+        """How `attempt` ended, or the last of those that followed it; None where none has."""
+        stream = stream_name("saga", saga)
+        loaded = (await self._store.load({stream: 0}))[stream]
+        ended = [one for one in loaded.events if isinstance(one, SagaEnded)]
+        return next((one for one in reversed(ended) if one.attempt >= attempt), None)
+
+    async def quote(self, of: QuoteReturnOf) -> ReturnQuote:
+        """What the return would come to now. Whether it is taken, the order decides later.
+
+        Raises UnknownAggregate where no such order stands.
+        """
+        order = await state_of(
+            self._store, ordering.CATEGORY, of.order, ordering.Order(), ordering.evolve
+        )
+        if order.content is None:
+            raise UnknownAggregate(f"{of.order} does not stand")
+        lines = of.lines or left_of(order.content, order.taken)
+        value = value_of(order.content, order.taken, lines)
+        paying = await self.plan(of.order)
+        absorbed = value * 0 if paying.status == "none" else min(value, paying.outstanding)
+        return ReturnQuote(
+            lines=lines,
+            delivered=order.status in {"completed", "returned"},
+            customer=order.content.customer,
+            merchant=order.content.merchant,
+            value=value,
+            absorbed=absorbed,
+            refund=value - absorbed,
+        )

@@ -1,0 +1,39 @@
+"""The public registry of businesses, as Handrail needs it, and the registry over HTTP."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import httpx
+
+from activities.outside import No, Outside, Yes
+from domain.settlement.commands import NotRegistered, Registered, RegistryReply
+
+
+class Registry(Protocol):
+    """What Handrail demands of a registry: of keys and answers, the same as of a bank.
+
+    A question changes nothing there, so there is nothing to take back. What is no definite answer
+    is raised, as the errors in `activities.outside`.
+    """
+
+    async def check(self, *, key: str, merchant: str, registration: str) -> RegistryReply:
+        """Whether the registry knows a business in good standing under this number."""
+        ...
+
+
+class HttpRegistry:
+    """The registry over HTTP; the client brings its address and the pool of connections."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, connect_seconds: float = 2.0, read_seconds: float = 10.0
+    ) -> None:
+        self._registry = Outside(client, connect_seconds=connect_seconds, read_seconds=read_seconds)
+
+    async def check(self, *, key: str, merchant: str, registration: str) -> RegistryReply:
+        body = {"merchant": merchant, "registration": registration}
+        match await self._registry.ask("/checks", key=key, body=body):
+            case Yes(reference=reference):
+                return Registered(entry=reference)
+            case No(code=code):
+                return NotRegistered(code=code)

@@ -1,0 +1,204 @@
+"""Merchants' applications: who wants to sell here applies, and somebody decides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.freshness import FreshnessDep
+from api.idempotency import Answered, Requests, RequiredKey, derived_id, once
+from api.merchants import NewMerchant
+from api.problems import Problem, responses
+from api.starting import Beginning
+from api.words import Asked, Id, Links, Reference
+from domain.kernel import MerchantId
+from domain.settlement.commands import Document as PaperOf
+from projections import merchant_application
+from projections.merchant_application import MerchantApplication, Status
+from workflows import onboard_merchant
+from workflows.onboard_merchant import OnboardMerchant
+
+_LEASE: Final = timedelta(seconds=30)
+"""Longer than everything that happens while a request is claimed."""
+_MOST_DOCUMENTS: Final = 20
+
+router = APIRouter(tags=["merchants"])
+
+
+class Document(Asked):
+    kind: Annotated[
+        Id, Field(description="`identity`, `bank_account` and `registration` at least.")
+    ]
+    reference: Annotated[Reference, Field(description="Where it is kept, and never what it says.")]
+
+
+class NewApplication(NewMerchant):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "registration": "reg_ok",
+                    "documents": [
+                        {"kind": "identity", "reference": "doc-1"},
+                        {"kind": "bank_account", "reference": "doc-2"},
+                        {"kind": "registration", "reference": "doc-3"},
+                    ],
+                    "currency": "EUR",
+                    "fee_bps": 250,
+                }
+            ]
+        }
+    )
+
+    registration: Annotated[Id, Field(description="The number in the registry of businesses.")]
+    documents: Annotated[list[Document], Field(max_length=_MOST_DOCUMENTS)]
+
+
+class Applying(BaseModel):
+    """The application is on its way; how it stands is under `saga`."""
+
+    merchant: str
+    saga: str
+    status: Literal["running"] = "running"
+    links: Links
+
+
+class Application(BaseModel):
+    merchant: str
+    status: Status
+    registration: str
+    documents: list[Document]
+    entry: str = Field(description="What the registry calls the business.")
+    reason: str = Field(description="Why something was refused, in words the merchant may read.")
+    submitted_at: datetime | None
+    updated_at: datetime
+    links: Links
+
+
+@router.post(
+    "/merchants/{merchant}/application",
+    status_code=202,
+    summary="Apply as a merchant",
+    response_model=Applying,
+    dependencies=JSON_BODY,
+    responses=responses(
+        "malformed-request",
+        "malformed-header",
+        "idempotency-key-missing",
+        "idempotency-in-flight",
+        "out-of-order",
+        "body-too-large",
+        "unsupported-media-type",
+        "invalid-request",
+        "idempotency-key-reused",
+        "database-unavailable",
+        "temporal-unavailable",
+    ),
+)
+async def apply(
+    *,
+    services: ServicesDep,
+    key: RequiredKey,
+    actor: ActorDep,
+    merchant: Id,
+    asked: NewApplication,
+) -> Response:
+    """The registry is asked, an account is opened, and a person says yes or no under
+    `/sagas/onboard-{merchant}/answers`, within 14 days. Who was refused may apply again.
+    """
+    route = f"POST /merchants/{merchant}/application"
+
+    async def work() -> Answered:
+        return await _begin(services, merchant, asked, derived_id("app", route, key), actor)
+
+    kept = Requests(services.database)
+    return await once(kept, route, key, asked=asked, lease=_LEASE, work=work)
+
+
+@router.get(
+    "/merchants/{merchant}/application",
+    summary="How a merchant's application stands",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def show_application(services: ServicesDep, fresh: FreshnessDep, merchant: Id) -> Application:
+    await fresh.of("merchant_application", id_=merchant)
+    async with services.database.connection() as connection:
+        row = await merchant_application.application(connection, merchant)
+    if row is None:
+        raise Problem("not-found", f"{merchant} has not applied")
+    return _application(services, row)
+
+
+async def _begin(
+    services: Services, merchant: str, asked: NewApplication, request: str, actor: str
+) -> Answered:
+    saga = onboard_merchant.saga_id(merchant)
+    before = await services.processes.previous(saga)
+    if before is None or before.request != request:
+        if before and before.running:
+            raise Problem("out-of-order", f"an application of {merchant} is being looked at")
+        if before and before.ending == "completed":
+            raise Problem("out-of-order", f"{merchant} was taken on already")
+        attempt = before.attempt + 1 if before else 1
+        await services.processes.start(_beginning(merchant, asked, request, attempt), actor)
+    body = Applying(merchant=merchant, saga=saga, links=_links(services, merchant))
+    return Answered(202, body.model_dump(mode="json"), {"Location": f"/sagas/{saga}"})
+
+
+def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int) -> Beginning:
+    application = OnboardMerchant(
+        merchant=MerchantId(merchant),
+        registration=asked.registration,
+        documents=tuple(
+            PaperOf(kind=document.kind, reference=document.reference)
+            for document in asked.documents
+        ),
+        currency=asked.currency,
+        fee_bps=asked.fee_bps,
+        submitted_at=datetime.now(UTC),
+    )
+    return Beginning(
+        saga=onboard_merchant.saga_id(merchant),
+        saga_type=onboard_merchant.TYPE,
+        input=application,
+        merchant=merchant,
+        summary=onboard_merchant.summary(application),
+        details=onboard_merchant.details(application),
+        attempt=attempt,
+        request=request,
+    )
+
+
+def _application(services: Services, row: MerchantApplication) -> Application:
+    return Application(
+        merchant=row.merchant,
+        status=row.status,
+        registration=row.registration,
+        documents=[Document(**document) for document in row.documents],
+        entry=row.entry,
+        reason=row.reason,
+        submitted_at=row.submitted_at,
+        updated_at=row.updated_at,
+        links=_links(services, row.merchant),
+    )
+
+
+def _links(services: Services, merchant: str) -> Links:
+    saga = onboard_merchant.saga_id(merchant)
+    return {
+        "application": f"/merchants/{merchant}/application",
+        "balance": f"/merchants/{merchant}/balance",
+        "saga": f"/sagas/{saga}",
+        "answers": f"/sagas/{saga}/answers",
+        **services.in_temporal_ui(saga),
+    }

@@ -1,0 +1,80 @@
+"""Runs of payouts: begun, looked at, paused and resumed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from api.problems import Problem
+from api.reaching import RPC, asking, reaching, tell
+from workflows import pay_merchants
+from workflows.messages import RunOptions
+from workflows.pay_merchants import By, PayMerchants, Progress
+
+_NAME: Final = "pay-merchants"
+
+
+def workflow_id(queue_prefix: str, run: str = "") -> str:
+    """Of a run or, without one, what the ids of all runs begin with: others may share Temporal."""
+    return f"{queue_prefix}{_NAME}-{run}" if run else f"{queue_prefix}{_NAME}"
+
+
+class PayoutRuns:
+    def __init__(self, client: Client, options: RunOptions) -> None:
+        self._client = client
+        self._options = options
+
+    async def start(self, minimum: int, actor: str) -> str:
+        """The run of today. Started before, or even ended, is started: with its own minimum."""
+        run = datetime.now(UTC).date().isoformat()
+        async with reaching():
+            with contextlib.suppress(WorkflowAlreadyStartedError):
+                await self._client.start_workflow(
+                    pay_merchants.TYPE,
+                    args=[PayMerchants(minimum=minimum), self._options, actor, None],
+                    id=self._id(run),
+                    task_queue=self._options.queue_prefix + "sagas",
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    static_summary=f"asked for by {actor}",
+                    rpc_timeout=RPC,
+                )
+        return run
+
+    def _id(self, run: str) -> str:
+        return workflow_id(self._options.queue_prefix, run)
+
+    async def progress(self, run: str) -> Progress:
+        """Raises Problem where there is no such run, or no worker answers for it."""
+        with _of(run):
+            async with asking(self._client, self._id(run)):
+                handle = self._client.get_workflow_handle(self._id(run))
+                found: Progress = await handle.query(
+                    "progress", result_type=Progress, rpc_timeout=RPC
+                )
+                return found
+
+    async def pause(self, run: str, by: By) -> None:
+        with _of(run):
+            await tell(self._client, self._id(run), "pause", [by], id_=uuid4().hex)
+
+    async def resume(self, run: str, by: By) -> None:
+        with _of(run):
+            await tell(self._client, self._id(run), "resume", [by], id_=uuid4().hex)
+
+
+@contextlib.contextmanager
+def _of(run: str) -> Iterator[None]:
+    try:
+        yield
+    except Problem as problem:
+        if problem.slug == "not-found":
+            raise Problem("not-found", f"there is no run of payouts {run}") from None
+        raise

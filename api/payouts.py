@@ -1,0 +1,164 @@
+"""Payouts: a run pays every merchant who is owed enough. Each payout is a saga of its own."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.context import JSON_BODY, ActorDep, ServicesDep
+from api.problems import responses
+from api.words import LARGEST_AMOUNT, Actor, Asked, Links, Money, Reason
+from workflows.pay_merchants import By, Progress
+
+router = APIRouter(tags=["payouts"])
+
+Run = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$"),
+]
+_OF_A_BODY = (
+    "malformed-request",
+    "malformed-header",
+    "body-too-large",
+    "unsupported-media-type",
+    "invalid-request",
+    "temporal-unavailable",
+)
+
+
+class NewRun(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"minimum": 1000}]})
+
+    minimum: Annotated[int, Field(strict=True, ge=1, le=LARGEST_AMOUNT)] = Field(
+        default=1, description="In minor units of each merchant's currency: who is owed less waits."
+    )
+
+
+class RunSteered(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "the bank's figures look wrong"}]}
+    )
+
+    reason: Reason
+    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+
+
+class RunBegun(BaseModel):
+    run: str
+    links: Links
+
+
+class Paused(BaseModel):
+    actor: str
+    reason: str
+
+
+class PayoutRun(BaseModel):
+    """`remaining` is reckoned from what was `found` in the beginning."""
+
+    run: str
+    status: Literal["running", "paused", "ended"]
+    day: date
+    found: int
+    paid: int
+    refused: int
+    taken_back: int = Field(description="Not paid, for a technical reason.")
+    parked: int = Field(description="They wait for a person: see /sagas?saga_type=PayMerchant.")
+    failed: int = Field(description="Their workflow ended before they did.")
+    before: int = Field(description="They had a payout on this day already.")
+    under_way: int
+    remaining: int
+    amounts: list[Money] = Field(description="What was paid.")
+    paused: Paused | None
+    links: Links
+
+
+@router.post(
+    "/payouts",
+    status_code=202,
+    summary="Pay all merchants now",
+    dependencies=JSON_BODY,
+    responses=responses(*_OF_A_BODY),
+)
+async def start_run(
+    services: ServicesDep, actor: ActorDep, response: Response, asked: NewRun
+) -> RunBegun:
+    """One run a day: asked for again, it is the same, with the minimum of the first time."""
+    run = await services.payouts.start(asked.minimum, actor)
+    response.headers["Location"] = f"/payouts/{run}"
+    return RunBegun(run=run, links=_links(run))
+
+
+@router.get(
+    "/payouts/{run}",
+    summary="How a run of payouts stands",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "temporal-unavailable",
+        "worker-unavailable",
+    ),
+)
+async def show_run(services: ServicesDep, run: Run) -> PayoutRun:
+    return _run(run, await services.payouts.progress(run))
+
+
+@router.post(
+    "/payouts/{run}/pause",
+    status_code=202,
+    summary="Begin no more payouts",
+    dependencies=JSON_BODY,
+    responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
+)
+async def pause(services: ServicesDep, actor: ActorDep, run: Run, asked: RunSteered) -> RunBegun:
+    """Those that are under way go on. Paused twice is paused once."""
+    by = By(actor=asked.actor or actor, reason=asked.reason)
+    await services.payouts.pause(run, by)
+    return RunBegun(run=run, links=_links(run))
+
+
+@router.post(
+    "/payouts/{run}/resume",
+    status_code=202,
+    summary="Go on with the payouts",
+    dependencies=JSON_BODY,
+    responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
+)
+async def resume(services: ServicesDep, actor: ActorDep, run: Run, asked: RunSteered) -> RunBegun:
+    by = By(actor=asked.actor or actor, reason=asked.reason)
+    await services.payouts.resume(run, by)
+    return RunBegun(run=run, links=_links(run))
+
+
+def _run(run: str, now: Progress) -> PayoutRun:
+    status: Literal["running", "paused", "ended"] = "paused" if now.paused else "running"
+    return PayoutRun(
+        run=run,
+        status="ended" if now.ended else status,
+        day=now.day,
+        found=now.found,
+        paid=now.paid,
+        refused=now.refused,
+        taken_back=now.taken_back,
+        parked=now.parked,
+        failed=now.failed,
+        before=now.before,
+        under_way=now.under_way,
+        remaining=now.remaining,
+        amounts=[Money.of(amount, currency) for currency, amount in now.amounts.items()],
+        paused=Paused(actor=now.paused.actor, reason=now.paused.reason) if now.paused else None,
+        links=_links(run),
+    )
+
+
+def _links(run: str) -> Links:
+    return {
+        "run": f"/payouts/{run}",
+        "pause": f"/payouts/{run}/pause",
+        "resume": f"/payouts/{run}/resume",
+        "parked": "/sagas?status=parked&saga_type=PayMerchant",
+    }

@@ -1,0 +1,102 @@
+"""How many sagas of one merchant may run at the same time, over all processes of the API.
+
+Every saga takes one of its merchant's places and never gives it back: whoever finds all of them
+taken looks on the board which of those sagas still run, and frees the others'. So nobody has to be
+alive for a place to become free. What is parked, or awaits an answer, holds none.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Executable, and_, delete, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from api.database import Database
+from api.problems import Problem
+from eventstore.tables import saga_places
+from projections.saga_board import table as board
+
+_RUNS: Final = ("running", "compensating")
+_UNSEEN: Final = timedelta(seconds=60)
+"""How long a saga that is not on the board keeps its place: nobody knows whether it began."""
+_COME_BACK: Final = (3, 9)
+"""Seconds, at random between these: who is refused together should not come back together, and even
+a refusal takes the processor's time from the others."""
+_log = structlog.get_logger(__name__)
+
+
+class Places:
+    def __init__(self, database: Database, bound: int) -> None:
+        """`bound` is for each merchant; 0: there is none."""
+        self._database = database
+        self._bound = bound
+
+    @asynccontextmanager
+    async def held(self, merchant: str, saga: str) -> AsyncIterator[None]:
+        """A place for a saga that begins inside the block; it is free again where that fails.
+
+        The same saga twice takes one place. Raises Problem where the merchant has none left.
+        """
+        if self._bound:
+            await self._take(merchant, saga)
+        try:
+            yield
+        except BaseException as failure:
+            begun = isinstance(failure, Problem) and failure.slug == "idempotency-in-flight"
+            if self._bound and not begun:
+                await self._give_back(merchant, saga)
+            raise
+
+    async def _take(self, merchant: str, saga: str) -> None:
+        async with self._database.connection() as connection:
+            taken = await connection.execute(_taking(merchant, saga, self._bound))
+            if taken.first():
+                return
+        said = f"{self._bound} orders of {merchant} are being processed"
+        raise Problem("too-many-for-merchant", said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
+
+    async def _give_back(self, merchant: str, saga: str) -> None:
+        mine = (saga_places.c.merchant == merchant) & (saga_places.c.saga == saga)
+        try:
+            async with self._database.connection() as connection:
+                await connection.execute(delete(saga_places).where(mine))
+        except Problem as problem:
+            _log.warning("place not given back", saga=saga, reason=problem.detail)
+
+
+def _taking(merchant: str, saga: str, bound: int) -> Executable:
+    """One statement. It looks at the board only where all places are taken.
+
+    Statements that run at the same moment do not see each other, so together they may take as many
+    places too many as there are of them.
+    """
+    others = and_(saga_places.c.merchant == merchant, saga_places.c.saga != saga)
+    taken = select(func.count()).where(others).scalar_subquery()
+    place = saga_places.outerjoin(board, board.c.saga == saga_places.c.saga)
+    unseen = and_(board.c.saga.is_(None), saga_places.c.taken_at < func.clock_timestamp() - _UNSEEN)
+    idle = (
+        select(saga_places.c.saga)
+        .select_from(place)
+        .where(others, taken >= bound, or_(board.c.status.not_in(_RUNS), unseen))
+        # Whoever else frees places at this moment frees these.
+        .with_for_update(of=saga_places, skip_locked=True)
+    )
+    freed = (
+        delete(saga_places)
+        .where(saga_places.c.merchant == merchant, saga_places.c.saga.in_(idle))
+        .returning(saga_places.c.saga)
+        .cte("freed")
+    )
+    free = taken - select(func.count()).select_from(freed).scalar_subquery() < bound
+    new = insert(saga_places).from_select(
+        ["merchant", "saga"], select(literal(merchant), literal(saga)).where(free)
+    )
+    return new.on_conflict_do_update(
+        constraint="saga_places_pkey", set_={"taken_at": func.clock_timestamp()}
+    ).returning(saga_places.c.saga)

@@ -1,0 +1,260 @@
+"""Instalment plans: what is still to be paid for an order, paid at once, or due on another day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import uuid4
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.freshness import FreshnessDep
+from api.idempotency import OptionalKey
+from api.paging import BY_TIME, Page, PageQuery, page, position
+from api.problems import Problem, responses
+from api.words import Actor, Asked, Id, Links, Money, Reference
+from projections import instalment_plan
+from projections.instalment_plan import InstalmentPlan
+from workflows import settle_early
+from workflows.collect_instalments import NewDate, PayAllNow
+
+router = APIRouter(tags=["orders"])
+
+Status = Literal["open", "settled", "written_off"]
+
+
+class Instalment(BaseModel):
+    number: int
+    due: date
+    status: Literal["due", "collected", "cancelled"]
+    amount: Money = Field(description="What is still to be paid by it, without fees.")
+    fees: Money
+    paid: Money
+    missed: int = Field(description="How often it was asked for in vain.")
+
+
+class Adjustment(BaseModel):
+    return_id: str
+    value: Money
+    absorbed: Money = Field(description="What of the value is no longer due.")
+    refund: Money = Field(description="What of the value is paid back.")
+    refunded: bool
+
+
+class Plan(BaseModel):
+    order: str
+    customer: str
+    status: Status
+    financed: Money
+    outstanding: Money = Field(description="What is still to be paid, without fees.")
+    fees: Money
+    paid: Money
+    paid_fees: Money
+    written_off: Money
+    next_due: date | None
+    instalments: list[Instalment]
+    adjustments: list[Adjustment]
+    opened_at: datetime
+    updated_at: datetime
+    links: Links
+
+
+class PayAll(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"card": "card_ok"}]})
+
+    card: Reference | None = Field(default=None, description="Instead of the card of the plan.")
+    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+
+
+class Move(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"number": 2, "due": "2027-03-31"}]})
+
+    number: Annotated[int, Field(strict=True, ge=1)]
+    due: date
+    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+
+
+class Settling(BaseModel):
+    """It is being paid; how that stands is under `saga`."""
+
+    order: str
+    saga: str
+    links: Links
+
+
+class Moved(BaseModel):
+    order: str
+    number: int
+    due: date
+    links: Links
+
+
+class PlansQuery(PageQuery):
+    customer: Id | None = None
+    status: Status | None = None
+
+
+@router.get(
+    "/plans",
+    summary="List instalment plans, newest first",
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def list_plans(
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[PlansQuery, Query()],
+) -> Page[Plan]:
+    after = position("/plans", query, BY_TIME)
+    await fresh.of("instalment_plan")
+    async with services.database.connection() as connection:
+        found = await instalment_plan.plans(
+            connection,
+            customer=query.customer,
+            status=query.status,
+            after=after,
+            limit=query.limit,
+        )
+    items = [_plan(services, row) for row in found.rows]
+    return page(items, found.next, "/plans", query, response)
+
+
+@router.get(
+    "/orders/{order}/plan",
+    summary="What is still to be paid for an order, and when",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Plan:
+    """There is one as soon as the order stands."""
+    await fresh.of("instalment_plan", id_=order)
+    async with services.database.connection() as connection:
+        row = await instalment_plan.plan(connection, order)
+    if row is None:
+        raise Problem("not-found", f"there is no plan of {order}")
+    return _plan(services, row)
+
+
+_OF_A_WISH = (
+    "malformed-request",
+    "malformed-header",
+    "not-found",
+    "out-of-order",
+    "saga-ended",
+    "body-too-large",
+    "unsupported-media-type",
+    "invalid-request",
+    "temporal-unavailable",
+    "worker-unavailable",
+)
+
+
+@router.post(
+    "/orders/{order}/plan/settlement",
+    status_code=202,
+    summary="Pay at once all that is left",
+    dependencies=JSON_BODY,
+    responses=responses(*_OF_A_WISH),
+)
+async def settle(
+    services: ServicesDep, actor: ActorDep, response: Response, order: Id, asked: PayAll
+) -> Settling:
+    """Fees included. Where the card is declined, the plan goes on as it was. Not while an
+    instalment is being collected.
+    """
+    wish = PayAllNow(actor=asked.actor or actor, card=asked.card or "")
+    await services.processes.settle_early(order, wish)
+    saga = settle_early.saga_id(order)
+    response.headers["Location"] = f"/sagas/{saga}"
+    links = {**services.links(saga), **_links(order)}
+    return Settling(order=order, saga=saga, links=links)
+
+
+@router.post(
+    "/orders/{order}/plan/reschedule",
+    summary="Have one instalment due on another day",
+    dependencies=JSON_BODY,
+    responses=responses(*_OF_A_WISH),
+)
+async def reschedule(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, order: Id, asked: Move
+) -> Moved:
+    """No other instalment moves. Not into the past, and not before the instalment that precedes
+    it. An instalment that was missed is asked for on the new day.
+    """
+    # Without a key each is a wish of its own: moved there, and back, and there again.
+    wish = NewDate(
+        id=f"{key or uuid4().hex}-{asked.number}-{asked.due}",
+        number=asked.number,
+        due=asked.due,
+        actor=asked.actor or actor,
+    )
+    await services.processes.reschedule(order, wish)
+    return Moved(order=order, number=asked.number, due=asked.due, links=_links(order))
+
+
+def _links(order: str) -> Links:
+    return {"order": f"/orders/{order}", "plan": f"/orders/{order}/plan"}
+
+
+def _plan(services: Services, row: InstalmentPlan) -> Plan:
+    def money(amount: Any) -> Money:
+        return Money.of(amount, row.currency)
+
+    status: Any = row.status
+    return Plan(
+        order=row.order,
+        customer=row.customer,
+        status=status,
+        financed=money(row.financed),
+        outstanding=money(row.outstanding),
+        fees=money(row.fees),
+        paid=money(row.paid),
+        paid_fees=money(row.paid_fees),
+        written_off=money(row.written_off),
+        next_due=row.next_due,
+        instalments=[
+            Instalment(
+                number=one["number"],
+                due=one["due"],
+                status=one["status"],
+                amount=money(one["amount"]),
+                fees=money(one["fees"]),
+                paid=money(one["paid"]),
+                missed=one["missed"],
+            )
+            for one in row.schedule
+        ],
+        adjustments=[
+            Adjustment(
+                return_id=return_id,
+                value=money(one["value"]),
+                absorbed=money(one["absorbed"]),
+                refund=money(one["refund"]),
+                refunded=one["refunded"],
+            )
+            for return_id, one in row.adjustments.items()
+        ],
+        opened_at=row.opened_at,
+        updated_at=row.updated_at,
+        links={
+            **_links(row.order),
+            "customer": f"/customers/{row.customer}",
+            "settlement": f"/orders/{row.order}/plan/settlement",
+            "reschedule": f"/orders/{row.order}/plan/reschedule",
+            **services.in_temporal_ui(f"plan-{row.order}"),
+        },
+    )

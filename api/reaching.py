@@ -1,0 +1,146 @@
+"""Reaching Temporal and the workflows in it: calls are bounded in time, and say who is away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problems import Problem, at, unavailable
+from workflows.timeline import MERCHANT, SAGA_TYPE
+
+RPC: Final = timedelta(seconds=3)
+LIMIT: Final = 4.0  # seconds: the core may retry a call within `RPC`
+_OF_REJECTION: Final[Mapping[str, str]] = {
+    "TooLate": "too-late",
+    "OutOfOrder": "out-of-order",
+    "NotParked": "not-parked",
+    "NotPossible": "not-possible",
+    "WrongCorrection": "invalid-request",
+}
+_AWAY: Final = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What Temporal knows of a saga that no read model has seen yet."""
+
+    saga: str
+    saga_type: str
+    merchant: str
+    running: bool
+    started_at: datetime
+
+
+async def known(client: Client, saga: str) -> Known | None:
+    try:
+        async with reaching():
+            found = await client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    attributes = found.typed_search_attributes
+    return Known(
+        saga=saga,
+        saga_type=attributes.get(SAGA_TYPE, found.workflow_type),
+        merchant=attributes.get(MERCHANT, ""),
+        running=found.status is WorkflowExecutionStatus.RUNNING,
+        started_at=found.start_time,
+    )
+
+
+async def reachable(client: Client) -> bool:
+    with contextlib.suppress(RPCError, RuntimeError, TimeoutError):
+        async with asyncio.timeout(2):
+            return await client.service_client.check_health(timeout=timedelta(seconds=1))
+    return False
+
+
+async def tell(
+    client: Client, saga: str, update: str, arguments: Sequence[Any], *, id_: str
+) -> None:
+    """Have a saga take an update. Raises Problem where it refuses, or cannot be reached."""
+    async with asking(client, saga):
+        try:
+            handle = client.get_workflow_handle(saga)
+            await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
+        except WorkflowUpdateFailedError as failure:
+            cause = failure.cause
+            if isinstance(cause, ApplicationError) and (
+                slug := _OF_REJECTION.get(cause.type or "")
+            ):
+                wrong = [at("#/correction", cause.message)] if slug == "invalid-request" else []
+                raise Problem(slug, cause.message, wrong) from None
+            raise
+
+
+async def ask(client: Client, saga: str, query: str, argument: str) -> Any:
+    """What a saga answers to a query. Raises Problem where it has no answer, or cannot be reached.
+
+    A saga that has ended answers, too.
+    """
+    async with asking(client, saga):
+        try:
+            return await client.get_workflow_handle(saga).query(query, argument, rpc_timeout=RPC)
+        except WorkflowQueryFailedError as failure:
+            raise Problem("not-parked", str(failure)) from None
+
+
+@asynccontextmanager
+async def asking(client: Client, saga: str) -> AsyncIterator[None]:
+    """Raises Problem where there is no such saga, it has ended, or nobody answers for it."""
+    try:
+        async with asyncio.timeout(LIMIT):
+            yield
+    except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
+        if isinstance(error, RPCError) and error.status not in _AWAY:
+            if error.status is RPCStatusCode.NOT_FOUND and await known(client, saga):
+                raise Problem("saga-ended", f"{saga} has ended") from None
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise Problem("not-found", f"there is no saga {saga}") from None
+            raise
+        if not await reachable(client):
+            raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None
+        raise unavailable("worker-unavailable", f"no worker answers for {saga}") from None
+
+
+@asynccontextmanager
+async def reaching(limit: float = LIMIT) -> AsyncIterator[None]:
+    """Raises Problem where Temporal cannot be reached, or takes longer than `limit` seconds."""
+    try:
+        async with asyncio.timeout(limit):
+            yield
+    except (TimeoutError, RPCTimeoutOrCancelledError):
+        raise unavailable("temporal-unavailable", "Temporal did not answer in time") from None
+    except RPCError as error:
+        if error.status in _AWAY:
+            raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None
+        raise
+    except RuntimeError as error:
+        # What a client that has not connected yet says when it cannot.
+        _log.warning("temporal unavailable", error=str(error))
+        raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None

@@ -1,0 +1,268 @@
+"""Returns: an order comes back, all of it or a part."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.freshness import TOKEN
+from api.idempotency import Answered, Requests, RequiredKey, derived_id, once
+from api.preferences import applied, seconds_to_wait
+from api.problems import Problem, responses
+from api.starting import Beginning
+from api.words import Asked, Id, Links, Money, Quantity, Reason
+from domain.kernel import OrderId, ReturnId, Sku
+from domain.ordering.events import ReturnLine
+from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
+from workflows import return_order
+from workflows.messages import Decision
+from workflows.return_order import ReturnOrder
+
+_LONGEST_WAIT: Final = 30
+_LEASE: Final = timedelta(seconds=30)
+"""Longer than everything that happens while a request is claimed, except for what it waits."""
+_MOST_LINES: Final = 100
+
+router = APIRouter(tags=["orders"])
+
+
+class NewReturnLine(Asked):
+    sku: Id
+    quantity: Quantity
+
+
+class NewReturn(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"lines": [{"sku": "lamp-2", "quantity": 1}], "reason": "it does not fit"},
+                {"reason": "not wanted any more"},
+            ]
+        }
+    )
+
+    lines: Annotated[list[NewReturnLine], Field(min_length=1, max_length=_MOST_LINES)] | None = (
+        Field(default=None, description="Without it: all that is left of the order.")
+    )
+    reason: Reason
+
+
+class Returning(BaseModel):
+    """The return has begun; how it stands is under `saga`."""
+
+    return_id: str
+    order: str
+    saga: str
+    status: Literal["running"] = "running"
+    value: Money = Field(description="What the goods cost.")
+    absorbed: Money = Field(description="What of it will no longer be due.")
+    refund: Money = Field(description="What of it will be paid back.")
+    links: Links
+
+
+class ReturnDecided(BaseModel):
+    """Whether it is taken. The rest goes on behind it."""
+
+    return_id: str
+    order: str
+    saga: str
+    decision: Literal["approved", "refused"]
+    because: str = Field(description="The refusal's name, `cancelled`, a cause, or empty.")
+    reason: str = Field(description="Why, in words a customer may read.")
+    value: Money
+    absorbed: Money
+    refund: Money
+    token: str = Field(description="Also in the header Handrail-Token: send it with reads.")
+    links: Links
+
+
+@router.post(
+    "/orders/{order}/returns",
+    status_code=202,
+    summary="Return an order, or a part of it",
+    response_model=Returning,
+    dependencies=JSON_BODY,
+    responses={
+        200: {
+            "model": ReturnDecided,
+            "description": "The decision, where `Prefer: wait` was sent and it fell in time",
+        },
+        **responses(
+            "malformed-request",
+            "malformed-header",
+            "idempotency-key-missing",
+            "not-found",
+            "idempotency-in-flight",
+            "out-of-order",
+            "body-too-large",
+            "unsupported-media-type",
+            "invalid-request",
+            "idempotency-key-reused",
+            "database-unavailable",
+            "temporal-unavailable",
+            "worker-unavailable",
+        ),
+    },
+)
+async def create_return(
+    *,
+    request: Request,
+    services: ServicesDep,
+    key: RequiredKey,
+    actor: ActorDep,
+    order: Id,
+    asked: NewReturn,
+) -> Response:
+    """What the goods cost is no longer due or, where it was paid already, is paid back. It is
+    quoted now; where an instalment is paid before that is booked, the return is refused with
+    `PlanMovedOn`: ask again, under a new key.
+    """
+    route, wait = f"POST /orders/{order}/returns", seconds_to_wait(request, _LONGEST_WAIT)
+
+    async def work() -> Answered:
+        lines = tuple(
+            ReturnLine(sku=Sku(line.sku), quantity=line.quantity) for line in asked.lines or ()
+        )
+        quote = await quoted(services, order, lines)
+        asked_for = _asked_for(order, derived_id("ret", route, key), quote, asked.reason)
+        return await _begin(services, asked_for, actor, wait)
+
+    lease = _LEASE + timedelta(seconds=wait or 0)
+    return await once(Requests(services.database), route, key, asked=asked, lease=lease, work=work)
+
+
+async def return_everything(
+    services: Services,
+    order: str,
+    *,
+    key: str | None,
+    actor: str,
+    reason: str,
+    too_late: Problem,
+) -> Returning:
+    """Instead of cancelling an order that the customer has.
+
+    Raises `too_late` where the order does not stand, or is on its way.
+    """
+    try:
+        quote = await quoted(services, order, ())
+    except Problem as problem:
+        raise too_late if problem.slug == "not-found" else problem from None
+    if not quote.delivered:
+        said = f"{too_late.detail}. Once it is delivered, it can be returned"
+        raise Problem("too-late", said) from None
+    # Without a key the same wish is known by what it would come to.
+    wish = key or f"{quote.lines} {quote.absorbed} {quote.refund}"
+    return_id = derived_id("ret", f"POST /orders/{order}/cancellation", wish)
+    asked_for = _asked_for(order, return_id, quote, reason)
+    await services.processes.start(_beginning(asked_for), actor)
+    return _returning(services, asked_for)
+
+
+async def quoted(services: Services, order: str, lines: tuple[ReturnLine, ...]) -> ReturnQuote:
+    """Raises Problem where there is no such order, or nothing is left of it."""
+    of = QuoteReturnOf(order=OrderId(order), lines=lines, why="returned")
+    quote = await services.processes.quote(of)
+    if not quote.lines:
+        raise Problem("out-of-order", f"nothing of {order} is left to come back")
+    return quote
+
+
+def _asked_for(order: str, return_id: str, quote: ReturnQuote, reason: str) -> ReturnOrder:
+    return ReturnOrder(
+        return_id=ReturnId(return_id),
+        order=OrderId(order),
+        customer=quote.customer,
+        merchant=quote.merchant,
+        lines=quote.lines,
+        value=quote.value,
+        absorbed=quote.absorbed,
+        refund=quote.refund,
+        why="returned",
+        accepted_at=datetime.now(UTC),
+        reason=reason,
+    )
+
+
+async def _begin(
+    services: Services, asked_for: ReturnOrder, actor: str, wait: int | None
+) -> Answered:
+    beginning = _beginning(asked_for)
+    if wait is None:
+        await services.processes.start(beginning, actor)
+        return _accepted(services, asked_for, {})
+    decision = await services.processes.start_and_wait(beginning, actor, wait)
+    if decision is None:
+        return _accepted(services, asked_for, applied(wait))
+    return _decided(services, asked_for, decision, applied(wait))
+
+
+def _beginning(asked_for: ReturnOrder) -> Beginning:
+    return Beginning(
+        saga=return_order.saga_id(asked_for.return_id),
+        saga_type=return_order.TYPE,
+        input=asked_for,
+        merchant=asked_for.merchant,
+        summary=return_order.summary(asked_for),
+        details=return_order.details(asked_for),
+    )
+
+
+def _returning(services: Services, asked_for: ReturnOrder) -> Returning:
+    saga = return_order.saga_id(asked_for.return_id)
+    return Returning(
+        return_id=asked_for.return_id,
+        order=asked_for.order,
+        saga=saga,
+        **_amounts(asked_for),
+        links=_links(services, asked_for),
+    )
+
+
+def _accepted(services: Services, asked_for: ReturnOrder, headers: dict[str, str]) -> Answered:
+    body = _returning(services, asked_for)
+    return Answered(
+        202,
+        body.model_dump(mode="json"),
+        {"Location": f"/sagas/{body.saga}", "Retry-After": "1", **headers},
+    )
+
+
+def _decided(
+    services: Services, asked_for: ReturnOrder, decision: Decision, headers: dict[str, str]
+) -> Answered:
+    saga = return_order.saga_id(asked_for.return_id)
+    body = ReturnDecided(
+        return_id=asked_for.return_id,
+        order=asked_for.order,
+        saga=saga,
+        decision="approved" if decision.approved else "refused",
+        because=decision.because,
+        reason=decision.reason,
+        **_amounts(asked_for),
+        token=decision.token,
+        links=_links(services, asked_for),
+    )
+    return Answered(
+        200,
+        body.model_dump(mode="json"),
+        {"Content-Location": f"/sagas/{saga}", TOKEN: decision.token, **headers},
+    )
+
+
+def _amounts(asked_for: ReturnOrder) -> dict[str, Money]:
+    named = {
+        "value": asked_for.value,
+        "absorbed": asked_for.absorbed,
+        "refund": asked_for.refund,
+    }
+    return {name: Money.of(one.amount, one.currency) for name, one in named.items()}
+
+
+def _links(services: Services, asked_for: ReturnOrder) -> Links:
+    saga = return_order.saga_id(asked_for.return_id)
+    return {**services.links(saga), "order": f"/orders/{asked_for.order}"}

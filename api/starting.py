@@ -1,0 +1,24 @@
+"""A saga that is to begin: which, with what, and what Temporal shows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """Begun once for each `saga`, which is its id. `summary` and `details` hold nothing personal.
+
+    `attempt` is another than the first only where the one before has ended. `request` names what it
+    was asked for by, where it matters which of several requests has begun it.
+    """
+
+    saga: str
+    saga_type: str
+    input: Any
+    merchant: str
+    summary: str
+    details: str = ""
+    attempt: int = 1
+    request: str = ""

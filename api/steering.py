@@ -1,0 +1,175 @@
+"""How people step in: in one saga, in many at once, and by another attempt."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import (
+    Priority,
+    RawValue,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.converter import decode_typed_search_attributes
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.problems import Problem, at, pointer_to
+from api.reaching import RPC, ask, reaching, tell
+from domain.kernel import Command, stream_name
+from domain.sagas.interventions import InterveneInMany
+from eventstore.correcting import WrongCorrection, corrected
+from workflows.catalogue import SAGAS
+from workflows.intervening import InterveneInManyWorkflow, Stop
+from workflows.messages import Intervention, RunOptions, Verdict
+from workflows.timeline import SAGA_STATUS
+
+_GONE: Final = frozenset(
+    {
+        WorkflowExecutionStatus.FAILED,
+        WorkflowExecutionStatus.TERMINATED,
+        WorkflowExecutionStatus.TIMED_OUT,
+    }
+)
+_ATTEMPT: Final = 3
+"""Which argument of a saga's workflow is the attempt; before it come input, options and actor."""
+
+
+class Steering:
+    def __init__(self, client: Client, queue_prefix: str) -> None:
+        self._client = client
+        self._queue_prefix = queue_prefix
+
+    async def intervene(
+        self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None = None
+    ) -> None:
+        """Raises Problem for a correction that does not fit the command of the parked step."""
+        instead: Command | None = None
+        if correction is not None:
+            asked: Command = await ask(self._client, saga, "parked_command", intervention.step)
+            try:
+                instead = corrected(asked, correction)
+            except WrongCorrection as wrong:
+                where = pointer_to("correction", *wrong.path)
+                said = f"{where}: {wrong.said}"
+                raise Problem("invalid-request", said, [at(where, wrong.said)]) from None
+        await tell(self._client, saga, "intervene", [intervention, instead], id_=intervention.id)
+
+    async def answer(self, saga: str, verdict: Verdict) -> None:
+        await tell(self._client, saga, "answer", [verdict], id_=verdict.id)
+
+    async def begin_again(self, saga: str, actor: str, reason: str) -> int:
+        """The number of the attempt that was started, by who asks for it now.
+
+        Raises Problem where the attempt before goes on, or came to its own end.
+        """
+        last = await self._last(saga)
+        attempt = last.attempt + 1
+        said = f"attempt {attempt}, asked for by {actor}: {reason}"
+        try:
+            async with reaching():
+                await self._client.start_workflow(
+                    last.type,
+                    args=[*last.input, actor, attempt],
+                    id=saga,
+                    task_queue=last.task_queue,
+                    priority=last.priority,
+                    search_attributes=last.search_attributes,
+                    static_summary=said[:200],
+                    static_details=said,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    rpc_timeout=RPC,
+                )
+        except WorkflowAlreadyStartedError:
+            raise Problem("not-failed", f"another attempt of {saga} was begun") from None
+        return attempt
+
+    async def start_in_many(self, asked: InterveneInMany) -> None:
+        """Started before, or even ended, is started."""
+        async with reaching():
+            with contextlib.suppress(WorkflowAlreadyStartedError):
+                await self._client.start_workflow(
+                    InterveneInManyWorkflow.run,
+                    args=[asked, None],
+                    id=stream_name("intervention", asked.intervention),
+                    task_queue=self._queue_prefix + "sagas",
+                    static_summary=f"{asked.kind}, asked for by {asked.actor}",
+                    static_details=asked.reason,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    rpc_timeout=RPC,
+                )
+
+    async def stop_in_many(self, intervention: str, stop: Stop) -> None:
+        workflow = stream_name("intervention", intervention)
+        try:
+            await tell(self._client, workflow, "stop", [stop], id_="stop")
+        except Problem as problem:
+            if problem.slug == "not-found":
+                said = f"there is no intervention {intervention}"
+                raise Problem("not-found", said) from None
+            if problem.slug == "saga-ended":
+                raise Problem("intervention-ended", f"{intervention} has ended") from None
+            raise
+
+    async def _last(self, saga: str) -> _LastRun:
+        try:
+            async with reaching():
+                found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
+                if found.status not in _GONE:
+                    stands = found.status.name.lower() if found.status else "unknown"
+                    raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+                run = self._client.get_workflow_handle(saga, run_id=found.run_id)
+                async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):
+                    return self._begun_by(event)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise Problem("not-found", f"there is no saga {saga}") from None
+            raise
+        raise Problem("not-found", f"Temporal keeps no history of {saga}")
+
+    def _begun_by(self, event: HistoryEvent) -> _LastRun:
+        started: WorkflowExecutionStartedEventAttributes
+        started = event.workflow_execution_started_event_attributes
+        arguments: Sequence[Payload] = started.input.payloads
+        convert = self._client.data_converter.payload_converter.from_payload
+        options: RunOptions = convert(arguments[_ATTEMPT - 2], RunOptions)
+        if known := SAGAS.get(started.workflow_type.name):
+            options = options.of(known.workflow)
+        attributes = decode_typed_search_attributes(started.search_attributes)
+        kept = [one for one in attributes if one.key.name != SAGA_STATUS.name]
+        return _LastRun(
+            type=started.workflow_type.name,
+            task_queue=started.task_queue.name,
+            input=[RawValue(arguments[0]), options],
+            attempt=convert(arguments[_ATTEMPT], int),
+            priority=Priority(
+                priority_key=started.priority.priority_key or None,
+                fairness_key=started.priority.fairness_key or None,
+                fairness_weight=started.priority.fairness_weight or None,
+            ),
+            search_attributes=TypedSearchAttributes(
+                [*kept, SearchAttributePair(SAGA_STATUS, "running")]
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class _LastRun:
+    """How the last attempt was started; `input` is as it was sent, with the options of now."""
+
+    type: str
+    task_queue: str
+    input: Sequence[Any]
+    attempt: int
+    priority: Priority
+    search_attributes: TypedSearchAttributes

@@ -1,0 +1,154 @@
+"""What other companies tell us, and what it does: one signal, one command, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+)
+
+from api import recorded
+from api.context import Services
+from api.problems import Problem, at, pointer_to
+from api.webhook_store import Source
+from api.words import AskedPrice, Id
+from domain.kernel import OrderId, stream_name
+from domain.payments.commands import RecordDispute
+from workflows.messages import CarrierNotice
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")]
+
+
+class _Told(BaseModel):
+    """Unlike a client's body it may have more than we know: senders add fields as they please."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Parcel(_Told):
+    """`booking` is the carrier's reference; `at` is when it happened, and `cause` why."""
+
+    order: Id
+    booking: Text
+    at: AwareDatetime
+    cause: Text | None = None
+
+
+class _Amount(AskedPrice):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Dispute(_Told):
+    """`dispute` is the bank's name for it."""
+
+    order: Id
+    dispute: Id
+    amount: _Amount
+
+
+class Noted(_Told):
+    """What our own books say already: it is kept, and does nothing."""
+
+    order: Id | None = None
+
+
+Data = Parcel | Dispute | Noted
+
+_PARCELS: Final[Mapping[str, Literal["dispatched", "delivered", "lost"]]] = {
+    "parcel.dispatched": "dispatched",
+    "parcel.delivered": "delivered",
+    "parcel.lost": "lost",
+}
+TYPES: Final[Mapping[Source, Mapping[str, type[Data]]]] = {
+    "bank": {
+        "payment.captured": Noted,
+        "payment.disputed": Dispute,
+        "payment.refunded": Noted,
+        "payout.paid": Noted,
+    },
+    "carrier": dict.fromkeys(_PARCELS, Parcel),
+}
+
+
+class _Envelope(_Told):
+    """The form that Standard Webhooks recommends for bodies."""
+
+    type: Text
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """A body as far as it is understood: with a `problem` instead of `data` where it is not."""
+
+    type: str
+    data: Data | None = None
+    problem: Problem | None = None
+
+    @property
+    def order(self) -> str | None:
+        return None if self.data is None else self.data.order
+
+
+def read(source: Source, body: bytes) -> Message:
+    try:
+        envelope = _Envelope.model_validate_json(body)
+    except ValidationError as error:
+        return Message("", problem=_not_understood(error))
+    shape = TYPES[source].get(envelope.type)
+    if shape is None:
+        said = f"not one of {', '.join(TYPES[source])}"
+        problem = Problem("webhook-not-understood", f"#/type: {said}", [at("#/type", said)])
+        return Message(envelope.type, problem=problem)
+    try:
+        return Message(envelope.type, shape.model_validate(envelope.data))
+    except ValidationError as error:
+        return Message(envelope.type, problem=_not_understood(error, "data"))
+
+
+async def act(services: Services, id_: str, message: Message, actor: str) -> None:
+    """Do what the message asks for; the same `id_` twice has one effect. Raises Problem."""
+    match message.data:
+        case Parcel() as parcel:
+            kind, cause = _PARCELS[message.type], parcel.cause or ""
+            await services.processes.tell_carrier_notice(
+                parcel.order, CarrierNotice(id_, kind, parcel.at, cause)
+            )
+        case Dispute() as dispute:
+            await _record(services, id_, dispute, actor)
+        case Noted():
+            pass
+        case None:
+            assert message.problem is not None
+            raise message.problem
+
+
+async def _record(services: Services, id_: str, dispute: Dispute, actor: str) -> None:
+    async with services.database.connection() as connection:
+        payment = stream_name("payment", dispute.order)
+        if await recorded.newest_version(connection, payment) is None:
+            raise Problem("webhook-subject-unknown", f"there is no payment for {dispute.order}")
+    await services.processes.do(
+        RecordDispute(
+            order=OrderId(dispute.order),
+            dispute=dispute.dispute,
+            amount=dispute.amount.to_domain(),
+        ),
+        key=f"webhook-bank-{id_}",
+        actor=actor,
+    )
+
+
+def _not_understood(error: ValidationError, *within: str) -> Problem:
+    """Names what is wrong and where, and never repeats what was sent."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    items = [at(pointer_to(*within, *one["loc"]), one["msg"]) for one in found]
+    first = items[0]
+    return Problem("webhook-not-understood", f"{first.pointer}: {first.detail}", items)

@@ -1,0 +1,171 @@
+"""One merchant orders as fast as it can: do twenty modest ones notice?
+
+Windows without and with the greedy merchant take turns on one stack, so that whatever else the
+machine does meets both. The step placement is that of the settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from benchmarks.load import Customers, Served, open_shop
+from runtime.settings import Settings
+from runtime.stack import Stack
+
+MODEST: Final = 20
+SHARE: Final = 0.25
+"""Of what this machine can do, which is measured first: so much the modest merchants ask for."""
+IN_FLIGHT: Final = 64
+BOUND: Final = 1
+"""Sagas of one merchant at the same time. The whole stack shares a core or two, and one saga under
+way keeps most of one busy.
+"""
+WINDOW: Final = 16.0  # seconds
+WARM_UP: Final = 8.0  # seconds
+ROUNDS: Final = (False, True, True, False, False, True)
+"""With the greedy merchant or without: what drifts meets both alike."""
+GOAL: Final = 2.0
+
+
+@dataclass
+class Window:
+    greedy_took_part: bool
+    seconds: float = 0
+    modest: Served = field(default_factory=Served)
+    greedy: Served = field(default_factory=Served)
+
+
+async def run(settings: Settings, *, json: bool) -> int:
+    """0 where the modest merchants' p95 stays within the goal."""
+    console = Console(stderr=json)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
+        chosen = {"api_port": 0, "sagas_per_merchant": BOUND, "log_level": "warning"}
+        stack = Stack(settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False)
+        async with stack:
+            every, windows = await _windows(stack.api_url, console)
+    result = _result(windows, every, settings)
+    _show(console, result)
+    if json:
+        print(orjson.dumps(result).decode())
+    return 0 if result["ratios"]["modest_p95"] <= GOAL else 1
+
+
+async def _windows(api_url: str, console: Console) -> tuple[float, Sequence[Window]]:
+    """Also the seconds between two orders of a modest merchant."""
+    limits = httpx.Limits(max_connections=IN_FLIGHT * 2)
+    async with httpx.AsyncClient(base_url=api_url, timeout=60, limits=limits) as client:
+        with _bar(console) as bar:
+            task = bar.add_task("opening shops", total=len(ROUNDS))
+            greedy = Customers(client, await open_shop(client, "greedy", customers=20))
+            modest = [
+                Customers(client, await open_shop(client, f"modest-{number}", customers=1))
+                for number in range(MODEST)
+            ]
+            bar.update(task, description="what can be done")
+            every = MODEST / (SHARE * await _capacity(modest))
+            windows = []
+            for with_greedy in ROUNDS:
+                name = "with the greedy merchant" if with_greedy else "modest ones alone"
+                bar.update(task, description=name)
+                windows.append(await _window(greedy if with_greedy else None, modest, every=every))
+                bar.advance(task)
+        return every, windows
+
+
+async def _capacity(modest: Sequence[Customers]) -> float:
+    """Orders a second, with one of each merchant's under way at any time."""
+    served, began = Served(), time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for one in modest:
+            group.create_task(one.greedily(served, in_flight=1, until=began + WARM_UP))
+    return len(served.decision_ms) / (time.perf_counter() - began)
+
+
+async def _window(greedy: Customers | None, modest: Sequence[Customers], *, every: float) -> Window:
+    """Ends when every order of it is answered."""
+    began = time.perf_counter()
+    window, until = Window(greedy is not None), began + WINDOW
+    async with asyncio.TaskGroup() as group:
+        if greedy is not None:
+            group.create_task(greedy.greedily(window.greedy, in_flight=IN_FLIGHT, until=until))
+        for number, one in enumerate(modest):
+            after = every * number / len(modest)
+            group.create_task(one.steadily(window.modest, every=every, after=after, until=until))
+    window.seconds = time.perf_counter() - began
+    return window
+
+
+def _result(windows: Sequence[Window], every: float, settings: Settings) -> dict[str, Any]:
+    alone = [one for one in windows if not one.greedy_took_part]
+    crowded = [one for one in windows if one.greedy_took_part]
+    p95_alone, p95_crowded = _p95(alone), _p95(crowded)
+    return {
+        "name": "fairness",
+        "figures": {
+            "modest_p50_alone_ms": _p50(alone),
+            "modest_p50_with_greedy_ms": _p50(crowded),
+            "modest_p95_alone_ms": p95_alone,
+            "modest_p95_with_greedy_ms": p95_crowded,
+            "modest_throughput": _rate([one.modest for one in crowded], crowded),
+            "modest_throughput_alone": _rate([one.modest for one in alone], alone),
+            "greedy_throughput": _rate([one.greedy for one in crowded], crowded),
+            "refused_429": sum(one.greedy.refused for one in crowded),
+            "modest_refused_429": sum(one.modest.refused for one in windows),
+            "undecided": sum(one.modest.undecided + one.greedy.undecided for one in windows),
+        },
+        "ratios": {"modest_p95": round(p95_crowded / p95_alone, 2)},
+        "config": {
+            "goal": GOAL,
+            "modest_merchants": MODEST,
+            "seconds_between_orders": round(every, 2),
+            "greedy_in_flight": IN_FLIGHT,
+            "sagas_per_merchant": BOUND,
+            "windows": len(windows),
+            "window_seconds": WINDOW,
+            "step_placement": settings.step_placement,
+        },
+    }
+
+
+def _p50(windows: Sequence[Window]) -> float:
+    return round(statistics.median(statistics.median(one.modest.decision_ms) for one in windows), 1)
+
+
+def _p95(windows: Sequence[Window]) -> float:
+    """The median of the windows' percentiles: one bad moment of the machine spoils one window."""
+    cuts = [statistics.quantiles(one.modest.decision_ms, n=20)[-1] for one in windows]
+    return round(statistics.median(cuts), 1)
+
+
+def _rate(served: Sequence[Served], windows: Sequence[Window]) -> float:
+    """Decisions a second."""
+    decided = sum(len(one.decision_ms) for one in served)
+    return round(decided / sum(one.seconds for one in windows), 2)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description:<26}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console)
+
+
+def _show(console: Console, result: dict[str, Any]) -> None:
+    table = Table("figure", "value", title=f"Fairness, steps {result['config']['step_placement']}")
+    for name, value in result["figures"].items():
+        table.add_row(name.replace("_", " "), str(value))
+    console.print(table)
+    ratio = result["ratios"]["modest_p95"]
+    console.print(f"p95 of the modest merchants: x {ratio} (goal: at most x {GOAL})")

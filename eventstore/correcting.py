@@ -1,0 +1,39 @@
+"""A command with some of its fields changed, read as strictly as if it came from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from domain.kernel import Command
+from eventstore.messages import CODEC
+
+
+class WrongCorrection(Exception):
+    """The command has no such field, or the field takes no such value; `path` leads to it."""
+
+    def __init__(self, path: tuple[str | int, ...], said: str) -> None:
+        super().__init__(f"{'.'.join(map(str, path))}: {said}")
+        self.path = path
+        self.said = said
+
+
+def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
+    """`changes` are JSON values by the names of fields; a value is replaced as a whole.
+
+    Raises WrongCorrection for the first of them that does not fit.
+    """
+    adapter = CODEC.adapter(type(command))
+    whole = {**adapter.dump_python(command, mode="json"), **changes}
+    try:
+        read: Command = adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        said = first["msg"]
+        if first["type"] == "unexpected_keyword_argument":
+            said = f"{type(command).__name__} has no such field"
+        raise WrongCorrection(first["loc"], said) from None
+    return read

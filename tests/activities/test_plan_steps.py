@@ -1,0 +1,277 @@
+"""Instalments, refunds and payouts: what the bank moved is what our books tell of, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import httpx
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.payments.gateway import HttpBank
+from activities.payments.plan import Plans
+from activities.payments.transfer import Transfers
+from activities.reading import Reading
+from domain.errors import UnknownAggregate
+from domain.kernel import Money, OrderId, PayoutId, ReturnId, stream_name
+from domain.ordering.events import OrderPlaced, ReturnLine
+from domain.payments.commands import (
+    AdjustPlan,
+    BankReply,
+    CollectInstalment,
+    OpenPlan,
+    RefundPayment,
+    SettleEarly,
+    TransferPayout,
+)
+from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
+from domain.sagas.steps import NOT_DONE, StepContext, StepKey
+from eventstore.messages import CODEC
+from eventstore.pool import open_pool
+from eventstore.store import ANY_VERSION, EventStore, StepClosed
+from runtime.simulators.bank import create_bank
+from runtime.simulators.in_process import served
+from tests.controls import a_customer, a_line, a_merchant, an_order, an_order_id, eur, readable_id
+
+COLLECT = "CollectInstalment"
+RETURN = ReturnId("r1")
+
+
+async def nothing() -> None:
+    pass
+
+
+@dataclass
+class Watched(HttpBank):
+    """The bank, and something that happens just after it charged."""
+
+    client: httpx.AsyncClient
+    meanwhile: Callable[[], Awaitable[Any]] = nothing
+
+    def __post_init__(self) -> None:
+        super().__init__(self.client)
+
+    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        reply = await super().charge(key=key, order=order, amount=amount, card=card)
+        meanwhile, self.meanwhile = self.meanwhile, nothing
+        await meanwhile()
+        return reply
+
+    async def states(self, kind: str = "charges") -> list[str]:
+        return [one["state"] for one in (await self.client.get("/ledger")).json()[kind]]
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[EventStore]:
+    async with open_pool(database, role="handrail_app") as pool:
+        yield EventStore(pool, CODEC)
+
+
+@pytest.fixture
+async def bank() -> AsyncIterator[Watched]:
+    async with (
+        served(create_bank(None)) as address,
+        httpx.AsyncClient(base_url=address) as client,
+    ):
+        yield Watched(client)
+
+
+def asked(step: str = COLLECT, *, closes: tuple[str, ...] = (), ask: int = 1) -> StepContext:
+    key = StepKey(
+        saga=readable_id("saga"), attempt=1, step=step, opened_on=date(2026, 3, 2), ask=ask
+    )
+    return StepContext(key=key, actor="tests", closes=closes)
+
+
+async def a_plan(plans: Plans) -> OrderId:
+    order = an_order_id()
+    opened = OpenPlan(
+        order=order,
+        customer=a_customer(),
+        financed=eur(60),
+        instalments=2,
+        card="card_ok",
+        first_due=date(2026, 4, 2),
+    )
+    await plans.handle(opened, asked("OpenPlan"))
+    return order
+
+
+def collect(order: OrderId, amount: int = 30) -> CollectInstalment:
+    return CollectInstalment(order=order, number=1, amount=eur(amount), card="card_ok")
+
+
+def settle(order: OrderId, amount: int = 60) -> SettleEarly:
+    return SettleEarly(order=order, amount=eur(amount), card="card_ok")
+
+
+async def test_an_instalment_is_charged_once_however_often_it_is_asked_for(
+    store: EventStore, bank: Watched
+) -> None:
+    plans, context = Plans(store, bank), asked()
+    order = await a_plan(plans)
+    first = await plans.collect(collect(order), context)
+    assert (first.status, first.outcome) == ("done", "InstalmentCollected")
+    assert (await plans.collect(collect(order), context)).outcome == "InstalmentCollected"
+    assert await bank.states() == ["captured"]
+
+
+async def test_another_amount_certainly_moves_nothing(store: EventStore, bank: Watched) -> None:
+    plans = Plans(store, bank)
+    order = await a_plan(plans)
+    with pytest.raises(ApplicationError) as broken:
+        await plans.collect(collect(order, 29), asked())
+    assert (broken.value.type, broken.value.details) == ("ContentDiffers", (NOT_DONE,))
+    assert await bank.states() == []
+
+
+async def test_a_charge_for_what_was_paid_meanwhile_is_given_back(
+    store: EventStore, bank: Watched
+) -> None:
+    plans = Plans(store, bank)
+    order = await a_plan(plans)
+    bank.meanwhile = lambda: plans.settle(settle(order), asked("SettleEarly"))
+    answer = await plans.collect(collect(order), asked())
+    assert (answer.status, answer.outcome) == ("done", "")
+    assert await bank.states() == ["refunded", "captured"]
+
+
+async def test_a_settlement_of_a_plan_that_moved_on_is_given_back(
+    store: EventStore, bank: Watched
+) -> None:
+    plans = Plans(store, bank)
+    order = await a_plan(plans)
+    bank.meanwhile = lambda: plans.collect(collect(order), asked())
+    with pytest.raises(ApplicationError) as broken:
+        await plans.settle(settle(order), asked("SettleEarly"))
+    assert (broken.value.type, broken.value.details) == ("ContentDiffers", (NOT_DONE,))
+    assert await bank.states() == ["refunded", "captured"]
+
+
+async def test_a_try_that_charged_and_stored_nothing_is_given_back_when_the_plan_moved_on(
+    store: EventStore, bank: Watched
+) -> None:
+    plans, context = Plans(store, bank), asked()
+    order = await a_plan(plans)
+    await bank.charge(key=str(context.key), order=order, amount=eur(30), card="card_ok")
+    await plans.settle(settle(order), asked("SettleEarly"))
+    assert (await plans.collect(collect(order), context)).outcome == ""
+    assert await bank.states() == ["refunded", "captured"]
+
+
+async def test_what_was_asked_before_is_shut_before_it_is_asked_anew(
+    store: EventStore, bank: Watched
+) -> None:
+    plans, context = Plans(store, bank), asked(ask=2, closes=(COLLECT,))
+    order = await a_plan(plans)
+    before = str(replace(context.key, ask=1))
+    await bank.charge(key=before, order=order, amount=eur(30), card="card_ok")
+    answer = await plans.collect(collect(order), context)
+    assert answer.outcome == "InstalmentCollected"
+    assert await bank.states() == ["refunded", "captured"]
+
+
+async def test_a_charge_that_lands_behind_a_shut_door_is_given_back(
+    store: EventStore, bank: Watched
+) -> None:
+    plans, context = Plans(store, bank), asked()
+    order = await a_plan(plans)
+    shut = replace(context, key=replace(context.key, step="Other"), closes=(COLLECT,))
+    await store.append([("saga-x", ANY_VERSION, [])], context=shut, answer={})
+    with pytest.raises(StepClosed):
+        await plans.collect(collect(order), context)
+    assert await bank.states() == ["refunded"]
+
+
+async def test_a_return_is_refunded_by_the_bank_and_nothing_is_not(
+    store: EventStore, bank: Watched
+) -> None:
+    plans = Plans(store, bank)
+    order = await a_plan(plans)
+    await plans.settle(settle(order), asked("SettleEarly"))
+    adjust = AdjustPlan(order=order, return_id=RETURN, value=eur(20), absorbed=eur(0))
+    await plans.handle(adjust, asked("AdjustPlan"))
+    refund = RefundPayment(order=order, return_id=RETURN, amount=eur(20))
+    assert (await plans.refund(refund, asked("RefundPayment"))).outcome == "RefundPaid"
+
+    other = await a_plan(plans)
+    adjust = AdjustPlan(order=other, return_id=RETURN, value=eur(20), absorbed=eur(20))
+    await plans.handle(adjust, asked("AdjustPlan"))
+    refund = RefundPayment(order=other, return_id=RETURN, amount=eur(0))
+    assert (await plans.refund(refund, asked("RefundPayment"))).outcome == "RefundPaid"
+    assert await bank.states("refunds") == ["paid"]
+
+
+async def test_more_than_was_taken_is_declined_and_stored(store: EventStore, bank: Watched) -> None:
+    plans = Plans(store, bank)
+    order = await a_plan(plans)
+    adjust = AdjustPlan(order=order, return_id=RETURN, value=eur(80), absorbed=eur(60))
+    await plans.handle(adjust, asked("AdjustPlan"))
+    refund = RefundPayment(order=order, return_id=RETURN, amount=eur(20))
+    answer = await plans.refund(refund, asked("RefundPayment"))
+    assert (answer.status, answer.outcome) == ("refused", "RefundDeclined")
+    assert "over_captured" in answer.reason
+
+
+async def test_a_payout_is_transferred_once(store: EventStore, bank: Watched) -> None:
+    transfers, context = Transfers(store, bank), asked("TransferPayout")
+    payout = PayoutId(readable_id("payout"))
+    command = TransferPayout(payout=payout, merchant=a_merchant(), amount=eur(97))
+    assert (await transfers.transfer(command, context)).outcome == "PayoutTransferred"
+    assert (await transfers.transfer(command, context)).outcome == "PayoutTransferred"
+    assert (await transfers.transfer(command, asked("TransferPayout"))).outcome == ""
+    assert await bank.states("payouts") == ["paid"]
+
+
+async def test_a_plan_is_read_as_it_is(store: EventStore, bank: Watched) -> None:
+    plans, reading = Plans(store, bank), Reading(store)
+    order = await a_plan(plans)
+    await plans.collect(collect(order), asked())
+    found = await reading.plan(order)
+    assert (found.status, found.outstanding, found.paid_principal) == ("open", eur(30), eur(30))
+    assert (await reading.plan("order-nobody-knows")).status == "none"
+
+
+async def test_a_return_is_quoted_as_it_would_be_now(store: EventStore, bank: Watched) -> None:
+    line = a_line(quantity=2, price=40)
+    placed = an_order(lines=(line,))
+    await store.append(
+        [(stream_name("order", placed.order), 0, [OrderPlaced(**vars(placed))])],
+    )
+    of = QuoteReturnOf(
+        order=placed.order, lines=(ReturnLine(sku=line.sku, quantity=1),), why="returned"
+    )
+    reading, plans = Reading(store), Plans(store, bank)
+    unfinanced = await reading.quote(of)
+    assert unfinanced == ReturnQuote(
+        lines=of.lines,
+        delivered=False,
+        customer=placed.customer,
+        merchant=placed.merchant,
+        value=eur(40),
+        absorbed=eur(0),
+        refund=eur(40),
+    )
+    opened = OpenPlan(
+        order=placed.order,
+        customer=placed.customer,
+        financed=eur(30),
+        instalments=1,
+        card="card_ok",
+        first_due=date(2026, 4, 2),
+    )
+    await plans.handle(opened, asked("OpenPlan"))
+    quote = await reading.quote(of)
+    assert (quote.absorbed, quote.refund) == (eur(30), eur(10))
+    everything = await reading.quote(replace(of, lines=()))
+    assert everything.lines == (ReturnLine(sku=line.sku, quantity=2),)
+    assert (everything.absorbed, everything.refund) == (eur(30), eur(50))
+
+
+async def test_a_return_of_an_order_that_nobody_placed_has_no_quote(store: EventStore) -> None:
+    of = QuoteReturnOf(order=an_order_id(), lines=(), why="lost")
+    with pytest.raises(UnknownAggregate):
+        await Reading(store).quote(of)

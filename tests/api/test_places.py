@@ -1,0 +1,182 @@
+"""A merchant has so many places: who finds none is told to come back, and nothing was started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from api.database import Database
+from api.places import Places
+from api.problems import Problem
+from runtime.engine import open_engine
+from tests.api.conftest import ROLE, House
+from tests.api.shop import Shop, a_key, place, problem, settled
+from tests.api.test_idempotency import placed_with, post
+from tests.controls import a_merchant, an_order_id
+
+BOUND = 2
+
+
+@pytest.fixture
+async def bounded(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with house.api(sagas_per_merchant=BOUND) as client:
+        yield client
+
+
+@pytest.fixture
+def places(house: House) -> Places:
+    return Places(Database(house.engine), BOUND)
+
+
+async def take(places: Places, merchant: str, *sagas: str) -> None:
+    for saga in sagas:
+        async with places.held(merchant, saga):
+            pass
+
+
+async def taken(house: House, merchant: str) -> set[str]:
+    rows = await house.sql("SELECT saga FROM saga_places WHERE merchant = %s", merchant)
+    return {saga for (saga,) in rows}
+
+
+async def test_one_order_too_many_is_told_when_to_come_back(
+    house: House, bounded: httpx.AsyncClient, places: Places, shop: Shop
+) -> None:
+    await take(places, shop.merchant, an_order_id(), an_order_id())
+    key = a_key()
+    answer = await post(bounded, shop, key)
+    problem(answer, 429, "too-many-for-merchant")
+    assert 3 <= int(answer.headers["Retry-After"]) <= 9
+    assert await placed_with(house, key) == 0
+    assert not await house.sql("SELECT FROM requests WHERE key = %s", key)
+
+
+async def test_other_merchants_are_served_meanwhile(
+    bounded: httpx.AsyncClient, places: Places, shop: Shop
+) -> None:
+    await take(places, a_merchant(), an_order_id(), an_order_id())
+    assert (await place(bounded, shop)).status_code == 200
+
+
+async def test_an_order_that_was_answered_is_answered_again_where_all_places_are_taken(
+    house: House, bounded: httpx.AsyncClient, places: Places, shop: Shop
+) -> None:
+    key = a_key()
+    first = await post(bounded, shop, key)
+    await settled(bounded, first.json()["saga"])
+    await take(places, shop.merchant, an_order_id(), an_order_id())
+    again = await post(bounded, shop, key)
+    assert again.json() == first.json()
+    assert again.headers["Idempotent-Replayed"] == "true"
+    problem(await post(bounded, shop, a_key()), 429, "too-many-for-merchant")
+
+
+async def test_a_saga_that_has_ended_leaves_its_place_to_the_next(
+    house: House, bounded: httpx.AsyncClient, shop: Shop
+) -> None:
+    for _ in range(BOUND + 2):
+        answer = await place(bounded, shop)
+        assert answer.status_code == 200, answer.text
+        await settled(bounded, answer.json()["saga"])
+    assert len(await taken(house, shop.merchant)) <= BOUND
+
+
+@pytest.mark.parametrize("status", ["running", "compensating"])
+async def test_a_saga_that_runs_keeps_its_place(
+    house: House, api: httpx.AsyncClient, shop: Shop, status: str
+) -> None:
+    places, saga = Places(Database(house.engine), 1), await ended(api, shop)
+    await take(places, shop.merchant, saga)
+    await house.sql("UPDATE saga_board SET status = %s WHERE saga = %s", status, saga)
+    with pytest.raises(Problem, match="being processed"):
+        await take(places, shop.merchant, an_order_id())
+    assert await taken(house, shop.merchant) == {saga}
+
+
+@pytest.mark.parametrize("status", ["parked", "awaiting", "completed"])
+async def test_a_saga_that_waits_for_somebody_or_has_ended_leaves_its_place(
+    house: House, api: httpx.AsyncClient, shop: Shop, status: str
+) -> None:
+    places, saga = Places(Database(house.engine), 1), await ended(api, shop)
+    await take(places, shop.merchant, saga)
+    await house.sql("UPDATE saga_board SET status = %s WHERE saga = %s", status, saga)
+    await take(places, shop.merchant, next_one := an_order_id())
+    assert await taken(house, shop.merchant) == {next_one}
+
+
+async def ended(api: httpx.AsyncClient, shop: Shop) -> str:
+    saga: str = (await place(api, shop)).json()["saga"]
+    await settled(api, saga)
+    return saga
+
+
+async def test_the_place_of_a_saga_that_never_began_is_free_after_a_minute(
+    house: House, places: Places
+) -> None:
+    """The process that took it died before it could start anything."""
+    merchant, lost, next_one = a_merchant(), an_order_id(), an_order_id()
+    await take(places, merchant, lost, an_order_id())
+    with pytest.raises(Problem):
+        await take(places, merchant, next_one)
+    await house.sql(
+        "UPDATE saga_places SET taken_at = taken_at - interval '61 seconds' WHERE saga = %s", lost
+    )
+    await take(places, merchant, next_one)
+    assert lost not in await taken(house, merchant)
+
+
+async def test_the_same_saga_twice_takes_one_place(house: House, places: Places) -> None:
+    merchant, saga, other = a_merchant(), an_order_id(), an_order_id()
+    await take(places, merchant, saga, other, saga, other)
+    assert await taken(house, merchant) == {saga, other}
+
+
+async def test_an_order_that_is_turned_down_at_the_door_holds_no_place(
+    house: House, bounded: httpx.AsyncClient, shop: Shop
+) -> None:
+    problem(await place(bounded, shop, customer="nobody"), 422, "unknown-customer")
+    assert not await taken(house, shop.merchant)
+
+
+async def test_without_a_bound_nothing_is_counted(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    assert (await place(api, shop)).status_code == 200
+    assert not await taken(house, shop.merchant)
+
+
+async def test_a_burst_over_two_processes_is_held_to_about_the_bound(house: House) -> None:
+    """Statements of the same moment do not see each other: at most one for each connection."""
+    merchant, bound, connections = a_merchant(), 50, 4
+    numbers, refused = iter(range(200)), 0
+
+    async def one_after_the_other(places: Places) -> None:
+        nonlocal refused
+        for number in numbers:
+            try:
+                await take(places, merchant, f"{merchant}-{number}")
+            except Problem:
+                refused += 1
+
+    async with (
+        open_engine(house.database, role=ROLE, size=connections) as one,
+        open_engine(house.database, role=ROLE, size=connections) as other,
+    ):
+        both = [Places(Database(engine), bound) for engine in (one, other)]
+        work = [one_after_the_other(places) for places in both for _ in range(connections)]
+        await asyncio.gather(*work)
+    begun = len(await taken(house, merchant))
+    assert begun + refused == 200
+    assert bound <= begun < bound + 2 * connections
+
+
+async def test_a_saga_is_begun_with_its_merchant_as_fairness_key(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    saga = (await place(api, shop)).json()["saga"]
+    history = await house.temporal.get_workflow_handle(saga).fetch_history()
+    begun = history.events[0].workflow_execution_started_event_attributes
+    assert begun.priority.fairness_key == shop.merchant

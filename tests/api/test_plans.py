@@ -1,0 +1,98 @@
+"""Plans over HTTP: what is left to pay, paid at once, or due on another day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.api.shop import Shop, eventually, place
+
+FAR_AWAY = "2099-12-31"
+
+
+@pytest.fixture
+async def order(api: httpx.AsyncClient, shop: Shop) -> str:
+    """One that stands, and whose plan is known."""
+    placed = (await place(api, shop)).json()
+    await shown(api, placed["order"])
+    return str(placed["order"])
+
+
+async def shown(api: httpx.AsyncClient, order: str, **wanted: Any) -> dict[str, Any]:
+    async def look() -> dict[str, Any] | None:
+        found = await api.get(f"/orders/{order}/plan")
+        if found.status_code != 200:
+            return None
+        plan: dict[str, Any] = found.json()
+        return plan if wanted.items() <= plan.items() else None
+
+    return await eventually(look, f"the plan of {order} is {wanted or 'there'}")
+
+
+async def asked(api: httpx.AsyncClient, path: str, **body: Any) -> httpx.Response:
+    """As soon as the process knows its plan."""
+
+    async def ask() -> httpx.Response | None:
+        answer = await api.post(path, json=body)
+        is_early = "is about to be read" in answer.text or answer.status_code == 404
+        return None if is_early else answer
+
+    return await eventually(ask, path)
+
+
+async def test_a_plan_shows_what_is_due_and_when(api: httpx.AsyncClient, order: str) -> None:
+    plan = await shown(api, order)
+    assert plan["status"] == "open"
+    assert plan["outstanding"] == plan["financed"] == {"amount": 75_00, "currency": "EUR"}
+    assert [one["number"] for one in plan["instalments"]] == [1, 2, 3]
+    assert plan["next_due"] == plan["instalments"][0]["due"]
+
+
+async def test_all_that_is_left_is_paid_at_once(api: httpx.AsyncClient, order: str) -> None:
+    answer = await asked(api, f"/orders/{order}/plan/settlement")
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["Location"] == f"/sagas/settle-{order}"
+    plan = await shown(api, order, status="settled")
+    assert plan["paid"] == plan["financed"]
+
+
+async def test_an_instalment_is_moved_to_another_day(api: httpx.AsyncClient, order: str) -> None:
+    due = date.fromisoformat((await shown(api, order))["instalments"][2]["due"])
+    later, path = str(due + timedelta(days=5)), f"/orders/{order}/plan/reschedule"
+    for day in (later, str(due), later):
+        answer = await asked(api, path, number=3, due=day)
+        assert answer.status_code == 200, answer.text
+
+    async def moved() -> bool | None:
+        plan = await shown(api, order)
+        return True if plan["instalments"][2]["due"] == later else None
+
+    assert await eventually(moved, "the plan shows the new day")
+
+
+async def test_a_day_that_breaks_a_rule_is_a_conflict_with_the_reason(
+    api: httpx.AsyncClient, order: str
+) -> None:
+    path = f"/orders/{order}/plan/reschedule"
+    assert (await asked(api, path, number=1, due=FAR_AWAY)).status_code == 200
+    answer = await asked(api, path, number=2, due="2099-01-01")
+    assert answer.status_code == 409
+    assert answer.json()["type"].endswith("out-of-order")
+    assert "instalment 1 is due" in answer.json()["detail"]
+
+
+async def test_without_an_order_there_is_no_plan(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/orders/nobody/plan")).status_code == 404
+    answer = await api.post("/orders/nobody/plan/settlement", json={})
+    assert answer.status_code == 404
+    assert "plan of nobody" in answer.json()["detail"]
+
+
+async def test_plans_are_listed_by_how_they_stand(api: httpx.AsyncClient, order: str) -> None:
+    of_all = (await api.get("/plans", params={"status": "open"})).json()["items"]
+    assert order in [one["order"] for one in of_all]
+    settled = (await api.get("/plans", params={"status": "written_off"})).json()["items"]
+    assert order not in [one["order"] for one in settled]

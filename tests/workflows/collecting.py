@@ -1,0 +1,159 @@
+"""A plan in the world, and how it is collected: its months may pass in a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, TypeVar
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.testing import WorkflowEnvironment
+
+from domain.credit.commands import AssignLimit, ConsumeCredit, HoldCredit
+from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, stream_name
+from domain.payments.commands import OpenPlan
+from domain.payments.instalments import InstalmentPlan
+from domain.payments.schedule import months_after
+from eventstore.messages import CODEC
+from runtime.temporal import DATA_CONVERTER
+from tests.controls import a_customer, a_merchant, an_order_id, eur
+from tests.workflows.asked import does, reads
+from tests.workflows.ordered import TODAY
+from tests.workflows.running import A_LONG_TIME, eventually
+from tests.world import World
+from workflows import collect_instalment, collect_instalments
+from workflows.collect_instalments import (
+    CollectInstalments,
+    CollectInstalmentsWorkflow,
+    NewDate,
+    PayAllNow,
+    Progress,
+)
+from workflows.messages import RunOptions
+
+EventT = TypeVar("EventT", bound=Event)
+LIMIT = eur(1_000_00)
+
+
+def skipping_time(world: World, temporal: WorkflowEnvironment) -> World:
+    """The same world, in which what is begun does not wait for timers."""
+    config = temporal.client.config()
+    config["data_converter"] = DATA_CONVERTER
+    return replace(world, client=Client(**config))
+
+
+async def told(world: World, stream: str, kind: type[EventT]) -> list[EventT]:
+    """The events of a kind in a stream."""
+    async with world.pool.connection() as connection:
+        rows = await connection.execute(
+            "SELECT type, schema, data FROM events WHERE stream = %s AND type = %s"
+            " ORDER BY version",
+            (stream, kind.__name__),
+        )
+        return [CODEC.decode(*row) for row in await rows.fetchall()]
+
+
+@dataclass(eq=False, kw_only=True)
+class Plan:
+    world: World
+    order: OrderId
+    customer: CustomerId
+    merchant: MerchantId
+    options: RunOptions
+
+    @property
+    def id(self) -> str:
+        return collect_instalments.workflow_id(self.order)
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, Progress]:
+        return self.world.client.get_workflow_handle(self.id, result_type=Progress)
+
+    async def is_collected(self) -> None:
+        """From now on, until nothing is due any more."""
+        asked = CollectInstalments(order=self.order, customer=self.customer, merchant=self.merchant)
+        await self.world.client.start_workflow(
+            CollectInstalmentsWorkflow.run,
+            args=[asked, self.options, "a test", None],
+            id=self.id,
+            task_queue=f"{self.world.queue_prefix}sagas",
+        )
+
+    async def ends(self) -> InstalmentPlan:
+        async with asyncio.timeout(A_LONG_TIME):
+            await self.handle.result()
+        return await self.stands()
+
+    async def is_read(self) -> None:
+        async def read() -> bool:
+            progress = await self.handle.query(CollectInstalmentsWorkflow.progress)
+            return progress.plan is not None
+
+        await eventually(read, f"{self.id} knows its plan")
+
+    async def is_to_be_paid(self, card: str = "") -> None:
+        wish = PayAllNow(actor="customer", card=card)
+        await self.handle.execute_update(CollectInstalmentsWorkflow.settle_early, wish)
+
+    async def is_moved(self, number: int, due: date, wish: str = "first") -> None:
+        new = NewDate(id=wish, number=number, due=due, actor="customer")
+        await self.handle.execute_update("reschedule", new)
+
+    async def stands(self) -> InstalmentPlan:
+        return await reads(self.world, "ReadPlan", [self.order], InstalmentPlan)
+
+    async def told(self, kind: type[EventT]) -> list[EventT]:
+        return await told(self.world, stream_name("plan", self.order), kind)
+
+    async def asked_for_on(self, number: int) -> list[date]:
+        """The days on which an instalment was asked for, by the clock of the process.
+
+        Exact for two runs: then a server that skips time lets those that continue begin too late.
+        """
+        saga, days, run = collect_instalment.saga_id(self.order, number), [], ""
+        while True:
+            handle = self.world.client.get_workflow_handle(self.id, run_id=run or None)
+            history = await handle.fetch_history()
+            for event in reversed(history.events):
+                child = event.start_child_workflow_execution_initiated_event_attributes
+                if child.workflow_id == saga:
+                    days.append(event.event_time.ToDatetime().date())
+            started = history.events[0].workflow_execution_started_event_attributes
+            if not (run := started.continued_execution_run_id):
+                return days[::-1]
+
+    async def charges(self) -> list[Money]:
+        ledger = (await self.world.bank.get("/ledger")).json()
+        return [
+            Money(one["amount"], one["currency"])
+            for one in ledger["charges"]
+            if one["order"] == self.order and one["state"] == "captured"
+        ]
+
+
+async def a_plan(world: World, *, instalments: int = 3, card: str = "card_ok") -> Plan:
+    """Of instalments of 10 euros each, the first a month from today; nobody collects it yet."""
+    plan = Plan(
+        world=world,
+        order=an_order_id(),
+        customer=a_customer(),
+        merchant=a_merchant(),
+        options=RunOptions(queue_prefix=world.queue_prefix),
+    )
+    order, customer, financed = plan.order, plan.customer, eur(10_00) * instalments
+    await does(world, AssignLimit(customer=customer, limit=LIMIT))
+    await does(world, HoldCredit(customer=customer, order=order, amount=financed))
+    await does(world, ConsumeCredit(customer=customer, order=order))
+    await does(
+        world,
+        OpenPlan(
+            order=order,
+            customer=customer,
+            financed=financed,
+            instalments=instalments,
+            card=card,
+            first_due=months_after(TODAY.date(), 1),
+        ),
+    )
+    return plan

@@ -1,0 +1,67 @@
+"""The clean slate: whatever happened on the way, all is kept or nothing is left."""
+
+from __future__ import annotations
+
+from domain.sagas.events import (
+    SagaEnded,
+    SagaResumed,
+    SagaStarted,
+    StepCompensated,
+    StepDone,
+    StepUnknown,
+)
+from tests.workflows.harness.evidence import Books, Evidence, anonymous
+from tests.workflows.harness.subject import Subject
+
+
+def assert_clean_slate(subject: Subject, found: Evidence, kept: Books) -> None:
+    """`kept` is what an undisturbed run of the same saga leaves, without its names."""
+    _assert_one_ending(found)
+    if found.ended.ending == "completed":
+        stands = anonymous(found.after, subject.names)
+        assert stands == kept, f"{stands} is not {kept}"
+        _assert_every_step_has_an_outcome(subject, found)
+        assert found.undone == []
+    else:
+        assert found.after == found.before
+        _assert_taken_back_in_order(subject, found)
+
+
+def _assert_one_ending(found: Evidence) -> None:
+    """One saga, one end: each attempt begins once, and only the last one ends."""
+    attempts = [one.attempt for one in found.told(SagaStarted)]
+    assert attempts == list(range(1, len(attempts) + 1))
+    assert [one.attempt for one in found.told(SagaEnded)] == attempts[-1:]
+
+
+def _assert_every_step_has_an_outcome(subject: Subject, found: Evidence) -> None:
+    done = {one.step for one in found.told(StepDone)}
+    assert done | _by_hand(found) == set(subject.saga.names)
+
+
+def _assert_taken_back_in_order(subject: Subject, found: Evidence) -> None:
+    groups = subject.saga.groups
+    group_of = {step.name: n for n, group in enumerate(groups) for step in group}
+    last = found.story[-1].attempt
+    told: list[StepDone | StepUnknown] = [*found.told(StepDone), *found.told(StepUnknown)]
+    begun = {one.step for one in told if one.attempt == last and one.step in group_of}
+    asked = {step.partition("~")[0] for _, step, direction in found.fence if direction == "do"}
+    undone = found.undone
+    assert len(set(undone)) == len(undone), f"taken back twice: {undone}"
+    assert begun - _by_hand(found) <= set(undone) <= asked
+    order = [group_of[step] for step in undone]
+    assert order == sorted(order, reverse=True), f"not newest first: {undone}"
+    for step in undone:
+        assert found.fence[last, step, "do"].closed
+    for compensated in found.told(StepCompensated):
+        answered = [
+            row.answered
+            for (attempt, step, direction), row in found.fence.items()
+            if (attempt, step.partition("~")[0], direction)
+            == (compensated.attempt, compensated.step, "undo")
+        ]
+        assert any(answered)
+
+
+def _by_hand(found: Evidence) -> set[str]:
+    return {one.step for one in found.told(SagaResumed) if one.kind in {"skip", "resolve"}}

@@ -1,0 +1,129 @@
+"""One saga under trial: begun with fresh parameters, disturbed, and judged by the stores."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from temporalio.client import WorkflowExecutionStatus
+from temporalio.exceptions import TemporalError
+
+from domain.sagas.events import Ending
+from tests.workflows.harness.clean import assert_clean_slate
+from tests.workflows.harness.evidence import Books, Evidence, anonymous, ledgers, read
+from tests.workflows.harness.subject import Case, Subject
+from tests.workflows.running import Placement, Running, eventually
+from tests.world import World
+from workflows.catalogue import SAGAS
+from workflows.messages import RunOptions
+
+SOON = 2.0  # seconds until a step is given up that is made to fail
+PATIENT = 60.0
+
+
+@dataclass(eq=False, kw_only=True)
+class Trial(Running):
+    case: Case
+    subject: Subject
+    kept: Books
+    _ledgers: Books = field(default_factory=dict)
+    officer_says: Literal["yes", "no", "nothing"] = "yes"
+    _officer: asyncio.Task[None] | None = None
+
+    async def starts(self) -> None:
+        if self.attempt == 1:
+            self._ledgers = await self._read_ledgers()
+        await super().starts()
+        if self._officer is None and self.awaits and self.officer_says != "nothing":
+            self._officer = asyncio.create_task(self._answer())
+
+    async def ends_as(self, ending: Ending, because: str | None = None) -> Evidence:
+        """Wait for the end, and judge it by the stores; the evidence is for what else is to say."""
+        status = await self.ends()
+        found = await self.evidence()
+        assert status is not WorkflowExecutionStatus.FAILED
+        assert found.ended.ending == ending, found.ended
+        if because is not None:
+            assert found.ended.because == because, found.story
+        assert_clean_slate(self.subject, found, self.kept)
+        return found
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._officer:
+            self._officer.cancel()
+            await asyncio.gather(self._officer, return_exceptions=True)
+
+    async def evidence(self) -> Evidence:
+        return await read(self.world.pool, self.id, self._ledgers, await self._read_ledgers())
+
+    async def _read_ledgers(self) -> Books:
+        companies = (self.world.bank, self.world.carrier)
+        return await ledgers(companies, frozenset(self.subject.names))
+
+    @property
+    def awaits(self) -> list[str]:
+        groups = self.subject.saga.groups
+        return [step.name for group in groups for step in group if step.answered_within]
+
+    async def _answer(self) -> None:
+        """The officer, who answers whatever is asked, each time it is asked."""
+        for asked in itertools.count(1):
+            for step in self.awaits:
+                await self.tells("AnswerAwaited", step, times=asked)
+                await self.hears(approved=self.officer_says == "yes", step=step)
+
+    async def hears(self, *, approved: bool, step: str) -> None:
+        """What the step has told, the workflow may learn a moment later; or it has turned back."""
+
+        async def heard() -> bool:
+            try:
+                await self.is_answered(approved=approved, step=step)
+            except TemporalError:
+                return False
+            return True
+
+        await eventually(heard, f"{step} of {self.id} heard an answer")
+
+
+async def a_trial(
+    world: World,
+    name: str,
+    case: Case,
+    steps: Placement,
+    kept: Books,
+    *,
+    deadline: float = PATIENT,
+    patience: float = PATIENT,
+) -> Trial:
+    subject = await case.prepare(world)
+    return Trial(
+        world=world,
+        id=subject.id,
+        workflow=SAGAS[name].workflow,
+        input=subject.input,
+        options=RunOptions(
+            steps=steps,
+            queue_prefix=world.queue_prefix,
+            deadline_seconds=deadline,
+            patience_seconds=patience,
+        ),
+        case=case,
+        subject=subject,
+        kept=kept,
+    )
+
+
+async def undisturbed(world: World, name: str, case: Case) -> Books:
+    """What a saga that nothing disturbs leaves behind, without its names."""
+    trial = await a_trial(world, name, case, "local", {})
+    async with trial:
+        await trial.starts()
+        await trial.ends()
+    found = await trial.evidence()
+    assert found.ended.ending == "completed", found.ended
+    return dict(anonymous(found.after, trial.subject.names))

@@ -1,0 +1,241 @@
+"""One saga in the world: what is to happen to it, what people do with it, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import CancelledError
+
+from domain.kernel import Command, stream_name
+from domain.sagas.events import Direction
+from tests.workflows.faults import ALWAYS, Fault, Gate
+from workflows.handlers import SagaHandlers
+from workflows.messages import (
+    Cancellation,
+    Intervention,
+    InterventionKind,
+    RunOptions,
+    SagaResult,
+    Verdict,
+)
+from workflows.timeline import (
+    FAILURE_CODE,
+    MERCHANT,
+    PARKED_SINCE,
+    SAGA_STATUS,
+    SAGA_STEP,
+    SAGA_TYPE,
+)
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+Placement = Literal["local", "queues"]
+ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this
+A_LONG_TIME = 30.0  # seconds: a test that waits longer for anything has failed
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """Wait for what another process does; there is nothing to listen to."""
+    deadline = time.monotonic() + A_LONG_TIME
+    while not await condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What an operator can search for."""
+
+    status: str
+    step: str
+    failure: str
+    parked_since: datetime | None
+    saga_type: str
+    merchant: str
+
+
+@dataclass(eq=False, kw_only=True)
+class Running:
+    world: World
+    id: str
+    workflow: type[Any]
+    input: Any
+    options: RunOptions
+    attempt: int = 1
+    _said: int = 0
+
+    # What is to happen.
+
+    def fault(self, step: str, direction: Direction = "do") -> Fault:
+        return self.world.faults.told.setdefault((self.id, step, direction), Fault())
+
+    def fails(self, step: str, direction: Direction = "do", *, tries: float = ALWAYS) -> Fault:
+        fault = self.fault(step, direction)
+        fault.fails = tries
+        return fault
+
+    def loses_the_answer(
+        self, step: str, direction: Direction = "do", *, tries: float = ALWAYS
+    ) -> Fault:
+        fault = self.fault(step, direction)
+        fault.loses = tries
+        return fault
+
+    def is_delivered_twice(self, step: str, direction: Direction = "do") -> Fault:
+        fault = self.fault(step, direction)
+        fault.twice = True
+        return fault
+
+    def breaks_a_rule(self, step: str) -> Fault:
+        fault = self.fault(step)
+        fault.breaks_a_rule = True
+        return fault
+
+    def refuses(self, step: str) -> Fault:
+        """The context says no: what it stores and answers then is all that happens."""
+        fault = self.fault(step)
+        fault.refuses = True
+        return fault
+
+    def is_held(self, step: str, direction: Direction = "do") -> Gate:
+        gate = self.fault(step, direction).gate = Gate()
+        return gate
+
+    def is_asked_for_instead(self, step: str, instead: Callable[[Any], Any]) -> None:
+        self.fault(step).instead = instead
+
+    def recovers(self, step: str, direction: Direction = "do") -> None:
+        self.world.faults.told.pop((self.id, step, direction))
+
+    # What people do.
+
+    @property
+    def handle(self) -> WorkflowHandle[Any, SagaResult]:
+        return self.world.client.get_workflow_handle(self.id, result_type=SagaResult)
+
+    async def starts(self) -> None:
+        await self.world.client.start_workflow(
+            self.workflow.run,
+            args=[self.input, self.options, "customer", self.attempt],
+            id=self.id,
+            task_queue=f"{self.world.queue_prefix}sagas",
+            task_timeout=ONE_TASK,
+        )
+
+    async def is_started_again(self) -> None:
+        """As the next attempt; without the faults of this one."""
+        self.attempt += 1
+        await self.starts()
+
+    async def is_terminated(self) -> None:
+        await self.handle.terminate("a test")
+
+    async def is_cancelled_by_the_customer(self) -> None:
+        wish = Cancellation(actor="customer", reason="changed my mind")
+        await self.handle.execute_update(SagaHandlers.cancel, wish)
+
+    async def is_cancelled_by_temporal(self, *, times: int = 1) -> None:
+        """And the workflow knows: what runs inside a workflow task does not until that ends."""
+        for _ in range(times):
+            await self.handle.cancel()
+
+        async def known() -> bool:
+            history = await self.handle.fetch_history()
+            kinds = [event.event_type for event in history.events]
+            if EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED not in kinds:
+                return False
+            after = kinds.index(EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
+            return EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED in kinds[after:]
+
+        await eventually(known, f"{self.id} knows that it is cancelled")
+
+    async def is_told(
+        self,
+        kind: InterventionKind,
+        step: str = "",
+        *,
+        intervention: str = "",
+        correction: Command | None = None,
+        happened: bool = True,
+    ) -> None:
+        """By an operator, whose interventions each have an id of their own."""
+        self._said += 1
+        told = Intervention(
+            id=intervention or f"{self.id}-{self._said}",
+            kind=kind,
+            actor="operator",
+            reason="looked into it",
+            step=step,
+            evidence="ticket 7" if kind in {"skip", "resolve"} else "",
+            happened=happened,
+        )
+        await self.handle.execute_update(SagaHandlers.intervene, args=[told, correction])
+
+    async def is_answered(self, *, approved: bool, step: str = "") -> None:
+        self._said += 1
+        verdict = Verdict(
+            id=f"{self.id}-{self._said}",
+            approved=approved,
+            actor="officer",
+            reason="looked into it",
+            step=step,
+        )
+        await self.handle.execute_update(SagaHandlers.answer, verdict)
+
+    async def parked_command(self, step: str) -> Any:
+        return await self.handle.query(SagaHandlers.parked_command, step)
+
+    # What happened.
+
+    async def tells(self, event: str, step: str, *, times: int = 1) -> None:
+        """Wait until the saga's stream holds the event of this step."""
+
+        async def told() -> bool:
+            async with self.world.pool.connection() as connection:
+                rows = await connection.execute(
+                    "SELECT FROM events WHERE stream = %s AND type = %s AND data ->> 'step' = %s",
+                    (stream_name("saga", self.id), event, step),
+                )
+                return rows.rowcount >= times
+
+        await eventually(told, f"{event} of {step} in {self.id}")
+
+    async def parks(self, step: str, *, times: int = 1) -> None:
+        await self.tells("SagaParked", step, times=times)
+
+    async def ends(self) -> WorkflowExecutionStatus:
+        try:
+            async with asyncio.timeout(A_LONG_TIME):
+                await self.handle.result()
+        except WorkflowFailureError as failure:
+            if isinstance(failure.cause, CancelledError):
+                return WorkflowExecutionStatus.CANCELED
+            return WorkflowExecutionStatus.FAILED
+        return WorkflowExecutionStatus.COMPLETED
+
+    async def shown(self) -> Shown:
+        attributes = (await self.handle.describe()).typed_search_attributes
+        return Shown(
+            status=attributes.get(SAGA_STATUS, ""),
+            step=attributes.get(SAGA_STEP, ""),
+            failure=attributes.get(FAILURE_CODE, ""),
+            parked_since=attributes.get(PARKED_SINCE),
+            saga_type=attributes.get(SAGA_TYPE, ""),
+            merchant=attributes.get(MERCHANT, ""),
+        )
+
+    async def timeline(self) -> str:
+        """What the Temporal UI shows beside the history."""
+        metadata: WorkflowMetadata = await self.handle.query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
+        return metadata.current_details

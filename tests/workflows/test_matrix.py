@@ -1,0 +1,112 @@
+"""Every saga, every step, everything that can go wrong with it.
+
+`make test` runs each failure once, the sagas taking turns; `make matrix` runs all of them at every
+step in both placements, and the pairs: something goes wrong on the way back, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, get_args
+
+import pytest
+
+from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.evidence import Books
+from tests.workflows.harness.failures import FAILURES, Failure, Role
+from tests.workflows.harness.pairs import PAIRS
+from tests.workflows.harness.trial import PATIENT, SOON, a_trial, undisturbed
+from tests.workflows.running import Placement
+from tests.workflows.steps import side_by_side
+from tests.world import World
+from workflows.catalogue import SAGAS
+from workflows.shape import Saga
+
+PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+
+_kept: dict[str, asyncio.Task[Books]] = {}
+
+
+def steps_of(saga: Saga) -> dict[Role, list[str]]:
+    return {
+        "promise": [step.name for group in saga.groups for step in group],
+        "answered": [step.name for g in saga.groups for step in g if step.answered_within],
+        "pivot": [saga.deciding.name],
+        "duty": [duty.name for duty in saga.duties],
+    }
+
+
+def single_failures() -> Iterator[Any]:
+    """Each failure is quick in one saga, at one of its steps and in one placement, in turn."""
+    for number, (failure, told) in enumerate(FAILURES.items()):
+        fitting = {name: steps for name in CASES if (steps := _steps_for(name, failure, told))}
+        quick = sorted(fitting)[number % len(fitting)]
+        for name, steps in fitting.items():
+            for n, (step, where) in enumerate(product(steps, PLACEMENTS)):
+                chosen = name == quick and n == number % (2 * len(steps))
+                yield a_case(name, failure, step, where, quick=chosen)
+
+
+def _steps_for(name: str, failure: str, told: Failure) -> list[str]:
+    steps = [step for role in told.at for step in steps_of(SAGAS[name].example())[role]]
+    if failure == "is_corrected":
+        steps = [step for step in steps if step in CASES[name].corrections]
+    return steps
+
+
+def pairs() -> Iterator[Any]:
+    for name, pair in product(CASES, PAIRS):
+        groups = SAGAS[name].example().groups
+        for later, group in enumerate([*groups, ()]):
+            told = [step.name for step in group] or [SAGAS[name].example().deciding.name]
+            for first, undone in product(told, (step for g in groups[:later] for step in g)):
+                for where in PLACEMENTS:
+                    yield a_case(name, pair, f"{first}+{undone.name}", where, quick=False)
+
+
+def a_case(name: str, failure: str, step: str, where: Placement, *, quick: bool) -> Any:
+    marks = () if quick else (pytest.mark.matrix,)
+    return pytest.param(
+        name, failure, step, where, marks=marks, id=f"{name}-{failure}-{step}-{where}"
+    )
+
+
+def test_every_saga_there_is_goes_through_the_harness() -> None:
+    assert set(CASES) == set(SAGAS)
+
+
+@pytest.mark.parametrize(("saga", "failure", "step", "steps"), list(single_failures()))
+@side_by_side
+async def test_no_failure_leaves_a_saga_half_done(
+    world: World, saga: str, failure: str, step: str, steps: Placement
+) -> None:
+    told = FAILURES[failure]
+    limit = SOON if told.impatient else PATIENT
+    trial = await a_trial(
+        world, saga, CASES[saga], steps, await kept(world, saga), deadline=limit, patience=limit
+    )
+    async with trial:
+        await told.story(trial, step)
+
+
+@pytest.mark.parametrize(("saga", "failure", "step", "steps"), list(pairs()))
+@side_by_side
+async def test_no_failure_on_the_way_back_leaves_a_saga_half_done(
+    world: World, saga: str, failure: str, step: str, steps: Placement
+) -> None:
+    told = PAIRS[failure]
+    limit = SOON if told.impatient else PATIENT
+    trial = await a_trial(
+        world, saga, CASES[saga], steps, await kept(world, saga), deadline=limit, patience=limit
+    )
+    async with trial:
+        await told.story(trial, *step.split("+"))
+
+
+async def kept(world: World, saga: str) -> Books:
+    """What an undisturbed run leaves: it is run once."""
+    if saga not in _kept:
+        _kept[saga] = asyncio.create_task(undisturbed(world, saga, CASES[saga]))
+    return await _kept[saga]

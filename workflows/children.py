@@ -1,0 +1,133 @@
+"""How one process has others run: sagas whose end it waits for, and processes that outlive it."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+
+from domain.kernel import MerchantId
+from domain.sagas.events import SagaEnded
+from workflows.messages import RunOptions, SagaResult
+from workflows.timeline import (
+    FAILURE_CODE,
+    PARKED_SINCE,
+    SAGA_STATUS,
+    SAGA_STEP,
+    begun_as,
+)
+
+READING: Final[dict[str, Any]] = {
+    "start_to_close_timeout": timedelta(seconds=10),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=1)),
+    "local_retry_threshold": timedelta(seconds=1),
+}
+"""What only needs our own database is tried until it is done."""
+LOOKS_AGAIN: Final = timedelta(minutes=1)
+LOOKS_SELDOM: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A saga, or another process, that is begun by one. `summary` holds nothing personal."""
+
+    name: str
+    workflow: type[Any]
+    input: Any
+    id: str
+    merchant: MerchantId
+    summary: str
+
+
+async def run_saga(child: Child, options: RunOptions, actor: str, attempt: int) -> SagaEnded:
+    """Begin an attempt at a saga, and wait for its end, however long that takes.
+
+    A workflow that stops before its saga has ended is left to a person, who has another attempt
+    begun: until that one has ended, this process shows itself as parked. The attempt that ended
+    may therefore be a later one than the one that was asked for.
+    """
+    try:
+        handle = await _start(
+            child, [child.input, options.of(child.workflow), actor, attempt], attempt
+        )
+        result: SagaResult = await handle
+    except (ChildWorkflowError, WorkflowAlreadyStartedError):
+        return await _end_of(child.id, attempt)
+    return SagaEnded(saga=child.id, attempt=attempt, **vars(result))
+
+
+async def start_process(child: Child, *more: Any) -> None:
+    """Begin a process, which goes on by itself; begun before, or even ended, is begun.
+
+    `more` are the arguments that follow its input.
+    """
+    with contextlib.suppress(WorkflowAlreadyStartedError):
+        await _start(child, [child.input, *more], 1)
+
+
+async def _start(
+    child: Child, arguments: list[Any], attempt: int
+) -> workflow.ChildWorkflowHandle[Any, Any]:
+    return await workflow.start_child_workflow(
+        child.workflow.run,
+        args=arguments,
+        id=child.id,
+        id_reuse_policy=(
+            WorkflowIDReusePolicy.REJECT_DUPLICATE
+            if attempt == 1
+            else WorkflowIDReusePolicy.ALLOW_DUPLICATE
+        ),
+        parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
+        search_attributes=begun_as(child.name, child.merchant),
+        static_summary=child.summary,
+    )
+
+
+async def _end_of(saga: str, attempt: int) -> SagaEnded:
+    """How this attempt or a later one ended, as the saga's own stream tells."""
+    pause, parked = LOOKS_AGAIN, False
+    while (ended := await _read_ending(saga, attempt)) is None:
+        if not parked:
+            show_parked(saga, f"attempt {attempt} stopped before its end")
+            parked = True
+        await workflow.sleep(pause, summary=f"until {saga} has ended")
+        pause = min(2 * pause, LOOKS_SELDOM)
+    if parked:
+        show_running()
+    return ended
+
+
+async def _read_ending(saga: str, attempt: int) -> SagaEnded | None:
+    ended: SagaEnded | None = await workflow.execute_local_activity(
+        "ReadEnding", args=[saga, attempt], result_type=SagaEnded, **READING
+    )
+    return ended
+
+
+def show_parked(step: str, failure: str) -> None:
+    """A process waits for a person, who finds it like a saga that does."""
+    workflow.upsert_search_attributes(
+        [
+            SAGA_STATUS.value_set("parked"),
+            SAGA_STEP.value_set(step),
+            FAILURE_CODE.value_set(failure[:100]),
+            PARKED_SINCE.value_set(workflow.now()),
+        ]
+    )
+
+
+def show_running() -> None:
+    workflow.upsert_search_attributes(
+        [
+            SAGA_STATUS.value_set("running"),
+            SAGA_STEP.value_unset(),
+            FAILURE_CODE.value_unset(),
+            PARKED_SINCE.value_unset(),
+        ]
+    )

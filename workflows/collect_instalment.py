@@ -1,0 +1,100 @@
+"""Collect one instalment: what was paid of it can be borrowed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from temporalio import workflow
+
+from domain.credit.commands import RestoreCredit
+from domain.kernel import CustomerId, MerchantId, Money, OrderId
+from domain.payments.commands import CollectInstalment
+from workflows.handlers import SagaHandlers
+from workflows.messages import RunOptions, SagaIdentity, SagaResult
+from workflows.saga import SagaRun
+from workflows.shape import Saga
+
+TYPE: Final = "CollectInstalment"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueInstalment:
+    """As it stands when it is asked for: a plan that has moved on since then refuses.
+
+    `card` is a reference, never a number.
+    """
+
+    order: OrderId
+    customer: CustomerId
+    merchant: MerchantId
+    number: int
+    principal: Money
+    fees: Money
+    card: str
+
+    @property
+    def amount(self) -> Money:
+        return self.principal + self.fees
+
+
+def saga(i: DueInstalment) -> Saga:
+    return Saga(
+        compensatable=[],
+        pivot=CollectInstalment(order=i.order, number=i.number, amount=i.amount, card=i.card),
+        retriable=[
+            RestoreCredit(
+                customer=i.customer,
+                order=i.order,
+                payment=f"instalment-{i.number}",
+                amount=i.principal,
+            )
+        ],
+    )
+
+
+def example() -> Saga:
+    """That of some instalment: its steps are the same for all of them."""
+    instalment = DueInstalment(
+        order=OrderId("order-1"),
+        customer=CustomerId("customer-1"),
+        merchant=MerchantId("merchant-1"),
+        number=1,
+        principal=Money(25_00, "EUR"),
+        fees=Money(5_00, "EUR"),
+        card="card-1",
+    )
+    return saga(instalment)
+
+
+def saga_id(order: str, number: int) -> str:
+    return f"instalment-{order}-{number}"
+
+
+def summary(i: DueInstalment) -> str:
+    """One line for the list of workflows in the Temporal UI. Nothing personal."""
+    return f"{i.merchant}: {i.amount}, instalment {i.number}"
+
+
+@workflow.defn(name=TYPE)
+class CollectInstalmentWorkflow(SagaHandlers):
+    @workflow.init
+    def __init__(self, asked: DueInstalment, options: RunOptions, actor: str, attempt: int) -> None:
+        self._saga = SagaRun(
+            saga(asked),
+            SagaIdentity(
+                saga=workflow.info().workflow_id,
+                saga_type=TYPE,
+                merchant=asked.merchant,
+                at_stake=asked.amount,
+                actor=actor,
+                attempt=attempt,
+            ),
+            options,
+        )
+
+    @workflow.run
+    async def run(
+        self, _asked: DueInstalment, _options: RunOptions, _actor: str, _attempt: int
+    ) -> SagaResult:
+        return await self._saga.run()

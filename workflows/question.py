@@ -1,0 +1,68 @@
+"""One step as it is asked: with which command, and under which key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.kernel import Command
+from domain.sagas.events import Direction
+from workflows.messages import RunOptions
+from workflows.parking import Role
+from workflows.shape import Duty, Step
+
+
+@dataclass
+class Question:
+    """`ask` counts the keys it had: a definite no, or a correction, needs another one.
+
+    `superseded` are the names under which it was asked with what was corrected since.
+    """
+
+    step: str
+    role: Role
+    command: Command
+    limit: timedelta
+    tries: int | None
+    ask: int = 1
+    superseded: tuple[str, ...] = ()
+
+    @classmethod
+    def promise(cls, step: Step, options: RunOptions) -> Question:
+        limit = step.deadline or options.deadline
+        return cls(step.name, "promise", step.do, limit, step.attempts)
+
+    @classmethod
+    def compensation(cls, step: Step, options: RunOptions) -> Question:
+        return cls(step.name, "compensation", step.undo, options.patience, None)
+
+    @classmethod
+    def pivot(cls, duty: Duty, options: RunOptions) -> Question:
+        limit = duty.patience or options.patience
+        return cls(duty.name, "pivot", duty.do, limit, duty.attempts)
+
+    @classmethod
+    def duty(cls, duty: Duty, options: RunOptions) -> Question:
+        limit = duty.patience or options.patience
+        return cls(duty.name, "duty", duty.do, limit, duty.attempts)
+
+    @property
+    def direction(self) -> Direction:
+        return "undo" if self.role == "compensation" else "do"
+
+    @property
+    def doors(self) -> Iterator[str]:
+        """Every name under which it was asked."""
+        yield self.step
+        yield from (f"{self.step}~{ask}" for ask in range(2, self.ask + 1))
+
+    def anew(self) -> None:
+        """Under another key: the present one would only hear its no again."""
+        self.ask += 1
+
+    def correct(self, command: Command) -> None:
+        """What was asked before may not take effect any more."""
+        self.superseded = tuple(self.doors)
+        self.command = command
+        self.ask += 1

@@ -1,0 +1,155 @@
+"""Take something back that was bought: what it cost is no longer due, or is paid back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from temporalio import workflow
+
+from domain.credit.commands import RestoreCredit
+from domain.inventory.commands import Restock, StockLine
+from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
+from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawReturn
+from domain.ordering.events import ReturnLine, Why
+from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
+from domain.settlement.commands import ClawBack
+from workflows.handlers import SagaHandlers
+from workflows.messages import RunOptions, SagaIdentity, SagaResult
+from workflows.saga import SagaRun
+from workflows.shape import Saga, Step
+
+TYPE: Final = "ReturnOrder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReturnOrder:
+    """What comes back, or was lost on its way, and what that is worth.
+
+    `absorbed` of its `value` is no longer due, and the rest is `refund`: as it was quoted. A plan
+    that has moved on since then refuses. `reason` is the customer's own, and stored nowhere else.
+    """
+
+    return_id: ReturnId
+    order: OrderId
+    customer: CustomerId
+    merchant: MerchantId
+    lines: tuple[ReturnLine, ...]
+    value: Money
+    absorbed: Money
+    refund: Money
+    why: Why
+    accepted_at: datetime
+    reason: str = ""
+
+
+def saga(r: ReturnOrder) -> Saga:
+    return Saga(
+        compensatable=[
+            Step(
+                do=AcceptReturn(
+                    order=r.order,
+                    return_id=r.return_id,
+                    lines=r.lines,
+                    value=r.value,
+                    why=r.why,
+                    accepted_at=r.accepted_at,
+                ),
+                undo=WithdrawReturn(order=r.order, return_id=r.return_id),
+            ),
+            Step(
+                do=AdjustPlan(
+                    order=r.order, return_id=r.return_id, value=r.value, absorbed=r.absorbed
+                ),
+                undo=RevertAdjustment(order=r.order, return_id=r.return_id),
+            ),
+        ],
+        pivot=RefundPayment(order=r.order, return_id=r.return_id, amount=r.refund),
+        retriable=[
+            RestoreCredit(
+                customer=r.customer, order=r.order, payment=r.return_id, amount=r.absorbed
+            ),
+            *_into_stock(r),
+            ClawBack(merchant=r.merchant, order=r.order, return_id=r.return_id, gross=r.value),
+            CompleteReturn(order=r.order, return_id=r.return_id, completed_at=r.accepted_at),
+        ],
+    )
+
+
+def _into_stock(r: ReturnOrder) -> Sequence[Command]:
+    """What was lost does not come back."""
+    if r.why == "lost":
+        return []
+    return [
+        Restock(
+            merchant=r.merchant,
+            return_id=r.return_id,
+            order=r.order,
+            lines=tuple(StockLine(sku=line.sku, quantity=line.quantity) for line in r.lines),
+        )
+    ]
+
+
+_SOME: Final = ReturnOrder(
+    return_id=ReturnId("return-1"),
+    order=OrderId("order-1"),
+    customer=CustomerId("customer-1"),
+    merchant=MerchantId("merchant-1"),
+    lines=(ReturnLine(sku=Sku("cup"), quantity=1),),
+    value=Money(50_00, "EUR"),
+    absorbed=Money(40_00, "EUR"),
+    refund=Money(10_00, "EUR"),
+    why="returned",
+    accepted_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+def example() -> Saga:
+    """Of some goods that came back: its steps are the same for all of them."""
+    return saga(_SOME)
+
+
+def example_of_lost() -> Saga:
+    """Of goods that were lost: nothing goes back into stock."""
+    return saga(replace(_SOME, why="lost"))
+
+
+def saga_id(return_id: str) -> str:
+    return f"return-{return_id}"
+
+
+def summary(r: ReturnOrder) -> str:
+    """One line for the list of workflows in the Temporal UI. Nothing personal."""
+    return f"{r.merchant}: {r.value} {r.why}, {r.refund} refunded"
+
+
+def details(r: ReturnOrder) -> str:
+    """What the Temporal UI shows of a return, in Markdown. Nothing personal."""
+    lines = "\n".join(f"- {line.quantity} x {line.sku}" for line in r.lines)
+    return f"Of order `{r.order}` at `{r.merchant}`, {r.why}\n\n{lines}"
+
+
+@workflow.defn(name=TYPE)
+class ReturnOrderWorkflow(SagaHandlers):
+    @workflow.init
+    def __init__(self, asked: ReturnOrder, options: RunOptions, actor: str, attempt: int) -> None:
+        self._saga = SagaRun(
+            saga(asked),
+            SagaIdentity(
+                saga=workflow.info().workflow_id,
+                saga_type=TYPE,
+                merchant=asked.merchant,
+                at_stake=asked.value,
+                actor=actor,
+                attempt=attempt,
+            ),
+            options,
+        )
+
+    @workflow.run
+    async def run(
+        self, _asked: ReturnOrder, _options: RunOptions, _actor: str, _attempt: int
+    ) -> SagaResult:
+        return await self._saga.run()
