@@ -36,16 +36,16 @@ matrix: setup ## run every failure at every step of every saga, alone and in pai
 histories: setup ## record the histories of sagas that have a new shape
 	@$(BIN)/python -m tests.workflows.histories
 
-journeys: setup ## kill processes in the middle of hundreds of orders, and run the demo
+journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (about ten minutes)
 	@$(BIN)/python -m pytest -m journey
 
-check: setup ## format, lint, types, import contracts, tests: what CI runs
+check: setup ## format, lint, types, import contracts, tests, a demo: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MAKE) test
-	$(MAKE) journeys
+	$(BIN)/handrail demo --orders 30 --json
 
 fmt: setup ## put the code in shape
 	$(BIN)/ruff format
