@@ -40,7 +40,7 @@ async def parked(api: httpx.AsyncClient, shop: Shop, **means: str) -> str:
 async def test_a_parked_saga_goes_on_when_it_is_told_to(
     impatient: httpx.AsyncClient, shop: Shop
 ) -> None:
-    saga = await parked(impatient, shop, ship_to="addr_error_4")
+    saga = await parked(impatient, shop, ship_to="addr_error_3")
     board = await impatient.get("/sagas", params={"merchant": shop.merchant, "status": "parked"})
     [found] = board.json()["items"]
     [waiting] = found["waiting"]
