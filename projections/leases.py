@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from eventstore import checkpoints
@@ -38,7 +38,7 @@ class Leases:
         """Take what is free and give back what is too much; answers what this process has now."""
         names = await self._servable(connection)
         everything = await checkpoints.held(connection, names)
-        wanted = plan(everything, self.owner, await self._alive(connection))
+        wanted = plan(everything, self.owner, await self._peers(connection))
         if wanted.give_back:
             await checkpoints.release(connection, wanted.give_back)
         if wanted.take:
@@ -61,10 +61,10 @@ class Leases:
         )
         return [name for (name,) in await cursor.fetchall()]
 
-    async def _alive(self, connection: Connection) -> int:
+    async def _peers(self, connection: Connection) -> Collection[str]:
+        """Who is alive and works on the same read models."""
         cursor = await connection.execute(
-            "SELECT count(*) FROM projectors WHERE serves = %s AND alive_until > clock_timestamp()",
+            "SELECT owner FROM projectors WHERE serves = %s AND alive_until > clock_timestamp()",
             (self._kind,),
         )
-        row = await cursor.fetchone()
-        return int(row[0]) if row else 0
+        return {self.owner, *(owner for (owner,) in await cursor.fetchall())}

@@ -5,7 +5,8 @@ One page of the feed then serves all projections of the shard.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from eventstore.checkpoints import Checkpoint, Held
@@ -17,25 +18,42 @@ class Plan:
     take: Sequence[Checkpoint]
 
 
-def plan(everything: Sequence[Held], owner: str, workers: int) -> Plan:
-    """What `owner`, one of `workers` that are alive, does for its fair share."""
-    shards = {one.checkpoint.shard for one in everything}
-    mine = sorted({one.checkpoint.shard for one in everything if one.owner == owner})
-    others = {one.checkpoint.shard for one in everything if not one.free and one.owner != owner}
-    free = {one.checkpoint.shard for one in everything if one.free} - set(mine)
-    share = -(-len(shards) // max(workers, 1))
-    kept = set(mine[:share])
-    # A shard that somebody else reads in part is left to them while there is another one.
-    kept |= set(sorted(free, key=lambda shard: (shard in others, shard))[: share - len(kept)])
+def plan(everything: Sequence[Held], owner: str, peers: Collection[str]) -> Plan:
+    """What `owner`, one of `peers` that are alive and can do the same, does for its fair share."""
+    mine = {shard for shard, who in assigned(everything, peers).items() if who == owner}
     return Plan(
         give_back=[
             one.checkpoint
             for one in everything
-            if one.owner == owner and one.checkpoint.shard not in kept
+            if one.owner == owner and one.checkpoint.shard not in mine
         ],
         take=[
             one.checkpoint
             for one in everything
-            if one.free and one.owner != owner and one.checkpoint.shard in kept
+            if one.free and one.owner != owner and one.checkpoint.shard in mine
         ],
     )
+
+
+def assigned(everything: Sequence[Held], peers: Collection[str]) -> Mapping[int, str]:
+    """Who of the peers is to read each shard: who reads it already, as far as that is fair.
+
+    All come to the same answer from the same checkpoints, so that nobody waits for a shard that
+    another one leaves alone. Those who claim at the same moment may each get a part of a shard; the
+    first by name keeps it.
+    """
+    readers: dict[int, set[str]] = defaultdict(set)
+    for one in everything:
+        parts = readers[one.checkpoint.shard]
+        parts |= {peer for peer in peers if peer == one.owner and not one.free}
+    share = -(-len(readers) // len(peers))
+    load = Counter(dict.fromkeys(peers, 0))
+    found: dict[int, str] = {}
+    for shard, parts in sorted(readers.items()):
+        if fit := [peer for peer in parts if load[peer] < share]:
+            found[shard] = min(fit)
+            load[found[shard]] += 1
+    for shard in sorted(readers.keys() - found):
+        found[shard] = min(peers, key=lambda peer: (load[peer], peer))
+        load[found[shard]] += 1
+    return found
