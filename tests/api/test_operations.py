@@ -110,10 +110,27 @@ COUNTED = {
 
 
 async def stored(house: House) -> dict[str, float]:
-    """How many events there are of checkouts, by the metric that counts them."""
+    """By the metric that counts them: sagas that began, decided and ended, and what happened to them.
+
+    An attempt that takes the place of one that did not end goes on with the same saga.
+    """
     found = await house.sql(
-        "SELECT type, count(*) FROM events WHERE stream IN (SELECT stream FROM events"
-        " WHERE type = 'SagaStarted' AND data ->> 'saga_type' = 'Checkout') GROUP BY type"
+        """
+        WITH checkouts AS (
+            SELECT stream, version, type, lag(type)
+                OVER (PARTITION BY stream, type IN ('SagaStarted', 'SagaEnded') ORDER BY version)
+                IS DISTINCT FROM 'SagaStarted' AND type = 'SagaStarted' AS begins
+            FROM events WHERE stream IN (SELECT stream FROM events
+                WHERE type = 'SagaStarted' AND data ->> 'saga_type' = 'Checkout')
+        ), sagas AS (
+            SELECT stream, type, count(*) FILTER (WHERE begins)
+                OVER (PARTITION BY stream ORDER BY version) AS saga
+            FROM checkouts
+        )
+        SELECT type, CASE WHEN type IN ('SagaStarted', 'SagaDecided', 'SagaEnded')
+            THEN count(DISTINCT (stream, saga)) ELSE count(*) END
+        FROM sagas GROUP BY type
+        """
     )
     counts = dict(found)
     return {metric: counts[event] for metric, event in COUNTED.items()}
