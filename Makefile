@@ -30,7 +30,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 test: setup ## run every test that needs no Docker, but for the long ones (under five minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey and not matrix"
 
-matrix: setup ## run every failure at every step of every saga, alone and in pairs (about ten minutes)
+matrix: setup ## run every failure at every step of every saga, alone and in pairs (eight minutes on two cores)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
 
 histories: setup ## record the histories of sagas that have a new shape

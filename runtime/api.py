@@ -15,6 +15,7 @@ from runtime.engine import open_engine
 from runtime.serving import serve
 from runtime.settings import Settings, require
 from runtime.temporal import DATA_CONVERTER
+from workflows.dunning import Terms
 from workflows.messages import RunOptions
 
 
@@ -47,6 +48,9 @@ def options_of(settings: Settings) -> RunOptions:
         queue_prefix=settings.task_queue_prefix,
         deadline_seconds=settings.step_deadline_seconds,
         patience_seconds=settings.step_patience_seconds,
+        review_above=settings.review_above,
+        review_seconds=settings.review_seconds,
+        terms=Terms(again_after_days=settings.dunning_days, late_fee=settings.late_fee),
     )
 
 

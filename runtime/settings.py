@@ -171,6 +171,26 @@ class Settings(BaseSettings):
     step_patience_seconds: Seconds = Field(
         default=300, description="How long a step after the pivot is tried before the saga parks."
     )
+    review_above: Annotated[Annotated[int, Field(ge=0)] | None, Unset] = Field(
+        default=None,
+        description="An order of more minor units of its currency waits for a risk officer before "
+        "it is paid. Unset: none does.",
+    )
+    review_seconds: Seconds = Field(
+        default=86_400, description="How long a risk officer has; then the order is taken back."
+    )
+    dunning_days: Annotated[
+        tuple[Annotated[int, Field(gt=0)], ...], NoDecode, BeforeValidator(_listed), _form("days")
+    ] = Field(
+        default=(3, 7, 14),
+        description="After how many days a missed instalment is asked for again, comma-separated, "
+        "one for each try. Missed once more it is written off. Empty: it is not asked for again.",
+    )
+    late_fee: Annotated[int, Field(ge=0)] = Field(
+        default=500,
+        description="What the second miss of an instalment and each later one costs, in minor "
+        "units. 0: nothing.",
+    )
     bank_timeout_seconds: Seconds = Field(
         default=2, description="How long one question to the bank may take."
     )
@@ -214,7 +234,7 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The variables that give a child process these settings."""
         return {
-            variable(name): ",".join(value) if isinstance(value, tuple) else str(value)
+            variable(name): ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
             for name, value in ((name, getattr(self, name)) for name in type(self).model_fields)
             if value is not None and name != "ready_file"
         }
@@ -290,5 +310,5 @@ def _values(schema: Mapping[str, Any]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.default is None:
         return "unset"
-    value = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+    value = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
     return f"`{value}`" if value != "" else "empty"

@@ -201,7 +201,9 @@ class CheckoutWorkflow(SagaHandlers):
 
 async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> None:
     """What takes months is no part of the saga, and outlives it."""
-    collecting = CollectInstalments(order=o.order, customer=o.customer, merchant=o.merchant)
+    collecting = CollectInstalments(
+        order=o.order, customer=o.customer, merchant=o.merchant, terms=options.terms
+    )
     await start_process(
         Child(
             name=collect_instalments.TYPE,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from domain.kernel import MerchantId, Money
 from domain.sagas.events import Ending
+from workflows.dunning import Terms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class RunOptions:
     `shape` is that of the saga when it was started, and 0 the newest: a saga goes on in the shape
     in which it began.
     An order of more than `review_above` minor units of its currency waits for a risk officer, at
-    most `review_seconds`; None: no order does.
+    most `review_seconds`; None: no order does. `terms` are those of the instalments of an order.
     """
 
     steps: Literal["local", "queues"] = "local"
@@ -32,6 +33,7 @@ class RunOptions:
     shape: int = 0
     review_above: int | None = None
     review_seconds: float = 86_400
+    terms: Terms = field(default_factory=Terms)
 
     def of(self, saga: type[Any]) -> RunOptions:
         """For a saga that begins now, in the newest shape of its workflow."""

@@ -73,7 +73,7 @@ def saga(r: ReturnOrder) -> Saga:
             ),
             *_into_stock(r),
             ClawBack(merchant=r.merchant, order=r.order, return_id=r.return_id, gross=r.value),
-            CompleteReturn(order=r.order, return_id=r.return_id, completed_at=r.accepted_at),
+            CompleteReturn(order=r.order, return_id=r.return_id),
         ],
     )
 

@@ -70,7 +70,6 @@ class WithdrawReturn(Command):
 class CompleteReturn(Command):
     order: OrderId
     return_id: ReturnId
-    completed_at: datetime
 
 
 ReturnCommand = AcceptReturn | WithdrawReturn | CompleteReturn

@@ -98,7 +98,6 @@ class ReturnCompleted(Event):
     order: OrderId
     return_id: ReturnId
     everything: bool
-    completed_at: datetime
 
 
 ReturnEvent = ReturnAccepted | ReturnRefused | ReturnWithdrawn | ReturnCompleted

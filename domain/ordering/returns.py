@@ -142,7 +142,6 @@ def complete(
             order=command.order,
             return_id=command.return_id,
             everything=not _left(content, back),
-            completed_at=command.completed_at,
         )
     ]
 

@@ -110,7 +110,7 @@ COUNTED = {
 
 
 async def stored(house: House) -> dict[str, float]:
-    """By the metric that counts them: sagas that began, decided and ended, and what happened to them.
+    """By the metric that counts them: sagas that began, decided, ended, and what became of them.
 
     An attempt that takes the place of one that did not end goes on with the same saga.
     """

@@ -163,7 +163,7 @@ class Shop:
                 )
             ],
         )
-        done = ReturnCompleted(order=order, return_id=return_id, everything=True, completed_at=NOON)
+        done = ReturnCompleted(order=order, return_id=return_id, everything=True)
         yield f"order-{order}", [done]
 
     def is_refused(self, order: OrderId) -> Iterator[Told]:

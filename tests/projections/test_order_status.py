@@ -56,9 +56,7 @@ WITHDRAWN = ReturnWithdrawn(order=ORDER, return_id=ReturnId("return-1"))
 
 
 def came_back(*, everything: bool) -> ReturnCompleted:
-    return ReturnCompleted(
-        order=ORDER, return_id=ReturnId("return-1"), everything=everything, completed_at=NOON
-    )
+    return ReturnCompleted(order=ORDER, return_id=ReturnId("return-1"), everything=everything)
 
 
 def decided_against(because: str, reason: str = "so it is") -> SagaDecided:

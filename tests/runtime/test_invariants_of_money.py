@@ -24,7 +24,6 @@ from domain.payments.events import (
 from domain.sagas.events import SagaEnded, SagaStarted
 from tests.runtime.test_invariants import (
     A_COMPLETED_ORDER,
-    AT,
     BANK,
     CUSTOMER,
     MERCHANT,
@@ -108,7 +107,7 @@ refunded = (
 )
 came_back = (
     "order-o1",
-    ReturnCompleted(order=ORDER, return_id=RETURN, everything=True, completed_at=AT),
+    ReturnCompleted(order=ORDER, return_id=RETURN, everything=True),
 )
 transferred = (
     "transfer-p1",

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from runtime.api import options_of
 from runtime.settings import CONTEXTS, Settings, load, require, settings_table
 from tests.runtime.conftest import ROOT
+from workflows.dunning import Terms
 
 NEW_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -39,6 +41,8 @@ def test_every_setting_says_what_it_means() -> None:
         ("HANDRAIL_STEP_DEADLINE_SECONDS", "0"),
         ("HANDRAIL_WORKER_CONTEXTS", "sagas,gambling"),
         ("HANDRAIL_WORKER_CONTEXTS", ","),
+        ("HANDRAIL_REVIEW_ABOVE", "-1"),
+        ("HANDRAIL_DUNNING_DAYS", "3,soon"),
         ("HANDRAIL_CARRIER_WEBHOOK_SECRETS", "not-a-secret-of-ours"),
         ("HANDRAIL_BANK_WEBHOOK_SECRETS", f"{NEW_SECRET},whsec_dG9vIHNob3J0"),
         ("HANDRAIL_WEBHOOK_TARGET_URL", "api:8080"),
@@ -98,6 +102,27 @@ def test_an_empty_address_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert load().database_url is None
     assert load().metrics_port is None
+
+
+def test_how_sagas_run_is_read_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDRAIL_REVIEW_ABOVE", "150000")
+    monkeypatch.setenv("HANDRAIL_REVIEW_SECONDS", "3600")
+    monkeypatch.setenv("HANDRAIL_DUNNING_DAYS", "2,5")
+    monkeypatch.setenv("HANDRAIL_LATE_FEE", "0")
+
+    options = options_of(load())
+
+    assert (options.review_above, options.review_seconds) == (150_000, 3600)
+    assert options.terms == Terms(again_after_days=(2, 5), late_fee=0)
+
+
+def test_an_empty_list_is_empty_in_a_child_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANDRAIL_DUNNING_DAYS", "")
+    settings = load()
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert load() == settings
 
 
 def test_an_empty_role_means_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,8 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.kernel import Refusal
 from domain.sagas.events import SagaParked, StepDone, StepFailed, StepRefused, StepUnknown
 from domain.sagas.steps import Answer
-from eventstore.messages import EVENTS
 from tests.workflows.ordered import Placement
 from tests.workflows.steps import COMPENSATABLE, EVERY, LATER, OUR_OWN, PIVOT, at, side_by_side
 from tests.world import World
@@ -25,12 +23,6 @@ REFUSALS: dict[str, tuple[str, dict[str, Any]]] = {
     "AuthoriseDownPayment": ("PaymentDeclined", {"card": "card_declined"}),
     PIVOT: ("CaptureDeclined", {"card": "card_capture_declined"}),
 }
-REFUSED_AFTER_THE_PIVOT = {"ShipmentDeclined"}
-
-
-def test_every_refusal_there_is_gets_provoked() -> None:
-    known = {one.__name__ for one in EVENTS if issubclass(one, Refusal)}
-    assert known == {name for name, _ in REFUSALS.values()} | REFUSED_AFTER_THE_PIVOT
 
 
 @pytest.mark.parametrize("steps", ["local", "queues"])

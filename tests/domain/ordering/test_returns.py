@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import reduce
 from typing import Any
 
@@ -92,11 +91,11 @@ def withdraw(name: ReturnId = RETURN) -> WithdrawReturn:
 
 
 def complete(name: ReturnId = RETURN) -> CompleteReturn:
-    return CompleteReturn(order=ID, return_id=name, completed_at=NOON)
+    return CompleteReturn(order=ID, return_id=name)
 
 
 def was_completed(*, everything: bool, name: ReturnId = RETURN) -> ReturnCompleted:
-    return ReturnCompleted(order=ID, return_id=name, everything=everything, completed_at=NOON)
+    return ReturnCompleted(order=ID, return_id=name, everything=everything)
 
 
 A_POT = accepted(eur(50_00), pot=1)
@@ -239,8 +238,7 @@ def test_of_two_returns_the_last_one_completes_the_whole() -> None:
 
 def test_a_return_is_completed_once() -> None:
     done = completed.given(A_POT, was_completed(everything=False))
-    later = CompleteReturn(order=ID, return_id=RETURN, completed_at=NOON + timedelta(hours=1))
-    done.when(later).then()
+    done.when(complete()).then()
 
 
 def test_what_was_not_accepted_is_not_completed() -> None:
