@@ -14,8 +14,12 @@ from sqlalchemy import create_engine, make_url
 
 from eventstore.migrations import FUNCTIONS, upgrade
 from eventstore.tables import metadata
+from messaging import tables as messaging
 from runtime.embedded.postgres import EmbeddedPostgres
 from tests.eventstore.interleaving import DEADLINE, Lab
+
+DECLARED = (metadata, messaging.metadata)
+TABLES = {table.name for one in DECLARED for table in one.sorted_tables}
 
 CATALOG = {
     "tables": "SELECT relname, relkind, reloptions, pg_get_partkeydef(oid) FROM pg_class",
@@ -62,8 +66,7 @@ async def _rows(url: str, query: str) -> list[tuple[Any, ...]]:
 
 
 async def _catalog(url: str, part: str) -> list[tuple[Any, ...]]:
-    names = {table.name for table in metadata.sorted_tables}
-    return [row for row in await _rows(url, CATALOG[part]) if row[0] in names]
+    return [row for row in await _rows(url, CATALOG[part]) if row[0] in TABLES]
 
 
 async def _upgrade(url: str, role: str = "handrail_app") -> None:
@@ -80,7 +83,8 @@ async def _upgrade_in_a_process(url: str, role: str = "handrail_app") -> None:
 async def test_a_migrated_database_is_what_the_tables_say(database: str, scratch: Scratch) -> None:
     url = await scratch("created")
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
-    await asyncio.to_thread(metadata.create_all, engine)
+    for one in DECLARED:
+        await asyncio.to_thread(one.create_all, engine)
     engine.dispose()
     for part in CATALOG:
         assert await _catalog(database, part) == await _catalog(url, part), part
@@ -93,7 +97,7 @@ async def test_there_is_no_table_that_the_tables_do_not_name(database: str) -> N
         "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm')"
         " AND NOT relispartition AND relnamespace = 'public'::regnamespace",
     )
-    expected = {table.name for table in metadata.sorted_tables} | {"alembic_version"}
+    expected = TABLES | {"alembic_version"}
     assert {name for (name,) in found} >= expected
     assert {name for (name,) in found} == expected
 

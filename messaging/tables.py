@@ -1,0 +1,133 @@
+"""What consumers keep: what they have handled, and what waits for a person."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+
+def _now(name: str) -> Column[object]:
+    return Column(
+        name, DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    )
+
+
+# The messages that had their effect, or were discarded: each is written in the transaction of its
+# effect, so a message that comes again has none. Old rows are deleted once nothing can bring their
+# messages again.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("consumer", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    _now("received_at"),
+    PrimaryKeyConstraint("consumer", "id", name="inbox_pkey"),
+    # Rows come in the order of their time: a small index finds the old ones.
+    Index("inbox_received_at_idx", "received_at", postgresql_using="brin"),
+)
+
+# The streams of which a message could not be handled. Whoever handles a message of a stream locks
+# its row here for sharing, and whoever works the stream off for itself: so none slips past.
+parked_streams = Table(
+    "parked_streams",
+    metadata,
+    Column("consumer", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    _now("parked_at"),
+    PrimaryKeyConstraint("consumer", "stream", name="parked_streams_pkey"),
+)
+
+# The message that could not be handled, and those of its stream that came later. One that was
+# settled stays, with who did it, when and why: `settled_as` tells the ways.
+parked_messages = Table(
+    "parked_messages",
+    metadata,
+    Column("consumer", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("schema", SmallInteger, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    _now("parked_at"),
+    Column("settled_at", DateTime(timezone=True)),
+    Column("settled_as", Text),
+    Column("actor", Text),
+    Column("reason", Text),
+    PrimaryKeyConstraint("consumer", "stream", "version", name="parked_messages_pkey"),
+    CheckConstraint(
+        "settled_as IN ('handled', 'discarded')", name="parked_messages_settled_as_check"
+    ),
+    CheckConstraint(
+        "(settled_at IS NULL) = (settled_as IS NULL)"
+        " AND (settled_at IS NULL OR (actor <> '' AND reason <> ''))",
+        name="parked_messages_settled_by_check",
+    ),
+    Index(
+        "parked_messages_waiting_idx",
+        "consumer",
+        "stream",
+        "version",
+        postgresql_where=text("settled_at IS NULL"),
+    ),
+)
+
+# The ledger of finance. Each event is an entry of several lines, which add up to nothing: debits
+# are above zero, credits below. `party` is whose account it is, and empty where it is our own.
+ledger_lines = Table(
+    "ledger_lines",
+    metadata,
+    Column("event", Text, nullable=False),
+    Column("line", SmallInteger, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("party", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    # What the entry is about, such as a return: an entry that takes back another one finds it.
+    Column("about", Text, nullable=False),
+    Column("booked_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("event", "line", name="ledger_lines_pkey"),
+    Index("ledger_lines_account_idx", "account", "party"),
+    Index("ledger_lines_about_idx", "about", postgresql_where=text("about <> ''")),
+)
+
+# The warehouse's packing lists. What is to be packed comes from the streams of stock, and how far
+# it got from that of the shipment: they change different columns, so either may come first.
+packing_lines = Table(
+    "packing_lines",
+    metadata,
+    Column("order_id", Text, nullable=False),
+    Column("merchant", Text, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("packed", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("order_id", "merchant", "sku", name="packing_lines_pkey"),
+)
+packing_lists = Table(
+    "packing_lists",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("booking", Text, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+)
