@@ -70,6 +70,11 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT UPDATE ON parked_streams TO {name}",  # which is the right to lock its rows
         f"GRANT SELECT, INSERT, UPDATE ON parked_messages, packing_lines, packing_lists TO {name}",
         f"GRANT SELECT, INSERT ON ledger_lines TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON notifications TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON notification_contacts TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON notification_orders, campaigns TO {name}",
+        f"GRANT SELECT, INSERT, DELETE ON notification_early, campaign_audience TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON notification_instalments TO {name}",
         "REVOKE EXECUTE ON FUNCTION maintain_partitions FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION maintain_partitions TO {name}",
     ):

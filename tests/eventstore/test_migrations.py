@@ -15,10 +15,11 @@ from sqlalchemy import create_engine, make_url
 from eventstore.migrations import FUNCTIONS, upgrade
 from eventstore.tables import metadata
 from messaging import tables as messaging
+from messaging.notifications import tables as notifications
 from runtime.embedded.postgres import EmbeddedPostgres
 from tests.eventstore.interleaving import DEADLINE, Lab
 
-DECLARED = (metadata, messaging.metadata)
+DECLARED = (metadata, messaging.metadata, notifications.metadata)
 TABLES = {table.name for one in DECLARED for table in one.sorted_tables}
 
 CATALOG = {

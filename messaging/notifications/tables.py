@@ -1,0 +1,180 @@
+"""What notifications keep: whom to reach and how, the messages, and the campaigns."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Time,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+
+def _now(name: str) -> Column[object]:
+    return Column(
+        name, DateTime(timezone=True), nullable=False, server_default=func.clock_timestamp()
+    )
+
+
+# How a customer is reached, and wants to be. Personal, and so no event: it can be changed and
+# erased. `choices` holds by topic which channels were turned on or off; what is not there is as
+# the kind of message has it. Quiet hours are local times, from and until, or both empty.
+notification_contacts = Table(
+    "notification_contacts",
+    metadata,
+    Column("customer", Text, primary_key=True),
+    Column("language", Text, nullable=False),
+    Column("time_zone", Text, nullable=False),
+    Column("quiet_from", Time),
+    Column("quiet_until", Time),
+    Column("push", Text),
+    Column("sms", Text),
+    Column("email", Text),
+    Column("choices", JSONB, nullable=False),
+    _now("changed_at"),
+    Column("changed_by", Text, nullable=False),
+    CheckConstraint(
+        "(quiet_from IS NULL) = (quiet_until IS NULL)", name="notification_contacts_quiet_check"
+    ),
+)
+
+# Whose an order is. Events of other streams than the order's name the order only. `customer` is
+# empty while such events have come and the order itself has not.
+notification_orders = Table(
+    "notification_orders",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("customer", Text),
+)
+
+# Events that came before their order: written about as soon as it comes.
+notification_early = Table(
+    "notification_early",
+    metadata,
+    Column("order_id", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("schema", SmallInteger, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    Column("metadata", JSONB, nullable=False),
+    Column("data", JSONB, nullable=False),
+    PrimaryKeyConstraint("order_id", "stream", "version", name="notification_early_pkey"),
+)
+
+# The instalments still to come, of which customers are reminded; folded from the plan's stream.
+notification_instalments = Table(
+    "notification_instalments",
+    metadata,
+    Column("order_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("due", Date, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    PrimaryKeyConstraint("order_id", "number", name="notification_instalments_pkey"),
+)
+
+# The messages, and the queue that senders work off. A lane is a partition: a campaign of millions
+# never stands before an order's confirmation, neither in an index nor in a vacuum.
+#
+# `source` is what the message is about: the id of an event (`shipment-o1/2`, and `plan-o1/1#2` for
+# the second instalment) or `campaign/{name}/{customer}`. With the channel it is the key: at most
+# one message each. A waiting message is sent from `due_at` on; while somebody sends it, `due_at` is
+# when others may. `body` is empty where the campaign has the text. `address` is where the first try
+# went: a try whose outcome is unknown is repeated under the same key with the same content.
+# `round` is part of that key, and grows when a person has a message sent anew that the provider
+# had refused.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("lane", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("order_id", Text),
+    Column("campaign", Text),
+    Column("language", Text, nullable=False),
+    Column("subject", Text),
+    Column("body", Text),
+    Column("state", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False),
+    Column("expires_at", DateTime(timezone=True)),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("round", SmallInteger, nullable=False, server_default=text("1")),
+    Column("address", Text),
+    Column("provider_id", Text),
+    Column("reason", Text),
+    Column("actor", Text),
+    _now("created_at"),
+    Column("settled_at", DateTime(timezone=True)),
+    PrimaryKeyConstraint("lane", "source", "channel", name="notifications_pkey"),
+    CheckConstraint("channel IN ('push', 'sms', 'email')", name="notifications_channel_check"),
+    CheckConstraint(
+        "state IN ('waiting', 'sent', 'failed', 'parked', 'withheld', 'withdrawn', 'discarded')",
+        name="notifications_state_check",
+    ),
+    CheckConstraint("body IS NOT NULL OR campaign IS NOT NULL", name="notifications_worded_check"),
+    Index("notifications_due_idx", "due_at", postgresql_where=text("state = 'waiting'")),
+    Index(
+        "notifications_stuck_idx",
+        "settled_at",
+        "source",
+        "channel",
+        postgresql_where=text("state IN ('failed', 'parked')"),
+    ),
+    Index(
+        "notifications_reminders_idx",
+        "order_id",
+        postgresql_where=text("kind = 'instalment-due' AND state = 'waiting'"),
+    ),
+    Index("notifications_customer_idx", "customer", "created_at", "source", "channel"),
+    # Rows come in the order of their time: a small index finds the old ones.
+    Index("notifications_created_at_idx", "created_at", postgresql_using="brin"),
+    postgresql_partition_by="LIST (lane)",
+)
+
+# A campaign, and how far it was put into the queue: all customers up to `after_customer` in the
+# order of their ids. `rate` is how many messages become due in a second; empty: all at once.
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("texts", JSONB, nullable=False),
+    Column("listed", Boolean, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("rate", Float),
+    Column("after_customer", Text, nullable=False, server_default=""),
+    Column("considered", BigInteger, nullable=False, server_default=text("0")),
+    Column("enqueued", BigInteger, nullable=False, server_default=text("0")),
+    Column("started_by", Text, nullable=False),
+    _now("started_at"),
+    Column("finished_at", DateTime(timezone=True)),
+)
+
+# Whom a campaign is for that is not for all.
+campaign_audience = Table(
+    "campaign_audience",
+    metadata,
+    Column("campaign", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    PrimaryKeyConstraint("campaign", "customer", name="campaign_audience_pkey"),
+)
