@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Literal, NewType, get_args, get_origin
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from domain.kernel import Event, Money, OrderId
 from domain.payments.events import PaymentRefunded, PaymentVoided
 from eventstore.codec import Codec, UnknownMessage
 from eventstore.messages import CODEC, COMMANDS, EVENTS
+from tests.eventstore.anything import anything
 from tests.eventstore.contracts import contract, contracts
 
 STORED = Path(__file__).with_name("registered_names.txt")
-PLAIN: dict[Any, st.SearchStrategy[Any]] = {
-    str: st.text(),
-    int: st.integers(-(2**63), 2**63 - 1),
-    bool: st.booleans(),
-    date: st.dates(),
-    datetime: st.datetimes(timezones=st.just(UTC)),
-    type(None): st.none(),
-}
-
-
-def _any(annotation: Any) -> st.SearchStrategy[Any]:
-    if isinstance(annotation, NewType):
-        return _any(annotation.__supertype__)
-    if annotation in PLAIN:
-        return PLAIN[annotation]
-    if get_origin(annotation) is Literal:
-        return st.sampled_from(get_args(annotation))
-    if get_origin(annotation) is tuple:
-        return st.lists(_any(get_args(annotation)[0]), max_size=3).map(tuple)
-    if get_origin(annotation) is types.UnionType:
-        return st.one_of(*map(_any, get_args(annotation)))
-    hints = typing.get_type_hints(annotation)
-    names = [field.name for field in dataclasses.fields(annotation)]
-    return st.builds(annotation, **{name: _any(hints[name]) for name in names})
 
 
 def _through(codec: Codec, message: object) -> Any:
@@ -56,7 +29,7 @@ def _through(codec: Codec, message: object) -> Any:
 @pytest.mark.parametrize("cls", [*EVENTS, *COMMANDS], ids=lambda cls: cls.__name__)
 def test_what_is_encoded_is_decoded(cls: type) -> None:
     @settings(max_examples=25, deadline=None, derandomize=True, database=None)
-    @given(_any(cls))
+    @given(anything(cls))
     def holds(message: object) -> None:
         assert _through(CODEC, message) == message
 
