@@ -119,8 +119,9 @@ packing_lines = Table(
     Column("order_id", Text, nullable=False),
     Column("merchant", Text, nullable=False),
     Column("sku", Text, nullable=False),
-    Column("quantity", BigInteger, nullable=False),
-    Column("packed", BigInteger, nullable=False, server_default=text("0")),
+    Column("to_pack", BigInteger, nullable=False),
+    Column("packed", BigInteger, nullable=False),
+    Column("came_back", BigInteger, nullable=False),
     PrimaryKeyConstraint("order_id", "merchant", "sku", name="packing_lines_pkey"),
 )
 packing_lists = Table(

@@ -24,8 +24,9 @@ CREATE TABLE packing_lines (
     order_id text NOT NULL,
     merchant text NOT NULL,
     sku text NOT NULL,
-    quantity bigint NOT NULL,
-    packed bigint DEFAULT 0 NOT NULL,
+    to_pack bigint NOT NULL,
+    packed bigint NOT NULL,
+    came_back bigint NOT NULL,
     CONSTRAINT packing_lines_pkey PRIMARY KEY (order_id, merchant, sku)
 );
 

@@ -1,0 +1,124 @@
+"""Handle one message until it is handled, parked, or nobody wants to know any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+import structlog
+from psycopg.errors import DataError
+
+from eventstore.pool import Pool
+from messaging.consumer import Consumer
+from messaging.envelope import Received
+from messaging.failures import cause_of, is_of_the_database
+from messaging.inbox import Outcome, park, receive
+
+_log = structlog.get_logger(__name__)
+
+_LONGEST_REST: Final = 2.0
+
+
+@dataclass
+class Counted:
+    """Since the process began."""
+
+    handled: int = 0
+    duplicates: int = 0
+    parked: int = 0
+    passed_over: int = 0
+    """Not wanted: a binding that is too wide."""
+    rejected: int = 0
+    """No events at all: they are among the dead letters."""
+    subscriptions: int = 0
+
+
+class Answer(Enum):
+    """What the broker is to be told."""
+
+    DONE = auto()
+    UNKEEPABLE = auto()
+    """Not even parking it is possible."""
+    NOTHING = auto()
+
+
+class Trying:
+    """`at_once` bounds the messages handled at one moment. `attempts` is how often one is tried
+    before it is parked, `pause` the seconds before the second try, which double.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        consumer: Consumer,
+        *,
+        at_once: int = 8,
+        attempts: int = 3,
+        pause: float = 0.1,
+    ) -> None:
+        self._pool = pool
+        self._consumer = consumer
+        self._slots = asyncio.Semaphore(at_once)
+        self._attempts, self._pause = attempts, pause
+        self._holding = False
+        self.counted = Counted()
+
+    async def handle(self, received: Received, over: asyncio.Event) -> Answer:
+        """As long as the database is away it holds the message, unless `over` is set."""
+        if received.type not in self._consumer.types:
+            self.counted.passed_over += 1
+            return Answer.DONE
+        failures = 0
+        cause = ""
+        rest = self._pause
+        while not over.is_set():
+            try:
+                if failures < self._attempts:
+                    await self._receive(received)
+                else:
+                    await self._park(received, cause, failures)
+            except DataError as error:
+                if failures >= self._attempts:
+                    _log.error("message cannot be kept", id=received.id, cause=cause_of(error))
+                    return Answer.UNKEEPABLE
+                failures, cause = failures + 1, cause_of(error)
+            except Exception as error:  # noqa: BLE001  # nobody can know what an event may break
+                if is_of_the_database(error):
+                    self._hold(error)
+                else:
+                    failures, cause = failures + 1, cause_of(error)
+            else:
+                self._holding = False
+                return Answer.DONE
+            if failures != self._attempts:
+                await wait(over, rest)
+                rest = min(2 * rest, _LONGEST_REST)
+        return Answer.NOTHING
+
+    async def _receive(self, received: Received) -> None:
+        async with self._slots, self._pool.connection() as connection:
+            outcome = await receive(connection, self._consumer, received)
+        self.counted.handled += outcome is Outcome.HANDLED
+        self.counted.duplicates += outcome is Outcome.DUPLICATE
+        self.counted.parked += outcome is Outcome.BEHIND
+
+    async def _park(self, received: Received, cause: str, failures: int) -> None:
+        async with self._slots, self._pool.connection() as connection:
+            await park(connection, self._consumer, received, cause, failures)
+        self.counted.parked += 1
+        _log.error("message parked", consumer=self._consumer.name, id=received.id, cause=cause)
+
+    def _hold(self, error: Exception) -> None:
+        if not self._holding:
+            _log.warning("messages are held", consumer=self._consumer.name, error=repr(error))
+        self._holding = True
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """For the event, but no longer than that."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
