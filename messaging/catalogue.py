@@ -6,8 +6,13 @@ from typing import Final
 
 from messaging import finance, warehouse
 from messaging.consumer import Consumer
+from messaging.notifications import handler as notifications
 
-CONSUMERS: Final[tuple[Consumer, ...]] = (finance.CONSUMER, warehouse.CONSUMER)
+CONSUMERS: Final[tuple[Consumer, ...]] = (
+    finance.CONSUMER,
+    warehouse.CONSUMER,
+    notifications.CONSUMER,
+)
 
 
 class UnknownConsumer(LookupError):
