@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from starlette.types import Scope
 
 from api.saga_metrics import SagaMetrics
+from eventstore.following.lag import Lag
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class LagMetrics:
+    """How far those are behind who follow the feed: read models, or others."""
+
+    def __init__(self, gauge: Callable[..., Gauge], who: str) -> None:
+        self._events = gauge(f"handrail_{who}_lag_events", f"Events a {who} has not seen.", who)
+        self._seconds = gauge(
+            f"handrail_{who}_lag_seconds", f"Age of the oldest event a {who} has not seen.", who
+        )
+        self._parked = gauge(
+            f"handrail_{who}_parked_events",
+            "Events that could not be handled, or wait behind one.",
+            who,
+        )
+
+    def show(self, one: Lag) -> None:
+        self._events.labels(one.follower).set(one.events)
+        self._seconds.labels(one.follower).set(one.seconds)
+        self._parked.labels(one.follower).set(one.parked)
 
 
 class Metrics:
@@ -25,19 +47,8 @@ class Metrics:
         )
         self.sagas = SagaMetrics()
         self.registry.register(self.sagas)
-        self.lag_events = self._gauge(
-            "handrail_projection_lag_events", "Events a projection has not seen.", "projection"
-        )
-        self.lag_seconds = self._gauge(
-            "handrail_projection_lag_seconds",
-            "Age of the oldest event a projection has not seen.",
-            "projection",
-        )
-        self.parked_events = self._gauge(
-            "handrail_projection_parked_events",
-            "Events that could not be applied, or wait behind one.",
-            "projection",
-        )
+        self.projections = LagMetrics(self._gauge, "projection")
+        self.followers = LagMetrics(self._gauge, "follower")
         self.webhooks = self._gauge(
             "handrail_webhooks",
             "Webhooks that had no effect yet, or that nobody understood.",

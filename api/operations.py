@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable
 from functools import cache
 from importlib.resources import files
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -17,8 +17,8 @@ from api import webhook_store
 from api.context import Services, ServicesDep
 from api.database import Database
 from api.problems import ErrorItem, Problem, responses
-from projections.catalogue import PROJECTIONS
-from projections.lag import Lag, lag
+from eventstore.following.lag import Lag, lag
+from projections.catalogue import PROJECTIONS, READ_MODELS
 from projections.saga_figures import figures
 from projections.tables import forms
 
@@ -35,20 +35,30 @@ class Health(BaseModel):
     status: Literal["alive"] = "alive"
 
 
-class Projected(BaseModel):
-    projection: str
+class Behind(BaseModel):
     events: int
     seconds: float
     unowned: int
     parked: int
 
 
+class Projected(Behind):
+    projection: str
+
+
+class Following(Behind):
+    follower: str
+
+
 class Readiness(BaseModel):
-    """`projections` says how far each read model is behind."""
+    """`projections` says how far each read model is behind, `followers` who else follows the
+    feed, such as the relay. These do not make it less ready: nobody reads here what they keep.
+    """
 
     status: Literal["ready"] = "ready"
     checks: list[str]
     projections: list[Projected]
+    followers: list[Following]
 
 
 @router.get("/healthz", summary="Is the process alive?")
@@ -75,7 +85,17 @@ async def readyz(services: ServicesDep) -> Readiness:
         names = ", ".join(str(one.parameter) for one in wrong)
         raise Problem("not-ready", f"not ready: {names}", wrong, retry_after=5)
     return Readiness(
-        checks=list(checks), projections=[Projected.model_validate(vars(one)) for one in lags]
+        checks=list(checks),
+        projections=[
+            Projected(projection=one.follower, **_behind(one))
+            for one in lags
+            if one.follower in READ_MODELS
+        ],
+        followers=[
+            Following(follower=one.follower, **_behind(one))
+            for one in lags
+            if one.follower not in READ_MODELS
+        ],
     )
 
 
@@ -120,9 +140,17 @@ async def _count(services: Services) -> None:
     for (source, status), count in webhooks.items():
         measures.webhooks.labels(source, status).set(count)
     for one in behind:
-        measures.lag_events.labels(one.projection).set(one.events)
-        measures.lag_seconds.labels(one.projection).set(one.seconds)
-        measures.parked_events.labels(one.projection).set(one.parked)
+        shown = measures.projections if one.follower in READ_MODELS else measures.followers
+        shown.show(one)
+
+
+def _behind(one: Lag) -> dict[str, Any]:
+    return {
+        "events": one.events,
+        "seconds": one.seconds,
+        "unowned": one.unowned,
+        "parked": one.parked,
+    }
 
 
 async def _said(check: Awaitable[str]) -> str:
@@ -162,8 +190,8 @@ async def _projections(database: Database, lags: list[Lag]) -> str:
     async with database.connection(_LIMIT) as connection:
         lags.extend(await lag(connection))
     names = {one.name for one in PROJECTIONS}
-    behind = [one for one in lags if one.projection in names and one.seconds > LAG_LIMIT]
-    return "; ".join(f"{one.projection} is {one.seconds:.0f} s behind" for one in behind)
+    behind = [one for one in lags if one.follower in names and one.seconds > LAG_LIMIT]
+    return "; ".join(f"{one.follower} is {one.seconds:.0f} s behind" for one in behind)
 
 
 async def _temporal(services: Services) -> str:

@@ -125,10 +125,10 @@ commands = Table(
     postgresql_partition_by="RANGE (opened_on)",
 )
 
-# How far a projection has read one shard. `since` is a snapshot: everything it sees was handled.
-# `until` and `after_position` say how far a batch got that takes several pages. `revision` is the
-# fencing token: who moves the checkpoint must know it, so a worker that lost its lease changes
-# nothing.
+# How far a follower of the feed has read one shard: a projection, or another one, whose name is in
+# `projection` too. `since` is a snapshot: everything it sees was handled. `until` and
+# `after_position` say how far a batch got that takes several pages. `revision` is the fencing
+# token: who moves the checkpoint must know it, so a worker that lost its lease changes nothing.
 checkpoints = Table(
     "checkpoints",
     metadata,
@@ -150,6 +150,18 @@ checkpoints = Table(
     postgresql_with={"fillfactor": 50},
 )
 
+# The processes that follow the feed and are alive, so that each knows its fair share. `serves`
+# names what a process can work on: while versions of read models are exchanged, old and new
+# processes do not count each other.
+followers = Table(
+    "followers",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("serves", Text, nullable=False),
+    Column("alive_until", DateTime(timezone=True), nullable=False),
+    postgresql_with={"fillfactor": 50},
+)
+
 # The folded state of a long stream at some version. `fingerprint` is the form of that state: a
 # snapshot of another form is passed over, never converted.
 snapshots = Table(
@@ -161,8 +173,9 @@ snapshots = Table(
     Column("state", JSONB, nullable=False),
 )
 
-# Events a projection could not apply. Later events of the same stream wait behind the first one, so
-# a parked stream is worked off in order; other streams go on.
+# Events a projection could not apply, or the relay could not publish to an exchange: there
+# `projection` is such as `relay/money`. Later events of the same stream wait behind the first one,
+# so a parked stream is worked off in order; other streams go on.
 parked_events = Table(
     "parked_events",
     metadata,

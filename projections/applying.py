@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from eventstore import checkpoints
 from eventstore.checkpoints import Checkpoint, LostLease
 from eventstore.codec import Codec
 from eventstore.feed import Cursor, Page
+from eventstore.following.handling import Handled
 from eventstore.pool import Connection
 from eventstore.store import shard_of
 from projections import parking
@@ -43,13 +44,6 @@ class Work:
 
     model: ReadModel[Any]
     events: Sequence[Read]
-
-
-@dataclass
-class Applied:
-    moved: list[Checkpoint] = field(default_factory=list)
-    failed: dict[str, Exception] = field(default_factory=dict)
-    """The read models that could not be written, through no fault of an event."""
 
 
 def sort_out(
@@ -82,14 +76,14 @@ async def apply_page(
     to: Cursor,
     work: Mapping[str, Work],
     lease: timedelta,
-) -> Applied:
+) -> Handled:
     """Apply the page and move the checkpoints to `to`, both or nothing.
 
     Raises LostLease, or the error of a connection that is gone. Where a read model fails, the
     others go on without it.
     """
     try:
-        return Applied(moved=list(await _together(connection, group, to, work, lease)))
+        return Handled(moved=list(await _together(connection, group, to, work, lease)))
     except Exception as error:  # noqa: BLE001  # whatever it is, not all read models have to wait
         _raise_if_general(connection, error)
         _log.info("page is applied by projection", error=cause_of(error))
@@ -102,20 +96,20 @@ async def _apart(
     to: Cursor,
     work: Mapping[str, Work],
     lease: timedelta,
-) -> Applied:
-    applied = Applied()
+) -> Handled:
+    handled = Handled()
     for name in sorted({one.projection for one in group}):
         own = [one for one in group if one.projection == name]
         its = {name: work[name]} if name in work else {}
         try:
             try:
-                applied.moved += await _together(connection, own, to, its, lease)
+                handled.moved += await _together(connection, own, to, its, lease)
             except DATA_AT_FAULT:
-                applied.moved += await _one_by_one(connection, own, to, work[name], lease)
+                handled.moved += await _one_by_one(connection, own, to, work[name], lease)
         except Exception as error:  # noqa: BLE001  # the same
             _raise_if_general(connection, error)
-            applied.failed[name] = error
-    return applied
+            handled.failed[name] = error
+    return handled
 
 
 async def _together(

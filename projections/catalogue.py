@@ -16,6 +16,7 @@ from projections import (
     stock_level,
 )
 from projections.projection import Projection
+from projections.readmodel import NEXT
 
 PROJECTIONS: Final[tuple[Projection[Any], ...]] = (
     order_status.PROJECTION,
@@ -28,3 +29,6 @@ PROJECTIONS: Final[tuple[Projection[Any], ...]] = (
     saga_figures.PROJECTION,
     intervention_board.PROJECTION,
 )
+
+READ_MODELS: Final = frozenset(one.name + suffix for one in PROJECTIONS for suffix in ("", NEXT))
+"""Their names, and those of the ones that may be being built."""

@@ -29,14 +29,18 @@ class Installed:
     being_built: list[str] = field(default_factory=list)
     """Beside the one in use, which is of another version: `rebuild` exchanges them."""
     unknown: list[str] = field(default_factory=list)
-    """Checkpoints and tables of projections this code does not know. They keep the outbox from
-    being pruned; whoever is sure removes them."""
+    """Checkpoints and tables of projections, and checkpoints of others who follow the feed, that
+    this code does not know. They keep the outbox from being pruned; whoever is sure removes them.
+    """
 
 
 def install(
-    url: str, role: str | None, projections: Sequence[Projection[Any]] = PROJECTIONS
+    url: str,
+    role: str | None,
+    projections: Sequence[Projection[Any]] = PROJECTIONS,
+    others: Sequence[str] = (),
 ) -> Installed:
-    """Raises VersionForgotten."""
+    """`others` are the names of those who follow the feed too. Raises VersionForgotten."""
     engine = owner_engine(url)
     try:
         with engine.begin() as connection:
@@ -45,13 +49,10 @@ def install(
             done = Installed()
             for projection in projections:
                 _install(connection, projection, role, done)
-            done.unknown = _unknown(connection, projections)
+            done.unknown = _unknown(connection, projections, others)
             if role:
                 name = connection.dialect.identifier_preparer.quote(role)
-                rights = f"GRANT SELECT ON read_models TO {name}"
-                connection.exec_driver_sql(rights)
-                rights = f"GRANT SELECT, INSERT, UPDATE, DELETE ON projectors TO {name}"
-                connection.exec_driver_sql(rights)
+                connection.exec_driver_sql(f"GRANT SELECT ON read_models TO {name}")
             return done
     finally:
         engine.dispose()
@@ -145,8 +146,11 @@ def _check(connection: Connection, projection: Projection[Any]) -> None:
         )
 
 
-def _unknown(connection: Connection, projections: Sequence[Projection[Any]]) -> list[str]:
+def _unknown(
+    connection: Connection, projections: Sequence[Projection[Any]], others: Sequence[str]
+) -> list[str]:
     known = [one.name + suffix for one in projections for suffix in ("", NEXT)]
+    known += others
     found = connection.execute(
         text(
             "SELECT projection FROM checkpoints WHERE projection <> ALL (:known)"

@@ -65,7 +65,8 @@ async def parked(connection: AsyncConnection, limit: int = 100) -> Sequence[Park
         SELECT projection, id, stream, position, cause, parked_at, events FROM (
             SELECT DISTINCT ON (projection, id) projection, id, stream, position, cause, parked_at,
                 count(*) OVER (PARTITION BY projection, id) AS events
-            FROM (SELECT *, substr(stream, strpos(stream, '-') + 1) AS id FROM parked_events) p
+            FROM (SELECT p.*, substr(stream, strpos(stream, '-') + 1) AS id
+                FROM parked_events p JOIN read_models m ON m.name = p.projection) p
             ORDER BY projection, id, position
         ) AS p ORDER BY parked_at, projection, id LIMIT :limit
         """),

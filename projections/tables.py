@@ -1,8 +1,8 @@
-"""What the tables of all read models share, and the two tables that keep house for them."""
+"""What the tables of all read models share, and the one that keeps house for them."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, DateTime, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import Column, Connection, Index, Integer, MetaData, Table, Text, text
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql import quoted_name
 
@@ -15,17 +15,6 @@ forms = Table(
     housekeeping,
     Column("name", Text, primary_key=True),
     Column("version", Integer, nullable=False),
-)
-
-# The projector processes that are alive, so that each knows its fair share. `serves` names what a
-# process can work on: while versions are exchanged, old and new processes do not count each other.
-projectors = Table(
-    "projectors",
-    housekeeping,
-    Column("owner", Text, primary_key=True),
-    Column("serves", Text, nullable=False),
-    Column("alive_until", DateTime(timezone=True), nullable=False),
-    postgresql_with={"fillfactor": 50},
 )
 
 

@@ -21,5 +21,6 @@ def migrate(url: str, role: str) -> None:
         )
     for name in installed.unknown:
         _log.warning(
-            "nobody knows this read model, and it keeps the outbox from shrinking", name=name
+            "nobody knows this follower of the feed, and it keeps the outbox from shrinking",
+            name=name,
         )

@@ -11,10 +11,11 @@ from rich.table import Table
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from eventstore.following.lag import lag
 from eventstore.pool import open_pool
 from eventstore.tokens import UnknownProjection
 from projections import parking, retrying
-from projections.lag import lag
+from projections.catalogue import READ_MODELS
 from projections.rebuild import UnknownReadModel, rebuild
 from runtime.settings import Settings
 
@@ -25,16 +26,14 @@ async def status(settings: Settings, *, json: bool) -> int:
     engine = create_async_engine(url)
     try:
         async with engine.connect() as connection:
-            standing = await lag(connection)
+            standing = [one for one in await lag(connection) if one.follower in READ_MODELS]
             parked = await parking.parked(connection)
     finally:
         await engine.dispose()
     console = Console(stderr=json)
     table = Table("read model", "behind by", "for", "parked events")
     for one in standing:
-        table.add_row(
-            one.projection, f"{one.events} events", f"{one.seconds:.1f} s", str(one.parked)
-        )
+        table.add_row(one.follower, f"{one.events} events", f"{one.seconds:.1f} s", str(one.parked))
     console.print(table)
     for row in parked:
         console.print(
@@ -46,7 +45,7 @@ async def status(settings: Settings, *, json: bool) -> int:
         figures = {
             "projections": [
                 {
-                    "name": one.projection,
+                    "name": one.follower,
                     "events": one.events,
                     "seconds": one.seconds,
                     "parked": one.parked,

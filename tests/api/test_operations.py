@@ -100,6 +100,31 @@ async def test_it_tells_its_figures(house: House, shop: Shop) -> None:
     assert found["handrail_database_up", ()] == 1
 
 
+async def test_it_tells_how_far_others_are_behind_who_follow_the_feed(house: House) -> None:
+    async with house.api() as api:
+        await house.sql(
+            "INSERT INTO checkpoints (projection, shard, since) SELECT 'relay', s, '1:1:'"
+            " FROM generate_series(0, 15) AS s"
+        )
+        await house.sql(
+            "INSERT INTO parked_events (projection, stream, position, cause)"
+            " VALUES ('relay/money', 'credit-nobody', 1, 'it was tried out')"
+        )
+        try:
+            found = await figures(api)
+            readiness = (await api.get("/readyz")).json()
+        finally:
+            await house.sql("DELETE FROM parked_events WHERE projection = 'relay/money'")
+            await house.sql("DELETE FROM checkpoints WHERE projection = 'relay'")
+
+    assert found["handrail_follower_lag_events", ("relay",)] > 0
+    assert found["handrail_follower_lag_seconds", ("relay",)] > 0
+    assert found["handrail_follower_parked_events", ("relay",)] == 1
+    assert ("handrail_projection_lag_events", ("relay",)) not in found
+    [relay] = readiness["followers"]
+    assert (relay["follower"], relay["unowned"], relay["parked"]) == ("relay", 16, 1)
+
+
 COUNTED = {
     "handrail_sagas_started_total": "SagaStarted",
     "handrail_sagas_ended_total": "SagaEnded",

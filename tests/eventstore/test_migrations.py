@@ -6,12 +6,16 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import create_engine, make_url
 
+from eventstore import migrations
 from eventstore.migrations import FUNCTIONS, upgrade
 from eventstore.tables import metadata
 from messaging import tables as messaging
@@ -160,6 +164,30 @@ async def test_two_databases_upgraded_at_once_share_the_role(scratch: Scratch) -
     for url in (one, other):
         granted = "SELECT has_table_privilege('new_role', 'events', 'INSERT')"
         assert await _rows(url, granted) == [(True,)]
+
+
+async def test_projectors_that_were_alive_are_followers_afterwards(scratch: Scratch) -> None:
+    url = await scratch("before_followers")
+    await _upgrade(url)
+    await asyncio.to_thread(_downgrade, url, "0003")
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute("INSERT INTO projectors VALUES ('one', 'orders@1', now())")
+    before = await _rows(url, "SELECT * FROM projectors")
+
+    await _upgrade(url)
+
+    assert await _rows(url, "SELECT * FROM followers") == before
+    assert await _rows(url, "SELECT to_regclass('projectors')") == [(None,)]
+
+
+def _downgrade(url: str, to: str) -> None:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.downgrade(config, to)
+    engine.dispose()
 
 
 async def test_without_a_role_nothing_is_granted(scratch: Scratch) -> None:

@@ -33,7 +33,7 @@ async def test_a_projector_process_says_that_it_is_ready_works_and_leaves(
     await process
 
     assert set(await world.rows(merchant_balance.PROJECTION)) == {"merchant-1"}
-    assert await world.value("SELECT count(*) FROM projectors") == 0
+    assert await world.value("SELECT count(*) FROM followers") == 0
     assert await world.value("SELECT count(*) FROM checkpoints WHERE owner IS NOT NULL") == 0
 
 

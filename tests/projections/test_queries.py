@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.kernel import CustomerId, MerchantId, OrderId
 from domain.sagas.events import SagaParked, SagaStarted
 from domain.settlement.events import MerchantAccountOpened
+from eventstore.following.lag import Lag, lag
 from projections import (
     customer_account,
-    lag,
     merchant_balance,
     order_status,
     saga_board,
@@ -272,8 +272,8 @@ async def test_merchants_and_customers_are_listed_by_id(world: World) -> None:
     assert currency == "USD"
 
 
-async def _lags(connection: AsyncConnection) -> dict[str, lag.Lag]:
-    return {one.projection: one for one in await lag.lag(connection)}
+async def _lags(connection: AsyncConnection) -> dict[str, Lag]:
+    return {one.follower: one for one in await lag(connection)}
 
 
 async def test_lag_counts_the_events_that_were_not_seen(world: World) -> None:
@@ -308,4 +308,4 @@ async def test_somebody_who_reads_owns_the_shards(world: World) -> None:
     async with world.pool.connection() as connection, world.engine.connect() as reader:
         await runner.tick(connection)
 
-        assert {one.unowned for one in await lag.lag(reader)} == {0}
+        assert {one.unowned for one in await lag(reader)} == {0}

@@ -12,10 +12,11 @@ import psycopg
 import pytest
 
 from domain.kernel import OrderId
+from eventstore.following.handling import Handled
 from eventstore.pool import Connection, open_pool
 from eventstore.store import SHARDS
 from projections import merchant_balance, stock_level
-from projections.applying import Applied, apply_page
+from projections.applying import apply_page
 from projections.catalogue import PROJECTIONS
 from projections.runner import Runner
 from tests.projections.stories import Shop, Told
@@ -106,7 +107,7 @@ async def test_a_batch_whose_commit_was_not_heard_of_is_not_applied_again(
 ) -> None:
     cut = 0
 
-    async def committed_but_not_heard_of(connection: Connection, *page: Any) -> Applied:
+    async def committed_but_not_heard_of(connection: Connection, *page: Any) -> Handled:
         nonlocal cut
         applied = await apply_page(connection, *page)
         if cut == 0:
@@ -153,7 +154,7 @@ async def test_a_projector_that_stops_lets_others_take_over_at_once(world: World
         await until(lambda: _is_complete(world))
 
     assert await owners(world) == {None: SHARDS}
-    assert await world.value("SELECT count(*) FROM projectors") == 0
+    assert await world.value("SELECT count(*) FROM followers") == 0
 
 
 async def _is_complete(world: World) -> bool:
@@ -231,7 +232,7 @@ async def test_a_batch_that_takes_longer_than_the_lease_is_not_taken_away(world:
 
 
 async def _alive_until(world: World) -> Any:
-    return await world.value("SELECT alive_until FROM projectors WHERE owner = 'slow'")
+    return await world.value("SELECT alive_until FROM followers WHERE owner = 'slow'")
 
 
 def _renewal_of(world: World, before: Any) -> Callable[[], Awaitable[bool]]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eventstore.checkpoints import Checkpoint, Held
 from eventstore.feed import BEGINNING
-from projections.shares import plan
+from eventstore.following.shares import plan
 
 NAMES = ("orders", "stock")
 WORKERS = ("a", "b", "c")

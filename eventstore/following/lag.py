@@ -1,6 +1,6 @@
-"""How far each read model is behind, measured against the events themselves.
+"""How far each follower of the feed is behind, measured against the events themselves.
 
-A projector that stands still is behind as soon as there is an event that it has not seen.
+One that stands still is behind as soon as there is an event that it has not seen.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True)
 class Lag:
-    """`events` is an estimate while a read model is built from the beginning.
+    """`events` is an estimate while a follower reads from the beginning.
 
     `seconds` is the age of the oldest event that was not seen; `unowned` counts the shards that
     nobody reads.
     """
 
-    projection: str
+    follower: str
     events: int
     seconds: float
     unowned: int
@@ -29,7 +29,7 @@ class Lag:
 
 
 async def lag(connection: AsyncConnection) -> Sequence[Lag]:
-    """One for each projection, and each that is being built."""
+    """One for each follower: read models, those that are being built, and others."""
     found = await connection.execute(_LAG)
     return [Lag(row[0], int(row[1]), float(row[2]), row[3], row[4]) for row in found]
 
@@ -60,7 +60,9 @@ WITH unseen AS (
 SELECT c.projection, sum(u.events),
     coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0),
     count(*) FILTER (WHERE c.owner IS NULL OR c.leased_until < clock_timestamp()),
-    (SELECT count(*) FROM parked_events p WHERE p.projection = c.projection)
+    -- The relay parks by exchange, as in relay/money.
+    (SELECT count(*) FROM parked_events p
+        WHERE p.projection = c.projection OR starts_with(p.projection, c.projection || '/'))
 FROM checkpoints c
 JOIN unseen u USING (projection, shard)
 LEFT JOIN events e ON e.position = u.oldest

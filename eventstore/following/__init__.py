@@ -1,0 +1,1 @@
+"""Following the feed: processes that share its shards, each page handled once in effect."""

@@ -1,0 +1,27 @@
+"""Who follows the feed has a checkpoint for every shard, until it is forgotten."""
+
+from __future__ import annotations
+
+from eventstore.pool import Connection
+from eventstore.store import SHARDS
+from eventstore.tables import NOTHING_SEEN
+
+
+async def enroll(connection: Connection, name: str) -> None:
+    """Begin with the first event there is, or go on where the follower of this name was.
+
+    From now on the outbox keeps what it has not seen.
+    """
+    await connection.execute(
+        "INSERT INTO checkpoints (projection, shard, since)"
+        " SELECT %s, s, %s::pg_snapshot FROM generate_series(0, %s) AS s ON CONFLICT DO NOTHING",
+        (name, NOTHING_SEEN, SHARDS - 1),
+    )
+
+
+async def forget(connection: Connection, name: str) -> None:
+    """Nobody follows the feed under this name any more, and the outbox keeps nothing for it.
+
+    Enrolled again, it would begin with the first event.
+    """
+    await connection.execute("DELETE FROM checkpoints WHERE projection = %s", (name,))
