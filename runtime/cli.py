@@ -240,6 +240,18 @@ app.command(
 )
 
 
+@app.command
+def contracts(
+    *,
+    write: Annotated[bool, Parameter(negative="", help="Write the files anew.")] = False,
+    folder: Annotated[Path, Parameter(help="Where they are.")] = Path("docs/contracts"),
+) -> int:
+    """Compare what is promised of events with the schemas and the AsyncAPI document in files."""
+    from runtime import contracts as run
+
+    return run.write(folder) if write else run.check(folder)
+
+
 @app.command(name="settings")
 def print_settings() -> int:
     """Print every setting, as Markdown."""

@@ -1,0 +1,1 @@
+"""What other teams may count on: a schema for every event, and where each event is to be had."""

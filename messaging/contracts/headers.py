@@ -1,0 +1,61 @@
+"""The headers of a message: the attributes of a CloudEvent in binary mode, each a text."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_TEXT: Final = {"type": "string"}
+_NUMBER: Final = {"type": "string", "pattern": "^[0-9]+$"}
+
+_ALWAYS: Final[dict[str, dict[str, Any]]] = {
+    "ce-specversion": {"const": "1.0"},
+    "ce-id": {**_TEXT, "description": "The same however often the event comes: stream/version."},
+    "ce-source": {**_TEXT, "description": "The context that tells it."},
+    "ce-type": {**_TEXT, "description": "As the routing key."},
+    "ce-subject": {**_TEXT, "description": "The stream."},
+    "ce-time": {**_TEXT, "format": "date-time", "description": "When it was stored."},
+    "ce-stream": {**_TEXT, "description": "The stream: order-order-3fa9c1."},
+    "ce-streamversion": {
+        **_NUMBER,
+        "description": "Its number in the stream, from 1 without a gap: what tells order.",
+    },
+    "ce-position": {**_NUMBER, "description": "Its number in the store, with gaps."},
+    "ce-schema": {**_NUMBER, "description": "The version of its schema."},
+    "ce-metadata": {
+        **_TEXT,
+        "contentMediaType": "application/json",
+        "description": "All that is known of who caused it, and what.",
+    },
+}
+_SOMETIMES: Final[dict[str, dict[str, Any]]] = {
+    "ce-actor": {**_TEXT, "description": "Who asked for it."},
+    "ce-correlation": {**_TEXT, "description": "The process it belongs to."},
+    "ce-causation": {**_TEXT, "description": "The idempotency key of the step that caused it."},
+    "ce-step": {**_TEXT, "description": "The step of the process."},
+    "ce-saga": {**_TEXT, "description": "The process, where it is told apart."},
+    "ce-merchant": {**_TEXT, "description": "The merchant it is about."},
+    "ce-traceparent": {**_TEXT, "description": "W3C Trace Context."},
+}
+
+HEADERS: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "CloudEvents 1.0, binary mode; attributes are header fields with `ce-`.",
+    "properties": {**_ALWAYS, **_SOMETIMES},
+    "required": sorted(_ALWAYS),
+}
+EXAMPLES: Final = {
+    "ce-specversion": "1.0",
+    "ce-id": "order-order-3fa9c1/2",
+    "ce-source": "/handrail/ordering",
+    "ce-type": "ordering.OrderConfirmed.v1",
+    "ce-subject": "order-order-3fa9c1",
+    "ce-time": "2026-03-02T12:00:00Z",
+    "ce-stream": "order-order-3fa9c1",
+    "ce-streamversion": "2",
+    "ce-position": "4711",
+    "ce-schema": "1",
+    "ce-metadata": '{"actor":"ann","correlation":"order-3fa9c1"}',
+    "ce-actor": "ann",
+    "ce-correlation": "order-3fa9c1",
+}
+"""Those of one event; what depends on the event is put over it."""

@@ -1,0 +1,270 @@
+"""What other teams may count on: schemas, the AsyncAPI document, and that nothing breaks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import orjson
+import pytest
+from hypothesis import given, settings
+
+from domain.kernel import Event, Money
+from domain.payments.events import PaymentVoided
+from eventstore.codec import Codec
+from eventstore.messages import CODEC, EVENTS
+from eventstore.store import Recorded
+from messaging.catalogue import CONSUMERS
+from messaging.contracts.asyncapi import document
+from messaging.contracts.committed import FOLDER, Contracts
+from messaging.contracts.compatibility import breaks
+from messaging.contracts.examples import example_of
+from messaging.contracts.schemas import Schema, schema_of, tolerant
+from messaging.routing import exchanges_of, routing_key
+from tests.eventstore.anything import anything
+
+ROOT = Path(__file__).parents[2]
+NAMES = [event.__name__ for event in EVENTS]
+
+
+def committed(name: str) -> Schema:
+    [file] = (ROOT / FOLDER / "events").glob(f"*/{name}.v1.json")
+    schema: Schema = json.loads(file.read_text())
+    return schema
+
+
+def holds(schema: Schema, instance: Any, whole: Schema | None = None) -> None:
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    definitions = {**(whole or {}), **schema}
+    jsonschema.Draft202012Validator(definitions, format_checker=checker).validate(instance)
+
+
+def test_the_committed_contracts_are_what_the_code_says() -> None:
+    assert Contracts(ROOT / FOLDER).differences() == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None:
+    event, schema = CODEC.classes[name], committed(name)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for example in schema["examples"]:
+        holds(schema, example)
+        assert CODEC.encode(CODEC.decode(name, 1, example)).data == orjson.dumps(example)
+
+    @settings(max_examples=10, deadline=None, derandomize=True, database=None)
+    @given(anything(event))
+    def stored(message: object) -> None:
+        holds(schema, orjson.loads(CODEC.encode(message).data))
+
+    stored()
+
+
+def test_the_writers_schema_knows_no_other_field_and_the_readers_passes_over_it() -> None:
+    schema = schema_of(PaymentVoided)
+    of_tomorrow = {"order": "o", "amount": {"amount": 1, "currency": "EUR", "rate": 2}, "why": ""}
+    with pytest.raises(jsonschema.ValidationError, match="was unexpected"):
+        holds(schema, of_tomorrow)
+    holds(tolerant(schema), of_tomorrow)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Event):
+    what: str
+    price: Money
+
+
+def changed(**fields: Any) -> type[Event]:
+    """The event with other fields: a type, or a type and a default."""
+    described = [
+        (name, *(kind if isinstance(kind, tuple) else (kind,))) for name, kind in fields.items()
+    ]
+    made = dataclasses.make_dataclass("Noted", described, bases=(Event,), frozen=True, kw_only=True)
+    made.__module__ = Noted.__module__
+    return made
+
+
+Noted.__module__ = "domain.credit.events"
+
+CHANGES: dict[str, tuple[type[Event], str]] = {
+    "a field is gone": (changed(price=Money), "what is gone"),
+    "a type is another": (changed(what=int, price=Money), "what was type string"),
+    "a part is another": (changed(what=str, price=changed(amount=str)), "price.amount was type"),
+    "a new field must be there": (changed(what=str, price=Money, by=str), "by is new and has no"),
+    "a field may be missing": (changed(what=(str, ""), price=Money), "what may be missing now"),
+    "a field may be nothing": (changed(what=str | None, price=Money), "what was type string"),
+    "one has become many": (changed(what=tuple[str, ...], price=Money), "what was type string"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_breaks_readers_is_seen_and_not_written_over(
+    change: str, tmp_path: Path
+) -> None:
+    event, said = CHANGES[change]
+    before = Contracts(tmp_path, [Noted], Codec.of([Noted]))
+    after = Contracts(tmp_path, [event], Codec.of([event]))
+    with _routed():
+        assert before.write() == []
+        files = {file: file.read_bytes() for file in tmp_path.rglob("*.json")}
+
+        [broken] = after.write()
+
+    assert said in str(broken)
+    assert "make it version 2, with an upcaster from version 1" in str(broken)
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*.json")} == files
+
+
+def test_a_field_with_a_default_may_be_added(tmp_path: Path) -> None:
+    more = changed(what=str, price=Money, by=(str, "nobody"))
+    with _routed():
+        Contracts(tmp_path, [Noted], Codec.of([Noted])).write()
+        later = Contracts(tmp_path, [more], Codec.of([more]))
+
+        assert [one.breaking for one in later.differences()] == [False, False]
+        assert later.write() == []
+        assert later.differences() == []
+
+    old, new = Codec.of([Noted]), Codec.of([more])
+    written = orjson.loads(new.encode(example_of(more)).data)
+    assert old.decode("Noted", 1, written) == example_of(Noted)
+    written = orjson.loads(old.encode(example_of(Noted)).data)
+    assert new.decode("Noted", 1, written).by == "nobody"
+
+
+def test_a_new_version_leaves_the_old_contract_in_place_and_must_read_it(tmp_path: Path) -> None:
+    other = changed(text=str, price=Money)
+    lifts = {("Noted", 1): lambda old: {"text": old["what"], "price": old["price"]}}
+    with _routed():
+        Contracts(tmp_path, [Noted], Codec.of([Noted])).write()
+        first = (tmp_path / "events/credit/Noted.v1.json").read_bytes()
+        second = Contracts(tmp_path, [other], Codec.of([other], lifts))
+
+        assert second.write() == []
+        assert (tmp_path / "events/credit/Noted.v1.json").read_bytes() == first
+        assert (tmp_path / "events/credit/Noted.v2.json").exists()
+
+        wrong = {("Noted", 1): lambda old: {"text": old["headline"], "price": old["price"]}}
+        [broken] = Contracts(tmp_path, [other], Codec.of([other], wrong)).write()
+        assert "credit/Noted.v1.json: events of it are stored and cannot be read" in str(broken)
+
+        broken_ones = Contracts(tmp_path, [], Codec.of([])).write()
+        assert ["UnknownMessage" in str(one) for one in broken_ones] == [True, True]
+
+
+def test_what_is_only_said_about_an_event_breaks_nothing() -> None:
+    schema = schema_of(PaymentVoided)
+    assert breaks(schema, {**schema, "description": "other words"}) == []
+
+
+class _routed:  # noqa: N801  # reads as what it is in a with statement
+    """Events that exist only in a test have a place at the broker meanwhile."""
+
+    def __enter__(self) -> None:
+        from messaging import routing  # noqa: PLC0415  # its table is what is extended
+
+        routing._CONTEXTS["Noted"] = "credit"
+
+    def __exit__(self, *_: object) -> None:
+        from messaging import routing  # noqa: PLC0415
+
+        del routing._CONTEXTS["Noted"]
+
+
+@pytest.fixture(scope="module")
+def asyncapi() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / FOLDER / "asyncapi.json").read_text())
+    return found
+
+
+def walk(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for one in node:
+            yield from walk(one)
+
+
+def found_at(whole: Any, reference: str) -> Any:
+    for part in reference.removeprefix("#/").split("/"):
+        whole = whole[part]
+    return whole
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_used(asyncapi: dict[str, Any]) -> None:
+    references = {node["$ref"] for node in walk(asyncapi) if "$ref" in node}
+    for reference in references:
+        assert isinstance(found_at(asyncapi, reference), dict), reference
+    for kind in ("schemas", "messages"):
+        named = {f"#/components/{kind}/{name}" for name in asyncapi["components"][kind]}
+        assert named <= references
+
+
+def test_every_event_is_in_the_channel_of_each_exchange_it_is_published_to(
+    asyncapi: dict[str, Any],
+) -> None:
+    published: dict[str, set[str]] = {name: set() for name in NAMES}
+    for channel in asyncapi["channels"].values():
+        binding = channel["bindings"]["amqp"]
+        if binding["is"] == "routingKey":
+            assert binding["exchange"]["vhost"] == "commerce"
+            for name in channel["messages"]:
+                published[name].add(binding["exchange"]["name"])
+    assert published == {name: set(exchanges_of(name)) for name in NAMES}
+
+
+def test_every_consumer_has_its_queue_with_what_it_wants(asyncapi: dict[str, Any]) -> None:
+    for consumer in CONSUMERS:
+        operation = asyncapi["operations"][f"consume.{consumer.name}"]
+        channel = found_at(asyncapi, operation["channel"]["$ref"])
+        assert set(channel["messages"]) == consumer.types
+        assert channel["bindings"]["amqp"]["queue"]["vhost"] == consumer.vhost
+        assert channel["address"] == consumer.queue
+
+
+def test_the_address_of_a_channel_fits_the_routing_keys_of_its_messages(
+    asyncapi: dict[str, Any],
+) -> None:
+    for channel in asyncapi["channels"].values():
+        if channel["bindings"]["amqp"]["is"] == "routingKey":
+            pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^.]+)", channel["address"])
+            for reference in channel["messages"].values():
+                message = found_at(asyncapi, reference["$ref"])
+                fits = re.fullmatch(pattern, message["bindings"]["amqp"]["messageType"])
+                assert fits is not None
+                assert fits["context"] in channel["parameters"]["context"]["enum"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_message_and_its_example_are_as_the_document_says(
+    name: str, asyncapi: dict[str, Any]
+) -> None:
+    cloud_events = pytest.importorskip("messaging.cloud_events", reason="the extra `broker`")
+    message = asyncapi["components"]["messages"][name]
+    assert message["bindings"]["amqp"]["messageType"] == routing_key(name, 1)
+    encoded = CODEC.encode(example_of(CODEC.classes[name]))
+    data, about = orjson.loads(encoded.data), {"actor": "ann", "correlation": "c", "step": "Do"}
+    recorded = Recorded(7, "order-1", 3, name, 1, data, about, datetime.now(UTC))
+    headers, body, content_type = cloud_events.message_of(recorded)
+
+    assert content_type == message["contentType"]
+    [example] = message["examples"]
+    for one, other in ((headers, orjson.loads(body)), (example["headers"], example["payload"])):
+        holds(message["headers"], one, asyncapi)
+        holds(message["payload"], other, asyncapi)
+    known = asyncapi["components"]["schemas"]["CloudEventHeaders"]["properties"]
+    assert set(headers) <= set(known)
+
+
+def test_two_things_of_one_name_are_not_mixed_up() -> None:
+    other = changed(price=dataclasses.make_dataclass("Money", [("cents", int)]))
+    codec = Codec.of([other, PaymentVoided])
+    with _routed(), pytest.raises(ValueError, match="Money stands for two things"):
+        document([other, PaymentVoided], codec, [])
