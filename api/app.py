@@ -16,7 +16,9 @@ from temporalio.client import Client
 
 from api import (
     applications,
+    consumers,
     customers,
+    event_contracts,
     intervening,
     interventions,
     merchants,
@@ -66,6 +68,8 @@ _PARTS: Final = (
     intervening,
     streams,
     webhooks,
+    consumers,
+    event_contracts,
     problems,
     operations,
 )
@@ -76,6 +80,7 @@ _TAGS: Final = [
     {"name": "payouts", "description": "Runs that pay all merchants what they are owed."},
     {"name": "sagas", "description": "The processes: their steps, live, and interventions."},
     {"name": "webhooks", "description": "What bank and carrier tell us, signed."},
+    {"name": "consumers", "description": "Who is told of events, and what waits there."},
     {"name": "audit", "description": "The events themselves."},
     {"name": "problems", "description": "What can go wrong, and what to do about it."},
     {"name": "operations", "description": "For those who run it."},

@@ -7,6 +7,7 @@ once the earlier one was handled or parked, they are handled in that order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -27,17 +28,21 @@ class Outcome(Enum):
 
 BEHIND: Final = "waits behind an earlier message"
 
-# The row of a parked stream is locked: who works it off at the moment is waited for, and who will
-# has to wait.
+# The rows of parked streams are locked: who works one off at the moment is waited for, and who will
+# has to wait. What somebody else has noted and not yet committed is waited for, too.
 _NOTE: Final = """
-WITH parked AS MATERIALIZED (
-    SELECT FROM parked_streams WHERE consumer = %(consumer)s AND stream = %(stream)s FOR SHARE
+WITH given AS MATERIALIZED (
+    SELECT * FROM unnest(%(ids)s::text[], %(streams)s::text[]) AS given (id, stream)
+), parked AS MATERIALIZED (
+    SELECT stream FROM parked_streams
+    WHERE consumer = %(consumer)s AND stream = ANY (%(streams)s::text[]) ORDER BY stream FOR SHARE
 ), noted AS (
-    INSERT INTO inbox (consumer, id) SELECT %(consumer)s, %(id)s
-    WHERE NOT EXISTS (SELECT FROM parked) ON CONFLICT DO NOTHING RETURNING id
+    INSERT INTO inbox (consumer, id) SELECT %(consumer)s, id FROM given
+    WHERE stream NOT IN (SELECT stream FROM parked) ON CONFLICT DO NOTHING RETURNING id
 )
-SELECT EXISTS (SELECT FROM noted), EXISTS (SELECT FROM parked),
-    EXISTS (SELECT FROM inbox WHERE consumer = %(consumer)s AND id = %(id)s)
+SELECT g.id, g.id IN (SELECT id FROM noted), g.stream IN (SELECT stream FROM parked)
+    AND NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = %(consumer)s AND i.id = g.id)
+FROM given g
 """
 
 _KEEP: Final = """
@@ -55,19 +60,36 @@ async def receive(connection: Connection, consumer: Consumer, received: Received
 
     Raises whatever `handle` raises, and then nothing was kept.
     """
+    [outcome] = await receive_all(connection, consumer, [received])
+    return outcome
+
+
+async def receive_all(
+    connection: Connection, consumer: Consumer, messages: Sequence[Received]
+) -> Sequence[Outcome]:
+    """The same for several, those of each stream in their order: all of them or none."""
+    outcomes = []
     async with connection.transaction():
         cursor = await connection.execute(
             _NOTE,
-            {"consumer": consumer.name, "stream": received.stream, "id": received.id},
+            {
+                "consumer": consumer.name,
+                "ids": [one.id for one in messages],
+                "streams": [one.stream for one in messages],
+            },
         )
-        noted, parked, known = await cursor.fetchone() or (False, False, False)
-        if noted:
-            await consumer.handle(connection, received)
-            return Outcome.HANDLED
-        if not parked or known:
-            return Outcome.DUPLICATE
-        await _keep(connection, consumer, received, BEHIND, 0)
-        return Outcome.BEHIND
+        found = {id_: (new, behind) for id_, new, behind in await cursor.fetchall()}
+        for received in messages:
+            new, behind = found[received.id]
+            if new:
+                await consumer.handle(connection, received)
+                outcomes.append(Outcome.HANDLED)
+            elif behind:
+                await _keep(connection, consumer, received, BEHIND, 0)
+                outcomes.append(Outcome.BEHIND)
+            else:
+                outcomes.append(Outcome.DUPLICATE)
+    return outcomes
 
 
 async def park(

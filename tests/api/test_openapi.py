@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from api import (
     applications,
+    consumers,
     customers,
     intervening,
     interventions,
@@ -45,6 +46,8 @@ EXAMPLED: list[Any] = [
     interventions.NewCancellation,
     intervening.NewInterventionInMany,
     intervening.NewStop,
+    consumers.Settling,
+    consumers.Discarding,
 ]
 
 

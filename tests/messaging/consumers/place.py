@@ -37,6 +37,8 @@ class Notebook:
     ordered: bool = True
     failing: dict[str, Exception | int] = field(default_factory=dict)
     """By id: what is raised, or how many times it fails before it does not."""
+    decodes: bool = False
+    """Whether it looks at what is in the event."""
     tried: list[str] = field(default_factory=list)
     during: Callable[[Received], Awaitable[None]] | None = None
     """Awaited in the middle of the transaction, after the effect."""
@@ -54,6 +56,8 @@ class Notebook:
 
     async def handle(self, connection: Connection, received: Received) -> None:
         self.tried.append(received.id)
+        if self.decodes:
+            assert received.event
         await connection.execute(
             "INSERT INTO notes (consumer, stream, version) VALUES (%s, %s, %s)",
             (self.name, received.stream, received.version),
@@ -129,11 +133,7 @@ async def a_place(url: str) -> AsyncIterator[Place]:
     engine = create_async_engine(make_url(url).set(drivername="postgresql+psycopg"))
     try:
         async with open_pool(url, role=ROLE, size=20) as pool:
-            place = Place(url, pool, engine)
-            for statement in NOTES.split(";"):
-                if statement.strip():
-                    await place.sql(statement)
-            yield place
+            yield Place(url, pool, engine)
     finally:
         await engine.dispose()
 
