@@ -72,7 +72,7 @@ class ProviderBook:
 
 
 class Gate:
-    """Lets so many through in a second, evenly, and a tenth of a second's worth at once."""
+    """Lets so many through in a second, and after a pause a second's worth at once."""
 
     def __init__(self) -> None:
         self.limit = Limit()
@@ -83,7 +83,7 @@ class Gate:
         if self.limit.per_second is None:
             return 0.0
         now, each = asyncio.get_running_loop().time(), 1 / self.limit.per_second
-        begin = max(self._next, now - max(0.1 - each, 0.0))
+        begin = max(self._next, now - max(1 - each, 0.0))
         if begin > now:
             return begin - now
         self._next = begin + each

@@ -117,13 +117,15 @@ class World:
         await self.provider.post("/limit", json={"per_second": per_second})
 
     @asynccontextmanager
-    async def notifying(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
-        stop = asyncio.Event()
+    async def notifiers(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
         options = {"poll": 0.01, "backoff": 0.01, **options}
         async with httpx.AsyncClient(base_url=self.provider_url, timeout=2) as client:
-            notifiers = [
-                Notifier(self.pool, HttpProvider(client), **options) for _ in range(number)
-            ]
+            yield [Notifier(self.pool, HttpProvider(client), **options) for _ in range(number)]
+
+    @asynccontextmanager
+    async def notifying(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
+        stop = asyncio.Event()
+        async with self.notifiers(number, **options) as notifiers:
             tasks = [asyncio.create_task(one.run(stop)) for one in notifiers]
             try:
                 yield notifiers
