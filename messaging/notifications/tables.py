@@ -100,7 +100,7 @@ notification_instalments = Table(
 # when others may. `body` is empty where the campaign has the text. `address` is where the first try
 # went: a try whose outcome is unknown is repeated under the same key with the same content.
 # `round` is part of that key, and grows when a person has a message sent anew that the provider
-# had refused.
+# had refused. `reason` is why a message is where it is, `actor_reason` why a person put it there.
 notifications = Table(
     "notifications",
     metadata,
@@ -123,6 +123,7 @@ notifications = Table(
     Column("provider_id", Text),
     Column("reason", Text),
     Column("actor", Text),
+    Column("actor_reason", Text),
     _now("created_at"),
     Column("settled_at", DateTime(timezone=True)),
     PrimaryKeyConstraint("lane", "source", "channel", name="notifications_pkey"),
@@ -132,6 +133,10 @@ notifications = Table(
         name="notifications_state_check",
     ),
     CheckConstraint("body IS NOT NULL OR campaign IS NOT NULL", name="notifications_worded_check"),
+    CheckConstraint(
+        "state <> 'discarded' OR coalesce(actor, '') <> '' AND coalesce(actor_reason, '') <> ''",
+        name="notifications_discarded_by_check",
+    ),
     Index("notifications_due_idx", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(
         "notifications_stuck_idx",
@@ -152,7 +157,8 @@ notifications = Table(
 )
 
 # A campaign, and how far it was put into the queue: all customers up to `after_customer` in the
-# order of their ids. `rate` is how many messages become due in a second; empty: all at once.
+# order of their ids. `rate` is how many messages become due in a second; empty: all at once. The
+# next one is due at `next_due_at`.
 campaigns = Table(
     "campaigns",
     metadata,
@@ -165,6 +171,7 @@ campaigns = Table(
     Column("after_customer", Text, nullable=False, server_default=""),
     Column("considered", BigInteger, nullable=False, server_default=text("0")),
     Column("enqueued", BigInteger, nullable=False, server_default=text("0")),
+    _now("next_due_at"),
     Column("started_by", Text, nullable=False),
     _now("started_at"),
     Column("finished_at", DateTime(timezone=True)),

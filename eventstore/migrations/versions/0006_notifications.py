@@ -71,13 +71,17 @@ CREATE TABLE notifications (
     provider_id text,
     reason text,
     actor text,
+    actor_reason text,
     created_at timestamptz DEFAULT clock_timestamp() NOT NULL,
     settled_at timestamptz,
     CONSTRAINT notifications_pkey PRIMARY KEY (lane, source, channel),
     CONSTRAINT notifications_channel_check CHECK (channel IN ('push', 'sms', 'email')),
     CONSTRAINT notifications_state_check CHECK (state IN
         ('waiting', 'sent', 'failed', 'parked', 'withheld', 'withdrawn', 'discarded')),
-    CONSTRAINT notifications_worded_check CHECK (body IS NOT NULL OR campaign IS NOT NULL)
+    CONSTRAINT notifications_worded_check CHECK (body IS NOT NULL OR campaign IS NOT NULL),
+    CONSTRAINT notifications_discarded_by_check
+        CHECK (state <> 'discarded' OR coalesce(actor, '') <> ''
+            AND coalesce(actor_reason, '') <> '')
 ) PARTITION BY LIST (lane);
 CREATE INDEX notifications_due_idx ON notifications (due_at) WHERE state = 'waiting';
 CREATE INDEX notifications_stuck_idx ON notifications (settled_at, source, channel)
@@ -103,6 +107,7 @@ CREATE TABLE campaigns (
     after_customer text DEFAULT '' NOT NULL,
     considered bigint DEFAULT 0 NOT NULL,
     enqueued bigint DEFAULT 0 NOT NULL,
+    next_due_at timestamptz DEFAULT clock_timestamp() NOT NULL,
     started_by text NOT NULL,
     started_at timestamptz DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamptz,
