@@ -56,6 +56,11 @@ class Consuming:
     def counted(self) -> Counted:
         return self._trying.counted
 
+    @property
+    def holding(self) -> bool:
+        """Whether messages wait for the database."""
+        return self._trying.holding
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. Trouble with broker and database is waited out."""
         rest = _FIRST_REST
@@ -98,6 +103,9 @@ class Consuming:
             ]
             try:
                 await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                subscription.abandon()
+                raise
             finally:
                 self.subscribed.clear()
                 for one in ended:
@@ -159,6 +167,11 @@ class Subscription:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    def abandon(self) -> None:
+        """Nothing is finished."""
+        for task in self._under_way:
+            task.cancel()
 
     async def _in_turn(
         self,

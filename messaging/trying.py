@@ -20,6 +20,8 @@ from messaging.inbox import Outcome, park, receive
 _log = structlog.get_logger(__name__)
 
 _LONGEST_REST: Final = 2.0
+_CONNECT: Final = 2.0
+"""Seconds to wait for a connection. Who waits longer does not see that the database is back."""
 
 
 @dataclass
@@ -63,7 +65,8 @@ class Trying:
         self._consumer = consumer
         self._slots = asyncio.Semaphore(at_once)
         self._attempts, self._pause = attempts, pause
-        self._holding = False
+        self.holding = False
+        """Whether the database is away, or not as it should be."""
         self.counted = Counted()
 
     async def handle(self, received: Received, over: asyncio.Event) -> Answer:
@@ -91,7 +94,7 @@ class Trying:
                 else:
                     failures, cause = failures + 1, cause_of(error)
             else:
-                self._holding = False
+                self.holding = False
                 return Answer.DONE
             if failures != self._attempts:
                 await wait(over, rest)
@@ -99,22 +102,22 @@ class Trying:
         return Answer.NOTHING
 
     async def _receive(self, received: Received) -> None:
-        async with self._slots, self._pool.connection() as connection:
+        async with self._slots, self._pool.connection(_CONNECT) as connection:
             outcome = await receive(connection, self._consumer, received)
         self.counted.handled += outcome is Outcome.HANDLED
         self.counted.duplicates += outcome is Outcome.DUPLICATE
         self.counted.parked += outcome is Outcome.BEHIND
 
     async def _park(self, received: Received, cause: str, failures: int) -> None:
-        async with self._slots, self._pool.connection() as connection:
+        async with self._slots, self._pool.connection(_CONNECT) as connection:
             await park(connection, self._consumer, received, cause, failures)
         self.counted.parked += 1
         _log.error("message parked", consumer=self._consumer.name, id=received.id, cause=cause)
 
     def _hold(self, error: Exception) -> None:
-        if not self._holding:
+        if not self.holding:
             _log.warning("messages are held", consumer=self._consumer.name, error=repr(error))
-        self._holding = True
+        self.holding = True
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
+from eventstore.following.follower import Follower
 from eventstore.store import Recorded
 from messaging.cloud_events import message_of
 from messaging.consuming import Consuming
@@ -19,7 +20,7 @@ from tests.messaging.consumers.place import Notebook, Place
 from tests.projections.world import until
 
 FAST: Final[dict[str, Any]] = {"pause": 0.01}
-Process: TypeAlias = Consuming | Feeding
+Process: TypeAlias = Consuming | Follower
 _numbers = count(1)
 
 
@@ -81,19 +82,32 @@ class BrokerLine:
     async def delete_queue(self) -> None:
         await self.channel.queue_delete(self.notebook.queue)
 
+    async def lose(self) -> None:
+        """What is in the queue is gone."""
+        await (await self.channel.get_queue(self.notebook.queue)).purge()
+
     def process(self, **options: Any) -> Consuming:
         return Consuming(self.place.pool, self.notebook.consumer, self.url, **{**FAST, **options})
 
     async def send(self, *, again: bool = False) -> None:
+        if again:
+            self._sent = 0
+        await self.send_these(await self.stored())
+
+    async def stored(self) -> list[Recorded]:
+        """What was not sent yet."""
         found = await self.place.sql(
             "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
             " FROM events WHERE position > :sent ORDER BY position",
-            sent=0 if again else self._sent,
+            sent=self._sent,
         )
-        for recorded in (Recorded(*row) for row in found):
+        return [Recorded(*row) for row in found]
+
+    async def send_these(self, events: list[Recorded]) -> None:
+        for recorded in events:
             headers, body, content_type = message_of(recorded)
             await self.publish(body, headers=headers, content_type=content_type)
-            self._sent = max(self._sent, recorded.position)
+            self._sent = recorded.position
 
     async def publish(self, body: bytes, **properties: Any) -> None:
         message = aio_pika.Message(

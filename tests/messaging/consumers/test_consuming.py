@@ -196,6 +196,22 @@ async def test_an_event_of_a_later_version_waits_for_newer_code(
     assert await place.parked() == [("order-a/1", "UnknownMessage: OrderConfirmed v2")]
 
 
+async def test_a_database_that_is_not_as_it_should_be_parks_nothing(
+    place: Place, line: Line, notebook: Notebook
+) -> None:
+    await place.confirms(*"aab")
+    await line.send()
+    await place.sql("ALTER TABLE notes RENAME TO mislaid")
+    async with running(line.process()):
+        await until(lambda: _tried(notebook, 3))
+        assert await place.inbox() == set()
+        await place.sql("ALTER TABLE mislaid RENAME TO notes")
+        await all_settled(place)
+
+    assert await place.parked() == []
+    assert await place.noted_of("a") == ids("a", 1, 2)
+
+
 async def test_several_processes_share_the_work_and_keep_the_order(
     place: Place, line: Line, notebook: Notebook
 ) -> None:
@@ -212,3 +228,7 @@ async def test_several_processes_share_the_work_and_keep_the_order(
 
 async def _has(place: Place, id_: str) -> bool:
     return id_ in await place.noted()
+
+
+async def _tried(notebook: Notebook, times: int) -> bool:
+    return notebook.tried.count("order-a/1") >= times
