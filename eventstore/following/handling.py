@@ -28,7 +28,7 @@ class PageHandler(Protocol):
     def kind(self) -> str:
         """Processes of the same kind share the shards: they can do the same work."""
 
-    async def followers(self, connection: Connection) -> Sequence[str]:
+    async def followers(self, connection: Connection, /) -> Sequence[str]:
         """The names whose checkpoints this process can move at the moment."""
 
     async def handle(
