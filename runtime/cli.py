@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.metadata import version
@@ -15,11 +13,12 @@ import structlog
 from cyclopts import App, Parameter
 
 from runtime import logs
-from runtime.exiting import INTERRUPTED, leave, run_and_leave
-from runtime.lock import StackAlreadyRunning
+from runtime.errands import Process, database_errand
+from runtime.errands import errand as _errand
+from runtime.errands import process as _process
+from runtime.exiting import run_and_leave
 from runtime.settings import Settings, load, require, settings_table
-from runtime.stack import ComponentEnded, Stack, State, joined
-from runtime.supervisor import FailedToStart
+from runtime.stack import Stack, State, joined
 
 # The modules behind the commands are imported inside them: a process loads only what it runs.
 # ruff: noqa: PLC0415
@@ -40,7 +39,6 @@ ListenPort = Annotated[int, Parameter(help="The port to listen on. 0: one that i
 Ledger = Annotated[
     Path | None, Parameter(help="The file that remembers. Without one, a restart forgets.")
 ]
-Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 
 
 @app.command
@@ -136,6 +134,63 @@ def projector() -> int:
 
 
 @app.command
+def notifier() -> int:
+    """Send messages to customers."""
+    from runtime.notifier import run
+
+    return _process("notifier", run, "database_url", "provider_url")
+
+
+relay = App(name="relay", help="Publish the events at the broker.")
+app.command(relay)
+
+
+@relay.default
+def relay_run() -> int:
+    """Publish every event at the broker, in the order of its stream."""
+    _needs_the_broker_extra()
+    from runtime.relay import run
+
+    return _process("relay", run, "database_url", "broker_url")
+
+
+@relay.command(name="parked")
+def relay_parked(*, json: Json = False) -> int:
+    """Which events could not be published, and why."""
+    _needs_the_broker_extra()
+    from runtime.relay import show_parked
+
+    return _at_the_relay(lambda settings: show_parked(settings, json=json), "database_url")
+
+
+@relay.command(name="retry")
+def relay_retry(
+    exchange: Literal["events", "money", "parcels", "sagas", "unknown"] | None = None,
+    stream: str | None = None,
+    /,
+) -> int:
+    """Publish, in order, what could not be: all of it, or that of one exchange, or one stream."""
+    _needs_the_broker_extra()
+    from runtime.relay import work_off
+
+    return _at_the_relay(
+        lambda settings: work_off(settings, exchange, stream), "database_url", "broker_url"
+    )
+
+
+def _needs_the_broker_extra() -> None:
+    from runtime.extras import require_extra
+
+    require_extra("broker", "aiormq", "cloudevents")
+
+
+def _at_the_relay(work: Callable[[Settings], Awaitable[int]], *needs: str) -> int:
+    settings = joined(load())
+    require(settings, *needs)
+    return _errand(settings, "relay", work)
+
+
+@app.command
 def api() -> int:
     """Serve the HTTP API."""
     from runtime.api import run
@@ -176,6 +231,17 @@ def registry(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger =
         return create_registry(ledger)
 
     return _process("registry", _simulator(create, host, port, ledger))
+
+
+@app.command
+def provider(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
+    """Simulate the provider of push, SMS and e-mail."""
+    from runtime.simulators.provider import create_provider
+
+    def create(_: Settings) -> Any:
+        return create_provider(ledger)
+
+    return _process("provider", _simulator(create, host, port, ledger))
 
 
 @app.command
@@ -221,9 +287,14 @@ def projections_retry(name: str, stream: str) -> int:
 
 
 def _maintenance(work: Callable[[Settings], Awaitable[int]]) -> int:
-    settings = joined(load())
-    require(settings, "database_url")
-    return _errand(settings, "projections", work)
+    return database_errand("projections", work)
+
+
+app.command(
+    "runtime.operating.lake:lake",
+    name="lake",
+    help="The data lake: the same events, to be asked anything.",
+)
 
 
 app.command(
@@ -252,6 +323,20 @@ def contracts(
     return run.write(folder) if write else run.check(folder)
 
 
+app.command(
+    "runtime.operating.notifications:notifications",
+    name="notifications",
+    help="Look after the messages to customers.",
+)
+
+
+app.command(
+    "runtime.operating.notifications:campaign",
+    name="campaign",
+    help="Write to many customers at once, behind all else.",
+)
+
+
 @app.command(name="settings")
 def print_settings() -> int:
     """Print every setting, as Markdown."""
@@ -270,83 +355,6 @@ def _simulator(
         await serve(create(settings), settings, host, port, stop)
 
     return run
-
-
-def _process(name: str, run: Process, *needs: str) -> int:
-    """A process that serves until it is told to stop, and then finishes what it has begun."""
-    settings = joined(load()) if needs else load()
-    require(settings, *needs)
-    logs.configure(settings, name)
-    if settings.ready_file:
-        settings.ready_file.unlink(missing_ok=True)
-
-    async def work(stop: asyncio.Event) -> int:
-        serving = asyncio.ensure_future(run(settings, stop))
-        asked = asyncio.ensure_future(stop.wait())
-        await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        await asyncio.wait({serving}, timeout=settings.shutdown_seconds + 1)
-        if not serving.done():
-            _log.error("did not finish in time", seconds=settings.shutdown_seconds)
-            leave(1)
-        serving.result()
-        _log.info("stopped")
-        return 0
-
-    return _run(work)
-
-
-def _errand(
-    settings: Settings,
-    name: str,
-    work: Callable[[Settings], Awaitable[int]],
-    *,
-    interrupted: int = INTERRUPTED,
-) -> int:
-    """A process with an end of its own; told to stop earlier, it cleans up and says so."""
-    logs.configure(settings, name)
-
-    async def run(stop: asyncio.Event) -> int:
-        working = asyncio.ensure_future(work(settings))
-        asked = asyncio.ensure_future(stop.wait())
-        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        if working.done():
-            return working.result()
-        working.cancel()
-        await asyncio.wait({working})
-        return interrupted if working.cancelled() else working.result()
-
-    try:
-        return _run(run)
-    except (FailedToStart, StackAlreadyRunning, ComponentEnded) as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
-    async def with_signals() -> int:
-        stop = asyncio.Event()
-
-        def on_signal() -> None:
-            if stop.is_set():  # asked twice: children are told by the kernel
-                leave(INTERRUPTED)
-            stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        return await work(stop)
-
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(with_signals())
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:  # it does not exist for every platform
-        return None
-    return uvloop.new_event_loop
 
 
 def _show(component: str, state: State) -> None:

@@ -41,6 +41,17 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _amqp_url(value: str) -> str:
+    parts = urlsplit(value)
+    right = parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.username
+    if not right or parts.path.strip("/") or parts.query:
+        raise ValueError(
+            "must look like amqp://user:password@host:5672, without a virtual host:"
+            " each process knows its own"
+        )
+    return value.rstrip("/")
+
+
 def _host_and_port(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (host and colon and port.isdigit()) or "/" in value:
@@ -75,6 +86,7 @@ def _form(name: str) -> FieldInfo:
 
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url), _form("PostgreSQL URL")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), _form("HTTP URL")]
+AmqpUrl = Annotated[str, AfterValidator(_amqp_url), _form("AMQP URL")]
 HostAndPort = Annotated[str, AfterValidator(_host_and_port), _form("host:port")]
 Unset = BeforeValidator(_empty_is_unset)
 Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
@@ -101,6 +113,12 @@ class Settings(BaseSettings):
         default="handrail_app",
         description="The role with least rights that processes switch to. Empty: they do not.",
     )
+    broker_url: Annotated[AmqpUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="Where RabbitMQ is, with the user of the process that reads this. "
+        "Unset: there is none, and consumers are fed from the outbox.",
+    )
     temporal_address: Annotated[HostAndPort | None, Unset] = Field(
         default=None,
         description="Where Temporal is. Unset: an embedded development server.",
@@ -122,6 +140,10 @@ class Settings(BaseSettings):
     registry_url: Annotated[HttpUrl | None, Unset] = Field(
         default=None,
         description="Where the registry of businesses answers. Unset: a simulator.",
+    )
+    provider_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where the provider of push, SMS and e-mail answers. Unset: a simulator.",
     )
     carrier_webhook_secrets: Secrets = Field(
         default=(),
@@ -200,6 +222,23 @@ class Settings(BaseSettings):
     registry_timeout_seconds: Seconds = Field(
         default=2, description="How long one question to the registry may take."
     )
+    provider_timeout_seconds: Seconds = Field(
+        default=5, description="How long the provider of messages may take to accept one."
+    )
+    notifier_slots: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=16,
+        description="How many messages a notifier sends at the same time. Campaigns leave a "
+        "quarter of them free.",
+    )
+    notifier_attempts: Annotated[int, Field(ge=1)] = Field(
+        default=8,
+        description="How often a message is tried that gets no clear answer, before it is parked.",
+    )
+    notifier_lease_seconds: Seconds = Field(
+        default=30,
+        description="After how long others send the messages of a notifier that died. Longer than "
+        "`HANDRAIL_PROVIDER_TIMEOUT_SECONDS`.",
+    )
     sagas_per_merchant: Annotated[int, Field(ge=0)] = Field(
         default=500,
         description="How many checkouts of one merchant may run at the same time. 0: any number.",
@@ -216,6 +255,13 @@ class Settings(BaseSettings):
     projector_poll_ms: Annotated[int, Field(gt=0)] = Field(
         default=25, description="How often an idle projector looks for events."
     )
+    lake_dir: Annotated[Path | None, Unset] = Field(
+        default=None,
+        description="The folder of the data lake. Unset: `lake` in `HANDRAIL_DATA_DIR`.",
+    )
+    lake_seconds: Seconds = Field(
+        default=30, description="How long events are gathered before they go to the lake."
+    )
     metrics_port: Annotated[Port | None, Unset] = Field(
         default=None,
         description="Where a process without an HTTP API serves its metrics. Unset: nowhere.",
@@ -230,6 +276,10 @@ class Settings(BaseSettings):
     @property
     def owner_url(self) -> str | None:
         return self.migration_database_url or self.database_url
+
+    @property
+    def lake_folder(self) -> Path:
+        return self.lake_dir or self.data_dir / "lake"
 
     def environment(self) -> dict[str, str]:
         """The variables that give a child process these settings."""

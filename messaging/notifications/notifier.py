@@ -66,6 +66,12 @@ class Notifier:
         self._paused_until = 0.0
         self.counts: Counter[tuple[Lane, str]] = Counter()
         """By lane: what became of messages, and how often the provider said it was too much."""
+        self.working = asyncio.Event()
+        """Set once the queue could be asked."""
+
+    @property
+    def sending(self) -> int:
+        return len(self._sending)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; what is being sent then is waited for, and noted."""
@@ -84,6 +90,7 @@ class Notifier:
     async def _turn(self, stopped: asyncio.Task[bool]) -> None:
         try:
             taken = await self._take()
+            self.working.set()
             if taken == 0:
                 await self._something_happens(stopped)
             await self._note()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -65,19 +66,24 @@ class Provider(Protocol):
 
 
 class HttpProvider:
-    """The client brings the address, its pool of connections and its timeouts."""
+    """The client brings the address and its pool of connections. An answer that takes longer than
+    `seconds` is none.
+    """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, seconds: float = 5.0) -> None:
         self._client = client
+        self._seconds = seconds
 
     async def carry(self, letter: Letter) -> Answer:
         body: dict[str, Any] = {"channel": letter.channel, "to": letter.to, "text": letter.body}
         if letter.channel == "email":
             body["subject"] = letter.subject
+        key = {"Idempotency-Key": quote(letter.key, safe=_SAFE)}
         try:
-            answer = await self._client.post(
-                "/messages", json=body, headers={"Idempotency-Key": quote(letter.key, safe=_SAFE)}
-            )
+            async with asyncio.timeout(self._seconds):
+                answer = await self._client.post("/messages", json=body, headers=key, timeout=None)
+        except TimeoutError:
+            return Unclear(f"no answer within {self._seconds:g} s")
         except httpx.HTTPError as error:
             return Unclear(type(error).__name__)
         return _read(answer)

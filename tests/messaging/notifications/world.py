@@ -119,7 +119,7 @@ class World:
     @asynccontextmanager
     async def notifiers(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
         options = {"poll": 0.01, "backoff": 0.01, **options}
-        async with httpx.AsyncClient(base_url=self.provider_url, timeout=2) as client:
+        async with httpx.AsyncClient(base_url=self.provider_url) as client:
             yield [Notifier(self.pool, HttpProvider(client), **options) for _ in range(number)]
 
     @asynccontextmanager
