@@ -82,7 +82,7 @@ class BehindTheBroker(FromStore):
             " WHERE NOT EXISTS (SELECT FROM inbox i"
             "  WHERE i.consumer = %(consumer)s AND i.id = g.id)"
             " AND NOT EXISTS (SELECT FROM parked_messages p WHERE p.consumer = %(consumer)s"
-            "  AND p.stream = g.stream AND p.version = g.version AND p.settled_at IS NULL)",
+            "  AND p.stream = g.stream AND p.version = g.version)",
             {
                 "consumer": self.consumer.name,
                 "patience": self._patience,

@@ -273,6 +273,33 @@ async def test_a_message_that_comes_during_a_retry_is_not_left_behind(
     assert await place.noted() == ids("a", 1, 2, 3)
 
 
+async def test_what_is_parked_during_a_retry_is_not_left_behind(
+    place: Place, notebook: Notebook
+) -> None:
+    await place.confirms("a", "a")
+    first, second = await place.messages()
+    async with place.pool.connection() as connection:
+        await park(connection, notebook.consumer, first, "not yet", 3)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def in_the_middle(_: Received) -> None:
+        begun.set()
+        await go_on.wait()
+
+    notebook.during = in_the_middle
+    working = asyncio.create_task(work_off(place, notebook, "a"))
+    await begun.wait()
+    async with place.pool.connection() as connection:
+        parks = asyncio.create_task(park(connection, notebook.consumer, second, "neither", 3))
+        await place.until_stuck(1)
+        go_on.set()
+        await together(working, parks)
+
+    assert await place.sql("SELECT stream FROM parked_streams") == [("order-a",)]
+    await work_off(place, notebook, "a")
+    assert await place.noted() == ids("a", 1, 2)
+
+
 async def test_a_retry_waits_for_a_message_that_is_being_parked_behind(
     place: Place, notebook: Notebook
 ) -> None:
