@@ -19,11 +19,12 @@ from eventstore import migrations
 from eventstore.migrations import FUNCTIONS, upgrade
 from eventstore.tables import metadata
 from messaging import tables as messaging
+from messaging.lake import tables as lake
 from messaging.notifications import tables as notifications
 from runtime.embedded.postgres import EmbeddedPostgres
 from tests.eventstore.interleaving import DEADLINE, Lab
 
-DECLARED = (metadata, messaging.metadata, notifications.metadata)
+DECLARED = (metadata, messaging.metadata, notifications.metadata, lake.metadata)
 TABLES = {table.name for one in DECLARED for table in one.sorted_tables}
 
 CATALOG = {

@@ -1,0 +1,1 @@
+"""The same events in a data lake, once each: exported to Delta Lake, and questions asked there."""
