@@ -51,10 +51,18 @@ class Consuming:
         self._trying = Trying(pool, consumer, **trying)
         self.subscribed = asyncio.Event()
         """Set while the broker sends messages, or would if they did not go to another process."""
+        self.unsubscribed = asyncio.Event()
+        self.unsubscribed.set()
+        self._subscription: Subscription | None = None
 
     @property
     def counted(self) -> Counted:
         return self._trying.counted
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that the broker has sent and that are not acknowledged yet."""
+        return self._subscription.in_flight if self._subscription else 0
 
     @property
     def holding(self) -> bool:
@@ -88,8 +96,10 @@ class Consuming:
             queue = await channel.get_queue(self._consumer.queue, ensure=True)
             watching = await connection.channel(publisher_confirms=False)
             subscription = Subscription(self._trying, await _cancelled(channel))
+            self._subscription = subscription
             tag = await queue.consume(subscription.take)
             self.subscribed.set()
+            self.unsubscribed.clear()
             self.counted.subscriptions += 1
             _log.info("subscribed", consumer=self._consumer.name, queue=self._consumer.queue)
             ended = [
@@ -108,12 +118,14 @@ class Consuming:
                 raise
             finally:
                 self.subscribed.clear()
+                self.unsubscribed.set()
                 for one in ended:
                     one.cancel()
                 await asyncio.gather(*ended, return_exceptions=True)
                 with contextlib.suppress(*CONNECTION_EXCEPTIONS):
                     await queue.cancel(tag, timeout=_DRAIN)
                 await subscription.end()
+                self._subscription = None
             if not stop.is_set():
                 raise Unsubscribed(subscription.why or "the broker closed the channel")
 
@@ -158,6 +170,10 @@ class Subscription:
         self._newest[one.stream] = task
         self._under_way.add(task)
         task.add_done_callback(lambda done: self._forget(one.stream, done))
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._under_way)
 
     async def end(self) -> None:
         """What has begun is finished, the rest is left to whoever subscribes next."""

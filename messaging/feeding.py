@@ -114,18 +114,35 @@ async def has_caught_up(connection: Connection, consumer: Consumer, goal: str) -
     return bool(caught_up)
 
 
+async def snapshot(connection: Connection) -> str:
+    """What is stored by now, as a goal for those who follow."""
+    cursor = await connection.execute("SELECT pg_current_snapshot()::text")
+    [(now,)] = await cursor.fetchall()
+    return str(now)
+
+
 async def catch_up(pool: Pool, consumer: Consumer, **options: Any) -> int:
     """Handle whatever the store has by now, beside others that do the same; answers how many events
     this process read for it.
     """
     feeding = Feeding(pool, consumer, **options)
     async with pool.connection() as connection:
-        [(goal,)] = await (
-            await connection.execute("SELECT pg_current_snapshot()::text")
-        ).fetchall()
+        goal = await snapshot(connection)
     while True:
         await feeding.catch_up()
         async with pool.connection() as connection:
             if await has_caught_up(connection, consumer, goal):
                 return feeding.events_read
         await asyncio.sleep(_NEXT_LOOK)
+
+
+async def begin(pool: Pool, consumer: Consumer, **options: Any) -> int:
+    """Catch up, where the consumer is new; answers as `catch_up` does."""
+    async with pool.connection() as connection:
+        await enroll(connection, consumer.follower)
+        cursor = await connection.execute(
+            "SELECT bool_or(since::text = %s) FROM checkpoints WHERE projection = %s",
+            (NOTHING_SEEN, consumer.follower),
+        )
+        [(is_new,)] = await cursor.fetchall()
+    return await catch_up(pool, consumer, **options) if is_new else 0

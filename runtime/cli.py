@@ -191,6 +191,35 @@ def _at_the_relay(work: Callable[[Settings], Awaitable[int]], *needs: str) -> in
 
 
 @app.command
+def consumer(
+    name: Annotated[str, Parameter(help="Which one: see `handrail consumers list`.")],
+    *,
+    catch_up: Annotated[
+        bool, Parameter(negative="", help="Take from the store what it does not have, and end.")
+    ] = False,
+) -> int:
+    """Give a consumer its events: from its queue or, without a broker, from the store."""
+    from runtime.consumer import catch_up as run_until_caught_up
+    from runtime.consumer import known, run
+
+    found = known(name)
+
+    async def work(settings: Settings, stop: asyncio.Event) -> None:
+        await run(settings, found, stop)
+
+    if catch_up:
+        return database_errand("consumer", lambda settings: run_until_caught_up(settings, found))
+    return _process(f"consumer-{name}", work, "database_url")
+
+
+app.command(
+    "runtime.operating.consumers:consumers",
+    name="consumers",
+    help="Look at what waits at consumers, and have it handled or discarded.",
+)
+
+
+@app.command
 def api() -> int:
     """Serve the HTTP API."""
     from runtime.api import run

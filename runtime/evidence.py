@@ -48,6 +48,15 @@ class Stored:
     event: Event
 
 
+@dataclass(frozen=True)
+class LedgerLine:
+    event: str
+    account: str
+    party: str
+    amount: int
+    currency: str
+
+
 @dataclass
 class Evidence:
     stored: list[Stored] = field(default_factory=list)
@@ -62,6 +71,12 @@ class Evidence:
     heads: dict[str, int] = field(default_factory=dict)
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
     parked_events: int = 0
+    parked_messages: dict[str, int] = field(default_factory=dict)
+    """How many wait at each consumer that has any."""
+    ledger: list[LedgerLine] = field(default_factory=list)
+    """What finance has booked."""
+    handled_by_finance: set[str] = field(default_factory=set)
+    """The ids of events in its inbox, but for those that a person discarded."""
     bank: dict[str, Any] | None = None
     carrier: dict[str, Any] | None = None
 
@@ -120,7 +135,25 @@ async def gather(connection: Connection, codec: Codec) -> Evidence:
     [(evidence.parked_events,)] = await (
         await connection.execute("SELECT count(*) FROM parked_events")
     ).fetchall()
+    await _consumers(connection, evidence)
     return evidence
+
+
+async def _consumers(connection: Connection, evidence: Evidence) -> None:
+    rows = await connection.execute(
+        "SELECT consumer, count(*) FROM parked_messages WHERE settled_at IS NULL GROUP BY consumer"
+    )
+    evidence.parked_messages = dict(await rows.fetchall())
+    rows = await connection.execute(
+        "SELECT id FROM inbox i WHERE consumer = 'finance' AND NOT EXISTS ("
+        " SELECT FROM parked_messages p WHERE p.consumer = i.consumer"
+        " AND p.stream || '/' || p.version = i.id AND p.settled_as = 'discarded')"
+    )
+    evidence.handled_by_finance = {id_ for (id_,) in await rows.fetchall()}
+    rows = await connection.execute(
+        "SELECT event, account, party, amount, currency FROM ledger_lines"
+    )
+    evidence.ledger = [LedgerLine(*row) for row in await rows.fetchall()]
 
 
 async def ledger(url: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from eventstore.store import shard_of
 from projections.projection import Happened, Projection
 from runtime.endings import endings
 from runtime.evidence import Evidence
+from runtime.invariants_of_ledger import ledger_agrees, nothing_parked
 from runtime.invariants_of_money import bank_agrees, instalments, returns
 
 
@@ -330,6 +331,8 @@ INVARIANTS: Final[Mapping[str, Callable[[Evidence], Iterator[str]]]] = {
     "steps_have_outcomes": steps_have_outcomes,
     "interventions": interventions,
     "feed_once_in_order": feed_once_in_order,
+    "ledger_agrees": ledger_agrees,
+    "no_message_parked": nothing_parked,
 }
 
 

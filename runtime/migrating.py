@@ -11,10 +11,12 @@ def migrate(url: str, role: str) -> None:
     """Safe to run again, and by several processes at once. An empty role grants nothing."""
     # Alembic is slow to import, and most processes do not need it.
     from eventstore.migrations import upgrade  # noqa: PLC0415
+    from messaging.catalogue import CONSUMERS  # noqa: PLC0415
     from projections.install import install  # noqa: PLC0415
 
     upgrade(url, role)
-    installed = install(url, role or None)
+    others = ["relay", "lake", *(one.follower for one in CONSUMERS)]
+    installed = install(url, role or None, others=others)
     for name in installed.being_built:
         _log.warning(
             "a new version is ready to be built", run=f"handrail projections rebuild {name}"

@@ -16,3 +16,10 @@ def ready(settings: Settings, address: str = "") -> None:
         partial = settings.ready_file.with_suffix(".partial")
         partial.write_text(address)
         partial.replace(settings.ready_file)  # whoever sees it, sees all of it
+
+
+def not_ready(settings: Settings) -> None:
+    """For a while; `ready` says when it is over."""
+    _log.warning("not ready")
+    if settings.ready_file:
+        settings.ready_file.unlink(missing_ok=True)

@@ -262,6 +262,11 @@ class Settings(BaseSettings):
     lake_seconds: Seconds = Field(
         default=30, description="How long events are gathered before they go to the lake."
     )
+    consumer_patience_seconds: Seconds = Field(
+        default=300,
+        description="How long an event may take through the broker before its consumer takes it "
+        "from the store.",
+    )
     metrics_port: Annotated[Port | None, Unset] = Field(
         default=None,
         description="Where a process without an HTTP API serves its metrics. Unset: nowhere.",

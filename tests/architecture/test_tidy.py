@@ -16,6 +16,9 @@ STARTED_BY_NAME = {
     "runtime/cli.py",  # the console script
     "runtime/operating/commands.py",  # `handrail sagas`, which loads it when it is asked for
     "runtime/operating/payouts.py",  # `handrail payouts`, likewise
+    "runtime/operating/consumers.py",  # `handrail consumers`
+    "runtime/operating/lake.py",  # `handrail lake`
+    "runtime/operating/notifications.py",  # `handrail notifications`
     "eventstore/migrations/env.py",  # Alembic
 }
 
