@@ -158,7 +158,7 @@ async def killed(process: Process) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def all_settled(place: Place, consumer: str = "notebook") -> None:
+async def all_settled(place: Place, consumer: str = "notebook", *, seconds: float = 15) -> None:
     """Every event that is stored was handled or is parked."""
 
     async def settled() -> bool:
@@ -171,4 +171,4 @@ async def all_settled(place: Place, consumer: str = "notebook") -> None:
         )
         return bool(left == 0)
 
-    await until(settled, what="everything settled")
+    await until(settled, seconds=seconds)

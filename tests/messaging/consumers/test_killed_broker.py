@@ -1,0 +1,80 @@
+"""The broker is killed again and again while messages go through it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import aio_pika
+import pytest
+from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+
+from eventstore.store import Recorded
+from messaging.cloud_events import message_of
+from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from tests.messaging.consumers.lines import BrokerLine, all_settled, running
+from tests.messaging.consumers.place import Notebook, Place, ids
+from tests.projections.world import until
+
+KILLS, ORDERS, EACH = 5, 20, 100
+"""Two thousand messages, of twenty streams."""
+
+
+@pytest.mark.journey
+async def test_a_broker_that_is_killed_loses_nothing_and_doubles_nothing(
+    place: Place, notebook: Notebook, tmp_path: Path, broker: EmbeddedRabbitMQ
+) -> None:
+    """`broker` says whether there can be one at all; this kills one of its own."""
+    assert broker.running
+    async with EmbeddedRabbitMQ(tmp_path / "rabbitmq") as server:
+        url = f"{server.url}/%2F"
+        async with await aio_pika.connect(url) as connection:
+            await BrokerLine(place, notebook, url, connection).declare()
+        for _ in range(EACH):
+            await place.confirms(*(f"o{number}" for number in range(ORDERS)))
+        first, second = (BrokerLine(place, notebook, url, connection).process() for _ in range(2))
+        async with running(first, second):
+            sending = asyncio.create_task(send_all(place, notebook, url))
+            for number in range(KILLS):
+                await handled(place, (number + 1) * 300)
+                await server.kill()
+                await server.start()
+            await sending
+            await all_settled(place, seconds=60)
+
+    assert await place.parked() == []
+    for number in range(ORDERS):
+        assert await place.noted_of(f"o{number}") == ids(f"o{number}", *range(1, EACH + 1))
+    assert first.counted.duplicates + second.counted.duplicates > 0
+
+
+async def send_all(place: Place, notebook: Notebook, url: str) -> None:
+    """As the relay does: in order, each again until the broker has confirmed it."""
+    rows = await place.sql(
+        "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
+        " FROM events ORDER BY position"
+    )
+    left = [Recorded(*row) for row in rows]
+    while left:
+        with contextlib.suppress(*CONNECTION_EXCEPTIONS, TimeoutError):
+            async with await aio_pika.connect(url, timeout=5) as connection:
+                channel = await connection.channel()
+                while left:
+                    headers, body, content_type = message_of(left[0])
+                    message = aio_pika.Message(
+                        body,
+                        headers=dict(headers),
+                        content_type=content_type,
+                        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                    )
+                    await channel.default_exchange.publish(message, notebook.queue, timeout=5)
+                    del left[0]
+        await asyncio.sleep(0.05)
+
+
+async def handled(place: Place, count: int) -> None:
+    async def so_many() -> bool:
+        return bool(await place.value("SELECT count(*) >= :count FROM notes", count=count))
+
+    await until(so_many, seconds=60)

@@ -1,0 +1,107 @@
+"""A packing list is the same, whichever of its streams comes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
+from domain.kernel import Event, MerchantId, OrderId, ReturnId, Sku
+from domain.shipping.events import (
+    ShipmentBooked,
+    ShipmentCancelled,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentLost,
+)
+from messaging import warehouse
+from messaging.feeding import catch_up
+from messaging.inbox import receive
+from tests.controls import NOON
+from tests.messaging.consumers.place import Place
+
+ORDER = OrderId("o1")
+CUP: dict[str, Any] = {
+    "merchant": MerchantId("m"),
+    "sku": Sku("cup"),
+    "order": ORDER,
+    "available": 0,
+    "reserved": 0,
+}
+
+
+async def happened(place: Place, *events: Event) -> None:
+    for event in events:
+        of_shipping = type(event).__module__ == "domain.shipping.events"
+        await place.append("shipment-o1" if of_shipping else "stock-m:cup", event)
+
+
+async def lists(place: Place) -> list[tuple[Any, ...]]:
+    return await place.sql(
+        "SELECT order_id, state, booking, sku, to_pack, packed, came_back"
+        " FROM packing_lists FULL JOIN packing_lines USING (order_id) ORDER BY order_id, sku"
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([StockReserved(**CUP, quantity=2)], (None, None, 2, 0, 0)),
+        (
+            [StockReserved(**CUP, quantity=2), StockReleased(**CUP, quantity=2)],
+            (None, None, 0, 0, 0),
+        ),
+        (
+            [StockReserved(**CUP, quantity=2), ShipmentBooked(order=ORDER, booking="b")],
+            ("to pack", "b", 2, 0, 0),
+        ),
+        (
+            [
+                StockReserved(**CUP, quantity=2),
+                ShipmentBooked(order=ORDER, booking="b"),
+                ShipmentCancelled(order=ORDER),
+            ],
+            ("cancelled", "b", 2, 0, 0),
+        ),
+        (
+            [
+                StockReserved(**CUP, quantity=2),
+                ShipmentBooked(order=ORDER, booking="b"),
+                StockShipped(**CUP, quantity=2),
+                ShipmentDispatched(order=ORDER, at=NOON),
+                ShipmentDelivered(order=ORDER, at=NOON),
+                StockReturned(**CUP, quantity=1, return_id=ReturnId("r")),
+            ],
+            ("delivered", "b", 2, 2, 1),
+        ),
+        (
+            [
+                StockReserved(**CUP, quantity=2),
+                ShipmentBooked(order=ORDER, booking="b"),
+                ShipmentDispatched(order=ORDER, at=NOON),
+                ShipmentLost(order=ORDER, at=NOON, cause="fire"),
+            ],
+            ("lost", "b", 2, 0, 0),
+        ),
+    ],
+    ids=["reserved", "released", "booked", "cancelled", "returned", "lost"],
+)
+async def test_whatever_stream_comes_first(
+    place: Place, events: list[Event], expected: tuple[Any, ...]
+) -> None:
+    await happened(place, *events)
+    state, booking, *figures = expected
+    wanted = [(ORDER, state, booking, "cup", *figures)]
+
+    await catch_up(place.pool, warehouse.CONSUMER)
+    assert await lists(place) == wanted
+
+    await place.sql("TRUNCATE inbox, packing_lists, packing_lines")
+    async with place.pool.connection() as connection:
+        for message in (
+            *await place.messages("shipment-o1"),
+            *await place.messages("stock-m:cup"),
+        ):
+            await receive(connection, warehouse.CONSUMER, message)
+    assert await lists(place) == wanted
