@@ -17,6 +17,7 @@ from temporalio.client import Client
 from api import (
     applications,
     consumers,
+    contacts,
     customers,
     event_contracts,
     intervening,
@@ -59,6 +60,7 @@ _PARTS: Final = (
     plans,
     returns,
     customers,
+    contacts,
     merchants,
     applications,
     payouts,
@@ -75,7 +77,7 @@ _PARTS: Final = (
 )
 _TAGS: Final = [
     {"name": "orders", "description": "Place orders, look at them, take them back."},
-    {"name": "customers", "description": "Credit limits, and what is held and owed."},
+    {"name": "customers", "description": "Credit limits, what is held and owed, and messages."},
     {"name": "merchants", "description": "Accounts, balances and stock."},
     {"name": "payouts", "description": "Runs that pay all merchants what they are owed."},
     {"name": "sagas", "description": "The processes: their steps, live, and interventions."},

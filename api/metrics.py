@@ -55,6 +55,20 @@ class Metrics:
             "source",
             "status",
         )
+        self.messages_waiting = self._gauge(
+            "handrail_notifications_waiting", "Messages to customers that are not sent yet.", "lane"
+        )
+        self.messages_overdue = self._gauge(
+            "handrail_notifications_overdue_seconds",
+            "Since when the oldest message could have been sent.",
+            "lane",
+        )
+        self.messages_stuck = self._gauge(
+            "handrail_notifications_stuck",
+            "Messages that could not be sent: parked for a person, or refused.",
+            "lane",
+            "state",
+        )
         self.database_up = self._gauge(
             "handrail_database_up", "1 where the figures above are of now; 0 where they are old."
         )

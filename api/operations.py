@@ -18,6 +18,7 @@ from api.context import Services, ServicesDep
 from api.database import Database
 from api.problems import ErrorItem, Problem, responses
 from eventstore.following.lag import Lag, lag
+from messaging.notifications.operating import STANDING, standing_of
 from projections.catalogue import PROJECTIONS, READ_MODELS
 from projections.saga_figures import figures
 from projections.tables import forms
@@ -135,7 +136,13 @@ async def _count(services: Services) -> None:
     async with services.database.connection(_LIMIT) as connection:
         found, behind = await figures(connection), await lag(connection)
         webhooks = await webhook_store.left(connection)
+        lanes = standing_of(tuple(row) for row in await connection.execute(text(STANDING)))
     measures = services.metrics
+    for lane in lanes:
+        measures.messages_waiting.labels(lane.lane).set(lane.waiting)
+        measures.messages_overdue.labels(lane.lane).set(lane.seconds)
+        measures.messages_stuck.labels(lane.lane, "parked").set(lane.parked)
+        measures.messages_stuck.labels(lane.lane, "failed").set(lane.failed)
     measures.sagas.show(found)
     for (source, status), count in webhooks.items():
         measures.webhooks.labels(source, status).set(count)

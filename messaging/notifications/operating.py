@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from eventstore.pool import Connection
 from messaging.notifications.contacts import Channel
@@ -125,17 +125,24 @@ class Standing:
     failed: int
 
 
-async def standing(connection: Connection) -> Sequence[Standing]:
-    cursor = await connection.execute(
-        "SELECT lane, count(*) FILTER (WHERE state = 'waiting'),"
-        " greatest(extract(epoch FROM clock_timestamp()"
-        " - min(due_at) FILTER (WHERE state = 'waiting')), 0)::float,"
-        " count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'failed')"
-        " FROM notifications WHERE state = 'waiting' OR state IN ('failed', 'parked')"
-        " GROUP BY lane"
-    )
-    found = {row[0]: row[1:] for row in await cursor.fetchall()}
+STANDING: Final = (
+    "SELECT lane, count(*) FILTER (WHERE state = 'waiting'),"
+    " greatest(extract(epoch FROM clock_timestamp()"
+    " - min(due_at) FILTER (WHERE state = 'waiting')), 0)::float,"
+    " count(*) FILTER (WHERE state = 'parked'), count(*) FILTER (WHERE state = 'failed')"
+    " FROM notifications WHERE state = 'waiting' OR state IN ('failed', 'parked') GROUP BY lane"
+)
+
+
+def standing_of(rows: Iterable[Sequence[Any]]) -> Sequence[Standing]:
+    """What the rows of STANDING say; a lane that has none stands empty."""
+    found = {row[0]: row[1:] for row in rows}
     return [Standing(lane, *found.get(lane, (0, 0.0, 0, 0))) for lane in LANES]
+
+
+async def standing(connection: Connection) -> Sequence[Standing]:
+    cursor = await connection.execute(STANDING)
+    return standing_of(await cursor.fetchall())
 
 
 def _parameters(by: By, which: Which) -> dict[str, str | None]:

@@ -57,7 +57,7 @@ class Settled:
 _TAKE: Final = f"""
 WITH due AS MATERIALIZED (
     SELECT lane, source, channel FROM notifications
-    WHERE lane = %(lane)s AND state = 'waiting' AND due_at <= clock_timestamp()
+    WHERE lane = %(lane)s AND state = 'waiting' AND due_at <= now()
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE notifications AS n SET due_at = clock_timestamp() + %(lease)s,

@@ -137,7 +137,9 @@ notifications = Table(
         "state <> 'discarded' OR coalesce(actor, '') <> '' AND coalesce(actor_reason, '') <> ''",
         name="notifications_discarded_by_check",
     ),
-    Index("notifications_due_idx", "due_at", postgresql_where=text("state = 'waiting'")),
+    # All that taking a message asks for, in its order: no other index ever looks cheaper, not even
+    # to a planner that knows nothing yet of a million rows that came a moment ago.
+    Index("notifications_due_idx", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
     Index(
         "notifications_stuck_idx",
         "settled_at",

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from api import (
     applications,
     consumers,
+    contacts,
     customers,
     intervening,
     interventions,
@@ -31,6 +32,7 @@ from api.problems import MEDIA_TYPE, ProblemDetails
 EXAMPLED: list[Any] = [
     new_order.NewOrder,
     customers.NewLimit,
+    contacts.NewContact,
     merchants.NewMerchant,
     merchants.Delivery,
     orders.CancelOrder,

@@ -83,7 +83,7 @@ CREATE TABLE notifications (
         CHECK (state <> 'discarded' OR coalesce(actor, '') <> ''
             AND coalesce(actor_reason, '') <> '')
 ) PARTITION BY LIST (lane);
-CREATE INDEX notifications_due_idx ON notifications (due_at) WHERE state = 'waiting';
+CREATE INDEX notifications_due_idx ON notifications (lane, due_at) WHERE state = 'waiting';
 CREATE INDEX notifications_stuck_idx ON notifications (settled_at, source, channel)
     WHERE state IN ('failed', 'parked');
 CREATE INDEX notifications_reminders_idx ON notifications (order_id)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from psycopg.types.json import Jsonb
 
 from messaging.notifications import queue
+from tests.eventstore.plans import plans_of
 from tests.messaging.notifications.world import World
 from tests.projections.world import until
 
@@ -14,8 +16,8 @@ SLOTS, RESERVED = 16, 4
 TEXTS = {"en": {"subject": "Sale", "body": "All lamps"}}
 
 
-async def campaign(world: World, count: int, to: str = "mail") -> None:
-    """So many messages of a campaign, all of them due before any other."""
+async def campaign(world: World, count: int, *, to: str = "mail", due: str = "-1 hour") -> None:
+    """So many messages of a campaign, as a rule all of them due before any other."""
     await world.knows("many", email=to, choices={"campaigns": {"email": True}})
     await world.sql(
         "INSERT INTO campaigns (name, channel, texts, listed, fingerprint, started_by)"
@@ -25,7 +27,8 @@ async def campaign(world: World, count: int, to: str = "mail") -> None:
     await world.sql(
         "INSERT INTO notifications (lane, source, channel, kind, customer, campaign, language,"
         " state, due_at) SELECT 'campaign', 'campaign/sale/c-' || n, 'email', 'campaign', 'many',"
-        " 'sale', 'en', 'waiting', now() - interval '1 hour' FROM generate_series(1, %s) AS n",
+        " 'sale', 'en', 'waiting', now() + %s::interval FROM generate_series(1, %s) AS n",
+        due,
         count,
     )
 
@@ -84,21 +87,20 @@ async def test_a_campaign_has_its_words_from_the_campaign(world: World) -> None:
     assert (carried["subject"], carried["text"]) == ("Sale", "All lamps")
 
 
-async def test_to_ask_for_what_is_due_costs_the_same_however_many_wait(world: World) -> None:
-    """The plan reads as many rows of an index as it takes, and none of the other lane's."""
-    await campaign(world, 20_000)
-    await world.sql("VACUUM ANALYZE notifications")
-    plan = await world.value(
-        "EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF, COSTS OFF, FORMAT JSON)"
-        " SELECT source FROM notifications WHERE lane = 'campaign' AND state = 'waiting'"
-        " AND due_at <= clock_timestamp() ORDER BY due_at LIMIT 10 FOR UPDATE SKIP LOCKED"
-    )
-    assert "notifications_campaign_due_at_idx" in str(plan)
-    assert "Sort" not in str(plan)
-    assert "notifications_transactional" not in str(plan)
-    async with world.pool.connection() as connection:
-        taken = await queue.take(connection, "campaign", 10, timedelta(seconds=30))
-    assert len(taken) == 10
+@pytest.mark.parametrize("analysed", [False, True], ids=("just now", "for a while"))
+@pytest.mark.parametrize(("due", "pages"), [("-1 hour", 500), ("1 day", 20)])
+async def test_to_take_what_is_due_costs_the_same_however_many_wait(
+    world: World, due: str, pages: int, *, analysed: bool
+) -> None:
+    """Whether the planner has heard of them or not: a campaign is enqueued within seconds."""
+    await campaign(world, 50_000, due=due)
+    if analysed:
+        await world.sql("ANALYZE notifications")
+    await world.sql("LOAD 'auto_explain'")
+    async with plans_of(world.owner) as plans:
+        taken = await queue.take(world.owner, "campaign", 10, timedelta(seconds=30))
+    assert len(taken) == (10 if due == "-1 hour" else 0)
+    assert 0 < plans.buffers() < pages, plans
 
 
 async def _under_way(world: World) -> bool:
