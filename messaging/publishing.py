@@ -22,6 +22,7 @@ from aiormq.exceptions import (
     ChannelInvalidStateError,
     ChannelNotFoundEntity,
     ConnectionNotAllowed,
+    DeliveryError,
     ProbableAuthenticationError,
     PublishError,
 )
@@ -126,6 +127,10 @@ class Publisher:
         except PublishError as returned:
             self.counted.returned += 1
             return f"unroutable: {returned.args[0]} for {message.key} at exchange {exchange}"
+        except DeliveryError:
+            raise NotPublished(
+                f"exchange {exchange}: the broker did not take it; is a queue behind it full?"
+            ) from None
         except asyncio.CancelledError:
             # So it is called, too, when the connection was lost: then nobody cancelled this task.
             task = asyncio.current_task()
