@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -12,6 +12,7 @@ import psycopg
 from fastapi import APIRouter, Query, Response
 from psycopg_pool import PoolTimeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.context import JSON_BODY, ActorDep, ServicesDep
 from api.database import Database
@@ -125,11 +126,11 @@ class Discarded(BaseModel):
     responses=responses("database-unavailable"),
 )
 async def list_consumers(services: ServicesDep) -> ConsumerStates:
-    async with _connected(services.database) as connection:
-        counts = await parking.counts(connection)
+    async with services.database.connection() as connection:
+        counts = await parked_at_consumers(connection)
     states = []
     for one in CONSUMERS:
-        streams, messages = counts.get(one.name, (0, 0))
+        streams, messages = counts[one.name]
         states.append(
             ConsumerState(
                 name=one.name,
@@ -230,6 +231,13 @@ async def discard(
             connection, name, stream, _by(body, actor), version=body.version
         )
     return Discarded(consumer=name, stream=stream, version=version, links=_links(name, stream))
+
+
+async def parked_at_consumers(connection: AsyncConnection) -> Mapping[str, tuple[int, int]]:
+    """How many streams and messages wait at each consumer."""
+    raw = await connection.get_raw_connection()
+    found = await parking.counts(cast("Connection", raw.driver_connection))
+    return {one.name: found.get(one.name, (0, 0)) for one in CONSUMERS}
 
 
 @asynccontextmanager

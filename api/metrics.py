@@ -69,6 +69,14 @@ class Metrics:
             "lane",
             "state",
         )
+        self.consumer_messages = self._gauge(
+            "handrail_consumer_parked_messages",
+            "Messages that a consumer could not handle, or that wait behind one.",
+            "consumer",
+        )
+        self.consumer_streams = self._gauge(
+            "handrail_consumer_parked_streams", "Streams that wait at a consumer.", "consumer"
+        )
         self.database_up = self._gauge(
             "handrail_database_up", "1 where the figures above are of now; 0 where they are old."
         )

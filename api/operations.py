@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import select, text
 
 from api import webhook_store
+from api.consumers import parked_at_consumers
 from api.context import Services, ServicesDep
 from api.database import Database
 from api.problems import ErrorItem, Problem, responses
@@ -136,8 +137,12 @@ async def _count(services: Services) -> None:
     async with services.database.connection(_LIMIT) as connection:
         found, behind = await figures(connection), await lag(connection)
         webhooks = await webhook_store.left(connection)
+        parked = await parked_at_consumers(connection)
         lanes = standing_of(tuple(row) for row in await connection.execute(text(STANDING)))
     measures = services.metrics
+    for name, (streams, messages) in parked.items():
+        measures.consumer_streams.labels(name).set(streams)
+        measures.consumer_messages.labels(name).set(messages)
     for lane in lanes:
         measures.messages_waiting.labels(lane.lane).set(lane.waiting)
         measures.messages_overdue.labels(lane.lane).set(lane.seconds)

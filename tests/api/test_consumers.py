@@ -78,6 +78,19 @@ async def test_consumers_are_listed_with_what_waits(api: httpx.AsyncClient, merc
     assert "PayableAccrued" in found["finance"]["wants"]
 
 
+async def test_what_waits_is_in_the_figures(
+    house: House, api: httpx.AsyncClient, merchant: str
+) -> None:
+    async with house.api() as fresh:
+        figures = (await fresh.get("/metrics")).text
+    [[waiting]] = await house.sql(
+        "SELECT count(*) FROM parked_messages WHERE settled_at IS NULL AND consumer = 'finance'"
+    )
+    assert waiting >= 2
+    assert f'handrail_consumer_parked_messages{{consumer="finance"}} {waiting}.0' in figures
+    assert 'handrail_consumer_parked_messages{consumer="logistics"} 0.0' in figures
+
+
 async def test_a_stream_that_waits_says_since_when_and_why(
     api: httpx.AsyncClient, merchant: str
 ) -> None:
