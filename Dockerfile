@@ -13,6 +13,7 @@ COPY workflows workflows
 COPY activities activities
 COPY eventstore eventstore
 COPY projections projections
+COPY messaging messaging
 COPY api api
 COPY runtime runtime
 RUN pip install --no-deps --no-build-isolation . \

@@ -95,11 +95,18 @@ def up(
     *,
     workers: Annotated[int, Parameter(help="How many worker processes to start.")] = 1,
     projectors: Annotated[int, Parameter(help="How many projector processes to start.")] = 1,
+    notifiers: Annotated[int, Parameter(help="How many notifier processes to start.")] = 1,
 ) -> int:
     """Start everything and keep it up until Ctrl-C."""
 
     async def work(settings: Settings) -> int:
-        stack = Stack(settings, workers=workers, projectors=projectors, progress=_show)
+        stack = Stack(
+            settings,
+            workers=workers,
+            projectors=projectors,
+            notifiers=notifiers,
+            progress=_show,
+        )
         async with stack:
             _say(
                 "",
@@ -210,6 +217,13 @@ def consumer(
     if catch_up:
         return database_errand("consumer", lambda settings: run_until_caught_up(settings, found))
     return _process(f"consumer-{name}", work, "database_url")
+
+
+app.command(
+    "runtime.operating.topology:topology",
+    name="topology",
+    help="What there is at the broker, and who may do what.",
+)
 
 
 app.command(

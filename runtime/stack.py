@@ -26,6 +26,7 @@ _ADDRESSES = (
     "bank_url",
     "carrier_url",
     "registry_url",
+    "provider_url",
 )
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
 
@@ -49,8 +50,8 @@ class Stack:
     """What the settings give an address for is used; everything else is started.
 
     Each handle can be killed and started again: `postgres`, `temporal`, `bank`, `carrier`,
-    `registry`, `workers`, `projectors`, `api`. The first five are None when they are somebody
-    else's.
+    `registry`, `provider`, `workers`, `projectors`, `notifiers`, `api`. The first six are None when
+    they are somebody else's, and the provider when there are no notifiers.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Stack:
         data_dir: Path | None = None,
         workers: int = 1,
         projectors: int = 1,
+        notifiers: int = 0,
         api: bool = True,
         simulators: bool = True,
         temporal_ui: bool = True,
@@ -72,10 +74,13 @@ class Stack:
         self.bank: Service | None = None
         self.carrier: Service | None = None
         self.registry: Service | None = None
+        self.provider: Service | None = None
         self.workers: list[Service] = []
         self.projectors: list[Service] = []
+        self.notifiers: list[Service] = []
         self.api: Service | None = None
         self._wanted = (workers, projectors, api)
+        self._notifiers = notifiers
         self._simulators = simulators
         self._temporal_ui = temporal_ui
         self._progress = progress
@@ -196,6 +201,8 @@ class Stack:
             self.carrier = self._simulator("carrier")
         if self._simulators and self.settings.registry_url is None:
             self.registry = self._simulator("registry")
+        if self._simulators and self._notifiers and self.settings.provider_url is None:
+            self.provider = self._simulator("provider")
         workers, projectors, api = self._wanted
         self.workers = [
             self._service(f"worker-{number}", "worker", metrics=number - 1)
@@ -204,6 +211,12 @@ class Stack:
         self.projectors = [
             self._service(f"projector-{number}", "projector", metrics=workers + number - 1)
             for number in range(1, projectors + 1)
+        ]
+        self.notifiers = [
+            self._service(
+                f"notifier-{number}", "notifier", metrics=workers + projectors + number - 1
+            )
+            for number in range(1, self._notifiers + 1)
         ]
         self.api = self._service("api", "api") if api else None
         return [self._start(service.name, service.start) for service in self._services()]
@@ -242,8 +255,9 @@ class Stack:
         self._progress(name, "ready")
 
     def _services(self) -> list[Service]:
-        own = [self.bank, self.carrier, self.registry, *self.workers, *self.projectors, self.api]
-        return [service for service in own if service is not None]
+        simulators = [self.bank, self.carrier, self.registry, self.provider]
+        own = [*self.workers, *self.projectors, *self.notifiers, self.api]
+        return [service for service in (*simulators, *own) if service is not None]
 
     def _components(self) -> list[tuple[str, Component]]:
         servers = [("postgres", self.postgres), ("temporal", self.temporal)]
@@ -254,7 +268,7 @@ class Stack:
 
     async def _stop(self) -> None:
         """Whoever asks for work goes first, whoever is asked goes last."""
-        simulators = {"bank", "carrier", "registry"}
+        simulators = {"bank", "carrier", "registry", "provider"}
         services = [each for each in self._components() if isinstance(each[1], Service)]
         rounds: Sequence[list[tuple[str, Component]]] = (
             [each for each in services if each[0] == "api"],

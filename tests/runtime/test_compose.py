@@ -19,7 +19,8 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 
 
 def test_every_process_of_ours_is_there() -> None:
-    assert set(OURS) == {"migrate", "worker", "projector", "api", "bank", "carrier", "registry"}
+    simulators = {"bank", "carrier", "registry", "provider"}
+    assert set(OURS) == {"migrate", "worker", "projector", "notifier", "api"} | simulators
 
 
 @each_of_ours

@@ -82,6 +82,19 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
+async def test_notifiers_bring_a_provider_along(settings: Settings) -> None:
+    async with Stack(settings, workers=0, projectors=0, notifiers=2, api=False) as stack:
+        assert [service.name for service in stack.notifiers] == ["notifier-1", "notifier-2"]
+        async with httpx.AsyncClient() as http:
+            ledger = await http.get(f"{stack.settings.provider_url}/ledger")
+        assert ledger.json() == {"messages": []}
+        assert all(service.running for service in stack.notifiers)
+
+    elsewhere = settings.model_copy(update={"provider_url": "http://provider.example"})
+    async with Stack(elsewhere, workers=0, projectors=0, notifiers=1, api=False) as stack:
+        assert stack.provider is None
+
+
 async def test_what_has_an_address_is_not_started(stack: Stack, settings: Settings) -> None:
     assert stack.postgres is None
     assert stack.temporal is None
