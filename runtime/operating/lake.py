@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from runtime import lake as run
 from runtime.errands import database_errand, process
+from runtime.settings import load
 
 lake = App(name="lake", help="The data lake: the same events, to be asked anything.")
+AsOf = Annotated[
+    datetime | None,
+    Parameter(help="What was known then, such as 2026-03-02T12:00; in UTC. Without it: now."),
+]
 
 
 @lake.command
@@ -31,3 +38,36 @@ def forget() -> int:
     The next export begins with the first event, in an empty folder.
     """
     return database_errand("lake", run.forget)
+
+
+@lake.command
+def query(
+    sql: Annotated[str, Parameter(help="A SELECT, or one of: refusals, delivery, arrears.")],
+    *,
+    as_of: AsOf = None,
+    json: Annotated[
+        bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
+    ] = False,
+) -> int:
+    """Ask the lake. Its tables: `events`, and one for each kind of event, such as `credit_held`."""
+    run.require_it()
+    from runtime.lake_answers import answer  # noqa: PLC0415  # it needs the extra
+
+    return answer(load().lake_folder, sql, _in_utc(as_of), json=json)
+
+
+@lake.command
+def report(
+    file: Annotated[Path, Parameter(help="The file to write.")] = Path("handrail-report.html"),
+    *,
+    as_of: AsOf = None,
+) -> int:
+    """Write what the events say as one HTML file, with charts."""
+    run.require_it()
+    from runtime.lake_answers import write_report  # noqa: PLC0415  # it needs the extra
+
+    return write_report(load().lake_folder, file, _in_utc(as_of))
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from messaging.lake.table import Lake
 
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
 KILLER = str(Path(__file__).with_name("killer.py"))
+FIRST = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
+"""When the months of business begin."""
 SQL = psycopg.AsyncConnection[Any]
 
 

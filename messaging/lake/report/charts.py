@@ -1,0 +1,161 @@
+"""One chart for each question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+from messaging.lake.report import drawing
+from messaging.lake.report.drawing import COLOURS, WIDTH, Scale, label, line, plain, steps
+
+Rows = Sequence[Mapping[str, Any]]
+_MOST_MERCHANTS: Final = 12
+_OTHERS: Final = "all others"
+_NAME: Final = (60, 13)
+"""The room that the name of a curve takes, across and down."""
+
+
+def refusals(rows: Rows) -> str:
+    """A bar for each merchant, in pieces by reason."""
+    totals: defaultdict[str, int] = defaultdict(int)
+    reasons: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        totals[row["merchant"]] += row["refusals"]
+        reasons[row["reason"]] += row["refusals"]
+    named = sorted(reasons, key=lambda one: (-reasons[one], one))
+    shown = named if len(named) <= COLOURS else [*named[: COLOURS - 1], _OTHERS]
+    merchants = sorted(totals, key=lambda one: (-totals[one], one))[:_MOST_MERCHANTS]
+    pieces: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for row in rows:
+        reason = row["reason"] if row["reason"] in shown else _OTHERS
+        pieces[row["merchant"], reason] += row["refusals"]
+
+    names, top = drawing.legend(shown, 0, 14)
+    left = drawing.room_for([one or "no merchant" for one in merchants])
+    marks = steps(max(totals.values()))
+    across = Scale(0, marks[-1], left, WIDTH - 46)
+    bottom = top + 34 * len(merchants)
+    parts = [names]
+    for mark in marks:
+        parts.append(line(across(mark), top, across(mark), bottom))
+        parts.append(label(across(mark), bottom + 18, plain(mark), anchor="middle"))
+    for number, merchant in enumerate(merchants):
+        y, x = top + 34 * number + 6, left
+        parts.append(label(left - 10, y + 15, merchant or "no merchant", anchor="end"))
+        for colour, reason in enumerate(shown):
+            if count := pieces[merchant, reason]:
+                width = across(count) - left
+                parts.append(
+                    drawing.bar(
+                        x,
+                        y,
+                        width - 1,
+                        22,
+                        colour=colour,
+                        said=f"{merchant}: {reason}, {count} times",
+                    )
+                )
+                x += width
+        parts.append(label(x + 6, y + 15, plain(totals[merchant]), "strong"))
+    said = "number of refusals"
+    parts.append(label(WIDTH - 46, bottom + 38, said, "axis", "end"))
+    return drawing.svg(bottom + 46, "Refusals by merchant and reason", *parts)
+
+
+def delivery(rows: Rows) -> str:
+    """Half of the parcels, and nine tenths, week by week."""
+    told = [row for row in rows if row["half_within_hours"] is not None]
+    unit, hours = _unit(max(row["nine_tenths_within_hours"] for row in told))
+    marks = steps(max(row["nine_tenths_within_hours"] for row in told) / hours)
+    left, right, top, bottom = 56, WIDTH - 132, 16, 270
+    up = Scale(0, marks[-1], bottom, top)
+    along = Scale(0, max(len(told) - 1, 1), left, right)
+    parts = []
+    for mark in marks:
+        parts.append(line(left, up(mark), right, up(mark)))
+        parts.append(label(left - 8, up(mark) + 4, plain(mark), anchor="end"))
+    parts.append(label(left, bottom + 44, "week of the order", "axis"))
+    parts.append(label(left - 46, top - 4, unit, "axis"))
+    every = max(1, round(len(told) / 8))
+    for number in range(0, len(told), every):
+        parts.append(line(along(number), bottom, along(number), bottom + 5, "tick"))
+        parts.append(label(along(number), bottom + 20, _day(told[number]["week"]), anchor="middle"))
+    curves = {}
+    for colour, (name, column) in enumerate(_SHARES.items()):
+        curves[name] = [(along(n), up(row[column] / hours)) for n, row in enumerate(told)]
+        parts.append(drawing.curve(curves[name], f"s{colour}"))
+    parts.insert(0, drawing.band(*curves.values()))
+    for colour, (name, column) in enumerate(_SHARES.items()):
+        for (x, y), row in zip(curves[name], told, strict=True):
+            value = plain(round(row[column] / hours, 1))
+            said = f"week of {row['week']}: {name} within {value} {unit}, of {row['delivered']}"
+            parts.append(drawing.dot(x, y, f"c{colour}", said))
+        x, y = curves[name][-1]
+        value = plain(round(told[-1][column] / hours, 1))
+        parts.append(label(x + 10, y + 4, f"{name}: {value}", "strong"))
+    return drawing.svg(bottom + 52, "Time from order to delivery by week", *parts)
+
+
+_SHARES: Final = {"half": "half_within_hours", "nine tenths": "nine_tenths_within_hours"}
+
+
+def vintages(rows: Rows) -> str:
+    """A curve for each cohort over the months of its life; the newest ones stand out."""
+    cohorts: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        cohorts[f"{row['cohort']:%Y-%m} {row['currency']}"].append(row)
+    currencies = {row["currency"] for row in rows}
+    longest = max(row["months"] for row in rows)
+    marks = steps(max(float(row["percent_unpaid"] or 0) for row in rows))
+    left, right, top, bottom = 56, WIDTH - 118, 16, 300
+    up, along = Scale(0, marks[-1], bottom, top), Scale(1, max(longest, 2), left, right)
+    parts = []
+    for mark in marks:
+        parts.append(line(left, up(mark), right, up(mark)))
+        parts.append(label(left - 8, up(mark) + 4, f"{plain(mark)} %", anchor="end"))
+    for month in range(1, longest + 1):
+        parts.append(line(along(month), bottom, along(month), bottom + 5, "tick"))
+        parts.append(label(along(month), bottom + 20, str(month), anchor="middle"))
+    parts.append(
+        label(left, bottom + 44, "months since the month in which the plans were opened", "axis")
+    )
+    ends: list[tuple[float, float, str, int]] = []
+    for number, (name, ages) in enumerate(cohorts.items()):
+        newness = len(cohorts) - 1 - number
+        shade = min(newness * 8 // max(len(cohorts), 1), 7)
+        points = [(along(one["months"]), up(float(one["percent_unpaid"] or 0))) for one in ages]
+        parts.append(drawing.curve(points, f"v{shade}"))
+        for (x, y), one in zip(points, ages, strict=True):
+            said = (
+                f"{name}, month {one['months']}: {one['percent_unpaid']} % of"
+                f" {plain(one['due'])} {one['currency']} due was not paid"
+            )
+            parts.append(drawing.dot(x, y, f"v{shade}", said, 2.8))
+        called = name if len(currencies) > 1 else name.split()[0]
+        ends.append((*points[-1], called, shade))
+    parts += _names_apart(ends)
+    return drawing.svg(bottom + 52, "Unpaid share by cohort and age", *parts)
+
+
+def _names_apart(ends: Sequence[tuple[float, float, str, int]]) -> list[str]:
+    """A name at the end of each curve, where there is room for it."""
+    placed: list[tuple[float, float]] = []
+    parts = []
+    for x, y, name, shade in reversed(ends):
+        if all(abs(x - left) > _NAME[0] or abs(y - up) > _NAME[1] for left, up in placed):
+            placed.append((x, y))
+            parts.append(label(x + 8, y + 4, name, f"t{shade}"))
+    return parts
+
+
+def _unit(hours: float) -> tuple[str, float]:
+    for unit, length in (("days", 24.0), ("hours", 1.0), ("minutes", 1 / 60)):
+        if hours >= 2 * length:
+            return unit, length
+    return "seconds", 1 / 3600
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b %y}"
