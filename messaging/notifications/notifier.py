@@ -3,6 +3,9 @@
 Each has so many slots, and a message that is being sent holds one. Transactional messages may take
 all of them, campaigns all but the reserved ones; and whenever slots are free, transactional ones
 are asked for first. So the next slot that becomes free is theirs, however many others wait.
+
+Where as many tries in a row got no clear answer as there are slots, it is the provider that is at
+fault: then one message at a time finds out whether it is back, so that an outage parks no queue.
 """
 
 from __future__ import annotations
@@ -22,7 +25,14 @@ from eventstore.pool import Pool
 from messaging.notifications import queue
 from messaging.notifications.deciding import SendFrom, Withhold, decide
 from messaging.notifications.kinds import KINDS
-from messaging.notifications.provider import Declined, Provider, Taken, Throttled, Unclear
+from messaging.notifications.provider import (
+    Answer,
+    Declined,
+    Provider,
+    Taken,
+    Throttled,
+    Unclear,
+)
 from messaging.notifications.queue import CAMPAIGN, LANES, TRANSACTIONAL, Due, Lane, Settled
 
 _log = structlog.get_logger(__name__)
@@ -31,6 +41,8 @@ _REST: Final = 1.0
 """Seconds until the database is asked again that could not be asked."""
 _GATHER: Final = 0.005
 """Seconds."""
+_LONGEST_PAUSE: Final = 30.0
+"""Seconds between two looks at a provider that is away."""
 _LONGEST_BACKOFF: Final = timedelta(hours=1)
 
 
@@ -64,6 +76,7 @@ class Notifier:
         self._lease = lease
         self._sending: dict[asyncio.Task[Settled], Due] = {}
         self._paused_until = 0.0
+        self._unclear_in_a_row = 0
         self.counts: Counter[tuple[Lane, str]] = Counter()
         """By lane: what became of messages, and how often the provider said it was too much."""
         self.working = asyncio.Event()
@@ -113,7 +126,8 @@ class Notifier:
             return 0
         taken = 0
         for lane in LANES:
-            free = self._slots[lane] - len(self._sending)
+            slots = 1 if self._provider_is_away else self._slots[lane]
+            free = slots - len(self._sending)
             if free <= 0:
                 break
             async with self._pool.connection() as connection:
@@ -149,7 +163,9 @@ class Notifier:
             case SendFrom(at=at) if at > now:
                 return Settled(due=due, state="waiting", due_at=at, reason="quiet hours")
         assert due.letter is not None
-        match await self._provider.carry(due.letter):
+        answer = await self._provider.carry(due.letter)
+        self._heard(answer)
+        match answer:
             case Taken(id=id_):
                 return Settled(due=due, state="sent", tried=True, provider_id=id_)
             case Declined(code=code):
@@ -160,6 +176,21 @@ class Notifier:
                 return self._unclear(due, unclear)
             case _ as never:
                 assert_never(never)
+
+    @property
+    def _provider_is_away(self) -> bool:
+        return self._unclear_in_a_row >= self._slots[TRANSACTIONAL]
+
+    def _heard(self, answer: Answer) -> None:
+        match answer:
+            case Unclear():
+                self._unclear_in_a_row += 1
+                if self._provider_is_away:
+                    looks = self._unclear_in_a_row - self._slots[TRANSACTIONAL]
+                    pause = min(self._backoff * 2 ** min(looks, 30), _LONGEST_PAUSE)
+                    self._paused_until = max(self._paused_until, time.monotonic() + pause)
+            case _:
+                self._unclear_in_a_row = 0
 
     def _throttled(self, due: Due, answer: Throttled) -> Settled:
         """Nothing was tried; and nothing else is for as long as the provider says."""

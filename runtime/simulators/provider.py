@@ -65,7 +65,7 @@ class ProviderBook:
             return Answer(402, {"status": "declined", "code": "unreachable"})
         id_ = f"msg-{sha256(key.encode()).hexdigest()[:12]}"
         self._messages.append({"key": key, "id": id_, **asked.model_dump()})
-        return Answer(202, {"status": "taken", "id": id_})
+        return Answer(201, {"status": "taken", "id": id_})
 
     def ledger(self) -> dict[str, object]:
         return {"messages": self._messages}

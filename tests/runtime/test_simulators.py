@@ -16,16 +16,23 @@ from fastapi import FastAPI
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
+from runtime.simulators.provider import create_provider
 from runtime.simulators.registry import create_registry
 
 Create = Callable[[Path | None], FastAPI]
 BANK = ("/authorisations", {"order": "o-1", "amount": 5, "currency": "EUR", "card": "card_ok"})
 CARRIER = ("/bookings", {"order": "o-1", "merchant": "m", "ship_to": "addr_ok", "parcels": 1})
 REGISTRY = ("/checks", {"merchant": "m", "registration": "reg_ok"})
+PROVIDER = ("/messages", {"to": "someone", "channel": "push", "text": "Delivered"})
 each = pytest.mark.parametrize(
     ("create", "request_"),
-    [(create_bank, BANK), (create_carrier, CARRIER), (create_registry, REGISTRY)],
-    ids=("bank", "carrier", "registry"),
+    [
+        (create_bank, BANK),
+        (create_carrier, CARRIER),
+        (create_registry, REGISTRY),
+        (create_provider, PROVIDER),
+    ],
+    ids=("bank", "carrier", "registry", "provider"),
 )
 
 
@@ -190,3 +197,16 @@ async def test_a_restart_of_the_bank_forgets_no_charge_refund_or_payout(tmp_path
         assert await ledger(client) == before
     assert first == [402, 201, 201, 201]
     assert [len(before[kind]) for kind in ("charges", "refunds", "payouts")] == [1, 1, 1]
+
+
+async def test_a_provider_takes_so_many_messages_a_second_and_says_when_it_takes_more() -> None:
+    path, body = PROVIDER
+    key = keys()
+    async with running(create_provider) as client:
+        await client.post("/limit", json={"per_second": 0.01})
+        answers = [await client.post(path, json=body, headers=next(key)) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 429, 429]
+        assert 90 <= int(answers[-1].headers["Retry-After"]) <= 100
+        await client.post("/limit", json={"per_second": None})
+        assert (await client.post(path, json=body, headers=next(key))).status_code == 201
+        assert len((await ledger(client))["messages"]) == 2

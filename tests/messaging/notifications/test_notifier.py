@@ -100,6 +100,18 @@ async def test_a_provider_that_is_away_is_waited_for(world: World) -> None:
     assert len(await world.carried()) == 20
 
 
+async def test_an_outage_of_the_provider_parks_no_queue(world: World) -> None:
+    """A few messages find out when it is back; the others have not even been tried."""
+    await many(world, 300)
+    await world.provider.post("/faults", json={"down_for": 1})
+    async with world.notifying(attempts=4):
+        await until(world.nothing_waits)
+    assert set((await world.states()).values()) == {"sent"}
+    tries = sorted((await world.states("attempts")).values())
+    assert tries[0] == 1
+    assert sum(tries) < 300 + 16 + 16
+
+
 async def test_every_third_request_goes_wrong_and_each_message_arrives_once(world: World) -> None:
     await many(world, 200)
     await world.provider.post("/faults", json={"error_rate": 0.3, "seed": 1})
