@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CODE = ("domain", "workflows", "activities", "eventstore", "projections", "api", "runtime")
+CODE = (
+    "domain",
+    "workflows",
+    "activities",
+    "eventstore",
+    "projections",
+    "messaging",
+    "api",
+    "runtime",
+)
 LONGEST = 500  # lines; a domain file fits a screen or two, and most others should
 STARTED_BY_NAME = {
     "runtime/launch.py",  # between fork and exec
