@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -79,6 +79,14 @@ def _secrets(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _logins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for login in value:
+        user, _, password = login.partition("=")
+        if not (user and password):
+            raise ValueError("must look like user=password,user=password")
+    return value
+
+
 def _form(name: str) -> FieldInfo:
     """What the table of settings calls such a value."""
     return cast("FieldInfo", Field(json_schema_extra={"format": name}))
@@ -93,6 +101,9 @@ Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"}
 Seconds = Annotated[float, Field(gt=0)]
 Secrets = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_secrets), _form("secrets")
+]
+Logins = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_logins), _form("logins")
 ]
 
 
@@ -118,6 +129,18 @@ class Settings(BaseSettings):
         repr=False,
         description="Where RabbitMQ is, with the user of the process that reads this. "
         "Unset: there is none, and consumers are fed from the outbox.",
+    )
+    broker_management_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="RabbitMQ's management API, with an administrator: "
+        "`http://user:password@host:15672`. For `handrail topology`, and to start everything.",
+    )
+    broker_passwords: Logins = Field(
+        default=(),
+        repr=False,
+        description="The passwords of the broker's users, `user=password`, comma-separated. For "
+        "`handrail topology`, and to start everything: it gives each process its own.",
     )
     temporal_address: Annotated[HostAndPort | None, Unset] = Field(
         default=None,
@@ -281,6 +304,23 @@ class Settings(BaseSettings):
     @property
     def owner_url(self) -> str | None:
         return self.migration_database_url or self.database_url
+
+    @property
+    def passwords_at_the_broker(self) -> dict[str, str]:
+        """By user."""
+        return {
+            user: password
+            for user, _, password in (one.partition("=") for one in self.broker_passwords)
+        }
+
+    def broker_url_of(self, user: str) -> str | None:
+        """With this user where the password is known, else as it was given."""
+        password = self.passwords_at_the_broker.get(user)
+        if self.broker_url is None or password is None:
+            return self.broker_url
+        parts = urlsplit(self.broker_url)
+        _, _, address = parts.netloc.rpartition("@")
+        return f"{parts.scheme}://{user}:{quote(password, safe='')}@{address}"
 
     @property
     def lake_folder(self) -> Path:

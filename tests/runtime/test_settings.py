@@ -32,6 +32,10 @@ def test_every_setting_says_what_it_means() -> None:
     [
         ("HANDRAIL_DATABASE_URL", "mysql://elsewhere/db"),
         ("HANDRAIL_DATABASE_URL", "postgresql://host-without-database"),
+        ("HANDRAIL_BROKER_URL", "http://relay:secret@broker:5672"),
+        ("HANDRAIL_BROKER_URL", "amqp://relay:secret@broker:5672/commerce"),
+        ("HANDRAIL_BROKER_URL", "amqp://broker:5672"),
+        ("HANDRAIL_BROKER_PASSWORDS", "relay=secret,finance"),
         ("HANDRAIL_TEMPORAL_ADDRESS", "localhost"),
         ("HANDRAIL_BANK_URL", "bank:9001"),
         ("HANDRAIL_API_PORT", "many"),

@@ -1,0 +1,64 @@
+"""What is declared, before any broker knows of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from domain.ordering.events import OrderPlaced
+from eventstore.messages import EVENTS
+from messaging.catalogue import CONSUMERS
+from messaging.topology import NotToBeHad, topology
+from tests.messaging.broker.house import EXCHANGES, address_of
+
+HOME, *SERVICES = topology().hosts
+FINANCE = next(one for one in CONSUMERS if one.name == "finance")
+
+
+def test_every_event_has_a_place_by_default() -> None:
+    kept = {binding.exchange for binding in HOME.bindings if binding.key == "#"}
+
+    assert kept == {*EXCHANGES}
+    assert {place for event in EVENTS for place in address_of(event)[0]} <= kept
+
+
+def test_where_the_relay_publishes_nothing_hides_what_is_unroutable() -> None:
+    assert not [one for one in HOME.policies if "alternate-exchange" in one.definition]
+
+
+def test_every_consumer_has_a_queue_that_keeps_what_it_confirmed() -> None:
+    for consumer in CONSUMERS:
+        [host] = [one for one in SERVICES if one.name == consumer.vhost]
+        [queue] = [one for one in host.queues if one.name == consumer.queue]
+
+        assert queue.kind == "quorum"
+        assert queue.one_consumer_at_a_time == consumer.ordered
+
+
+def test_dead_letters_are_passed_on_at_least_once() -> None:
+    for host in SERVICES:
+        for queue in (one.name for one in host.queues if one.name not in {"dead", "unrouted"}):
+            applied = [
+                one.definition
+                for one in host.policies
+                if one.to == "queues" and re.search(one.pattern, queue)
+            ]
+            # One policy applies to a queue; with two it would be chance which.
+            [policy] = applied
+            assert policy["dead-letter-strategy"] == "at-least-once"
+            assert policy["overflow"] == "reject-publish"  # else it falls back to at most once
+            assert policy["dead-letter-exchange"] in {one.name for one in host.exchanges}
+
+
+def test_a_consumer_cannot_want_what_never_comes_to_its_virtual_host() -> None:
+    wanting = replace(FINANCE, wants=(*FINANCE.wants, OrderPlaced))
+
+    with pytest.raises(NotToBeHad, match="finance wants OrderPlaced, but finance follows money"):
+        topology([wanting])
+
+
+def test_a_consumer_has_a_virtual_host_that_is_there() -> None:
+    with pytest.raises(NotToBeHad, match="finance: marketing is no virtual host of"):
+        topology([replace(FINANCE, vhost="marketing")])

@@ -1,0 +1,84 @@
+"""What happens between virtual hosts when the way from one to the other is closed for a while."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from domain.payments.events import RefundPaid
+from messaging import federation
+from messaging.federation import Fed
+from tests.messaging.broker.house import House
+from tests.projections.world import until
+
+CLOSED = {"configure": "^$", "write": "^$", "read": "^$"}
+
+
+async def finance(house: House) -> Fed:
+    [one] = [
+        one
+        for one in await federation.look(house.management, house.declared)
+        if one.vhost == "finance"
+    ]
+    return one
+
+
+async def close_the_way(house: House) -> None:
+    """The upstream lets finance's federation in no more, and ends its connections."""
+    await house.ask("PUT", "permissions/commerce/finance-federation", CLOSED)
+    login = {"password": "changed", "tags": "handrail"}
+    await house.ask("PUT", "users/finance-federation", login)
+    await house.ask("DELETE", "connections/username/finance-federation")
+
+
+async def test_when_bindings_reached_the_upstream_events_come(house: House) -> None:
+    assert await federation.complete(house.management, house.declared, 10) == []
+
+    await house.publish([(RefundPaid, "now")])
+
+    assert await house.take("finance", "ledger", 1) == ["now"]
+
+
+async def test_a_binding_that_has_not_reached_the_upstream_is_told_by_name(house: House) -> None:
+    await house.ask("DELETE", "bindings/finance/e/money/q/ledger/payments.RefundPaid.%2A")
+
+    async def told() -> bool:
+        return (await finance(house)).missing == ("payments.RefundPaid.*",)
+
+    await until(told)
+    await house.apply()
+    assert await federation.complete(house.management, house.declared, 10) == []
+
+
+async def test_what_is_published_while_the_link_is_down_comes_in_order_once_it_is_up(
+    house: House,
+) -> None:
+    await _down_for(house, 0.5, 40)
+
+
+@pytest.mark.journey
+async def test_a_minute_without_the_link_loses_nothing(house: House) -> None:
+    await _down_for(house, 60, 3000)
+
+
+async def _down_for(house: House, seconds: float, events: int) -> None:
+    before = [f"before-{number}" for number in range(10)]
+    during = [f"during-{number}" for number in range(events)]
+    after = [f"after-{number}" for number in range(10)]
+    await house.publish([(RefundPaid, id_) for id_ in before])
+    await close_the_way(house)
+    since = time.monotonic()
+    bursts = [during[at : at + 20] for at in range(0, events, 20)]
+    for number, burst in enumerate(bursts, 1):
+        await house.publish([(RefundPaid, id_) for id_ in burst])
+        while time.monotonic() - since < seconds * number / len(bursts):
+            assert (await finance(house)).link != "running"
+    assert (await finance(house)).link != "running"
+
+    await house.apply()  # what was broken was a right and a password
+    await house.publish([(RefundPaid, id_) for id_ in after])
+
+    got = await house.take("finance", "ledger", 10 + events + 10)
+    assert [*dict.fromkeys(got)] == [*before, *during, *after]
+    assert await federation.complete(house.management, house.declared, 20) == []
