@@ -65,7 +65,9 @@ def demo(
 
 @app.command
 def bench(
-    name: Annotated[Literal["fairness"], Parameter(help="Which one.")], *, json: Json = False
+    name: Annotated[Literal["fairness", "relay"], Parameter(help="Which one.")],
+    *,
+    json: Json = False,
 ) -> int:
     """Start everything, measure, stop everything. The exit code says whether the goal was met."""
     benchmark = import_module(f"benchmarks.{name}")
