@@ -123,7 +123,8 @@ def test_no_stored_contract_changes_without_a_new_version() -> None:
         assert known is not None, f"add this line to {STORED.name}:\n{line}"
         assert known == line, (
             f"what is stored already reads\n{known}\nand the class now says\n{line}\n"
-            "Give it a new version: an upcaster from the old one, and a line of its own here."
+            "Give it a new version: an upcaster from the old one, and a line of its own here.\n"
+            "Where a field with a default was added, and nothing else, put it into the line."
         )
 
 

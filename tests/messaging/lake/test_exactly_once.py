@@ -14,6 +14,8 @@ from arro3.core import Table
 
 from domain.kernel import OrderId
 from domain.ordering.events import OrderConfirmed
+from eventstore.pool import open_pool
+from messaging.lake.exporter import Exporter
 from messaging.lake.table import Lake
 from tests.controls import NOON
 from tests.messaging.lake.place import Place
@@ -281,3 +283,22 @@ async def test_killed_again_and_again_while_others_append(place: Place) -> None:
 
 
 BATCHES = "SELECT coalesce(max(batch), 0) FROM lake_batches"
+
+
+async def test_it_goes_on_once_the_store_is_back(place: Place) -> None:
+    stop = asyncio.Event()
+    async with open_pool(place.url, role="handrail_app", size=2, name="exporter") as pool:
+        exporter = Exporter(pool, place.lake(), every=0.05)
+        running = asyncio.create_task(exporter.run(stop))
+        await exporter.working.wait()
+        for number in (1, 2):
+            await a_shop(place, number)
+            cut_off = await place.rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'exporter'"
+            )
+            assert cut_off
+        await until(lambda: _exported(place))
+        stop.set()
+        await running
+    await place.there_is_everything_once()
