@@ -13,6 +13,7 @@ from messaging.consumer import Consumer
 from messaging.contracts.headers import EXAMPLES, HEADERS
 from messaging.contracts.schemas import Schema, schema_of, tolerant
 from messaging.routing import EXCHANGES, HOME, exchanges_of
+from messaging.topology import LOGS, SERVICES, topology
 
 _BINDING: Final = "0.3.0"
 _ABOUT: Final = """\
@@ -32,13 +33,11 @@ _EXCHANGES: Final[Mapping[str, str]] = {
 def document(
     events: Sequence[type[Event]] = EVENTS,
     codec: Codec = CODEC,
-    consumers: Iterable[Consumer] = CONSUMERS,
+    consumers: Sequence[Consumer] = CONSUMERS,
 ) -> Schema:
     """AsyncAPI 3.0, complete in itself."""
+    hosts = [one.name for one in topology(consumers).hosts]
     consumers = sorted(consumers, key=lambda one: one.name)
-    channels = {name: _exchange(name, events) for name in EXCHANGES}
-    queues = {f"{one.vhost}.{one.queue}": _queue(one) for one in consumers}
-    hosts = [HOME, *sorted({one.vhost for one in consumers} - {HOME})]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -49,7 +48,12 @@ def document(
         },
         "defaultContentType": "application/json",
         "servers": {name: _server(name) for name in hosts},
-        "channels": {**channels, **queues},
+        "channels": {
+            **{name: _exchange(name, events) for name in EXCHANGES},
+            **{name: _log(name, events) for name in LOGS},
+            **{f"{name}.{SERVICES[name]}": _followed(name, consumers) for name in SERVICES},
+            **{f"{one.vhost}.{one.queue}": _queue(one) for one in consumers},
+        },
         "operations": {
             **{f"publish.{name}": _publishes(name) for name in EXCHANGES},
             **{f"consume.{one.name}": _consumes(one) for one in consumers},
@@ -74,28 +78,54 @@ def _server(vhost: str) -> Schema:
 
 def _exchange(name: str, events: Iterable[type[Event]]) -> Schema:
     here = [one for one in events if name in exchanges_of(one.__name__)]
+    return _routed(HOME, name, _EXCHANGES[name], here)
+
+
+def _followed(service: str, consumers: Iterable[Consumer]) -> Schema:
+    """The exchange of a service's own virtual host."""
+    wanted = [event for one in consumers if one.vhost == service for event in one.wants]
+    exchange = SERVICES[service]
+    about = f"Of `{exchange}` in `{HOME}` what the queues here are bound to, by federation."
+    return _routed(service, exchange, about, wanted)
+
+
+def _log(name: str, events: Iterable[type[Event]]) -> Schema:
+    here = [one for one in events if set(LOGS[name]) & set(exchanges_of(one.__name__))]
+    about = (
+        f"A stream of all that {' and '.join(LOGS[name])} had in the last days, to be read again."
+    )
+    return _queued(HOME, name, about, here)
+
+
+def _queue(consumer: Consumer) -> Schema:
+    about = f"What the consumer `{consumer.name}` wants, as messages of its own."
+    return _queued(consumer.vhost, consumer.queue, about, consumer.wants)
+
+
+def _routed(vhost: str, exchange: str, about: str, events: Iterable[type[Event]]) -> Schema:
+    events = list(events)
     return {
         "address": "{context}.{event}.v{schema}",
-        "description": _EXCHANGES[name],
-        "servers": [{"$ref": f"#/servers/{HOME}"}],
+        "description": about,
+        "servers": [{"$ref": f"#/servers/{vhost}"}],
         "parameters": {
             "context": {
                 "description": "Who it is told by.",
-                "enum": sorted({context_of(one) for one in here}),
+                "enum": sorted({context_of(one) for one in events}),
             },
             "event": {"description": "The event's name."},
             "schema": {"description": "The version of its schema."},
         },
-        "messages": _references(here),
+        "messages": _references(events),
         "bindings": {
             "amqp": {
                 "is": "routingKey",
                 "exchange": {
-                    "name": name,
+                    "name": exchange,
                     "type": "topic",
                     "durable": True,
                     "autoDelete": False,
-                    "vhost": HOME,
+                    "vhost": vhost,
                 },
                 "bindingVersion": _BINDING,
             }
@@ -103,21 +133,21 @@ def _exchange(name: str, events: Iterable[type[Event]]) -> Schema:
     }
 
 
-def _queue(consumer: Consumer) -> Schema:
+def _queued(vhost: str, queue: str, about: str, events: Iterable[type[Event]]) -> Schema:
     return {
-        "address": consumer.queue,
-        "description": f"What the consumer `{consumer.name}` wants, as messages of its own.",
-        "servers": [{"$ref": f"#/servers/{consumer.vhost}"}],
-        "messages": _references(consumer.wants),
+        "address": queue,
+        "description": about,
+        "servers": [{"$ref": f"#/servers/{vhost}"}],
+        "messages": _references(events),
         "bindings": {
             "amqp": {
                 "is": "queue",
                 "queue": {
-                    "name": consumer.queue,
+                    "name": queue,
                     "durable": True,
                     "exclusive": False,
                     "autoDelete": False,
-                    "vhost": consumer.vhost,
+                    "vhost": vhost,
                 },
                 "bindingVersion": _BINDING,
             }

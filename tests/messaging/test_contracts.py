@@ -27,7 +27,8 @@ from messaging.contracts.committed import FOLDER, Contracts
 from messaging.contracts.compatibility import breaks
 from messaging.contracts.examples import example_of
 from messaging.contracts.schemas import Schema, schema_of, tolerant
-from messaging.routing import exchanges_of, routing_key
+from messaging.routing import HOME, exchanges_of, routing_key
+from messaging.topology import topology
 from tests.eventstore.anything import anything
 
 ROOT = Path(__file__).parents[2]
@@ -207,14 +208,29 @@ def test_every_reference_leads_somewhere_and_every_schema_is_used(asyncapi: dict
         assert named <= references
 
 
+def test_every_exchange_and_queue_of_the_broker_is_a_channel(asyncapi: dict[str, Any]) -> None:
+    found: set[tuple[str, str]] = set()
+    for channel in asyncapi["channels"].values():
+        binding = channel["bindings"]["amqp"]
+        [server] = [found_at(asyncapi, one["$ref"]) for one in channel["servers"]]
+        place = binding.get("exchange") or binding["queue"]
+        assert server["pathname"] == f"/{place['vhost']}"
+        found.add((place["vhost"], place["name"]))
+    # what went wrong is nobody's contract
+    apart = {"dead", "unrouted"}
+    hosts = topology().hosts
+    exchanges = {(host.name, one.name) for host in hosts for one in host.exchanges}
+    queues = {(host.name, one.name) for host in hosts for one in host.queues}
+    assert found == {(vhost, name) for vhost, name in exchanges | queues if name not in apart}
+
+
 def test_every_event_is_in_the_channel_of_each_exchange_it_is_published_to(
     asyncapi: dict[str, Any],
 ) -> None:
     published: dict[str, set[str]] = {name: set() for name in NAMES}
     for channel in asyncapi["channels"].values():
         binding = channel["bindings"]["amqp"]
-        if binding["is"] == "routingKey":
-            assert binding["exchange"]["vhost"] == "commerce"
+        if binding["is"] == "routingKey" and binding["exchange"]["vhost"] == HOME:
             for name in channel["messages"]:
                 published[name].add(binding["exchange"]["name"])
     assert published == {name: set(exchanges_of(name)) for name in NAMES}
