@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import cast
 from uuid import uuid4
 
 import psycopg
 import pytest
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.simulators.in_process import served
+from runtime.simulators.provider import create_provider
 from tests.messaging.notifications.world import World, a_world
 
 
@@ -20,9 +25,32 @@ async def shared_database(postgres: EmbeddedPostgres, database_template: str) ->
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+class Renewed:
+    """A provider on one port for all these tests, and without a memory for each."""
+
+    def __init__(self) -> None:
+        self._first = self._now = create_provider(None)
+
+    def renew(self) -> None:
+        self._now = create_provider(None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._first if scope["type"] == "lifespan" else self._now
+        await app(scope, receive, send)
+
+
+@pytest.fixture(scope="package")
+async def provider() -> AsyncIterator[tuple[Renewed, str]]:
+    renewed = Renewed()
+    async with served(cast("FastAPI", renewed)) as url:
+        yield renewed, url
+
+
 @pytest.fixture
-async def world(shared_database: str) -> AsyncIterator[World]:
+async def world(shared_database: str, provider: tuple[Renewed, str]) -> AsyncIterator[World]:
     """An empty one."""
+    renewed, provider_url = provider
+    renewed.renew()
     async with await psycopg.AsyncConnection.connect(shared_database, autocommit=True) as owner:
         cursor = await owner.execute(
             "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class"
@@ -32,5 +60,5 @@ async def world(shared_database: str) -> AsyncIterator[World]:
         [(tables,)] = await cursor.fetchall()
         await owner.execute("SET session_replication_role = replica")  # events are immutable
         await owner.execute(f"TRUNCATE {tables} RESTART IDENTITY".encode())
-    async with a_world(shared_database) as one:
+    async with a_world(shared_database, provider_url) as one:
         yield one

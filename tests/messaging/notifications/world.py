@@ -21,8 +21,6 @@ from messaging.envelope import received_from_store
 from messaging.notifications.handler import handle_at
 from messaging.notifications.notifier import Notifier
 from messaging.notifications.provider import HttpProvider
-from runtime.simulators.in_process import served
-from runtime.simulators.provider import create_provider
 
 ROLE = "handrail_app"
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
@@ -141,11 +139,10 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(url: str) -> AsyncIterator[World]:
+async def a_world(url: str, provider_url: str) -> AsyncIterator[World]:
     async with (
         open_pool(url, role=ROLE, size=12) as pool,
         await psycopg.AsyncConnection.connect(url, autocommit=True) as owner,
-        served(create_provider(None)) as provider_url,
         httpx.AsyncClient(base_url=provider_url, timeout=30) as provider,
     ):
         await owner.execute("SET synchronous_commit = off")
