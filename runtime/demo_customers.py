@@ -13,6 +13,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from runtime.demo_messages import contact
 from runtime.demo_plan import Order, Plan
 from runtime.witness import Witness
 
@@ -73,7 +74,7 @@ async def drive(
         Witness(database_url) as witness,
     ):
         with bars:
-            await _at_once(bars, "merchants and limits", _accounts(client, plan))
+            await _at_once(bars, "merchants, customers", _accounts(client, plan))
             await _at_once(bars, "stock", _deliveries(client, plan))
             began = time.perf_counter()
             async with asyncio.TaskGroup() as group:
@@ -128,7 +129,11 @@ def _accounts(client: httpx.AsyncClient, plan: Plan) -> Sequence[Coroutine[Any, 
         )
         for one in plan.customers
     )
-    return [*merchants, *customers]
+    contacts = (
+        _put(client, f"/customers/{one.id}/contact", contact(one.id, number))
+        for number, one in enumerate(plan.customers)
+    )
+    return [*merchants, *customers, *contacts]
 
 
 def _deliveries(client: httpx.AsyncClient, plan: Plan) -> Sequence[Coroutine[Any, Any, None]]:
@@ -143,6 +148,10 @@ def _deliveries(client: httpx.AsyncClient, plan: Plan) -> Sequence[Coroutine[Any
         for one in plan.merchants
         for sku, quantity in one.stock.items()
     ]
+
+
+async def _put(client: httpx.AsyncClient, path: str, body: Mapping[str, Any]) -> None:
+    (await client.put(path, json=body)).raise_for_status()
 
 
 async def _seed(
