@@ -41,6 +41,14 @@ class Told:
     same: bool
     """Whether both mean the same messages, and each of them once."""
 
+    def __str__(self) -> str:
+        if self.complete:
+            return f"{self.carried} messages to customers, each carried once"
+        return (
+            f"[red]{self.sent} messages were sent, {self.carried} carried, {self.late} wait"
+            f"{'' if self.same else ', and they are not the same'}[/red]"
+        )
+
     @property
     def complete(self) -> bool:
         return self.same and self.late == 0
