@@ -144,3 +144,11 @@ async def parked_streams(
         ([_name(exchange)] if exchange else _NAMES, stream, limit),
     )
     return [ParkedStream(*row) for row in await cursor.fetchall()]
+
+
+async def forget_parked(connection: Connection) -> int:
+    """Nobody will publish what waits; answers how many events, once for each exchange."""
+    gone = await connection.execute(
+        "DELETE FROM parked_events WHERE projection = ANY (%s)", (_NAMES,)
+    )
+    return gone.rowcount

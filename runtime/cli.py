@@ -150,53 +150,11 @@ def notifier() -> int:
     return _process("notifier", run, "database_url", "provider_url")
 
 
-relay = App(name="relay", help="Publish the events at the broker.")
-app.command(relay)
-
-
-@relay.default
-def relay_run() -> int:
-    """Publish every event at the broker, in the order of its stream."""
-    _needs_the_broker_extra()
-    from runtime.relay import run
-
-    return _process("relay", run, "database_url", "broker_url")
-
-
-@relay.command(name="parked")
-def relay_parked(*, json: Json = False) -> int:
-    """Which events could not be published, and why."""
-    _needs_the_broker_extra()
-    from runtime.relay import show_parked
-
-    return _at_the_relay(lambda settings: show_parked(settings, json=json), "database_url")
-
-
-@relay.command(name="retry")
-def relay_retry(
-    exchange: Literal["events", "money", "parcels", "sagas", "unknown"] | None = None,
-    stream: str | None = None,
-    /,
-) -> int:
-    """Publish, in order, what could not be: all of it, or that of one exchange, or one stream."""
-    _needs_the_broker_extra()
-    from runtime.relay import work_off
-
-    return _at_the_relay(
-        lambda settings: work_off(settings, exchange, stream), "database_url", "broker_url"
-    )
-
-
-def _needs_the_broker_extra() -> None:
-    from runtime.extras import require_extra
-
-    require_extra("broker", "aiormq", "cloudevents")
-
-
-def _at_the_relay(work: Callable[[Settings], Awaitable[int]], *needs: str) -> int:
-    settings = joined(load())
-    require(settings, *needs)
-    return _errand(settings, "relay", work)
+app.command(
+    "runtime.operating.relay:relay",
+    name="relay",
+    help="Publish the events at the broker, and look after those it would not take.",
+)
 
 
 @app.command

@@ -20,12 +20,12 @@ from prometheus_client.registry import Collector
 from rich.console import Console
 from rich.table import Table
 
-from eventstore.following.enrolling import enroll
+from eventstore.following.enrolling import enroll, forget, is_followed
 from eventstore.following.follower import Follower
 from eventstore.pool import Pool, open_pool
 from messaging.publishing import Counted, NotPublished, Publisher
 from messaging.relay import Relay
-from messaging.relay_parking import RELAY, parked_streams
+from messaging.relay_parking import RELAY, forget_parked, parked_streams
 from messaging.relay_retrying import retry
 from runtime.ready import ready
 from runtime.settings import Settings
@@ -102,6 +102,20 @@ async def work_off(settings: Settings, exchange: str | None, stream: str | None)
     for one in done.stopped_by:
         console.print(f"{one.stream} stopped at position {one.position}: {one.cause}")
     return 1 if done.stopped_by else 0
+
+
+async def forget_relay(settings: Settings) -> int:
+    """0 once nothing is kept for a relay."""
+    console = Console(stderr=True)
+    async with _pool(settings, 1) as pool, pool.connection() as connection:
+        if await is_followed(connection, RELAY):
+            console.print("a relay is running: stop it first")
+            return 1
+        async with connection.transaction():
+            await forget(connection, RELAY)
+            count = await forget_parked(connection)
+    console.print(f"the relay is forgotten, and {count} events that waited at it")
+    return 0
 
 
 def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManager[Pool]:

@@ -25,3 +25,14 @@ async def forget(connection: Connection, name: str) -> None:
     Enrolled again, it would begin with the first event.
     """
     await connection.execute("DELETE FROM checkpoints WHERE projection = %s", (name,))
+
+
+async def is_followed(connection: Connection, name: str) -> bool:
+    """Whether somebody who is alive follows the feed under this name."""
+    cursor = await connection.execute(
+        "SELECT EXISTS (SELECT FROM checkpoints WHERE projection = %s AND owner IS NOT NULL"
+        " AND leased_until > clock_timestamp())",
+        (name,),
+    )
+    [found] = await cursor.fetchone() or [False]
+    return bool(found)

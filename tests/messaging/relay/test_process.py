@@ -12,7 +12,7 @@ import httpx
 import orjson
 import pytest
 
-from runtime.relay import run, show_parked, work_off
+from runtime.relay import forget_relay, run, show_parked, work_off
 from runtime.settings import Settings
 from runtime.supervisor import free_port
 from tests.messaging.relay.test_unroutable import got, holds, ids
@@ -131,6 +131,27 @@ async def test_an_operator_sees_what_waits_and_one_command_publishes_it(
     assert await work_off(settings, None, None) == 0
     assert await got(world, "money") == ids("ann", 3)
     assert await show_parked(settings, json=False) == 0
+
+
+async def test_nothing_is_kept_for_a_relay_that_is_forgotten(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = settings_for(world)
+    await world.broker.unbind("money")
+    await holds(world, "ann", 1)
+    async with running(settings):
+        await until(world.seen_all)
+        assert await forget_relay(settings) == 1
+        assert "stop it first" in capsys.readouterr().err
+
+    assert await forget_relay(settings) == 0
+    assert await world.value("SELECT count(*) FROM checkpoints") == 0
+    assert await world.parked() == []
+    await world.broker.bind("money")
+    async with running(settings):
+        await until(lambda: _is_leased(world))
+        await until(world.seen_all)
+    assert await got(world, "money") == ids("ann", 1)
 
 
 async def test_a_retry_without_a_broker_says_so(

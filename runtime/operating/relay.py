@@ -1,0 +1,65 @@
+"""`handrail relay`: publish the events at the broker, and look after those it would not take."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from cyclopts import App
+
+from runtime.errands import database_errand, errand, process
+from runtime.extras import require_extra
+from runtime.operating.commands import Json
+from runtime.settings import Settings, load, require
+from runtime.stack import joined
+
+# The modules behind the commands need the extra, and are imported once it is there.
+# ruff: noqa: PLC0415
+
+relay = App(name="relay", help="Publish the events at the broker.")
+
+
+@relay.default
+def run() -> int:
+    """Publish every event at the broker, in the order of its stream."""
+    return process("relay", _module().run, "database_url", "broker_url")
+
+
+@relay.command
+def parked(*, json: Json = False) -> int:
+    """Which events could not be published, and why. The exit code is 1 where there are any."""
+    show = _module().show_parked
+    return database_errand("relay", lambda settings: show(settings, json=json))
+
+
+@relay.command
+def retry(
+    exchange: Literal["events", "money", "parcels", "sagas", "unknown"] | None = None,
+    stream: str | None = None,
+    /,
+) -> int:
+    """Publish, in order, what could not be: all of it, or that of one exchange, or one stream."""
+    work_off = _module().work_off
+    return _at_the_broker(lambda settings: work_off(settings, exchange, stream))
+
+
+@relay.command
+def forget() -> int:
+    """Keep nothing more for a relay: there is none any more.
+
+    What waits at it is forgotten, too. The next relay begins with the first event.
+    """
+    return database_errand("relay", _module().forget_relay)
+
+
+def _module() -> Any:
+    require_extra("broker", "aiormq", "cloudevents")
+    from runtime import relay as module
+
+    return module
+
+
+def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
+    settings = joined(load())
+    require(settings, "database_url", "broker_url")
+    return errand(settings, "relay", work)
