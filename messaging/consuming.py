@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aio_pika
@@ -30,6 +34,8 @@ _FIRST_REST: Final = 0.1
 _LONGEST_REST: Final = 2.0
 _WATCH: Final = 3.0
 """Seconds between two looks at whether the broker still knows us."""
+_TOGETHER: Final = 50
+"""Messages that are handled in one transaction at most."""
 _DRAIN: Final = 5.0
 """Seconds that what was begun may take when a subscription is over."""
 
@@ -147,37 +153,46 @@ class Consuming:
 
 
 class Subscription:
-    """The messages of one channel: those of a stream one after the other, of others beside them."""
+    """The messages of one channel.
+
+    Those that have come are handled together, in one transaction. Where that fails each is handled
+    alone: those of a stream one after the other, of others beside them, so that a stream that is in
+    trouble holds up no other. What comes for such a stream is put behind.
+    """
 
     def __init__(self, trying: Trying, lost: asyncio.Event) -> None:
         self._trying = trying
         self._over = asyncio.Event()
+        self._came: deque[_Delivery] = deque()
+        self._more = asyncio.Event()
         self._newest: dict[str, asyncio.Task[None]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
+        self._begin(self._handle_all())
         self.lost = lost
         self.why = ""
+        self._unsettled: dict[int, None] = {}
+        """The delivery tags of which the broker was told nothing yet, in their order."""
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._unsettled)
 
     async def take(self, message: AbstractIncomingMessage) -> None:
         """Called in the order of the queue: up to its first await it keeps that order."""
+        self._unsettled[_tag(message)] = None
         try:
             one = received(message.headers, message.body)
         except NotAnEvent as error:
             _log.error("no event: among the dead letters", cause=cause_of(error))
             await self._reject(message)
             return
-        before = self._newest.get(one.stream)
-        task = asyncio.create_task(self._in_turn(before, message, one))
-        self._newest[one.stream] = task
-        self._under_way.add(task)
-        task.add_done_callback(lambda done: self._forget(one.stream, done))
-
-    @property
-    def in_flight(self) -> int:
-        return len(self._under_way)
+        self._came.append(_Delivery(message, one))
+        self._more.set()
 
     async def end(self) -> None:
         """What has begun is finished, the rest is left to whoever subscribes next."""
         self._over.set()
+        self._more.set()
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=_DRAIN)
             for task in late:
@@ -189,38 +204,97 @@ class Subscription:
         for task in self._under_way:
             task.cancel()
 
-    async def _in_turn(
-        self,
-        before: asyncio.Task[None] | None,
-        message: AbstractIncomingMessage,
-        one: Received,
-    ) -> None:
+    async def _handle_all(self) -> None:
+        while not self._over.is_set():
+            await self._more.wait()
+            self._more.clear()
+            while self._came and not self._over.is_set():
+                together = self._next()
+                if not together:
+                    continue
+                if await self._trying.handle_together([one.received for one in together]):
+                    await self._acknowledge(together)
+                else:
+                    for one in together:
+                        self._alone(one)
+
+    def _next(self) -> list[_Delivery]:
+        """What may be handled together, of what has come."""
+        found: list[_Delivery] = []
+        while self._came and len(found) < _TOGETHER:
+            one = self._came.popleft()
+            if one.received.stream in self._newest:
+                self._alone(one)
+            else:
+                found.append(one)
+        return found
+
+    def _alone(self, one: _Delivery) -> None:
+        """Behind what there is of its stream."""
+        stream = one.received.stream
+        task = self._begin(self._in_turn(self._newest.get(stream), one))
+        self._newest[stream] = task
+
+        def forget(done: asyncio.Task[None]) -> None:
+            if self._newest.get(stream) is done:
+                del self._newest[stream]
+
+        task.add_done_callback(forget)
+
+    async def _in_turn(self, before: asyncio.Task[None] | None, one: _Delivery) -> None:
         if before:
             await asyncio.wait({before})
-        try:
-            match await self._trying.handle(one, self._over):
-                case Answer.DONE:
-                    with contextlib.suppress(*CONNECTION_EXCEPTIONS):  # it will come again
-                        await message.ack()
-                case Answer.UNKEEPABLE:
-                    await self._reject(message)
-                case Answer.NOTHING:
-                    pass
-        except Exception as error:  # noqa: BLE001  # whatever it is, it must not end in silence
+        match await self._trying.handle(one.received, self._over):
+            case Answer.DONE:
+                await self._acknowledge([one])
+            case Answer.UNKEEPABLE:
+                await self._reject(one.message)
+            case Answer.NOTHING:
+                pass
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Whatever went wrong, it must not end in silence."""
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()):
             self.why = cause_of(error)
             self._over.set()
             self.lost.set()
+
+    async def _acknowledge(self, done: Sequence[_Delivery]) -> None:
+        """In one frame, unless something that came before the last of them is not settled."""
+        for one in done:
+            del self._unsettled[_tag(one.message)]
+        last = done[-1].message
+        with contextlib.suppress(*CONNECTION_EXCEPTIONS):  # they will come again
+            if next(iter(self._unsettled), math.inf) > _tag(last):
+                await last.ack(multiple=True)
+            else:
+                for one in done:
+                    await one.message.ack()
 
     async def _reject(self, message: AbstractIncomingMessage) -> None:
         """`reject`, because newer brokers do not count a `nack` as a delivery that failed."""
         self._trying.counted.rejected += 1
         with contextlib.suppress(*CONNECTION_EXCEPTIONS):
             await message.reject(requeue=False)
+        del self._unsettled[_tag(message)]
 
-    def _forget(self, stream: str, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        if self._newest.get(stream) is task:
-            del self._newest[stream]
+
+@dataclass(frozen=True)
+class _Delivery:
+    message: AbstractIncomingMessage
+    received: Received
+
+
+def _tag(message: AbstractIncomingMessage) -> int:
+    assert message.delivery_tag is not None
+    return message.delivery_tag
 
 
 async def _cancelled(channel: AbstractChannel) -> asyncio.Event:

@@ -1,9 +1,10 @@
-"""Handle one message until it is handled, parked, or nobody wants to know any more."""
+"""Handle messages until they are handled, parked, or nobody wants to know any more."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -15,7 +16,7 @@ from eventstore.pool import Pool
 from messaging.consumer import Consumer
 from messaging.envelope import Received
 from messaging.failures import cause_of, is_of_the_database
-from messaging.inbox import Outcome, park, receive
+from messaging.inbox import Outcome, park, receive, receive_all
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +70,21 @@ class Trying:
         """Whether the database is away, or not as it should be."""
         self.counted = Counted()
 
+    async def handle_together(self, messages: Sequence[Received]) -> bool:
+        """All of them in one transaction. Where it comes to nothing each is to be handled alone:
+        one of them is at fault, or the database, and that will show.
+        """
+        wanted = [one for one in messages if one.type in self._consumer.types]
+        try:
+            async with self._slots, self._pool.connection(_CONNECT) as connection:
+                outcomes = await receive_all(connection, self._consumer, wanted)
+        except Exception as error:  # noqa: BLE001  # nobody can know what an event may break
+            _log.info("messages are handled one by one", error=cause_of(error))
+            return False
+        self._count(outcomes)
+        self.counted.passed_over += len(messages) - len(wanted)
+        return True
+
     async def handle(self, received: Received, over: asyncio.Event) -> Answer:
         """As long as the database is away it holds the message, unless `over` is set."""
         if received.type not in self._consumer.types:
@@ -103,10 +119,12 @@ class Trying:
 
     async def _receive(self, received: Received) -> None:
         async with self._slots, self._pool.connection(_CONNECT) as connection:
-            outcome = await receive(connection, self._consumer, received)
-        self.counted.handled += outcome is Outcome.HANDLED
-        self.counted.duplicates += outcome is Outcome.DUPLICATE
-        self.counted.parked += outcome is Outcome.BEHIND
+            self._count([await receive(connection, self._consumer, received)])
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        self.counted.handled += outcomes.count(Outcome.HANDLED)
+        self.counted.duplicates += outcomes.count(Outcome.DUPLICATE)
+        self.counted.parked += outcomes.count(Outcome.BEHIND)
 
     async def _park(self, received: Received, cause: str, failures: int) -> None:
         async with self._slots, self._pool.connection(_CONNECT) as connection:

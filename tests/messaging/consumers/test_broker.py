@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 from aio_pika import Queue
@@ -17,13 +18,16 @@ from messaging.envelope import Received
 from messaging.feeding import catch_up, has_caught_up
 from messaging.settling import Settling
 from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
 from tests.messaging.consumers.lines import BrokerLine, all_settled, broker_line, killed, running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until
 
 
 @pytest.fixture
-async def line(broker: Any, place: Place, notebook: Notebook) -> AsyncIterator[BrokerLine]:
+async def line(
+    broker: EmbeddedRabbitMQ, place: Place, notebook: Notebook
+) -> AsyncIterator[BrokerLine]:
     async with broker_line(place, notebook, f"{broker.url}/%2F") as one:
         yield one
 
@@ -56,6 +60,29 @@ async def test_what_is_no_event_is_among_the_dead_letters_and_holds_up_nobody(
     assert await place.noted() == ids("a", 1)
     assert await place.parked() == []
     assert process.counted.rejected == 1
+
+
+async def test_what_is_held_is_not_acknowledged_with_what_comes_later(
+    place: Place, line: BrokerLine, notebook: Notebook
+) -> None:
+    """Later streams are done while an earlier message is still being tried."""
+    await place.confirms("a")
+    notebook.failing = {"order-a/1": 10_000}
+    await line.send()
+    await line.publish(b"nonsense")
+    async with killed(process := line.process(attempts=1_000_000)):
+        await until(lambda: _true(notebook.tried.count("order-a/1") > 1))
+        for _ in range(3):
+            await place.confirms(*"bcde")
+            await line.send()
+            await until(lambda: _true(process.in_flight == 1))
+    notebook.failing = {}
+
+    async with running(line.process()):
+        await all_settled(place)
+
+    assert await place.noted_of("a") == ids("a", 1)
+    assert await line.waiting(line.dead) == 1
 
 
 async def test_messages_that_come_again_have_no_effect(place: Place, line: BrokerLine) -> None:
@@ -163,6 +190,24 @@ async def test_while_the_database_is_away_messages_are_held_and_lose_nothing(
     assert await place.noted_of("a") == ids("a", 1, 2)
 
 
+async def test_it_needs_no_more_rights_than_to_read_its_queue(
+    broker: EmbeddedRabbitMQ, place: Place, line: BrokerLine, notebook: Notebook
+) -> None:
+    async with httpx.AsyncClient(base_url=broker.management_url, trust_env=False) as http:
+        user = {"password": "secret", "tags": ""}
+        (await http.put("/api/users/reader", json=user)).raise_for_status()
+        rights = {"configure": "^$", "write": "^$", "read": f"^{notebook.queue}$"}
+        (await http.put("/api/permissions/%2F/reader", json=rights)).raise_for_status()
+    url = f"amqp://reader:secret@{broker.url.rpartition('@')[2]}/%2F"
+    await place.confirms("a")
+    await line.send()
+
+    async with running(Consuming(place.pool, notebook.consumer, url)):
+        await all_settled(place)
+
+    assert await place.noted() == ids("a", 1)
+
+
 async def test_no_more_is_taken_than_the_prefetch(
     place: Place, line: BrokerLine, notebook: Notebook
 ) -> None:
@@ -174,8 +219,8 @@ async def test_no_more_is_taken_than_the_prefetch(
     notebook.during = wait
     await place.confirms(*"abcdefgh")
     await line.send()
-    async with running(line.process(prefetch=3)):
-        await until(lambda: _true(len(notebook.tried) == 3))
+    async with running(process := line.process(prefetch=3)):
+        await until(lambda: _true(process.in_flight == 3))
         assert await line.waiting() == 5
         go_on.set()
         await all_settled(place)
