@@ -61,6 +61,7 @@ def open_lake(
 
     Raises NoLake.
     """
+    folder = folder.resolve()
     if not DeltaTable.is_deltatable(folder / "events"):
         raise NoLake(f"there is no lake in {folder}: `handrail lake export --once` makes one")
     table = DeltaTable(folder / "events")
@@ -83,7 +84,7 @@ def open_lake(
         if PlanOpened in events:
             connection.execute(f"CREATE VIEW instalments AS {_INSTALMENTS.read_text()}")
         _view_of_all(connection, table)
-        connection.execute(f"SET allowed_directories = [{_quoted(f'{folder.resolve()}/')}]")
+        connection.execute(f"SET allowed_directories = [{_quoted(f'{folder}/')}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection

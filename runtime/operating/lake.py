@@ -42,7 +42,9 @@ def forget() -> int:
 
 @lake.command
 def query(
-    sql: Annotated[str, Parameter(help="A SELECT, or one of: refusals, delivery, arrears.")],
+    sql: Annotated[
+        str, Parameter(help="A SELECT, or one of: refusals, delivery, arrears, vintages.")
+    ],
     *,
     as_of: AsOf = None,
     json: Annotated[

@@ -7,9 +7,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 import orjson
@@ -29,6 +29,7 @@ from messaging.contracts.examples import example_of
 from messaging.contracts.schemas import Schema, schema_of, tolerant
 from messaging.routing import HOME, exchanges_of, routing_key
 from messaging.topology import topology
+from runtime import contracts as command
 from tests.eventstore.anything import anything
 
 ROOT = Path(__file__).parents[2]
@@ -93,14 +94,47 @@ def changed(**fields: Any) -> type[Event]:
 
 Noted.__module__ = "domain.credit.events"
 
-CHANGES: dict[str, tuple[type[Event], str]] = {
-    "a field is gone": (changed(price=Money), "what is gone"),
-    "a type is another": (changed(what=int, price=Money), "what was type string"),
-    "a part is another": (changed(what=str, price=changed(amount=str)), "price.amount was type"),
-    "a new field must be there": (changed(what=str, price=Money, by=str), "by is new and has no"),
-    "a field may be missing": (changed(what=(str, ""), price=Money), "what may be missing now"),
-    "a field may be nothing": (changed(what=str | None, price=Money), "what was type string"),
-    "one has become many": (changed(what=tuple[str, ...], price=Money), "what was type string"),
+Where = Literal["shop", "web"]
+CHANGES: dict[str, tuple[type[Event], type[Event], str]] = {
+    "a field is gone": (Noted, changed(price=Money), "what is gone"),
+    "a type is another": (Noted, changed(what=int, price=Money), "what was type string"),
+    "a part is another": (
+        Noted,
+        changed(what=str, price=changed(amount=str)),
+        "price.amount was type integer",
+    ),
+    "a new field must be there": (
+        Noted,
+        changed(what=str, price=Money, by=str),
+        "by is new and has no default",
+    ),
+    "a field may be missing": (
+        Noted,
+        changed(what=(str, ""), price=Money),
+        "what may be missing now",
+    ),
+    "a field may not be missing any more": (
+        changed(what=(str, ""), price=Money),
+        Noted,
+        "what has no default any more",
+    ),
+    "a field may be nothing": (Noted, changed(what=str | None, price=Money), "what was type"),
+    "one has become many": (Noted, changed(what=tuple[str, ...], price=Money), "what was type"),
+    "what there are many of is another": (
+        changed(what=tuple[str, ...]),
+        changed(what=tuple[int, ...]),
+        "what[] was type string",
+    ),
+    "there is one value more": (
+        changed(what=Where),
+        changed(what=Literal["shop", "web", "fair"]),
+        "what was enum ['shop', 'web']",
+    ),
+    "of two types one is another": (
+        changed(what=date | None),
+        changed(what=int | None),
+        "what was format date",
+    ),
 }
 
 
@@ -108,9 +142,9 @@ CHANGES: dict[str, tuple[type[Event], str]] = {
 def test_a_change_that_breaks_readers_is_seen_and_not_written_over(
     change: str, tmp_path: Path
 ) -> None:
-    event, said = CHANGES[change]
-    before = Contracts(tmp_path, [Noted], Codec.of([Noted]))
-    after = Contracts(tmp_path, [event], Codec.of([event]))
+    old, new, said = CHANGES[change]
+    before = Contracts(tmp_path, [old], Codec.of([old]))
+    after = Contracts(tmp_path, [new], Codec.of([new]))
     with _routed():
         assert before.write() == []
         files = {file: file.read_bytes() for file in tmp_path.rglob("*.json")}
@@ -157,6 +191,25 @@ def test_a_new_version_leaves_the_old_contract_in_place_and_must_read_it(tmp_pat
 
         broken_ones = Contracts(tmp_path, [], Codec.of([])).write()
         assert ["UnknownMessage" in str(one) for one in broken_ones] == [True, True]
+
+
+def test_the_command_compares_and_writes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.check(tmp_path) == 1
+    said = capsys.readouterr().err
+    assert "events/credit/CreditHeld.v1.json: is missing" in said
+    assert "`handrail contracts --write` brings them up to date" in said
+
+    assert command.write(tmp_path) == 0
+    assert command.check(tmp_path) == 0
+    file = tmp_path / "events/credit/CreditHeld.v1.json"
+    file.write_text(file.read_text().replace('"held"', '"hold"'))
+
+    assert (command.check(tmp_path), command.write(tmp_path)) == (1, 1)
+    said = capsys.readouterr().err
+    assert said.count("hold is gone, and readers may need it; held is new") == 2
+    assert "--write" not in said
 
 
 def test_what_is_only_said_about_an_event_breaks_nothing() -> None:

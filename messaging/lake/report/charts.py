@@ -34,7 +34,7 @@ def refusals(rows: Rows) -> str:
 
     names, top = drawing.legend(shown, 0, 14)
     left = drawing.room_for([one or "no merchant" for one in merchants])
-    marks = steps(max(totals.values()))
+    marks = steps(max(totals.values()), least=1)
     across = Scale(0, marks[-1], left, WIDTH - 46)
     bottom = top + 34 * len(merchants)
     parts = [names]
@@ -65,40 +65,72 @@ def refusals(rows: Rows) -> str:
 
 
 def delivery(rows: Rows) -> str:
-    """Half of the parcels, and nine tenths, week by week."""
-    told = [row for row in rows if row["half_within_hours"] is not None]
-    unit, hours = _unit(max(row["nine_tenths_within_hours"] for row in told))
-    marks = steps(max(row["nine_tenths_within_hours"] for row in told) / hours)
-    left, right, top, bottom = 56, WIDTH - 132, 16, 270
+    """Half of the parcels, and nine tenths, week by week; all rows have had a delivery."""
+    unit, hours = _unit(max(row["nine_tenths_within_hours"] for row in rows))
+    marks = steps(max(row["nine_tenths_within_hours"] for row in rows) / hours)
+    draw = _weeks if len(rows) >= _ENOUGH else _few_weeks
+    return draw(rows, marks, unit, hours)
+
+
+def _weeks(rows: Rows, marks: Sequence[float], unit: str, hours: float) -> str:
+    """Two curves, and what lies between them."""
+    left, right, top, bottom = 56, WIDTH - 132, 26, 280
     up = Scale(0, marks[-1], bottom, top)
-    along = Scale(0, max(len(told) - 1, 1), left, right)
+    along = Scale(0, len(rows) - 1, left, right)
     parts = []
     for mark in marks:
         parts.append(line(left, up(mark), right, up(mark)))
         parts.append(label(left - 8, up(mark) + 4, plain(mark), anchor="end"))
     parts.append(label(left, bottom + 44, "week of the order", "axis"))
-    parts.append(label(left - 46, top - 4, unit, "axis"))
-    every = max(1, round(len(told) / 8))
-    for number in range(0, len(told), every):
+    parts.append(label(left - 8, top - 12, unit, "axis", "end"))
+    for number in range(0, len(rows), max(1, round(len(rows) / 8))):
         parts.append(line(along(number), bottom, along(number), bottom + 5, "tick"))
-        parts.append(label(along(number), bottom + 20, _day(told[number]["week"]), anchor="middle"))
-    curves = {}
-    for colour, (name, column) in enumerate(_SHARES.items()):
-        curves[name] = [(along(n), up(row[column] / hours)) for n, row in enumerate(told)]
-        parts.append(drawing.curve(curves[name], f"s{colour}"))
+        parts.append(label(along(number), bottom + 20, _day(rows[number]["week"]), anchor="middle"))
+    curves = {
+        name: [(along(number), up(row[column] / hours)) for number, row in enumerate(rows)]
+        for name, column in _SHARES.items()
+    }
     parts.insert(0, drawing.band(*curves.values()))
     for colour, (name, column) in enumerate(_SHARES.items()):
-        for (x, y), row in zip(curves[name], told, strict=True):
-            value = plain(round(row[column] / hours, 1))
-            said = f"week of {row['week']}: {name} within {value} {unit}, of {row['delivered']}"
-            parts.append(drawing.dot(x, y, f"c{colour}", said))
+        parts.append(drawing.curve(curves[name], f"s{colour}"))
+        for (x, y), row in zip(curves[name], rows, strict=True):
+            parts.append(drawing.dot(x, y, f"c{colour}", _told(row, name, column, unit, hours)))
         x, y = curves[name][-1]
-        value = plain(round(told[-1][column] / hours, 1))
+        value = plain(round(rows[-1][column] / hours, 1))
         parts.append(label(x + 10, y + 4, f"{name}: {value}", "strong"))
     return drawing.svg(bottom + 52, "Time from order to delivery by week", *parts)
 
 
+def _few_weeks(rows: Rows, marks: Sequence[float], unit: str, hours: float) -> str:
+    """Two bars for each."""
+    names, top = drawing.legend(list(_SHARES), 0, 14)
+    left, bottom = 110, top + 58 * len(rows)
+    across = Scale(0, marks[-1], left, WIDTH - 46)
+    parts = [names]
+    for mark in marks:
+        parts.append(line(across(mark), top, across(mark), bottom))
+        parts.append(label(across(mark), bottom + 18, plain(mark), anchor="middle"))
+    for number, row in enumerate(rows):
+        y = top + 58 * number + 7
+        parts.append(label(left - 10, y + 26, _day(row["week"]), anchor="end"))
+        for colour, (name, column) in enumerate(_SHARES.items()):
+            width, said = across(row[column] / hours) - left, _told(row, name, column, unit, hours)
+            down = y + 22 * colour
+            parts.append(drawing.bar(left, down, width, 20, colour=colour, said=said))
+            value = plain(round(row[column] / hours, 1))
+            parts.append(label(left + width + 6, down + 14, value, "strong"))
+    parts.append(label(WIDTH - 46, bottom + 38, unit, "axis", "end"))
+    return drawing.svg(bottom + 46, "Time from order to delivery by week", *parts)
+
+
+def _told(row: Mapping[str, Any], name: str, column: str, unit: str, hours: float) -> str:
+    value = plain(round(row[column] / hours, 1))
+    return f"week of {row['week']}: {name} within {value} {unit}, of {row['delivered']}"
+
+
 _SHARES: Final = {"half": "half_within_hours", "nine tenths": "nine_tenths_within_hours"}
+_ENOUGH: Final = 4
+"""So many weeks make a curve."""
 
 
 def vintages(rows: Rows) -> str:

@@ -27,12 +27,15 @@ class Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def steps(high: float, about: int = 5) -> list[float]:
-    """Round numbers from 0 to at least `high`: 1, 2 or 5 times a power of ten apart."""
+def steps(high: float, least: float = 0.0, about: int = 5) -> list[float]:
+    """Round numbers from 0 to at least `high`: 1, 2 or 5 times a power of ten apart, and at
+    `least` so much.
+    """
     if high <= 0:
         return [0.0, 1.0]
     power = 10.0 ** math.floor(math.log10(high / about))
     step = next(power * one for one in (1, 2, 5, 10) if power * one * about >= high)
+    step = max(step, least)
     return [step * number for number in range(math.ceil(high / step - 1e-9) + 1)]
 
 

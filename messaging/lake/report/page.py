@@ -108,7 +108,8 @@ def _section(connection: Connection, part: _Part) -> str:
     elif part.draw is None:
         shown = _table(answer)
     else:
-        rows = f"<details><summary>{len(answer.rows)} rows</summary>{_table(answer)}</details>"
+        counted = "the row" if len(answer.rows) == 1 else f"the {len(answer.rows)} rows"
+        rows = f"<details><summary>{counted}</summary>{_table(answer)}</details>"
         shown = part.draw(drawn) + rows
     title = escape(part.question.title)
     return f"<section><h2>{title}</h2><p>{escape(part.says)}</p>{shown}</section>"

@@ -29,7 +29,7 @@ async def months(
     async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as admin:
         await admin.execute(f"CREATE DATABASE {name} TEMPLATE {database_template}".encode())
         async with a_place(postgres.url_of(name), tmp_path_factory.mktemp("months")) as place:
-            told = await happens(place, FIRST, days=110, orders=60)
+            told = await happens(place, FIRST, days=70, orders=40)
             await place.export()
             yield place, told
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
