@@ -36,6 +36,9 @@ Json = Annotated[
 ]
 Host = Annotated[str, Parameter(help="The interface to listen on.")]
 ListenPort = Annotated[int, Parameter(help="The port to listen on. 0: one that is free.")]
+Broker = Annotated[
+    bool, Parameter(negative="", help="Start a RabbitMQ, too, where the settings name none.")
+]
 Ledger = Annotated[
     Path | None, Parameter(help="The file that remembers. Without one, a restart forgets.")
 ]
@@ -50,6 +53,7 @@ def demo(
         float, Parameter(help="The share of questions to bank and carrier that go wrong.")
     ] = 0.1,
     seed: Annotated[int, Parameter(help="The same seed makes the same orders and faults.")] = 1,
+    broker: Broker = False,
     json: Json = False,
 ) -> int:
     """Start everything, drive checkouts through HTTP, prove the invariants, stop everything."""
@@ -57,7 +61,13 @@ def demo(
 
     async def work(settings: Settings) -> int:
         return await run(
-            settings, orders=orders, merchants=merchants, faults=faults, seed=seed, json=json
+            settings,
+            orders=orders,
+            merchants=merchants,
+            faults=faults,
+            seed=seed,
+            broker=broker,
+            json=json,
         )
 
     return _errand(load(), "demo", work)
@@ -98,6 +108,7 @@ def up(
     workers: Annotated[int, Parameter(help="How many worker processes to start.")] = 1,
     projectors: Annotated[int, Parameter(help="How many projector processes to start.")] = 1,
     notifiers: Annotated[int, Parameter(help="How many notifier processes to start.")] = 1,
+    broker: Broker = False,
 ) -> int:
     """Start everything and keep it up until Ctrl-C."""
 
@@ -107,6 +118,8 @@ def up(
             workers=workers,
             projectors=projectors,
             notifiers=notifiers,
+            consumers=True,
+            broker=broker,
             progress=_show,
         )
         async with stack:
@@ -115,6 +128,7 @@ def up(
                 f"API           {stack.api_url}",
                 f"API docs      {stack.api_url}/docs",
                 f"Temporal UI   {stack.temporal_ui_url or 'not known: HANDRAIL_TEMPORAL_UI_URL'}",
+                *([f"RabbitMQ      {stack.rabbitmq.pages}"] if stack.rabbitmq else []),
                 f"logs          {stack.data_dir / 'logs'}",
                 "",
                 "Ctrl-C stops everything.",

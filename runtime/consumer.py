@@ -95,7 +95,7 @@ async def _from_the_broker(
     require_extra("broker", "aio_pika", "cloudevents")
     from messaging.consuming import Consuming  # noqa: PLC0415  # it needs the extra
 
-    url = f"{settings.broker_url}/{quote(consumer.vhost, safe='')}"
+    url = f"{settings.broker_url_of(consumer.vhost)}/{quote(consumer.vhost, safe='')}"
     process = Consuming(pool, consumer, url, at_once=_AT_ONCE)
     settling = Settling(pool, consumer, patience=settings.consumer_patience_seconds)
     figures: Figures = {

@@ -17,7 +17,9 @@ from rich.table import Table
 
 from runtime import demo_plan, verify
 from runtime.demo_afterwards import Afterwards, afterwards
+from runtime.demo_consumers import consumed
 from runtime.demo_customers import AT_ONCE, Outcome, drive, sagas_of
+from runtime.demo_messages import told
 from runtime.settings import Settings
 from runtime.stack import Stack, State
 
@@ -33,7 +35,14 @@ ENDINGS: Final = ("completed", "refused", "compensated", "parked")
 
 
 async def demo(
-    settings: Settings, *, orders: int, merchants: int, faults: float, seed: int, json: bool
+    settings: Settings,
+    *,
+    orders: int,
+    merchants: int,
+    faults: float,
+    seed: int,
+    broker: bool,
+    json: bool,
 ) -> int:
     """0 where all orders reached an end and every invariant holds."""
     console = Console(stderr=json)
@@ -49,7 +58,14 @@ async def demo(
         def progress(component: str, state: State) -> None:
             status.update(f"{component} {state}")
 
-        stack = Stack(brisk, data_dir=folder, progress=progress)
+        stack = Stack(
+            brisk,
+            data_dir=folder,
+            notifiers=1,
+            consumers=True,
+            broker=broker,
+            progress=progress,
+        )
         async with stack:
             status.stop()
             console.print(f"API {stack.api_url}/docs · Temporal UI {stack.temporal_ui_url}")
@@ -57,13 +73,21 @@ async def demo(
             temporal = stack.temporal_address, settings.temporal_namespace
             later = await afterwards(stack.api_url, temporal, list(outcome.sagas.values()), console)
             outcome.sagas = await sagas_of(stack.api_url, outcome)
+            services = await consumed(stack.database_url)
+            messages = await told(stack.database_url, str(stack.settings.provider_url))
             proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url)
             sample = await _sample(stack.api_url, outcome)
     invariants = {
         **proof.as_json(),
         "feed_seen_live_once_in_order": not outcome.feed_violations,
+        "services_have_their_events": all(one.complete for one in services),
+        "customers_were_told_once": messages.complete,
     }
     _report(console, outcome, sample)
+    way = "the broker" if broker or settings.broker_url else "the store"
+    for one in services:
+        console.print(f"{one.consumer}: {one.handled} of {one.wanted} events, from {way}")
+    console.print(str(messages))
     verify.show(proof, console)
     for violation in outcome.feed_violations:
         console.print(f"[red]✗[/red] {violation}")

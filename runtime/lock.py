@@ -13,7 +13,7 @@ class StackAlreadyRunning(Exception):
     """The folder belongs to a stack that runs. The message says which, and where it is."""
 
     def __init__(self, data_dir: Path, state: dict[str, Any]) -> None:
-        known = [f"  {name}: {value}" for name, value in state.items() if "database" not in name]
+        known = [f"  {name}: {value}" for name, value in state.items() if not _is_secret(name)]
         super().__init__("\n".join([f"{data_dir} is in use by a stack that runs:", *known]))
         self.state = state
 
@@ -37,7 +37,7 @@ class StackLock:
         self._file = file
         self.describe({})
 
-    def describe(self, addresses: dict[str, str]) -> None:
+    def describe(self, addresses: dict[str, Any]) -> None:
         if self._file is None:
             raise RuntimeError("the lock is not held")
         self._file.seek(0)
@@ -62,6 +62,11 @@ def running_stack(data_dir: Path) -> dict[str, Any] | None:
             return None
     except (FileNotFoundError, PermissionError):
         return None
+
+
+def _is_secret(name: str) -> bool:
+    """Whether it has a password in it."""
+    return "database" in name or "broker" in name
 
 
 def _path(data_dir: Path) -> Path:

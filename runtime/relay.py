@@ -27,6 +27,7 @@ from messaging.publishing import Counted, NotPublished, Publisher
 from messaging.relay import Relay
 from messaging.relay_parking import RELAY, forget_parked, parked_streams
 from messaging.relay_retrying import retry
+from messaging.topology import RELAY as RELAY_USER
 from runtime.ready import ready
 from runtime.settings import Settings
 
@@ -128,7 +129,7 @@ def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManag
 
 
 def _publisher(settings: Settings) -> Publisher:
-    return Publisher(cast("str", settings.broker_url))
+    return Publisher(cast("str", settings.broker_url_of(RELAY_USER)))
 
 
 async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:

@@ -326,13 +326,31 @@ class Settings(BaseSettings):
     def lake_folder(self) -> Path:
         return self.lake_dir or self.data_dir / "lake"
 
+    def known_to(self, user: str | None) -> Settings:
+        """What a process may know that is this user at the broker, or has nothing to do with it."""
+        return self.model_copy(
+            update={
+                "broker_url": self.broker_url_of(user) if user else None,
+                "broker_management_url": None,
+                "broker_passwords": (),
+            }
+        )
+
     def environment(self) -> dict[str, str]:
         """The variables that give a child process these settings."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        # Those of the broker in any case: else a child would inherit what it should not know.
         return {
-            variable(name): ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            for name, value in ((name, getattr(self, name)) for name in type(self).model_fields)
-            if value is not None and name != "ready_file"
+            variable(name): _as_text(value)
+            for name, value in found.items()
+            if (value is not None or name.startswith("broker_")) and name != "ready_file"
         }
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def variable(field: str) -> str:

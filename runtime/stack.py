@@ -9,15 +9,19 @@ from typing import Any, Literal, Self
 
 from api.signatures import new_secret
 from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
 from runtime.embedded.temporal import EmbeddedTemporal
 from runtime.lock import StackLock, running_stack
 from runtime.migrating import migrate
 from runtime.settings import Settings
 from runtime.supervisor import FailedToStart, Service, free_port
 
+# What knows the events is imported where it is used: every command imports this module.
+# ruff: noqa: PLC0415
+
 State = Literal["starting", "ready", "stopped"]
 Progress = Callable[[str, State], None]
-Component = EmbeddedPostgres | EmbeddedTemporal | Service
+Component = EmbeddedPostgres | EmbeddedTemporal | EmbeddedRabbitMQ | Service
 
 _ADDRESSES = (
     "database_url",
@@ -27,6 +31,9 @@ _ADDRESSES = (
     "carrier_url",
     "registry_url",
     "provider_url",
+    "broker_url",
+    "broker_management_url",
+    "broker_passwords",
 )
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
 
@@ -42,16 +49,24 @@ class ComponentEnded(Exception):
 def joined(settings: Settings) -> Settings:
     """The settings, with the addresses they lack taken from the stack that runs on their folder."""
     running = running_stack(settings.data_dir) or {}
-    lacking = [name for name in _ADDRESSES if getattr(settings, name) is None]
-    return settings.model_copy(update={name: running[name] for name in lacking if name in running})
+    lacking = [name for name in _ADDRESSES if getattr(settings, name) in {None, ()}]
+    found = {name: running[name] for name in lacking if name in running}
+    return settings.model_copy(
+        update={
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found.items()
+        }
+    )
 
 
 class Stack:
     """What the settings give an address for is used; everything else is started.
 
-    Each handle can be killed and started again: `postgres`, `temporal`, `bank`, `carrier`,
-    `registry`, `provider`, `workers`, `projectors`, `notifiers`, `api`. The first six are None when
-    they are somebody else's, and the provider when there are no notifiers.
+    Each handle can be killed and started again: `postgres`, `temporal`, `rabbitmq`, `bank`,
+    `carrier`, `registry`, `provider`, `workers`, `projectors`, `notifiers`, `relays`, `consumers`,
+    `api`. The first seven are None when they are somebody else's, and the provider when there are
+    no notifiers. A broker is only started where it is asked for: without one, consumers are fed by
+    the store, and there is no relay.
     """
 
     def __init__(
@@ -62,6 +77,8 @@ class Stack:
         workers: int = 1,
         projectors: int = 1,
         notifiers: int = 0,
+        consumers: bool = False,
+        broker: bool = False,
         api: bool = True,
         simulators: bool = True,
         temporal_ui: bool = True,
@@ -71,6 +88,7 @@ class Stack:
         self.settings = settings.model_copy(update={"data_dir": self.data_dir})
         self.postgres: EmbeddedPostgres | None = None
         self.temporal: EmbeddedTemporal | None = None
+        self.rabbitmq: EmbeddedRabbitMQ | None = None
         self.bank: Service | None = None
         self.carrier: Service | None = None
         self.registry: Service | None = None
@@ -78,9 +96,12 @@ class Stack:
         self.workers: list[Service] = []
         self.projectors: list[Service] = []
         self.notifiers: list[Service] = []
+        self.relays: list[Service] = []
+        self.consumers: list[Service] = []
         self.api: Service | None = None
         self._wanted = (workers, projectors, api)
         self._notifiers = notifiers
+        self._consumers, self._broker = consumers, broker
         self._simulators = simulators
         self._temporal_ui = temporal_ui
         self._progress = progress
@@ -120,14 +141,14 @@ class Stack:
         self._lock.acquire()
         try:
             self._claim_api_port()
-            await _together(self._start_database(), self._start_temporal())
+            await _together(self._start_database(), self._start_temporal(), self._start_broker())
             await _together(*self._start_processes())
             self._lock.describe(
                 {"api_url": self.api_url}
                 | {
                     name: value
                     for name in _ADDRESSES
-                    if (value := getattr(self.settings, name)) is not None
+                    if (value := getattr(self.settings, name)) not in {None, ()}
                 }
             )
         except BaseException:
@@ -152,7 +173,7 @@ class Stack:
             raise RuntimeError(f"the stack has no {name}: it was neither given nor started")
         return str(value)
 
-    def _learned(self, **addresses: str | int | tuple[str, ...] | None) -> None:
+    def _learned(self, **addresses: Any) -> None:
         self.settings = self.settings.model_copy(update=addresses)
 
     def _claim_api_port(self) -> None:
@@ -192,6 +213,18 @@ class Stack:
         if self.settings.temporal_ui_url is None:
             self._learned(temporal_ui_url=self.temporal.ui_url)
 
+    async def _start_broker(self) -> None:
+        if self._broker and self.settings.broker_url is None:
+            self.rabbitmq = EmbeddedRabbitMQ(self.data_dir / "rabbitmq")
+            await self._start("rabbitmq", self.rabbitmq.start)
+            from runtime import brokering
+
+            self._learned(**brokering.addresses(self.rabbitmq))
+        if self.settings.broker_url and self.settings.broker_management_url:
+            from runtime.topology import establish
+
+            await self._start("topology", lambda: establish(self.settings))
+
     def _start_processes(self) -> list[Coroutine[Any, Any, None]]:
         if self._simulators:
             self._let_simulators_tell()
@@ -218,8 +251,20 @@ class Stack:
             )
             for number in range(1, self._notifiers + 1)
         ]
+        if self._consumers:
+            self._begin_messaging(metrics=workers + projectors + self._notifiers)
         self.api = self._service("api", "api") if api else None
         return [self._start(service.name, service.start) for service in self._services()]
+
+    def _begin_messaging(self, metrics: int) -> None:
+        from runtime.brokering import CONSUMING, PUBLISHING
+
+        if self.settings.broker_url:
+            self.relays = [self._service("relay-1", "relay", metrics=metrics, user=PUBLISHING)]
+        self.consumers = [
+            self._service(f"consumer-{name}", "consumer", name, metrics=number, user=user)
+            for number, (name, user) in enumerate(CONSUMING.items(), metrics + 1)
+        ]
 
     def _let_simulators_tell(self) -> None:
         """Secrets of this run for what only its own processes sign and verify."""
@@ -237,10 +282,13 @@ class Stack:
         ledger = self.data_dir / f"{name}.ledger"
         return self._service(name, name, "--port", str(port), "--ledger", str(ledger))
 
-    def _service(self, name: str, *arguments: str, metrics: int | None = None) -> Service:
+    def _service(
+        self, name: str, *arguments: str, metrics: int | None = None, user: str | None = None
+    ) -> Service:
+        """`user` is who it is at the broker, where it has to do with that."""
         port = self.settings.metrics_port
         port = None if port is None or metrics is None else port + metrics if port else 0
-        settings = self.settings.model_copy(update={"metrics_port": port})
+        settings = self.settings.known_to(user).model_copy(update={"metrics_port": port})
         return Service(
             name,
             arguments,
@@ -256,11 +304,16 @@ class Stack:
 
     def _services(self) -> list[Service]:
         simulators = [self.bank, self.carrier, self.registry, self.provider]
-        own = [*self.workers, *self.projectors, *self.notifiers, self.api]
+        messaging = [*self.notifiers, *self.relays, *self.consumers]
+        own = [*self.workers, *self.projectors, *messaging, self.api]
         return [service for service in (*simulators, *own) if service is not None]
 
     def _components(self) -> list[tuple[str, Component]]:
-        servers = [("postgres", self.postgres), ("temporal", self.temporal)]
+        servers: list[tuple[str, Component | None]] = [
+            ("postgres", self.postgres),
+            ("temporal", self.temporal),
+            ("rabbitmq", self.rabbitmq),
+        ]
         return [
             *((name, server) for name, server in servers if server is not None),
             *((service.name, service) for service in self._services()),
@@ -274,7 +327,7 @@ class Stack:
             [each for each in services if each[0] == "api"],
             [each for each in services if each[0] not in simulators | {"api"}],
             [each for each in services if each[0] in simulators],
-            [each for each in self._components() if each[0] == "temporal"],
+            [each for each in self._components() if each[0] in {"temporal", "rabbitmq"}],
             [each for each in self._components() if each[0] == "postgres"],
         )
         for round_ in rounds:

@@ -26,7 +26,7 @@ from messaging.federation import Fed
 from messaging.management import BrokerSaidNo, Management, login_in
 from messaging.management import apply as make
 from messaging.topology import Topology, topology
-from runtime.settings import BAD_SETTINGS, Settings, require, variable
+from runtime.settings import BAD_SETTINGS, Settings, variable
 from runtime.supervisor import FailedToStart
 
 _FED_WITHIN: Final = 30.0
@@ -34,13 +34,17 @@ _FED_WITHIN: Final = 30.0
 NEEDS: Final = ("broker_url", "broker_management_url", "broker_passwords")
 
 
-def access(settings: Settings, wanted: Topology, management_url: str) -> Access:
-    """Ends the process where a user has no password."""
+class LacksPasswords(Exception):
+    """The settings have none of a user."""
+
+
+def access(settings: Settings, wanted: Topology) -> Access:
+    """Raises LacksPasswords."""
     passwords = settings.passwords_at_the_broker
     if missing := [user for user in wanted.users if user not in passwords]:
         said = f"lacks {', '.join(missing)}: user=password, comma-separated"
-        print(f"{variable('broker_passwords')}: {said}", file=sys.stderr)
-        raise SystemExit(BAD_SETTINGS)
+        raise LacksPasswords(f"{variable('broker_passwords')}: {said}")
+    management_url = cast("str", settings.broker_management_url)
     parts = urlsplit(cast("str", settings.broker_url))
     _, _, address = parts.netloc.rpartition("@")
     return Access(passwords, f"{parts.scheme}://{address}", login_in(management_url))
@@ -118,24 +122,21 @@ async def status(settings: Settings, *, json: bool) -> int:
 def export(settings: Settings) -> int:
     """Print what a fresh broker imports when it begins."""
     wanted = topology()
-    url = cast("str", settings.broker_management_url)
-    found = document(wanted, access(settings, wanted, url))
+    found = document(wanted, _access_or_end(settings, wanted))
     print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
     return 0
 
 
 async def establish(settings: Settings) -> None:
     """For those who start a stack: everything is there, and events come. Raises FailedToStart."""
-    require(settings, *NEEDS)
     wanted = topology()
-    url = cast("str", settings.broker_management_url)
-    objects = objects_of(wanted, access(settings, wanted, url))
     try:
-        async with Management(url) as management:
+        objects = objects_of(wanted, access(settings, wanted))
+        async with Management(cast("str", settings.broker_management_url)) as management:
             found = await _found(management, wanted)
             left = await make(management, objects, found, difference(objects, found))
             lacking = [] if left else await federation.complete(management, wanted, _FED_WITHIN)
-    except BrokerSaidNo as error:
+    except (BrokerSaidNo, LacksPasswords) as error:
         raise FailedToStart("topology", f"failed: {error}") from error
     if said := [*(f"{key}: {why}" for key, why in left.items()), *map(_lacks, lacking)]:
         raise FailedToStart("topology", "is not as it should be", "\n".join(said))
@@ -145,14 +146,21 @@ async def _connected(
     settings: Settings, work: Callable[[Management, Topology, Objects], Awaitable[int]]
 ) -> int:
     wanted = topology()
-    url = cast("str", settings.broker_management_url)
-    objects = objects_of(wanted, access(settings, wanted, url))
+    objects = objects_of(wanted, _access_or_end(settings, wanted))
     try:
-        async with Management(url) as management:
+        async with Management(cast("str", settings.broker_management_url)) as management:
             return await work(management, wanted, objects)
     except BrokerSaidNo as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _access_or_end(settings: Settings, wanted: Topology) -> Access:
+    try:
+        return access(settings, wanted)
+    except LacksPasswords as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(BAD_SETTINGS) from None
 
 
 async def _found(management: Management, wanted: Topology) -> Objects:

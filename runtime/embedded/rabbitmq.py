@@ -75,6 +75,12 @@ class EmbeddedRabbitMQ:
         return f"http://{self._login}@127.0.0.1:{self._port(1)}"
 
     @property
+    def pages(self) -> str:
+        """Where a person looks, and who may."""
+        address = f"http://127.0.0.1:{self._port(1)}"
+        return f"{address} ({ADMINISTRATOR}, with the password in {self._password_file})"
+
+    @property
     def pid(self) -> int:
         return self._server.pid
 

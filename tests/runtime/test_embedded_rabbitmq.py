@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from pathlib import Path
@@ -33,42 +34,40 @@ def mentions(process: psutil.Process, folder: Path) -> bool:
         return False
 
 
+@pytest.mark.journey
 @needs_server
-async def test_a_killed_broker_starts_again_on_its_ports_with_what_it_had(tmp_path: Path) -> None:
-    server = await EmbeddedRabbitMQ(tmp_path).start()
-    url, management_url = server.url, server.management_url
-    ask(f"{url_of_queues(server)}/%2F/kept", "PUT", {"durable": True}).raise_for_status()
-
-    await server.kill()
-    assert not server.running
-    left = [one for one in psutil.process_iter() if mentions(one, tmp_path)]
-    psutil.wait_procs(left, timeout=10)
-    assert not [one for one in left if one.is_running()]
-
-    await server.start()
-    try:
-        assert (server.url, server.management_url) == (url, management_url)
-        assert [one["name"] for one in ask(url_of_queues(server)).json()] == ["kept"]
-    finally:
-        await server.kill()
-
-
-@needs_server
-async def test_two_brokers_do_not_meet_and_their_secrets_are_private(tmp_path: Path) -> None:
+async def test_brokers_do_not_meet_and_a_killed_one_starts_again_with_what_it_had(
+    tmp_path: Path,
+) -> None:
     one, other = EmbeddedRabbitMQ(tmp_path / "one"), EmbeddedRabbitMQ(tmp_path / "other")
-    await one.start()
+    await asyncio.gather(one.start(), other.start())
     try:
-        await other.start()
-        for server in (one, other):
-            for name in ("password", "rabbitmq.conf"):
-                mode = (server.data_dir / name).stat().st_mode
-                assert stat.S_IMODE(mode) == 0o600
-        login, _, _ = one.management_url.rpartition("@")
-        _, _, address = other.management_url.rpartition("@")
-        assert ask(f"{login}@{address}/api/overview").status_code == httpx.codes.UNAUTHORIZED
+        _keeps_its_secrets(one, other)
+        url, management_url = one.url, one.management_url
+        ask(f"{url_of_queues(one)}/%2F/kept", "PUT", {"durable": True}).raise_for_status()
+
+        await one.kill()
+        assert not one.running
+        assert other.running
+        left = [process for process in psutil.process_iter() if mentions(process, one.data_dir)]
+        await asyncio.to_thread(psutil.wait_procs, left, 10)
+        assert not [process for process in left if process.is_running()]
+
+        await one.start()
+        assert (one.url, one.management_url) == (url, management_url)
+        assert [queue["name"] for queue in ask(url_of_queues(one)).json()] == ["kept"]
     finally:
         await other.kill()
         await one.kill()
+
+
+def _keeps_its_secrets(one: EmbeddedRabbitMQ, other: EmbeddedRabbitMQ) -> None:
+    for server in (one, other):
+        for name in ("password", "rabbitmq.conf"):
+            assert stat.S_IMODE((server.data_dir / name).stat().st_mode) == 0o600
+    login, _, _ = one.management_url.rpartition("@")
+    _, _, address = other.management_url.rpartition("@")
+    assert ask(f"{login}@{address}/api/overview").status_code == httpx.codes.UNAUTHORIZED
 
 
 async def test_without_the_package_it_says_what_to_install(

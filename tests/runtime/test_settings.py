@@ -157,6 +157,27 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
     assert load() == settings
 
 
+def test_a_process_knows_the_password_of_its_own_user_at_the_broker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = Settings(
+        broker_url="amqps://admin:a@broker:5671",
+        broker_management_url="http://admin:a@broker:15672",
+        broker_passwords=("relay=r/1", "finance=f"),
+    )
+    monkeypatch.setenv("HANDRAIL_BROKER_PASSWORDS", "relay=r/1,finance=f")
+
+    for name, value in settings.known_to("relay").environment().items():
+        monkeypatch.setenv(name, value)
+    child = load()
+    assert child.broker_url == "amqps://relay:r%2F1@broker:5671"
+    assert (child.broker_management_url, child.broker_passwords) == (None, ())
+
+    for name, value in settings.known_to(None).environment().items():
+        monkeypatch.setenv(name, value)
+    assert load().broker_url is None
+
+
 def test_webhook_secrets_are_a_list_and_none_when_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANDRAIL_CARRIER_WEBHOOK_SECRETS", f"{NEW_SECRET}, {NEW_SECRET}")
     monkeypatch.setenv("HANDRAIL_BANK_WEBHOOK_SECRETS", "")
