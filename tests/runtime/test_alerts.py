@@ -77,17 +77,18 @@ def _asked(node: Any, grouped: frozenset[str]) -> Iterator[Asked]:
 
 @pytest.fixture(scope="module")
 async def metrics(house: House) -> Series:
-    """What the application serves where one saga is parked, and there is a relay."""
+    """What the application serves where one saga is parked, and there are a relay and a lake."""
     async with house.api(deadline_seconds=0.5, patience_seconds=0.5) as api:
         shop = await open_shop(api)
         saga = (await place(api, shop, wait=None, ship_to="addr_undeliverable")).json()["saga"]
         await settled(api, saga, "parked")
     await house.sql(
-        "INSERT INTO checkpoints (projection, shard, since) VALUES ('relay', 0, '1:1:')"
+        "INSERT INTO checkpoints (projection, shard, since)"
+        " VALUES ('relay', 0, '1:1:'), ('lake', 0, '1:1:')"
     )
     async with house.api() as api:
         text = (await api.get("/metrics")).text
-    await house.sql("DELETE FROM checkpoints WHERE projection = 'relay'")
+    await house.sql("DELETE FROM checkpoints WHERE projection IN ('relay', 'lake')")
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
