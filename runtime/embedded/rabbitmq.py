@@ -15,7 +15,7 @@ from runtime.supervisor import Child, FailedToStart, free_port
 
 ADMINISTRATOR: Final = "handrail"
 _NODE: Final = "handrail@localhost"
-_PLUGINS: Final = (
+PLUGINS: Final = (
     "rabbitmq_management",
     "rabbitmq_federation",
     "rabbitmq_federation_management",
@@ -156,7 +156,7 @@ class EmbeddedRabbitMQ:
             self.data_dir / "rabbitmq.conf",
             "".join(f"{name} = {value}\n" for name, value in lines.items()),
         )
-        (self.data_dir / "plugins").write_text(f"[{','.join(_PLUGINS)}].\n")
+        (self.data_dir / "plugins").write_text(f"[{','.join(PLUGINS)}].\n")
 
     async def _start_epmd(self) -> None:
         """Before the server, which else starts one that outlives everybody."""
@@ -188,7 +188,7 @@ class EmbeddedRabbitMQ:
             "HOME": str(self.data_dir),  # where the cookie is
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
             "RABBITMQ_CONFIG_FILE": str(self.data_dir / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.data_dir / "plugins"),
+            "RABBITMQ_ENABLEDPLUGINS_FILE": str(self.data_dir / "plugins"),
             "RABBITMQ_NODENAME": _NODE,
             "RABBITMQ_MNESIA_BASE": str(self.data_dir / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.data_dir),

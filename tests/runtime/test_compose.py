@@ -2,11 +2,16 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from messaging.catalogue import CONSUMERS, consumer_named
+from messaging.management import login_in
+from messaging.topology import topology
 from runtime.cli import app
+from runtime.embedded.rabbitmq import PLUGINS
 from runtime.embedded.temporal import SEARCH_ATTRIBUTES
 from runtime.settings import Settings
 from tests.runtime.conftest import ROOT
@@ -20,26 +25,26 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 
 def test_every_process_of_ours_is_there() -> None:
     simulators = {"bank", "carrier", "registry", "provider"}
-    assert set(OURS) == {"migrate", "worker", "projector", "notifier", "api"} | simulators
+    messaging = {"topology", "relay"} | {f"consumer-{one.name}" for one in CONSUMERS}
+    processes = {"migrate", "worker", "projector", "notifier", "api"}
+    assert set(OURS) == processes | messaging | simulators
 
 
 @each_of_ours
 def test_the_command_is_a_real_one_with_real_options(name: str) -> None:
     command, bound, _ = app.parse_args(OURS[name]["command"], exit_on_error=False)
 
-    assert command.__name__ == name
-    assert set(bound.arguments) == {
-        word.removeprefix("--") for word in OURS[name]["command"] if word.startswith("--")
-    }
+    expected = {"topology": "apply", "relay": "run"}.get(name, name.partition("-")[0])
+    assert command.__name__ == expected
+    given = {word.removeprefix("--") for word in OURS[name]["command"] if word.startswith("--")}
+    if name.startswith("consumer-"):
+        assert consumer_named(bound.arguments.pop("name"))
+    assert set(bound.arguments) == given
 
 
 @each_of_ours
 def test_the_variables_are_settings_with_good_values(name: str) -> None:
-    variables = {
-        variable: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value)
-        for variable, value in OURS[name]["environment"].items()
-    }
-
+    variables = defaults_of(name)
     settings = {
         variable.removeprefix("HANDRAIL_").lower(): variables[variable] for variable in variables
     }
@@ -47,6 +52,47 @@ def test_the_variables_are_settings_with_good_values(name: str) -> None:
     assert all(variable.startswith("HANDRAIL_") for variable in variables)
     assert set(settings) <= set(Settings.model_fields)
     Settings.model_validate(settings)
+
+
+def defaults_of(name: str) -> dict[str, str]:
+    """Its variables where nobody sets another password."""
+    return {
+        variable: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value)
+        for variable, value in OURS[name]["environment"].items()
+    }
+
+
+def test_each_process_is_its_own_user_at_the_broker_and_knows_no_other() -> None:
+    settings = defaults_of("topology")
+    made = dict(login.split("=") for login in settings["HANDRAIL_BROKER_PASSWORDS"].split(","))
+    users = {"relay": "relay"} | {f"consumer-{one.name}": one.vhost for one in CONSUMERS}
+
+    assert set(made) == set(topology().users)
+    for name in set(OURS) - {"topology"}:
+        found = {one for one in OURS[name]["environment"] if one.startswith("HANDRAIL_BROKER")}
+        assert found == ({"HANDRAIL_BROKER_URL"} if name in users else set())
+    for name, user in users.items():
+        url = urlsplit(defaults_of(name)["HANDRAIL_BROKER_URL"])
+        assert (url.username, url.password) == (user, made[user])
+        assert (url.hostname, url.port) == ("rabbitmq", 5672)
+        assert OURS[name]["depends_on"]["topology"]
+
+
+def test_the_topology_is_made_by_the_administrator_that_the_broker_begins_with() -> None:
+    login = login_in(defaults_of("topology")["HANDRAIL_BROKER_MANAGEMENT_URL"])
+    begins_with = SERVICES["rabbitmq"]["environment"]
+    password = re.sub(r"\$\{\w+:-(\w+)\}", r"\1", begins_with["RABBITMQ_DEFAULT_PASS"])
+
+    assert login == (begins_with["RABBITMQ_DEFAULT_USER"], password)
+
+
+def test_the_broker_has_the_plugins_that_the_topology_needs() -> None:
+    file = SERVICES["rabbitmq"]["environment"]["RABBITMQ_ENABLED_PLUGINS_FILE"]
+    plugins = (ROOT / file.removeprefix("/")).read_text()
+
+    assert "rabbitmq_federation_management" in plugins
+    assert plugins.rstrip().endswith("].")
+    assert {*PLUGINS} <= {*re.findall(r"\w+", plugins)}
 
 
 def test_the_image_sets_only_settings() -> None:
@@ -86,7 +132,7 @@ def test_the_base_image_is_pinned() -> None:
 def test_every_process_that_serves_says_when() -> None:
     [ready] = re.findall(r"HANDRAIL_READY_FILE=(\S+)", (ROOT / "Dockerfile").read_text())
 
-    for name in ("worker", "projector", "bank", "carrier"):
+    for name in ("worker", "projector", "relay", "consumer-finance", "bank", "carrier"):
         assert OURS[name]["healthcheck"]["test"] == ["CMD", "test", "-f", ready]
 
 
