@@ -247,6 +247,11 @@ def _told(
 def metadata_of(context: StepContext) -> Mapping[str, Any]:
     """Who, why, and caused by what: stored beside every event."""
     key = context.key
+    known = {
+        "saga": "" if context.alone else key.saga,
+        "merchant": context.merchant,
+        "traceparent": context.traceparent,
+    }
     return {
         "actor": context.actor,
         "correlation": key.saga,
@@ -254,6 +259,7 @@ def metadata_of(context: StepContext) -> Mapping[str, Any]:
         "attempt": key.attempt,
         "step": key.step,
         "direction": key.direction,
+        **{name: value for name, value in known.items() if value},
     }
 
 

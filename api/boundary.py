@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.metrics import Metrics
 from api.problem_kinds import KINDS
 from api.problems import Problem, answer
+from api.tracing import traced
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _HEADERS: Final = {
@@ -55,7 +56,8 @@ class Boundary:
                 self._metrics.answered(scope, status, time.perf_counter() - began)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        trace = Headers(scope=scope).get("traceparent", "")
+        with traced(trace), structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, _limited(receive), sent)
             except Exception as error:

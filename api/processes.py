@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -34,6 +35,7 @@ from api.previous import REQUEST, Previous, previous
 from api.problems import Problem, of_rule, unavailable
 from api.reaching import LIMIT, RPC, Known, known, reachable, reaching, tell
 from api.starting import Beginning
+from api.tracing import traceparent
 from domain.kernel import Command, context_of
 from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
 from domain.sagas.steps import Answer, StepContext, StepKey
@@ -60,7 +62,8 @@ class Processes:
         return self._client.namespace
 
     def _options_of(self, beginning: Beginning) -> RunOptions:
-        return self._options.of(SAGAS[beginning.saga_type].workflow)
+        options = self._options.of(SAGAS[beginning.saga_type].workflow)
+        return replace(options, traceparent=traceparent())
 
     async def start(self, beginning: Beginning, actor: str) -> None:
         """Started before, or even ended, is started."""
@@ -156,6 +159,7 @@ class Processes:
                 saga=f"request-{key}", attempt=1, step=name, opened_on=datetime.now(UTC).date()
             ),
             actor=actor,
+            traceparent=traceparent(),
             alone=True,
         )
         queue = context_of(type(command))

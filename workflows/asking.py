@@ -82,6 +82,8 @@ class Desk:
         context = StepContext(
             key=key,
             actor=self.identity.actor,
+            merchant=self.identity.merchant,
+            traceparent=self.options.traceparent,
             closes=closes or question.superseded,
             supersedes=self._superseded(question),
             once_done=once_done,
@@ -138,7 +140,11 @@ class Desk:
     ) -> T:
         self._recorded += 1
         context = StepContext(
-            key=self.key(f"journal:{self._recorded}"), actor=self.identity.actor, closes=closes
+            key=self.key(f"journal:{self._recorded}"),
+            actor=self.identity.actor,
+            merchant=self.identity.merchant,
+            traceparent=self.options.traceparent,
+            closes=closes,
         )
         queue = "sagas" if self._on_queues else None
         return await self._on_temporal(activity, [told, context], type_, queue=queue)

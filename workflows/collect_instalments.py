@@ -277,7 +277,13 @@ class CollectInstalmentsWorkflow:
             step=key,
             opened_on=workflow.info().workflow_start_time.date(),
         )
-        context = StepContext(key=step, actor=actor, alone=True)
+        context = StepContext(
+            key=step,
+            actor=actor,
+            merchant=self._asked.merchant,
+            traceparent=self._options.traceparent,
+            alone=True,
+        )
         how: dict[str, Any] = {"args": [command, context], "result_type": Answer}
         answer: Answer
         if self._options.steps == "local":

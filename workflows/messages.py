@@ -24,6 +24,7 @@ class RunOptions:
     in which it began.
     An order of more than `review_above` minor units of its currency waits for a risk officer, at
     most `review_seconds`; None: no order does. `terms` are those of the instalments of an order.
+    `traceparent` is the trace of the request that began it, and of all that follows from it.
     """
 
     steps: Literal["local", "queues"] = "local"
@@ -34,6 +35,7 @@ class RunOptions:
     review_above: int | None = None
     review_seconds: float = 86_400
     terms: Terms = field(default_factory=Terms)
+    traceparent: str = ""
 
     def of(self, saga: type[Any]) -> RunOptions:
         """For a saga that begins now, in the newest shape of its workflow."""

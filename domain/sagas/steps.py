@@ -53,7 +53,9 @@ class StepContext:
     asked (`StepKey.asked_step`). `supersedes` are keys of an earlier attempt, whose doors are shut
     here already, and which another company may still hold. `once_done` is what the saga's own
     stream is told in the same transaction when the step is done, and only then.
-    `alone` is a command that no saga asked for: nobody keeps a journal of it.
+    `alone` is a command that no saga asked for: nobody keeps a journal of it. `merchant` is whose
+    business it is, and `traceparent` the trace of the request that began it (W3C Trace Context):
+    both are stored beside the events, where they are known.
     """
 
     key: StepKey
@@ -61,6 +63,8 @@ class StepContext:
     closes: tuple[str, ...] = ()
     supersedes: tuple[StepKey, ...] = ()
     once_done: tuple[OnceDone, ...] = ()
+    merchant: str = ""
+    traceparent: str = ""
     alone: bool = False
 
 
