@@ -188,7 +188,7 @@ class EmbeddedRabbitMQ:
             "HOME": str(self.data_dir),  # where the cookie is
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
             "RABBITMQ_CONFIG_FILE": str(self.data_dir / "rabbitmq.conf"),
-            "RABBITMQ_ENABLEDPLUGINS_FILE": str(self.data_dir / "plugins"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.data_dir / "plugins"),
             "RABBITMQ_NODENAME": _NODE,
             "RABBITMQ_MNESIA_BASE": str(self.data_dir / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.data_dir),
