@@ -24,6 +24,7 @@ from messaging.definitions import (
     found_in,
     objects_of,
 )
+from messaging.federation import Fed
 from messaging.management import Management, apply, login_in
 from messaging.topology import Topology, topology
 from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
@@ -103,7 +104,7 @@ class House:
 
     @asynccontextmanager
     async def connected(self, user: str, vhost: str) -> AsyncIterator[AbstractConnection]:
-        url = f"amqp://{user}:{quote(password_of(user), safe='')}@{self.address}/{quote(vhost, '')}"
+        url = f"{self.url_of(user)}/{quote(vhost, '')}"
         async with await aio_pika.connect(url, timeout=10) as connection:
             yield connection
 
@@ -111,6 +112,22 @@ class House:
     async def administering(self, vhost: str) -> AsyncIterator[AbstractConnection]:
         async with await aio_pika.connect(f"{self.server.url}/{quote(vhost, '')}") as connection:
             yield connection
+
+    async def finance(self) -> Fed:
+        found = await federation.look(self.management, self.declared)
+        [one] = [one for one in found if one.vhost == "finance"]
+        return one
+
+    async def close_the_way(self) -> None:
+        """The upstream lets finance's federation in no more; `apply` opens it again."""
+        none = {"configure": "^$", "write": "^$", "read": "^$"}
+        await self.ask("PUT", "permissions/commerce/finance-federation", none)
+        login = {"password": "changed", "tags": "handrail"}
+        await self.ask("PUT", "users/finance-federation", login)
+        await self.ask("DELETE", "connections/username/finance-federation")
+
+    def url_of(self, user: str) -> str:
+        return f"amqp://{user}:{quote(password_of(user), safe='')}@{self.address}"
 
     async def publish(self, events: Sequence[tuple[type[Event], str]]) -> None:
         """As the relay does: in order, each confirmed. The text is the message's id."""

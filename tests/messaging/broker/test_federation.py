@@ -8,28 +8,8 @@ import pytest
 
 from domain.payments.events import RefundPaid
 from messaging import federation
-from messaging.federation import Fed
 from tests.messaging.broker.house import House
 from tests.projections.world import until
-
-CLOSED = {"configure": "^$", "write": "^$", "read": "^$"}
-
-
-async def finance(house: House) -> Fed:
-    [one] = [
-        one
-        for one in await federation.look(house.management, house.declared)
-        if one.vhost == "finance"
-    ]
-    return one
-
-
-async def close_the_way(house: House) -> None:
-    """The upstream lets finance's federation in no more, and ends its connections."""
-    await house.ask("PUT", "permissions/commerce/finance-federation", CLOSED)
-    login = {"password": "changed", "tags": "handrail"}
-    await house.ask("PUT", "users/finance-federation", login)
-    await house.ask("DELETE", "connections/username/finance-federation")
 
 
 async def test_when_bindings_reached_the_upstream_events_come(house: House) -> None:
@@ -44,7 +24,7 @@ async def test_a_binding_that_has_not_reached_the_upstream_is_told_by_name(house
     await house.ask("DELETE", "bindings/finance/e/money/q/ledger/payments.RefundPaid.%2A")
 
     async def told() -> bool:
-        return (await finance(house)).missing == ("payments.RefundPaid.*",)
+        return (await house.finance()).missing == ("payments.RefundPaid.*",)
 
     await until(told)
     await house.apply()
@@ -67,14 +47,14 @@ async def _down_for(house: House, seconds: float, events: int) -> None:
     during = [f"during-{number}" for number in range(events)]
     after = [f"after-{number}" for number in range(10)]
     await house.publish([(RefundPaid, id_) for id_ in before])
-    await close_the_way(house)
+    await house.close_the_way()
     since = time.monotonic()
     bursts = [during[at : at + 20] for at in range(0, events, 20)]
     for number, burst in enumerate(bursts, 1):
         await house.publish([(RefundPaid, id_) for id_ in burst])
         while time.monotonic() - since < seconds * number / len(bursts):
-            assert (await finance(house)).link != "running"
-    assert (await finance(house)).link != "running"
+            assert (await house.finance()).link != "running"
+    assert (await house.finance()).link != "running"
 
     await house.apply()  # what was broken was a right and a password
     await house.publish([(RefundPaid, id_) for id_ in after])
