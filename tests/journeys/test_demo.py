@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runtime.embedded.rabbitmq import is_installed
+
 pytestmark = pytest.mark.journey
+needs_broker = pytest.mark.skipif(
+    not is_installed() and os.environ.get("HANDRAIL_REQUIRE_BROKER") != "1",
+    reason="NOT TESTED: rabbitmq-server is not installed (apt-get install it)",
+)
 
 
-def test_the_demo_exits_cleanly_and_its_last_line_is_its_proof(tmp_path: Path) -> None:
+WAYS: Sequence[Any] = ([], pytest.param(["--broker"], marks=needs_broker))
+
+
+@pytest.mark.parametrize("options", WAYS, ids=["from the store", "from the broker"])
+def test_the_demo_exits_cleanly_and_its_last_line_is_its_proof(
+    tmp_path: Path, options: list[str]
+) -> None:
     handrail = Path(sys.executable).with_name("handrail")
 
     result = subprocess.run(
-        [handrail, "demo", "--orders", "30", "--merchants", "4", "--faults", "0.3", "--json"],
+        [
+            *(handrail, "demo", "--orders", "30", "--merchants", "4", "--faults", "0.3"),
+            *("--json", *options),
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=240,
         check=False,
     )
 
