@@ -142,25 +142,25 @@ class House:
                     )
                     await exchanges[place].publish(message, key, mandatory=True)
 
-    async def take(self, vhost: str, queue: str, count: int, seconds: float = 20) -> list[str]:
-        """The ids of so many messages, in the order of the queue."""
+    async def take(self, vhost: str, queue: str, *, until: str) -> list[str]:
+        """The ids of messages, in the order of the queue, to the first with this one."""
         async with self.administering(vhost) as connection:
-            return [str(one.message_id) for one in await taken(connection, queue, count, seconds)]
+            return [str(one.message_id) for one in await taken(connection, queue, until=until)]
 
 
 async def taken(
-    connection: AbstractConnection, name: str, count: int = 1, seconds: float = 20
+    connection: AbstractConnection, name: str, *, until: str
 ) -> list[AbstractIncomingMessage]:
-    """So many messages, which are gone from the queue then."""
+    """Messages, which are gone from the queue then."""
     got: list[AbstractIncomingMessage] = []
-    async with asyncio.timeout(seconds), connection.channel() as channel:
-        await channel.set_qos(count)
+    async with asyncio.timeout(20), connection.channel() as channel:
+        await channel.set_qos(500)
         queue = await channel.get_queue(name, ensure=False)
         async with queue.iterator() as messages:
             async for message in messages:
                 got.append(message)
                 await message.ack()
-                if len(got) == count:
+                if message.message_id == until:
                     break
     return got
 
