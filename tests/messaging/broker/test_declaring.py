@@ -10,6 +10,7 @@ import pytest
 from domain.ordering.events import OrderPlaced
 from eventstore.messages import EVENTS
 from messaging.catalogue import CONSUMERS
+from messaging.definitions import Access, objects_of
 from messaging.topology import NotToBeHad, topology
 from tests.messaging.broker.house import EXCHANGES, address_of
 
@@ -50,6 +51,21 @@ def test_dead_letters_are_passed_on_at_least_once() -> None:
             assert policy["dead-letter-strategy"] == "at-least-once"
             assert policy["overflow"] == "reject-publish"  # else it falls back to at most once
             assert policy["dead-letter-exchange"] in {one.name for one in host.exchanges}
+
+
+def test_federation_forgets_a_message_once_it_is_confirmed_downstream() -> None:
+    declared = topology()
+    access = Access(dict.fromkeys(declared.users, "x"), "amqp://broker:5672", ("admin", "x"))
+    upstreams = [
+        value["value"]
+        for key, value in objects_of(declared, access).items()
+        if key.kind == "upstream"
+    ]
+
+    assert len(upstreams) == len(SERVICES)
+    for upstream in upstreams:
+        assert upstream["ack-mode"] == "on-confirm"  # others lose what is on its way in a crash
+        assert not {"expires", "message-ttl", "max-length"} & set(upstream)
 
 
 def test_a_consumer_cannot_want_what_never_comes_to_its_virtual_host() -> None:
