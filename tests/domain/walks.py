@@ -162,12 +162,7 @@ def order_commands() -> Commands:
         st.just(ordering.CompleteOrder(order=ORDER, completed_at=NOON)),
         _accept_returns(),
         st.builds(ordering.WithdrawReturn, order=st.just(ORDER), return_id=RETURNS),
-        st.builds(
-            ordering.CompleteReturn,
-            order=st.just(ORDER),
-            return_id=RETURNS,
-            completed_at=st.just(NOON),
-        ),
+        st.builds(ordering.CompleteReturn, order=st.just(ORDER), return_id=RETURNS),
         story=[
             place,
             st.just(ordering.ConfirmOrder(order=ORDER)),

@@ -16,7 +16,7 @@ from runtime.embedded.rabbitmq import is_installed
 
 pytestmark = pytest.mark.journey
 needs_broker = pytest.mark.skipif(
-    not is_installed() and os.environ.get("HANDRAIL_REQUIRE_BROKER") != "1",
+    not is_installed() and os.environ.get("REQUIRE_BROKER") != "1",
     reason="NOT TESTED: rabbitmq-server is not installed (apt-get install it)",
 )
 

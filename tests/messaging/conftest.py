@@ -9,7 +9,7 @@ import pytest
 
 from runtime.embedded.rabbitmq import EmbeddedRabbitMQ, is_installed
 
-REQUIRED = "HANDRAIL_REQUIRE_BROKER"
+REQUIRED = "REQUIRE_BROKER"
 
 
 @pytest.fixture(scope="session")

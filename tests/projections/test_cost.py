@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from itertools import chain, islice
-from typing import Any
 
-import psycopg
 import pytest
 
 from domain.kernel import OrderId
 from projections import stock_level
 from tests.projections.stories import Shop
 from tests.projections.world import World
+from tests.statements import statements_of
 
 
 @pytest.fixture
 def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that anybody sends to this world by psycopg's asynchronous cursors."""
-    sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def counting(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
-        if world.url.endswith(f"/{cursor.connection.info.dbname}"):
-            sent.append(query if isinstance(query, str) else query.as_string())
-        return await execute(cursor, query, *rest, **more)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counting)
-    return sent
+    return statements_of(world.url, monkeypatch)
 
 
 async def test_a_batch_is_a_fixed_number_of_statements(world: World, statements: list[str]) -> None:

@@ -14,7 +14,7 @@ from runtime.embedded.rabbitmq import EmbeddedRabbitMQ, is_installed
 from runtime.supervisor import FailedToStart
 
 needs_server = pytest.mark.skipif(
-    not is_installed() and os.environ.get("HANDRAIL_REQUIRE_BROKER") != "1",
+    not is_installed() and os.environ.get("REQUIRE_BROKER") != "1",
     reason="NOT TESTED: rabbitmq-server is not installed (apt-get install it)",
 )
 

@@ -22,7 +22,7 @@ from tests.runtime.conftest import Spawn
 pytestmark = [
     pytest.mark.journey,
     pytest.mark.skipif(
-        not is_installed() and os.environ.get("HANDRAIL_REQUIRE_BROKER") != "1",
+        not is_installed() and os.environ.get("REQUIRE_BROKER") != "1",
         reason="NOT TESTED: rabbitmq-server is not installed (apt-get install it)",
     ),
 ]

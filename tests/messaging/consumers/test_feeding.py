@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-import psycopg
 import pytest
 
 from eventstore import checkpoints
@@ -15,6 +13,7 @@ from eventstore.feed import BEGINNING, read_page
 from eventstore.store import SHARDS
 from messaging.feeding import Feeding, FromStore, catch_up, has_caught_up
 from tests.messaging.consumers.place import Notebook, Place, ids
+from tests.statements import statements_of
 
 LEASE = timedelta(seconds=1)
 
@@ -59,18 +58,10 @@ async def test_a_page_costs_two_statements_beside_the_effects(
     place: Place, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feeding = Feeding(place.pool, notebook.consumer, lease=600)
-    sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def counting(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
-        if place.url.endswith(f"/{cursor.connection.info.dbname}"):
-            sent.append(str(query))
-        return await execute(cursor, query, *rest, **more)
-
     costs = []
     async with place.pool.connection() as connection:
         await feeding.tick(connection)
-        monkeypatch.setattr(psycopg.AsyncCursor, "execute", counting)
+        sent = statements_of(place.url, monkeypatch)
         for orders in ("ab", "abcdefghij" * 4):
             for order in orders:
                 await place.confirms(order)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import psycopg
 import pytest
 
 from messaging import parking
@@ -13,6 +11,7 @@ from messaging.envelope import Received
 from messaging.inbox import BEHIND, Outcome, park, receive
 from messaging.parking import By, NothingParked, discard, retry
 from tests.messaging.consumers.place import Notebook, Place, ids, together
+from tests.statements import statements_of
 
 ANN = By("ann", "ticket 7")
 MENDED = By("ben", "mended in 1.2.3")
@@ -361,14 +360,7 @@ async def test_it_is_one_statement_beside_the_effect(
     await place.confirms("a", "b")
     first, second = await place.messages()
     await take(place, notebook, first)
-    sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def counting(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
-        sent.append(query)
-        return await execute(cursor, query, *rest, **more)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counting)
+    sent = statements_of(place.url, monkeypatch)
     await take(place, notebook, second)
 
     assert len(sent) == 2

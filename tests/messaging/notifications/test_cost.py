@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import psycopg
 import pytest
 
 from domain.kernel import OrderId
@@ -14,21 +11,13 @@ from tests.controls import NOON
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed
 from tests.projections.world import until
+from tests.statements import statements_of
 
 
 @pytest.fixture
 def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement of the application, and none of the owner."""
-    sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def counting(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
-        if cursor.connection is not world.owner:
-            sent.append(query if isinstance(query, str) else query.as_string())
-        return await execute(cursor, query, *rest, **more)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counting)
-    return sent
+    return statements_of(world.url, monkeypatch, but=world.owner)
 
 
 async def test_an_event_is_told_with_two_statements(world: World, statements: list[str]) -> None:

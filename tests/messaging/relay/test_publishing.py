@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
-import psycopg
 import pytest
 
 from domain.kernel import OrderId
@@ -21,6 +20,7 @@ from tests.messaging.relay.world import (
     until,
 )
 from tests.projections.stories import Shop, Told
+from tests.statements import statements_of
 
 
 async def tell(world: World, story: Iterable[Told]) -> None:
@@ -213,17 +213,7 @@ async def until_found(world: World, query: str) -> Any:
 
 @pytest.fixture
 def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that anybody sends to this database."""
-    sent: list[str] = []
-    execute = psycopg.AsyncCursor.execute
-
-    async def counting(cursor: Any, query: Any, *rest: Any, **more: Any) -> Any:
-        if world.url.endswith(f"/{cursor.connection.info.dbname}"):
-            sent.append(query if isinstance(query, str) else str(query))
-        return await execute(cursor, query, *rest, **more)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counting)
-    return sent
+    return statements_of(world.url, monkeypatch)
 
 
 async def test_a_page_is_three_statements_however_many_events_it_has(
