@@ -40,9 +40,10 @@ async def test_a_batch_is_a_fixed_number_of_statements(world: World, statements:
     assert costs == [16, 16]
 
 
-async def test_looking_for_events_in_vain_is_one_statement(
+async def test_looking_for_events_in_vain_is_one_statement_or_two(
     world: World, statements: list[str]
 ) -> None:
+    """The second where anybody wrote anything, in whatever database of the server."""
     runner = world.runner(lease=600)
     async with world.pool.connection() as connection:
         for _ in range(3):
@@ -50,7 +51,7 @@ async def test_looking_for_events_in_vain_is_one_statement(
         statements.clear()
         await runner.tick(connection)
 
-    assert len(statements) == 1
+    assert len(statements) <= 2
 
 
 async def test_events_that_nobody_handles_are_two_statements(

@@ -26,19 +26,20 @@ from tests.projections.world import until
 
 
 @pytest.fixture(params=["feed", "broker"])
-async def line(
-    request: pytest.FixtureRequest, place: Place, notebook: Notebook
-) -> AsyncIterator[Line]:
-    if request.param == "feed":
+def broker_url(request: pytest.FixtureRequest) -> str | None:
+    """None where the feed brings the events. Not asynchronous: inside the event loop no broker
+    could be started for it.
+    """
+    return f"{request.getfixturevalue('broker').url}/%2F" if request.param == "broker" else None
+
+
+@pytest.fixture
+async def line(broker_url: str | None, place: Place, notebook: Notebook) -> AsyncIterator[Line]:
+    if broker_url is None:
         yield FeedLine(place, notebook)
         return
-    broker = await _broker(request)
-    async with broker_line(place, notebook, broker) as one:
+    async with broker_line(place, notebook, broker_url) as one:
         yield one
-
-
-async def _broker(request: pytest.FixtureRequest) -> str:
-    return f"{request.getfixturevalue('broker').url}/%2F"
 
 
 async def worked_off(place: Place, line: Line, notebook: Notebook) -> None:
