@@ -80,7 +80,7 @@ parked_messages = Table(
     ),
     CheckConstraint(
         "(settled_at IS NULL) = (settled_as IS NULL)"
-        " AND (settled_at IS NULL OR (actor <> '' AND reason <> ''))",
+        " AND (settled_at IS NULL OR (coalesce(actor, '') <> '' AND coalesce(reason, '') <> ''))",
         name="parked_messages_settled_by_check",
     ),
     Index(

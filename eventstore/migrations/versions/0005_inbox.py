@@ -42,7 +42,7 @@ CREATE TABLE parked_messages (
     CONSTRAINT parked_messages_settled_as_check CHECK (settled_as IN ('handled', 'discarded')),
     CONSTRAINT parked_messages_settled_by_check CHECK (
         (settled_at IS NULL) = (settled_as IS NULL)
-        AND (settled_at IS NULL OR (actor <> '' AND reason <> ''))
+        AND (settled_at IS NULL OR (coalesce(actor, '') <> '' AND coalesce(reason, '') <> ''))
     )
 );
 CREATE INDEX parked_messages_waiting_idx ON parked_messages (consumer, stream, version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from messaging import parking
 from messaging.envelope import Received
@@ -117,6 +118,23 @@ async def test_a_retry_works_the_stream_off_in_order_and_says_who_and_why(
     settled = await place.sql("SELECT DISTINCT settled_as, actor, reason FROM parked_messages")
     assert settled == [("handled", "ben", "mended in 1.2.3")]
     assert await place.sql("SELECT FROM parked_streams") == []
+
+
+@pytest.mark.parametrize(("actor", "reason"), [(None, "why"), ("ann", None), ("", "why")])
+async def test_nothing_is_settled_without_a_name_and_a_reason(
+    place: Place, notebook: Notebook, actor: str | None, reason: str | None
+) -> None:
+    await place.confirms("a")
+    notebook.failing = {"order-a/1": 1}
+    await take_all(place, notebook)
+
+    with pytest.raises(IntegrityError, match="parked_messages_settled_by_check"):
+        await place.sql(
+            "UPDATE parked_messages SET settled_at = now(), settled_as = 'discarded',"
+            " actor = :actor, reason = :reason",
+            actor=actor,
+            reason=reason,
+        )
 
 
 async def test_a_retry_stops_at_the_first_that_fails_again(
