@@ -118,11 +118,14 @@ async def asking(client: Client, saga: str) -> AsyncIterator[None]:
             yield
     except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
         if isinstance(error, RPCError) and error.status not in _AWAY:
-            if error.status is RPCStatusCode.NOT_FOUND and await known(client, saga):
-                raise Problem("saga-ended", f"{saga} has ended") from None
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            found = await known(client, saga)
+            if found is None:
                 raise Problem("not-found", f"there is no saga {saga}") from None
-            raise
+            if found.running:  # it began between the two questions
+                raise unavailable("worker-unavailable", f"{saga} has just begun") from None
+            raise Problem("saga-ended", f"{saga} has ended") from None
         if not await reachable(client):
             raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None
         raise unavailable("worker-unavailable", f"no worker answers for {saga}") from None

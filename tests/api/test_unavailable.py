@@ -160,6 +160,20 @@ async def test_without_workers_an_order_is_accepted_and_a_command_is_not_done(
     await house.temporal.get_workflow_handle(saga).terminate()
 
 
+async def test_a_process_that_begins_while_it_is_told_something_has_not_ended(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporal did not know it when it was to be told, and does when it is asked about it."""
+
+    async def begun(_: object, saga: str) -> reaching.Known:
+        return reaching.Known(saga, "Plan", "m", running=True, started_at=NOON)
+
+    monkeypatch.setattr(reaching, "known", begun)
+    wish = {"number": 1, "due": "2099-12-31"}
+    found = await api.post("/orders/just-begun/plan/reschedule", json=wish)
+    assert "just begun" in problem(found, 503, "worker-unavailable")["detail"]
+
+
 async def test_a_read_model_that_is_behind_says_so(
     house: House, api: httpx.AsyncClient, shop: Shop
 ) -> None:

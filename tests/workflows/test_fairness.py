@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from functools import partial
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from tests.workflows.queueing import Queueing
 from tests.workflows.running import eventually
 from workflows.fairness import fair
 
-GREEDY, MODEST = ["greedy"] * 12, ["modest"] * 3
+GREEDY, MODEST = ["greedy"] * 30, ["modest"] * 6
 
 
 async def test_a_merchant_with_much_to_do_does_not_keep_another_waiting_until_its_end(
@@ -52,8 +53,10 @@ async def test_a_merchant_with_much_to_do_does_not_keep_another_waiting_until_it
     assert all(merchant == key for merchant, key in served), "an activity has its saga's key"
     merchants = [merchant for merchant, _ in served]
     assert sorted(merchants) == sorted([*GREEDY, *MODEST])
-    after_the_last_modest = merchants[::-1].index("modest")
-    assert after_the_last_modest >= len(GREEDY) // 4, merchants
+    turns = [turn for turn, merchant in enumerate(merchants) if merchant == "modest"]
+    # In the order of arrival it would be theirs after all others. A queue has several partitions,
+    # which are not emptied at the same speed: not each of them, but most come early.
+    assert statistics.median(turns) < len(merchants) / 2, merchants
 
 
 async def _waits(one: WorkflowHandle[Queueing, None]) -> bool:
