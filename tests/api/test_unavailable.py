@@ -21,7 +21,7 @@ from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.engine import open_engine
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, place, problem
-from tests.controls import a_customer
+from tests.controls import NOON, a_customer
 
 SOON = 12.0  # seconds: several bounded looks, one after the other, on a slow machine
 
