@@ -28,7 +28,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
 test: setup ## run every test that needs no Docker, but for the long ones (under five minutes)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not journey and not matrix"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix"
 
 matrix: setup ## run every failure at every step of every saga, alone and in pairs (eight minutes on two cores)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
@@ -36,7 +36,7 @@ matrix: setup ## run every failure at every step of every saga, alone and in pai
 histories: setup ## record the histories of sagas that have a new shape
 	@$(BIN)/python -m tests.workflows.histories
 
-journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (about ten minutes)
+journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey
 
 check: setup ## format, lint, types, import contracts, tests, a demo: what CI runs

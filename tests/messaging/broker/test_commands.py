@@ -13,6 +13,8 @@ from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
 from tests.messaging.broker.house import House, a_house, password_of
 from tests.runtime.conftest import Spawn, handrail, python
 
+pytestmark = pytest.mark.journey  # it starts whole processes
+
 __all__ = ["handrail", "python"]  # fixtures
 
 
@@ -74,7 +76,6 @@ async def test_a_broker_that_is_not_there_is_an_error_without_its_password(
     assert "hidden" not in out + error
 
 
-@pytest.mark.journey
 async def test_a_fresh_broker_that_imports_the_export_is_as_declared(
     house: House, handrail: Spawn, tmp_path: Path
 ) -> None:

@@ -29,6 +29,8 @@ from tests.controls import eur
 from tests.messaging.consumers.place import Place
 from tests.projections.world import until
 
+pytestmark = pytest.mark.journey  # it starts whole processes
+
 
 def settings_of(place: Place, folder: Path, **more: Any) -> Settings:
     return Settings(database_url=place.url, data_dir=folder, **more)

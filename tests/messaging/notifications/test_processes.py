@@ -20,6 +20,8 @@ from runtime.supervisor import Service, free_port
 from tests.messaging.notifications.world import World, sent_twice
 from tests.projections.world import until
 
+pytestmark = pytest.mark.journey  # it starts whole processes
+
 TEMPLATE = """
 channel = "email"
 [en]

@@ -18,6 +18,8 @@ from runtime.supervisor import free_port
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.world import World, until
 
+pytestmark = pytest.mark.journey  # it starts whole processes
+
 
 def settings_for(world: World, **more: object) -> Settings:
     return Settings.model_validate(
