@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from rich.console import Console
@@ -25,6 +25,7 @@ from messaging.feeding import Feeding
 from messaging.pruning import prune
 from messaging.settling import Settling
 from runtime.extras import require_extra
+from runtime.figures import served
 from runtime.ready import not_ready, ready
 from runtime.settings import BAD_SETTINGS, Settings
 
@@ -187,19 +188,10 @@ class _Counts(Collector):
 @contextlib.contextmanager
 def _metrics(port: int | None, figures: Figures, counted: Counted | None = None) -> Iterator[None]:
     """This process's own figures; how far behind the consumer is, the API tells."""
-    if port is None:
-        yield
-        return
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     if counted:
         registry.register(_Counts(counted))
     for name, (meaning, value) in figures.items():
         Gauge(f"handrail_consumer_{name}", meaning, registry=registry).set_function(value)
-    server, thread = start_http_server(port, registry=registry)
-    try:
+    with served(registry, port):
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -9,13 +9,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Gauge
 
 from eventstore.following import enrolling
 from eventstore.pool import Pool, open_pool
 from messaging.lake import batches
 from messaging.lake.turn import FOLLOWER
 from runtime.extras import require_extra
+from runtime.figures import served
 from runtime.ready import ready
 from runtime.settings import Settings
 
@@ -90,11 +91,7 @@ def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:
 @contextlib.contextmanager
 def _metrics(exporter: Exporter, port: int | None) -> Iterator[None]:
     """This process's own figures; how far behind it is, the API tells."""
-    if port is None:
-        yield
-        return
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     figures = exporter.figures
     for name, meaning, value in (
         ("events_exported", "Events exported since it began", lambda: figures.events),
@@ -104,13 +101,8 @@ def _metrics(exporter: Exporter, port: int | None) -> Iterator[None]:
     ):
         gauge = Gauge(f"handrail_lake_{name}", meaning, registry=registry)
         gauge.set_function(value)
-    server, thread = start_http_server(port, registry=registry)
-    try:
+    with served(registry, port):
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 async def _announce(exporter: Exporter, settings: Settings) -> None:

@@ -12,7 +12,7 @@ from typing import Final, cast
 import httpx
 import psycopg
 import structlog
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -20,6 +20,7 @@ from eventstore.pool import Pool, open_pool
 from messaging.notifications.notifier import Notifier
 from messaging.notifications.provider import HttpProvider
 from messaging.notifications.pruning import prune
+from runtime.figures import served
 from runtime.ready import ready
 from runtime.settings import BAD_SETTINGS, Settings, variable
 
@@ -106,16 +107,7 @@ class _Figures(Collector):
 @contextlib.contextmanager
 def _metrics(notifier: Notifier, port: int | None) -> Iterator[None]:
     """Serve this process's own figures to Prometheus; how many wait, the API tells."""
-    if port is None:
-        yield
-        return
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     registry.register(_Figures(notifier))
-    server, thread = start_http_server(port, registry=registry)
-    try:
+    with served(registry, port):
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

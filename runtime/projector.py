@@ -9,10 +9,11 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, Gauge
 
 from eventstore.pool import Pool, open_pool
 from projections.runner import Runner
+from runtime.figures import served
 from runtime.ready import ready
 from runtime.settings import Settings
 
@@ -49,24 +50,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 @contextlib.contextmanager
 def _metrics(runner: Runner, port: int | None) -> Iterator[None]:
     """Serve this process's own figures to Prometheus; how far behind it is, the API tells."""
-    if port is None:
-        yield
-        return
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     for name, meaning, value in (
         ("events_read", "Events read since it began", lambda: runner.events_read),
         ("checkpoints_held", "Checkpoints that are its share", lambda: runner.checkpoints_held),
     ):
         gauge = Gauge(f"handrail_projector_{name}", meaning, registry=registry)
         gauge.set_function(value)
-    server, thread = start_http_server(port, registry=registry)
-    try:
+    with served(registry, port):
         yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 async def _announce(runner: Runner, settings: Settings) -> None:

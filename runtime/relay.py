@@ -12,8 +12,6 @@ import structlog
 from prometheus_client import (
     CollectorRegistry,
     Gauge,
-    ProcessCollector,
-    start_http_server,
 )
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -28,6 +26,7 @@ from messaging.relay import Relay
 from messaging.relay_parking import RELAY, forget_parked, parked_streams
 from messaging.relay_retrying import retry
 from messaging.topology import RELAY as RELAY_USER
+from runtime.figures import served
 from runtime.ready import ready
 from runtime.settings import Settings
 
@@ -186,7 +185,6 @@ class _Counts(Collector):
 @contextlib.contextmanager
 def _metrics(port: int | None, follower: Follower, publisher: Publisher) -> Iterator[Gauge]:
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     registry.register(_Counts(publisher.counted))
     for name, meaning, value in (
         ("connected", "1 where it is connected to the broker", lambda: publisher.is_connected),
@@ -195,13 +193,5 @@ def _metrics(port: int | None, follower: Follower, publisher: Publisher) -> Iter
     ):
         Gauge(f"handrail_relay_{name}", meaning, registry=registry).set_function(value)
     blocked = Gauge("handrail_relay_blocked", "1 where the broker blocks it", registry=registry)
-    if port is None:
+    with served(registry, port):
         yield blocked
-        return
-    server, thread = start_http_server(port, registry=registry)
-    try:
-        yield blocked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
