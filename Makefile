@@ -53,7 +53,7 @@ fmt: setup ## put the code in shape
 
 lock: ## resolve pyproject.toml into requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra embedded --extra broker --extra lake --extra dev pyproject.toml -o requirements.lock
+		--extra embedded --extra broker --extra lake --extra bench --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what the others made: .venv, var, caches
 	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -75,7 +75,21 @@ def demo(
 
 @app.command
 def bench(
-    name: Annotated[Literal["fairness", "relay"], Parameter(help="Which one.")],
+    name: Annotated[
+        Literal[
+            "saga",
+            "decision",
+            "append",
+            "growth",
+            "feed",
+            "rebuild",
+            "hot",
+            "fairness",
+            "relay",
+            "soak",
+        ],
+        Parameter(help="Which one."),
+    ],
     *,
     json: Json = False,
 ) -> int:
