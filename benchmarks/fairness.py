@@ -13,15 +13,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
-import orjson
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from benchmarks.load import Customers, Served, open_shop
+from benchmarks.reporting import Result, bar, report
 from runtime.settings import Settings
 from runtime.stack import Stack
 
@@ -37,7 +35,6 @@ WINDOW: Final = 16.0  # seconds
 WARM_UP: Final = 8.0  # seconds
 ROUNDS: Final = (False, True, True, False, False, True)
 """With the greedy merchant or without: what drifts meets both alike."""
-GOAL: Final = 2.0
 
 
 @dataclass
@@ -57,32 +54,28 @@ async def run(settings: Settings, *, json: bool) -> int:
         stack = Stack(settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False)
         async with stack:
             every, windows = await _windows(stack.api_url, console)
-    result = _result(windows, every, settings)
-    _show(console, result)
-    if json:
-        print(orjson.dumps(result).decode())
-    return 0 if result["ratios"]["modest_p95"] <= GOAL else 1
+    return report(_result(windows, every, settings), settings.data_dir, console, json=json)
 
 
 async def _windows(api_url: str, console: Console) -> tuple[float, Sequence[Window]]:
     """Also the seconds between two orders of a modest merchant."""
     limits = httpx.Limits(max_connections=IN_FLIGHT * 2)
     async with httpx.AsyncClient(base_url=api_url, timeout=60, limits=limits) as client:
-        with _bar(console) as bar:
-            task = bar.add_task("opening shops", total=len(ROUNDS))
+        with bar(console) as progress:
+            task = progress.add_task("opening shops", total=len(ROUNDS))
             greedy = Customers(client, await open_shop(client, "greedy", customers=20))
             modest = [
                 Customers(client, await open_shop(client, f"modest-{number}", customers=1))
                 for number in range(MODEST)
             ]
-            bar.update(task, description="what can be done")
+            progress.update(task, description="what can be done")
             every = MODEST / (SHARE * await _capacity(modest))
             windows = []
             for with_greedy in ROUNDS:
                 name = "with the greedy merchant" if with_greedy else "modest ones alone"
-                bar.update(task, description=name)
+                progress.update(task, description=name)
                 windows.append(await _window(greedy if with_greedy else None, modest, every=every))
-                bar.advance(task)
+                progress.advance(task)
         return every, windows
 
 
@@ -109,27 +102,26 @@ async def _window(greedy: Customers | None, modest: Sequence[Customers], *, ever
     return window
 
 
-def _result(windows: Sequence[Window], every: float, settings: Settings) -> dict[str, Any]:
+def _result(windows: Sequence[Window], every: float, settings: Settings) -> Result:
     alone = [one for one in windows if not one.greedy_took_part]
     crowded = [one for one in windows if one.greedy_took_part]
     p95_alone, p95_crowded = _p95(alone), _p95(crowded)
-    return {
-        "name": "fairness",
-        "figures": {
+    return Result(
+        "fairness",
+        figures={
             "modest_p50_alone_ms": _p50(alone),
             "modest_p50_with_greedy_ms": _p50(crowded),
             "modest_p95_alone_ms": p95_alone,
             "modest_p95_with_greedy_ms": p95_crowded,
-            "modest_throughput": _rate([one.modest for one in crowded], crowded),
-            "modest_throughput_alone": _rate([one.modest for one in alone], alone),
-            "greedy_throughput": _rate([one.greedy for one in crowded], crowded),
+            "modest_per_s": _rate([one.modest for one in crowded], crowded),
+            "modest_alone_per_s": _rate([one.modest for one in alone], alone),
+            "greedy_per_s": _rate([one.greedy for one in crowded], crowded),
             "refused_429": sum(one.greedy.refused for one in crowded),
             "modest_refused_429": sum(one.modest.refused for one in windows),
             "undecided": sum(one.modest.undecided + one.greedy.undecided for one in windows),
         },
-        "ratios": {"modest_p95": round(p95_crowded / p95_alone, 2)},
-        "config": {
-            "goal": GOAL,
+        ratios={"modest_p95": round(p95_crowded / p95_alone, 2)},
+        config={
             "modest_merchants": MODEST,
             "seconds_between_orders": round(every, 2),
             "greedy_in_flight": IN_FLIGHT,
@@ -138,7 +130,7 @@ def _result(windows: Sequence[Window], every: float, settings: Settings) -> dict
             "window_seconds": WINDOW,
             "step_placement": settings.step_placement,
         },
-    }
+    )
 
 
 def _p50(windows: Sequence[Window]) -> float:
@@ -155,17 +147,3 @@ def _rate(served: Sequence[Served], windows: Sequence[Window]) -> float:
     """Decisions a second."""
     decided = sum(len(one.decision_ms) for one in served)
     return round(decided / sum(one.seconds for one in windows), 2)
-
-
-def _bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description:<26}"), BarColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
-
-
-def _show(console: Console, result: dict[str, Any]) -> None:
-    table = Table("figure", "value", title=f"Fairness, steps {result['config']['step_placement']}")
-    for name, value in result["figures"].items():
-        table.add_row(name.replace("_", " "), str(value))
-    console.print(table)
-    ratio = result["ratios"]["modest_p95"]
-    console.print(f"p95 of the modest merchants: x {ratio} (goal: at most x {GOAL})")

@@ -20,13 +20,11 @@ from typing import Any, Final
 
 import aio_pika
 import httpx
-import orjson
 import psycopg
 from aio_pika.abc import AbstractExchange
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
+from benchmarks.reporting import Result, bar, report
 from domain.credit.events import CreditConsumed, CreditHeld
 from domain.inventory.events import StockReserved
 from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
@@ -58,7 +56,6 @@ ROUNDS: Final = 6
 CUSTOMERS: Final = 200
 IN_FLIGHT: Final = 300
 """Messages the bare publisher has under way: with more or fewer it is not faster."""
-GOAL: Final = 0.6
 _METADATA: Final = {
     "actor": "customer c1",
     "correlation": "checkout-o1",
@@ -94,18 +91,13 @@ async def run(settings: Settings, *, json: bool) -> int:
             await asyncio.to_thread(upgrade, postgres.url)
             async with open_pool(postgres.url, role="handrail_app", size=10) as pool:
                 rounds = await _rounds(pool, broker.url, console)
-    result = _result(rounds[1:])
-    _show(console, result)
-    if json:
-        print(orjson.dumps(result).decode())
-    return 0 if result["ratios"]["vs_bare_publisher"] >= GOAL else 1
+    return report(_result(rounds[1:]), settings.data_dir, console, json=json)
 
 
 async def _rounds(pool: Pool, url: str, console: Console) -> Sequence[Round]:
-    columns = (TextColumn("{task.description:<26}"), BarColumn(), TimeElapsedColumn())
     rounds = []
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("publishing", total=ROUNDS)
+    with bar(console) as progress:
+        task = progress.add_task("publishing", total=ROUNDS)
         async with Publisher(url) as publisher, _bare(url) as exchanges:
             async with pool.connection() as connection:
                 await enroll(connection, RELAY)
@@ -124,7 +116,7 @@ async def _rounds(pool: Pool, url: str, console: Console) -> Sequence[Round]:
                 if not number % 2:
                     bare = await _publish(messages)
                 rounds.append(Round(len(events), len(messages), relay, bare, len(statements)))
-                bar.advance(task)
+                progress.advance(task)
         wanted = sum(one.messages for one in rounds)
         if publisher.counted.confirmed != wanted:
             raise RuntimeError(f"{publisher.counted} of {wanted} messages")
@@ -266,37 +258,27 @@ def _counted() -> Iterator[list[str]]:
         psycopg.AsyncCursor.execute = execute  # type: ignore[method-assign]
 
 
-def _result(rounds: Sequence[Round]) -> dict[str, Any]:
+def _result(rounds: Sequence[Round]) -> Result:
     def median(values: Iterator[float]) -> float:
         return statistics.median(values)
 
-    return {
-        "name": "relay",
-        "figures": {
-            "events_per_second": round(median(r.events / r.relay_seconds for r in rounds)),
-            "messages_per_second": round(median(r.messages / r.relay_seconds for r in rounds)),
-            "bare_messages_per_second": round(median(r.messages / r.bare_seconds for r in rounds)),
+    return Result(
+        "relay",
+        figures={
+            "events_per_s": round(median(r.events / r.relay_seconds for r in rounds)),
+            "messages_per_s": round(median(r.messages / r.relay_seconds for r in rounds)),
+            "bare_messages_per_s": round(median(r.messages / r.bare_seconds for r in rounds)),
             "statements_per_event": round(
                 sum(r.statements for r in rounds) / sum(r.events for r in rounds), 4
             ),
         },
-        "ratios": {
+        ratios={
             "vs_bare_publisher": round(median(r.bare_seconds / r.relay_seconds for r in rounds), 2)
         },
-        "config": {
-            "goal": GOAL,
+        config={
             "rounds": len(rounds),
             "events_per_round": rounds[0].events,
             "messages_per_round": rounds[0].messages,
             "bare_in_flight": IN_FLIGHT,
         },
-    }
-
-
-def _show(console: Console, result: dict[str, Any]) -> None:
-    table = Table("figure", "value", title="Relay")
-    for name, value in result["figures"].items():
-        table.add_row(name.replace("_", " "), str(value))
-    console.print(table)
-    ratio = result["ratios"]["vs_bare_publisher"]
-    console.print(f"of what a bare publisher reaches: x {ratio} (goal: at least x {GOAL})")
+    )
