@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test matrix journeys histories check fmt lock clean
+.PHONY: help setup demo up test matrix journeys bench performance histories check fmt lock clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from requirements.lock (nothing to do when it is up to date)
 
@@ -38,6 +38,12 @@ histories: setup ## record the histories of sagas that have a new shape
 
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey
+
+bench: setup ## measure everything, beside what others would use (over an hour on two cores)
+	@$(BIN)/handrail bench all
+
+performance: setup ## write docs/performance.md from the newest results of each benchmark
+	@$(BIN)/python -m benchmarks.page
 
 check: setup ## format, lint, types, import contracts, tests, a demo: what CI runs
 	$(BIN)/ruff format --check

@@ -17,6 +17,7 @@ from runtime.errands import Process, database_errand
 from runtime.errands import errand as _errand
 from runtime.errands import process as _process
 from runtime.exiting import run_and_leave
+from runtime.extras import require_extra
 from runtime.settings import Settings, load, require, settings_table
 from runtime.stack import Stack, State, joined
 
@@ -87,13 +88,17 @@ def bench(
             "fairness",
             "relay",
             "soak",
+            "all",
         ],
-        Parameter(help="Which one."),
+        Parameter(help="Which one. all: one after the other."),
     ],
     *,
     json: Json = False,
 ) -> int:
     """Start everything, measure, stop everything. The exit code says whether the goal was met."""
+    require_extra("bench", "dbos", "eventsourcing")
+    if name in {"relay", "all"}:
+        require_extra("broker", "aio_pika", "cloudevents")
     benchmark = import_module(f"benchmarks.{name}")
 
     async def work(settings: Settings) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from tests.runtime.conftest import Spawn
 
 WITHOUT = (
-    "import sys; sys.modules.update(dict.fromkeys(['deltalake', 'arro3', 'duckdb'], None));"
+    "import sys; sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(','), None));"
     " from runtime.cli import main; main()"
 )
 
 
 async def test_the_lake_says_which_extra_it_needs(python: Spawn) -> None:
-    process = await python("-c", WITHOUT, "lake", "query", "refusals")
+    process = await python("-c", WITHOUT, "deltalake,arro3,duckdb", "lake", "query", "refusals")
 
     out, error = await process.communicate()
 
@@ -19,3 +19,12 @@ async def test_the_lake_says_which_extra_it_needs(python: Spawn) -> None:
     assert error.decode() == (
         "deltalake, arro3, duckdb: not installed; pip install 'handrail[lake]'\n"
     )
+
+
+async def test_a_benchmark_says_which_extra_its_peers_are_in(python: Spawn) -> None:
+    process = await python("-c", WITHOUT, "dbos,eventsourcing", "bench", "all")
+
+    out, error = await process.communicate()
+
+    assert (process.returncode, out) == (2, b"")
+    assert error.decode() == "dbos, eventsourcing: not installed; pip install 'handrail[bench]'\n"
