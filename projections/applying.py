@@ -1,7 +1,7 @@
 """One page of events onto all read models of a group of checkpoints: one transaction.
 
-However many events a page has, the statements are the same: the checkpoints, the parked ids, and
-for each read model its rows, read and written.
+However many events a page has, and for however many read models, the statements are the same: move
+the checkpoints, read the rows, write the rows.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from typing import Any, Final
 
 import psycopg
@@ -23,9 +24,10 @@ from eventstore.feed import Cursor, Page
 from eventstore.following.handling import Handled
 from eventstore.pool import Connection
 from eventstore.store import shard_of
-from projections import parking
+from projections import parking, storing
 from projections.folding import BEHIND, Folded, Read, apply, cause_of, fold, ids_of, read
-from projections.readmodel import ReadModel, Unstorable
+from projections.projection import category_of
+from projections.readmodel import Change, ReadModel, Unstorable
 
 _log = structlog.get_logger(__name__)
 
@@ -53,21 +55,22 @@ def sort_out(
     shards: dict[str, set[int]] = defaultdict(set)
     for one in group:
         shards[one.projection].add(one.shard)
-    interested: dict[str, list[str]] = defaultdict(list)
-    for name in shards:
-        for type_ in models[name].projection.types:
-            interested[type_].append(name)
-    mine: dict[str, list[Read]] = defaultdict(list)
+    mine: dict[str, list[Read]] = {name: [] for name in sorted(shards)}
+    interested: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for name in mine:
+        projection = models[name].projection
+        for kind in product(projection.categories, projection.types):
+            interested[kind].append(name)
     for recorded in page.events:
-        if not (names := interested.get(recorded.type)):
+        if not (names := interested.get((category_of(recorded.stream), recorded.type))):
             continue
         shard = shard_of(recorded.stream)
         event = None
         for name in names:
-            if shard in shards[name] and models[name].projection.reads(recorded):
+            if shard in shards[name]:
                 event = event or read(recorded, codec)
                 mine[name].append(event)
-    return {name: Work(models[name], events) for name, events in sorted(mine.items())}
+    return {name: Work(models[name], events) for name, events in mine.items()}
 
 
 async def apply_page(
@@ -100,10 +103,9 @@ async def _apart(
     handled = Handled()
     for name in sorted({one.projection for one in group}):
         own = [one for one in group if one.projection == name]
-        its = {name: work[name]} if name in work else {}
         try:
             try:
-                handled.moved += await _together(connection, own, to, its, lease)
+                handled.moved += await _together(connection, own, to, {name: work[name]}, lease)
             except DATA_AT_FAULT:
                 handled.moved += await _one_by_one(connection, own, to, work[name], lease)
         except Exception as error:  # noqa: BLE001  # the same
@@ -119,24 +121,24 @@ async def _together(
     work: Mapping[str, Work],
     lease: timedelta,
 ) -> Sequence[Checkpoint]:
-    if not work:
+    if not any(one.events for one in work.values()):
         return checkpoints.moved(await checkpoints.move(connection, group, to, lease), group, to)
-    ids = ids_of(event for one in work.values() for event in one.events)
+    wanted = {one.model: ids_of(one.events) for one in work.values()}
     async with connection.pipeline() as pipeline, connection.transaction():
         # First of all: from here on nobody else can write for these checkpoints.
         answer = await checkpoints.move(connection, group, to, lease)
-        asked = await parking.ask_waiting(connection, list(work), ids)
-        rows = [await one.model.ask(connection, ids_of(one.events)) for one in work.values()]
+        asked = await storing.ask(connection, wanted)
         await pipeline.sync()
         now = checkpoints.moved(answer, group, to)
-        waiting = await parking.waiting(asked)
-        parked = []
-        for (name, one), cursor in zip(work.items(), rows, strict=True):
-            before = await one.model.found(cursor)
-            folded = fold(one.model.projection, before, one.events, waiting.get(name, set()))
-            if folded.rows:
-                await one.model.keep(connection, folded.rows, before)
+        there = await storing.found(asked, list(wanted))
+        changes, parked = {}, []
+        for name, one in work.items():
+            before = there.rows[name]
+            folded = fold(one.model.projection, before, one.events, there.waiting[name])
+            changes[one.model] = Change(folded.rows, before)
             parked += [(name, event) for event in folded.parked]
+        if any(one.rows for one in changes.values()):
+            await storing.keep(connection, changes)
         if parked:
             await parking.park(connection, parked)
     _report(parked)
@@ -154,11 +156,9 @@ async def _one_by_one(
     name = work.model.name
     async with connection.transaction():
         now = checkpoints.moved(await checkpoints.move(connection, group, to, lease), group, to)
-        ids = ids_of(work.events)
-        asked = await parking.ask_waiting(connection, [name], ids)
-        waiting = (await parking.waiting(asked)).get(name, set())
-        rows = await work.model.found(await work.model.ask(connection, ids))
-        folded = await store_each(connection, work, rows, waiting)
+        asked = await storing.ask(connection, {work.model: ids_of(work.events)})
+        there = await storing.found(asked, [work.model])
+        folded = await store_each(connection, work, there.rows[name], there.waiting[name])
         parked = [(name, one) for one in folded.parked]
         if parked:
             await parking.park(connection, parked)
@@ -181,7 +181,7 @@ async def store_each(
             if after is not before:
                 async with connection.transaction():
                     was = {} if before is None else {event.id: before}
-                    await work.model.keep(connection, {event.id: after}, was)
+                    await storing.keep(connection, {work.model: Change({event.id: after}, was)})
                 done.rows[event.id] = after
         except Exception as error:
             if isinstance(error, psycopg.Error) and not isinstance(error, DATA_AT_FAULT):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from domain.payments.events import (
 )
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
+from projections.rows import replace
 from projections.tables import index, read_model
 
 Item = Mapping[str, Any]

@@ -6,7 +6,7 @@ running ─▶ finished | stopped. What became of each saga is in the stream `in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -24,6 +24,7 @@ from domain.sagas.interventions import (
 )
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
+from projections.rows import replace
 from projections.tables import index, read_model
 
 State = Literal["running", "stopped", "finished"]

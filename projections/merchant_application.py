@@ -10,7 +10,7 @@ taken back. Both may be followed by another.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
@@ -32,6 +32,7 @@ from domain.settlement.events import (
 )
 from projections.paging import one_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
+from projections.rows import replace
 from projections.tables import read_model
 
 Status = Literal["incomplete", "submitted", "in_review", "withdrawn", "active"]

@@ -13,7 +13,7 @@ the point of no return. These three are ends, unless the same order is placed ag
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, assert_never
 
@@ -51,6 +51,7 @@ from domain.shipping.events import (
 from eventstore.messages import EVENTS
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, Projection, begun
+from projections.rows import replace
 from projections.tables import index, read_model
 
 Status = Literal[

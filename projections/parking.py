@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -28,20 +28,12 @@ class ParkedRow:
     """How many wait, this one included."""
 
 
-async def ask_waiting(connection: Connection, names: Sequence[str], ids: Sequence[str]) -> Any:
-    """Which of these ids have parked events, as a cursor: `waiting` reads it."""
-    return await connection.execute(
-        "SELECT DISTINCT projection, substr(stream, strpos(stream, '-') + 1) FROM parked_events"
-        " WHERE projection = ANY (%s) AND substr(stream, strpos(stream, '-') + 1) = ANY (%s)",
-        (list(names), list(ids)),
-    )
-
-
-async def waiting(cursor: Any) -> Mapping[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for name, id_ in await cursor.fetchall():
-        found.setdefault(name, set()).add(id_)
-    return found
+WAITING: Final = (
+    "SELECT NULL, row_to_json(p) FROM ("
+    "SELECT DISTINCT projection, substr(stream, strpos(stream, '-') + 1) AS id FROM parked_events"
+    " WHERE projection = ANY (%s) AND substr(stream, strpos(stream, '-') + 1) = ANY (%s)) AS p"
+)
+"""Which of these ids have parked events for which of these projections."""
 
 
 async def park(connection: Connection, parked: Sequence[tuple[str, Parked]]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
 from psycopg import sql
+from sqlalchemy import Date, DateTime
 
-from eventstore.pool import Connection
 from projections.projection import Projection
 from projections.totals import changes, totals_name
 
@@ -19,8 +21,22 @@ NEXT: Final = "__next"
 """Behind the name of a projection: the read model that is being built, and its table."""
 
 
+_LIFT: Final[Mapping[type, Callable[[str], Any]]] = {
+    DateTime: datetime.fromisoformat,
+    Date: date.fromisoformat,
+}
+
+
 class Unstorable(Exception):
     """A row that PostgreSQL cannot even be asked to keep."""
+
+
+@dataclass(frozen=True)
+class Change(Generic[RowT]):
+    """Rows to insert or replace, by id; `before` are those of them that are there already."""
+
+    rows: Mapping[str, RowT]
+    before: Mapping[str, RowT]
 
 
 class ReadModel(Generic[RowT]):
@@ -31,49 +47,57 @@ class ReadModel(Generic[RowT]):
         self.table = projection.table.name + suffix
         self.totals = totals_name(projection.table.name) + suffix
 
-    async def ask(self, connection: Connection, ids: Sequence[str]) -> Any:
-        """The rows with these ids, as a cursor: `found` reads it."""
-        return await connection.execute(self._select, (list(ids),))
-
-    async def found(self, cursor: Any) -> dict[str, RowT]:
-        names = self.projection.columns
-        return {
-            row[0]: self.projection.row(**dict(zip(names, row, strict=True)))
-            for row in await cursor.fetchall()
-        }
-
-    async def keep(
-        self, connection: Connection, rows: Mapping[str, RowT], before: Mapping[str, RowT]
-    ) -> None:
-        """Insert or replace rows, by id, and change the totals with them.
-
-        `before` are those of them that are there already. Raises Unstorable.
-        """
-        await connection.execute(self._upsert, (_packed(list(rows.values())),))
-        if self.projection.adds is None:
-            return
-        if changed := changes(self.projection.adds, before, rows):
-            amounts = [
-                {"figure": figure, "labels": labels, "shard": shard, "total": amount}
-                for ((figure, labels), shard), amount in changed.items()
-            ]
-            await connection.execute(self._add, (_packed(amounts),))
+    def row(self, stored: dict[str, Any]) -> RowT:
+        """A row as `select` gets it: JSON has no type for moments."""
+        for name, lift in self._lifted:
+            if stored[name] is not None:
+                stored[name] = lift(stored[name])
+        return self.projection.row(**stored)
 
     @cached_property
-    def _select(self) -> sql.Composed:
-        return sql.SQL("SELECT {} FROM {} WHERE {} = ANY (%s)").format(
-            _names(self.projection.columns),
-            sql.Identifier(self.table),
-            sql.Identifier(self.projection.key),
+    def _lifted(self) -> Sequence[tuple[str, Callable[[str], Any]]]:
+        columns = self.projection.table.columns
+        return [(one.name, _LIFT[type(one.type)]) for one in columns if type(one.type) in _LIFT]
+
+    @cached_property
+    def select(self) -> sql.Composed:
+        """The name and, as JSON, the rows with the ids that are its parameter."""
+        return sql.SQL(
+            "SELECT {name}, row_to_json(r) FROM"
+            " (SELECT {columns} FROM {table} WHERE {key} = ANY (%s)) AS r"
+        ).format(
+            name=sql.Literal(self.name),
+            columns=_names(self.projection.columns),
+            table=sql.Identifier(self.table),
+            key=sql.Identifier(self.projection.key),
         )
 
     @cached_property
+    def inserts(self) -> Sequence[sql.Composed]:
+        """One statement for the rows, and one for the totals where there are any; the parameter of
+        each is as `parameters` makes it.
+        """
+        return [self._upsert] if self.projection.adds is None else [self._upsert, self._add]
+
+    def parameters(self, change: Change[RowT]) -> Sequence[str]:
+        """Raises Unstorable."""
+        rows = packed(list(change.rows.values()))
+        if self.projection.adds is None:
+            return [rows]
+        amounts = [
+            {"figure": figure, "labels": labels, "shard": shard, "total": amount}
+            for ((figure, labels), shard), amount in changes(
+                self.projection.adds, change.before, change.rows
+            ).items()
+        ]
+        return [rows, packed(amounts)]
+
+    @cached_property
     def _upsert(self) -> sql.Composed:
-        # In the order of the keys: a worker that lost its lease may be writing the same rows.
         return sql.SQL(
             "INSERT INTO {table} ({columns}) SELECT {columns}"
             " FROM json_populate_recordset(NULL::{table}, %s::json)"
-            " ORDER BY {key} ON CONFLICT ({key}) DO UPDATE SET {changes}"
+            " ON CONFLICT ({key}) DO UPDATE SET {changes}"
         ).format(
             table=sql.Identifier(self.table),
             columns=_names(self.projection.columns),
@@ -90,12 +114,11 @@ class ReadModel(Generic[RowT]):
             "INSERT INTO {table} AS t (figure, labels, shard, total)"
             " SELECT figure, labels, shard, total"
             " FROM json_populate_recordset(NULL::{table}, %s::json)"
-            " ORDER BY figure, labels, shard"
             " ON CONFLICT (figure, labels, shard) DO UPDATE SET total = t.total + excluded.total"
         ).format(table=sql.Identifier(self.totals))
 
 
-def _packed(rows: Sequence[Any]) -> str:
+def packed(rows: Sequence[Any]) -> str:
     try:
         return orjson.dumps(rows).decode()
     except TypeError as error:

@@ -11,6 +11,7 @@ from eventstore.messages import CODEC
 from eventstore.pool import Connection, Pool
 from eventstore.store import Recorded, shard_of
 from eventstore.tokens import UnknownProjection
+from projections import storing
 from projections.applying import Work, store_each
 from projections.catalogue import PROJECTIONS
 from projections.folding import Parked, Read, read
@@ -46,7 +47,8 @@ async def retry(
         async with pool.connection() as connection, connection.transaction():
             model = await _alone(connection, projection, stream, projections)
             events = await _parked(connection, model, stream, codec)
-            rows = await model.found(await model.ask(connection, [id_of(stream)]))
+            asked = await storing.ask(connection, {model: [id_of(stream)]})
+            rows = (await storing.found(asked, [model])).rows[model.name]
             done = await store_each(connection, Work(model, events), rows, set())
             left = {one.position for one in done.parked}
             await connection.execute(

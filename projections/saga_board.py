@@ -12,7 +12,7 @@ A parked saga waits for an operator, an awaiting one for the answer of a person 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -53,6 +53,7 @@ from domain.sagas.events import (
 )
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
+from projections.rows import replace
 from projections.tables import index, read_model
 
 Status = Literal[

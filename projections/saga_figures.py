@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -35,6 +35,7 @@ from domain.sagas.events import (
 )
 from eventstore import messages
 from projections.projection import Happened, OutOfPlace, Projection, begun
+from projections.rows import replace
 from projections.saga_board import Status
 from projections.tables import read_model
 from projections.totals import Key, totals

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -19,6 +19,7 @@ from domain.inventory.events import (
 )
 from projections.paging import After, Slice, one_of, slice_of
 from projections.projection import Happened, OutOfPlace, Projection, begun
+from projections.rows import replace
 from projections.tables import index, read_model
 
 
