@@ -1,7 +1,10 @@
-"""Build a read model anew beside the one in use, and exchange them once it has caught up.
+"""Build read models anew beside those in use, and exchange each once it has caught up.
 
 The runners do the work, as they do for every checkpoint. Readers see the old rows until the
 exchange, which is one transaction. It may be interrupted at any point and begun again.
+
+Read models that are begun together stand at the same place and are read on together: the events are
+read and decoded once for all of them.
 """
 
 from __future__ import annotations
@@ -35,18 +38,21 @@ class UnknownReadModel(LookupError):
 
 
 def start(
-    url: str, role: str | None, name: str, projections: Sequence[Projection[Any]] = PROJECTIONS
+    url: str,
+    role: str | None,
+    names: Sequence[str],
+    projections: Sequence[Projection[Any]] = PROJECTIONS,
 ) -> None:
-    """Begin, or go on with what was begun for the same version."""
-    projection = _named(name, projections)
+    """Begin, or go on with what was begun for the same version. Raises UnknownReadModel."""
+    wanted = [_named(name, projections) for name in names]
     engine = owner_engine(url)
     try:
         with engine.begin() as connection:
             lock(connection)
-            if version_of(connection, name + NEXT) == projection.version:
-                return
-            discard(connection, projection, NEXT)
-            begin(connection, projection, role, NEXT)
+            for projection in wanted:
+                if version_of(connection, projection.name + NEXT) != projection.version:
+                    discard(connection, projection, NEXT)
+                    begin(connection, projection, role, NEXT)
     finally:
         engine.dispose()
 
@@ -82,15 +88,20 @@ def finish(url: str, name: str, projections: Sequence[Projection[Any]] = PROJECT
 async def rebuild(
     url: str,
     role: str | None,
-    name: str,
+    names: Sequence[str],
     projections: Sequence[Projection[Any]] = PROJECTIONS,
 ) -> None:
-    """Start, wait for the runners to build it, and exchange: returns when the new one is in use.
+    """Start, wait for the runners to build them, and exchange: returns when all are in use.
 
-    At least one projector of this version has to run. Cancelled, it can be called again.
+    At least one projector of this version has to run. Cancelled, it can be called again. Raises
+    UnknownReadModel.
     """
-    await asyncio.to_thread(start, url, role, name, projections)
-    while not await asyncio.to_thread(finish, url, name, projections):  # noqa: ASYNC110  # a table
+    await asyncio.to_thread(start, url, role, names, projections)
+    left = list(names)
+    while left:
+        for name in await asyncio.to_thread(_ready, url, left):
+            if await asyncio.to_thread(finish, url, name, projections):
+                left.remove(name)
         await asyncio.sleep(_PAUSE)
 
 
@@ -116,6 +127,21 @@ def _named(name: str, projections: Sequence[Projection[Any]]) -> Projection[Any]
 def _hurry(connection: Connection) -> None:
     """Who waits for a lock makes all others wait behind it."""
     connection.execute(text("SET LOCAL lock_timeout = '300ms'"))
+
+
+def _ready(url: str, names: Sequence[str]) -> Sequence[str]:
+    """Those of them that have read all history, or are not being built any more."""
+    engine = owner_engine(url)
+    try:
+        with engine.begin() as connection:
+            return [
+                name
+                for name in names
+                if version_of(connection, name + NEXT) is None
+                or _has_read_history(connection, name)
+            ]
+    finally:
+        engine.dispose()
 
 
 def _has_read_history(connection: Connection, name: str) -> bool:

@@ -307,11 +307,14 @@ def projections_status(*, json: Json = False) -> int:
 
 
 @projections.command(name="rebuild")
-def projections_rebuild(name: str) -> int:
-    """Build a read model anew from the first event, beside the one in use, and exchange them."""
+def projections_rebuild(*names: str) -> int:
+    """Build read models anew from the first event, beside those in use, and exchange them.
+
+    Without a name, all of them.
+    """
     from runtime.read_models import build_anew
 
-    return _maintenance(lambda settings: build_anew(settings, name))
+    return _maintenance(lambda settings: build_anew(settings, names))
 
 
 @projections.command(name="retry")

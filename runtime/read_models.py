@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import orjson
@@ -15,7 +16,7 @@ from eventstore.following.lag import lag
 from eventstore.pool import open_pool
 from eventstore.tokens import UnknownProjection
 from projections import parking, retrying
-from projections.catalogue import READ_MODELS
+from projections.catalogue import PROJECTIONS, READ_MODELS
 from projections.rebuild import UnknownReadModel, rebuild
 from runtime.settings import Settings
 
@@ -57,17 +58,21 @@ async def status(settings: Settings, *, json: bool) -> int:
     return 1 if parked else 0
 
 
-async def build_anew(settings: Settings, name: str) -> int:
-    """0 once the new one is in use. The projectors that run do the work."""
+async def build_anew(settings: Settings, names: Sequence[str]) -> int:
+    """0 once the new ones are in use; without names, all of them. The projectors that run do the
+    work.
+    """
     console = Console(stderr=True)
+    names = names or [one.name for one in PROJECTIONS]
+    listed = ", ".join(names)
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bars:
-        bars.add_task(f"building {name} beside the one in use; a projector must be running")
+        bars.add_task(f"building beside those in use: {listed}; a projector must be running")
         try:
-            await rebuild(str(settings.owner_url), settings.database_role or None, name)
+            await rebuild(str(settings.owner_url), settings.database_role or None, names)
         except UnknownReadModel as unknown:
             console.print(str(unknown))
             return 1
-    console.print(f"{name} was built anew and is in use")
+    console.print(f"built anew and in use: {listed}")
     return 0
 
 

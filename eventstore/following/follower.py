@@ -20,6 +20,7 @@ from eventstore.feed import Cursor, Page, read_page
 from eventstore.following.handling import PageHandler
 from eventstore.following.leases import Leases
 from eventstore.pool import Connection, Pool
+from eventstore.tables import NOTHING_SEEN
 
 _log = structlog.get_logger(__name__)
 
@@ -32,7 +33,8 @@ class Follower:
     """Any number of processes share the work. `owner` must be unique among the living.
 
     `poll` is how often an idle one looks for events, `lease` how long it is thought alive without a
-    sign of life, both in seconds; `page` is how many events are handled together at most.
+    sign of life, both in seconds; `page` is how many events are handled together at most, and
+    `history_page` how many by those who read from the beginning, where that is another number.
     """
 
     def __init__(
@@ -44,12 +46,13 @@ class Follower:
         poll: float = 0.025,
         lease: float = 3.0,
         page: int = 1000,
+        history_page: int | None = None,
     ) -> None:
         self._pool = pool
         self._handler = handler
         self._poll, self._longest = poll, poll * _IDLE_FACTOR
         self._lease = timedelta(seconds=lease)
-        self._page = page
+        self._page, self._history_page = page, history_page or page
         self._leases = Leases(
             owner or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
             handler.kind,
@@ -118,7 +121,8 @@ class Follower:
             if begins and until:
                 cursor = replace(cursor, until=until)
             shards = sorted({one.shard for one in group})
-            page = await read_page(connection, cursor, shards, self._page)
+            limit = self._history_page if cursor.since == NOTHING_SEEN else self._page
+            page = await read_page(connection, cursor, shards, limit)
             if begins:
                 until = page.next.until or page.next.since
             counts.append(len(page.events))

@@ -61,7 +61,7 @@ async def tell(world: World, story: Iterable[Told]) -> None:
 
 async def rebuilt(url: str, role: str, name: str, projections: Projections = PROJECTIONS) -> None:
     async with asyncio.timeout(30):
-        await rebuild(url, role, name, projections)
+        await rebuild(url, role, [name], projections)
 
 
 async def oid(world: World, table: str) -> int:
@@ -134,7 +134,7 @@ async def test_readers_see_the_old_rows_until_the_exchange(world: World) -> None
     await world.catch_up()
     old = await world.rows(BALANCE)
 
-    await asyncio.to_thread(start, world.url, ROLE, "merchant_balance")
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
 
     assert await world.rows(BALANCE) == old
     assert await world.rows(BALANCE, "merchant_balance__next") == {}
@@ -150,7 +150,7 @@ async def test_an_exchange_waits_until_the_new_one_has_seen_what_the_old_one_has
 ) -> None:
     shop = Shop()
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
-    await asyncio.to_thread(start, world.url, ROLE, "merchant_balance")
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
     await world.catch_up()
     await world.sql(
         "UPDATE checkpoints SET owner = 'nobody', leased_until = 'infinity'"
@@ -171,7 +171,7 @@ async def test_an_exchange_waits_until_the_new_one_has_seen_what_the_old_one_has
 async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(world: World) -> None:
     shop = Shop()
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
-    await asyncio.to_thread(start, world.url, ROLE, "merchant_balance")
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
     await world.catch_up()
     half = await oid(world, "merchant_balance__next")
 
@@ -189,7 +189,7 @@ async def test_who_still_works_on_the_old_table_cannot_write_after_the_exchange(
     old = world.runner([BALANCE], lease=600)
     async with world.pool.connection() as connection:
         await old.tick(connection)
-        await asyncio.to_thread(start, world.url, ROLE, "merchant_balance")
+        await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
         await tell(world, shop.sells(OrderId("1")))
         await world.sql("UPDATE checkpoints SET leased_until = clock_timestamp()")
         await world.catch_up()
@@ -229,10 +229,10 @@ async def test_a_new_version_is_built_beside_the_old_one_and_takes_its_place(
 
 
 async def test_a_rebuild_of_a_version_that_is_no_longer_wanted_begins_anew(world: World) -> None:
-    await asyncio.to_thread(start, world.url, ROLE, "merchant_balance")
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
     first = await oid(world, "merchant_balance__next")
 
-    await asyncio.to_thread(start, world.url, ROLE, "merchant_balance", [SECOND])
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], [SECOND])
 
     assert await oid(world, "merchant_balance__next") != first
     assert await version(world, "merchant_balance__next") == SECOND.version
@@ -248,7 +248,7 @@ async def test_a_bug_is_mended_by_a_rebuild_and_its_parked_events_are_gone(world
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
     await world.catch_up([replace(BALANCE, evolve=buggy)])
     assert await world.value("SELECT count(*) FROM parked_events") == 1
-    await asyncio.to_thread(start, world.url, ROLE, "merchant_balance")
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
     await world.catch_up()
 
     assert await asyncio.to_thread(finish, world.url, "merchant_balance")
@@ -263,7 +263,7 @@ async def test_what_parks_during_a_rebuild_is_still_parked_afterwards(world: Wor
 
     await tell(world, Shop().opens())
     await world.catch_up()
-    await asyncio.to_thread(start, world.url, ROLE, "merchant_balance")
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
     await world.catch_up([replace(BALANCE, evolve=buggy)])
 
     assert await asyncio.to_thread(finish, world.url, "merchant_balance")

@@ -281,7 +281,7 @@ async def test_a_rebuild_makes_the_same_totals_while_sagas_go_on(world: World) -
     await world.sql("UPDATE saga_figures_totals SET total = total + 1 WHERE figure = 'started'")
     async with world.running(world.runner(), world.runner()):
         await sagas(world, count=3, first=12)
-        await rebuild(world.url, ROLE, PROJECTION.name)
+        await rebuild(world.url, ROLE, [PROJECTION.name])
         await sagas(world, count=3, first=15)
         await until(partial(world.seen_all, PROJECTION.name), seconds=60)
 
