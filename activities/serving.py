@@ -28,7 +28,7 @@ def serve(command: type[Command], handle: Handle) -> Callable[..., Any]:
 
     @activity.defn(name=command.__name__)
     async def run(asked: Command, context: StepContext) -> Answer:
-        if command.asks_outside and activity.in_activity():
+        if command.asks_outside and activity.in_activity() and not activity.info().is_local:
             activity.heartbeat("asking another company")
         try:
             return await handle(asked, context)

@@ -46,6 +46,7 @@ def options_of(settings: Settings) -> RunOptions:
     return RunOptions(
         steps=settings.step_placement,
         queue_prefix=settings.task_queue_prefix,
+        first_try_seconds=settings.first_try_seconds,
         deadline_seconds=settings.step_deadline_seconds,
         patience_seconds=settings.step_patience_seconds,
         review_above=settings.review_above,

@@ -210,6 +210,11 @@ class Settings(BaseSettings):
         description="Where steps on our own PostgreSQL run: beside their saga, or each on the "
         "task queue of its context. It is read when a saga starts.",
     )
+    first_try_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=1,
+        description="How long a local step that asks another company is tried beside its saga, "
+        "before it is tried on its task queue under the same key. 0: not at all.",
+    )
     step_deadline_seconds: Seconds = Field(
         default=30, description="How long a step before the pivot is tried."
     )

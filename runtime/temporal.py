@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from temporalio.api.common.v1 import Payload
@@ -17,7 +17,7 @@ from temporalio.converter import (
     EncodingPayloadConverter,
 )
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from eventstore.messages import CODEC
@@ -27,9 +27,12 @@ WORKFLOWS: Sequence[type] = [*(one.workflow for one in SAGAS.values()), *PLAIN]
 
 # Everything the workflows import is passed through: a class loaded a second time inside the sandbox
 # would be another class, and `isinstance` would be False for a message from the converter.
-RUNNER = SandboxedWorkflowRunner(
+SANDBOX: Final = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows")
 )
+"""Refuses what must not be done in a workflow. The tests run in it, and what they let through runs
+without: entering it for each payload costs a third of a worker's time (decision 18).
+"""
 
 
 class MessageConverter(EncodingPayloadConverter):
@@ -64,11 +67,16 @@ class MessageConverter(EncodingPayloadConverter):
         return CODEC.decode(body["type"], body["schema"], body["data"])
 
 
+# The SDK makes a converter for every workflow and activity task, and pydantic's keeps what it has
+# learnt of a type to itself: one that is shared learns each type once.
+_CONVERTERS: Final = (MessageConverter(), *PydanticPayloadConverter().converters.values())
+
+
 class PayloadConverter(CompositePayloadConverter):
     """Messages by name; everything else by its type hint, through pydantic."""
 
     def __init__(self) -> None:
-        super().__init__(MessageConverter(), *PydanticPayloadConverter().converters.values())
+        super().__init__(*_CONVERTERS)
 
 
 DATA_CONVERTER = dataclasses.replace(
@@ -98,6 +106,8 @@ def workers(
     *,
     queue_prefix: str = "",
     shutdown: timedelta = timedelta(seconds=10),
+    workflows: Sequence[type] = WORKFLOWS,
+    runner: WorkflowRunner = UnsandboxedWorkflowRunner(),  # noqa: B008  # it holds nothing
 ) -> Sequence[Worker]:
     """One worker for each task queue. That of the sagas can run every step itself, too."""
     everything = [one for group in activities.values() for one in group]
@@ -105,9 +115,9 @@ def workers(
         Worker(
             client,
             task_queue=queue_prefix + context,
-            workflows=WORKFLOWS if context == "sagas" else (),
+            workflows=workflows if context == "sagas" else (),
             activities=everything if context == "sagas" else activities[context],
-            workflow_runner=RUNNER,
+            workflow_runner=runner,
             max_concurrent_activities=50,
             # Twice the workflow tasks there can be: waiting for a turn at a stream takes a place
             # here and nothing else, and whoever wants another stream must not wait behind it.

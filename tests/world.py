@@ -31,7 +31,7 @@ from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
 from runtime.simulators.registry import create_registry
-from runtime.temporal import DATA_CONVERTER, Activities
+from runtime.temporal import DATA_CONVERTER, SANDBOX, Activities
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.workflows.faults import Faults
@@ -39,6 +39,7 @@ from tests.workflows.ordered import Ordered, Placement, a_checkout
 from workflows.messages import RunOptions
 
 IN_STOCK = 10
+FIRST_TRY = 0.5  # seconds that another company is given beside the saga
 
 # Between two tests nobody looks at a connection that the other side has closed.
 ONE_REQUEST_EACH = httpx.Limits(max_keepalive_connections=0)
@@ -94,6 +95,7 @@ class World:
         options = RunOptions(
             steps=steps,
             queue_prefix=self.queue_prefix,
+            first_try_seconds=FIRST_TRY,
             deadline_seconds=deadline,
             patience_seconds=patience,
         )
@@ -126,6 +128,7 @@ class World:
                 list(activities),
                 queue_prefix=self.queue_prefix,
                 shutdown=timedelta(0),
+                runner=SANDBOX,
             )
         async with AsyncExitStack() as stack:
             for worker in hired:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from domain.kernel import context_of
+from domain.kernel import Command, context_of
 from domain.sagas.events import Direction, SagaEvent, SagaStarted
 from domain.sagas.steps import NOT_DONE, Answer, Begun, OnceDone, StepContext, StepKey
 from domain.sagas.story import Left
@@ -71,10 +71,13 @@ class Desk:
         closes: tuple[str, ...],
         once_done: tuple[OnceDone, ...],
         left: Left | None,
+        *,
+        going_out: Callable[[], None],
     ) -> Answer | NoAnswer:
         """Ask again and again, until there is an answer or the limit or the tries are over.
 
         `left` is the attempt in whose name a compensation is asked, where that is not this one.
+        `going_out` is called before another company's queue is waited for.
         Raises ApplicationError, which ends the workflow, when this attempt is over for good.
         """
         command = question.command
@@ -88,24 +91,44 @@ class Desk:
             supersedes=self._superseded(question),
             once_done=once_done,
         )
-        apart = command.asks_outside or self._on_queues
-        queue = context_of(type(command)) if apart else None
         started = workflow.now()
         answer: Answer | NoAnswer
         try:
-            answer = await self._on_temporal(
-                type(command).__name__,
-                [command, context],
-                Answer,
-                queue=queue,
-                limit=question.limit,
-                tries=question.tries,
-            )
+            answer = await self._asked(command, context, question, going_out)
         except FailureError as failure:
             answer = _no_answer(failure)
         what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
         return answer
+
+    async def _asked(
+        self,
+        command: Command,
+        context: StepContext,
+        question: Question,
+        going_out: Callable[[], None],
+    ) -> Answer:
+        name, limit, tries = type(command).__name__, question.limit, question.tries
+        queue = None
+        if command.asks_outside or self._on_queues:
+            queue = context_of(type(command))
+        if command.asks_outside:
+            within = timedelta(seconds=min(self.options.first_try_seconds, limit.total_seconds()))
+            if within and not self._on_queues and tries != 1:
+                began = workflow.now()
+                try:
+                    return await self._on_temporal(
+                        name, [command, context], Answer, queue=None, limit=within, tries=1
+                    )
+                except FailureError as failure:
+                    limit -= workflow.now() - began
+                    if _is_final(failure) or limit <= timedelta():
+                        raise
+                    tries = tries and tries - 1
+            going_out()
+        return await self._on_temporal(
+            name, [command, context], Answer, queue=queue, limit=limit, tries=tries
+        )
 
     def _superseded(self, question: Question) -> tuple[StepKey, ...]:
         """The keys under which an earlier attempt may have asked another company the same."""
@@ -165,7 +188,10 @@ class Desk:
     ) -> T:
         """On a task queue, or else inside this worker."""
         key: StepKey = arguments[1].key
-        summary = f"{key.step} ({key.direction})" if key.direction == "undo" else key.step
+        # Nothing that the UI shows of it anyway: it costs as much as an argument.
+        summary = None
+        if key.direction == "undo" or key.step != name:
+            summary = f"{key.step} (undo)" if key.direction == "undo" else key.step
         if queue is None:
             local: T = await workflow.execute_local_activity(
                 name,
@@ -209,10 +235,20 @@ def _tries_within(limit: timedelta | None) -> int:
     return tries
 
 
+def _is_final(failure: FailureError) -> bool:
+    """Whether to ask once more would only be told the same."""
+    cause = _cause(failure)
+    return isinstance(cause, ApplicationError) and cause.non_retryable
+
+
+def _cause(failure: FailureError) -> BaseException:
+    # What a local activity raised arrives as it is; that of a queue is wrapped.
+    return failure.cause if isinstance(failure, ActivityError) and failure.cause else failure
+
+
 def _no_answer(failure: FailureError) -> NoAnswer:
     """Raises ApplicationError, which ends the workflow, when this attempt is over for good."""
-    # What a local activity raised arrives as it is; that of a queue is wrapped.
-    cause = failure.cause if isinstance(failure, ActivityError) and failure.cause else failure
+    cause = _cause(failure)
     happened = None
     if isinstance(cause, ApplicationError):
         if cause.type == "StepClosed":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from temporalio import workflow
 
 from domain.credit.commands import ConsumeCredit, HoldCredit, ReleaseCredit
 from domain.inventory.commands import ReleaseStock, ReserveStock, StockLine
-from domain.kernel import CustomerId, MerchantId, Money, OrderId, Sku
+from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, Sku
 from domain.ordering.commands import (
     CloseReview,
     ConfirmOrder,
@@ -37,7 +37,7 @@ from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
 from workflows.handlers import SagaHandlers
 from workflows.messages import RunOptions, SagaIdentity, SagaResult
 from workflows.saga import SagaRun
-from workflows.shape import Parallel, Saga, Step
+from workflows.shape import Duty, Parallel, Saga, Step
 from workflows.tasks import uninterrupted
 
 AS_USUAL: Final = RunOptions()
@@ -59,6 +59,7 @@ class Checkout:
 
 
 def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
+    duties = SHAPES[options.shape or NEWEST]
     now = down_payment(o.total, o.instalments)
     return Saga(
         compensatable=[
@@ -102,7 +103,7 @@ def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
             *_review(o, options),
         ],
         pivot=CapturePayment(order=o.order, amount=now),
-        retriable=[
+        retriable=duties(
             ConfirmOrder(order=o.order),
             ConsumeCredit(customer=o.customer, order=o.order),
             AccruePayable(merchant=o.merchant, order=o.order, gross=o.total),
@@ -115,8 +116,27 @@ def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
                 first_due=months_after(o.placed_at.date(), 1),
             ),
             BookShipment(order=o.order, merchant=o.merchant, ship_to=o.ship_to, parcels=1),
-        ],
+        ),
+        shape=options.shape or NEWEST,
     )
+
+
+def _one_after_the_other(*duties: Command) -> Sequence[Command]:
+    return duties
+
+
+def _the_last_alone(*duties: Command) -> Sequence[Command | Parallel[Command | Duty]]:
+    """In our own books side by side; the carrier is asked for when all of it is certain."""
+    *ours, last = duties
+    return [Parallel(*ours), last]
+
+
+SHAPES: Final[Mapping[int, Callable[..., Sequence[Command | Parallel[Command | Duty]]]]] = {
+    1: _one_after_the_other,
+    2: _the_last_alone,
+}
+"""How the duties follow each other."""
+NEWEST: Final = max(SHAPES)
 
 
 def _is_reviewed(o: Checkout, options: RunOptions) -> bool:
@@ -174,6 +194,8 @@ def details(o: Checkout) -> str:
 
 @workflow.defn(name="Checkout")
 class CheckoutWorkflow(SagaHandlers):
+    shape = NEWEST
+
     @workflow.init
     def __init__(self, checkout: Checkout, options: RunOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(

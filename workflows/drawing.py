@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Final
 
 from domain.kernel import Command
 from workflows import checkout
-from workflows.shape import Saga, Step
+from workflows.shape import Duty, Saga, Step
 
 HEAD: Final = ("step", "kind", "is taken back by", "when refused", "without a definite answer")
 
@@ -31,13 +31,18 @@ def tree(saga: Saga) -> str:
     width = max(map(len, saga.names)) + 2
     lines = []
     for group in saga.groups:
-        marks = ["│ "] if len(group) == 1 else ["├┬", *["│├"] * (len(group) - 2), "│└"]
-        for mark, step in zip(marks, group, strict=True):
+        for mark, step in zip(_marks(group), group, strict=True):
             waits = ", and waits for an answer" if step.answered_within else ""
             lines.append(f"{mark} {step.name:<{width}}↩ {_name(step.undo)}{waits}")
     lines.append(f"◆  {saga.deciding.name:<{width}}the pivot: after it there is no way back")
-    lines += [f"│  {duty.name}" for duty in saga.duties]
+    for duties in saga.duties:
+        marked = zip(_marks(duties), duties, strict=True)
+        lines += [f"{mark} {duty.name}" for mark, duty in marked]
     return "\n".join([*lines, "▼"])
+
+
+def _marks(group: Sequence[Step | Duty]) -> Sequence[str]:
+    return ["│ "] if len(group) == 1 else ["├┬", *["│├"] * (len(group) - 2), "│└"]
 
 
 def _nodes(saga: Saga) -> Iterator[str]:
@@ -47,13 +52,13 @@ def _nodes(saga: Saga) -> Iterator[str]:
             yield f'    {step.name}{left}"{_in_words(step.do)}"{right}'
             yield f'    {_undo(step)}["{_in_words(step.undo)}"]'
     yield f'    {saga.deciding.name}{{{{"{_in_words(saga.deciding.do)}"}}}}'
-    for duty in saga.duties:
+    for duty in chain(*saga.duties):
         yield f'    {duty.name}(["{_in_words(duty.do)}"])'
 
 
 def _ways(saga: Saga) -> Iterator[str]:
-    forward = [[step.name for step in group] for group in saga.groups]
-    forward += [[duty.name] for duty in (saga.deciding, *saga.duties)]
+    groups: list[Sequence[Step | Duty]] = [*saga.groups, (saga.deciding,), *saga.duties]
+    forward = [[step.name for step in group] for group in groups]
     for earlier, later in pairwise(forward):
         yield f"    {' & '.join(earlier)} --> {' & '.join(later)}"
     back = [[_undo(step) for step in group] for group in reversed(saga.groups)]
@@ -78,9 +83,11 @@ def rows(saga: Saga) -> Iterator[Sequence[str]]:
     waits = "waits for a person"
     retried = f"{waits}, who has it tried again or all taken back"
     yield saga.deciding.name, "pivot", "nothing", "all is taken back", retried
-    for duty in saga.duties:
-        anew = f"{waits}, who has it asked anew"
-        yield duty.name, "retriable", "nothing", anew, f"is tried again, then {waits}"
+    for duties in saga.duties:
+        kind = "retriable" if len(duties) == 1 else "retriable, parallel"
+        for duty in duties:
+            anew = f"{waits}, who has it asked anew"
+            yield duty.name, kind, "nothing", anew, f"is tried again, then {waits}"
 
 
 def _name(command: Command) -> str:

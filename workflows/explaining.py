@@ -32,7 +32,8 @@ class Explained:
 
 def explain(saga: Saga) -> Sequence[Explained]:
     """In the order in which the steps are asked."""
-    return [*_promises(saga), _pivot(saga), *map(_duty, saga.duties)]
+    duties = [_duty(duty, group) for group in saga.duties for duty in group]
+    return [*_promises(saga), _pivot(saga), *duties]
 
 
 def _promises(saga: Saga) -> Iterator[Explained]:
@@ -88,11 +89,14 @@ def _pivot(saga: Saga) -> Explained:
     )
 
 
-def _duty(duty: Duty) -> Explained:
+def _duty(duty: Duty, group: Sequence[Duty]) -> Explained:
     asked = _asked("patience", duty.patience, duty.attempts)
+    what = "is not taken back: it gets done"
+    if beside := [one for one in group if one is not duty]:
+        what += f"; runs beside {_names(beside)}"
     return Explained(
         step=duty.name,
-        what="is not taken back: it gets done",
+        what=what,
         compensation="",
         refused=f"{_parked('duty')}; a retry asks anew, under a new key",
         fails=_parked("duty"),
@@ -115,7 +119,7 @@ def _back(steps: Sequence[Step]) -> str:
     return f"what was done of {_names(steps)} is taken back"
 
 
-def _names(steps: Sequence[Step]) -> str:
+def _names(steps: Sequence[Step | Duty]) -> str:
     *most, last = [step.name for step in steps]
     return f"{', '.join(most)} and {last}" if most else last
 

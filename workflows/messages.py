@@ -18,8 +18,10 @@ class RunOptions:
 
     `steps`: "local" runs what touches only our own Postgres as local activities, inside the
     workflow's worker; "queues" runs every step on the task queue of its context. Both put what asks
-    another company on its context's queue. Durations are seconds: how long a compensatable step is
-    asked before its outcome is unknown, and how long anything later is asked before it is parked.
+    another company on its context's queue; but "local" asks it once beside the saga before, for
+    `first_try_seconds` (0: not at all), under the same key: most of the time that is all there is
+    to do. Durations are seconds: how long a compensatable step is asked before its outcome is
+    unknown, and how long anything later is asked before it is parked.
     `shape` is that of the saga when it was started, and 0 the newest: a saga goes on in the shape
     in which it began.
     An order of more than `review_above` minor units of its currency waits for a risk officer, at
@@ -29,6 +31,7 @@ class RunOptions:
 
     steps: Literal["local", "queues"] = "local"
     queue_prefix: str = ""
+    first_try_seconds: float = 0
     deadline_seconds: float = 30
     patience_seconds: float = 300
     shape: int = 0

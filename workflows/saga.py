@@ -107,9 +107,9 @@ class SagaRun(Hearing):
             turned_back := await self._promise(to_undo) or await self._cross_pivot()
         ):
             return await self._take_back(turned_back, to_undo)
-        for duty in self.saga.duties:
-            if self._left is None or duty.name not in self._left.done:
-                await self._insist(duty)
+        for group in self.saga.duties:
+            undone = [one for one in group if not self._left or one.name not in self._left.done]
+            await side_by_side(self._insist(duty) for duty in undone)
         return await self._ended(SagaResult(ending="completed", because="", reason=""))
 
     async def _begin(self) -> SagaResult | None:
@@ -247,7 +247,8 @@ class SagaRun(Hearing):
     async def _insist(self, duty: Duty) -> None:
         """After the pivot nothing is given up: what does not get done waits for a person."""
         question = self._questions[duty.name] = Question.duty(duty, self.options)
-        is_last = duty.name == self.saga.names[-1]
+        # Of several side by side nobody knows which will be the last.
+        is_last = self.saga.duties[-1] == (duty,)
         once_done = [self._completed()] if is_last else []
         while True:
             answer = await self._answer(question, once_done=once_done)
@@ -409,9 +410,13 @@ class SagaRun(Hearing):
         once_done: Sequence[OnceDone] = (),
         left: Left | None = None,
     ) -> Answer | NoAnswer:
-        if question.command.asks_outside:
-            self._show(question.step)
-        return await self._desk.ask(question, tuple(closes), tuple(once_done), left)
+        return await self._desk.ask(
+            question,
+            tuple(closes),
+            tuple(once_done),
+            left,
+            going_out=lambda: self._show(question.step),
+        )
 
     def _doors_of(self, step: str, left: Left | None) -> tuple[str, ...]:
         if left is None:

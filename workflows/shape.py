@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from itertools import chain
+from typing import Generic, Literal, TypeVar
 
 from domain.kernel import Command, context_of
 
@@ -39,16 +40,6 @@ class Step:
         return type(self.do).__name__
 
 
-@dataclass(frozen=True)
-class Parallel:
-    """Compensatable steps that do not depend on each other: done, and taken back, side by side."""
-
-    steps: tuple[Step, ...]
-
-    def __init__(self, *steps: Step) -> None:
-        object.__setattr__(self, "steps", steps)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Duty:
     """A step that cannot be taken back: the pivot, or one that follows it.
@@ -66,6 +57,19 @@ class Duty:
         return type(self.do).__name__
 
 
+AnyStep = TypeVar("AnyStep", bound=Step | Command | Duty)
+
+
+@dataclass(frozen=True)
+class Parallel(Generic[AnyStep]):
+    """Steps that do not depend on each other: done, and taken back, side by side."""
+
+    steps: tuple[AnyStep, ...]
+
+    def __init__(self, *steps: AnyStep) -> None:
+        object.__setattr__(self, "steps", steps)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Saga:
     """Promises that can be taken back, one pivot that decides, and duties that only get done.
@@ -77,9 +81,9 @@ class Saga:
     Raises ValueError when two steps have the same name, because their keys would be the same.
     """
 
-    compensatable: Sequence[Step | Parallel]
+    compensatable: Sequence[Step | Parallel[Step]]
     pivot: Command | Duty
-    retriable: Sequence[Command | Duty] = ()
+    retriable: Sequence[Command | Duty | Parallel[Command | Duty]] = ()
     shape: int = 1
 
     def __post_init__(self) -> None:
@@ -97,15 +101,18 @@ class Saga:
         return _duty(self.pivot)
 
     @property
-    def duties(self) -> Sequence[Duty]:
-        """What follows the pivot, each with its policy."""
-        return [_duty(one) for one in self.retriable]
+    def duties(self) -> Sequence[tuple[Duty, ...]]:
+        """What follows the pivot, each with its policy, those that run side by side together."""
+        return [
+            tuple(map(_duty, one.steps)) if isinstance(one, Parallel) else (_duty(one),)
+            for one in self.retriable
+        ]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all steps, in the order in which they are asked."""
-        promises = [step.name for group in self.groups for step in group]
-        return (*promises, *(duty.name for duty in (self.deciding, *self.duties)))
+        groups: list[Sequence[Step | Duty]] = [*self.groups, (self.deciding,), *self.duties]
+        return tuple(step.name for step in chain(*groups))
 
     @property
     def shuts_pivot(self) -> bool:

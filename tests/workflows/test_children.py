@@ -9,7 +9,7 @@ from temporalio.worker import Worker
 from domain.credit.commands import AssignLimit
 from domain.kernel import OrderId
 from domain.sagas.events import CancelRequested, StepDone
-from runtime.temporal import RUNNER
+from runtime.temporal import SANDBOX
 from tests.controls import a_customer, an_order_id, eur
 from tests.workflows.asked import does
 from tests.workflows.growing import Grow
@@ -52,7 +52,7 @@ async def test_a_cancellation_in_the_same_task_as_the_end_of_a_child_is_not_lost
         place.client,
         task_queue=f"{place.queue_prefix}naps",
         workflows=[Nap],
-        workflow_runner=RUNNER,
+        workflow_runner=SANDBOX,
     )
 
     def sagas_here() -> Worker:
@@ -61,7 +61,7 @@ async def test_a_cancellation_in_the_same_task_as_the_end_of_a_child_is_not_lost
             task_queue=f"{place.queue_prefix}sagas",
             workflows=[Parent],
             activities=[one for group in place.activities().values() for one in group],
-            workflow_runner=RUNNER,
+            workflow_runner=SANDBOX,
         )
 
     async with naps_here:

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from runtime.temporal import RUNNER
+from runtime.temporal import SANDBOX
 from tests.workflows.queueing import Queueing
 from tests.workflows.running import eventually
 from workflows.fairness import fair
@@ -31,7 +31,7 @@ async def test_a_merchant_with_much_to_do_does_not_keep_another_waiting_until_it
 
     queue = f"fairness-{uuid4().hex[:8]}"
     client = temporal.client
-    async with Worker(client, task_queue=queue, workflows=[Queueing], workflow_runner=RUNNER):
+    async with Worker(client, task_queue=queue, workflows=[Queueing], workflow_runner=SANDBOX):
         waiting: list[WorkflowHandle[Queueing, None]] = []
         for merchant in [*GREEDY, *MODEST]:
             one = await client.start_workflow(

@@ -26,7 +26,7 @@ from projections.install import install
 from projections.runner import Runner
 from runtime import intervening
 from runtime.engine import open_engine
-from runtime.temporal import RUNNER
+from runtime.temporal import SANDBOX
 from tests.workflows.ordered import Ordered
 from tests.world import World, open_world
 from workflows.intervening import ASKING, InterveneInManyWorkflow, Progress, Stop
@@ -78,7 +78,7 @@ class Operators:
             task_queue=self.queue,
             workflows=[InterveneInManyWorkflow],
             activities=activities or self.activities(),
-            workflow_runner=RUNNER,
+            workflow_runner=SANDBOX,
             graceful_shutdown_timeout=timedelta(0),
         ):
             yield

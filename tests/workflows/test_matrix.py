@@ -34,7 +34,7 @@ def steps_of(saga: Saga) -> dict[Role, list[str]]:
         "promise": [step.name for group in saga.groups for step in group],
         "answered": [step.name for g in saga.groups for step in g if step.answered_within],
         "pivot": [saga.deciding.name],
-        "duty": [duty.name for duty in saga.duties],
+        "duty": [duty.name for group in saga.duties for duty in group],
     }
 
 

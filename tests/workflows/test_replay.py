@@ -11,7 +11,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from runtime.temporal import DATA_CONVERTER, RUNNER, WORKFLOWS
+from runtime.temporal import DATA_CONVERTER, SANDBOX, WORKFLOWS
 from tests.workflows.histories import FOLDER, STORIES, SUFFIX, path_of
 from workflows.catalogue import SAGAS
 
@@ -19,7 +19,7 @@ SAVED = sorted(FOLDER.glob(f"*{SUFFIX}"))
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER, workflow_runner=RUNNER)
+    return Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER, workflow_runner=SANDBOX)
 
 
 def saved(path: Path) -> str:

@@ -10,7 +10,7 @@ from temporalio.worker import Worker
 from domain.credit.commands import AssignLimit
 from domain.kernel import OrderId
 from domain.sagas.events import SagaStarted, StepDone
-from runtime.temporal import RUNNER
+from runtime.temporal import SANDBOX
 from tests.controls import a_customer, an_order_id, eur
 from tests.workflows.asked import does
 from tests.workflows.growing import After, Before, Grow
@@ -55,7 +55,7 @@ def worker(place: World, code: type) -> Worker:
         task_queue=f"{place.queue_prefix}sagas",
         workflows=[code],
         activities=[one for group in place.activities().values() for one in group],
-        workflow_runner=RUNNER,
+        workflow_runner=SANDBOX,
     )
 
 

@@ -15,7 +15,7 @@ from tests.workflows.harness.clean import assert_clean_slate
 from tests.workflows.harness.evidence import Books, Evidence, anonymous, ledgers, read
 from tests.workflows.harness.subject import Case, Subject
 from tests.workflows.running import Placement, Running, eventually
-from tests.world import World
+from tests.world import FIRST_TRY, World
 from workflows.catalogue import SAGAS
 from workflows.messages import RunOptions
 
@@ -109,9 +109,10 @@ async def a_trial(
         options=RunOptions(
             steps=steps,
             queue_prefix=world.queue_prefix,
+            first_try_seconds=FIRST_TRY,
             deadline_seconds=deadline,
             patience_seconds=patience,
-        ),
+        ).of(SAGAS[name].workflow),
         case=case,
         subject=subject,
         kept=kept,

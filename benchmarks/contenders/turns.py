@@ -1,0 +1,163 @@
+"""A contender is a process of its own; the benchmark tells it when it is its turn.
+
+One line of JSON each way: so many sagas, with so many in flight; how many seconds they took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from io import RawIOBase
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import psutil
+import uvloop
+
+from runtime.exiting import run_and_leave
+
+_READY: Final = b"ready\n"
+
+Saga = Callable[[int], Awaitable[Any]]
+"""Runs the saga of that number to its end."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """`cpu_ms` is what each process, or family of processes, used for one saga."""
+
+    sagas: int
+    seconds: float
+    cpu_ms: dict[str, float]
+
+    @property
+    def per_s(self) -> float:
+        return self.sagas / self.seconds
+
+
+# The side of the contender.
+
+
+def contend(open_: Callable[[str, str], contextlib.AbstractAsyncContextManager[Saga]]) -> None:
+    """Take turns until the benchmark hangs up; `open_` gets a database and Temporal's address."""
+    # The SDK's core writes its warnings to the standard output: they belong to the log.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        run_and_leave(lambda: runner.run(_contend(open_, sys.argv[1:3], answers)))
+
+
+async def _contend(
+    open_: Callable[[str, str], contextlib.AbstractAsyncContextManager[Saga]],
+    addresses: Sequence[str],
+    answers: RawIOBase,
+) -> None:
+    database, temporal = addresses
+    async with open_(database, temporal) as saga:
+        answers.write(_READY)
+        done = 0
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            asked = orjson.loads(line)
+            began = time.perf_counter()
+            await _all_of(saga, range(done, done + asked["sagas"]), asked["in_flight"])
+            seconds = time.perf_counter() - began
+            done += asked["sagas"]
+            answers.write(orjson.dumps({"seconds": seconds}) + b"\n")
+
+
+async def _all_of(saga: Saga, numbers: Sequence[int], in_flight: int) -> None:
+    left = iter(numbers)
+
+    async def one_after_the_other() -> None:
+        for number in left:
+            await saga(number)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(in_flight):
+            group.create_task(one_after_the_other())
+
+
+# The side of the benchmark.
+
+
+@dataclass(frozen=True)
+class Contender:
+    name: str
+    process: asyncio.subprocess.Process
+    servers: dict[str, int]
+
+    async def turn(self, sagas: int, in_flight: int) -> Turn:
+        """Raises RuntimeError, with where to look, when the contender did not survive it."""
+        before = self._cpu()
+        asked = orjson.dumps({"sagas": sagas, "in_flight": in_flight})
+        assert self.process.stdin is not None
+        self.process.stdin.write(asked + b"\n")
+        answer = orjson.loads(await _line(self))
+        used = {name: (after - before[name]) * 1000 for name, after in self._cpu().items()}
+        each = {name: ms / sagas for name, ms in used.items()}
+        return Turn(sagas, answer["seconds"], each)
+
+    def _cpu(self) -> dict[str, float]:
+        pids = {self.name: self.process.pid, **self.servers}
+        return {name: _cpu_seconds(pid) for name, pid in pids.items()}
+
+
+@asynccontextmanager
+async def contender(
+    name: str,
+    module: str,
+    addresses: tuple[str, str],
+    *,
+    log: Path,
+    servers: dict[str, int],
+) -> AsyncIterator[Contender]:
+    """`addresses` are the database's and Temporal's.
+
+    `servers` are the process ids of those whose CPU is counted beside the contender's own.
+    """
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", module, *addresses),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+        one = Contender(name, process, servers)
+        try:
+            assert await _line(one) == _READY
+            yield one
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                await asyncio.wait_for(process.wait(), 20)
+            except TimeoutError:
+                os.kill(process.pid, signal.SIGKILL)
+                await process.wait()
+
+
+async def _line(one: Contender) -> bytes:
+    assert one.process.stdout is not None
+    if line := await one.process.stdout.readline():
+        return line
+    raise RuntimeError(f"{one.name} ended: its log in the benchmark's folder says why")
+
+
+def _cpu_seconds(pid: int) -> float:
+    family = psutil.Process(pid)
+    total = 0.0
+    for process in (family, *family.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
