@@ -14,7 +14,15 @@ import httpx
 PRICE: Final = 10_00
 PLENTY: Final = 1_000_000
 """Of stock and of credit: nothing that is measured may be refused by the business."""
-AT_ONCE: Final = 8
+UNDISPATCHED: Final = "addr_parcel_undispatched"
+"""The carrier books it and is never heard of again: most benchmarks end with the booking."""
+_AGAIN: Final = frozenset(
+    {
+        httpx.codes.TOO_MANY_REQUESTS,
+        httpx.codes.SERVICE_UNAVAILABLE,
+        httpx.codes.CONFLICT,  # the same order is being placed: its connection was lost
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +30,7 @@ class Shop:
     merchant: str
     sku: str
     customers: Sequence[str]
+    ship_to: str = UNDISPATCHED
 
     def order(self, number: int) -> dict[str, Any]:
         return {
@@ -30,48 +39,67 @@ class Shop:
             "lines": [{"sku": self.sku, "quantity": 1, "unit_price": _eur(PRICE)}],
             "instalments": 3,
             "card": "card_ok",
-            "ship_to": "addr_parcel_undispatched",  # deliveries are not what is measured
+            "ship_to": self.ship_to,
         }
 
 
 @dataclass
 class Served:
     """What became of the orders of one window: the milliseconds until each decision, and the 429s
-    on the way there.
+    on the way there. An undecided one was taken, and its customer no longer waits.
     """
 
     decision_ms: list[float] = field(default_factory=list)
     refused: int = 0
+    asked_again: int = 0
+    """For another reason than a 429: the answer was 503, or the connection broke."""
     undecided: int = 0
+
+    @property
+    def accepted(self) -> int:
+        return len(self.decision_ms) + self.undecided
 
 
 def _eur(cents: int) -> dict[str, Any]:
     return {"amount": cents, "currency": "EUR"}
 
 
-async def open_shop(client: httpx.AsyncClient, name: str, *, customers: int) -> Shop:
+async def open_shop(
+    client: httpx.AsyncClient, name: str, *, customers: int, ship_to: str = UNDISPATCHED
+) -> Shop:
     """A merchant with one article, and customers with credit; it returns when reads see them."""
-    shop = Shop(name, f"sku-{name}", [f"{name}-c{number}" for number in range(customers)])
+    names = [f"{name}-c{number}" for number in range(customers)]
+    shop = Shop(name, f"sku-{name}", names, ship_to)
     await _put(client, f"/merchants/{name}", {"currency": "EUR", "fee_bps": 100}, "/balance")
     for customer in shop.customers:
         limit = {"limit": _eur(PLENTY * PRICE)}
         await _put(client, f"/customers/{customer}", limit, "", to="/limit")
     delivery = {"sku": shop.sku, "delivery": "opening", "quantity": PLENTY}
-    written = await client.post(f"/merchants/{name}/stock", json=delivery)
-    await _seen(client, written, f"/merchants/{name}/stock")
+    await _write(client, "POST", f"/merchants/{name}/stock", delivery, f"/merchants/{name}/stock")
     return shop
 
 
 async def _put(
     client: httpx.AsyncClient, path: str, body: dict[str, Any], seen_at: str, *, to: str = ""
 ) -> None:
-    await _seen(client, await client.put(path + to, json=body), path + seen_at)
+    await _write(client, "PUT", path + to, body, path + seen_at)
 
 
-async def _seen(client: httpx.AsyncClient, written: httpx.Response, path: str) -> None:
-    written.raise_for_status()
+async def _write(
+    client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any], seen_at: str
+) -> None:
+    written = await _answer(client, method, path, json=body)
     token = {"Handrail-Token": written.headers["Handrail-Token"], "Prefer": "wait=10"}
-    (await client.get(path, headers=token)).raise_for_status()
+    await _answer(client, "GET", seen_at, headers=token)
+
+
+async def _answer(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> httpx.Response:
+    """Asks again where there is none yet; raises HTTPStatusError for an answer that is an error."""
+    while True:
+        answer = await client.request(method, path, **more)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            return answer.raise_for_status()
+        await asyncio.sleep(float(answer.headers["Retry-After"]))
 
 
 @dataclass
@@ -114,11 +142,15 @@ class Customers:
         while True:
             try:
                 answer = await self.client.post("/orders", json=body, headers=headers)
-            except httpx.TransportError:  # a connection that both sides had let go
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                served.asked_again += 1  # a connection that the other side had let go
                 continue
-            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+            if answer.status_code not in _AGAIN:
                 break
-            served.refused += 1
+            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                served.refused += 1
+            else:
+                served.asked_again += 1
             back = float(answer.headers["Retry-After"])
             if until is not None and time.perf_counter() + back > until:
                 return False

