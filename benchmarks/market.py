@@ -84,6 +84,11 @@ class Market:
     _shipped: dict[tuple[MerchantId, Sku], int] = field(default_factory=dict)
     _balance: dict[MerchantId, int] = field(default_factory=dict)
 
+    @property
+    def openings(self) -> int:
+        """How many events that is."""
+        return self.merchants * (1 + self.skus) + self.customers
+
     def opens(self) -> Iterator[Append]:
         for number in range(self.merchants):
             merchant = self._merchant(number)
@@ -91,7 +96,11 @@ class Market:
             yield self._alone(f"merchant-{merchant}", opened)
             for kind in range(self.skus):
                 sku = Sku(f"sku-{kind}")
-                came: dict[str, Any] = {"merchant": merchant, "sku": sku, **self._stock(merchant, sku)}
+                came: dict[str, Any] = {
+                    "merchant": merchant,
+                    "sku": sku,
+                    **self._stock(merchant, sku),
+                }
                 received = StockReceived(delivery="opening", quantity=PLENTY, **came)
                 yield self._alone(f"stock-{merchant}:{sku}", received)
         for number in range(self.customers):
