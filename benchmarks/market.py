@@ -314,7 +314,7 @@ class _Saga:
             opened_on=DAY.date(),
             steps=("PlaceOrder", "ReserveStock", "HoldCredit", "CapturePayment"),
         )
-        return self._append("", {f"saga-{self.name}": [started]})
+        return self._append("BeginSaga", {f"saga-{self.name}": [started]})
 
     def does(self, step: str, stream: str, event: Event, *, approved: bool = False) -> Append:
         told: list[Event] = [StepDone(**self._said(step, event))]
@@ -339,7 +339,7 @@ class _Saga:
 
     def ends(self, ending: Ending, because: str = "", reason: str = "") -> Append:
         ended = SagaEnded(saga=self.name, attempt=1, ending=ending, because=because, reason=reason)
-        return self._append("", {f"saga-{self.name}": [ended]})
+        return self._append("EndSaga", {f"saga-{self.name}": [ended]})
 
     def _said(self, step: str, event: Event) -> dict[str, Any]:
         return {"saga": self.name, "attempt": 1, "step": step, "outcome": type(event).__name__}
@@ -350,7 +350,7 @@ class _Saga:
         metadata = {
             "actor": "customer",
             "correlation": self.name,
-            "causation": f"{self.name}/1/{step or 'journal'}/{direction}",
+            "causation": f"{self.name}/1/{step}/{direction}",
             "attempt": 1,
             "step": step,
             "direction": direction,

@@ -167,6 +167,8 @@ def _loop(url: str) -> tuple[float, float]:
             loop.handle(cursor)
         connection.commit()
         seconds = time.perf_counter() - began
+        if loop.passed_over:
+            raise RuntimeError(f"the loop passed over {loop.passed_over} events")
         return SAMPLE / seconds, (loop.statements - before) / SAMPLE
 
 

@@ -2,7 +2,7 @@
 
 It folds with the same `evolve` and keeps the same tables, copies of ours with all their indexes and
 totals. It does less: no rows are read, since it keeps all of them in memory; nothing is parked, and
-nobody shares the work.
+nobody shares the work. What cannot be applied is passed over and counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from eventstore.messages import CODEC
 from eventstore.store import Recorded
 from projections.catalogue import PROJECTIONS
 from projections.folding import apply, read
-from projections.projection import Projection
+from projections.projection import OutOfPlace, Projection
 from projections.totals import changes
 
 COLUMNS = "position, stream, version, type, schema, data, metadata, recorded_at"
@@ -39,10 +39,13 @@ def connect(url: str) -> psycopg.Connection[Any]:
 
 
 class PlainLoop:
-    """`statements` counts its upserts. The transaction is the caller's."""
+    """`statements` counts its upserts, and `passed_over` what it could not apply.
+
+    The transaction is the caller's.
+    """
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self.statements = 0
+        self.statements = self.passed_over = 0
         self._connection = connection
         self._handling: dict[str, list[_Kept]] = defaultdict(list)
         for projection in PROJECTIONS:
@@ -67,7 +70,10 @@ class PlainLoop:
                 for kept in self._handling.get(recorded.type, ()):
                     if kept.projection.reads(recorded):
                         event = event or read(recorded, CODEC)
-                        self.statements += kept.keep(cursor, event)
+                        try:
+                            self.statements += kept.keep(cursor, event)
+                        except OutOfPlace:
+                            self.passed_over += 1
         return count
 
 

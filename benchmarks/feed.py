@@ -1,0 +1,330 @@
+"""How soon what was appended shows in the read models, at 1,000 events a second.
+
+A writer process appends what checkouts do, step by step (`steady.py`). Handrail: one projector
+process keeps all read models. The peer is a loop that selects what lies behind its last position
+every 50 ms, and upserts row by row, one transaction a turn (`peers/plain_loop.py`). It never sees
+an event whose transaction was overtaken by a later one: such events are lost, not late.
+
+Both get the same events, on databases of their own on one PostgreSQL, in turns. The lag is that of
+single events, taken at random moments, one after the other: from when the newest one was stored,
+just before its commit, until a query finds it in `saga_board`; all by the server's clock. The
+statements are those that PostgreSQL counted of the projector's role, BEGIN and COMMIT among them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.history import write_past
+from benchmarks.peers.plain_loop import COLUMNS, PlainLoop, connect
+from benchmarks.reporting import Result, bar, report
+from benchmarks.steady import CUSTOMERS, MERCHANTS, market
+from eventstore.pool import Connection, open_pool
+from eventstore.tables import NOTHING_SEEN
+from projections.catalogue import PROJECTIONS
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.migrating import migrate
+from runtime.settings import Settings
+from runtime.supervisor import Service
+
+RATE: Final = 1_000
+SECONDS: Final = 60
+LOOP_SECONDS: Final = 20
+"""For the peer, who falls ever further behind."""
+ROUNDS: Final = 2
+WARM_UP: Final = 5
+POLL: Final = 0.05
+PAGE: Final = 1_000
+_LOOKS_EVERY: Final = 0.004
+_OPENED: Final = "opened"
+_ROLE: Final = "handrail_app"
+_NEWEST: Final = (
+    "SELECT stream, version, position FROM events WHERE type = 'StepDone'"
+    " ORDER BY position DESC LIMIT 1"
+)
+_AGE: Final = (
+    "SELECT extract(epoch FROM clock_timestamp() - e.recorded_at) * 1000 FROM events e"
+    " JOIN {board} b ON b.saga = substr(e.stream, 6) AND b.version >= e.version"
+    " WHERE e.stream = %s AND e.version = %s"
+)
+_COUNTED: Final = (
+    f"SELECT sum(calls) FROM pg_stat_statements WHERE userid = '{_ROLE}'::regrole"
+    " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+@dataclass(frozen=True)
+class Window:
+    """`lags` are milliseconds; `written` is events a second; `lost` how many events were missed."""
+
+    lags: Sequence[float]
+    written: float
+    statements_per_event: float
+    lost: int
+
+    def lag(self, percent: int) -> float:
+        return statistics.quantiles(self.lags, n=100)[percent - 1]
+
+
+async def run(settings: Settings, *, json: bool) -> int:
+    """0 where the goals are met."""
+    console = Console(stderr=json)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
+        async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+            await _count_statements(postgres)
+            await asyncio.to_thread(_open_market, postgres)
+            bench = _Bench(postgres, settings, Path(folder))
+            with bar(console) as progress:
+                ours, loops = await bench.rounds(progress)
+    return report(_result(ours, loops), settings.data_dir, console, json=json)
+
+
+class _Bench:
+    def __init__(self, postgres: EmbeddedPostgres, settings: Settings, folder: Path) -> None:
+        self._postgres = postgres
+        self._settings = settings
+        self._folder = folder
+        self._databases = 0
+
+    async def rounds(self, progress: Progress) -> tuple[Sequence[Window], Sequence[Window]]:
+        task = progress.add_task("warming up", total=ROUNDS + 1)
+        await self._handrail(WARM_UP)
+        await self._loop(WARM_UP)
+        ours, loops = [], []
+        for number in range(1, ROUNDS + 1):
+            progress.advance(task)
+            progress.update(task, description=f"round {number}: Handrail")
+            ours.append(await self._handrail(SECONDS))
+            progress.update(task, description=f"round {number}: the loop")
+            loops.append(await self._loop(LOOP_SECONDS))
+        progress.advance(task)
+        return ours, loops
+
+    async def _handrail(self, seconds: int) -> Window:
+        url = await self._database()
+        chosen = {"database_url": url, "database_role": _ROLE, "log_level": "warning"}
+        environment = self._settings.model_copy(update=chosen).environment()
+        projector = Service(
+            "projector", ["projector"], folder=self._folder, environment=environment
+        )
+        await projector.start()
+        try:
+            async with _connection(url) as connection:
+                await _is_up_to_date(connection)
+                before = await _value(connection, _COUNTED)
+                lags, written = await _measured(connection, url, seconds, "saga_board")
+                statements = await _value(connection, _COUNTED) - before
+                lost = await _value(connection, "SELECT count(*) FROM parked_events")
+        finally:
+            await projector.stop()
+        events = written * seconds
+        return Window(lags, written, float(statements) / events, lost)
+
+    async def _loop(self, seconds: int) -> Window:
+        url = await self._database()
+        naive = _Polling(url)
+        thread = asyncio.create_task(asyncio.to_thread(naive.run))
+        try:
+            async with _connection(url) as connection:
+                await asyncio.to_thread(naive.ready.wait)
+                before, handled = naive.statements, naive.handled
+                lags, written = await _measured(
+                    connection, url, seconds, "saga_board__loop", naive.has_passed
+                )
+                statements = (naive.statements - before) / (naive.handled - handled)
+                newest = await _value(connection, "SELECT max(position) FROM events")
+                while not naive.has_passed(newest):  # noqa: ASYNC110  # a thread
+                    await asyncio.sleep(POLL)
+                stored = await _value(connection, "SELECT count(*) FROM events")
+        finally:
+            naive.stop.set()
+            await thread
+        return Window(lags, written, statements, stored - naive.handled)
+
+    async def _database(self) -> str:
+        """One in which all shops have just opened."""
+        self._databases += 1
+        name = f"bench_{self._databases}"
+        async with _connection(self._postgres.url) as connection:
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {_OPENED}")
+        return self._postgres.url_of(name)
+
+
+class _Polling:
+    """The peer, in a thread of its own."""
+
+    def __init__(self, url: str) -> None:
+        self.ready, self.stop = threading.Event(), threading.Event()
+        self.handled = self.statements = 0
+        self._last = 0
+        self._url = url
+
+    def has_passed(self, position: int) -> bool:
+        return self._last >= position
+
+    def run(self) -> None:
+        selects = 0
+        select = f"SELECT {COLUMNS} FROM events WHERE position > %s ORDER BY position LIMIT {PAGE}"
+        with connect(self._url) as connection:
+            loop = PlainLoop(connection)
+            while not self.stop.is_set():
+                rows = connection.execute(select, (self._last,)).fetchall()
+                loop.handle(rows)
+                connection.commit()
+                self._last = rows[-1][0] if rows else self._last
+                selects += 1
+                self.handled += len(rows)
+                self.statements = loop.statements + 3 * selects  # BEGIN and COMMIT, too
+                if len(rows) < PAGE:
+                    self.ready.set()
+                    self.stop.wait(POLL)
+
+
+async def _measured(
+    connection: Connection,
+    url: str,
+    seconds: int,
+    board: str,
+    passed: Callable[[int], bool] = lambda _position: False,
+) -> tuple[Sequence[float], float]:
+    """Lags while a writer is at work, and how many events a second it wrote."""
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "benchmarks.steady", url, "trade", str(RATE), str(seconds)),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    end = asyncio.create_task(writer.communicate())
+    lags: list[float] = []
+    try:
+        query, moments = _AGE.format(board=board), random.Random(seconds)
+        newest = "SELECT max(position) FROM events"
+        opened = await _value(connection, newest)
+        while not end.done():
+            if await _value(connection, newest) > opened + RATE:  # the writer has got going
+                lag = await _lag(connection, query, passed, give_up=seconds * 2)
+                lags += [] if lag is None else [lag]
+            await asyncio.sleep(moments.uniform(0, 2 * POLL))
+        out, _ = await end
+    finally:
+        if writer.returncode is None:
+            writer.kill()
+            await writer.wait()
+    if writer.returncode:
+        raise RuntimeError(f"the writer ended with {writer.returncode}")
+    return lags, float(out)
+
+
+async def _lag(
+    connection: Connection, query: str, passed: Callable[[int], bool], *, give_up: float
+) -> float | None:
+    """None for an event that will never be seen, because whoever reads is behind it already."""
+    found = await connection.execute(_NEWEST)
+    stream, version, position = await found.fetchone() or ("", 0, 0)
+    until = time.monotonic() + give_up
+    while time.monotonic() < until:
+        gone = passed(position)
+        found = await connection.execute(query, (stream, version))
+        if row := await found.fetchone():
+            return float(row[0])
+        if gone:
+            return None
+        await asyncio.sleep(_LOOKS_EVERY)
+    raise TimeoutError(f"{stream} at {version} is not seen after {give_up} seconds")
+
+
+async def _is_up_to_date(connection: Connection) -> None:
+    unread = f"SELECT count(*) FROM checkpoints WHERE since::text = '{NOTHING_SEEN}'"
+    while await _value(connection, unread):  # noqa: ASYNC110  # the condition lies in the database
+        await asyncio.sleep(0.1)
+
+
+async def _value(connection: Connection, query: str) -> Any:
+    cursor = await connection.execute(query)
+    return (await cursor.fetchone() or [None])[0]
+
+
+@asynccontextmanager
+async def _connection(url: str) -> AsyncIterator[Connection]:
+    async with open_pool(url, size=1, name="bench") as pool, pool.connection() as connection:
+        yield connection
+
+
+async def _count_statements(postgres: EmbeddedPostgres) -> None:
+    async with _connection(postgres.url) as connection:
+        await connection.execute("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements")
+    await postgres.stop()
+    await postgres.start()
+
+
+def _open_market(postgres: EmbeddedPostgres) -> None:
+    """The database that the others are copied from."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {_OPENED}")
+    url = postgres.url_of(_OPENED)
+    migrate(url, _ROLE)
+
+    async def write() -> None:
+        async with _connection(url) as connection:
+            await connection.execute("CREATE EXTENSION pg_stat_statements")
+            shop = market("trade")
+            await write_past(connection, shop.opens(), shop.openings)
+
+    asyncio.run(write())
+
+
+def _result(ours: Sequence[Window], loops: Sequence[Window]) -> Result:
+    def median(values: Sequence[float]) -> float:
+        return round(statistics.median(values), 1)
+
+    return Result(
+        "feed",
+        {
+            "lag_p99_ms": median([one.lag(99) for one in ours]),
+            "lag_p50_ms": median([one.lag(50) for one in ours]),
+            "loop_lag_p99_ms": median([one.lag(99) for one in loops]),
+            "loop_lag_p50_ms": median([one.lag(50) for one in loops]),
+            "statements_per_event": round(
+                statistics.median(one.statements_per_event for one in ours), 3
+            ),
+            "loop_statements_per_event": round(
+                statistics.median(one.statements_per_event for one in loops), 3
+            ),
+            "lost_events": sum(one.lost for one in ours),
+            "loop_lost_events": sum(one.lost for one in loops),
+            "written_per_s": median([one.written for one in ours]),
+            "loop_written_per_s": median([one.written for one in loops]),
+        },
+        {
+            "loop_lag_p50_vs_ours": median(
+                [a.lag(50) / b.lag(50) for a, b in zip(loops, ours, strict=True)]
+            )
+        },
+        {
+            "events_per_s": RATE,
+            "seconds": SECONDS,
+            "loop_seconds": LOOP_SECONDS,
+            "rounds": len(ours),
+            "lags_measured": sum(len(one.lags) for one in ours),
+            "loop_lags_measured": sum(len(one.lags) for one in loops),
+            "read_models": len(PROJECTIONS),
+            "customers": CUSTOMERS,
+            "merchants": MERCHANTS,
+            "loop_poll_ms": POLL * 1000,
+        },
+    )
