@@ -21,6 +21,9 @@ SHARDS: Final = 16
 
 ANY_VERSION: Final = None
 
+# Few parameters, of text: adapting one that is an array takes the driver as long as all of these.
+_APPEND: Final = "SELECT append_events(" + ", ".join(["%b::text::jsonb"] * 4) + ")"
+
 
 class VersionConflict(Exception):
     """Somebody else appended first: load the stream again and decide anew."""
@@ -118,45 +121,38 @@ class EventStore:
         """
         if len({stream for stream, _, _ in appends}) < len(appends):
             raise ValueError("a stream is given twice: " + ", ".join(s for s, _, _ in appends))
-        encoded = [
-            (index, self._codec.encode(event))
-            for index, (_, _, events) in enumerate(appends, start=1)
-            for event in events
-        ]
-        key = context.key if context else None
+        # In the order of their names, which is the order they are locked in.
+        ordered = sorted(appends, key=lambda one: one[0])
+        places = {stream: place for place, (stream, _, _) in enumerate(ordered)}
+        parameters = (
+            [_stream(*one) for one in ordered],
+            [
+                self._event(places[stream], nth, event)
+                for stream, _, events in appends
+                for nth, event in enumerate(events, start=1)
+            ],
+            metadata or {},
+            _step(context, answer) if context else None,
+        )
         try:
-            [row] = await self._fetch(
-                # Texts go as binary arrays (%b): a textual one escapes every quote of the JSON.
-                "SELECT * FROM append_events("
-                "%b::text[], %s::smallint[], %s::bigint[],"
-                " %s::int[], %b::text[], %s::smallint[], %b::text[], %s::text::jsonb,"
-                " %s::date, %s::text, %s::int, %s::text, %s::text, %s::text::jsonb, %b::text[])",
-                (
-                    [stream for stream, _, _ in appends],
-                    [shard_of(stream) for stream, _, _ in appends],
-                    [expected for _, expected, _ in appends],
-                    [index for index, _ in encoded],
-                    [message.type for _, message in encoded],
-                    [message.schema for _, message in encoded],
-                    [message.data.decode() for _, message in encoded],
-                    orjson.dumps(metadata or {}).decode(),
-                    key and key.opened_on,
-                    key and key.saga,
-                    key and key.attempt,
-                    key and key.asked_step,
-                    key and key.direction,
-                    orjson.dumps(answer or {}).decode(),
-                    list(context.closes) if context else [],
-                ),
-            )
+            [(result,)] = await self._fetch(_APPEND, [_json(one) for one in parameters])
         except errors.DatabaseError as error:
             if error.sqlstate == "HR409":
                 raise VersionConflict(error.diag.message_primary) from None
             raise
-        status, stored, token = row
-        if status == "closed":
-            raise StepClosed(str(key))
-        return Appended(status, stored, str(token))
+        if result["status"] == "closed":
+            raise StepClosed(str(context and context.key))
+        return Appended(result["status"], result.get("answer", answer or {}), result["token"])
+
+    def _event(self, of: int, nth: int, event: Event) -> Mapping[str, Any]:
+        encoded = self._codec.encode(event)
+        return {
+            "of": of,
+            "nth": nth,
+            "type": encoded.type,
+            "schema": encoded.schema,
+            "data": orjson.Fragment(encoded.data),
+        }
 
     async def save_snapshot(
         self, stream: str, version: int, fingerprint: str, state: bytes
@@ -176,3 +172,24 @@ class EventStore:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(query, parameters)
             return await cursor.fetchall()
+
+
+def _stream(name: str, expected: int | None, events: Sequence[Event]) -> Mapping[str, Any]:
+    return {"name": name, "shard": shard_of(name), "expected": expected, "added": len(events)}
+
+
+def _step(context: StepContext, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    key = context.key
+    step = {
+        "opened_on": key.opened_on,
+        "saga": key.saga,
+        "attempt": key.attempt,
+        "step": key.asked_step,
+        "direction": key.direction,
+        "answer": answer or {},
+    }
+    return {**step, "closes": context.closes} if context.closes else step
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()

@@ -1,94 +1,103 @@
 -- Appends one command's events to several streams at once: everything or nothing, in one round trip.
 --
---   p_streams, p_shards, p_expected  one entry a stream; a NULL in p_expected accepts any version
---   p_of, p_types, p_schemas, p_data one entry an event; p_of is the event's index in p_streams
---   p_metadata                       shared by all events: who, why, caused by what
---   p_opened_on … p_direction        the fence key; p_saga NULL appends without a fence
---   p_answer                         kept at the fence, and given to whoever asks again
---   p_closes                         forward steps of the same saga and attempt whose door is shut
+--   p_streams   in the order of their names: {name, shard, expected, added}; an `expected` of null
+--               accepts any version, and `added` is how many events of it there are
+--   p_events    in the order of their positions: {of, nth, type, schema, data}; the `nth` new one of the
+--               stream at the place `of` of p_streams, which are counted from 0
+--   p_metadata  shared by all events: who, why, caused by what
+--   p_step      the fence, or null: {opened_on, saga, attempt, step, direction, answer, closes}; `answer`
+--               is kept and given to whoever asks again, and `closes` names forward steps of the same saga
+--               and attempt whose door is shut, or is missing
 --
--- Answers `appended`; `repeated` with the first answer where the fence was passed before; or `closed`
--- where its compensation came first. `token` is the transaction that wrote the answer.
+-- Answers {status, token}, where the status is `appended`, and the token the transaction. Where the fence
+-- was passed before it is `repeated`, with the first `answer` and its token; or `closed` where its
+-- compensation came first.
 -- Raises HR409 when a stream is not at its expected version, before a position is taken.
 --
 -- The fence is locked before the streams, and the streams in the order of their names, by every
 -- caller: two appends cannot wait for each other. Who shuts doors holds several of them, so in one
 -- saga only one does that at a time.
 --
--- Planning these statements takes longer than running them, so they are planned once a connection.
-CREATE OR REPLACE FUNCTION append_events(
-    p_streams text[], p_shards smallint[], p_expected bigint[],
-    p_of int[], p_types text[], p_schemas smallint[], p_data text[], p_metadata jsonb,
-    p_opened_on date, p_saga text, p_attempt int, p_step text, p_direction text,
-    p_answer jsonb, p_closes text[]
-) RETURNS TABLE (status text, answer jsonb, token xid8)
+-- Planning these statements takes longer than running them, so they are planned once a connection; and a
+-- loop over a stream or two costs less than a statement that takes them all.
+CREATE OR REPLACE FUNCTION append_events(p_streams jsonb, p_events jsonb, p_metadata jsonb, p_step jsonb)
+RETURNS jsonb
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+    v_key commands := jsonb_populate_record(NULL::commands, p_step);
+    v_first commands;
+    v_stream jsonb;
+    v_name text;
+    v_before text := '';
+    v_added bigint;
+    v_version bigint;
     v_at bigint[];
-    v_conflict record;
 BEGIN
-    IF p_saga IS NOT NULL THEN
-        IF p_closes <> '{}' THEN
-            PERFORM pg_advisory_xact_lock(hashtext('append_events'), hashtext(p_saga));
+    IF p_step IS NOT NULL THEN
+        IF p_step ? 'closes' THEN
+            PERFORM pg_advisory_xact_lock(hashtext('append_events'), hashtext(v_key.saga));
         END IF;
         INSERT INTO commands AS c (opened_on, saga, attempt, step, direction, answer)
-        VALUES (p_opened_on, p_saga, p_attempt, p_step, p_direction, p_answer)
+        VALUES (v_key.opened_on, v_key.saga, v_key.attempt, v_key.step, v_key.direction, v_key.answer)
         ON CONFLICT DO NOTHING;
         IF NOT FOUND THEN
-            RETURN QUERY
-            SELECT CASE WHEN c.answer IS NULL THEN 'closed' ELSE 'repeated' END, c.answer, c.txid
-            FROM commands c
-            WHERE c.opened_on = p_opened_on AND c.saga = p_saga AND c.attempt = p_attempt
-              AND c.step = p_step AND c.direction = p_direction;
-            RETURN;
+            SELECT c.* INTO v_first FROM commands c
+            WHERE c.opened_on = v_key.opened_on AND c.saga = v_key.saga AND c.attempt = v_key.attempt
+              AND c.step = v_key.step AND c.direction = v_key.direction;
+            RETURN jsonb_build_object(
+                'status', CASE WHEN v_first.answer IS NULL THEN 'closed' ELSE 'repeated' END,
+                'answer', v_first.answer, 'token', v_first.txid::text);
         END IF;
-        IF p_closes <> '{}' THEN
+        IF p_step ? 'closes' THEN
             INSERT INTO commands AS c (opened_on, saga, attempt, step, direction, closed)
-            SELECT DISTINCT p_opened_on, p_saga, p_attempt, s.step, 'do', true
-            FROM unnest(p_closes) AS s (step) ORDER BY s.step
+            SELECT DISTINCT v_key.opened_on, v_key.saga, v_key.attempt, s.step, 'do', true
+            FROM jsonb_array_elements_text(p_step -> 'closes') AS s (step) ORDER BY s.step
             ON CONFLICT ON CONSTRAINT commands_pkey DO UPDATE SET closed = true;
         END IF;
     END IF;
 
-    WITH wanted AS (
-        SELECT w.name, w.ord, (SELECT count(*) FROM unnest(p_of) AS o (i) WHERE o.i = w.ord) AS added
-        FROM unnest(p_streams) WITH ORDINALITY AS w (name, ord)
-    ), moved AS (
-        INSERT INTO streams AS s (name, version)
-        SELECT w.name, w.added FROM wanted w WHERE w.added > 0 ORDER BY w.name
+    FOR place IN 0 .. jsonb_array_length(p_streams) - 1 LOOP
+        v_stream := p_streams -> place;
+        v_name := v_stream ->> 'name';
+        IF v_name < v_before COLLATE "C" THEN
+            RAISE EXCEPTION 'stream % comes after %: somebody else may lock them the other way round',
+                v_name, v_before;
+        END IF;
+        v_before := v_name;
+        v_added := (v_stream -> 'added')::bigint;
+        CONTINUE WHEN v_added = 0;
+        INSERT INTO streams AS s (name, version) VALUES (v_name, v_added)
         ON CONFLICT (name) DO UPDATE SET version = s.version + excluded.version
-        RETURNING s.name, s.version
-    )
-    SELECT array_agg(m.version - w.added ORDER BY w.ord) INTO v_at
-    FROM wanted w LEFT JOIN moved m USING (name);
+        RETURNING s.version - v_added INTO v_version;
+        v_at[place] := v_version;
+    END LOOP;
 
-    -- A stream that only has to be unchanged is read after the fence was locked: what a step and its
-    -- own undo may race for is behind the fence.
-    SELECT p_streams[i.i] AS name, p_expected[i.i] AS expected, found.version INTO v_conflict
-    FROM generate_subscripts(p_streams, 1) AS i (i)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(v_at[i.i], (SELECT s.version FROM streams s WHERE s.name = p_streams[i.i]), 0)
-    ) AS found (version)
-    WHERE p_expected[i.i] <> found.version
-    LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'HR409', MESSAGE = format(
-            'stream %s is at version %s, not %s',
-            v_conflict.name, v_conflict.version, v_conflict.expected);
-    END IF;
+    -- A stream that only has to be unchanged is read once all others are locked, the fence included: who
+    -- held one of those may have changed this one, too.
+    FOR place IN 0 .. jsonb_array_length(p_streams) - 1 LOOP
+        v_stream := p_streams -> place;
+        v_version := v_at[place];
+        IF v_version IS NULL THEN
+            SELECT s.version INTO v_version FROM streams s WHERE s.name = v_stream ->> 'name';
+            v_version := coalesce(v_version, 0);
+        END IF;
+        IF v_version <> (v_stream ->> 'expected')::bigint THEN
+            RAISE EXCEPTION USING ERRCODE = 'HR409', MESSAGE = format(
+                'stream %s is at version %s, not %s',
+                v_stream ->> 'name', v_version, v_stream ->> 'expected');
+        END IF;
+    END LOOP;
 
     WITH stored AS (
         INSERT INTO events (stream, version, shard, type, schema, data, metadata)
-        SELECT p_streams[e.stream],
-               v_at[e.stream] + row_number() OVER (PARTITION BY e.stream ORDER BY e.ord),
-               p_shards[e.stream], e.type, e.schema, e.data::jsonb, p_metadata
-        FROM unnest(p_of, p_types, p_schemas, p_data)
-             WITH ORDINALITY AS e (stream, type, schema, data, ord)
-        ORDER BY e.ord
+        SELECT p_streams -> e.of ->> 'name', v_at[e.of] + e.nth,
+               (p_streams -> e.of ->> 'shard')::smallint, e.type, e.schema, e.data, p_metadata
+        FROM jsonb_to_recordset(p_events)
+             AS e (of int, nth int, type text, schema smallint, data jsonb)
         RETURNING events.position, events.txid, events.shard
     )
     INSERT INTO outbox (position, txid, shard)
     SELECT stored.position, stored.txid, stored.shard FROM stored;
 
-    RETURN QUERY SELECT 'appended', p_answer, pg_current_xact_id();
+    RETURN jsonb_build_object('status', 'appended', 'token', pg_current_xact_id()::text);
 END $$;

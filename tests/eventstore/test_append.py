@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-
+import orjson
 import pytest
-from psycopg import pq
+from psycopg import errors
 
 from eventstore.pool import open_pool
 from eventstore.store import ANY_VERSION, EventStore, VersionConflict, shard_of
 from tests.eventstore.interleaving import CODEC, Lab, Noted, notes, step
+from tests.eventstore.tracing import traced
 
 
 async def _stored(lab: Lab) -> list[tuple[str, int]]:
@@ -23,16 +23,12 @@ async def test_an_append_is_one_statement_and_one_round_trip(lab: Lab) -> None:
         appends = [("credit-1", ANY_VERSION, notes(3)), ("stock-1", ANY_VERSION, notes(2))]
         for name in ("first", "second"):
             await store.append(appends, context=step(name, closes=["third"]))
-        with tempfile.TemporaryFile("w+") as wire:
-            async with pool.connection() as connection:
-                connection.pgconn.trace(wire.fileno())
-                connection.pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
+        async with pool.connection() as connection:
+            pass  # the only one: the append gets it again
+        with traced(connection) as wire:
             await store.append(appends, context=step("fourth", closes=["third"]))
-            async with pool.connection() as connection:
-                connection.pgconn.untrace()
-            wire.seek(0)
-            sent = [line.split("\t")[2].strip() for line in wire if line.startswith("F")]
-    assert sent == ["Bind", "Describe", "Execute", "Sync"]
+    assert wire.sent == ["Bind", "Describe", "Execute", "Sync"]
+    assert wire.round_trips == 1
 
 
 async def test_several_streams_are_appended_together(lab: Lab) -> None:
@@ -106,6 +102,27 @@ async def test_no_events_at_a_wrong_version_are_refused(
     await store.append([("a-1", 0, notes(1))])
     with pytest.raises(VersionConflict, match=f"stream {stream} is at"):
         await store.append([("b-1", 0, notes(1)), (stream, expected, [])])
+
+
+async def test_a_stream_that_must_be_unchanged_is_read_once_the_others_are_locked(
+    lab: Lab,
+) -> None:
+    """Whoever holds one of the others may be about to change it."""
+    first, second = await lab.writers(2)
+    await first.store.append([("a-1", 0, notes(1)), ("b-1", 0, notes(1))])
+    late = second.store.append([("a-1", 0, []), ("b-1", ANY_VERSION, notes(1))])
+    with pytest.raises(VersionConflict, match="stream a-1 is at version 1, not 0"):
+        await lab.waits_until(second, late, first.commit)
+
+
+async def test_streams_in_another_order_than_everybodys_are_refused(lab: Lab) -> None:
+    """By the function itself: the store sorts them."""
+    streams = [{"name": name, "shard": 0, "expected": None, "added": 0} for name in ("b-1", "B-1")]
+    with pytest.raises(errors.RaiseException, match="stream B-1 comes after b-1"):
+        await lab.rows(
+            "SELECT append_events(%s::text::jsonb, '[]', '{}', NULL)",
+            orjson.dumps(streams).decode(),
+        )
 
 
 async def test_positions_follow_versions_across_appends_and_streams(lab: Lab) -> None:

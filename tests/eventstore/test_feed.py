@@ -7,6 +7,7 @@ import pytest
 from eventstore.feed import read_page
 from eventstore.store import ANY_VERSION, shard_of
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, notes
+from tests.eventstore.tracing import traced
 
 
 async def test_a_slow_writer_that_commits_last_is_still_delivered(lab: Lab) -> None:
@@ -256,3 +257,15 @@ async def test_the_size_of_the_page_changes_nothing(lab: Lab, limit: int) -> Non
     await rebuilder.batch()
     assert reader.delivered == rebuilder.delivered
     await lab.expect_exactly_once(reader, rebuilder)
+
+
+async def test_a_page_is_one_round_trip_wherever_it_is_read(lab: Lab) -> None:
+    await lab.appended("a-1", 2)
+    reader = await lab.rebuilder(limit=2)
+    pages: list[int] = []
+    for events in (2, 0, 2, 1):  # of history, its end, the first page of a batch, a later one
+        if events == 2 and pages:
+            await lab.appended("a-1", 3)
+        with traced(reader.connection) as wire:
+            pages.append(len(await reader.page()))
+        assert (pages[-1], wire.round_trips) == (events, 1)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
-
-from psycopg import pq
-
 from eventstore.store import Loaded
 from tests.eventstore.interleaving import Lab, Noted, notes, store_over
+from tests.eventstore.tracing import traced
 
 FORM, OTHER_FORM = "form-1", "form-2"
 STATE = b'{"sum": 3}'
@@ -90,14 +87,9 @@ async def test_several_streams_are_loaded_in_one_round_trip(lab: Lab) -> None:
     connection = await lab.connect(autocommit=True)
     store = store_over(connection)
     await store.save_snapshot("b-1", 1, FORM, STATE)
-    with tempfile.TemporaryFile("w+") as wire:
-        connection.pgconn.trace(wire.fileno())
-        connection.pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
+    with traced(connection) as wire:
         loaded = await store.load({"b-1": 0, "no-1": 0, "a-1": 1}, FORM)
-        connection.pgconn.untrace()
-        wire.seek(0)
-        round_trips = sum("ReadyForQuery" in line for line in wire)
-    assert round_trips == 1
+    assert wire.round_trips == 1
     assert {name: (one.version, len(one.events)) for name, one in loaded.items()} == {
         "b-1": (3, 2),
         "no-1": (0, 0),

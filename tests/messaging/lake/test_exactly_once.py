@@ -70,9 +70,10 @@ async def test_what_commits_late_is_neither_missed_nor_taken_twice(place: Place)
     await a_shop(place)
     async with place.pool.connection() as connection, connection.transaction():
         await connection.execute(
-            "SELECT * FROM append_events(ARRAY['order-late'], ARRAY[1]::smallint[],"
-            " ARRAY[NULL]::bigint[], ARRAY[1], ARRAY['OrderConfirmed'], ARRAY[1]::smallint[],"
-            """ ARRAY['{"order": "late"}'], '{}', NULL, NULL, NULL, NULL, NULL, '{}', '{}')"""
+            """SELECT append_events(
+                '[{"name": "order-late", "shard": 1, "expected": null, "added": 1}]',
+                '[{"of": 0, "nth": 1, "type": "OrderConfirmed", "schema": 1,
+                   "data": {"order": "late"}}]', '{}', NULL)"""
         )
         await a_shop(place, 2)
         await place.export(limit=20)
