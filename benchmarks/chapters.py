@@ -51,8 +51,8 @@ CHAPTERS: Final[Mapping[str, Chapter]] = {
         " was decided. Beside it, on the same server: a Temporal workflow with as many activities"
         " that do nothing, until its result is there.",
         Bars(
-            "ms, median",
-            {"handrail_p50_ms": "Handrail", "temporal_p50_ms": "Temporal, empty activities"},
+            "ms, mean",
+            {"decision_mean_ms": "Handrail", "temporal_mean_ms": "Temporal, empty activities"},
         ),
     ),
     "append": Chapter(
@@ -63,9 +63,12 @@ CHAPTERS: Final[Mapping[str, Chapter]] = {
         Bars(
             "appends/s, 16 writers",
             {
-                "handrail_appends_per_s": "Handrail",
-                "raw_appends_per_s": "INSERT",
-                "eventsourcing_appends_per_s": "eventsourcing",
+                "handrail_new_16_appends_per_s": "Handrail, new streams",
+                "raw_insert_new_16_appends_per_s": "INSERT, new streams",
+                "eventsourcing_new_16_appends_per_s": "eventsourcing, new streams",
+                "handrail_grown_16_appends_per_s": "Handrail, streams of 20",
+                "raw_insert_grown_16_appends_per_s": "INSERT, streams of 20",
+                "eventsourcing_grown_16_appends_per_s": "eventsourcing, streams of 20",
             },
         ),
     ),
@@ -91,7 +94,7 @@ CHAPTERS: Final[Mapping[str, Chapter]] = {
         " until the read model shows it. Beside it: one loop that polls the same table and writes"
         " row by row.",
         Bars(
-            "ms, 99th percentile", {"lag_p99_ms": "Handrail", "naive_lag_p99_ms": "a polling loop"}
+            "ms, 99th percentile", {"lag_p99_ms": "Handrail", "loop_lag_p99_ms": "a polling loop"}
         ),
     ),
     "rebuild": Chapter(
