@@ -19,7 +19,6 @@ from eventstore.pool import Pool, open_pool
 from eventstore.store import ANY_VERSION, EventStore, Recorded
 from projections.catalogue import PROJECTIONS
 from projections.folding import apply, read
-from projections.install import install
 from projections.projection import Projection, id_of
 from projections.runner import Runner
 
@@ -100,8 +99,8 @@ class World:
 
 
 @asynccontextmanager
-async def a_world(url: str, projections: Projections = PROJECTIONS) -> AsyncIterator[World]:
-    await asyncio.to_thread(install, url, ROLE, projections)
+async def a_world(url: str) -> AsyncIterator[World]:
+    """Over a database that has them."""
     engine = create_async_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         json_deserializer=orjson.loads,
