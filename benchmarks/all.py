@@ -120,6 +120,7 @@ def _waiting(name: str, console: Console) -> Progress:
         *(SpinnerColumn(), text, TimeElapsedColumn()),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
         refresh_per_second=2,
     )
     place = list(USUALLY).index(name) + 1

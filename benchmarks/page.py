@@ -114,7 +114,7 @@ def _chapter(result: Result, chapter: Chapter) -> Iterator[str]:
             yield f"| `{one.measure}` | {one.shown} | {one.wanted} | {_mark(one)} |"
     own = {key: value for key, value in result.config.items() if key not in MACHINE}
     said = "; ".join(f"{key.replace('_', ' ')}: {value}" for key, value in own.items())
-    yield f"\n{_wrapped(said)}"
+    yield f"\n{_wrapped(f'Configuration: {said}.')}"
 
 
 def _wrapped(said: str) -> str:
