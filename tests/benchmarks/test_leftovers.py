@@ -19,8 +19,8 @@ Ending = Literal["completed", "refused", "compensated"]
 
 
 @pytest.fixture
-async def world(database: str) -> AsyncIterator[World]:
-    async with a_world(database) as one:
+async def world(database_with_read_models: str) -> AsyncIterator[World]:
+    async with a_world(database_with_read_models) as one:
         yield one
 
 
