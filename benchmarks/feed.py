@@ -6,9 +6,9 @@ every 50 ms, and upserts row by row, one transaction a turn (`peers/plain_loop.p
 an event whose transaction was overtaken by a later one: such events are lost, not late.
 
 Both get the same events, on databases of their own on one PostgreSQL, in turns. The lag is that of
-single events, taken at random moments, one after the other: from when the newest one was stored,
-just before its commit, until a query finds it in `saga_board`; all by the server's clock. The
-statements are those that PostgreSQL counted of the projector's role, BEGIN and COMMIT among them.
+single events, the newest one at random moments: from when it was stored, just before its commit,
+until a query finds it in `saga_board`, all by the server's clock. The statements are those that
+PostgreSQL counted of the projector's role, BEGIN and COMMIT among them.
 """
 
 from __future__ import annotations
@@ -50,17 +50,21 @@ ROUNDS: Final = 2
 WARM_UP: Final = 5
 POLL: Final = 0.05
 PAGE: Final = 1_000
-_LOOKS_EVERY: Final = 0.004
+_LOOKS_EVERY: Final = 0.008
+"""Seconds: half of it is, on average, in every lag."""
+_PATIENCE: Final = 120
+"""Seconds, for who has fallen behind."""
 _OPENED: Final = "opened"
 _ROLE: Final = "handrail_app"
 _NEWEST: Final = (
-    "SELECT stream, version, position FROM events WHERE type = 'StepDone'"
+    "SELECT stream, version, position FROM events WHERE type = 'StepDone' AND position > %s"
     " ORDER BY position DESC LIMIT 1"
 )
-_AGE: Final = (
-    "SELECT extract(epoch FROM clock_timestamp() - e.recorded_at) * 1000 FROM events e"
-    " JOIN {board} b ON b.saga = substr(e.stream, 6) AND b.version >= e.version"
-    " WHERE e.stream = %s AND e.version = %s"
+_SEEN: Final = (
+    "SELECT e.stream, extract(epoch FROM clock_timestamp() - e.recorded_at) * 1000"
+    " FROM unnest(%s::text[], %s::bigint[]) AS w (stream, version)"
+    " JOIN events e ON e.stream = w.stream AND e.version = w.version"
+    " JOIN {board} b ON b.saga = substr(w.stream, 6) AND b.version >= w.version"
 )
 _COUNTED: Final = (
     f"SELECT sum(calls) FROM pg_stat_statements WHERE userid = '{_ROLE}'::regrole"
@@ -204,22 +208,20 @@ async def _measured(
     passed: Callable[[int], bool] = lambda _position: False,
 ) -> tuple[Sequence[float], float]:
     """Lags while a writer is at work, and how many events a second it wrote."""
+    opened = await _value(connection, "SELECT max(position) FROM events")
     writer = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "benchmarks.steady", url, "trade", str(RATE), str(seconds)),
         stdout=asyncio.subprocess.PIPE,
     )
     end = asyncio.create_task(writer.communicate())
-    lags: list[float] = []
+    sampler = _Sampler(connection, board, passed, after=opened + RATE)  # it has got going by then
     try:
-        query, moments = _AGE.format(board=board), random.Random(seconds)
-        newest = "SELECT max(position) FROM events"
-        opened = await _value(connection, newest)
         while not end.done():
-            if await _value(connection, newest) > opened + RATE:  # the writer has got going
-                lag = await _lag(connection, query, passed, give_up=seconds * 2)
-                lags += [] if lag is None else [lag]
-            await asyncio.sleep(moments.uniform(0, 2 * POLL))
+            await sampler.look(more=True)
+        async with asyncio.timeout(_PATIENCE):
+            while sampler.waiting:
+                await sampler.look(more=False)
         out, _ = await end
     finally:
         if writer.returncode is None:
@@ -227,25 +229,42 @@ async def _measured(
             await writer.wait()
     if writer.returncode:
         raise RuntimeError(f"the writer ended with {writer.returncode}")
-    return lags, float(out)
+    return sampler.lags, float(out)
 
 
-async def _lag(
-    connection: Connection, query: str, passed: Callable[[int], bool], *, give_up: float
-) -> float | None:
-    """None for an event that will never be seen, because whoever reads is behind it already."""
-    found = await connection.execute(_NEWEST)
-    stream, version, position = await found.fetchone() or ("", 0, 0)
-    until = time.monotonic() + give_up
-    while time.monotonic() < until:
-        gone = passed(position)
-        found = await connection.execute(query, (stream, version))
-        if row := await found.fetchone():
-            return float(row[0])
-        if gone:
-            return None
+class _Sampler:
+    """`passed` tells of a position whether whoever reads is behind it, and will never see it."""
+
+    def __init__(
+        self, connection: Connection, board: str, passed: Callable[[int], bool], *, after: int
+    ) -> None:
+        self.lags: list[float] = []
+        self.waiting: dict[str, tuple[int, int]] = {}
+        self._connection = connection
+        self._seen = _SEEN.format(board=board)
+        self._passed = passed
+        self._after = after
+        self._moments = random.Random(after)
+        self._next = 0.0
+
+    async def look(self, *, more: bool) -> None:
+        """With `more`, also wait for the newest event from now on, where it is time for that."""
+        if more and time.monotonic() >= self._next:
+            found = await self._connection.execute(_NEWEST, (self._after,))
+            if row := await found.fetchone():
+                stream, version, position = row
+                self.waiting.setdefault(stream, (version, position))
+            self._next = time.monotonic() + self._moments.uniform(0, 2 * POLL)
+        if self.waiting:
+            gone = [one for one, (_, at) in self.waiting.items() if self._passed(at)]
+            versions = [version for version, _ in self.waiting.values()]
+            found = await self._connection.execute(self._seen, (list(self.waiting), versions))
+            for stream, lag in await found.fetchall():
+                self.lags.append(float(lag))
+                del self.waiting[stream]
+            for stream in gone:
+                self.waiting.pop(stream, None)
         await asyncio.sleep(_LOOKS_EVERY)
-    raise TimeoutError(f"{stream} at {version} is not seen after {give_up} seconds")
 
 
 async def _is_up_to_date(connection: Connection) -> None:
