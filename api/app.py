@@ -38,6 +38,7 @@ from api import (
 from api.boundary import Boundary
 from api.context import Services, WebhookTrust
 from api.database import Database
+from api.deciding import Decisions
 from api.metrics import Metrics
 from api.paying import PayoutRuns
 from api.places import Places
@@ -115,6 +116,7 @@ def create_app(
         database=Database(engine),
         places=Places(Database(engine), sagas_per_merchant),
         processes=Processes(client, options),
+        decisions=Decisions(Database(engine)),
         steering=Steering(client, options.queue_prefix),
         payouts=PayoutRuns(client, options),
         metrics=metrics,

@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Query, Request
 from pydantic import AwareDatetime
 
 from api.database import Database
+from api.deciding import Decisions
 from api.metrics import Metrics
 from api.paying import PayoutRuns
 from api.places import Places
@@ -45,6 +46,7 @@ class Services:
     database: Database
     places: Places
     processes: Processes
+    decisions: Decisions
     steering: Steering
     payouts: PayoutRuns
     metrics: Metrics

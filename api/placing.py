@@ -140,10 +140,11 @@ async def _begin(
         ship_to=asked.ship_to,
         placed_at=datetime.now(UTC),
     )
+    beginning = _beginning(checkout)
+    await services.processes.start(beginning, actor)
     if wait is None:
-        await services.processes.start(_beginning(checkout), actor)
         return _accepted(services, order, {})
-    decision = await services.processes.start_and_wait(_beginning(checkout), actor, wait)
+    decision = await services.decisions.on(beginning, wait)
     if decision is None:
         return _accepted(services, order, applied(wait))
     return _decided(services, order, decision, applied(wait))

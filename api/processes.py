@@ -6,7 +6,6 @@ the id of its business, an update the id of its wish, a command its key at the f
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,14 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-import structlog
 from temporalio.client import (
     ActivityFailureError,
     ActivityHandle,
     Client,
-    RPCTimeoutOrCancelledError,
-    WithStartWorkflowOperation,
-    WorkflowUpdateFailedError,
 )
 from temporalio.common import (
     ActivityIDConflictPolicy,
@@ -43,13 +38,12 @@ from workflows import collect_instalments
 from workflows.catalogue import SAGAS
 from workflows.collect_instalments import NewDate, PayAllNow
 from workflows.fairness import fair
-from workflows.messages import Cancellation, CarrierNotice, Decision, RunOptions
+from workflows.messages import Cancellation, CarrierNotice, RunOptions
 from workflows.timeline import begun_as
 
 T = TypeVar("T")
 
 _COMMAND: Final = timedelta(seconds=5)
-_log = structlog.get_logger(__name__)
 
 
 class Processes:
@@ -75,37 +69,6 @@ class Processes:
                     rpc_timeout=RPC,
                     **self._how(beginning),
                 )
-
-    async def start_and_wait(
-        self, beginning: Beginning, actor: str, seconds: float
-    ) -> Decision | None:
-        """The decision, where one falls in time. Whatever is returned, it is started."""
-        operation: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
-            beginning.saga_type,
-            args=[beginning.input, self._options_of(beginning), actor, beginning.attempt],
-            **self._how(beginning),
-        )
-        try:
-            async with asyncio.timeout(seconds):
-                decision: Decision = await self._client.execute_update_with_start_workflow(
-                    "decision",
-                    start_workflow_operation=operation,
-                    id="decision",
-                    result_type=Decision,
-                )
-                return decision
-        except WorkflowAlreadyStartedError:
-            return None
-        except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
-            _log.info("no decision in time", saga=beginning.saga, error=repr(error))
-        except WorkflowUpdateFailedError as error:
-            _log.warning("no decision", saga=beginning.saga, error=repr(error.cause))
-            return None
-        finally:
-            await _retrieved(operation)
-        # Nobody took the update on, so it is not certain that the start was heard.
-        await self.start(beginning, actor)
-        return None
 
     async def cancel(self, saga: str, cancellation: Cancellation) -> None:
         await tell(self._client, saga, "cancel", [cancellation], id_="cancel")
@@ -237,13 +200,3 @@ def _of_plan(order: str) -> Iterator[None]:
         if problem.slug == "not-found":
             raise Problem("not-found", f"there is no plan of {order}") from None
         raise
-
-
-async def _retrieved(operation: WithStartWorkflowOperation[Any, Any]) -> None:
-    """Look at how the start went, which asyncio would otherwise complain that nobody did."""
-    look = asyncio.ensure_future(operation.workflow_handle())
-    await asyncio.wait({look}, timeout=0)
-    if not look.done():
-        look.cancel()
-    elif not look.cancelled():
-        look.exception()

@@ -192,10 +192,10 @@ async def _begin(
     services: Services, asked_for: ReturnOrder, actor: str, wait: int | None
 ) -> Answered:
     beginning = _beginning(asked_for)
+    await services.processes.start(beginning, actor)
     if wait is None:
-        await services.processes.start(beginning, actor)
         return _accepted(services, asked_for, {})
-    decision = await services.processes.start_and_wait(beginning, actor, wait)
+    decision = await services.decisions.on(beginning, wait)
     if decision is None:
         return _accepted(services, asked_for, applied(wait))
     return _decided(services, asked_for, decision, applied(wait))

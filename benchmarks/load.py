@@ -110,6 +110,11 @@ class Customers:
     shop: Shop
     _numbers: Any = field(default_factory=count)
 
+    async def one_by_one(self, served: Served, *, orders: int) -> None:
+        """Each when the one before was answered."""
+        for _ in range(orders):
+            await self._order(served, time.perf_counter())
+
     async def steadily(self, served: Served, *, every: float, after: float, until: float) -> None:
         """One order each `every` seconds, whether or not the one before was answered.
 

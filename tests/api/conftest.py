@@ -37,6 +37,7 @@ from runtime.temporal import DATA_CONVERTER, workers
 from runtime.worker import all_activities, with_read_models
 from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
+from tests.unencrypted import a_client
 from workflows.messages import RunOptions
 
 ROLE = "handrail_app"
@@ -81,7 +82,7 @@ class House:
         )
         async with (
             served(app) as address,
-            httpx.AsyncClient(base_url=address, timeout=30) as client,
+            a_client(address, timeout=30) as client,
         ):
             yield client
 
@@ -115,13 +116,13 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         store = EventStore(pool, CODEC)
         activities = all_activities(
             store,
-            HttpBank(await stack.enter_async_context(httpx.AsyncClient(base_url=bank))),
-            HttpCarrier(await stack.enter_async_context(httpx.AsyncClient(base_url=carrier))),
-            HttpRegistry(await stack.enter_async_context(httpx.AsyncClient(base_url=registry))),
+            HttpBank(await stack.enter_async_context(a_client(bank))),
+            HttpCarrier(await stack.enter_async_context(a_client(carrier))),
+            HttpRegistry(await stack.enter_async_context(a_client(registry))),
         )
         activities = with_read_models(activities, store, house.temporal, house.engine)
         stop = asyncio.Event()
-        projector = asyncio.create_task(Runner(pool, poll=0.01).run(stop))
+        projector = asyncio.create_task(Runner(pool, poll=0.02).run(stop))
         for worker in workers(
             house.temporal,
             activities,

@@ -131,19 +131,20 @@ async def test_a_dead_claim_stays_bound_to_its_body(
     problem(await post(api, shop, key, instalments=6), 422, "idempotency-key-reused")
 
 
-async def test_a_closed_workflow_counts_as_started(
-    house: House, api: httpx.AsyncClient, shop: Shop
+@pytest.mark.parametrize(("prefer", "status"), [("", 202), ("wait=20", 200)])
+async def test_a_closed_workflow_counts_as_started_and_its_decision_stands(
+    house: House, api: httpx.AsyncClient, shop: Shop, prefer: str, status: int
 ) -> None:
     key = a_key()
     first = await post(api, shop, key)
     workflow = house.temporal.get_workflow_handle(first.json()["saga"])
     await workflow.result()
     run = (await workflow.describe()).run_id
-    for prefer in ("", "wait=20"):
-        await forget_the_answer(house, key, claimed_for="-1 second")
-        again = await post(api, shop, key, prefer=prefer)
-        assert (again.status_code, again.json()) == (first.status_code, first.json())
-        assert (await workflow.describe()).run_id == run
+    await forget_the_answer(house, key, claimed_for="-1 second")
+    again = await post(api, shop, key, prefer=prefer)
+    assert (again.status_code, again.json()["saga"]) == (status, first.json()["saga"])
+    assert again.json().get("decision", "approved") == "approved"
+    assert (await workflow.describe()).run_id == run
 
 
 async def test_a_claim_belongs_to_one(house: House) -> None:

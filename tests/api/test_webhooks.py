@@ -32,6 +32,7 @@ from tests.api.conftest import House
 from tests.api.listening import Listens
 from tests.api.shop import eventually, problem
 from tests.api.test_unavailable import nobody_listens
+from tests.unencrypted import a_client
 from workflows.messages import CarrierNotice, RunOptions
 
 NEW, OLD, BANKS = new_secret(), new_secret(), new_secret()
@@ -473,7 +474,7 @@ async def test_what_the_simulated_carrier_tells_reaches_a_delivery_that_begins_l
     asked = {"order": order, "merchant": "m", "ship_to": "addr_parcel_twice", "parcels": 1}
     async with (
         served(create_carrier(None, target)) as address,
-        httpx.AsyncClient(base_url=address) as carrier,
+        a_client(address) as carrier,
     ):
         await carrier.post("/timetable", json={"dispatch_after": 0, "deliver_after": 0})
         booked = await carrier.post("/bookings", json=asked, headers={"Idempotency-Key": order})

@@ -1,0 +1,94 @@
+"""Decisions, as the sagas' own streams tell them: one look for all who wait.
+
+A decision is stored in the transaction of the step that makes it. Whoever waits for it reads it
+there, and not from the workflow, which answers when its task is over and more of the saga with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from sqlalchemy import TextClause, text
+
+from api.database import Database
+from api.problems import Problem
+from api.starting import Beginning
+from domain.kernel import stream_name
+from domain.sagas.events import SagaDecided
+from eventstore.messages import CODEC
+from workflows.messages import Decision
+
+_PAUSE: Final = 0.008  # seconds between two looks
+_LONGEST_PAUSE: Final = 0.1  # while nothing is decided
+_log = structlog.get_logger(__name__)
+
+_DECIDED: Final[TextClause] = text("""
+SELECT w.stream, e.type, e.schema, e.data, e.txid::text AS token
+FROM unnest(CAST(:streams AS text[])) AS w (stream)
+JOIN events e ON e.stream = w.stream
+WHERE e.type = 'SagaDecided'
+ORDER BY e.stream, e.version
+""")
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    attempt: int
+    decision: asyncio.Future[Decision]
+
+
+class Decisions:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: defaultdict[str, set[_Waiting]] = defaultdict(set)
+        self._looking: asyncio.Task[None] | None = None
+
+    async def on(self, beginning: Beginning, seconds: float) -> Decision | None:
+        """The decision on what was begun, where one falls in time."""
+        stream = stream_name("saga", beginning.saga)
+        waiting = _Waiting(beginning.attempt, asyncio.get_running_loop().create_future())
+        self._waiting[stream].add(waiting)
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        try:
+            return await asyncio.wait_for(waiting.decision, seconds)
+        except TimeoutError:
+            _log.info("no decision in time", saga=beginning.saga)
+            return None
+        finally:
+            self._waiting[stream].discard(waiting)
+            if not self._waiting[stream]:
+                del self._waiting[stream]
+
+    async def _look(self) -> None:
+        """As long as somebody waits; the longer nothing is decided, the less often."""
+        pause = _PAUSE
+        while self._waiting:
+            await asyncio.sleep(pause)
+            pause = _PAUSE if await self._tell() else min(1.2 * pause, _LONGEST_PAUSE)
+
+    async def _tell(self) -> bool:
+        """Whether anybody was told."""
+        try:
+            async with self._database.connection() as connection:
+                rows = (await connection.execute(_DECIDED, {"streams": [*self._waiting]})).all()
+        except Problem:
+            return False  # the database is away: whoever waits may be told when it is back
+        told = False
+        for stream, type_, schema, data, token in rows:
+            decided: SagaDecided = CODEC.decode(type_, schema, data)
+            decision = Decision(
+                approved=decided.approved,
+                because=decided.because,
+                reason=decided.reason,
+                token=token,
+            )
+            for waiting in self._waiting.get(stream, ()):
+                if waiting.attempt == decided.attempt and not waiting.decision.done():
+                    waiting.decision.set_result(decision)
+                    told = True
+        return told
