@@ -28,9 +28,9 @@ from runtime.embedded.temporal import EmbeddedTemporal
 from runtime.settings import Settings
 
 IN_FLIGHT: Final = 50
-SAGAS: Final = 100
+SAGAS: Final = 300
 """In each turn."""
-ROUNDS: Final = 3
+ROUNDS: Final = 6
 """The first is not counted, and who begins changes from one to the next."""
 
 CONTENDERS: Final = {

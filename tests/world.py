@@ -34,6 +34,7 @@ from runtime.simulators.registry import create_registry
 from runtime.temporal import DATA_CONVERTER, SANDBOX, Activities
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
+from tests.unencrypted import a_client
 from tests.workflows.faults import Faults
 from tests.workflows.ordered import Ordered, Placement, a_checkout
 from workflows.messages import RunOptions
@@ -70,6 +71,7 @@ class World:
         limit: int = 10_000_00,
         deadline: float = 30,
         patience: float = 300,
+        first_try: float = FIRST_TRY,
     ) -> Ordered:
         """Nothing in it is used by another order, so that orders can run side by side."""
         merchant, customer, line = a_merchant(), a_customer(), a_line()
@@ -95,7 +97,7 @@ class World:
         options = RunOptions(
             steps=steps,
             queue_prefix=self.queue_prefix,
-            first_try_seconds=FIRST_TRY,
+            first_try_seconds=first_try,
             deadline_seconds=deadline,
             patience_seconds=patience,
         )
@@ -144,9 +146,9 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         served(create_bank(None)) as bank_url,
         served(create_carrier(None)) as carrier_url,
         served(create_registry(None)) as registry_url,
-        httpx.AsyncClient(base_url=bank_url, limits=ONE_REQUEST_EACH) as bank,
-        httpx.AsyncClient(base_url=carrier_url, limits=ONE_REQUEST_EACH) as carrier,
-        httpx.AsyncClient(base_url=registry_url, limits=ONE_REQUEST_EACH) as registry,
+        a_client(bank_url, limits=ONE_REQUEST_EACH) as bank,
+        a_client(carrier_url, limits=ONE_REQUEST_EACH) as carrier,
+        a_client(registry_url, limits=ONE_REQUEST_EACH) as registry,
     ):
         store = EventStore(pool, CODEC)
         # Not the environment's own client, which makes workflows skip time: what another company

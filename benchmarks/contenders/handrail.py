@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+
+from temporalio.client import Client
 
 from benchmarks.contenders.answering import AgreeableBank, AgreeableCarrier, AgreeableRegistry
 from benchmarks.contenders.books import open_books
@@ -18,37 +19,45 @@ from runtime.api import options_of
 from runtime.settings import Settings
 from runtime.temporal import WORKFLOWS, connect, workers
 from runtime.worker import all_activities
+from workflows.checkout import Checkout
 from workflows.messages import SagaResult
 
 
 @asynccontextmanager
-async def open_sagas(
-    database: str, temporal: str, *, workflow: type[Any] = CheckoutAlone
-) -> AsyncIterator[Saga]:
-    settings = Settings()
+async def open_worker(database: str, temporal: str) -> AsyncIterator[tuple[EventStore, Client]]:
+    """One process that works on everything, with other companies that answer at once."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(database, role="handrail_app", size=16))
         store = EventStore(pool, CODEC)
-        await open_books(store)
         client = await connect(temporal, "default")
         activities = all_activities(store, AgreeableBank(), AgreeableCarrier(), AgreeableRegistry())
         for worker in workers(
             client, activities, list(activities), workflows=[*WORKFLOWS, CheckoutAlone]
         ):
             await stack.enter_async_context(worker)
-        options = options_of(settings).of(workflow)
+        yield store, client
+
+
+async def check_out(client: Client, order: Checkout) -> SagaResult:
+    """With the options that the API starts it with by default."""
+    result: SagaResult = await client.execute_workflow(
+        CheckoutAlone.run,
+        args=[order, options_of(Settings()).of(CheckoutAlone), "customer", 1],
+        id=order.order,
+        task_queue="sagas",
+    )
+    return result
+
+
+@asynccontextmanager
+async def open_sagas(database: str, temporal: str) -> AsyncIterator[Saga]:
+    async with open_worker(database, temporal) as (store, client):
+        await open_books(store)
 
         async def saga(number: int) -> None:
-            order = checkout(number)
-            result: SagaResult = await client.execute_workflow(
-                workflow.run,
-                args=[order, options, "customer", 1],
-                id=order.order,
-                task_queue="sagas",
-                result_type=SagaResult,
-            )
+            result = await check_out(client, checkout(number))
             if result.ending != "completed":
-                raise RuntimeError(f"{order.order}: {result}")
+                raise RuntimeError(f"order {number}: {result}")
 
         yield saga
 

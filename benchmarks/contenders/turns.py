@@ -47,30 +47,27 @@ class Turn:
 # The side of the contender.
 
 
-def contend(open_: Callable[[str, str], contextlib.AbstractAsyncContextManager[Saga]]) -> None:
-    """Take turns until the benchmark hangs up; `open_` gets a database and Temporal's address."""
+Open = Callable[..., contextlib.AbstractAsyncContextManager[Saga]]
+
+
+def contend(open_: Open) -> None:
+    """Take turns until the benchmark hangs up; `open_` gets what `contender` was given."""
     # The SDK's core writes its warnings to the standard output: they belong to the log.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        run_and_leave(lambda: runner.run(_contend(open_, sys.argv[1:3], answers)))
+        run_and_leave(lambda: runner.run(_contend(open_, sys.argv[1:], answers)))
 
 
-async def _contend(
-    open_: Callable[[str, str], contextlib.AbstractAsyncContextManager[Saga]],
-    addresses: Sequence[str],
-    answers: RawIOBase,
-) -> None:
-    database, temporal = addresses
-    async with open_(database, temporal) as saga:
+async def _contend(open_: Open, given: Sequence[str], answers: RawIOBase) -> None:
+    async with open_(*given) as saga:
         answers.write(_READY)
-        done = 0
         while line := await asyncio.to_thread(sys.stdin.readline):
             asked = orjson.loads(line)
             began = time.perf_counter()
-            await _all_of(saga, range(done, done + asked["sagas"]), asked["in_flight"])
+            numbers = range(asked["first"], asked["first"] + asked["sagas"])
+            await _all_of(saga, numbers, asked["in_flight"])
             seconds = time.perf_counter() - began
-            done += asked["sagas"]
             answers.write(orjson.dumps({"seconds": seconds}) + b"\n")
 
 
@@ -89,16 +86,22 @@ async def _all_of(saga: Saga, numbers: Sequence[int], in_flight: int) -> None:
 # The side of the benchmark.
 
 
-@dataclass(frozen=True)
+@dataclass
 class Contender:
     name: str
     process: asyncio.subprocess.Process
     servers: dict[str, int]
+    _next: int = 0
 
-    async def turn(self, sagas: int, in_flight: int) -> Turn:
-        """Raises RuntimeError, with where to look, when the contender did not survive it."""
+    async def turn(self, sagas: int, in_flight: int, *, first: int | None = None) -> Turn:
+        """The sagas from the number `first`, or from where the last turn ended.
+
+        Raises RuntimeError, with where to look, when the contender did not survive it.
+        """
         before = self._cpu()
-        asked = orjson.dumps({"sagas": sagas, "in_flight": in_flight})
+        first = self._next if first is None else first
+        self._next = first + sagas
+        asked = orjson.dumps({"first": first, "sagas": sagas, "in_flight": in_flight})
         assert self.process.stdin is not None
         self.process.stdin.write(asked + b"\n")
         answer = orjson.loads(await _line(self))
@@ -115,19 +118,19 @@ class Contender:
 async def contender(
     name: str,
     module: str,
-    addresses: tuple[str, str],
+    given: Sequence[str],
     *,
     log: Path,
     servers: dict[str, int],
 ) -> AsyncIterator[Contender]:
-    """`addresses` are the database's and Temporal's.
+    """`given` is what it opens with: the addresses of the database and of Temporal come first.
 
     `servers` are the process ids of those whose CPU is counted beside the contender's own.
     """
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", module, *addresses),
+            *("-m", module, *given),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
