@@ -45,7 +45,7 @@ async def test_a_page_is_read_and_written_once_for_all_that_are_rebuilt(
     await world.catch_up()
     await past(world, 900)
     await asyncio.to_thread(start, world.url, ROLE, NAMES)
-    runner = world.runner(lease=600, page=300)
+    runner = world.runner(lease=600, page=100, history_page=300)
     async with world.pool.connection() as connection:
         await runner.tick(connection)
         statements = statements_of(world.url, monkeypatch)
