@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +17,7 @@ from domain.sagas.steps import StepContext, StepKey
 from eventstore.messages import CODEC
 from eventstore.store import shard_of
 
-OPENED_ON: Final = date(2026, 11, 23)
+OPENED_ON: Final = datetime.now(UTC).date()
 ANSWER: Final = {"status": "done", "outcome": "CreditConsumed", "reason": ""}
 
 
