@@ -38,7 +38,7 @@ from workflows.handlers import SagaHandlers
 from workflows.messages import RunOptions, SagaIdentity, SagaResult
 from workflows.saga import SagaRun
 from workflows.shape import Duty, Parallel, Saga, Step
-from workflows.tasks import uninterrupted
+from workflows.tasks import side_by_side, uninterrupted
 
 AS_USUAL: Final = RunOptions()
 
@@ -223,38 +223,36 @@ class CheckoutWorkflow(SagaHandlers):
 
 async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> None:
     """What takes months is no part of the saga, and outlives it."""
-    collecting = CollectInstalments(
-        order=o.order, customer=o.customer, merchant=o.merchant, terms=options.terms
-    )
-    await start_process(
-        Child(
-            name=collect_instalments.TYPE,
-            workflow=CollectInstalmentsWorkflow,
-            input=collecting,
-            id=collect_instalments.workflow_id(o.order),
-            merchant=o.merchant,
-            summary=f"{o.merchant}: {o.instalments} instalments",
+    collecting = Child(
+        name=collect_instalments.TYPE,
+        workflow=CollectInstalmentsWorkflow,
+        input=CollectInstalments(
+            order=o.order, customer=o.customer, merchant=o.merchant, terms=options.terms
         ),
-        options,
-        actor,
-        None,
-    )
-    delivering = DeliverOrder(
-        order=o.order,
-        customer=o.customer,
+        id=collect_instalments.workflow_id(o.order),
         merchant=o.merchant,
-        skus=tuple(line.sku for line in o.lines),
-        total=o.total,
+        summary=f"{o.merchant}: {o.instalments} instalments",
     )
-    await start_process(
-        Child(
-            name=deliver_order.TYPE,
-            workflow=DeliverOrderWorkflow,
-            input=delivering,
-            id=deliver_order.workflow_id(o.order),
+    delivering = Child(
+        name=deliver_order.TYPE,
+        workflow=DeliverOrderWorkflow,
+        input=DeliverOrder(
+            order=o.order,
+            customer=o.customer,
             merchant=o.merchant,
-            summary=f"{o.merchant}: {o.total}",
+            skus=tuple(line.sku for line in o.lines),
+            total=o.total,
         ),
-        options,
-        actor,
+        id=deliver_order.workflow_id(o.order),
+        merchant=o.merchant,
+        summary=f"{o.merchant}: {o.total}",
     )
+    both = (
+        start_process(collecting, options, actor, None),
+        start_process(delivering, options, actor),
+    )
+    if (options.shape or NEWEST) > 1:
+        await side_by_side(both)
+    else:
+        for one in both:
+            await one

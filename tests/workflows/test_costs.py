@@ -24,7 +24,7 @@ COMPLETED = WorkflowExecutionStatus.COMPLETED
 APPENDS = len(EVERY) + 1  # each step, and the beginning
 LOADS_THE_FIRST_TIME = 3  # the shelf, the credit line, the merchant's account
 LOADS_OF_WHAT_FOLLOWS = 1  # who collects the instalments reads the plan
-EVENTS_OF_HISTORY = {"local": 48, "queues": 88}
+EVENTS_OF_HISTORY = {"local": 26, "queues": 82}
 
 
 class CountingPool:
