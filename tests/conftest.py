@@ -6,7 +6,6 @@ import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,6 +15,15 @@ from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 
 _TEMPLATE = "handrail_template"
+_WITH_READ_MODELS = "handrail_template_with_read_models"
+# Tests kill processes, and not the machine: what a process has written is there without a sync.
+# Tests of the server itself start one of their own, which keeps its safety.
+_UNTIL_THE_POWER_FAILS = (
+    "fsync = off",
+    "full_page_writes = off",
+    "checkpoint_timeout = '1h'",
+    "max_wal_size = '8GB'",
+)
 _numbers = itertools.count(1)
 
 
@@ -23,8 +31,15 @@ _numbers = itertools.count(1)
 async def postgres() -> AsyncIterator[EmbeddedPostgres]:
     """Its folder goes with it: pytest would keep those of the last runs, databases and all."""
     with TemporaryDirectory(prefix="handrail-tests-") as folder:
-        async with EmbeddedPostgres(Path(folder)) as server:
+        server = EmbeddedPostgres(Path(folder))
+        await server.start()
+        try:
+            for setting in _UNTIL_THE_POWER_FAILS:
+                await _administer(server.url, f"ALTER SYSTEM SET {setting}")
+            await _administer(server.url, "SELECT pg_reload_conf()")
             yield server
+        finally:
+            await server.kill()  # nobody needs its data, and a farewell writes all of it to disk
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +70,35 @@ async def database(postgres: EmbeddedPostgres, database_template: str) -> str:
 
     It is left where it is, until the server goes: to drop it takes longer than to make it.
     """
-    url = postgres.url_of(f"handrail_test_{next(_numbers)}")
-    name = urlsplit(url).path.removeprefix("/")
-    await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {database_template}")
-    return url
+    return await _copy(postgres, database_template)
+
+
+@pytest.fixture(scope="session")
+async def template_with_read_models(postgres: EmbeddedPostgres, database_template: str) -> str:
+    from projections.install import install  # noqa: PLC0415  # only who asks needs it
+
+    await _administer(
+        postgres.url, f"CREATE DATABASE {_WITH_READ_MODELS} TEMPLATE {database_template}"
+    )
+    install(postgres.url_of(_WITH_READ_MODELS), "handrail_app")
+    return _WITH_READ_MODELS
+
+
+@pytest.fixture
+async def database_with_read_models(
+    postgres: EmbeddedPostgres, template_with_read_models: str
+) -> str:
+    """As `database`, with all read models installed, which takes longer than all the rest."""
+    return await _copy(postgres, template_with_read_models)
+
+
+async def _copy(postgres: EmbeddedPostgres, template: str) -> str:
+    name = f"handrail_test_{next(_numbers)}"
+    # Copied as files, and not page by page through the log: half the work.
+    await _administer(
+        postgres.url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+    )
+    return postgres.url_of(name)
 
 
 async def _administer(url: str, statement: str) -> None:

@@ -72,7 +72,8 @@ class Teller:
         self._progress: dict[str, Progress] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._telling: dict[str, asyncio.Task[None]] = {}
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT)
+        # Nobody is called without a target, and to read the certificates takes a while.
+        self._http = httpx.AsyncClient(timeout=_TIMEOUT, verify=target is not None)
 
     def open(self) -> None:
         self._progress.update(self._journal.open())

@@ -20,6 +20,7 @@ from domain.kernel import Money
 from domain.payments.commands import Approved, Declined
 from runtime.simulators.bank import create_bank
 from runtime.simulators.in_process import served
+from tests.unencrypted import a_client
 
 ORDER = "order-7"
 PRICE = Money(2500, "EUR")
@@ -31,7 +32,7 @@ DO_2, CAPTURE_2 = f"{ORDER}/2/authorise/do", f"{ORDER}/2/capture/do"
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         served(create_bank(tmp_path / "bank.jsonl")) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        a_client(address) as client,
     ):
         yield client
 
@@ -428,7 +429,7 @@ async def test_a_void_shuts_the_door_on_a_charge_a_refund_and_a_payout(
 async def test_a_bank_that_nobody_reaches_is_unavailable_and_the_message_says_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+    async with a_client(f"http://127.0.0.1:{port}") as client:
         with pytest.raises(OutsideUnavailable, match="asked again with the same key") as raised:
             await authorise(HttpBank(client), "card_ok")
     assert "card_ok" not in str(raised.value)
@@ -452,7 +453,7 @@ async def test_an_answer_in_other_words_is_not_taken_for_a_yes_or_a_no(
     async def strange() -> PlainTextResponse:
         return PlainTextResponse(answer, status)
 
-    async with served(app) as address, httpx.AsyncClient(base_url=address) as client:
+    async with served(app) as address, a_client(address) as client:
         with pytest.raises(OutsideAnswerUnreadable, match=f"HTTP {status}"):
             await authorise(HttpBank(client), "card_ok")
 
@@ -465,6 +466,6 @@ async def test_a_bank_that_is_busy_is_asked_again(status: int) -> None:
     async def busy() -> PlainTextResponse:
         return PlainTextResponse("later", status)
 
-    async with served(app) as address, httpx.AsyncClient(base_url=address) as client:
+    async with served(app) as address, a_client(address) as client:
         with pytest.raises(OutsideUnavailable, match=f"HTTP {status}"):
             await authorise(HttpBank(client), "card_ok")

@@ -14,6 +14,7 @@ from activities.shipping.gateway import Carrier, HttpCarrier
 from domain.shipping.commands import Booked, CarrierReply, NotBooked
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
+from tests.unencrypted import a_client
 
 ORDER = "order-7"
 DO, UNDO, DO_2 = f"{ORDER}/1/book/do", f"{ORDER}/1/book/undo", f"{ORDER}/2/book/do"
@@ -23,7 +24,7 @@ DO, UNDO, DO_2 = f"{ORDER}/1/book/do", f"{ORDER}/1/book/undo", f"{ORDER}/2/book/
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     async with (
         served(create_carrier(None)) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        a_client(address) as client,
     ):
         yield client
 

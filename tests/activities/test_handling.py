@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
 
@@ -36,6 +35,7 @@ from eventstore.messages import CODEC
 from eventstore.pool import Pool, open_pool
 from eventstore.store import Appended, EventStore, Loaded, StepClosed, VersionConflict
 from tests.controls import a_customer, a_merchant, a_sku, an_order, an_order_id, eur, readable_id
+from tests.unencrypted import a_client
 
 CUSTOMER = a_customer()
 LINE = f"credit-{CUSTOMER}"
@@ -142,7 +142,7 @@ async def test_nothing_to_do_out_of_an_old_memory_is_decided_anew(store: Watched
 
 
 async def test_a_rule_broken_only_in_an_old_memory_is_not_broken(store: Watched) -> None:
-    async with httpx.AsyncClient() as nobody:
+    async with a_client() as nobody:
         registry = HttpRegistry(nobody)
     here, there = settlement.activities(store, registry), settlement.activities(store, registry)
     merchant = a_merchant()

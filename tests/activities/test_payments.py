@@ -31,6 +31,7 @@ from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
 from tests.controls import a_merchant, an_order_id, eur
+from tests.unencrypted import a_client
 
 PRICE = eur(25_00)
 AUTHORISE = "AuthoriseDownPayment"
@@ -69,7 +70,7 @@ async def store(database: str) -> AsyncIterator[EventStore]:
 async def bank() -> AsyncIterator[Watched]:
     async with (
         served(create_bank(None)) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        a_client(address) as client,
     ):
         yield Watched(client)
 
@@ -139,7 +140,7 @@ async def test_a_bank_that_forgets_a_void_refunds_a_capture_that_comes_late(
 async def test_a_cancellation_closes_the_booking_it_takes_back(store: EventStore) -> None:
     async with (
         served(create_carrier(None)) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        a_client(address) as client,
     ):
         shipments, order = Shipments(store, HttpCarrier(client)), an_order_id()
         book = BookShipment(order=order, merchant=a_merchant(), ship_to="addr_ok", parcels=1)

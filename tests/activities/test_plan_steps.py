@@ -35,6 +35,7 @@ from eventstore.store import ANY_VERSION, EventStore, StepClosed
 from runtime.simulators.bank import create_bank
 from runtime.simulators.in_process import served
 from tests.controls import a_customer, a_line, a_merchant, an_order, an_order_id, eur, readable_id
+from tests.unencrypted import a_client
 
 COLLECT = "CollectInstalment"
 RETURN = ReturnId("r1")
@@ -74,7 +75,7 @@ async def store(database: str) -> AsyncIterator[EventStore]:
 async def bank() -> AsyncIterator[Watched]:
     async with (
         served(create_bank(None)) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        a_client(address) as client,
     ):
         yield Watched(client)
 

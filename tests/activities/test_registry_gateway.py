@@ -12,6 +12,7 @@ from activities.settlement.gateway import HttpRegistry, Registry
 from domain.settlement.commands import NotRegistered, Registered, RegistryReply
 from runtime.simulators.in_process import served
 from runtime.simulators.registry import create_registry
+from tests.unencrypted import a_client
 
 MERCHANT = "merchant-3"
 DO, AGAIN = f"onboard-{MERCHANT}/1/check/do", f"onboard-{MERCHANT}/2/check/do"
@@ -21,7 +22,7 @@ DO, AGAIN = f"onboard-{MERCHANT}/1/check/do", f"onboard-{MERCHANT}/2/check/do"
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     async with (
         served(create_registry(None)) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        a_client(address) as client,
     ):
         yield client
 

@@ -22,6 +22,7 @@ from eventstore.store import EventStore
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
 from tests.controls import NOON, a_merchant, an_order_id
+from tests.unencrypted import a_client
 
 BOOK = "BookShipment"
 
@@ -63,7 +64,7 @@ async def desk(database: str) -> AsyncIterator[Desk]:
     async with (
         open_pool(database, role="handrail_app") as pool,
         served(create_carrier(None)) as address,
-        httpx.AsyncClient(base_url=address) as client,
+        a_client(address) as client,
     ):
         yield Desk(EventStore(pool, CODEC), client)
 

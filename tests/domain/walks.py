@@ -49,13 +49,24 @@ PAYOUTS = st.sampled_from([PayoutId("payout-1"), PayoutId("payout-2")])
 LIMITS = st.builds(Money, st.integers(-1, 12), CURRENCIES)
 
 
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter_of(state: Any) -> TypeAdapter[Any]:
+    """To make one takes longer than a walk."""
+    kind = type(state)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
 def walk(decider: Decider, initial: Any, commands: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
     """Each event with the state after it; every command is decided twice, every state stored.
 
     What depends on the state, such as a value that has to be right, is a function of it.
     """
     state = initial
-    stored = TypeAdapter(type(decider.initial if isinstance(decider, Keyed) else initial))
+    stored = _adapter_of(decider.initial if isinstance(decider, Keyed) else initial)
     for asked in commands:
         command = asked(state) if callable(asked) else asked
         try:

@@ -24,6 +24,7 @@ from runtime.simulators.in_process import served
 from runtime.simulators.webhooks import Target
 from runtime.supervisor import wait_until
 from tests.runtime.conftest import Spawn
+from tests.unencrypted import a_client
 
 SECRET = new_secret()
 KEYS = (f"k-{number}" for number in itertools.count())
@@ -77,7 +78,7 @@ async def target(receiver: Receiver) -> AsyncIterator[Target]:
 
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(app) as address, httpx.AsyncClient(base_url=address) as client:
+    async with served(app) as address, a_client(address) as client:
         yield client
 
 

@@ -18,6 +18,7 @@ from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
 from runtime.simulators.provider import create_provider
 from runtime.simulators.registry import create_registry
+from tests.unencrypted import a_client
 
 Create = Callable[[Path | None], FastAPI]
 BANK = ("/authorisations", {"order": "o-1", "amount": 5, "currency": "EUR", "card": "card_ok"})
@@ -38,7 +39,7 @@ each = pytest.mark.parametrize(
 
 @asynccontextmanager
 async def running(create: Create, ledger: Path | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    async with served(create(ledger)) as address, httpx.AsyncClient(base_url=address) as client:
+    async with served(create(ledger)) as address, a_client(address) as client:
         yield client
 
 

@@ -28,6 +28,7 @@ from messaging.federation import Fed
 from messaging.management import Management, apply, login_in
 from messaging.topology import Topology, topology
 from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from tests.unencrypted import a_client
 
 HOSTS: Final = ("commerce", "finance", "logistics", "customers")
 SERVICES: Final = ("finance", "logistics", "customers")
@@ -168,7 +169,7 @@ async def taken(
 @asynccontextmanager
 async def a_house(server: EmbeddedRabbitMQ) -> AsyncIterator[House]:
     async with (
-        httpx.AsyncClient(base_url=server.management_url, trust_env=False, timeout=30) as http,
+        a_client(server.management_url, trust_env=False, timeout=30) as http,
         Management(server.management_url) as management,
     ):
         yield House(server, http, management, topology())

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.simulators.in_process import served
 from runtime.simulators.provider import create_provider
+from tests.emptying import empty
 from tests.messaging.notifications.world import World, a_world
 
 
@@ -52,13 +53,6 @@ async def world(shared_database: str, provider: tuple[Renewed, str]) -> AsyncIte
     renewed, provider_url = provider
     renewed.renew()
     async with await psycopg.AsyncConnection.connect(shared_database, autocommit=True) as owner:
-        cursor = await owner.execute(
-            "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class"
-            " WHERE relkind IN ('r', 'p') AND NOT relispartition AND relname <> 'alembic_version'"
-            " AND relnamespace = 'public'::regnamespace"
-        )
-        [(tables,)] = await cursor.fetchall()
-        await owner.execute("SET session_replication_role = replica")  # events are immutable
-        await owner.execute(f"TRUNCATE {tables} RESTART IDENTITY".encode())
+        await empty(owner)
     async with a_world(shared_database, provider_url) as one:
         yield one

@@ -21,6 +21,7 @@ from messaging.envelope import received_from_store
 from messaging.notifications.handler import handle_at
 from messaging.notifications.notifier import Notifier
 from messaging.notifications.provider import HttpProvider
+from tests.unencrypted import a_client
 
 ROLE = "handrail_app"
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
@@ -117,7 +118,7 @@ class World:
     @asynccontextmanager
     async def notifiers(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
         options = {"poll": 0.01, "backoff": 0.01, **options}
-        async with httpx.AsyncClient(base_url=self.provider_url) as client:
+        async with a_client(self.provider_url) as client:
             yield [Notifier(self.pool, HttpProvider(client), **options) for _ in range(number)]
 
     @asynccontextmanager
@@ -143,7 +144,7 @@ async def a_world(url: str, provider_url: str) -> AsyncIterator[World]:
     async with (
         open_pool(url, role=ROLE, size=12) as pool,
         await psycopg.AsyncConnection.connect(url, autocommit=True) as owner,
-        httpx.AsyncClient(base_url=provider_url, timeout=30) as provider,
+        a_client(provider_url, timeout=30) as provider,
     ):
         await owner.execute("SET synchronous_commit = off")
         yield World(url, pool, owner, provider_url, provider)

@@ -24,6 +24,7 @@ from eventstore.store import ANY_VERSION, EventStore
 from messaging.publishing import Publisher
 from messaging.relay import Relay
 from tests.controls import eur
+from tests.unencrypted import a_client
 
 HOME = "commerce"
 _PASSWORD = "not-a-secret"
@@ -223,7 +224,7 @@ def first_of_each(got: Sequence[Got]) -> Sequence[Got]:
 
 @asynccontextmanager
 async def a_world(url: str, pool: Pool, amqp: str, management: str) -> AsyncIterator[World]:
-    async with httpx.AsyncClient(base_url=management, timeout=20) as http:
+    async with a_client(management, timeout=20) as http:
         broker = Broker(amqp, http)
         await broker.begin()
         async with pool.connection() as connection:

@@ -1,0 +1,15 @@
+"""A client for servers of this machine, which are spoken to without encryption."""
+
+from __future__ import annotations
+
+import ssl
+from typing import Any, Final
+
+import httpx
+
+_NO_CERTIFICATES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def a_client(base_url: str = "", **options: Any) -> httpx.AsyncClient:
+    """To read the certificates of the machine takes longer than most tests, for every client."""
+    return httpx.AsyncClient(base_url=base_url, verify=_NO_CERTIFICATES, **options)
