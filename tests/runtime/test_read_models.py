@@ -10,6 +10,7 @@ from domain.settlement.events import MerchantAccountOpened
 from eventstore.messages import CODEC
 from eventstore.pool import open_pool
 from eventstore.store import EventStore
+from projections.catalogue import PROJECTIONS
 from projections.install import install
 from projections.runner import Runner
 from runtime.read_models import build_anew, status, work_off
@@ -46,12 +47,28 @@ async def test_a_read_model_is_built_anew_while_a_projector_runs(settings: Setti
     async with await psycopg.AsyncConnection.connect(str(settings.database_url)) as connection:
         await connection.execute("DELETE FROM merchant_balance")
 
-    assert await build_anew(settings, "merchant_balance") == 0
+    assert await build_anew(settings, ["merchant_balance"]) == 0
+    assert await _rows(settings) == 1
+
+
+async def test_without_a_name_all_of_them_are_built_anew(settings: Settings) -> None:
+    async def tables() -> set[tuple[object, ...]]:
+        async with await psycopg.AsyncConnection.connect(str(settings.database_url)) as connection:
+            found = await connection.execute("SELECT name, to_regclass(name)::oid FROM read_models")
+            return set(await found.fetchall())
+
+    before = await tables()
+
+    assert await build_anew(settings, []) == 0
+
+    after = await tables()
+    assert {name for name, _ in after} == {one.name for one in PROJECTIONS}
+    assert before.isdisjoint(after)
     assert await _rows(settings) == 1
 
 
 async def test_an_unknown_read_model_is_not_built(settings: Settings) -> None:
-    assert await build_anew(settings, "weather") == 1
+    assert await build_anew(settings, ["weather"]) == 1
 
 
 async def test_the_status_tells_a_script_whether_something_waits_for_a_person(
