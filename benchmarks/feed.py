@@ -14,12 +14,9 @@ PostgreSQL counted of the projector's role, BEGIN and COMMIT among them.
 from __future__ import annotations
 
 import asyncio
-import random
 import statistics
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,7 +28,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks.history import write_past
-from benchmarks.peers.plain_loop import COLUMNS, PlainLoop, connect
+from benchmarks.lags import Lags
+from benchmarks.peers.polling import POLL, Polling
 from benchmarks.reporting import Result, bar, report
 from benchmarks.steady import CUSTOMERS, MERCHANTS, market
 from eventstore.pool import Connection, open_pool
@@ -48,24 +46,10 @@ LOOP_SECONDS: Final = 20
 """For the peer, who falls ever further behind."""
 ROUNDS: Final = 2
 WARM_UP: Final = 5
-POLL: Final = 0.05
-PAGE: Final = 1_000
-_LOOKS_EVERY: Final = 0.008
-"""Seconds: half of it is, on average, in every lag."""
 _PATIENCE: Final = 120
 """Seconds, for who has fallen behind."""
 _OPENED: Final = "opened"
 _ROLE: Final = "handrail_app"
-_NEWEST: Final = (
-    "SELECT stream, version, position FROM events WHERE type = 'StepDone' AND position > %s"
-    " ORDER BY position DESC LIMIT 1"
-)
-_SEEN: Final = (
-    "SELECT e.stream, extract(epoch FROM clock_timestamp() - e.recorded_at) * 1000"
-    " FROM unnest(%s::text[], %s::bigint[]) AS w (stream, version)"
-    " JOIN events e ON e.stream = w.stream AND e.version = w.version"
-    " JOIN {board} b ON b.saga = substr(w.stream, 6) AND b.version >= w.version"
-)
 _COUNTED: Final = (
     f"SELECT sum(calls) FROM pg_stat_statements WHERE userid = '{_ROLE}'::regrole"
     " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -142,7 +126,7 @@ class _Bench:
 
     async def _loop(self, seconds: int) -> Window:
         url = await self._database()
-        naive = _Polling(url)
+        naive = Polling(url)
         thread = asyncio.create_task(asyncio.to_thread(naive.run))
         try:
             async with _connection(url) as connection:
@@ -170,36 +154,6 @@ class _Bench:
         return self._postgres.url_of(name)
 
 
-class _Polling:
-    """The peer, in a thread of its own."""
-
-    def __init__(self, url: str) -> None:
-        self.ready, self.stop = threading.Event(), threading.Event()
-        self.handled = self.statements = 0
-        self._last = 0
-        self._url = url
-
-    def has_passed(self, position: int) -> bool:
-        return self._last >= position
-
-    def run(self) -> None:
-        selects = 0
-        select = f"SELECT {COLUMNS} FROM events WHERE position > %s ORDER BY position LIMIT {PAGE}"
-        with connect(self._url) as connection:
-            loop = PlainLoop(connection)
-            while not self.stop.is_set():
-                rows = connection.execute(select, (self._last,)).fetchall()
-                loop.handle(rows)
-                connection.commit()
-                self._last = rows[-1][0] if rows else self._last
-                selects += 1
-                self.handled += len(rows)
-                self.statements = loop.statements + 3 * selects  # BEGIN and COMMIT, too
-                if len(rows) < PAGE:
-                    self.ready.set()
-                    self.stop.wait(POLL)
-
-
 async def _measured(
     connection: Connection,
     url: str,
@@ -215,13 +169,13 @@ async def _measured(
         stdout=asyncio.subprocess.PIPE,
     )
     end = asyncio.create_task(writer.communicate())
-    sampler = _Sampler(connection, board, passed, after=opened + RATE)  # it has got going by then
+    lags = Lags(connection, board, passed, after=opened + RATE)  # it has got going by then
     try:
         while not end.done():
-            await sampler.look(more=True)
+            await lags.look(more=True)
         async with asyncio.timeout(_PATIENCE):
-            while sampler.waiting:
-                await sampler.look(more=False)
+            while lags.waiting:
+                await lags.look(more=False)
         out, _ = await end
     finally:
         if writer.returncode is None:
@@ -229,42 +183,7 @@ async def _measured(
             await writer.wait()
     if writer.returncode:
         raise RuntimeError(f"the writer ended with {writer.returncode}")
-    return sampler.lags, float(out)
-
-
-class _Sampler:
-    """`passed` tells of a position whether whoever reads is behind it, and will never see it."""
-
-    def __init__(
-        self, connection: Connection, board: str, passed: Callable[[int], bool], *, after: int
-    ) -> None:
-        self.lags: list[float] = []
-        self.waiting: dict[str, tuple[int, int]] = {}
-        self._connection = connection
-        self._seen = _SEEN.format(board=board)
-        self._passed = passed
-        self._after = after
-        self._moments = random.Random(after)
-        self._next = 0.0
-
-    async def look(self, *, more: bool) -> None:
-        """With `more`, also wait for the newest event from now on, where it is time for that."""
-        if more and time.monotonic() >= self._next:
-            found = await self._connection.execute(_NEWEST, (self._after,))
-            if row := await found.fetchone():
-                stream, version, position = row
-                self.waiting.setdefault(stream, (version, position))
-            self._next = time.monotonic() + self._moments.uniform(0, 2 * POLL)
-        if self.waiting:
-            gone = [one for one, (_, at) in self.waiting.items() if self._passed(at)]
-            versions = [version for version, _ in self.waiting.values()]
-            found = await self._connection.execute(self._seen, (list(self.waiting), versions))
-            for stream, lag in await found.fetchall():
-                self.lags.append(float(lag))
-                del self.waiting[stream]
-            for stream in gone:
-                self.waiting.pop(stream, None)
-        await asyncio.sleep(_LOOKS_EVERY)
+    return lags.found, float(out)
 
 
 async def _is_up_to_date(connection: Connection) -> None:
