@@ -27,8 +27,9 @@ _SEEN: Final = (
 
 
 class Lags:
-    """`found` are milliseconds. `passed` tells of a position whether whoever reads is behind it, and
-    will never see it.
+    """`found` are milliseconds.
+
+    `passed` tells of a position whether whoever reads is behind it, and will never see it.
     """
 
     def __init__(
