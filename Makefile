@@ -27,7 +27,7 @@ demo: setup ## start everything, drive checkouts, prove the invariants, stop eve
 up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
-test: setup ## run every test that needs no Docker, but for the long ones (about five minutes on two cores)
+test: setup ## run every test that needs no Docker, but for the long ones (about four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix"
 
 matrix: setup ## run every failure at every step of every saga, alone and in pairs (eight minutes on two cores)
