@@ -51,7 +51,7 @@ async def run(settings: Settings, *, json: bool) -> int:
                 "benchmarks.contenders.plain_temporal",
                 (stack.database_url, stack.temporal_address),
                 log=Path(folder, "plain.log"),
-                servers={},
+                servers={"temporal_server": stack.temporal.pid} if stack.temporal else {},
             ) as plain,
         ):
             customers = Customers(client, await open_shop(client, "shop", customers=20))
@@ -85,6 +85,7 @@ async def _orders(customers: Customers) -> Sequence[float]:
 
 async def _workflow(plain: Contender) -> float:
     turn = await plain.turn(ORDERS, 1)
+    await plain.settled()
     return 1000 * turn.seconds / turn.sagas
 
 

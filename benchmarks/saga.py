@@ -76,6 +76,7 @@ async def _rounds(field: Sequence[Contender], console: Console) -> Mapping[str, 
             for one in (*field[first:], *field[:first]):
                 progress.update(task, description=one.name)
                 turns[one.name].append(await one.turn(SAGAS, IN_FLIGHT))
+                await one.settled()
                 progress.advance(task)
     return {name: taken[1:] for name, taken in turns.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from temporalio.client import Client
 
@@ -38,11 +39,14 @@ async def open_worker(database: str, temporal: str) -> AsyncIterator[tuple[Event
         yield store, client
 
 
+OPTIONS: Final = options_of(Settings()).of(CheckoutAlone)
+
+
 async def check_out(client: Client, order: Checkout) -> SagaResult:
     """With the options that the API starts it with by default."""
     result: SagaResult = await client.execute_workflow(
         CheckoutAlone.run,
-        args=[order, options_of(Settings()).of(CheckoutAlone), "customer", 1],
+        args=[order, OPTIONS, "customer", 1],
         id=order.order,
         task_queue="sagas",
     )

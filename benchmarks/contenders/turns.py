@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -26,6 +27,10 @@ import uvloop
 from runtime.exiting import run_and_leave
 
 _READY: Final = b"ready\n"
+_LOOK: Final = 2.0  # seconds
+_IDLE: Final = 0.1
+"""Seconds of CPU between two looks."""
+_SETTLES_WITHIN: Final = 20.0  # seconds
 
 Saga = Callable[[int], Awaitable[Any]]
 """Runs the saga of that number to its end."""
@@ -108,6 +113,19 @@ class Contender:
         used = {name: (after - before[name]) * 1000 for name, after in self._cpu().items()}
         each = {name: ms / sagas for name, ms in used.items()}
         return Turn(sagas, answer["seconds"], each)
+
+    async def settled(self) -> None:
+        """Wait until the servers have done what the last turn left them to do, at most a while.
+
+        Temporal's has timers of activities to clear up, seconds after the workflow has ended.
+        """
+        deadline = time.monotonic() + _SETTLES_WITHIN
+        used, before = math.inf, self._cpu()
+        while used > _IDLE and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK)
+            now = self._cpu()
+            used = sum(now.values()) - sum(before.values())
+            before = now
 
     def _cpu(self) -> dict[str, float]:
         pids = {self.name: self.process.pid, **self.servers}
