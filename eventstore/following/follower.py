@@ -68,7 +68,8 @@ class Follower:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. Trouble with the database is waited out."""
-        living = asyncio.create_task(self._live())
+        left = asyncio.Event()
+        living = asyncio.create_task(self._live(left))
         rest = _FIRST_REST
         try:
             while not stop.is_set():
@@ -92,6 +93,7 @@ class Follower:
                     await _wait(stop, rest)
                     rest = min(2 * rest, _LONGEST_REST)
         finally:
+            left.set()
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
             await self._leave()
@@ -196,8 +198,9 @@ class Follower:
         }
         self._balance_at = _now() + self._lease.total_seconds() / 6
 
-    async def _live(self) -> None:
-        while True:
+    async def _live(self, left: asyncio.Event) -> None:
+        # A cancelled statement may end in an ordinary error: being cancelled is not enough to end.
+        while not left.is_set():
             await asyncio.sleep(self._lease.total_seconds() / 3)
             try:
                 async with self._pool.connection() as connection:

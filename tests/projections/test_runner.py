@@ -165,6 +165,31 @@ async def _is_complete(world: World) -> bool:
     return None not in await owners(world)
 
 
+async def test_a_projector_stops_though_its_lease_is_just_being_renewed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled then, the driver may answer with an error of its own."""
+    runner, renewing = world.runner(lease=0.03), asyncio.Event()
+    renew = runner._leases.renew
+
+    async def long(connection: Connection) -> None:
+        await renew(connection)
+        if asyncio.current_task() is not running:
+            renewing.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise psycopg.OperationalError("sending cancel request failed") from None
+
+    monkeypatch.setattr(runner._leases, "renew", long)
+    stop = asyncio.Event()
+    running = asyncio.create_task(runner.run(stop))
+    async with asyncio.timeout(10):
+        await renewing.wait()
+        stop.set()
+        await running
+
+
 async def test_three_projectors_share_the_shards_and_apply_each_event_once(world: World) -> None:
     shops = [Shop(number) for number in range(6)]
     runners = [world.runner(owner=name, page=20) for name in "abc"]
