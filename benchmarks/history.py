@@ -44,8 +44,16 @@ async def write_past(
                         version = versions[stream] = versions.get(stream, 0) + 1
                         data, at = encoded.data.decode(), DAY + written * EVERY
                         await copy.write_row(
-                            (stream, version, shard, encoded.type, encoded.schema, data)
-                            + (metadata, at)
+                            (
+                                stream,
+                                version,
+                                shard,
+                                encoded.type,
+                                encoded.schema,
+                                data,
+                                metadata,
+                                at,
+                            )
                         )
                         written += 1
                         if written % _TOLD_EVERY == 0:

@@ -28,9 +28,9 @@ from runtime.embedded.temporal import EmbeddedTemporal
 from runtime.settings import Settings
 
 IN_FLIGHT: Final = 50
-SAGAS: Final = 300
+SAGAS: Final = 150
 """In each turn."""
-ROUNDS: Final = 6
+ROUNDS: Final = 5
 """The first is not counted, and who begins changes from one to the next."""
 
 CONTENDERS: Final = {
