@@ -150,7 +150,7 @@ async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="package")
 async def impatient(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """Whose sagas park soon."""
-    async with house.api(deadline_seconds=0.5, patience_seconds=0.5) as client:
+    async with house.api(deadline_seconds=10, patience_seconds=0.5) as client:
         yield client
 
 
