@@ -22,7 +22,7 @@ from domain.sagas.events import SagaDecided
 from eventstore.messages import CODEC
 from workflows.messages import Decision
 
-_PAUSE: Final = 0.008  # seconds between two looks
+_PAUSE: Final = 0.004  # seconds between two looks
 _LONGEST_PAUSE: Final = 0.1  # while nothing is decided
 _log = structlog.get_logger(__name__)
 

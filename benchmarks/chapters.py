@@ -51,8 +51,8 @@ CHAPTERS: Final[Mapping[str, Chapter]] = {
         " was decided. Beside it, on the same server: a Temporal workflow with as many activities"
         " that do nothing, until its result is there.",
         Bars(
-            "ms, mean",
-            {"decision_mean_ms": "Handrail", "temporal_mean_ms": "Temporal, empty activities"},
+            "ms, median",
+            {"decision_p50_ms": "Handrail", "temporal_p50_ms": "Temporal, empty activities"},
         ),
     ),
     "append": Chapter(
