@@ -31,7 +31,7 @@ BOUND: Final = 1
 """Sagas of one merchant at the same time. The whole stack shares a core or two, and one saga under
 way keeps most of one busy.
 """
-WINDOW: Final = 16.0  # seconds
+WINDOW: Final = 32.0  # seconds
 WARM_UP: Final = 8.0  # seconds
 ROUNDS: Final = (False, True, True, False, False, True)
 """With the greedy merchant or without: what drifts meets both alike."""
