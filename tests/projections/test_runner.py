@@ -324,6 +324,7 @@ async def test_checkpoints_without_events_move_along_for_the_outbox_to_be_pruned
     one, other = world.runner(owner="one", lease=600), world.runner(owner="other", lease=600)
     async with world.pool.connection() as connection:
         for runner in (one, other):
+            await runner._leases.renew(connection)
         for runner in (one, other):
             await runner.tick(connection)
         token = await world.append(*_flat(next(iter(Shop().opens()))))
