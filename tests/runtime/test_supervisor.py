@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -110,7 +111,11 @@ async def test_a_parent_killed_with_sigkill_leaves_no_child(
     parent = await python("-c", PARENT, str(tmp_path))
     await appears(tmp_path / "all")
     family = psutil.Process(parent.pid).children(recursive=True)
-    assert {"postgres", "temporal"} < {each.name() for each in family}
+    names = set()
+    for each in family:
+        with contextlib.suppress(psutil.NoSuchProcess):  # PostgreSQL's come and go
+            names.add(each.name())
+    assert {"postgres", "temporal"} < names
 
     parent.kill()
     await parent.wait()

@@ -125,14 +125,13 @@ async def test_every_third_request_goes_wrong_and_each_message_arrives_once(worl
 
 async def test_the_provider_says_how_fast_it_goes(world: World) -> None:
     """Whom it turns away comes back when it said, and that was no failed try."""
-    await many(world, 60)
-    await world.limit(per_second=40)
+    await many(world, 30)
+    await world.limit(per_second=8)
     async with world.notifying(2) as notifiers:
         await until(world.nothing_waits)
     assert set((await world.states("attempts")).values()) == {1}
-    assert len(await world.carried()) == 60
-    throttled = sum(one.counts["transactional", "throttled"] for one in notifiers)
-    assert 0 < throttled < 60
+    assert len(await world.carried()) == 30
+    assert sum(one.counts["transactional", "throttled"] for one in notifiers) > 0
 
 
 async def test_several_share_the_work(world: World) -> None:
