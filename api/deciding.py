@@ -15,7 +15,6 @@ import structlog
 from sqlalchemy import TextClause, text
 
 from api.database import Database
-from api.problems import Problem
 from api.starting import Beginning
 from domain.kernel import stream_name
 from domain.sagas.events import SagaDecided
@@ -46,12 +45,14 @@ class Decisions:
         self._database = database
         self._waiting: defaultdict[str, set[_Waiting]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
+        self._pause = _PAUSE
 
     async def on(self, beginning: Beginning, seconds: float) -> Decision | None:
         """The decision on what was begun, where one falls in time."""
         stream = stream_name("saga", beginning.saga)
         waiting = _Waiting(beginning.attempt, asyncio.get_running_loop().create_future())
         self._waiting[stream].add(waiting)
+        self._pause = _PAUSE  # whoever comes does not wait longer because others do
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -66,18 +67,19 @@ class Decisions:
 
     async def _look(self) -> None:
         """As long as somebody waits; the longer nothing is decided, the less often."""
-        pause = _PAUSE
         while self._waiting:
-            await asyncio.sleep(pause)
-            pause = _PAUSE if await self._tell() else min(1.2 * pause, _LONGEST_PAUSE)
+            await asyncio.sleep(self._pause)
+            try:
+                told = await self._tell()
+            except Exception as error:  # noqa: BLE001  # one that ends would leave all waiting
+                _log.warning("no look at decisions", error=repr(error))
+                told = False
+            self._pause = _PAUSE if told else min(1.2 * self._pause, _LONGEST_PAUSE)
 
     async def _tell(self) -> bool:
         """Whether anybody was told."""
-        try:
-            async with self._database.connection() as connection:
-                rows = (await connection.execute(_DECIDED, {"streams": [*self._waiting]})).all()
-        except Problem:
-            return False  # the database is away: whoever waits may be told when it is back
+        async with self._database.connection() as connection:
+            rows = (await connection.execute(_DECIDED, {"streams": [*self._waiting]})).all()
         told = False
         for stream, type_, schema, data, token in rows:
             decided: SagaDecided = CODEC.decode(type_, schema, data)

@@ -24,7 +24,7 @@ PAGE: Final = "performance.md"
 FOLDER: Final = "performance"
 _WIDTH: Final = 110
 _ABOUT: Final = """\
-What `make bench` measured. Each benchmark can be run alone, by the command beside it. Whatever is
+What the benchmarks measured, each by the command beside it; `make bench` runs all. Whatever is
 compared ran in the same run, on the same servers, with the same settings. PostgreSQL keeps its
 default safety: a commit is on disk before it is answered. Values in milliseconds and a second are
 of one machine; the ratios are what can be compared with others."""

@@ -31,7 +31,7 @@ SANDBOX: Final = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows")
 )
 """Refuses what must not be done in a workflow. The tests run in it, and what they let through runs
-without: entering it for each payload costs a third of a worker's time (decision 18).
+without: it is entered for each payload of each task (decision 18).
 """
 
 

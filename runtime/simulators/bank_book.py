@@ -46,6 +46,7 @@ class Entry:
 
     @property
     def belongs_to(self) -> str:
+        """What the money was asked for by: each kind of account says by which of its fields."""
         raise NotImplementedError
 
     def in_ledger(self) -> dict[str, object]:
