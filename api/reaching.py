@@ -118,6 +118,10 @@ async def asking(client: Client, saga: str) -> AsyncIterator[None]:
             yield
     except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
         if isinstance(error, RPCError) and error.status not in _AWAY:
+            if error.status is RPCStatusCode.FAILED_PRECONDITION:
+                # Of a workflow whose task failed thrice Temporal asks nothing any more.
+                said = f"{saga} takes nothing now: its workflow task fails, as its history shows"
+                raise unavailable("worker-unavailable", said) from None
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
             found = await known(client, saga)

@@ -13,14 +13,16 @@ import httpx
 import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio import workflow
 from temporalio.client import Client
+from temporalio.worker import Worker
 
 from api import processes, reaching
 from runtime.api import lazy_client
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.engine import open_engine
 from tests.api.conftest import House
-from tests.api.shop import Shop, a_key, place, problem
+from tests.api.shop import Shop, a_key, eventually, place, problem
 from tests.controls import NOON, a_customer
 
 SOON = 12.0  # seconds: several bounded looks, one after the other, on a slow machine
@@ -158,6 +160,43 @@ async def test_without_workers_an_order_is_accepted_and_a_command_is_not_done(
         problem(cancel, 503, "worker-unavailable")
         problem(put, 503, "worker-unavailable")
     await house.temporal.get_workflow_handle(saga).terminate()
+
+
+@workflow.defn(name="Checkout", sandboxed=False)
+class Mistaken:
+    @workflow.run
+    async def run(self) -> None:
+        raise KeyError("a mistake in the code")
+
+
+async def test_a_saga_whose_code_is_mistaken_takes_nothing_until_it_is_mended(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    queue, saga = "mistaken.sagas", f"ord-{a_key()}"
+    async with Worker(house.temporal, task_queue=queue, workflows=[Mistaken]):
+        # From the second time on, the SDK lets a task that fails run out of time.
+        soon = timedelta(seconds=1)
+        handle = await house.temporal.start_workflow(
+            Mistaken.run, id=saga, task_queue=queue, task_timeout=soon
+        )
+
+        async def keeps_failing() -> bool:
+            described = await handle.describe()
+            return described.raw_description.pending_workflow_task.attempt >= 3
+
+        await eventually(keeps_failing, "a workflow task that fails again and again")
+        answers = await asyncio.gather(
+            api.post(f"/orders/{saga}/cancellation", json={"reason": "none"}),
+            api.post(
+                f"/sagas/{saga}/interventions",
+                json={"id": "i", "kind": "correct", "reason": "none", "correction": {"a": 1}},
+            ),
+        )
+    for answer in answers:
+        found = problem(answer, 503, "worker-unavailable")
+        assert "its workflow task fails" in found["detail"]
+        assert int(answer.headers["Retry-After"]) > 0
+    await handle.terminate()
 
 
 async def test_a_process_that_begins_while_it_is_told_something_has_not_ended(

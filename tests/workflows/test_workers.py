@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -75,10 +76,13 @@ async def test_another_worker_takes_over_in_the_middle_of_every_compensation(
 async def test_a_saga_that_is_forgotten_after_every_task_ends_as_any_other(
     world: World, steps: Placement
 ) -> None:
-    """The worker evicts a workflow after every task, and replays it for the next one."""
-    place = world.elsewhere()
-    undisturbed, refused, cancelled, parked = [
-        await place.an_order(steps, card=card, patience=patience)
+    """The worker evicts a workflow after every task, and replays it for the next one.
+
+    A worker each: one that keeps no workflow has room for one at a time, and the tasks of others
+    run out of time in it.
+    """
+    undisturbed, refused, cancelled, parked = orders = [
+        await world.elsewhere().an_order(steps, card=card, patience=patience)
         for card, patience in (
             ("card_ok", 300),
             ("card_capture_declined", 300),
@@ -89,8 +93,9 @@ async def test_a_saga_that_is_forgotten_after_every_task_ends_as_any_other(
     authorising = cancelled.is_held("AuthoriseDownPayment")
     undoing = cancelled.is_held("AuthoriseDownPayment", "undo")
     parked.fails("ConfirmOrder")
-    async with place.at_work(max_cached_workflows=0):
-        orders = (undisturbed, refused, cancelled, parked)
+    async with AsyncExitStack() as stack:
+        for order in orders:
+            await stack.enter_async_context(order.world.at_work(max_cached_workflows=0))
         await asyncio.gather(*(order.starts() for order in orders))
         await authorising.reached()
         await cancelled.is_cancelled_by_the_customer()
