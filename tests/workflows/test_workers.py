@@ -81,7 +81,7 @@ async def test_a_saga_that_is_forgotten_after_every_task_ends_as_any_other(
     A worker each: one that keeps no workflow has room for one at a time, and the tasks of others
     run out of time in it.
     """
-    undisturbed, refused, cancelled, parked = orders = [
+    _, _, cancelled, parked = orders = [
         await world.elsewhere().an_order(steps, card=card, patience=patience)
         for card, patience in (
             ("card_ok", 300),
