@@ -7,11 +7,14 @@ alive for a place to become free. What is parked, or awaits an answer, holds non
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
+from weakref import WeakValueDictionary
 
 import structlog
 from sqlalchemy import Executable, and_, delete, func, literal, or_, select
@@ -28,7 +31,27 @@ _UNSEEN: Final = timedelta(seconds=60)
 _COME_BACK: Final = (3, 9)
 """Seconds, at random between these: who is refused together should not come back together, and even
 a refusal takes the processor's time from the others."""
+_STAYS_FULL: Final = 0.25
+"""Seconds for which this process believes that a merchant has no place left: a sale has dozens of
+requests a second refused, and each would look.
+"""
 _log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Gate:
+    """Where the requests for one merchant's places come one after the other."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    full: bool = False
+
+    def close(self) -> None:
+        self.full = True
+        # The timer keeps the gate, which is forgotten when nobody waits at it any more.
+        asyncio.get_running_loop().call_later(_STAYS_FULL, self.open)
+
+    def open(self) -> None:
+        self.full = False
 
 
 class Places:
@@ -36,6 +59,7 @@ class Places:
         """`bound` is for each merchant; 0: there is none."""
         self._database = database
         self._bound = bound
+        self._gates: WeakValueDictionary[str, _Gate] = WeakValueDictionary()
 
     @asynccontextmanager
     async def held(self, merchant: str, saga: str) -> AsyncIterator[None]:
@@ -54,10 +78,14 @@ class Places:
             raise
 
     async def _take(self, merchant: str, saga: str) -> None:
-        async with self._database.connection() as connection:
-            taken = await connection.execute(_taking(merchant, saga, self._bound))
-            if taken.first():
-                return
+        gate = self._gates.setdefault(merchant, _Gate())
+        async with gate.turn:
+            if not gate.full:
+                async with self._database.connection() as connection:
+                    taken = await connection.execute(_taking(merchant, saga, self._bound))
+                    if taken.first():
+                        return
+                gate.close()
         said = f"{self._bound} orders of {merchant} are being processed"
         raise Problem("too-many-for-merchant", said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
 
@@ -66,6 +94,8 @@ class Places:
         try:
             async with self._database.connection() as connection:
                 await connection.execute(delete(saga_places).where(mine))
+            if gate := self._gates.get(merchant):
+                gate.open()
         except Problem as problem:
             _log.warning("place not given back", saga=saga, reason=problem.detail)
 
@@ -74,7 +104,7 @@ def _taking(merchant: str, saga: str, bound: int) -> Executable:
     """One statement. It looks at the board only where all places are taken.
 
     Statements that run at the same moment do not see each other, so together they may take as many
-    places too many as there are of them.
+    places too many as there are processes of the API: in each of them they run one at a time.
     """
     others = and_(saga_places.c.merchant == merchant, saga_places.c.saga != saga)
     taken = select(func.count()).where(others).scalar_subquery()

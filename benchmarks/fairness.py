@@ -32,7 +32,8 @@ BOUND: Final = 1
 way keeps most of one busy.
 """
 WINDOW: Final = 32.0  # seconds
-WARM_UP: Final = 8.0  # seconds
+WARM_UP: Final = 4.0  # seconds
+MEASURED: Final = 8.0  # seconds, of what can be done
 ROUNDS: Final = (False, True, True, False, False, True)
 """With the greedy merchant or without: what drifts meets both alike."""
 
@@ -69,7 +70,8 @@ async def _windows(api_url: str, console: Console) -> tuple[float, Sequence[Wind
                 for number in range(MODEST)
             ]
             progress.update(task, description="what can be done")
-            every = MODEST / (SHARE * await _capacity(modest))
+            await _capacity(modest, WARM_UP)
+            every = MODEST / (SHARE * await _capacity(modest, MEASURED))
             windows = []
             for with_greedy in ROUNDS:
                 name = "with the greedy merchant" if with_greedy else "modest ones alone"
@@ -79,12 +81,12 @@ async def _windows(api_url: str, console: Console) -> tuple[float, Sequence[Wind
         return every, windows
 
 
-async def _capacity(modest: Sequence[Customers]) -> float:
+async def _capacity(modest: Sequence[Customers], seconds: float) -> float:
     """Orders a second, with one of each merchant's under way at any time."""
     served, began = Served(), time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for one in modest:
-            group.create_task(one.greedily(served, in_flight=1, until=began + WARM_UP))
+            group.create_task(one.greedily(served, in_flight=1, until=began + seconds))
     return len(served.decision_ms) / (time.perf_counter() - began)
 
 
@@ -134,13 +136,16 @@ def _result(windows: Sequence[Window], every: float, settings: Settings) -> Resu
 
 
 def _p50(windows: Sequence[Window]) -> float:
-    return round(statistics.median(statistics.median(one.modest.decision_ms) for one in windows), 1)
+    return round(statistics.median(_decisions(windows)), 1)
 
 
 def _p95(windows: Sequence[Window]) -> float:
-    """The median of the windows' percentiles: one bad moment of the machine spoils one window."""
-    cuts = [statistics.quantiles(one.modest.decision_ms, n=20)[-1] for one in windows]
-    return round(statistics.median(cuts), 1)
+    """Of the orders of all windows: one window has too few for a percentile so far out."""
+    return round(statistics.quantiles(_decisions(windows), n=20)[-1], 1)
+
+
+def _decisions(windows: Sequence[Window]) -> Sequence[float]:
+    return [ms for one in windows for ms in one.modest.decision_ms]
 
 
 def _rate(served: Sequence[Served], windows: Sequence[Window]) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
@@ -25,8 +24,6 @@ _HISTORY_PAGE: Final = 5000
 else of this process waits meanwhile, for some tenths of a second.
 """
 _MAINTENANCE_SECONDS: Final = 60.0
-_SELDOM: Final = (50_000, 20, 100)
-"""When to look for cycles: a page of events is many objects, among which there are none."""
 _ANSWERS_KEPT: Final = timedelta(days=7)
 """How long the answer to an Idempotency-Key is kept."""
 _PLACES_KEPT: Final = timedelta(days=7)
@@ -39,7 +36,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set, beside any number of others."""
     if settings.database_url is None:
         raise ValueError("a projector needs the URL of the database")
-    gc.set_threshold(*_SELDOM)
     async with open_pool(
         settings.database_url, role=settings.database_role or "", size=3, name="handrail-projector"
     ) as pool:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import gc
+from typing import Final
+
 import structlog
 
 from runtime.settings import Settings
 
+_SELDOM: Final = (50_000, 20, 100)
+"""Objects, and rounds of the generation before, after which cycles are looked for."""
 _log = structlog.get_logger(__name__)
 
 
 def ready(settings: Settings, address: str = "") -> None:
     """Log one `ready` line, and write the ready file that a supervisor waits for."""
+    seldom_collect()
     _log.info("ready", **({"address": address} if address else {}))
     if settings.ready_file:
         partial = settings.ready_file.with_suffix(".partial")
         partial.write_text(address)
         partial.replace(settings.ready_file)  # whoever sees it, sees all of it
+
+
+def seldom_collect() -> None:
+    """What there is now stays for as long as the process: nobody looks for cycles in it any more,
+    and seldom in what comes after, where there are few.
+    """
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_SELDOM)
 
 
 def not_ready(settings: Settings) -> None:

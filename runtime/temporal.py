@@ -17,7 +17,12 @@ from temporalio.converter import (
     EncodingPayloadConverter,
 )
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
+from temporalio.worker import (
+    PollerBehaviorAutoscaling,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from eventstore.messages import CODEC
@@ -118,6 +123,9 @@ def workers(
             workflows=workflows if context == "sagas" else (),
             activities=everything if context == "sagas" else activities[context],
             workflow_runner=runner,
+            # A fixed number of pollers leaves most first tasks of sagas to be written to the queue
+            # and read back, once several come at a time.
+            workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             max_concurrent_activities=50,
             # Twice the workflow tasks there can be: waiting for a turn at a stream takes a place
             # here and nothing else, and whoever wants another stream must not wait behind it.

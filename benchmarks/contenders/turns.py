@@ -25,6 +25,7 @@ import psutil
 import uvloop
 
 from runtime.exiting import run_and_leave
+from runtime.ready import seldom_collect
 
 _READY: Final = b"ready\n"
 _LOOK: Final = 2.0  # seconds
@@ -66,6 +67,7 @@ def contend(open_: Open) -> None:
 
 async def _contend(open_: Open, given: Sequence[str], answers: RawIOBase) -> None:
     async with open_(*given) as saga:
+        seldom_collect()
         answers.write(_READY)
         while line := await asyncio.to_thread(sys.stdin.readline):
             asked = orjson.loads(line)

@@ -17,13 +17,20 @@ from temporalio.service import RPCError
 
 from runtime.supervisor import Child, FailedToStart, free_port
 
-# Without the first three every hop of a workflow task waits about 40 ms; without the fourth a
-# short timer or retry fires up to a second late. They are not stored: pass them at every start.
+# They are not stored: pass them at every start.
 _DYNAMIC_CONFIG = (
+    # Without these three every hop of a workflow task waits about 40 ms.
     "history.transferProcessorMaxPollRPS=2000",
     "history.timerProcessorMaxPollRPS=2000",
     "history.visibilityProcessorMaxPollRPS=2000",
+    # Otherwise a short timer or retry fires up to a second late.
     'history.timerProcessorMaxTimeShift="1ms"',
+    # Four partitions on one machine hand most tasks and polls on to each other, and take turns
+    # among merchants each for itself.
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+    # The attributes are known from the start: to look for new ones takes 35 reads a checkout.
+    "system.forceSearchAttributesCacheRefreshOnRead=false",
     "frontend.WorkflowTimeSkippingEnabled=true",
     "matching.enableFairness=true",
     "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2",
@@ -138,9 +145,9 @@ class EmbeddedTemporal:
             *("--port", str(self._port), "--namespace", self.namespace),
             *(["--ui-port", str(self._ui_port)] if self.ui else ["--headless"]),
             *(["--db-filename", str(self.data_dir / "temporal.db")] if self.data_dir else []),
-            # Synced at checkpoints only: a killed server loses nothing. A power cut may lose the
-            # last moments of sagas, which then ask their steps again, with the same keys.
-            *("--sqlite-pragma", "synchronous=NORMAL"),
+            # What Temporal has accepted survives a power cut, for one sync a transaction; with the
+            # journal that is its default it is several.
+            *("--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=full"),
             *("--log-level", "warn", "--log-format", "json", "--ui-disable-news-fetch"),
             *(word for pair in attributes for word in ("--search-attribute", pair)),
             *FLAGS,

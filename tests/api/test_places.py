@@ -13,7 +13,7 @@ from api.places import Places
 from api.problems import Problem
 from runtime.engine import open_engine
 from tests.api.conftest import ROLE, House
-from tests.api.shop import Shop, a_key, place, problem, settled
+from tests.api.shop import Shop, a_key, eventually, place, problem, settled
 from tests.api.test_idempotency import placed_with, post
 from tests.controls import a_merchant, an_order_id
 
@@ -117,6 +117,7 @@ async def test_the_place_of_a_saga_that_never_began_is_free_after_a_minute(
     house: House, places: Places
 ) -> None:
     """The process that took it died before it could start anything."""
+    later = Places(Database(house.engine), BOUND)
     merchant, lost, next_one = a_merchant(), an_order_id(), an_order_id()
     await take(places, merchant, lost, an_order_id())
     with pytest.raises(Problem):
@@ -124,8 +125,39 @@ async def test_the_place_of_a_saga_that_never_began_is_free_after_a_minute(
     await house.sql(
         "UPDATE saga_places SET taken_at = taken_at - interval '61 seconds' WHERE saga = %s", lost
     )
-    await take(places, merchant, next_one)
+    await take(later, merchant, next_one)
     assert lost not in await taken(house, merchant)
+
+
+async def test_who_comes_at_the_same_moment_finds_no_more_places_than_there_are(
+    house: House, places: Places
+) -> None:
+    merchant = a_merchant()
+    asked = [take(places, merchant, an_order_id()) for _ in range(10)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sum(isinstance(one, Problem) for one in answers) == 10 - BOUND
+    assert len(await taken(house, merchant)) == BOUND
+
+
+async def test_a_merchant_without_a_place_is_not_looked_at_again_for_a_moment(
+    house: House, places: Places
+) -> None:
+    merchant = a_merchant()
+    await take(places, merchant, an_order_id(), an_order_id())
+    with pytest.raises(Problem):
+        await take(places, merchant, an_order_id())
+    await house.sql("DELETE FROM saga_places WHERE merchant = %s", merchant)
+    with pytest.raises(Problem):
+        await take(places, merchant, an_order_id())
+
+    async def finds_one() -> bool:
+        try:
+            await take(places, merchant, an_order_id())
+        except Problem:
+            return False
+        return True
+
+    await eventually(finds_one, "a place")
 
 
 async def test_the_same_saga_twice_takes_one_place(house: House, places: Places) -> None:
