@@ -74,7 +74,7 @@ class Decisions:
             except Exception as error:  # noqa: BLE001  # one that ends would leave all waiting
                 _log.warning("no look at decisions", error=repr(error))
                 told = False
-            self._pause = _PAUSE if told else min(1.2 * self._pause, _LONGEST_PAUSE)
+            self._pause = _PAUSE if told else min(1.1 * self._pause, _LONGEST_PAUSE)
 
     async def _tell(self) -> bool:
         """Whether anybody was told."""

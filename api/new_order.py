@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from pydantic import ConfigDict, Field
+from sqlalchemy import ARRAY, Text, bindparam, func, select
 
 from api.database import Database
 from api.problems import ErrorItem, Problem, at
@@ -28,6 +29,33 @@ NEW_ORDER: Final[dict[str, Any]] = {
     "card": "card_ok",
     "ship_to": "addr_ok",
 }
+
+
+_account, _application = merchant_balance.table, merchant_application.table
+_customer, _stock = customer_account.table, stock_level.table
+_merchant: Final = bindparam("merchant", type_=Text)
+_KNOWN: Final = select(
+    select(_account.c.currency)
+    .where(_account.c.merchant == _merchant, _account.c.status == "open")
+    .scalar_subquery()
+    .label("sells_in"),
+    select(_application.c.status)
+    .where(_application.c.merchant == _merchant)
+    .scalar_subquery()
+    .label("application"),
+    select(_customer.c.currency)
+    .where(_customer.c.customer == bindparam("customer"))
+    .scalar_subquery()
+    .label("limit_in"),
+    select(func.array_agg(_stock.c.sku))
+    .where(
+        _stock.c.merchant == _merchant,
+        _stock.c.sku == func.any(bindparam("skus", type_=ARRAY(Text))),
+    )
+    .scalar_subquery()
+    .label("received"),
+)
+"""In one statement: the customer waits for each."""
 
 
 class NewLine(Asked):
@@ -57,20 +85,19 @@ class NewOrder(Asked):
 async def check(database: Database, order: NewOrder) -> None:
     """Raises Problem, naming the fields, for an order that can never be approved."""
     _check_articles(order)
+    skus = [line.sku for line in order.lines]
+    asked = {"merchant": order.merchant, "customer": order.customer, "skus": skus}
     async with database.connection() as connection:
-        currency = await merchant_balance.merchant_currency(connection, order.merchant)
-        applied = await merchant_application.application(connection, order.merchant)
-        customer = await customer_account.customer(connection, order.customer)
-        skus = [line.sku for line in order.lines]
-        stock = await stock_level.stock_of(connection, order.merchant, skus)
-    if applied is not None and applied.status != "active":
+        known = (await connection.execute(_KNOWN, asked)).one()
+    currency, limit_in = known.sells_in, known.limit_in
+    if known.application not in {None, "active"}:
         raise _no("merchant-not-active", [at("#/merchant", f"{order.merchant} may not sell")])
     if currency is None:
         raise _no("unknown-merchant", [at("#/merchant", f"there is no merchant {order.merchant}")])
-    if customer is None or not customer.currency:
+    if not limit_in:
         raise _no("unknown-customer", [at("#/customer", f"{order.customer} has no credit limit")])
-    if customer.currency != currency:
-        said = f"has a limit in {customer.currency}, and the merchant sells in {currency}"
+    if limit_in != currency:
+        said = f"has a limit in {limit_in}, and the merchant sells in {currency}"
         raise _no("wrong-currency", [at("#/customer", said)])
     foreign = [
         at(f"#/lines/{index}/unit_price/currency", f"the merchant sells in {currency}")
@@ -82,7 +109,7 @@ async def check(database: Database, order: NewOrder) -> None:
     unknown = [
         at(f"#/lines/{index}/sku", f"{order.merchant} never received {sku}")
         for index, sku in enumerate(skus)
-        if sku not in stock
+        if sku not in (known.received or ())
     ]
     if unknown:
         raise _no("unknown-sku", unknown)

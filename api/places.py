@@ -17,7 +17,7 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 import structlog
-from sqlalchemy import Executable, and_, delete, func, literal, or_, select
+from sqlalchemy import Executable, Text, and_, bindparam, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from api.database import Database
@@ -59,6 +59,7 @@ class Places:
         """`bound` is for each merchant; 0: there is none."""
         self._database = database
         self._bound = bound
+        self._taking = _taking(bound)
         self._gates: WeakValueDictionary[str, _Gate] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -82,7 +83,8 @@ class Places:
         async with gate.turn:
             if not gate.full:
                 async with self._database.connection() as connection:
-                    taken = await connection.execute(_taking(merchant, saga, self._bound))
+                    asked = {"of": merchant, "by": saga}
+                    taken = await connection.execute(self._taking, asked)
                     if taken.first():
                         return
                 gate.close()
@@ -100,12 +102,14 @@ class Places:
             _log.warning("place not given back", saga=saga, reason=problem.detail)
 
 
-def _taking(merchant: str, saga: str, bound: int) -> Executable:
-    """One statement. It looks at the board only where all places are taken.
+def _taking(bound: int) -> Executable:
+    """One statement: a place `of` a merchant is taken `by` a saga.
 
+    It looks at the board only where all places are taken.
     Statements that run at the same moment do not see each other, so together they may take as many
     places too many as there are processes of the API: in each of them they run one at a time.
     """
+    merchant, saga = bindparam("of", type_=Text), bindparam("by", type_=Text)
     others = and_(saga_places.c.merchant == merchant, saga_places.c.saga != saga)
     taken = select(func.count()).where(others).scalar_subquery()
     place = saga_places.outerjoin(board, board.c.saga == saga_places.c.saga)
@@ -124,9 +128,7 @@ def _taking(merchant: str, saga: str, bound: int) -> Executable:
         .cte("freed")
     )
     free = taken - select(func.count()).select_from(freed).scalar_subquery() < bound
-    new = insert(saga_places).from_select(
-        ["merchant", "saga"], select(literal(merchant), literal(saga)).where(free)
-    )
+    new = insert(saga_places).from_select(["merchant", "saga"], select(merchant, saga).where(free))
     return new.on_conflict_do_update(
         constraint="saga_places_pkey", set_={"taken_at": func.clock_timestamp()}
     ).returning(saga_places.c.saga)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
@@ -116,12 +115,3 @@ async def stock(
     query = select(table).where(table.c.merchant == merchant)
     by = (table.c.sku,)
     return await slice_of(connection, query, StockLevel, by=by, after=after, limit=limit)
-
-
-async def stock_of(
-    connection: AsyncConnection, merchant: str, skus: Iterable[str]
-) -> Mapping[str, StockLevel]:
-    """By SKU; what was never received is missing."""
-    query = select(table).where(table.c.merchant == merchant, table.c.sku.in_(set(skus)))
-    found = await connection.execute(query)
-    return {one.sku: StockLevel(**one) for one in found.mappings()}

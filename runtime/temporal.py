@@ -126,6 +126,9 @@ def workers(
             # A fixed number of pollers leaves most first tasks of sagas to be written to the queue
             # and read back, once several come at a time.
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+            # Room for what is under way and for deliveries; a plan that waits for a month is read
+            # again from its history.
+            max_cached_workflows=300,
             max_concurrent_activities=50,
             # Twice the workflow tasks there can be: waiting for a turn at a stream takes a place
             # here and nothing else, and whoever wants another stream must not wait behind it.
