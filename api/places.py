@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import Executable, Text, and_, bindparam, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from api.database import Database
+from api.database import Database, bounded
 from api.problems import Problem
 from eventstore.tables import saga_places
 from projections.saga_board import table as board
@@ -80,7 +80,8 @@ class Places:
 
     async def _take(self, merchant: str, saga: str) -> None:
         gate = self._gates.setdefault(merchant, _Gate())
-        async with gate.turn:
+        # Who waits behind others that find no database waits no longer than they do.
+        async with bounded(), gate.turn:
             if not gate.full:
                 async with self._database.connection() as connection:
                     asked = {"of": merchant, "by": saga}

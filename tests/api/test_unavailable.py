@@ -18,6 +18,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from api import processes, reaching
+from api.database import Database
+from api.places import Places
+from api.problems import Problem
 from runtime.api import lazy_client
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.engine import open_engine
@@ -90,6 +93,20 @@ async def test_without_postgres(house: House, shop: Shop, no_postgres: AsyncEngi
     assert "temporal" not in {one["parameter"] for one in found["errors"]}
     assert alive.status_code == 200
     assert "handrail_database_up 0.0" in metrics.text
+
+
+async def test_requests_that_wait_for_each_other_wait_no_longer_for_it(
+    no_postgres: AsyncEngine,
+) -> None:
+    places, asked = Places(Database(no_postgres), bound=1), time.monotonic()
+
+    async def take(saga: str) -> None:
+        async with places.held("one merchant", saga):
+            pass
+
+    answers = await asyncio.gather(*(take(f"{one}") for one in range(8)), return_exceptions=True)
+    assert time.monotonic() - asked < SOON
+    assert [str(one) for one in answers if not isinstance(one, Problem)] == []
 
 
 async def test_without_temporal(

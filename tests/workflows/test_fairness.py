@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import AsyncIterator
 from functools import partial
 from uuid import uuid4
 
-import pytest
 from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from runtime.embedded.temporal import FLAGS, server_program
 from runtime.temporal import SANDBOX
 from tests.workflows.queueing import Queueing
 from tests.workflows.running import eventually
 from workflows.fairness import fair
 
 GREEDY, MODEST = ["greedy"] * 30, ["modest"] * 6
-
-
-@pytest.fixture
-async def temporal() -> AsyncIterator[WorkflowEnvironment]:
-    """Whose queues have one partition: several are not emptied at the same speed, which would hide
-    whose turn it is in each.
-    """
-    one_partition = [
-        word
-        for way in ("Read", "Write")
-        for word in ("--dynamic-config-value", f"matching.numTaskqueue{way}Partitions=1")
-    ]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=server_program(),
-        dev_server_extra_args=[*FLAGS, *one_partition],
-        dev_server_log_level="error",
-    ) as environment:
-        yield environment
 
 
 async def test_a_merchant_with_much_to_do_does_not_keep_another_waiting_until_its_end(
