@@ -82,6 +82,8 @@ async def receive_all(
         for received in messages:
             new, behind = found[received.id]
             if new:
+                # Who sends it until that is confirmed may have sent it twice in a row.
+                found[received.id] = (False, False)
                 await consumer.handle(connection, received)
                 outcomes.append(Outcome.HANDLED)
             elif behind:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from messaging import parking
 from messaging.envelope import Received
-from messaging.inbox import BEHIND, Outcome, park, receive
+from messaging.inbox import BEHIND, Outcome, park, receive, receive_all
 from messaging.parking import By, NothingParked, discard, retry
 from tests.messaging.consumers.place import Notebook, Place, ids, together
 from tests.statements import statements_of
@@ -62,6 +62,21 @@ async def test_the_same_message_at_the_same_time_has_one_effect(
 
     assert sorted(one.name for one in outcomes) == ["DUPLICATE"] * 7 + ["HANDLED"]
     assert await place.noted() == ids("a", 1)
+
+
+async def test_the_same_message_twice_in_a_batch_has_one_effect(
+    place: Place, notebook: Notebook
+) -> None:
+    await place.confirms("a", "a")
+    first, second = await place.messages()
+
+    async with place.pool.connection() as connection:
+        outcomes = await receive_all(
+            connection, notebook.consumer, [first, second, first, second, second]
+        )
+
+    assert [one.name for one in outcomes] == ["HANDLED"] * 2 + ["DUPLICATE"] * 3
+    assert await place.noted() == ids("a", 1, 2)
 
 
 async def test_what_fails_leaves_neither_effect_nor_inbox_row(
