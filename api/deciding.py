@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -21,8 +22,11 @@ from domain.sagas.events import SagaDecided
 from eventstore.messages import CODEC
 from workflows.messages import Decision
 
-_PAUSE: Final = 0.004  # seconds between two looks
-_LONGEST_PAUSE: Final = 0.1  # while nothing is decided
+_SOONEST: Final = 0.02  # seconds; nothing is decided before
+_SHORTEST_PAUSE: Final = 0.003
+_LONGEST_PAUSE: Final = 0.1
+_LATER: Final = 1 / 16
+"""How much later than need be a decision may be seen, beside the time it took."""
 _log = structlog.get_logger(__name__)
 
 _DECIDED: Final[TextClause] = text("""
@@ -45,14 +49,14 @@ class Decisions:
         self._database = database
         self._waiting: defaultdict[str, set[_Waiting]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
-        self._pause = _PAUSE
+        self._newest = 0.0
 
     async def on(self, beginning: Beginning, seconds: float) -> Decision | None:
         """The decision on what was begun, where one falls in time."""
         stream = stream_name("saga", beginning.saga)
         waiting = _Waiting(beginning.attempt, asyncio.get_running_loop().create_future())
         self._waiting[stream].add(waiting)
-        self._pause = _PAUSE  # whoever comes does not wait longer because others do
+        self._newest = monotonic()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
@@ -66,21 +70,19 @@ class Decisions:
                 del self._waiting[stream]
 
     async def _look(self) -> None:
-        """As long as somebody waits; the longer nothing is decided, the less often."""
+        """As long as somebody waits; the longer the newest does, the less often."""
         while self._waiting:
-            await asyncio.sleep(self._pause)
+            waited = monotonic() - self._newest
+            pause = max(_SOONEST - waited, _SHORTEST_PAUSE, _LATER * waited)
+            await asyncio.sleep(min(pause, _LONGEST_PAUSE))
             try:
-                told = await self._tell()
+                await self._tell()
             except Exception as error:  # noqa: BLE001  # one that ends would leave all waiting
                 _log.warning("no look at decisions", error=repr(error))
-                told = False
-            self._pause = _PAUSE if told else min(1.1 * self._pause, _LONGEST_PAUSE)
 
-    async def _tell(self) -> bool:
-        """Whether anybody was told."""
+    async def _tell(self) -> None:
         async with self._database.connection() as connection:
             rows = (await connection.execute(_DECIDED, {"streams": [*self._waiting]})).all()
-        told = False
         for stream, type_, schema, data, token in rows:
             decided: SagaDecided = CODEC.decode(type_, schema, data)
             decision = Decision(
@@ -92,5 +94,3 @@ class Decisions:
             for waiting in self._waiting.get(stream, ()):
                 if waiting.attempt == decided.attempt and not waiting.decision.done():
                     waiting.decision.set_result(decision)
-                    told = True
-        return told

@@ -20,20 +20,31 @@ import orjson
 import structlog
 from fastapi import Depends, Header, Response
 from pydantic import BaseModel
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Executable,
+    Interval,
+    SmallInteger,
+    Text,
+    bindparam,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from api.database import Database
 from api.problems import Problem, in_header
 from eventstore.tables import requests
 
-_KEY: Final = re.compile(r'[A-Za-z0-9_.:~+/=-]{1,128}|"[A-Za-z0-9_.:~+/=-]{1,128}"')
+_FORM: Final = re.compile(r'[A-Za-z0-9_.:~+/=-]{1,128}|"[A-Za-z0-9_.:~+/=-]{1,128}"')
 _HEADER: Final = "Idempotency-Key"
 _log = structlog.get_logger(__name__)
 
 
 def _read(text: str) -> str:
-    if not _KEY.fullmatch(text):
+    if not _FORM.fullmatch(text):
         said = "1 to 128 letters, digits and _ . : ~ + / = -"
         raise Problem("malformed-header", f"{_HEADER}: {said}", [in_header(_HEADER, said)])
     return text.strip('"')
@@ -43,7 +54,7 @@ _Text = Annotated[
     str | None,
     Header(
         alias=_HEADER,
-        json_schema_extra={"pattern": f"^({_KEY.pattern})$"},
+        json_schema_extra={"pattern": f"^({_FORM.pattern})$"},
         description="New for each intention, the same when it is repeated: a UUID will do.",
         examples=["7d0a8c52-8f1e-4d0e-9d6b-3a1c2f4b5e6d"],
     ),
@@ -108,6 +119,50 @@ class Claim:
     until: datetime
 
 
+# Built once: to build one takes longer than to run it, and a customer waits.
+_ROUTE: Final = bindparam("of_route", type_=Text)
+_KEY: Final = bindparam("of_key", type_=Text)
+_PRINT: Final = bindparam("print", type_=Text)
+
+
+def _claiming() -> Executable:
+    claim = insert(requests).values(
+        route=_ROUTE,
+        key=_KEY,
+        fingerprint=_PRINT,
+        claimed_until=func.clock_timestamp() + bindparam("lease", type_=Interval),
+    )
+    return claim.on_conflict_do_update(
+        constraint="requests_pkey",
+        set_={"claimed_until": claim.excluded.claimed_until},
+        where=requests.c.status.is_(None)
+        & (requests.c.claimed_until < func.clock_timestamp())
+        & (requests.c.fingerprint == _PRINT),
+    ).returning(requests.c.claimed_until)
+
+
+def _ending(**values: ColumnElement[Any]) -> Executable:
+    mine = (requests.c.route == _ROUTE) & (requests.c.key == _KEY)
+    mine &= requests.c.claimed_until == bindparam("mine", type_=DateTime(timezone=True))
+    return update(requests).where(mine, requests.c.status.is_(None)).values(**values)
+
+
+_CLAIM: Final = _claiming()
+_KEEP: Final = _ending(
+    status=bindparam("status", type_=SmallInteger),
+    headers=bindparam("headers", type_=JSONB),
+    body=bindparam("body", type_=JSONB),
+)
+_GIVE_UP: Final = _ending(claimed_until=func.clock_timestamp())
+_ANSWERED: Final = select(
+    requests.c.fingerprint,
+    requests.c.status,
+    requests.c.headers,
+    requests.c.body,
+    requests.c.claimed_until < func.clock_timestamp(),
+).where(requests.c.route == _ROUTE, requests.c.key == _KEY)
+
+
 class Requests:
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -118,17 +173,8 @@ class Requests:
         Raises Problem where the key was used for another request, or somebody is working on it.
         """
         async with self._database.connection() as connection:
-            found = (
-                await connection.execute(
-                    select(
-                        requests.c.fingerprint,
-                        requests.c.status,
-                        requests.c.headers,
-                        requests.c.body,
-                        requests.c.claimed_until < func.clock_timestamp(),
-                    ).where(requests.c.route == route, requests.c.key == key)
-                )
-            ).first()
+            asked = {"of_route": route, "of_key": key}
+            found = (await connection.execute(_ANSWERED, asked)).first()
         if found is None:
             return None
         before, status, headers, body, free = found
@@ -137,58 +183,43 @@ class Requests:
         if status is not None:
             return Answered(status, body, headers)
         if not free:
-            raise in_flight()
+            raise _in_flight()
         return None
 
-    async def claim(self, route: str, key: str, print_: str, lease: timedelta) -> Claim | None:
-        """None where somebody else was faster."""
-        until = func.clock_timestamp() + lease
-        claim = insert(requests).values(
-            route=route, key=key, fingerprint=print_, claimed_until=until
-        )
-        claim = claim.on_conflict_do_update(
-            constraint="requests_pkey",
-            set_={"claimed_until": claim.excluded.claimed_until},
-            where=requests.c.status.is_(None)
-            & (requests.c.claimed_until < func.clock_timestamp())
-            & (requests.c.fingerprint == print_),
-        )
+    async def claim(self, route: str, key: str, print_: str, lease: timedelta) -> Claim | Answered:
+        """Leave to work on the request, or what it was answered before.
+
+        Raises Problem where the key was used for another request, or somebody is working on it.
+        """
+        asked = {"of_route": route, "of_key": key, "print": print_, "lease": lease}
         async with self._database.connection() as connection:
-            taken = await connection.execute(claim.returning(requests.c.claimed_until))
+            taken = await connection.execute(_CLAIM, asked)
             mine: datetime | None = taken.scalar_one_or_none()
-        return Claim(route, key, mine) if mine else None
+        if mine:
+            return Claim(route, key, mine)
+        if before := await self.answered(route, key, print_):
+            return before
+        raise _in_flight()  # whoever was faster gave it up in between
 
     async def keep(self, claim: Claim, answer: Answered) -> None:
         """Where it cannot be kept it is given all the same: repeated, it would come out alike."""
+        kept = {"status": answer.status, "headers": answer.headers, "body": answer.body}
         try:
-            await self._end(
-                claim,
-                status=answer.status,
-                headers=dict(answer.headers),
-                body=dict(answer.body),
-            )
+            await self._end(_KEEP, claim, **kept)
         except Problem as problem:
             _log.warning("answer not kept", route=claim.route, reason=problem.detail)
 
     async def give_up(self, claim: Claim) -> None:
         """Let the next one try at once. The row stays, so that its key stays bound to its body."""
         try:
-            await self._end(claim, claimed_until=func.clock_timestamp())
+            await self._end(_GIVE_UP, claim)
         except Problem as problem:
             _log.warning("claim not given up", route=claim.route, reason=problem.detail)
 
-    async def _end(self, claim: Claim, **values: Any) -> None:
+    async def _end(self, statement: Executable, claim: Claim, **values: Any) -> None:
+        asked = {"of_route": claim.route, "of_key": claim.key, "mine": claim.until, **values}
         async with self._database.connection() as connection:
-            await connection.execute(
-                update(requests)
-                .where(
-                    requests.c.route == claim.route,
-                    requests.c.key == claim.key,
-                    requests.c.claimed_until == claim.until,
-                    requests.c.status.is_(None),
-                )
-                .values(**values)
-            )
+            await connection.execute(statement, asked)
 
 
 async def once(
@@ -204,15 +235,9 @@ async def once(
 
     Raises Problem where the key was used for another request, or somebody is working on it.
     """
-    print_ = fingerprint(asked)
-    if before := await kept.answered(route, key, print_):
-        return before.response(replayed=True)
-    claim = await kept.claim(route, key, print_, lease)
-    if claim is None:
-        # Somebody was faster, between the look and the claim: what they answer is the answer.
-        if before := await kept.answered(route, key, print_):
-            return before.response(replayed=True)
-        raise in_flight()
+    claim = await kept.claim(route, key, fingerprint(asked), lease)
+    if isinstance(claim, Answered):
+        return claim.response(replayed=True)
     try:
         answer = await work()
     except BaseException:
@@ -222,6 +247,6 @@ async def once(
     return answer.response()
 
 
-def in_flight() -> Problem:
+def _in_flight() -> Problem:
     said = "a request with this key is being worked on"
     return Problem("idempotency-in-flight", said, retry_after=1)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import recorded
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
-from api.idempotency import Answered, OptionalKey, Requests, fingerprint, in_flight, required_key
+from api.idempotency import Answered, OptionalKey, Requests, once, required_key
 from api.interventions import HowToGoOn, Stepping
 from api.paging import BY_TIME, BY_VERSION, Page, PageQuery, page, position
 from api.problems import Problem, at, in_header, responses
@@ -199,21 +199,14 @@ async def intervene_in_many(
         found = await _dry_run(services, asked.filter)
         return Answered(200, found.model_dump(mode="json")).response()
     id_ = _id(key)
-    kept, print_ = Requests(services.database), fingerprint(asked)
-    if before := await kept.answered(_ROUTE, id_, print_):
-        return before.response(replayed=True)
-    claim = await kept.claim(_ROUTE, id_, print_, _LEASE)
-    if claim is None:
-        raise in_flight()
-    try:
+
+    async def work() -> Answered:
         await services.steering.start_in_many(_to_domain(asked, id_, asked.actor or actor))
-    except BaseException:
-        await kept.give_up(claim)
-        raise
-    body = Begun(intervention=id_, links=_links(services, id_))
-    answer = Answered(202, body.model_dump(mode="json"), {"Location": f"/interventions/{id_}"})
-    await kept.keep(claim, answer)
-    return answer.response()
+        body = Begun(intervention=id_, links=_links(services, id_))
+        return Answered(202, body.model_dump(mode="json"), {"Location": f"/interventions/{id_}"})
+
+    kept = Requests(services.database)
+    return await once(kept, _ROUTE, id_, asked=asked, lease=_LEASE, work=work)
 
 
 @router.get(

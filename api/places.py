@@ -17,7 +17,17 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 import structlog
-from sqlalchemy import Executable, Text, and_, bindparam, delete, func, or_, select
+from sqlalchemy import (
+    Executable,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from api.database import Database, bounded
@@ -68,17 +78,17 @@ class Places:
 
         The same saga twice takes one place. Raises Problem where the merchant has none left.
         """
-        if self._bound:
-            await self._take(merchant, saga)
+        new = bool(self._bound) and await self._take(merchant, saga)
         try:
             yield
         except BaseException as failure:
             begun = isinstance(failure, Problem) and failure.slug == "idempotency-in-flight"
-            if self._bound and not begun:
+            if new and not begun:
                 await self._give_back(merchant, saga)
             raise
 
-    async def _take(self, merchant: str, saga: str) -> None:
+    async def _take(self, merchant: str, saga: str) -> bool:
+        """Whether the saga had none before."""
         gate = self._gates.setdefault(merchant, _Gate())
         # Who waits behind others that find no database waits no longer than they do.
         async with bounded(), gate.turn:
@@ -86,8 +96,8 @@ class Places:
                 async with self._database.connection() as connection:
                     asked = {"of": merchant, "by": saga}
                     taken = await connection.execute(self._taking, asked)
-                    if taken.first():
-                        return
+                    if (place := taken.first()) is not None:
+                        return bool(place.is_new)
                 gate.close()
         said = f"{self._bound} orders of {merchant} are being processed"
         raise Problem("too-many-for-merchant", said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
@@ -132,4 +142,4 @@ def _taking(bound: int) -> Executable:
     new = insert(saga_places).from_select(["merchant", "saga"], select(merchant, saga).where(free))
     return new.on_conflict_do_update(
         constraint="saga_places_pkey", set_={"taken_at": func.clock_timestamp()}
-    ).returning(saga_places.c.saga)
+    ).returning((literal_column("saga_places.xmax") == 0).label("is_new"))

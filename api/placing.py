@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
 from api.freshness import TOKEN, Freshness, FreshnessDep
-from api.idempotency import Answered, Requests, RequiredKey, derived_id, fingerprint, in_flight
+from api.idempotency import Answered, Requests, RequiredKey, derived_id, fingerprint
 from api.new_order import NewOrder, check
 from api.preferences import applied, seconds_to_wait
-from api.problems import responses
+from api.problems import Problem, responses
 from api.starting import Beginning
 from api.words import Links
 from domain.kernel import CustomerId, MerchantId, OrderId, Sku
@@ -97,24 +97,25 @@ async def place(
     the answer, if it falls in time.
     """
     kept, print_ = Requests(services.database), fingerprint(asked)
-    if before := await kept.answered(_ROUTE, key, print_):
-        return before.response(replayed=True)
-    order = derived_id("ord", _ROUTE, key)
-    async with services.places.held(asked.merchant, order):
-        await _seen(fresh, asked)
-        await check(services.database, asked)
-        wait = seconds_to_wait(request, _LONGEST_WAIT)
-        claim = await kept.claim(_ROUTE, key, print_, _LEASE + timedelta(seconds=wait or 0))
-        if claim is None:
-            # Somebody was faster, between the look and the claim: what they answer is the answer.
-            if before := await kept.answered(_ROUTE, key, print_):
-                return before.response(replayed=True)
-            raise in_flight()
-        try:
-            answer = await _begin(services, asked, order, actor, wait)
-        except BaseException:
-            await kept.give_up(claim)
-            raise
+    order, claim = derived_id("ord", _ROUTE, key), None
+    try:
+        async with services.places.held(asked.merchant, order):
+            await _seen(fresh, asked)
+            await check(services.database, asked)
+            wait = seconds_to_wait(request, _LONGEST_WAIT)
+            claim = await kept.claim(_ROUTE, key, print_, _LEASE + timedelta(seconds=wait or 0))
+            if isinstance(claim, Answered):
+                return claim.response(replayed=True)
+            try:
+                answer = await _begin(services, asked, order, actor, wait)
+            except BaseException:
+                await kept.give_up(claim)
+                raise
+    except Problem:
+        # Whatever has become of the shop since then: what was answered is answered again.
+        if claim is None and (before := await kept.answered(_ROUTE, key, print_)):
+            return before.response(replayed=True)
+        raise
     await kept.keep(claim, answer)
     return answer.response()
 

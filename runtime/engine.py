@@ -24,6 +24,8 @@ async def open_engine(
         pool_size=size,
         max_overflow=0,
         pool_timeout=3,
+        # The one that was used last has what it needs in its caches.
+        pool_use_lifo=True,
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={

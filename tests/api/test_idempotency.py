@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from api.database import Database
-from api.idempotency import Answered, Requests, derived_id
+from api.idempotency import Answered, Claim, Requests, derived_id
+from api.problems import Problem
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, eventually, problem, settled
 
@@ -73,6 +74,22 @@ async def test_a_refusal_is_replayed_too(api: httpx.AsyncClient, shop: Shop) -> 
     again = await post(api, shop, key, prefer="wait=20", lines=lines)
     assert first.json()["decision"] == "refused"
     assert again.json() == first.json()
+
+
+async def test_an_answer_outlives_what_it_was_about(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    first = await post(api, shop, key, prefer="wait=20")
+    await house.sql(
+        "INSERT INTO merchant_application (merchant, status, registration, documents, entry,"
+        " reason, updated_at) VALUES (%s, 'withdrawn', '', '[]', '', '', now())",
+        shop.merchant,
+    )
+    problem(await post(api, shop, a_key()), 422, "merchant-not-active")
+    again = await post(api, shop, key, prefer="wait=20")
+    assert again.json() == first.json()
+    assert again.headers["Idempotent-Replayed"] == "true"
 
 
 async def test_the_same_key_for_another_body_is_refused(
@@ -149,17 +166,20 @@ async def test_a_closed_workflow_counts_as_started_and_its_decision_stands(
 
 async def test_a_claim_belongs_to_one(house: House) -> None:
     kept, key, lease = Requests(Database(house.engine)), a_key(), timedelta(minutes=1)
-    claims = await asyncio.gather(*(kept.claim("POST /x", key, "print", lease) for _ in range(8)))
-    [mine] = [claim for claim in claims if claim]
+    asked = (kept.claim("POST /x", key, "print", lease) for _ in range(8))
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    [mine] = [answer for answer in answers if isinstance(answer, Claim)]
+    assert sum(isinstance(answer, Problem) for answer in answers) == 7
     await kept.give_up(mine)
-    assert await kept.claim("POST /x", key, "other print", lease) is None
+    with pytest.raises(Problem, match="another body"):
+        await kept.claim("POST /x", key, "other print", lease)
     heir = await kept.claim("POST /x", key, "print", lease)
-    assert heir
+    assert isinstance(heir, Claim)
     await kept.keep(mine, Answered(202, {"by": "who lost the claim"}))
     assert (await house.sql("SELECT status FROM requests WHERE key = %s", key)) == [(None,)]
     await kept.keep(heir, Answered(202, {"by": "the heir"}))
-    answer = await kept.answered("POST /x", key, "print")
-    assert answer
+    answer = await kept.claim("POST /x", key, "print", lease)
+    assert isinstance(answer, Answered)
     assert answer.body == {"by": "the heir"}
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from api.database import Database
+from api.idempotency import derived_id
 from api.places import Places
 from api.problems import Problem
 from runtime.engine import open_engine
@@ -171,6 +172,15 @@ async def test_an_order_that_is_turned_down_at_the_door_holds_no_place(
 ) -> None:
     problem(await place(bounded, shop, customer="nobody"), 422, "unknown-customer")
     assert not await taken(house, shop.merchant)
+
+
+async def test_a_key_that_comes_again_with_another_body_does_not_take_the_place_of_the_first(
+    house: House, bounded: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    await post(bounded, shop, key, card="card_late_1")
+    problem(await post(bounded, shop, key, instalments=6), 422, "idempotency-key-reused")
+    assert await taken(house, shop.merchant) == {derived_id("ord", "POST /orders", key)}
 
 
 async def test_without_a_bound_nothing_is_counted(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
+from typing import Any
 
-from tests.api.conftest import House
+import httpx
+from sqlalchemy import event
+
+from runtime.engine import open_engine
+from tests.api.conftest import ROLE, House
 from tests.api.shop import Shop, a_key, open_shop, place, settled
 
 
@@ -42,6 +46,32 @@ async def test_the_decision_falls_before_the_saga_ends(api: httpx.AsyncClient, s
     assert answer.json()["decision"] == "approved"
     assert (await api.get(answer.json()["links"]["saga"])).json()["status"] != "completed"
     assert (await settled(api, answer.json()["saga"]))["status"] == "completed"
+
+
+async def test_an_order_takes_three_statements_to_begin_and_one_to_keep_its_answer(
+    house: House, shop: Shop
+) -> None:
+    """Its place, what is known of the shop, its key; the customer waits for each."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "SagaDecided" not in statement:  # the look for decisions goes on beside it
+            sent.append(statement)
+
+    async with (
+        open_engine(house.database, role=ROLE) as engine,
+        house.api(engine=engine, sagas_per_merchant=9) as api,
+    ):
+        await place(api, shop)  # it waits until the read models know the shop
+        event.listen(engine.sync_engine, "before_cursor_execute", note)
+        key = {"Idempotency-Key": a_key()}
+        answer = await api.post("/orders", json=shop.order(), headers=key)
+    assert answer.status_code == 202
+    place_taken, known, claimed, kept = sent
+    assert "INSERT INTO saga_places" in place_taken
+    assert "FROM merchant_balance" in known
+    assert "INSERT INTO requests" in claimed
+    assert "UPDATE requests" in kept
 
 
 async def test_a_refusal_says_why(api: httpx.AsyncClient) -> None:
