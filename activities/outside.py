@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from typing import Literal
+from http import HTTPStatus
+from typing import Final, Literal
 from urllib.parse import quote
 
-import httpx
+import orjson
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from temporalio.exceptions import ApplicationError
 
-_KEY_CHARACTERS = string.punctuation.replace("%", "")
+_KEY_CHARACTERS: Final = string.punctuation.replace("%", "")
 
 
 class OutsideError(Exception):
@@ -72,46 +74,58 @@ def wire_key(key: str) -> str:
     return quote(key, safe=_KEY_CHARACTERS)
 
 
+def open_session() -> ClientSession:
+    """The connections to all other companies."""
+    # Bounded for each, so that a silent one takes none of the others'.
+    connector = TCPConnector(limit=0, limit_per_host=100)
+    return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=True)
+
+
 class Outside:
-    """One other company. The client brings its address and the pool of connections.
+    """One other company, at its address.
 
     No retries here: Temporal repeats the whole activity with the same key, and a second loop inside
     would multiply the attempts and hide them from whoever looks at the saga.
     """
 
     def __init__(
-        self, client: httpx.AsyncClient, *, connect_seconds: float, read_seconds: float
+        self,
+        session: ClientSession,
+        url: str,
+        *,
+        connect_seconds: float = 2.0,
+        read_seconds: float = 10.0,
     ) -> None:
-        self._client = client
-        self._timeout = httpx.Timeout(
-            connect=connect_seconds, pool=connect_seconds, write=read_seconds, read=read_seconds
-        )
+        self._session = session
+        self._url = url.rstrip("/")
+        self._timeout = ClientTimeout(connect=connect_seconds, sock_read=read_seconds)
 
     async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Yes | No:
         try:
-            response = await self._client.post(
-                path,
-                json=body,
-                headers={"Idempotency-Key": wire_key(key)},
+            async with self._session.post(
+                self._url + path,
+                data=orjson.dumps(body),
+                headers={"Idempotency-Key": wire_key(key), "Content-Type": "application/json"},
                 timeout=self._timeout,
-            )
-        except httpx.RequestError as error:
+                allow_redirects=False,
+            ) as response:
+                status, content = response.status, await response.read()
+        except (ClientError, TimeoutError) as error:
             raise OutsideUnavailable(f"[{path} {key}: {type(error).__name__}]") from error
-        return _understood(response, f"[{path} {key}: HTTP {response.status_code}]")
+        return _understood(status, content, f"[{path} {key}: HTTP {status}]")
 
 
-def _understood(response: httpx.Response, where: str) -> Yes | No:
-    status = response.status_code
+def _understood(status: int, content: bytes, where: str) -> Yes | No:
     try:
-        if response.is_success:
-            return Yes.model_validate_json(response.content)
-        if status == httpx.codes.PAYMENT_REQUIRED:
-            return No.model_validate_json(response.content)
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            return Yes.model_validate_json(content)
+        if status == HTTPStatus.PAYMENT_REQUIRED:
+            return No.model_validate_json(content)
     except ValidationError as error:
         raise OutsideAnswerUnreadable(where) from error
-    if status == httpx.codes.UNPROCESSABLE_ENTITY:
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         raise OutsideKeyReused(where)
-    busy = {httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS}
-    if response.is_server_error or status in busy:
+    busy = {HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in busy:
         raise OutsideUnavailable(where)
     raise OutsideAnswerUnreadable(where)

@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import cast
 
-import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from activities import credit, inventory, ordering, payments, reading, sagas, settlement, shipping
+from activities.outside import Outside, open_session
 from activities.payments.gateway import Bank, HttpBank
 from activities.settlement.gateway import HttpRegistry, Registry
 from activities.shipping.gateway import Carrier, HttpCarrier
@@ -37,27 +37,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 name="handrail worker",
             )
         )
-        bank = httpx.AsyncClient(base_url=settings.bank_url or "")
-        carrier = httpx.AsyncClient(base_url=settings.carrier_url or "")
-        registry = httpx.AsyncClient(base_url=settings.registry_url or "")
+        session = await stack.enter_async_context(open_session())
+
+        def company(url: str | None, seconds: float) -> Outside:
+            return Outside(session, url or "", connect_seconds=seconds, read_seconds=seconds)
+
         store = EventStore(pool, CODEC)
         activities = all_activities(
             store,
-            HttpBank(
-                await stack.enter_async_context(bank),
-                connect_seconds=settings.bank_timeout_seconds,
-                read_seconds=settings.bank_timeout_seconds,
-            ),
-            HttpCarrier(
-                await stack.enter_async_context(carrier),
-                connect_seconds=settings.carrier_timeout_seconds,
-                read_seconds=settings.carrier_timeout_seconds,
-            ),
-            HttpRegistry(
-                await stack.enter_async_context(registry),
-                connect_seconds=settings.registry_timeout_seconds,
-                read_seconds=settings.registry_timeout_seconds,
-            ),
+            HttpBank(company(settings.bank_url, settings.bank_timeout_seconds)),
+            HttpCarrier(company(settings.carrier_url, settings.carrier_timeout_seconds)),
+            HttpRegistry(company(settings.registry_url, settings.registry_timeout_seconds)),
         )
         client = await connect(cast("str", settings.temporal_address), settings.temporal_namespace)
         engine = await stack.enter_async_context(

@@ -6,6 +6,9 @@ import ssl
 from typing import Any, Final
 
 import httpx
+from aiohttp import ClientSession
+
+from activities.outside import Outside
 
 _NO_CERTIFICATES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -13,3 +16,8 @@ _NO_CERTIFICATES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 def a_client(base_url: str = "", **options: Any) -> httpx.AsyncClient:
     """To read the certificates of the machine takes longer than most tests, for every client."""
     return httpx.AsyncClient(base_url=base_url, verify=_NO_CERTIFICATES, **options)
+
+
+def company(session: ClientSession, client: httpx.AsyncClient, **seconds: float) -> Outside:
+    """The company as a step asks it; the client reads its ledger."""
+    return Outside(session, str(client.base_url), **seconds)

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import httpx
+from aiohttp import ClientSession, TCPConnector
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -34,7 +35,7 @@ from runtime.simulators.registry import create_registry
 from runtime.temporal import DATA_CONVERTER, SANDBOX, Activities
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
-from tests.unencrypted import a_client
+from tests.unencrypted import a_client, company
 from tests.workflows.faults import Faults
 from tests.workflows.ordered import Ordered, Placement, a_checkout
 from workflows.messages import RunOptions
@@ -46,6 +47,10 @@ FIRST_TRY = 0.5  # seconds that another company is given beside the saga
 ONE_REQUEST_EACH = httpx.Limits(max_keepalive_connections=0)
 
 
+def one_request_each() -> ClientSession:
+    return ClientSession(connector=TCPConnector(force_close=True))
+
+
 @dataclass
 class World:
     client: Client
@@ -54,12 +59,17 @@ class World:
     bank: httpx.AsyncClient
     carrier: httpx.AsyncClient
     registry: httpx.AsyncClient
+    session: ClientSession
     faults: Faults
     queue_prefix: str
 
     @property
     def _companies(self) -> tuple[HttpBank, HttpCarrier, HttpRegistry]:
-        return HttpBank(self.bank), HttpCarrier(self.carrier), HttpRegistry(self.registry)
+        return (
+            HttpBank(company(self.session, self.bank)),
+            HttpCarrier(company(self.session, self.carrier)),
+            HttpRegistry(company(self.session, self.registry)),
+        )
 
     async def an_order(
         self,
@@ -149,12 +159,15 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         a_client(bank_url, limits=ONE_REQUEST_EACH) as bank,
         a_client(carrier_url, limits=ONE_REQUEST_EACH) as carrier,
         a_client(registry_url, limits=ONE_REQUEST_EACH) as registry,
+        one_request_each() as session,
     ):
         store = EventStore(pool, CODEC)
         # Not the environment's own client, which makes workflows skip time: what another company
         # and a local activity take is real time.
         client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
         faults = Faults(store)
-        world = World(client, pool, store, bank, carrier, registry, faults, queue_prefix="")
+        world = World(
+            client, pool, store, bank, carrier, registry, session, faults, queue_prefix=""
+        )
         yield world.elsewhere()
         await faults.open_all()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import httpx
-
 from activities.outside import No, Outside, Yes, wire_key
 from domain.kernel import Money
 from domain.payments.commands import Approved, BankReply, Declined
@@ -56,12 +54,10 @@ class Bank(Protocol):
 
 
 class HttpBank:
-    """The bank over HTTP; the client brings the bank's address and the pool of connections."""
+    """The bank over HTTP."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, *, connect_seconds: float = 2.0, read_seconds: float = 10.0
-    ) -> None:
-        self._bank = Outside(client, connect_seconds=connect_seconds, read_seconds=read_seconds)
+    def __init__(self, bank: Outside) -> None:
+        self._bank = bank
 
     async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
         body = {"order": order, "amount": amount.amount, "currency": amount.currency, "card": card}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import httpx
-
 from activities.outside import No, Outside, Yes
 from domain.settlement.commands import NotRegistered, Registered, RegistryReply
 
@@ -23,12 +21,10 @@ class Registry(Protocol):
 
 
 class HttpRegistry:
-    """The registry over HTTP; the client brings its address and the pool of connections."""
+    """The registry over HTTP."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, *, connect_seconds: float = 2.0, read_seconds: float = 10.0
-    ) -> None:
-        self._registry = Outside(client, connect_seconds=connect_seconds, read_seconds=read_seconds)
+    def __init__(self, registry: Outside) -> None:
+        self._registry = registry
 
     async def check(self, *, key: str, merchant: str, registration: str) -> RegistryReply:
         body = {"merchant": merchant, "registration": registration}

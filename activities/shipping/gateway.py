@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import httpx
-
 from activities.outside import No, Outside, Yes, wire_key
 from domain.shipping.commands import Booked, CarrierReply, NotBooked
 
@@ -34,12 +32,10 @@ class Carrier(Protocol):
 
 
 class HttpCarrier:
-    """The carrier over HTTP; the client brings its address and the pool of connections."""
+    """The carrier over HTTP."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, *, connect_seconds: float = 2.0, read_seconds: float = 10.0
-    ) -> None:
-        self._carrier = Outside(client, connect_seconds=connect_seconds, read_seconds=read_seconds)
+    def __init__(self, carrier: Outside) -> None:
+        self._carrier = carrier
 
     async def book(
         self, *, key: str, order: str, merchant: str, ship_to: str, parcels: int

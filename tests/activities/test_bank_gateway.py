@@ -11,16 +11,22 @@ from typing import Any
 
 import httpx
 import pytest
+from aiohttp import ClientSession
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from activities.outside import OutsideAnswerUnreadable, OutsideKeyReused, OutsideUnavailable
+from activities.outside import (
+    Outside,
+    OutsideAnswerUnreadable,
+    OutsideKeyReused,
+    OutsideUnavailable,
+)
 from activities.payments.gateway import Bank, HttpBank
 from domain.kernel import Money
 from domain.payments.commands import Approved, Declined
 from runtime.simulators.bank import create_bank
 from runtime.simulators.in_process import served
-from tests.unencrypted import a_client
+from tests.unencrypted import a_client, company
 
 ORDER = "order-7"
 PRICE = Money(2500, "EUR")
@@ -38,13 +44,13 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def bank(client: httpx.AsyncClient) -> Bank:
-    return HttpBank(client)
+def bank(session: ClientSession, client: httpx.AsyncClient) -> Bank:
+    return HttpBank(company(session, client))
 
 
 @pytest.fixture
-def hasty(client: httpx.AsyncClient) -> Bank:
-    return HttpBank(client, read_seconds=0.05)
+def hasty(session: ClientSession, client: httpx.AsyncClient) -> Bank:
+    return HttpBank(company(session, client, read_seconds=0.05))
 
 
 async def ledger(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -251,7 +257,7 @@ async def test_a_capture_takes_the_newest_of_several_authorisations(
 async def test_a_charge_lands_even_if_nobody_waits_for_it(
     hasty: Bank, client: httpx.AsyncClient
 ) -> None:
-    with pytest.raises(OutsideUnavailable, match="ReadTimeout"):
+    with pytest.raises(OutsideUnavailable, match="SocketTimeoutError"):
         await authorise(hasty, "card_late_0.2")
     assert await states(client) == []
     async with asyncio.timeout(5):
@@ -426,12 +432,14 @@ async def test_a_void_shuts_the_door_on_a_charge_a_refund_and_a_payout(
         assert await listed(client, kind) == []
 
 
-async def test_a_bank_that_nobody_reaches_is_unavailable_and_the_message_says_what_to_do() -> None:
+async def test_a_bank_that_nobody_reaches_is_unavailable_and_the_message_says_what_to_do(
+    session: ClientSession,
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    async with a_client(f"http://127.0.0.1:{port}") as client:
-        with pytest.raises(OutsideUnavailable, match="asked again with the same key") as raised:
-            await authorise(HttpBank(client), "card_ok")
+    nobody = Outside(session, f"http://127.0.0.1:{port}")
+    with pytest.raises(OutsideUnavailable, match="asked again with the same key") as raised:
+        await authorise(HttpBank(nobody), "card_ok")
     assert "card_ok" not in str(raised.value)
 
 
@@ -445,7 +453,7 @@ async def test_a_bank_that_nobody_reaches_is_unavailable_and_the_message_says_wh
     ],
 )
 async def test_an_answer_in_other_words_is_not_taken_for_a_yes_or_a_no(
-    status: int, answer: str
+    session: ClientSession, status: int, answer: str
 ) -> None:
     app = FastAPI()
 
@@ -453,19 +461,19 @@ async def test_an_answer_in_other_words_is_not_taken_for_a_yes_or_a_no(
     async def strange() -> PlainTextResponse:
         return PlainTextResponse(answer, status)
 
-    async with served(app) as address, a_client(address) as client:
+    async with served(app) as address:
         with pytest.raises(OutsideAnswerUnreadable, match=f"HTTP {status}"):
-            await authorise(HttpBank(client), "card_ok")
+            await authorise(HttpBank(Outside(session, address)), "card_ok")
 
 
 @pytest.mark.parametrize("status", [409, 429, 503])
-async def test_a_bank_that_is_busy_is_asked_again(status: int) -> None:
+async def test_a_bank_that_is_busy_is_asked_again(session: ClientSession, status: int) -> None:
     app = FastAPI()
 
     @app.post("/authorisations")
     async def busy() -> PlainTextResponse:
         return PlainTextResponse("later", status)
 
-    async with served(app) as address, a_client(address) as client:
+    async with served(app) as address:
         with pytest.raises(OutsideUnavailable, match=f"HTTP {status}"):
-            await authorise(HttpBank(client), "card_ok")
+            await authorise(HttpBank(Outside(session, address)), "card_ok")

@@ -8,13 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from aiohttp import ClientSession
 
 from activities.outside import OutsideKeyReused, OutsideUnavailable
 from activities.shipping.gateway import Carrier, HttpCarrier
 from domain.shipping.commands import Booked, CarrierReply, NotBooked
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
-from tests.unencrypted import a_client
+from tests.unencrypted import a_client, company
 
 ORDER = "order-7"
 DO, UNDO, DO_2 = f"{ORDER}/1/book/do", f"{ORDER}/1/book/undo", f"{ORDER}/2/book/do"
@@ -30,13 +31,13 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def carrier(client: httpx.AsyncClient) -> Carrier:
-    return HttpCarrier(client)
+def carrier(session: ClientSession, client: httpx.AsyncClient) -> Carrier:
+    return HttpCarrier(company(session, client))
 
 
 @pytest.fixture
-def hasty(client: httpx.AsyncClient) -> Carrier:
-    return HttpCarrier(client, read_seconds=0.05)
+def hasty(session: ClientSession, client: httpx.AsyncClient) -> Carrier:
+    return HttpCarrier(company(session, client, read_seconds=0.05))
 
 
 async def ledger(client: httpx.AsyncClient) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from datetime import date
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from temporalio.exceptions import ApplicationError
 
 from activities import credit, handling, inventory, ordering, settlement
 from activities.handling import Handler, HotStream, single
+from activities.outside import Outside
 from activities.serving import serve
 from activities.settlement.gateway import HttpRegistry
 from domain.credit import credit_line
@@ -35,7 +37,6 @@ from eventstore.messages import CODEC
 from eventstore.pool import Pool, open_pool
 from eventstore.store import Appended, EventStore, Loaded, StepClosed, VersionConflict
 from tests.controls import a_customer, a_merchant, a_sku, an_order, an_order_id, eur, readable_id
-from tests.unencrypted import a_client
 
 CUSTOMER = a_customer()
 LINE = f"credit-{CUSTOMER}"
@@ -141,9 +142,10 @@ async def test_nothing_to_do_out_of_an_old_memory_is_decided_anew(store: Watched
     assert (await here.handle(command, asked())).outcome == "CreditHeld"
 
 
-async def test_a_rule_broken_only_in_an_old_memory_is_not_broken(store: Watched) -> None:
-    async with a_client() as nobody:
-        registry = HttpRegistry(nobody)
+async def test_a_rule_broken_only_in_an_old_memory_is_not_broken(
+    store: Watched, session: ClientSession
+) -> None:
+    registry = HttpRegistry(Outside(session, "http://nobody.example"))
     here, there = settlement.activities(store, registry), settlement.activities(store, registry)
     merchant = a_merchant()
     accrue = AccruePayable(merchant=merchant, order=an_order_id(), gross=eur(100))

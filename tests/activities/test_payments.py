@@ -8,6 +8,7 @@ from datetime import date
 
 import httpx
 import pytest
+from aiohttp import ClientSession
 
 from activities.payments import Payments
 from activities.payments.gateway import HttpBank
@@ -31,7 +32,7 @@ from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
 from tests.controls import a_merchant, an_order_id, eur
-from tests.unencrypted import a_client
+from tests.unencrypted import a_client, company
 
 PRICE = eur(25_00)
 AUTHORISE = "AuthoriseDownPayment"
@@ -42,11 +43,12 @@ CAPTURE = "CapturePayment"
 class Watched(HttpBank):
     """The bank, and the voids it was asked for: their key, and what they close."""
 
+    session: ClientSession
     client: httpx.AsyncClient
     forgets_voids: bool = False
 
     def __post_init__(self) -> None:
-        super().__init__(self.client)
+        super().__init__(company(self.session, self.client))
         self.voids: list[tuple[str, str]] = []
 
     async def void(self, *, key: str, order: str, closes: str) -> BankReply:
@@ -67,12 +69,12 @@ async def store(database: str) -> AsyncIterator[EventStore]:
 
 
 @pytest.fixture
-async def bank() -> AsyncIterator[Watched]:
+async def bank(session: ClientSession) -> AsyncIterator[Watched]:
     async with (
         served(create_bank(None)) as address,
         a_client(address) as client,
     ):
-        yield Watched(client)
+        yield Watched(session, client)
 
 
 def asked(order: str, step: str, *, closes: tuple[str, ...] = ()) -> StepContext:
@@ -137,12 +139,14 @@ async def test_a_bank_that_forgets_a_void_refunds_a_capture_that_comes_late(
     assert await bank.states() == ["refunded"]
 
 
-async def test_a_cancellation_closes_the_booking_it_takes_back(store: EventStore) -> None:
+async def test_a_cancellation_closes_the_booking_it_takes_back(
+    store: EventStore, session: ClientSession
+) -> None:
     async with (
         served(create_carrier(None)) as address,
         a_client(address) as client,
     ):
-        shipments, order = Shipments(store, HttpCarrier(client)), an_order_id()
+        shipments, order = Shipments(store, HttpCarrier(company(session, client))), an_order_id()
         book = BookShipment(order=order, merchant=a_merchant(), ship_to="addr_ok", parcels=1)
         await shipments.book(book, asked(order, "BookShipment"))
         cancel = asked(order, "BookShipment", closes=("BookShipment",))

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from aiohttp import ClientSession
 from temporalio.exceptions import ApplicationError
 
 from activities.payments.gateway import HttpBank
@@ -35,7 +36,7 @@ from eventstore.store import ANY_VERSION, EventStore, StepClosed
 from runtime.simulators.bank import create_bank
 from runtime.simulators.in_process import served
 from tests.controls import a_customer, a_line, a_merchant, an_order, an_order_id, eur, readable_id
-from tests.unencrypted import a_client
+from tests.unencrypted import a_client, company
 
 COLLECT = "CollectInstalment"
 RETURN = ReturnId("r1")
@@ -49,11 +50,12 @@ async def nothing() -> None:
 class Watched(HttpBank):
     """The bank, and something that happens just after it charged."""
 
+    session: ClientSession
     client: httpx.AsyncClient
     meanwhile: Callable[[], Awaitable[Any]] = nothing
 
     def __post_init__(self) -> None:
-        super().__init__(self.client)
+        super().__init__(company(self.session, self.client))
 
     async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
         reply = await super().charge(key=key, order=order, amount=amount, card=card)
@@ -72,12 +74,12 @@ async def store(database: str) -> AsyncIterator[EventStore]:
 
 
 @pytest.fixture
-async def bank() -> AsyncIterator[Watched]:
+async def bank(session: ClientSession) -> AsyncIterator[Watched]:
     async with (
         served(create_bank(None)) as address,
         a_client(address) as client,
     ):
-        yield Watched(client)
+        yield Watched(session, client)
 
 
 def asked(step: str = COLLECT, *, closes: tuple[str, ...] = (), ask: int = 1) -> StepContext:

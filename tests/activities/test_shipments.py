@@ -8,6 +8,7 @@ from datetime import date
 
 import httpx
 import pytest
+from aiohttp import ClientSession
 
 from activities.shipping import Shipments
 from activities.shipping.gateway import HttpCarrier
@@ -22,7 +23,7 @@ from eventstore.store import EventStore
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.in_process import served
 from tests.controls import NOON, a_merchant, an_order_id
-from tests.unencrypted import a_client
+from tests.unencrypted import a_client, company
 
 BOOK = "BookShipment"
 
@@ -30,11 +31,12 @@ BOOK = "BookShipment"
 @dataclass
 class Desk:
     store: EventStore
+    session: ClientSession
     client: httpx.AsyncClient
 
     def __post_init__(self) -> None:
         self.order = an_order_id()
-        self.carrier = HttpCarrier(self.client)
+        self.carrier = HttpCarrier(company(self.session, self.client))
         self.shipments = Shipments(self.store, self.carrier)
 
     def key(self, *, attempt: int = 1, ask: int = 1, step: str = BOOK) -> StepKey:
@@ -60,13 +62,13 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(database: str) -> AsyncIterator[Desk]:
+async def desk(database: str, session: ClientSession) -> AsyncIterator[Desk]:
     async with (
         open_pool(database, role="handrail_app") as pool,
         served(create_carrier(None)) as address,
         a_client(address) as client,
     ):
-        yield Desk(EventStore(pool, CODEC), client)
+        yield Desk(EventStore(pool, CODEC), session, client)
 
 
 async def test_a_corrected_booking_cancels_the_one_it_replaces(desk: Desk) -> None:

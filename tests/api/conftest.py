@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
+from activities.outside import Outside, open_session
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
@@ -113,12 +114,13 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         bank = await stack.enter_async_context(served(create_bank(None)))
         carrier = await stack.enter_async_context(served(create_carrier(None)))
         registry = await stack.enter_async_context(served(create_registry(None)))
+        session = await stack.enter_async_context(open_session())
         store = EventStore(pool, CODEC)
         activities = all_activities(
             store,
-            HttpBank(await stack.enter_async_context(a_client(bank))),
-            HttpCarrier(await stack.enter_async_context(a_client(carrier))),
-            HttpRegistry(await stack.enter_async_context(a_client(registry))),
+            HttpBank(Outside(session, bank)),
+            HttpCarrier(Outside(session, carrier)),
+            HttpRegistry(Outside(session, registry)),
         )
         activities = with_read_models(activities, store, house.temporal, house.engine)
         stop = asyncio.Event()

@@ -7,6 +7,7 @@ from temporalio.client import WorkflowExecutionStatus
 from activities.payments.gateway import HttpBank
 from domain.payments.commands import CapturePayment, Declined
 from domain.sagas.events import StepUnknown
+from tests.unencrypted import company
 from tests.workflows.ordered import Ordered, Placement
 from tests.workflows.steps import PIVOT, at, side_by_side
 from tests.world import World
@@ -59,7 +60,7 @@ async def test_a_bank_that_captures_late_finds_the_key_voided(world: World) -> N
     await is_taken_back_by_an_operator(order)
     pivot = saga(order.input).pivot
     assert isinstance(pivot, CapturePayment)
-    reply = await HttpBank(world.bank).capture(
+    reply = await HttpBank(company(world.session, world.bank)).capture(
         key=f"{order.id}/1/{PIVOT}/do", order=order.id, amount=pivot.amount
     )
     assert reply == Declined(code="voided")
@@ -78,7 +79,7 @@ async def test_a_bank_that_authorises_late_finds_the_key_voided(world: World) ->
     assert AUTHORISE in books.undone
     pivot = saga(order.input).pivot
     assert isinstance(pivot, CapturePayment)
-    reply = await HttpBank(world.bank).authorise(
+    reply = await HttpBank(company(world.session, world.bank)).authorise(
         key=f"{order.id}/1/{AUTHORISE}/do",
         order=order.id,
         amount=pivot.amount,

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import ClientSession
+
+from activities.outside import open_session
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[ClientSession]:
+    async with open_session() as session:
+        yield session
