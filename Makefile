@@ -39,7 +39,7 @@ histories: setup ## record the histories of sagas that have a new shape
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey
 
-bench: setup ## measure everything, beside what others would use (over an hour on two cores)
+bench: setup ## measure everything, beside what others would use (fifty minutes on two cores)
 	@$(BIN)/handrail bench all
 
 performance: setup ## write docs/performance.md from the newest results of each benchmark

@@ -85,7 +85,7 @@ class Handler(Generic[StateT]):
     """
 
     def __init__(
-        self, store: EventStore, aggregate: Aggregate[StateT], *, remembered: int = 10_000
+        self, store: EventStore, aggregate: Aggregate[StateT], *, remembered: int = 1_000
     ) -> None:
         self._store = store
         self._aggregate = aggregate

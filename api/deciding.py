@@ -23,9 +23,9 @@ from eventstore.messages import CODEC
 from workflows.messages import Decision
 
 _SOONEST: Final = 0.02  # seconds; nothing is decided before
-_SHORTEST_PAUSE: Final = 0.003
+_SHORTEST_PAUSE: Final = 0.002
 _LONGEST_PAUSE: Final = 0.1
-_LATER: Final = 1 / 16
+_LATER: Final = 1 / 24
 """How much later than need be a decision may be seen, beside the time it took."""
 _log = structlog.get_logger(__name__)
 

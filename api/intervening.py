@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import recorded
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
-from api.idempotency import Answered, OptionalKey, Requests, once, required_key
-from api.interventions import HowToGoOn, Stepping
+from api.idempotency import Answered, OptionalKey, Requests, once
+from api.interventions import Stepping
+from api.new_intervention import Filter, NewInterventionInMany, id_of
 from api.paging import BY_TIME, BY_VERSION, Page, PageQuery, page, position
-from api.problems import Problem, at, in_header, responses
-from api.words import ID_PATTERN, Asked, Id, Links, Money, Name
+from api.problems import Problem, responses
+from api.words import Id, Links, Money
 from domain.kernel import stream_name
-from domain.sagas.interventions import Heard, InterveneInMany, Kind, SagaTold, Which
+from domain.sagas.interventions import Heard, Kind, SagaTold
 from projections import intervention_board, saga_board
 from projections.intervention_board import InterventionRow, State
-from projections.saga_board import Waits
 from workflows.intervening import Stop
 
 router = APIRouter(tags=["sagas"])
@@ -32,63 +31,6 @@ _ROUTE: Final = "POST /interventions"
 _LEASE: Final = timedelta(seconds=20)
 _SHOWN: Final = 50
 """How many sagas a dry run shows: those that have waited the longest."""
-
-
-class Filter(Asked):
-    """The parked sagas that are meant: all that is given has to hold."""
-
-    saga_type: Name | None = None
-    step: Name | None = None
-    failure: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        default=None, description="A text within the cause, in any case."
-    )
-    merchant: Id | None = None
-    older_than_seconds: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
-        default=None, description="Parked for at least so long."
-    )
-
-    def waits(self, now: datetime) -> Waits:
-        older = self.older_than_seconds
-        return Waits(
-            saga_type=self.saga_type,
-            step=self.step,
-            failure=self.failure,
-            merchant=self.merchant,
-            until=now - timedelta(seconds=older) if older else None,
-        )
-
-    def to_domain(self) -> Which:
-        return Which(**self.model_dump(exclude_none=True))
-
-
-class NewInterventionInMany(HowToGoOn):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "filter": {"step": "BookShipment", "failure": "503"},
-                    "kind": "retry",
-                    "reason": "the carrier is back",
-                    "dry_run": True,
-                }
-            ]
-        }
-    )
-
-    filter: Filter = Field(description="At least one of its members is needed.")
-    per_second: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=10, description="How many sagas are told in a second at most."
-    )
-    dry_run: bool = Field(strict=True, description="Only look which sagas would be told.")
-
-    def check(self) -> None:
-        super().check()
-        if not self.filter.model_dump(exclude_none=True):
-            said = "say which sagas are meant, by at least one member"
-            raise Problem("invalid-request", f"#/filter: {said}", [at("#/filter", said)])
-        if self.kind == "correct" and self.filter.step is None:
-            said = "a correction fits one kind of step: name it"
-            raise Problem("invalid-request", f"#/filter/step: {said}", [at("#/filter/step", said)])
 
 
 class Found(BaseModel):
@@ -198,10 +140,10 @@ async def intervene_in_many(
     if asked.dry_run:
         found = await _dry_run(services, asked.filter)
         return Answered(200, found.model_dump(mode="json")).response()
-    id_ = _id(key)
+    id_ = id_of(key)
 
     async def work() -> Answered:
-        await services.steering.start_in_many(_to_domain(asked, id_, asked.actor or actor))
+        await services.steering.start_in_many(asked.to_domain(id_, asked.actor or actor))
         body = Begun(intervention=id_, links=_links(services, id_))
         return Answered(202, body.model_dump(mode="json"), {"Location": f"/interventions/{id_}"})
 
@@ -355,30 +297,6 @@ async def _unseen(services: Services, intervention: str) -> Problem:
     if await services.processes.known(stream_name("intervention", intervention)):
         return Problem("read-model-behind", f"{intervention} has begun", retry_after=1)
     return Problem("not-found", f"there is no intervention {intervention}")
-
-
-def _id(key: str | None) -> str:
-    id_ = required_key(key)
-    if not re.fullmatch(ID_PATTERN, id_):
-        said = "it is the intervention's id: 1 to 64 letters, digits and _ . -"
-        raise Problem(
-            "malformed-header", f"Idempotency-Key: {said}", [in_header("Idempotency-Key", said)]
-        )
-    return id_
-
-
-def _to_domain(asked: NewInterventionInMany, id_: str, actor: str) -> InterveneInMany:
-    return InterveneInMany(
-        intervention=id_,
-        which=asked.filter.to_domain(),
-        kind=asked.kind,
-        actor=actor,
-        reason=asked.reason,
-        per_second=asked.per_second,
-        evidence=asked.evidence or "",
-        happened=asked.happened,
-        correction=orjson.dumps(asked.correction).decode() if asked.correction else "",
-    )
 
 
 def _of(services: Services, row: InterventionRow) -> InterventionInMany:

@@ -27,6 +27,7 @@ from runtime.supervisor import Child
 USUALLY: Final[Mapping[str, int]] = {
     "saga": 4,
     "decision": 2,
+    "orders": 2,
     "append": 2,
     "growth": 10,  # the first time: what it fills is kept
     "feed": 3,

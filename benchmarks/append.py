@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-import psutil
 from rich.console import Console
 
 from activities.handling import metadata_of
 from benchmarks.appends import ANSWER, Append
 from benchmarks.peers.eventsourcing_library import EventsourcingLibrary
 from benchmarks.peers.raw_insert import RawInsert
+from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
 from eventstore.messages import CODEC
 from eventstore.migrations import upgrade
@@ -156,7 +156,7 @@ async def _turn(side: Side, case: Case, name: str, server: int) -> Turn:
     appends = [Append(one, GROWN if case.grown else 0) for one in numbers]
     for append in appends:
         _ = append.events, append.context, append.rows
-    began, client, serving = time.perf_counter(), time.process_time(), _cpu_of(server)
+    began, client, serving = time.perf_counter(), time.process_time(), cpu_seconds(server)
     await asyncio.gather(
         *(side.write(appends[writer :: case.writers], writer) for writer in range(case.writers))
     )
@@ -164,13 +164,8 @@ async def _turn(side: Side, case: Case, name: str, server: int) -> Turn:
         len(appends),
         time.perf_counter() - began,
         time.process_time() - client,
-        _cpu_of(server) - serving,
+        cpu_seconds(server) - serving,
     )
-
-
-def _cpu_of(server: int) -> float:
-    times = [one.cpu_times() for one in psutil.Process(server).children()]
-    return sum(one.user + one.system for one in times)
 
 
 def _result(turns: Turns) -> Result:

@@ -55,6 +55,24 @@ CHAPTERS: Final[Mapping[str, Chapter]] = {
             {"decision_p50_ms": "Handrail", "temporal_p50_ms": "Temporal, empty activities"},
         ),
     ),
+    "orders": Chapter(
+        "What an order costs",
+        "The whole stack on one machine, ten merchants with an order each under way at any time, by"
+        " `POST /orders` with `Prefer: wait`. The CPU of each process, over all that an order sets"
+        " off until its checkout has ended and the read models show it.",
+        Bars(
+            "ms of CPU an order",
+            {
+                "temporal_ms": "Temporal's server",
+                "worker_ms": "Handrail worker",
+                "api_ms": "Handrail API",
+                "projector_ms": "Handrail projector",
+                "postgres_ms": "PostgreSQL",
+                "bank_ms": "simulated bank",
+                "carrier_ms": "simulated carrier",
+            },
+        ),
+    ),
     "append": Chapter(
         "Appending events",
         "Two events in one append, to new streams and to streams of 20 events, by one writer and by"

@@ -34,6 +34,7 @@ def _most(measure: str, limit: float) -> Goal:
 GOALS: Final[Mapping[str, Sequence[Goal]]] = {
     "saga": (_least("throughput_vs_temporal", 2.0), _least("throughput_vs_dbos", 1.3)),
     "decision": (_most("latency_vs_temporal", 0.4),),
+    "orders": (),  # what an order costs is of this machine
     "append": (_least("vs_raw_insert", 0.7), _least("vs_eventsourcing", 4)),
     "growth": (
         _most("append_10m_over_100k", 1.2),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import make_url, text
@@ -12,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from eventstore.following.lag import lag
 
 _LOOK_SECONDS = 1.0
+_COMPLETED = "SELECT count(*) FROM saga_board WHERE saga_type = 'Checkout' AND status = 'completed'"
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,34 @@ class Leftovers:
 
 async def settled(database_url: str, accepted: int, seconds: float) -> Leftovers:
     """What is left once nothing is, or that time is over."""
-    url = make_url(database_url).set(drivername="postgresql+psycopg")
-    engine = create_async_engine(url)
     deadline = time.monotonic() + seconds
-    try:
+    async with _engine(database_url) as engine:
         while True:
             found = await left_over(engine, accepted)
             if not found.total or time.monotonic() > deadline:
                 return found
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def until_completed(database_url: str, checkouts: int, seconds: float) -> None:
+    """Raises TimeoutError where the board does not show so many as completed in time."""
+    deadline = time.monotonic() + seconds
+    async with _engine(database_url) as engine:
+        while True:
+            async with engine.connect() as connection:
+                found = await _count(connection, _COMPLETED)
+            if found >= checkouts:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{found} of {checkouts} checkouts are completed")
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def _engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = create_async_engine(make_url(database_url).set(drivername="postgresql+psycopg"))
+    try:
+        yield engine
     finally:
         await engine.dispose()
 

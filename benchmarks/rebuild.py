@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from benchmarks.history import write_past
 from benchmarks.market import Market, everything
 from benchmarks.peers.plain_loop import COLUMNS, PlainLoop, connect
+from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
 from eventstore.pool import open_pool
 from eventstore.tables import NOTHING_SEEN
@@ -131,10 +131,10 @@ async def _rounds(
             await connection.execute("CHECKPOINT")
             progress.update(task, description=f"round {number + 1}: the rebuild")
             pids = [postgres.pid, *(one.pid for one in projectors)]
-            cpu, began = _cpu(pids), time.perf_counter()
+            cpu, began = cpu_seconds(*pids), time.perf_counter()
             await _rebuilt(postgres.url, value, progress)
             seconds = time.perf_counter() - began
-            used = _cpu(pids) - cpu
+            used = cpu_seconds(*pids) - cpu
             now = {name: await value(_fingerprint(name)) for name in _NAMES}
             _compare(first, now)
             built = EVENTS / seconds
@@ -182,19 +182,6 @@ def _compare(first: Mapping[str, str], now: Mapping[str, str]) -> None:
     other = [name for name in first if first[name] != now[name]]
     if other:
         raise RuntimeError(f"built anew they are others: {', '.join(other)}")
-
-
-def _cpu(pids: Sequence[int]) -> float:
-    """Seconds that these and their children have used, those that ended included."""
-    used = 0.0
-    for pid in pids:
-        process = psutil.Process(pid)
-        own = process.cpu_times()
-        used += own.user + own.system + own.children_user + own.children_system
-        for child in process.children(recursive=True):
-            times = child.cpu_times()
-            used += times.user + times.system
-    return used
 
 
 def _result(rounds: Sequence[Round]) -> Result:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from runtime.errands import errand as _errand
 from runtime.errands import process as _process
 from runtime.exiting import run_and_leave
 from runtime.extras import require_extra
+from runtime.options import Json
 from runtime.settings import Settings, load, require, settings_table
 from runtime.stack import Stack, State, joined
 
@@ -32,9 +33,6 @@ app = App(
 )
 _log = structlog.get_logger("handrail")
 
-Json = Annotated[
-    bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
-]
 Host = Annotated[str, Parameter(help="The interface to listen on.")]
 ListenPort = Annotated[int, Parameter(help="The port to listen on. 0: one that is free.")]
 Broker = Annotated[
@@ -80,6 +78,7 @@ def bench(
         Literal[
             "saga",
             "decision",
+            "orders",
             "append",
             "growth",
             "feed",
@@ -294,39 +293,11 @@ def migrate() -> int:
     return 0
 
 
-projections = App(name="projections", help="Look after the read models.")
-app.command(projections)
-
-
-@projections.command(name="status")
-def projections_status(*, json: Json = False) -> int:
-    """How far each read model is behind, and which events wait for a person."""
-    from runtime.read_models import status
-
-    return _maintenance(lambda settings: status(settings, json=json))
-
-
-@projections.command(name="rebuild")
-def projections_rebuild(*names: str) -> int:
-    """Build read models anew from the first event, beside those in use, and exchange them.
-
-    Without a name, all of them.
-    """
-    from runtime.read_models import build_anew
-
-    return _maintenance(lambda settings: build_anew(settings, names))
-
-
-@projections.command(name="retry")
-def projections_retry(name: str, stream: str) -> int:
-    """Apply, in order, the events that wait behind one that could not be applied."""
-    from runtime.read_models import work_off
-
-    return _maintenance(lambda settings: work_off(settings, name, stream))
-
-
-def _maintenance(work: Callable[[Settings], Awaitable[int]]) -> int:
-    return database_errand("projections", work)
+app.command(
+    "runtime.operating.projections:projections",
+    name="projections",
+    help="Look after the read models.",
+)
 
 
 app.command(

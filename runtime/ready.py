@@ -9,8 +9,10 @@ import structlog
 
 from runtime.settings import Settings
 
-_SELDOM: Final = (50_000, 20, 100)
-"""Objects, and rounds of the generation before, after which cycles are looked for."""
+_SELDOM: Final = (10_000, 10, 2)
+"""Objects, and rounds of the generation before, after which cycles are looked for. The last is low,
+because a workflow that has left the worker's memory is one cycle, as old as its last task.
+"""
 _log = structlog.get_logger(__name__)
 
 
@@ -26,7 +28,7 @@ def ready(settings: Settings, address: str = "") -> None:
 
 def seldom_collect() -> None:
     """What there is now stays for as long as the process: nobody looks for cycles in it any more,
-    and seldom in what comes after, where there are few.
+    and less often in what comes after.
     """
     if not gc.get_freeze_count():
         gc.collect()

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import psutil
 import uvloop
 
+from benchmarks.processor import cpu_seconds
 from runtime.exiting import run_and_leave
 from runtime.ready import seldom_collect
 
@@ -131,7 +131,7 @@ class Contender:
 
     def _cpu(self) -> dict[str, float]:
         pids = {self.name: self.process.pid, **self.servers}
-        return {name: _cpu_seconds(pid) for name, pid in pids.items()}
+        return {name: cpu_seconds(pid) for name, pid in pids.items()}
 
 
 @asynccontextmanager
@@ -174,13 +174,3 @@ async def _line(one: Contender) -> bytes:
     if line := await one.process.stdout.readline():
         return line
     raise RuntimeError(f"{one.name} ended: its log in the benchmark's folder says why")
-
-
-def _cpu_seconds(pid: int) -> float:
-    family = psutil.Process(pid)
-    total = 0.0
-    for process in (family, *family.children(recursive=True)):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system + times.children_user + times.children_system
-    return total

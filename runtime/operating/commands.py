@@ -18,6 +18,7 @@ from runtime.operating.counted import show_figures
 from runtime.operating.explained import explain_type, list_types
 from runtime.operating.many import Result
 from runtime.operating.showing import show_saga, show_sagas
+from runtime.options import Json
 from runtime.settings import load
 
 sagas = App(name="sagas", help="Look at sagas, and put right those that wait for a person.")
@@ -25,9 +26,6 @@ sagas = App(name="sagas", help="Look at sagas, and put right those that wait for
 USAGE: Final = 2
 _STILL_GOING: Final = ("running", "compensating", "awaiting", "parked")
 
-Json = Annotated[
-    bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
-]
 SagaId = Annotated[str | None, Parameter(help="The saga. Without one: all that the filters mean.")]
 Evidence = Annotated[str, Parameter(help="What it rests on: a ticket, a number, who said so.")]
 Status = Literal[

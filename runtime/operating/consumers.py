@@ -18,7 +18,8 @@ from messaging.parking import By, NothingParked, ParkedStream
 from runtime.consumer import known
 from runtime.errands import database_errand
 from runtime.operating.client import login_name
-from runtime.operating.commands import Json, Why
+from runtime.operating.commands import Why
+from runtime.options import Json
 from runtime.settings import Settings
 
 consumers = App(

@@ -15,9 +15,10 @@ from temporalio.service import RPCError
 from runtime import payout_schedule
 from runtime.api import options_of
 from runtime.operating.client import Api
-from runtime.operating.commands import Json, Why, run_with_api
+from runtime.operating.commands import Why, run_with_api
 from runtime.operating.many import Result
 from runtime.operating.showing import money
+from runtime.options import Json
 from runtime.settings import Settings, load, require
 from runtime.stack import joined
 from runtime.temporal import connect

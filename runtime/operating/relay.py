@@ -9,7 +9,7 @@ from cyclopts import App
 
 from runtime.errands import database_errand, errand, process
 from runtime.extras import require_extra
-from runtime.operating.commands import Json
+from runtime.options import Json
 from runtime.settings import Settings, load, require
 from runtime.stack import joined
 

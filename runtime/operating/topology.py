@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from runtime import topology as run
 from runtime.errands import errand
-from runtime.operating.commands import Json
+from runtime.options import Json
 from runtime.settings import Settings, load, require
 from runtime.stack import joined
 

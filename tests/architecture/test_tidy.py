@@ -28,6 +28,7 @@ STARTED_BY_NAME = {
     "runtime/operating/consumers.py",  # `handrail consumers`
     "runtime/operating/lake.py",  # `handrail lake`
     "runtime/operating/notifications.py",  # `handrail notifications`
+    "runtime/operating/projections.py",  # `handrail projections`
     "runtime/operating/relay.py",  # `handrail relay`
     "runtime/operating/topology.py",  # `handrail topology`
     "eventstore/migrations/env.py",  # Alembic

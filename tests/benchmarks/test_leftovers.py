@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from benchmarks.leftovers import Leftovers, left_over
+from benchmarks.leftovers import Leftovers, left_over, until_completed
 from domain.kernel import CustomerId, MerchantId, Money, OrderId
 from domain.ordering.events import OrderPlaced
 from domain.sagas.events import SagaEnded, SagaStarted
@@ -71,6 +71,19 @@ async def test_nothing_is_left_of_orders_that_were_delivered_or_taken_back(world
     await world.catch_up()
 
     assert await left_over(world.engine, accepted=2) == Leftovers(taken_back=1)
+
+
+async def test_so_many_checkouts_are_waited_for_and_who_waits_too_long_is_told_what_is_missing(
+    world: World,
+) -> None:
+    for order in ("o1", "o2"):
+        await _begin(world, order)
+    await _end(world, "o1")
+    await world.catch_up()
+
+    await until_completed(world.url, 1, seconds=5)
+    with pytest.raises(TimeoutError, match="1 of 2 checkouts are completed"):
+        await until_completed(world.url, 2, seconds=0)
 
 
 async def test_an_order_that_nobody_has_heard_of_is_left(world: World) -> None:

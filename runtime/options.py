@@ -1,0 +1,11 @@
+"""Options that many commands have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+Json = Annotated[
+    bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
+]
