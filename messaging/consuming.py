@@ -34,6 +34,8 @@ _FIRST_REST: Final = 0.1
 _LONGEST_REST: Final = 2.0
 _WATCH: Final = 3.0
 """Seconds between two looks at whether the broker still knows us."""
+_ANSWERS: Final = 10.0
+"""Seconds within which a broker has to say whether we may have messages."""
 _TOGETHER: Final = 50
 """Messages that are handled in one transaction at most."""
 _DRAIN: Final = 5.0
@@ -98,12 +100,18 @@ class Consuming:
         """Raises Unsubscribed, or the error of a broker that is gone; returns when stopped."""
         async with await aio_pika.connect(self._url, timeout=5) as connection:
             channel = await connection.channel(publisher_confirms=False)
-            await channel.set_qos(prefetch_count=self._prefetch)
-            queue = await channel.get_queue(self._consumer.queue, ensure=True)
-            watching = await connection.channel(publisher_confirms=False)
             subscription = Subscription(self._trying, await _cancelled(channel))
+            try:
+                # Of a queue that has lost its leader a broker says nothing, however long one waits.
+                async with asyncio.timeout(_ANSWERS):
+                    await channel.set_qos(prefetch_count=self._prefetch)
+                    queue = await channel.get_queue(self._consumer.queue, ensure=True)
+                    watching = await connection.channel(publisher_confirms=False)
+                    tag = await queue.consume(subscription.take)
+            except BaseException:
+                subscription.abandon()
+                raise
             self._subscription = subscription
-            tag = await queue.consume(subscription.take)
             self.subscribed.set()
             self.unsubscribed.clear()
             self.counted.subscriptions += 1

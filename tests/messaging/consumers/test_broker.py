@@ -161,6 +161,29 @@ async def test_a_subscription_that_ended_in_silence_is_noticed(
     assert process.counted.subscriptions == 2
 
 
+async def test_a_broker_that_says_nothing_of_a_subscription_is_asked_again(
+    place: Place, line: BrokerLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[Queue]()
+    consume = Queue.consume
+
+    async def silent_at_first(queue: Queue, *rest: Any, **more: Any) -> str:
+        asked.append(queue)
+        if len(asked) == 1:
+            await asyncio.Event().wait()
+        return await consume(queue, *rest, **more)
+
+    monkeypatch.setattr(Queue, "consume", silent_at_first)
+    monkeypatch.setattr(consuming, "_ANSWERS", 0.1)
+    async with running(process := line.process()):
+        await subscribed(process)
+        await place.confirms("a")
+        await line.send()
+        await all_settled(place)
+
+    assert (len(asked), process.counted.subscriptions) == (2, 1)
+
+
 async def test_while_the_database_is_away_messages_are_held_and_lose_nothing(
     place: Place, line: BrokerLine, notebook: Notebook, postgres: EmbeddedPostgres
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from pathlib import Path
 
 import aio_pika
@@ -31,6 +32,7 @@ async def test_a_broker_that_is_killed_loses_nothing_and_doubles_nothing(
         url = f"{server.url}/%2F"
         async with await aio_pika.connect(url) as connection:
             await BrokerLine(place, notebook, url, connection).declare()
+            await known_for_good(tmp_path / "rabbitmq", notebook.queue)
         for _ in range(EACH):
             await place.confirms(*(f"o{number}" for number in range(ORDERS)))
         first, second = (BrokerLine(place, notebook, url, connection).process() for _ in range(2))
@@ -47,6 +49,19 @@ async def test_a_broker_that_is_killed_loses_nothing_and_doubles_nothing(
     for number in range(ORDERS):
         assert await place.noted_of(f"o{number}") == ids(f"o{number}", *range(1, EACH + 1))
     assert first.counted.subscriptions + second.counted.subscriptions > KILLS
+
+
+async def known_for_good(folder: Path, queue: str) -> None:
+    """RabbitMQ writes the names of its quorum queues down some seconds after it has confirmed them,
+    and does not find the messages of one again that it had not written down when it was killed.
+    """
+
+    await until(lambda: asyncio.to_thread(_is_written_down, folder, queue))
+
+
+def _is_written_down(folder: Path, queue: str) -> bool:
+    [names] = folder.glob("mnesia/*/quorum/*/names.dets")
+    return re.search(rf"_{queue}(?!\.dead)".encode(), names.read_bytes()) is not None
 
 
 async def send_all(place: Place, notebook: Notebook, url: str) -> None:
