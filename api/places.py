@@ -76,7 +76,8 @@ class Places:
     async def held(self, merchant: str, saga: str) -> AsyncIterator[None]:
         """A place for a saga that begins inside the block; it is free again where that fails.
 
-        The same saga twice takes one place. Raises Problem where the merchant has none left.
+        The same saga twice takes one place, and only who took it gives it back. Raises Problem
+        where the merchant has none left.
         """
         new = bool(self._bound) and await self._take(merchant, saga)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -34,7 +35,7 @@ TAKEN_BACK: dict[State, State] = {
 
 
 @dataclass(kw_only=True)
-class Entry:
+class Entry(ABC):
     """`card` is the customer's, and empty for a payout."""
 
     key: str
@@ -45,9 +46,9 @@ class Entry:
     state: State
 
     @property
+    @abstractmethod
     def belongs_to(self) -> str:
         """What the money was asked for by: each kind of account says by which of its fields."""
-        raise NotImplementedError
 
     def in_ledger(self) -> dict[str, object]:
         """Without the card: others read it."""
