@@ -10,6 +10,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter
 
 from domain.errors import DomainError
 from domain.kernel import Command, Event, Refusal, stream_name
-from domain.sagas.events import SagaEvent, StepCompensated, StepDone, StepRefused
+from domain.sagas.events import AnswerAwaited, SagaEvent, StepCompensated, StepDone, StepRefused
 from domain.sagas.steps import Answer, StepContext
 from eventstore.store import ANY_VERSION, Appended, EventStore, VersionConflict
 
@@ -221,7 +222,9 @@ class Handler(Generic[StateT]):
 
 
 def _answer(appended: Appended) -> Answer:
-    given = cast("dict[str, Any]", appended.answer)
+    given = dict(cast("dict[str, Any]", appended.answer))
+    if until := given.pop("until", None):
+        given["until"] = datetime.fromisoformat(until)
     return Answer(**given, token=appended.token)
 
 
@@ -241,7 +244,16 @@ def _told(
         )
         return [refused], {"status": "refused", "outcome": name, "reason": reason}
     done = StepDone(saga=key.saga, attempt=key.attempt, step=key.step, outcome=outcome)
-    return [done, *context.once_done], {"status": "done", "outcome": outcome, "reason": ""}
+    answer = {"status": "done", "outcome": outcome, "reason": ""}
+    if awaited := next((one for one in context.once_done if isinstance(one, AnswerAwaited)), None):
+        answer["until"] = awaited.until.isoformat()
+    return [done, *context.once_done], answer
+
+
+async def pass_fence(store: EventStore, context: StepContext) -> Answer:
+    """Keep that a key was served, once, and shut those that it closes; no book changes."""
+    answer = {"status": "done", "outcome": "", "reason": ""}
+    return _answer(await store.append([], context=context, answer=answer))
 
 
 def metadata_of(context: StepContext) -> Mapping[str, Any]:

@@ -1,25 +1,72 @@
-"""The saga's own stream: what the workflow tells of itself, once for each time it tells it."""
+"""The saga's own stream: attempts begin here, and what a workflow may not decide is decided.
+
+Every record has a key that is named by what it says, so that a workflow task which is lost and run
+again records nothing twice, and nothing in place of something else. What is decided is decided on
+the stream as it was read, and appended at that version: a step that ends meanwhile makes it look
+again (`docs/decisions/0022-the-stores-decide.md`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from typing import Any, Final, cast
 
+import orjson
+from pydantic import TypeAdapter
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.handling import metadata_of
+from activities.handling import IMPOSSIBLE, metadata_of
 from domain.kernel import stream_name
-from domain.sagas.events import SagaEnded, SagaEvent, SagaStarted
-from domain.sagas.steps import Answer, Begun, StepContext
-from domain.sagas.story import Left, left_by
-from eventstore.store import ANY_VERSION, EventStore, StepClosed, VersionConflict
+from domain.sagas.commands import RequestCancellation, TurnBack
+from domain.sagas.events import (
+    CancelRequested,
+    CompensationStarted,
+    SagaDecided,
+    SagaEnded,
+    SagaEvent,
+    SagaResumed,
+    SagaStarted,
+    StepAnswered,
+)
+from domain.sagas.records import Begun, Cancelled, Turned
+from domain.sagas.steps import OVER, Answer, StepContext
+from domain.sagas.story import (
+    Refusal,
+    cancellation_in,
+    decision_of,
+    ended_in,
+    is_crossed,
+    left_by,
+    refusal_in,
+    standing_of,
+    unended,
+    was_asked,
+)
+from eventstore.messages import CODEC
+from eventstore.store import ANY_VERSION, Appended, EventStore, StepClosed, VersionConflict
+
+TRIES: Final = 10
+"""How often a record is decided anew, because a step told the stream something meanwhile."""
+
+_TURNED: Final = TypeAdapter(Turned)
+
+Story = Sequence[SagaEvent]
 
 
 def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
     journal = _Journal(store)
-    return [journal.begin, journal.record, journal.record_missing]
+    return [
+        journal.begin,
+        journal.record,
+        journal.record_missing,
+        journal.turn_back,
+        journal.request_cancellation,
+        journal.resume,
+        journal.answer,
+    ]
 
 
 class _Journal:
@@ -30,60 +77,73 @@ class _Journal:
     async def begin(self, started: SagaStarted, context: StepContext) -> Begun:
         """Begin an attempt, once: it belongs to the workflow run that began it.
 
-        A saga that is started again after it has ended would pass every fence that the first run
-        passed, and go on from where that one turned back. A later attempt first shuts every door of
-        the one before it, and then looks at what that one left.
+        It follows all attempts since the last end: their doors are shut first, and then what they
+        left is read. A number that the stream has passed is refused, unless the saga may always
+        begin anew.
         """
-        key = context.key
-        expected, left = 0, None
-        if key.attempt > 1:
-            expected, left = await self._supersede(started, context)
+        # Nearly always nothing was begun before: one round trip, and no look.
+        if context.key.attempt == 1 and (begun := await self._begin(0, started, context, ())):
+            return begun
+        async for version, story in self._looks(context.key.saga):
+            mine = next((one for one in _attempts(story) if one.run == started.run), None)
+            if mine is not None:
+                return _taking_over(mine.attempt, "", story)
+            number = _number(started, story)
+            if number is None:
+                raise _closed(context, "another run")
+            if ended := _final_end(started, story):
+                return Begun(token="", left=None, ended=ended)
+            if stopped := unended(story, number):
+                await self._end_attempts(stopped, number, started, story, context)
+                version, story = await self._story(context.key.saga)  # noqa: PLW2901  # what they left
+            numbered = replace(started, attempt=number)
+            key = replace(context.key, attempt=number)
+            if begun := await self._begin(version, numbered, replace(context, key=key), story):
+                return begun
+        raise _busy(context)
+
+    async def _begin(
+        self, version: int, started: SagaStarted, context: StepContext, story: Story
+    ) -> Begun | None:
+        """None where the stream has moved on, or holds this attempt already."""
         try:
             appended = await self._store.append(
-                [(stream_name("saga", key.saga), expected, [started])],
+                [(stream_name("saga", context.key.saga), version, [started])],
                 context=context,
                 answer={"run": started.run},
                 metadata=metadata_of(context),
             )
-        except VersionConflict:
-            if key.attempt > 1:
-                raise  # the attempt before spoke up meanwhile: look again
-            raise _closed(context, "another run") from None
-        if appended.answer != {"run": started.run}:
-            raise _closed(context, "another run")
-        return Begun(token=appended.token, left=left)
+        except (VersionConflict, StepClosed):
+            return None
+        if appended.status == "repeated":
+            return None
+        return _taking_over(started.attempt, appended.token, story)
 
-    async def _supersede(
-        self, started: SagaStarted, context: StepContext
-    ) -> tuple[int, Left | None]:
-        """The version of the saga's stream, and what the attempt before left behind."""
-        key, before = context.key, context.key.attempt - 1
-        _, story = await self._story(key.saga)
-        of_before = [event for event in story if event.attempt == before]
-        if any(event.attempt > key.attempt for event in story):
-            raise _closed(context, "a later attempt")
-        if any(isinstance(event, SagaEnded) and event.ending == "completed" for event in of_before):
-            raise _closed(context, "an attempt that completed the saga")
-        if left := left_by(before, story):
-            begun = next(event for event in of_before if isinstance(event, SagaStarted))
-            shut = replace(key, attempt=before, opened_on=left.opened_on, step="journal:superseded")
-            doors = {*begun.steps, *started.steps}
-            doors |= {f"{step}~{ask}" for step, ask in left.later_asks()}
-            # Each entry told at least one event, and a run that nobody stopped would go on with the
-            # entry after its last.
-            doors |= {f"journal:{entry}" for entry in range(1, len(of_before) + 2)}
+    async def _end_attempts(
+        self,
+        stopped: Sequence[SagaStarted],
+        number: int,
+        started: SagaStarted,
+        story: Story,
+        context: StepContext,
+    ) -> None:
+        """Shut every door of the attempts: those of their steps, and whatever else they may say."""
+        for attempt in stopped:
+            standing = standing_of(attempt.attempt, story)
+            steps = {*attempt.steps, *started.steps}
+            key = replace(
+                context.key,
+                attempt=attempt.attempt,
+                opened_on=attempt.opened_on or date.min,
+                step=f"journal:superseded:{number}",
+                direction="undo",
+            )
+            keys = sorted({OVER, *(key for step in steps for key in standing.keys_of(step))})
             await self._store.append(
                 [],
-                context=StepContext(key=shut, actor=context.actor, closes=tuple(sorted(doors))),
+                context=StepContext(key=key, actor=context.actor, closes=tuple(keys)),
                 answer={},
             )
-        version, story = await self._story(key.saga)
-        return version, left_by(before, story)
-
-    async def _story(self, saga: str) -> tuple[int, Sequence[SagaEvent]]:
-        stream = stream_name("saga", saga)
-        loaded = (await self._store.load({stream: 0}))[stream]
-        return loaded.version, cast("Sequence[SagaEvent]", loaded.events)
 
     @activity.defn(name="RecordSaga")
     async def record(self, events: Sequence[SagaEvent], context: StepContext) -> Answer:
@@ -97,26 +157,251 @@ class _Journal:
         For what a step tells in its own transaction, where a person says that it was done: nobody
         else knows whether it was. Its door is shut, so it says nothing any more.
         """
-        version, story = await self._story(context.key.saga)
-        told = {type(event) for event in story if event.attempt == context.key.attempt}
-        missing = [event for event in events if type(event) not in told]
-        return await self._tell(version, missing, context)
+        async for version, story in self._looks(context.key.saga):
+            told = {type(event) for event in story if event.attempt == context.key.attempt}
+            missing = [event for event in events if type(event) not in told]
+            try:
+                return await self._tell(version, missing, context)
+            except VersionConflict:
+                continue
+        raise _busy(context)
+
+    @activity.defn(name="TurnBack")
+    async def turn_back(self, asked: TurnBack, context: StepContext) -> Turned:
+        """Turn an attempt back, unless its pivot took effect; answers how its steps stood then.
+
+        A refusal in the stream is the reason, whatever made the workflow turn back. Raises
+        StepClosed, as an ApplicationError, where the attempt is over, another run turned it back,
+        or a closed key made the workflow ask and the stream gives no reason.
+        """
+        attempt = context.key.attempt
+        async for version, story in self._looks(context.key.saga):
+            if is_crossed(asked.pivot, attempt, story) and not asked.over_pivot:
+                return Turned(crossed=True)
+            if _has_turned(attempt, story) and (turned := await self._first_turn(asked, context)):
+                return turned
+            turned = _turned(asked, attempt, story)
+            if turned is None:
+                raise _closed(context, "what gives no reason to turn back")
+            try:
+                appended = await self._append(
+                    version,
+                    _turning(asked, turned, attempt, story),
+                    replace(context, closes=_keys_of_steps(attempt, story)),
+                    {**_plain(turned), "run": asked.run},
+                )
+            except VersionConflict:
+                continue
+            return replace(turned, token=appended.token)
+        raise _busy(context)
+
+    async def _first_turn(self, asked: TurnBack, context: StepContext) -> Turned | None:
+        """What was answered first; an impossible version is never appended at.
+
+        None where the attempt was turned back by code that kept no answer.
+        """
+        try:
+            found = await self._append(IMPOSSIBLE, [], context, {})
+        except VersionConflict:
+            return None
+        first = dict(found.answer or {})
+        if first.pop("run") != asked.run:
+            raise _closed(context, "another run")
+        return replace(_TURNED.validate_python(first), token=found.token)
+
+    @activity.defn(name="RequestCancellation")
+    async def request_cancellation(
+        self, asked: RequestCancellation, context: StepContext
+    ) -> Cancelled:
+        """Have a saga cancelled as long as its pivot was not asked, whose door is shut with it."""
+        attempt, pivot = context.key.attempt, asked.pivot
+        async for version, story in self._looks(context.key.saga):
+            if cancellation_in(attempt, story):
+                return Cancelled(accepted=True)
+            if ended_in(attempt, story):
+                return Cancelled(accepted=False, said="it has ended")
+            if decision_of(attempt, story) or refusal_in(attempt, story):
+                crossed = is_crossed(pivot, attempt, story)
+                said = _after(pivot) if crossed else "it is being taken back already"
+                return Cancelled(accepted=False, said=said)
+            if was_asked(pivot, attempt, story):
+                return Cancelled(accepted=False, said=_after(pivot))
+            try:
+                await self._append(
+                    version, [asked.requested], replace(context, closes=(pivot,)), {}
+                )
+            except VersionConflict:
+                continue
+            return Cancelled(accepted=True)
+        raise _busy(context)
+
+    @activity.defn(name="ResumeStep")
+    async def resume(self, asked: Sequence[Any], context: StepContext) -> Sequence[Any]:
+        """Let a parked step go on: by the first intervention that is recorded for it.
+
+        `asked` is SagaResumed and, for a correction, the corrected command; so is the answer.
+        Raises NotPossible, as an ApplicationError, where a person says that the step did not happen
+        and the stream says that it did.
+        """
+        resumed = cast("SagaResumed", asked[0])
+        attempt = context.key.attempt
+        async for version, story in self._looks(context.key.saga):
+            denied = resumed.kind == "resolve" and not resumed.happened
+            if denied and resumed.step in standing_of(attempt, story).passed:
+                said = f"our own books say that {resumed.step} happened: retry it"
+                raise ApplicationError(said, type="NotPossible", non_retryable=True)
+            try:
+                appended = await self._append(version, [resumed], context, _kept(asked))
+            except VersionConflict:
+                continue
+            return _stored(appended.answer)
+        raise _busy(context)
+
+    @activity.defn(name="AnswerStep")
+    async def answer(self, asked: StepAnswered, context: StepContext) -> StepAnswered:
+        """Answer a step that waits for it; the first answer that is recorded stands."""
+        appended = await self._append(ANY_VERSION, [asked], context, _kept([asked]))
+        [stands] = _stored(appended.answer)
+        return cast("StepAnswered", stands)
+
+    async def _story(self, saga: str) -> tuple[int, Story]:
+        stream = stream_name("saga", saga)
+        loaded = (await self._store.load({stream: 0}))[stream]
+        return loaded.version, cast("Story", loaded.events)
+
+    async def _looks(self, saga: str) -> AsyncIterator[tuple[int, Story]]:
+        """The stream's version and events, again as long as others were faster."""
+        for _ in range(TRIES):
+            yield await self._story(saga)
 
     async def _tell(
         self, version: int | None, events: Sequence[SagaEvent], context: StepContext
     ) -> Answer:
+        appended = await self._append(version, events, context, {})
+        return Answer(status="done", outcome="", reason="", token=appended.token)
+
+    async def _append(
+        self,
+        version: int | None,
+        events: Sequence[SagaEvent],
+        context: StepContext,
+        answer: Mapping[str, Any],
+    ) -> Appended:
         try:
-            appended = await self._store.append(
+            return await self._store.append(
                 [(stream_name("saga", context.key.saga), version, events)],
                 context=context,
-                answer={},
+                answer=answer,
                 metadata=metadata_of(context),
             )
         except StepClosed:
             raise _closed(context, "a later attempt") from None
-        return Answer(status="done", outcome="", reason="", token=appended.token)
+
+
+def _attempts(story: Story) -> Sequence[SagaStarted]:
+    return [one for one in story if isinstance(one, SagaStarted)]
+
+
+def _number(started: SagaStarted, story: Story) -> int | None:
+    """Under which number the attempt begins; None where it may not."""
+    last = max((one.attempt for one in _attempts(story)), default=0)
+    if started.attempt > last:
+        return started.attempt
+    has_ended = any(isinstance(one, SagaEnded) and one.attempt == last for one in story)
+    return last + 1 if has_ended and started.repeats == "always" else None
+
+
+def _final_end(started: SagaStarted, story: Story) -> SagaEnded | None:
+    """How the saga has ended, where that allows no other attempt."""
+    if not (begun := _attempts(story)):
+        return None
+    ended = ended_in(begun[-1].attempt, story)
+    if ended and (ended.ending == "completed" or started.repeats == "never"):
+        return ended
+    return None
+
+
+def _taking_over(attempt: int, token: str, story: Story) -> Begun:
+    lefts = tuple(left_by(one, story) for one in unended(story, attempt))
+    return Begun(token=token, left=lefts[-1] if lefts else None, lefts=lefts, attempt=attempt)
+
+
+def _has_turned(attempt: int, story: Story) -> bool:
+    decided = decision_of(attempt, story)
+    return decided is not None and not decided.approved
+
+
+def _turned(asked: TurnBack, attempt: int, story: Story) -> Turned | None:
+    """How the attempt turns back; None where neither the saga nor its stream has a reason."""
+    standing = standing_of(attempt, story)
+    unknown = tuple(sorted({*standing.unknown, *(one.step for one in asked.unknown)}))
+    failed = {one.step for one in asked.failed} - {*standing.passed, *unknown}
+    standing = replace(
+        standing,
+        unknown=unknown,
+        not_done=tuple(sorted({*standing.not_done, *failed} - {*(u.step for u in asked.unknown)})),
+    )
+    back = Turned(crossed=False, standing=standing)
+    if (refusal := refusal_in(attempt, story)) and not asked.over_pivot:
+        return _refused(back, refusal)
+    if asked.because:
+        return replace(back, because=asked.because, reason=asked.reason)
+    if wish := cancellation_in(attempt, story):
+        return replace(back, because="cancelled", reason=wish.reason)
+    decided = decision_of(attempt, story)
+    if decided is not None and ended_in(attempt, story) is None:
+        return replace(back, because=decided.because, reason=decided.reason)
+    return None
+
+
+def _refused(back: Turned, refusal: Refusal) -> Turned:
+    return replace(back, because=refusal.because, reason=refusal.reason, ending="refused")
+
+
+def _turning(asked: TurnBack, turned: Turned, attempt: int, story: Story) -> Sequence[SagaEvent]:
+    saga, because, reason = story[0].saga, turned.because, turned.reason
+    wished: Sequence[CancelRequested] = ()
+    if asked.cancelled and not cancellation_in(attempt, story):
+        wished = [asked.cancelled]
+    return [
+        *asked.failed,
+        *asked.unknown,
+        *wished,
+        SagaDecided(saga=saga, attempt=attempt, approved=False, because=because, reason=reason),
+        CompensationStarted(saga=saga, attempt=attempt, because=because, reason=reason),
+    ]
+
+
+def _keys_of_steps(attempt: int, story: Story) -> tuple[str, ...]:
+    """Every forward key of the attempt: of steps that were never asked, too."""
+    standing = standing_of(attempt, story)
+    [begun] = [one for one in _attempts(story) if one.attempt == attempt]
+    return tuple(key for step in begun.steps for key in standing.keys_of(step))
+
+
+def _plain(turned: Turned) -> dict[str, Any]:
+    return cast("dict[str, Any]", _TURNED.dump_python(turned, mode="json"))
+
+
+def _kept(messages: Sequence[Any]) -> Mapping[str, Any]:
+    encoded = [CODEC.encode(one) for one in messages]
+    return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
+
+
+def _stored(answer: Mapping[str, Any] | None) -> Sequence[Any]:
+    # What was just appended is as it was given, what was repeated as the database has it.
+    kept = orjson.loads(orjson.dumps((answer or {})["messages"]))
+    return tuple(CODEC.decode(one["type"], one["schema"], one["data"]) for one in kept)
+
+
+def _after(pivot: str) -> str:
+    return f"{pivot} was asked already: after that there is no way back"
 
 
 def _closed(context: StepContext, whose: str) -> ApplicationError:
     said = f"attempt {context.key.attempt} of {context.key.saga} was begun, or passed, by {whose}"
     return ApplicationError(said, type=StepClosed.__name__, non_retryable=True)
+
+
+def _busy(context: StepContext) -> VersionConflict:
+    return VersionConflict(f"{context.key}: others told the stream something {TRIES} times")

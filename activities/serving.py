@@ -9,12 +9,14 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.errors import DomainError
-from domain.kernel import Command
-from domain.sagas.steps import NOT_DONE, Answer, StepContext, StepKey
-from eventstore.store import StepClosed
+from activities.handling import pass_fence
+from domain.errors import DomainError, OutOfOrder
+from domain.kernel import Command, void_of
+from domain.sagas.steps import KEY_SPENT, NOT_DONE, Answer, StepContext, StepKey
+from eventstore.store import EventStore, StepClosed
 
 Handle = Callable[[Any, StepContext], Awaitable[Answer]]
+LetGo = Callable[[Any, StepContext], Awaitable[None]]
 
 
 def serve(command: type[Command], handle: Handle) -> Callable[..., Any]:
@@ -43,6 +45,29 @@ def serve(command: type[Command], handle: Handle) -> Callable[..., Any]:
             ) from closed
 
     return run
+
+
+def serve_void(command: type[Command], let_go: LetGo, store: EventStore) -> Callable[..., Any]:
+    """The activity that has another company let go of what the command may have made it do.
+
+    For a step that our own books do not hold: `let_go` shuts the keys that the context closes, at
+    the other company; no book changes.
+    """
+
+    @activity.defn(name=void_of(command))
+    async def run(asked: Command, context: StepContext) -> Answer:
+        if activity.in_activity() and not activity.info().is_local:
+            activity.heartbeat("asking another company")
+        await let_go(asked, context)
+        return await pass_fence(store, context)
+
+    return run
+
+
+def declined_for_good(said: str, *certain: str) -> ApplicationError:
+    """The other company said no, and would only repeat it under the same key."""
+    kind = OutOfOrder.__name__
+    return ApplicationError(said, KEY_SPENT, *certain, type=kind, non_retryable=True)
 
 
 def _is_asked_again() -> bool:

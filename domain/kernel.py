@@ -81,6 +81,11 @@ def context_of(message: type[Command | Event]) -> str:
     return message.__module__.split(".")[1]
 
 
+def void_of(command: type[Command]) -> str:
+    """The activity that has another company let go of what the command may have made it do."""
+    return f"Void{command.__name__}"
+
+
 def stream_name(category: str, identity: str) -> str:
     """A stream is `<category>-<id>`; streams with the same id share a shard of the feed."""
     return f"{category}-{identity}"

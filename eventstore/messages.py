@@ -8,6 +8,7 @@ from domain.ordering import commands as ordering_commands
 from domain.ordering import events as ordering_events
 from domain.payments import commands as payments_commands
 from domain.payments import events as payments_events
+from domain.sagas import commands as sagas_commands
 from domain.sagas import events as sagas_events
 from domain.sagas import interventions as sagas_interventions
 from domain.settlement import commands as settlement_commands
@@ -32,6 +33,7 @@ COMMANDS: tuple[type, ...] = (
     *credit_commands.COMMANDS,
     *payments_commands.COMMANDS,
     *shipping_commands.COMMANDS,
+    *sagas_commands.COMMANDS,
     *settlement_commands.COMMANDS,
 )
 

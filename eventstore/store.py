@@ -139,6 +139,8 @@ class EventStore:
         except errors.DatabaseError as error:
             if error.sqlstate == "HR409":
                 raise VersionConflict(error.diag.message_primary) from None
+            if error.sqlstate == "HR410":
+                raise StepClosed(error.diag.message_primary) from None
             raise
         if result["status"] == "closed":
             raise StepClosed(str(context and context.key))

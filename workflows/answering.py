@@ -7,14 +7,26 @@ from datetime import datetime
 
 from temporalio.exceptions import ApplicationError
 
+from domain.sagas.events import StepAnswered
 from workflows.messages import Verdict
 
 
 @dataclass
 class Awaited:
+    """One answer at a time is `claimed`; it is `stands` that the stream has, and counts.
+
+    `verdict` is what was heard by workflows that began before the stream was asked.
+    """
+
     step: str
     until: datetime
+    claimed: bool = False
+    stands: StepAnswered | None = None
     verdict: Verdict | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        return self.stands is not None or self.verdict is not None
 
 
 @dataclass
@@ -41,7 +53,7 @@ class Answers:
         """
         if verdict.id in self._heard:
             return None
-        waiting = [one for one in self._places.values() if one.verdict is None]
+        waiting = [one for one in self._places.values() if not one.claimed and not one.is_answered]
         found = [one for one in waiting if verdict.step in {"", one.step}]
         if len(found) != 1:
             names = ", ".join(one.step for one in waiting) or "none"
@@ -51,7 +63,9 @@ class Answers:
             )
         return found[0]
 
-    def hear(self, verdict: Verdict) -> None:
+    def claim(self, verdict: Verdict) -> Awaited | None:
+        """The step that is answered, which hears no other verdict meanwhile."""
         if awaited := self.meant_by(verdict):
             self._heard.add(verdict.id)
-            awaited.verdict = verdict
+            awaited.claimed = True
+        return awaited

@@ -12,8 +12,17 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from domain.kernel import Command, context_of
-from domain.sagas.events import Direction, SagaEvent, SagaStarted
-from domain.sagas.steps import NOT_DONE, Answer, Begun, OnceDone, StepContext, StepKey
+from domain.sagas.commands import RequestCancellation, TurnBack
+from domain.sagas.events import (
+    CancelRequested,
+    Direction,
+    SagaEvent,
+    SagaResumed,
+    SagaStarted,
+    StepAnswered,
+)
+from domain.sagas.records import Begun, Cancelled, Turned
+from domain.sagas.steps import KEY_SPENT, NOT_DONE, Answer, OnceDone, StepContext, StepKey
 from domain.sagas.story import Left
 from workflows.messages import RunOptions, SagaIdentity
 from workflows.question import Question
@@ -28,27 +37,37 @@ RETRIES: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=5),
     non_retryable_error_types=["PayloadsTooLarge"],
 )
+ATTEMPT_CLOSED: Final = "AttemptClosed"
+"""The type of the error that ends the workflow of an attempt which is over for good."""
 
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """No definite yes or no; `happened` is False where it is certain that nothing did."""
+    """No definite yes or no; `happened` is False where it is certain that nothing did.
+
+    `spent`: the key will only be answered the same, so that to ask again takes another one; and
+    `refused`, where that answer is a refusal, which the key holds for good.
+    `closed`: the key may not take effect any more, because of what the saga's stream says.
+    """
 
     cause: str
     happened: bool | None
+    spent: bool = False
+    refused: bool = False
+    closed: bool = False
 
 
 @dataclass
 class Desk:
     """Asks for the steps of one saga, each under its own key, and keeps the saga's own stream.
 
-    `left` is what the attempt before this one left behind.
+    `lefts` are what the attempts before this one left behind, oldest first.
     """
 
     identity: SagaIdentity
     options: RunOptions
     timeline: Timeline
-    left: Left | None = None
+    lefts: Sequence[Left] = ()
     _recorded: int = 0
 
     def key(
@@ -78,7 +97,6 @@ class Desk:
 
         `left` is the attempt in whose name a compensation is asked, where that is not this one.
         `going_out` is called before another company's queue is waited for.
-        Raises ApplicationError, which ends the workflow, when this attempt is over for good.
         """
         command = question.command
         key = self.key(question.step, question.direction, question.ask, left=left)
@@ -108,7 +126,8 @@ class Desk:
         question: Question,
         going_out: Callable[[], None],
     ) -> Answer:
-        name, limit, tries = type(command).__name__, question.limit, question.tries
+        name = question.activity or type(command).__name__
+        limit, tries = question.limit, question.tries
         queue = None
         if command.asks_outside or self._on_queues:
             queue = context_of(type(command))
@@ -131,46 +150,86 @@ class Desk:
         )
 
     def _superseded(self, question: Question) -> tuple[StepKey, ...]:
-        """The keys under which an earlier attempt may have asked another company the same."""
-        if self.left is None or question.direction == "undo":
+        """The keys under which earlier attempts may have asked another company the same."""
+        if question.direction == "undo":
             return ()
-        asked = 1 + self.left.asked_anew.get(question.step, 0)
-        return tuple(self.key(question.step, "do", ask + 1, left=self.left) for ask in range(asked))
+        return tuple(
+            self.key(question.step, "do", ask + 1, left=left)
+            for left in self.lefts
+            for ask in range(1 + left.asked_anew.get(question.step, 0))
+        )
 
     async def begin(self, started: SagaStarted) -> Begun:
         """Raises ApplicationError, which ends the workflow, where another run began the attempt."""
-        try:
-            return await self._journal("BeginSaga", started, Begun, ())
-        except FailureError as failure:
-            _no_answer(failure)
-            raise
+        return await self._journal("BeginSaga", "started", started, Begun)
 
-    async def record(self, events: Sequence[SagaEvent], closes: tuple[str, ...] = ()) -> str:
-        """Tell the saga's own stream, and shut the doors of the steps that `closes` names.
+    async def record(
+        self, name: str, events: Sequence[SagaEvent], closes: tuple[str, ...] = ()
+    ) -> str:
+        """Tell the saga's own stream, once for each name; answers the token.
 
-        Answers the token. Tried for as long as it takes.
+        `closes` are keys of steps that may not take effect any more. Tried for as long as it takes.
+        Raises ApplicationError, which ends the workflow, where the attempt is over.
         """
-        answer = await self._journal("RecordSaga", events, Answer, closes)
+        answer = await self._journal("RecordSaga", name, events, Answer, closes)
         return answer.token
 
-    async def record_missing(self, events: Sequence[SagaEvent]) -> str:
+    async def record_missing(self, name: str, events: Sequence[SagaEvent]) -> str:
         """Tell the saga's own stream what a step may have told already; answers the token."""
-        answer = await self._journal("RecordMissing", events, Answer, ())
+        answer = await self._journal("RecordMissing", name, events, Answer)
         return answer.token
+
+    async def turn_back(self, asked: TurnBack) -> Turned:
+        """Raises ApplicationError, which ends the workflow, where the attempt is over."""
+        return await self._journal("TurnBack", "turned-back", asked, Turned)
+
+    async def request_cancellation(self, requested: CancelRequested, pivot: str) -> Cancelled:
+        asked = RequestCancellation(requested=requested, pivot=pivot)
+        return await self._journal("RequestCancellation", "cancelled", asked, Cancelled)
+
+    async def resume(
+        self,
+        name: str,
+        resumed: SagaResumed,
+        correction: Command | None,
+        closes: tuple[str, ...],
+    ) -> tuple[SagaResumed, Command | None]:
+        """By what the step goes on: the first that was recorded under the name.
+
+        Raises ApplicationError where the stream contradicts the intervention.
+        """
+        asked = (resumed, correction) if correction else (resumed,)
+        stands = await self._journal("ResumeStep", name, asked, tuple, closes)
+        return stands[0], stands[1] if len(stands) > 1 else None
+
+    async def answer(self, answered: StepAnswered) -> StepAnswered:
+        """The answer that stands: the first that was recorded for the step."""
+        name = f"answered:{answered.step}"
+        return await self._journal("AnswerStep", name, answered, StepAnswered)
 
     async def _journal(
-        self, activity: str, told: Any, type_: type[T], closes: tuple[str, ...]
+        self, activity: str, name: str, told: Any, type_: type[T], closes: tuple[str, ...] = ()
     ) -> T:
         self._recorded += 1
         context = StepContext(
-            key=self.key(f"journal:{self._recorded}"),
+            key=self.key(f"journal:{name}"),
             actor=self.identity.actor,
             merchant=self.identity.merchant,
             traceparent=self.options.traceparent,
             closes=closes,
         )
         queue = "sagas" if self._on_queues else None
-        return await self._on_temporal(activity, [told, context], type_, queue=queue)
+        try:
+            return await self._on_temporal(
+                activity,
+                [told, context],
+                type_,
+                queue=queue,
+                # Which activity of the history it is: that alone may be a count.
+                id_=f"journal:{self._recorded}-do",
+            )
+        except FailureError as failure:
+            raise _final(failure) from None
 
     @property
     def _on_queues(self) -> bool:
@@ -185,6 +244,7 @@ class Desk:
         queue: str | None,
         limit: timedelta | None = None,
         tries: int | None = None,
+        id_: str = "",
     ) -> T:
         """On a task queue, or else inside this worker."""
         key: StepKey = arguments[1].key
@@ -214,7 +274,7 @@ class Desk:
             start_to_close_timeout=ONE_TRY,
             heartbeat_timeout=ONE_TRY,
             retry_policy=replace(RETRIES, maximum_attempts=tries or 0),
-            activity_id=f"{key.step}-{key.direction}",
+            activity_id=id_ or f"{key.step}-{key.direction}",
             summary=summary,
         )
         return remote
@@ -247,15 +307,26 @@ def _cause(failure: FailureError) -> BaseException:
 
 
 def _no_answer(failure: FailureError) -> NoAnswer:
-    """Raises ApplicationError, which ends the workflow, when this attempt is over for good."""
     cause = _cause(failure)
-    happened = None
+    details = cause.details if isinstance(cause, ApplicationError) else ()
+    return NoAnswer(
+        _in_words(cause),
+        happened=False if NOT_DONE in details else None,
+        spent=KEY_SPENT in details,
+        closed=isinstance(cause, ApplicationError) and cause.type == "StepClosed",
+    )
+
+
+def attempt_closed(why: str) -> ApplicationError:
+    return ApplicationError(why, type=ATTEMPT_CLOSED, non_retryable=True)
+
+
+def _final(failure: FailureError) -> FailureError:
+    """What ends the workflow, or refuses an update, where the stream said no."""
+    cause = _cause(failure)
     if isinstance(cause, ApplicationError):
-        if cause.type == "StepClosed":
-            raise ApplicationError(str(cause), type="AttemptClosed", non_retryable=True) from None
-        if NOT_DONE in cause.details:
-            happened = False
-    return NoAnswer(_in_words(cause), happened)
+        return attempt_closed(str(cause)) if cause.type == "StepClosed" else cause
+    return failure
 
 
 def _in_words(failure: BaseException) -> str:

@@ -118,6 +118,7 @@ def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
             BookShipment(order=o.order, merchant=o.merchant, ship_to=o.ship_to, parcels=1),
         ),
         shape=options.shape or NEWEST,
+        repeats="never",
     )
 
 

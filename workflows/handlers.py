@@ -25,8 +25,8 @@ class SagaHandlers:
         return await self._saga.decided()
 
     @workflow.update(description="Take everything back; refused once the pivot was asked.")
-    def cancel(self, cancellation: Cancellation) -> None:
-        self._saga.cancel(cancellation)
+    async def cancel(self, cancellation: Cancellation) -> None:
+        await self._saga.cancel(cancellation)
 
     @cancel.validator
     def _may_cancel(self, cancellation: Cancellation) -> None:  # noqa: ARG002  # what it validates
@@ -35,16 +35,16 @@ class SagaHandlers:
     @workflow.update(
         description="Let a parked step go on: retry, correct, skip, resolve by hand, or compensate."
     )
-    def intervene(self, intervention: Intervention, correction: Command | None) -> None:
-        self._saga.intervene(intervention, correction)
+    async def intervene(self, intervention: Intervention, correction: Command | None) -> None:
+        await self._saga.intervene(intervention, correction)
 
     @intervene.validator
     def _may_intervene(self, intervention: Intervention, correction: Command | None) -> None:
         self._saga.may_intervene(intervention, correction)
 
     @workflow.update(description="Answer a step that waits for a person or another system.")
-    def answer(self, verdict: Verdict) -> None:
-        self._saga.answer(verdict)
+    async def answer(self, verdict: Verdict) -> None:
+        await self._saga.answer(verdict)
 
     @answer.validator
     def _may_answer(self, verdict: Verdict) -> None:

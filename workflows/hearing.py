@@ -1,31 +1,62 @@
-"""What a saga is told while it runs, and whether it may still be told."""
+"""What a saga is told while it runs: whether it may be told, and what then stands.
+
+A validator only knows what the workflow remembers, which may be less than what the stream says: it
+refuses early what is certainly wrong. What is accepted is what the stream says, in the handler.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from domain.kernel import Command
+from domain.sagas.events import CancelRequested, SagaResumed, StepAnswered
 from workflows.answering import Answers
-from workflows.correcting import check_correction
-from workflows.messages import Cancellation, Decision, Intervention, Verdict
-from workflows.parking import Parking, check_possible
+from workflows.asking import ATTEMPT_CLOSED, Desk
+from workflows.correcting import check_correction, in_words
+from workflows.messages import (
+    Cancellation,
+    Decision,
+    Intervention,
+    RunOptions,
+    SagaIdentity,
+    Verdict,
+)
+from workflows.parking import Parked, Parking, check_possible
 from workflows.shape import Saga
+from workflows.timeline import Timeline
+
+T = TypeVar("T")
+
+
+def the_stores_decide() -> bool:
+    """False in a workflow that took this turning when it was decided by what it remembered."""
+    return workflow.patched("the-stores-decide")
 
 
 class Hearing:
     """The side of a running saga that the workflow's handlers speak to."""
 
-    def __init__(self, saga: Saga) -> None:
+    def __init__(self, saga: Saga, identity: SagaIdentity, options: RunOptions) -> None:
         self.saga = saga
+        self.options = options
         self.decision: Decision | None = None
+        self._timeline = Timeline(identity)
+        self._desk = Desk(identity, options, self._timeline)
         self._parking = Parking()
         self._answers = Answers()
+        self._has_begun = False
         self._cancellation: Cancellation | None = None
+        self._being_cancelled = 0
         self._pivot: Literal["ahead", "asked", "done"] = "ahead"
         self._back_because = ""
+
+    @property
+    def identity(self) -> SagaIdentity:
+        return self._desk.identity
 
     async def decided(self) -> Decision:
         await workflow.wait_condition(lambda: self.decision is not None)
@@ -35,15 +66,33 @@ class Hearing:
     def may_cancel(self) -> None:
         """Raises ApplicationError of the type `TooLate`, whose message says why."""
         if self._back_because:
-            raise ApplicationError("it is being taken back already", type="TooLate")
+            raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
-            raise ApplicationError(
-                f"{self.saga.deciding.name} was asked already: after that there is no way back",
-                type="TooLate",
-            )
+            pivot = self.saga.deciding.name
+            raise _too_late(f"{pivot} was asked already: after that there is no way back")
 
-    def cancel(self, cancellation: Cancellation) -> None:
-        self._cancellation = self._cancellation or cancellation
+    async def cancel(self, cancellation: Cancellation) -> None:
+        """Raises ApplicationError of the type `TooLate`, where the stream says that it is."""
+        if not the_stores_decide():
+            self._cancellation = self._cancellation or cancellation
+            return
+        if self._cancellation is not None:
+            return
+        self._being_cancelled += 1
+        try:
+            await workflow.wait_condition(lambda: self._has_begun)
+            requested = self._fact(
+                CancelRequested, actor=cancellation.actor, reason=cancellation.reason
+            )
+            pivot = self.saga.deciding.name
+            answer = await self._desk.request_cancellation(requested, pivot)
+            if not answer.accepted:
+                raise _too_late(answer.said)
+            self._cancellation = self._cancellation or cancellation
+        except ApplicationError as refused:
+            raise _refusal(refused) from None
+        finally:
+            self._being_cancelled -= 1
 
     def may_intervene(self, intervention: Intervention, correction: Command | None) -> None:
         """Raises ApplicationError, of the type `NotParked`, `TooLate`, `NotPossible` or
@@ -58,8 +107,46 @@ class Hearing:
         if intervention.kind == "compensate" and parked.role == "pivot" and parked.in_doubt:
             self._check_pivot_can_be_shut(parked.step)
 
-    def intervene(self, intervention: Intervention, correction: Command | None) -> None:
-        self._parking.hear(intervention, correction)
+    async def intervene(self, intervention: Intervention, correction: Command | None) -> None:
+        """Raises ApplicationError, where the stream says no, or that the step went on before."""
+        claimed = self._parking.claim(intervention)
+        for parked in claimed:
+            if the_stores_decide():
+                await self._resume(parked, intervention, correction)
+            else:
+                parked.resumed_by, parked.correction = intervention, correction
+
+    async def _resume(self, parked: Parked, by: Intervention, correction: Command | None) -> None:
+        await workflow.wait_condition(lambda: parked.shown)
+        is_corrected = by.kind == "correct" and correction is not None
+        resumed = self._resumed(parked, by, correction if is_corrected else None)
+        try:
+            parked.resumed, parked.correction = await self._desk.resume(
+                f"resumed:{parked.place}",
+                resumed,
+                correction if is_corrected else None,
+                parked.keys if by.kind in {"skip", "resolve"} else (),
+            )
+        except ApplicationError as refused:
+            self._parking.let_go(parked, by)
+            raise _refusal(refused) from None
+        if (stands := parked.resumed).intervention != by.id:
+            said = f"{parked.step} goes on already: {stands.kind} by {stands.actor}"
+            raise ApplicationError(said, type="NotParked")
+
+    def _resumed(self, parked: Parked, by: Intervention, correction: Command | None) -> SagaResumed:
+        return self._fact(
+            SagaResumed,
+            step=parked.step,
+            direction=parked.direction,
+            intervention=by.id,
+            kind=by.kind,
+            actor=by.actor,
+            reason=by.reason,
+            evidence=by.evidence,
+            correction=in_words(parked.command, correction) if correction else "",
+            happened=by.happened,
+        )
 
     def parked_command(self, step: str) -> Command:
         """Raises ApplicationError of the type `NotParked`, whose message names what is parked."""
@@ -69,8 +156,28 @@ class Hearing:
         """Raises ApplicationError of the type `NotParked`, whose message names what waits."""
         self._answers.meant_by(verdict)
 
-    def answer(self, verdict: Verdict) -> None:
-        self._answers.hear(verdict)
+    async def answer(self, verdict: Verdict) -> None:
+        """Raises ApplicationError of the type `NotParked`, where another answer stands."""
+        awaited = self._answers.claim(verdict)
+        if awaited is None:
+            return
+        if not the_stores_decide():
+            awaited.verdict = verdict
+            return
+        answered = self._fact(
+            StepAnswered,
+            step=awaited.step,
+            approved=verdict.approved,
+            actor=verdict.actor,
+            reason=verdict.reason,
+        )
+        try:
+            awaited.stands = await self._desk.answer(answered)
+        except ApplicationError as refused:
+            raise _refusal(refused) from None
+        if awaited.stands != answered:
+            said = f"{awaited.step} was answered before, by {awaited.stands.actor}"
+            raise ApplicationError(said, type="NotParked")
 
     def _wish(self) -> Cancellation | None:
         # Temporal can lose a cancellation on its way to the code, but not its reason.
@@ -82,3 +189,17 @@ class Hearing:
         if not self.saga.shuts_pivot:
             said = f"nobody knows whether {pivot} happened: retry it, or find out and resolve it"
             raise ApplicationError(said, type="NotPossible")
+
+    def _fact(self, event: Callable[..., T], **fields: Any) -> T:
+        return event(saga=self.identity.saga, attempt=self.identity.attempt, **fields)
+
+
+def _too_late(said: str) -> ApplicationError:
+    return ApplicationError(said, type="TooLate")
+
+
+def _refusal(refused: ApplicationError) -> ApplicationError:
+    """What an update is refused with: an attempt that is over can be told nothing any more."""
+    if refused.type == ATTEMPT_CLOSED:
+        return _too_late(str(refused))
+    return ApplicationError(refused.message, type=refused.type or "TooLate")

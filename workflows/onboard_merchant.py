@@ -71,6 +71,7 @@ def saga(a: OnboardMerchant) -> Saga:
             ),
         ],
         pivot=ActivateMerchant(merchant=a.merchant),
+        repeats="always",
     )
 
 

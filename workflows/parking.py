@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -9,7 +11,7 @@ from typing import Final, Literal
 from temporalio.exceptions import ApplicationError
 
 from domain.kernel import Command
-from domain.sagas.events import Direction
+from domain.sagas.events import Direction, SagaResumed
 from workflows.messages import Intervention, InterventionKind
 
 Role = Literal["promise", "pivot", "duty", "compensation"]
@@ -26,7 +28,11 @@ POSSIBLE: Final[dict[Role, tuple[InterventionKind, ...]]] = {
 @dataclass
 class Parked:
     """A step that waits. `in_doubt` unless it certainly did not happen; `command` is what it was
-    asked with.
+    asked with, under `keys`. It is the `nth` time that the step waits in this direction.
+
+    Once the stream says that it waits it is `shown`, and may be `claimed` by one intervention at a
+    time, which is then `resumed` by what the stream says first. `resumed_by` is the intervention of
+    workflows that began before the stream was asked.
     """
 
     step: str
@@ -35,12 +41,26 @@ class Parked:
     cause: str
     in_doubt: bool
     since: datetime
+    keys: tuple[str, ...] = ()
+    nth: int = 1
+    shown: bool = False
+    claimed: bool = False
+    resumed: SagaResumed | None = None
     resumed_by: Intervention | None = None
     correction: Command | None = None
 
     @property
+    def goes_on(self) -> bool:
+        return self.resumed is not None or self.resumed_by is not None
+
+    @property
     def direction(self) -> Direction:
         return "undo" if self.role == "compensation" else "do"
+
+    @property
+    def place(self) -> str:
+        """What names this waiting in the saga's stream, once."""
+        return f"{self.step}:{self.direction}:{self.nth}"
 
 
 @dataclass
@@ -49,6 +69,7 @@ class Parking:
 
     _places: dict[str, Parked] = field(default_factory=dict)
     _heard: set[str] = field(default_factory=set)
+    _times: Counter[tuple[str, Direction]] = field(default_factory=Counter)
 
     @property
     def longest(self) -> Parked | None:
@@ -56,6 +77,8 @@ class Parking:
 
     def take(self, parked: Parked) -> None:
         self._places[parked.step] = parked
+        self._times[parked.step, parked.direction] += 1
+        parked.nth = self._times[parked.step, parked.direction]
 
     def leave(self, parked: Parked) -> None:
         del self._places[parked.step]
@@ -65,7 +88,7 @@ class Parking:
 
         Raises ApplicationError of the type `NotParked`, whose message names what is parked.
         """
-        waiting = [one for one in self._places.values() if one.resumed_by is None]
+        waiting = [one for one in self._places.values() if not one.claimed and not one.goes_on]
         found = [one for one in waiting if step in {"", one.step}]
         if len(found) != 1:
             names = ", ".join(one.step for one in waiting) or "none"
@@ -81,14 +104,28 @@ class Parking:
         """
         return None if intervention.id in self._heard else self.waiting(intervention.step)
 
-    def hear(self, intervention: Intervention, correction: Command | None) -> None:
-        """To take the saga back is meant for all that wait: none of them is tried again."""
-        if parked := self.meant_by(intervention):
-            self._heard.add(intervention.id)
-            back = intervention.kind == "compensate"
-            for one in self._places.values() if back else [parked]:
-                if one.resumed_by is None:
-                    one.resumed_by, one.correction = intervention, correction
+    def claim(self, intervention: Intervention) -> Sequence[Parked]:
+        """All that go on by it, the one that is meant first; none where it was heard before.
+
+        To take the saga back is meant for all that wait: none of them is tried again. Raises
+        ApplicationError of the type `NotParked`, whose message names what is parked.
+        """
+        parked = self.meant_by(intervention)
+        if parked is None:
+            return []
+        self._heard.add(intervention.id)
+        claimed = [parked]
+        if intervention.kind == "compensate":
+            others = (one for one in self._places.values() if one is not parked)
+            claimed += [one for one in others if not one.claimed and not one.goes_on]
+        for one in claimed:
+            one.claimed = True
+        return claimed
+
+    def let_go(self, parked: Parked, intervention: Intervention) -> None:
+        """It goes on waiting: the stream refused the intervention."""
+        parked.claimed = False
+        self._heard.discard(intervention.id)
 
 
 def check_possible(intervention: Intervention, parked: Parked) -> None:

@@ -35,6 +35,7 @@ def saga(p: PayMerchant) -> Saga:
         ],
         pivot=TransferPayout(payout=p.payout, merchant=p.merchant, amount=p.amount),
         retriable=[ConfirmPayout(merchant=p.merchant, payout=p.payout)],
+        repeats="never",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.kernel import Command
+from domain.kernel import Command, void_of
 from domain.sagas.events import Direction
 from workflows.messages import RunOptions
 from workflows.parking import Role
@@ -17,7 +17,8 @@ from workflows.shape import Duty, Step
 class Question:
     """`ask` counts the keys it had: a definite no, or a correction, needs another one.
 
-    `superseded` are the names under which it was asked with what was corrected since.
+    `superseded` are the names under which it was asked before, and which may not take effect any
+    more. `activity` is what serves it, where that is not the command's own.
     """
 
     step: str
@@ -27,6 +28,7 @@ class Question:
     tries: int | None
     ask: int = 1
     superseded: tuple[str, ...] = ()
+    activity: str = ""
 
     @classmethod
     def promise(cls, step: Step, options: RunOptions) -> Question:
@@ -43,6 +45,13 @@ class Question:
         return cls(duty.name, "pivot", duty.do, limit, duty.attempts)
 
     @classmethod
+    def void(cls, step: Step | Duty, options: RunOptions) -> Question:
+        """Have the other company let go of what our own books do not hold."""
+        void = cls(step.name, "compensation", step.do, options.patience, None)
+        void.activity = void_of(type(step.do))
+        return void
+
+    @classmethod
     def duty(cls, duty: Duty, options: RunOptions) -> Question:
         limit = duty.patience or options.patience
         return cls(duty.name, "duty", duty.do, limit, duty.attempts)
@@ -57,12 +66,13 @@ class Question:
         yield self.step
         yield from (f"{self.step}~{ask}" for ask in range(2, self.ask + 1))
 
-    def anew(self) -> None:
-        """Under another key: the present one would only hear its no again."""
+    def new_key(self, *, supersedes: bool = True) -> None:
+        """The present one would only hear its no again; what it holds may not take effect later."""
+        if supersedes:
+            self.superseded = tuple(self.doors)
         self.ask += 1
 
     def correct(self, command: Command) -> None:
         """What was asked before may not take effect any more."""
-        self.superseded = tuple(self.doors)
+        self.new_key()
         self.command = command
-        self.ask += 1

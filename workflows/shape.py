@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Generic, Literal, TypeVar
 
 from domain.kernel import Command, context_of
+from domain.sagas.events import Repeats
 
 OnFailure = Literal["compensate", "park"]
 
@@ -76,7 +77,8 @@ class Saga:
 
     The pivot may be refused, and is the last that may; after it there is no way back. No other
     order can be written. A command may stand for a `Duty` with the run's own patience. `shape`
-    changes whenever the steps do.
+    changes whenever the steps do. `repeats` is whether another attempt may follow one that ended
+    refused or compensated.
 
     Raises ValueError when two steps have the same name, because their keys would be the same.
     """
@@ -85,6 +87,7 @@ class Saga:
     pivot: Command | Duty
     retriable: Sequence[Command | Duty | Parallel[Command | Duty]] = ()
     shape: int = 1
+    repeats: Repeats = "numbered"
 
     def __post_init__(self) -> None:
         if twice := {name for name in self.names if self.names.count(name) > 1}:

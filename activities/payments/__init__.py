@@ -12,7 +12,7 @@ from typing import Any
 
 from activities.handling import Handler, single
 from activities.payments import plan, transfer
-from activities.payments.asking import shut, shut_first
+from activities.payments.asking import check_void, shut, shut_first, void_of_bank
 from activities.payments.gateway import Bank
 from activities.serving import serve
 from domain.payments import payment
@@ -33,6 +33,8 @@ def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
         serve(AuthoriseDownPayment, payments.authorise),
         serve(VoidPayment, payments.void),
         serve(CapturePayment, payments.capture),
+        void_of_bank(store, bank, AuthoriseDownPayment, lambda command: command.order),
+        void_of_bank(store, bank, CapturePayment, lambda command: command.order),
         serve(RecordDispute, payments.handle),
         *plan.activities(store, bank),
         *transfer.activities(store, bank),
@@ -71,6 +73,7 @@ class Payments:
 
     async def void(self, command: VoidPayment, context: StepContext) -> Answer:
         reply = await shut(self._bank, context, command.order)
+        check_void(reply, command.order)
         return await self._payments.handle(replace(command, reply=reply), context)
 
     async def _settle(

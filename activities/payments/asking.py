@@ -11,11 +11,11 @@ from temporalio.exceptions import ApplicationError
 from activities.handling import Aggregate, Handler
 from activities.loading import state_of
 from activities.payments.gateway import Bank
-from activities.serving import closed_by
-from domain.errors import DomainError, OutOfOrder, OutsideAnswerMissing
+from activities.serving import closed_by, declined_for_good, serve_void
+from domain.errors import DomainError, OutsideAnswerMissing
 from domain.kernel import Command
 from domain.payments.commands import BankReply, Declined
-from domain.sagas.steps import NOT_DONE, Answer, StepContext
+from domain.sagas.steps import KEY_SPENT, NOT_DONE, Answer, StepContext
 from eventstore.store import EventStore, StepClosed
 
 StateT = TypeVar("StateT")
@@ -39,11 +39,26 @@ async def shut(bank: Bank, context: StepContext, order: str) -> BankReply | None
 async def shut_first(bank: Bank, context: StepContext, order: str) -> None:
     """Before a step is asked anew: nothing of what was asked before may take effect any more.
 
-    Raises OutOfOrder where the bank does not let go of it.
+    Raises ApplicationError of the type `OutOfOrder` where the bank does not let go of it.
     """
-    reply = await shut(bank, context, order)
+    check_void(await shut(bank, context, order), order)
+
+
+def check_void(reply: BankReply | None, order: str) -> None:
+    """Raises ApplicationError of the type `OutOfOrder` for a no, which the bank would repeat."""
     if isinstance(reply, Declined):
-        raise OutOfOrder(f"the bank does not void {order}: {reply.code}")
+        raise declined_for_good(f"the bank does not void {order}: {reply.code}")
+
+
+def void_of_bank(
+    store: EventStore, bank: Bank, command: type[Command], about: Callable[[Any], str]
+) -> Callable[..., Any]:
+    """The activity that has the bank let go of the command; `about` is what it was asked for."""
+
+    async def let_go(asked: Command, context: StepContext) -> None:
+        await shut_first(bank, context, about(asked))
+
+    return serve_void(command, let_go, store)
 
 
 class Asked(Generic[StateT]):
@@ -76,9 +91,11 @@ class Asked(Generic[StateT]):
             await self._let_go(context, identity)
             raise
         except DomainError as broken:
+            # Earlier keys of this attempt may be in our books; those of earlier attempts are not.
+            await shut_first(self._bank, replace(context, closes=()), identity)
             await self._let_go(context, identity)
             raise ApplicationError(
-                str(broken), NOT_DONE, type=type(broken).__name__, non_retryable=True
+                str(broken), NOT_DONE, KEY_SPENT, type=type(broken).__name__, non_retryable=True
             ) from broken
         if not answer.outcome:
             await self._let_go(context, identity)
@@ -100,6 +117,4 @@ class Asked(Generic[StateT]):
 
     async def _let_go(self, context: StepContext, order: str) -> None:
         key = str(context.key)
-        reply = await self._bank.void(key=f"{key}/late", order=order, closes=key)
-        if isinstance(reply, Declined):
-            raise OutOfOrder(f"the bank does not void {key}: {reply.code}")
+        check_void(await self._bank.void(key=f"{key}/late", order=order, closes=key), key)

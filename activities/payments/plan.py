@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.handling import single
-from activities.payments.asking import Asked
+from activities.payments.asking import Asked, void_of_bank
 from activities.payments.gateway import Bank
 from activities.serving import serve
 from domain.payments import plan
@@ -38,6 +38,9 @@ def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
         serve(AdjustPlan, plans.handle),
         serve(RevertAdjustment, plans.handle),
         serve(RefundPayment, plans.refund),
+        void_of_bank(store, bank, CollectInstalment, lambda command: command.order),
+        void_of_bank(store, bank, SettleEarly, lambda command: command.order),
+        void_of_bank(store, bank, RefundPayment, lambda command: command.order),
     ]
 
 

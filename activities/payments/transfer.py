@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.handling import single
-from activities.payments.asking import Asked
+from activities.payments.asking import Asked, void_of_bank
 from activities.payments.gateway import Bank
 from activities.serving import serve
 from domain.payments import transfer
@@ -16,7 +16,10 @@ from eventstore.store import EventStore
 
 
 def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
-    return [serve(TransferPayout, Transfers(store, bank).transfer)]
+    return [
+        serve(TransferPayout, Transfers(store, bank).transfer),
+        void_of_bank(store, bank, TransferPayout, lambda command: command.payout),
+    ]
 
 
 class Transfers:

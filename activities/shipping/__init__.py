@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from activities.handling import Handler, single
-from activities.serving import closed_by, serve
+from activities.serving import closed_by, declined_for_good, serve, serve_void
 from activities.shipping.gateway import Carrier
-from domain.errors import OutOfOrder
 from domain.sagas.steps import Answer, StepContext
 from domain.shipping import shipment
 from domain.shipping.commands import (
@@ -30,6 +29,7 @@ def activities(store: EventStore, carrier: Carrier) -> Sequence[Callable[..., An
     return [
         serve(BookShipment, shipments.book),
         serve(CancelShipment, shipments.cancel),
+        serve_void(BookShipment, shipments.let_go, store),
         serve(RecordDispatch, shipments.record),
         serve(RecordDelivery, shipments.record),
         serve(RecordLoss, shipments.record),
@@ -53,9 +53,7 @@ class Shipments:
 
     async def book(self, command: BookShipment, context: StepContext) -> Answer:
         """Book, once nothing can come any more of the bookings that this one replaces."""
-        reply = await self._shut(command.order, context)
-        if isinstance(reply, NotBooked):
-            raise OutOfOrder(f"the carrier does not cancel {command.order}: {reply.code}")
+        await self.let_go(command, context)
         key = context.key
         reply = await self._carrier.book(
             key=str(key),
@@ -74,7 +72,12 @@ class Shipments:
 
     async def cancel(self, command: CancelShipment, context: StepContext) -> Answer:
         reply = await self._shut(command.order, context)
+        _check(reply, command.order)
         return await self._shipments.handle(replace(command, reply=reply), context)
+
+    async def let_go(self, command: BookShipment, context: StepContext) -> None:
+        """Raises ApplicationError of the type `OutOfOrder` where the carrier does not cancel."""
+        _check(await self._shut(command.order, context), command.order)
 
     async def record(
         self, command: RecordDispatch | RecordDelivery | RecordLoss, context: StepContext
@@ -87,9 +90,15 @@ class Shipments:
         None where there is none.
         """
         reply: CarrierReply | None = None
+        asked_anew = f"~{context.key.ask}" if context.key.ask > 1 else ""
         for closed in closed_by(context):
-            key = replace(closed, direction="undo")
-            reply = await self._carrier.cancel(key=str(key), order=order, closes=str(closed))
+            key = f"{replace(closed, direction='undo')}{asked_anew}"
+            reply = await self._carrier.cancel(key=key, order=order, closes=str(closed))
             if isinstance(reply, NotBooked):
                 break
         return reply
+
+
+def _check(reply: CarrierReply | None, order: str) -> None:
+    if isinstance(reply, NotBooked):
+        raise declined_for_good(f"the carrier does not cancel {order}: {reply.code}")

@@ -12,13 +12,18 @@ from domain.kernel import Event, MerchantId, Money
 
 Direction = Literal["do", "undo"]
 Ending = Literal["completed", "refused", "compensated"]
+Repeats = Literal["never", "numbered", "always"]
+"""Whether an attempt may follow one that ended refused or compensated: never; where it comes with a
+greater number; or whenever it is begun, under the next number.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SagaStarted(Event):
     """`at_stake` is the money that is in question until the saga ends; `run` is the run of the
     workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
-    and `steps` are their names, those that may never be asked included.
+    and `steps` are their names, those that may never be asked included. `repeats` is whether
+    another attempt may follow this one, once it has ended refused or compensated.
     """
 
     saga: str
@@ -31,6 +36,7 @@ class SagaStarted(Event):
     run: str = ""
     opened_on: date | None = None
     steps: tuple[str, ...] = ()
+    repeats: Repeats = "numbered"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +126,7 @@ class SagaResumed(Event):
 
     `correction` is the corrected input as JSON, one member for each field that was changed, with
     what it was and what it is now. `evidence` is what a skip or a resolution by hand rests on.
+    `happened` is False for a resolution that says the step certainly did not happen.
     """
 
     saga: str
@@ -132,6 +139,7 @@ class SagaResumed(Event):
     reason: str
     evidence: str = ""
     correction: str = ""
+    happened: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

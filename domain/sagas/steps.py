@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final, Literal
 
 from domain.sagas.events import AnswerAwaited, Direction, SagaDecided, SagaEnded
-from domain.sagas.story import Left
 
 OnceDone = AnswerAwaited | SagaDecided | SagaEnded
 
 NOT_DONE: Final = "not done"
 """The detail of a failure that says for certain that nothing happened."""
+
+KEY_SPENT: Final = "key spent"
+"""The detail of a failure whose key will only ever be answered the same by the other company."""
+
+OVER: Final = "journal:over"
+"""The forward key whose closed row ends an attempt: no forward key of it takes effect any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +77,12 @@ class StepContext:
 class Answer:
     """What a step answered: `outcome` is the name of the event that says so.
 
-    `token` names the transaction; a read that carries it sees what the step wrote.
+    `token` names the transaction; a read that carries it sees what the step wrote. `until` is how
+    long an answer to the step is awaited, as it was told first.
     """
 
     status: Literal["done", "refused"]
     outcome: str
     reason: str
     token: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Begun:
-    """An attempt has begun; `left` is what the one before it left undone."""
-
-    token: str
-    left: Left | None
+    until: datetime | None = None

@@ -1,24 +1,56 @@
-"""What an attempt at a saga left behind, read from the saga's own stream."""
+"""What a saga's own stream says: how each step of an attempt stands, and what attempts left behind.
+
+Recovery, cancellation and rollback fold the stream with these functions, in the activity that
+appends to it at the version it has read. What a workflow remembers decides none of it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import Literal
 
 from domain.sagas.events import (
+    CancelRequested,
     Ending,
     SagaDecided,
     SagaEnded,
     SagaEvent,
+    SagaParked,
     SagaResumed,
     SagaStarted,
+    StepAnswered,
     StepCompensated,
     StepDone,
     StepFailed,
     StepRefused,
+    StepUnknown,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How the steps of one attempt stand.
+
+    `passed` are those that took effect, or were done by hand, taken back since or not; of these,
+    `unchanged` found nothing left to do. `not_done` are those that certainly have no effect:
+    refused, failed, taken back, or known by a person not to have happened. Of any other step only
+    the fence knows: closed without an answer, it did nothing in our own books, and may have reached
+    another company. `unknown` are those of which the saga said that it does not know. `asked_anew`
+    counts for each step the keys it had beside the first.
+    """
+
+    passed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    not_done: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    asked_anew: Mapping[str, int] = field(default_factory=dict)
+
+    def keys_of(self, step: str) -> tuple[str, ...]:
+        """Every name under which the step was asked."""
+        return (step, *(f"{step}~{2 + more}" for more in range(self.asked_anew.get(step, 0))))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +58,9 @@ class Left:
     """What an attempt that stopped before its end left to the next one.
 
     `done` are steps that took effect and stand, `not_done` those that certainly have none; of any
-    other step nobody knows. `asked_anew` counts for each step the keys it had beside the first.
-    `turned_back` is how the attempt would have ended, where it was on its way back.
+    other step `standing` says more. `asked_anew` counts for each step the keys it had beside the
+    first. `approved` is its last decision. `turned_back` is how the attempt would have ended, where
+    it was on its way back. `steps` are the names of all its steps, in order.
     """
 
     attempt: int
@@ -39,6 +72,8 @@ class Left:
     turned_back: Ending | None = None
     because: str = ""
     reason: str = ""
+    steps: tuple[str, ...] = ()
+    standing: Standing | None = None
 
     def later_asks(self) -> Iterator[tuple[str, int]]:
         """Of the keys that a step had beside its first, the step and the number of the key."""
@@ -46,37 +81,135 @@ class Left:
             yield from ((step, 1 + more) for more in range(1, anew + 1))
 
 
-def left_by(attempt: int, story: Sequence[SagaEvent]) -> Left | None:
-    """What `attempt` left, or None where it never began, or came to its end."""
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """The business said no: a step refused, or a person whose answer was awaited."""
+
+    because: str
+    reason: str
+
+
+def standing_of(attempt: int, story: Sequence[SagaEvent]) -> Standing:
     told = [event for event in story if event.attempt == attempt]
-    started = next((event for event in told if isinstance(event, SagaStarted)), None)
-    if started is None or any(isinstance(event, SagaEnded) for event in told):
-        return None
-    by_hand = {
-        (event.step, event.direction)
-        for event in told
-        if isinstance(event, SagaResumed) and event.kind in {"skip", "resolve"}
-    }
+    resumed = [event for event in told if isinstance(event, SagaResumed)]
+    by_hand = {event.step for event in resumed if event.direction == "do" and _was_done(event)}
+    denied = {event.step for event in resumed if event.direction == "do" and _was_denied(event)}
     undone = {event.step for event in told if isinstance(event, StepCompensated)}
-    undone |= {step for step, direction in by_hand if direction == "undo"}
-    no = {event.step for event in told if isinstance(event, StepRefused | StepFailed)}
-    done = {event.step for event in told if isinstance(event, StepDone)}
-    done |= {step for step, direction in by_hand if direction == "do"}
-    decided = next((event for event in told if isinstance(event, SagaDecided)), None)
+    undone |= {event.step for event in resumed if event.direction == "undo" and _was_done(event)}
+    outcomes: dict[str, set[str]] = {}
+    for event in told:
+        if isinstance(event, StepDone):
+            outcomes.setdefault(event.step, set()).add(event.outcome)
+    unknown = {
+        event.step for event in told if isinstance(event, StepUnknown) and event.direction == "do"
+    }
+    passed = {*outcomes, *by_hand}
+    return Standing(
+        passed=tuple(sorted(passed)),
+        unchanged=tuple(sorted({step for step in outcomes if outcomes[step] == {""}} - by_hand)),
+        not_done=tuple(sorted(undone | (denied - passed) | (_said_no(told) - passed - unknown))),
+        unknown=tuple(sorted(unknown - denied)),
+        asked_anew=Counter(event.step for event in resumed if event.direction == "do"),
+    )
+
+
+def _said_no(told: Sequence[SagaEvent]) -> set[str]:
+    """The steps whose last word was no: what is asked again after it may have happened since."""
+    no: set[str] = set()
+    for event in told:
+        if isinstance(event, StepRefused | StepFailed):
+            no.add(event.step)
+        elif isinstance(event, SagaResumed) and event.direction == "do" and not _was_denied(event):
+            no.discard(event.step)
+    return no
+
+
+def refusal_in(attempt: int, story: Sequence[SagaEvent]) -> Refusal | None:
+    """Why the business refused the attempt, if it did; a refusal after the pivot is none."""
+    for event in story:
+        if event.attempt != attempt:
+            continue
+        if isinstance(event, SagaDecided) and event.approved:
+            return None
+        if isinstance(event, StepRefused):
+            return Refusal(because=event.outcome, reason=event.reason)
+        if isinstance(event, StepAnswered) and not event.approved:
+            because = "NotAnswered" if event.actor == DEADLINE else "Declined"
+            return Refusal(because=because, reason=event.reason)
+    return None
+
+
+DEADLINE = "deadline"
+"""Who answers a step that nobody else answered in time."""
+
+
+def decision_of(attempt: int, story: Sequence[SagaEvent]) -> SagaDecided | None:
+    """The last decision: a person may have had a pivot taken back that had been told as done."""
+    decided = [one for one in story if isinstance(one, SagaDecided) and one.attempt == attempt]
+    return decided[-1] if decided else None
+
+
+def is_crossed(pivot: str, attempt: int, story: Sequence[SagaEvent]) -> bool:
+    """Whether the pivot took effect, and nobody has had it taken back."""
+    if decided := decision_of(attempt, story):
+        return decided.approved
+    return pivot in standing_of(attempt, story).passed
+
+
+def was_asked(step: str, attempt: int, story: Sequence[SagaEvent]) -> bool:
+    """Whether the stream tells anything of the step."""
+    kinds = StepDone | StepRefused | StepFailed | StepUnknown | SagaParked | SagaResumed
+    return any(
+        event.attempt == attempt and isinstance(event, kinds) and event.step == step
+        for event in story
+    )
+
+
+def cancellation_in(attempt: int, story: Sequence[SagaEvent]) -> CancelRequested | None:
+    wishes = [one for one in story if isinstance(one, CancelRequested) and one.attempt == attempt]
+    return wishes[0] if wishes else None
+
+
+def ended_in(attempt: int, story: Sequence[SagaEvent]) -> SagaEnded | None:
+    return next(
+        (one for one in story if isinstance(one, SagaEnded) and one.attempt == attempt), None
+    )
+
+
+def unended(story: Sequence[SagaEvent], before: int) -> Sequence[SagaStarted]:
+    """The attempts that began since the last end, and before the attempt of this number."""
+    begun = [one for one in story if isinstance(one, SagaStarted) and one.attempt < before]
+    ends = [one.attempt for one in story if isinstance(one, SagaEnded) and one.attempt < before]
+    return [one for one in begun if one.attempt > max(ends, default=0)]
+
+
+def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
+    """What an attempt that has not ended left behind."""
+    attempt = started.attempt
+    standing = standing_of(attempt, story)
+    decided = decision_of(attempt, story)
     against = decided is not None and not decided.approved
-    refused = any(isinstance(event, StepRefused) for event in told)
+    ending: Literal["refused", "compensated"] = "compensated"
+    if decided and (refusal := refusal_in(attempt, story)):
+        ending = "refused" if refusal.because == decided.because else ending
     return Left(
         attempt=attempt,
         opened_on=started.opened_on or date.min,
-        done=tuple(sorted(done - undone)),
-        not_done=tuple(sorted(undone | (no - done))),
-        asked_anew=Counter(
-            event.step
-            for event in told
-            if isinstance(event, SagaResumed) and event.direction == "do"
-        ),
+        done=tuple(step for step in standing.passed if step not in standing.not_done),
+        not_done=standing.not_done,
+        asked_anew=standing.asked_anew,
         approved=decided is not None and decided.approved,
-        turned_back=("refused" if refused else "compensated") if against else None,
+        turned_back=ending if against else None,
         because=decided.because if decided else "",
         reason=decided.reason if decided else "",
+        steps=started.steps,
+        standing=standing,
     )
+
+
+def _was_done(resumed: SagaResumed) -> bool:
+    return resumed.kind == "skip" or (resumed.kind == "resolve" and resumed.happened)
+
+
+def _was_denied(resumed: SagaResumed) -> bool:
+    return resumed.kind == "resolve" and not resumed.happened

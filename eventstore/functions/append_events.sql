@@ -12,7 +12,13 @@
 -- Answers {status, token}, where the status is `appended`, and the token the transaction. Where the fence
 -- was passed before it is `repeated`, with the first `answer` and its token; or `closed` where its
 -- compensation came first.
--- Raises HR409 when a stream is not at its expected version, before a position is taken.
+-- Raises HR409 when a stream is not at its expected version, and HR410 when the attempt is over, before
+-- a position is taken.
+--
+-- An attempt is over once its forward key `journal:over` is closed: no forward key of it takes effect
+-- any more, whatever its name. That is looked at once the saga's own stream is locked, which every step
+-- of a saga appends to: who closes the key, and then appends to that stream at the version it has read,
+-- has read all that the attempt will ever have said.
 --
 -- The fence is locked before the streams, and the streams in the order of their names, by every
 -- caller: two appends cannot wait for each other. Who shuts doors holds several of them, so in one
@@ -71,6 +77,14 @@ BEGIN
         RETURNING s.version - v_added INTO v_version;
         v_at[place] := v_version;
     END LOOP;
+
+    IF v_key.direction = 'do' AND EXISTS (
+        SELECT FROM commands c
+        WHERE c.opened_on = v_key.opened_on AND c.saga = v_key.saga AND c.attempt = v_key.attempt
+          AND c.step = 'journal:over' AND c.direction = 'do') THEN
+        RAISE EXCEPTION USING ERRCODE = 'HR410', MESSAGE = format(
+            'attempt %s of %s is over', v_key.attempt, v_key.saga);
+    END IF;
 
     -- A stream that only has to be unchanged is read once all others are locked, the fence included: who
     -- held one of those may have changed this one, too.

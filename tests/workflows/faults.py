@@ -134,4 +134,9 @@ async def _refused(store: EventStore, context: StepContext) -> Answer:
         answer={"status": "refused", **UNWILLING},
         metadata=metadata_of(context),
     )
-    return Answer(status="refused", **UNWILLING, token=appended.token)
+    return Answer(
+        status="refused",
+        outcome=UNWILLING["outcome"],
+        reason=UNWILLING["reason"],
+        token=appended.token,
+    )

@@ -141,7 +141,7 @@ class Running:
 
     async def is_cancelled_by_the_customer(self) -> None:
         wish = Cancellation(actor="customer", reason="changed my mind")
-        await self.handle.execute_update(SagaHandlers.cancel, wish)
+        await self.handle.execute_update("cancel", wish)
 
     async def is_cancelled_by_temporal(self, *, times: int = 1) -> None:
         """And the workflow knows: what runs inside a workflow task does not until that ends."""
@@ -178,7 +178,7 @@ class Running:
             evidence="ticket 7" if kind in {"skip", "resolve"} else "",
             happened=happened,
         )
-        await self.handle.execute_update(SagaHandlers.intervene, args=[told, correction])
+        await self.handle.execute_update("intervene", args=[told, correction])
 
     async def is_answered(self, *, approved: bool, step: str = "") -> None:
         self._said += 1
@@ -189,7 +189,7 @@ class Running:
             reason="looked into it",
             step=step,
         )
-        await self.handle.execute_update(SagaHandlers.answer, verdict)
+        await self.handle.execute_update("answer", verdict)
 
     async def parked_command(self, step: str) -> Any:
         return await self.handle.query(SagaHandlers.parked_command, step)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import workflows.saga
+import workflows.way_back
+from domain.sagas.story import Standing
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.failures import FAILURES
 from tests.workflows.harness.trial import PATIENT, SOON, a_trial, undisturbed
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
-from workflows.saga import SagaRun
+from workflows.shape import Saga, Step
+from workflows.way_back import WayBack, way_back
 
 SAGA = "Checkout"
 
@@ -22,17 +26,20 @@ def takes_back_the_oldest_first(patched: pytest.MonkeyPatch) -> None:
 
 
 def forgets_what_is_unknown(patched: pytest.MonkeyPatch) -> None:
-    ask = SagaRun._ask
+    may_stand = workflows.way_back._may_stand
 
-    async def forgetting(self: SagaRun, step: Any) -> Any:
-        turned, undo = await ask(self, step)
-        return turned, undo and not (turned and turned.because == "unknown")
+    def forgetting(step: Step, standing: Standing) -> bool:
+        return step.name not in standing.unknown and may_stand(step, standing)
 
-    patched.setattr(SagaRun, "_ask", forgetting)
+    patched.setattr(workflows.way_back, "_may_stand", forgetting)
 
 
-def does_not_look_at_cancellations(patched: pytest.MonkeyPatch) -> None:
-    patched.setattr(SagaRun, "_cancelled", lambda _: None)
+def takes_back_all_but_the_newest(patched: pytest.MonkeyPatch) -> None:
+    def without_the_newest(saga: Saga, standing: Standing) -> WayBack:
+        way = way_back(saga, standing)
+        return replace(way, groups=way.groups[:-1])
+
+    patched.setattr(workflows.saga, "way_back", without_the_newest)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,7 @@ def does_not_look_at_cancellations(patched: pytest.MonkeyPatch) -> None:
     [
         (takes_back_the_oldest_first, "is_refused", "CapturePayment"),
         (forgets_what_is_unknown, "always_loses_its_answer", "AuthoriseDownPayment"),
-        (does_not_look_at_cancellations, "is_cancelled_at_it", "AuthoriseDownPayment"),
+        (takes_back_all_but_the_newest, "is_cancelled_at_it", "AuthoriseDownPayment"),
     ],
 )
 async def test_a_mistake_in_the_engine_makes_the_harness_fail(
