@@ -158,7 +158,8 @@ class SagaRun(Hearing):
     async def _recover(self, lefts: Sequence[Left]) -> SagaResult | None:
         """The result, where all that is left of them is their way back."""
         self._check_shape(lefts)
-        turned = next((left for left in reversed(lefts) if left.turned_back), None)
+        # What was decided first stands: those after it only finish its way back.
+        turned = next((left for left in lefts if left.turned_back), None)
         pivot = self.saga.deciding.name
         if turned is None and any(left.approved or pivot in left.done for left in lefts):
             self._pivot = "done"

@@ -6,13 +6,23 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
+from temporalio import workflow
+
 T = TypeVar("T")
 
 
 async def side_by_side(stories: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """To the end of all of them: a workflow may not fail while one of its steps is under way."""
+    """To the end of all of them, or to the first mistake, which may not hide behind one that waits.
+
+    What steps fail of is their result. What is raised is a mistake in code, which fails the task of
+    the workflow, or says that the attempt is over: then nothing that is under way can land.
+    """
     tasks = [asyncio.create_task(story) for story in stories]
-    await asyncio.gather(*tasks, return_exceptions=True)
+    if tasks:
+        await workflow.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    for task in tasks:
+        if task.done() and (mistake := task.exception()):
+            raise mistake
     return [task.result() for task in tasks]
 
 

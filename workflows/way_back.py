@@ -38,7 +38,9 @@ def way_back(saga: Saga, standing: Standing) -> WayBack:
             orphans += [step for step in group if _may_be_orphan(step, standing)]
         was_reached = was_reached and all(step.name in standing.passed for step in group)
     pivot = saga.deciding
-    asked = was_reached and pivot.do.asks_outside and pivot.name not in standing.not_done
+    asked = (
+        was_reached and pivot.do.asks_outside and not _is_certainly_nowhere(pivot.name, standing)
+    )
     return WayBack(groups=groups, pivot_may_stand=asked, orphans=orphans)
 
 
@@ -52,5 +54,12 @@ def _may_stand(step: Step, standing: Standing) -> bool:
 
 
 def _may_be_orphan(step: Step, standing: Standing) -> bool:
-    known = {*standing.not_done, *standing.passed, *standing.unknown}
-    return step.do.asks_outside and step.undo.asks_outside and step.name not in known
+    if step.name in {*standing.passed, *standing.unknown}:
+        return False  # it is taken back, or was
+    asks = step.do.asks_outside and step.undo.asks_outside
+    return asks and not _is_certainly_nowhere(step.name, standing)
+
+
+def _is_certainly_nowhere(step: str, standing: Standing) -> bool:
+    """What a person says of another company is not certain until the company has let go of it."""
+    return step in standing.not_done and step not in standing.denied

@@ -38,14 +38,16 @@ class Standing:
     `unchanged` found nothing left to do. `not_done` are those that certainly have no effect:
     refused, failed, taken back, or known by a person not to have happened. Of any other step only
     the fence knows: closed without an answer, it did nothing in our own books, and may have reached
-    another company. `unknown` are those of which the saga said that it does not know. `asked_anew`
-    counts for each step the keys it had beside the first.
+    another company. `unknown` are those of which the saga said that it does not know, and `denied`
+    those of which a person said that they did not happen. `asked_anew` counts for each step the
+    keys it had beside the first.
     """
 
     passed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     not_done: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
     asked_anew: Mapping[str, int] = field(default_factory=dict)
 
     def keys_of(self, step: str) -> tuple[str, ...]:
@@ -109,6 +111,7 @@ def standing_of(attempt: int, story: Sequence[SagaEvent]) -> Standing:
         unchanged=tuple(sorted({step for step in outcomes if outcomes[step] == {""}} - by_hand)),
         not_done=tuple(sorted(undone | (denied - passed) | (_said_no(told) - passed - unknown))),
         unknown=tuple(sorted(unknown - denied)),
+        denied=tuple(sorted(denied)),
         asked_anew=Counter(event.step for event in resumed if event.direction == "do"),
     )
 
