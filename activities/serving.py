@@ -15,6 +15,11 @@ from domain.kernel import Command, void_of
 from domain.sagas.steps import KEY_SPENT, NOT_DONE, Answer, StepContext, StepKey
 from eventstore.store import EventStore, StepClosed
 
+
+class DeclinedForGood(OutOfOrder):
+    """The other company said no, and would only repeat it under the same key."""
+
+
 Handle = Callable[[Any, StepContext], Awaitable[Answer]]
 LetGo = Callable[[Any, StepContext], Awaitable[None]]
 
@@ -34,6 +39,8 @@ def serve(command: type[Command], handle: Handle) -> Callable[..., Any]:
             activity.heartbeat("asking another company")
         try:
             return await handle(asked, context)
+        except DeclinedForGood as declined:
+            raise _for_good(declined) from declined
         except DomainError as broken:
             certainty = [] if command.asks_outside or _is_asked_again() else [NOT_DONE]
             raise ApplicationError(
@@ -58,16 +65,18 @@ def serve_void(command: type[Command], let_go: LetGo, store: EventStore) -> Call
     async def run(asked: Command, context: StepContext) -> Answer:
         if activity.in_activity() and not activity.info().is_local:
             activity.heartbeat("asking another company")
-        await let_go(asked, context)
+        try:
+            await let_go(asked, context)
+        except DeclinedForGood as declined:
+            raise _for_good(declined) from declined
         return await pass_fence(store, context)
 
     return run
 
 
-def declined_for_good(said: str, *certain: str) -> ApplicationError:
-    """The other company said no, and would only repeat it under the same key."""
+def _for_good(declined: DeclinedForGood) -> ApplicationError:
     kind = OutOfOrder.__name__
-    return ApplicationError(said, KEY_SPENT, *certain, type=kind, non_retryable=True)
+    return ApplicationError(str(declined), KEY_SPENT, type=kind, non_retryable=True)
 
 
 def _is_asked_again() -> bool:

@@ -114,7 +114,7 @@ class Desk:
         try:
             answer = await self._asked(command, context, question, going_out)
         except FailureError as failure:
-            answer = _no_answer(failure)
+            answer = _no_answer(failure, command)
         what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
         return answer
@@ -306,13 +306,15 @@ def _cause(failure: FailureError) -> BaseException:
     return failure.cause if isinstance(failure, ActivityError) and failure.cause else failure
 
 
-def _no_answer(failure: FailureError) -> NoAnswer:
+def _no_answer(failure: FailureError, command: Command) -> NoAnswer:
     cause = _cause(failure)
     details = cause.details if isinstance(cause, ApplicationError) else ()
+    is_certain = NOT_DONE in details
     return NoAnswer(
         _in_words(cause),
-        happened=False if NOT_DONE in details else None,
-        spent=KEY_SPENT in details,
+        happened=False if is_certain else None,
+        # What another company certainly did not do, it was made to let go of.
+        spent=KEY_SPENT in details or (is_certain and command.asks_outside),
         closed=isinstance(cause, ApplicationError) and cause.type == "StepClosed",
     )
 

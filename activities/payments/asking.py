@@ -11,11 +11,11 @@ from temporalio.exceptions import ApplicationError
 from activities.handling import Aggregate, Handler
 from activities.loading import state_of
 from activities.payments.gateway import Bank
-from activities.serving import closed_by, declined_for_good, serve_void
+from activities.serving import DeclinedForGood, closed_by, serve_void
 from domain.errors import DomainError, OutsideAnswerMissing
 from domain.kernel import Command
 from domain.payments.commands import BankReply, Declined
-from domain.sagas.steps import KEY_SPENT, NOT_DONE, Answer, StepContext
+from domain.sagas.steps import NOT_DONE, Answer, StepContext
 from eventstore.store import EventStore, StepClosed
 
 StateT = TypeVar("StateT")
@@ -39,15 +39,15 @@ async def shut(bank: Bank, context: StepContext, order: str) -> BankReply | None
 async def shut_first(bank: Bank, context: StepContext, order: str) -> None:
     """Before a step is asked anew: nothing of what was asked before may take effect any more.
 
-    Raises ApplicationError of the type `OutOfOrder` where the bank does not let go of it.
+    Raises DeclinedForGood where the bank does not let go of it.
     """
     check_void(await shut(bank, context, order), order)
 
 
 def check_void(reply: BankReply | None, order: str) -> None:
-    """Raises ApplicationError of the type `OutOfOrder` for a no, which the bank would repeat."""
+    """Raises DeclinedForGood for a no."""
     if isinstance(reply, Declined):
-        raise declined_for_good(f"the bank does not void {order}: {reply.code}")
+        raise DeclinedForGood(f"the bank does not void {order}: {reply.code}")
 
 
 def void_of_bank(
@@ -95,7 +95,7 @@ class Asked(Generic[StateT]):
             await shut_first(self._bank, replace(context, closes=()), identity)
             await self._let_go(context, identity)
             raise ApplicationError(
-                str(broken), NOT_DONE, KEY_SPENT, type=type(broken).__name__, non_retryable=True
+                str(broken), NOT_DONE, type=type(broken).__name__, non_retryable=True
             ) from broken
         if not answer.outcome:
             await self._let_go(context, identity)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from activities.handling import Handler, single
-from activities.serving import closed_by, declined_for_good, serve, serve_void
+from activities.serving import DeclinedForGood, closed_by, serve, serve_void
 from activities.shipping.gateway import Carrier
 from domain.sagas.steps import Answer, StepContext
 from domain.shipping import shipment
@@ -76,7 +76,7 @@ class Shipments:
         return await self._shipments.handle(replace(command, reply=reply), context)
 
     async def let_go(self, command: BookShipment, context: StepContext) -> None:
-        """Raises ApplicationError of the type `OutOfOrder` where the carrier does not cancel."""
+        """Raises DeclinedForGood where the carrier does not cancel."""
         _check(await self._shut(command.order, context), command.order)
 
     async def record(
@@ -101,4 +101,4 @@ class Shipments:
 
 def _check(reply: CarrierReply | None, order: str) -> None:
     if isinstance(reply, NotBooked):
-        raise declined_for_good(f"the carrier does not cancel {order}: {reply.code}")
+        raise DeclinedForGood(f"the carrier does not cancel {order}: {reply.code}")

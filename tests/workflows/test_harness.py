@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import workflows.saga
+import workflows.rollback
 import workflows.way_back
 from domain.sagas.story import Standing
 from tests.workflows.harness.cases import CASES
@@ -22,7 +22,7 @@ SAGA = "Checkout"
 
 
 def takes_back_the_oldest_first(patched: pytest.MonkeyPatch) -> None:
-    patched.setattr(workflows.saga, "reversed", iter, raising=False)
+    patched.setattr(workflows.rollback, "reversed", iter, raising=False)
 
 
 def forgets_what_is_unknown(patched: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def takes_back_all_but_the_newest(patched: pytest.MonkeyPatch) -> None:
         way = way_back(saga, standing)
         return replace(way, groups=way.groups[:-1])
 
-    patched.setattr(workflows.saga, "way_back", without_the_newest)
+    patched.setattr(workflows.rollback, "way_back", without_the_newest)
 
 
 @pytest.mark.parametrize(
