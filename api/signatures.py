@@ -15,12 +15,13 @@ import secrets as randomness
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from domain.bounds import MESSAGE
+
 ID: Final = "webhook-id"
 TIMESTAMP: Final = "webhook-timestamp"
 SIGNATURE: Final = "webhook-signature"
 
-MESSAGE_ID: Final = re.compile("[A-Za-z0-9_:~-]{1,128}")
-"""Without a full stop: it ends the id in what is signed."""
+_MESSAGE_ID: Final = re.compile(MESSAGE.pattern)
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 _SIGNATURES: Final = re.compile(r"[a-z0-9]+,[!-+\--~]+(?: [a-z0-9]+,[!-+\--~]+)*")
 _PREFIX: Final = "whsec_"
@@ -83,7 +84,7 @@ def verify(
     The names of `headers` are in lower case. `now` is in seconds since 1970, and the timestamp may
     be `tolerance` seconds away from it, either way. Raises NotSigned.
     """
-    id_ = _header(headers, ID, MESSAGE_ID, "1 to 128 letters, digits and _ : ~ -")
+    id_ = _header(headers, ID, _MESSAGE_ID, "1 to 128 letters, digits and _ : ~ -")
     timestamp = _header(headers, TIMESTAMP, _SECONDS, "whole seconds since 1970")
     given = _header(headers, SIGNATURE, _SIGNATURES, "such as v1,base64, separated by spaces")
     expected = [_signature(secret, id_, timestamp, body) for secret in secrets]

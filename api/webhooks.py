@@ -11,22 +11,23 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from api import signatures, webhook_store
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
 from api.paging import Page, PageQuery, page, position
 from api.problems import Problem, in_header, responses
-from api.signatures import MESSAGE_ID, Stale, Unsigned, WrongSignature, verify
+from api.signatures import Stale, Unsigned, WrongSignature, verify
 from api.webhook_messages import TYPES, act, read
 from api.webhook_store import Source, Status, Webhook, WithBody
-from api.words import Links
+from api.words import Links, Moment, text
+from domain import bounds
 
 router = APIRouter(tags=["webhooks"])
 
-MessageId = Annotated[str, StringConstraints(pattern=f"^{MESSAGE_ID.pattern}$")]
+MessageId = Annotated[str, text(bounds.MESSAGE)]
 _AFTER: Final[TypeAdapter[tuple[datetime, Source, str]]] = TypeAdapter(
-    tuple[AwareDatetime, Source, MessageId]
+    tuple[Moment, Source, MessageId]
 )
 _EFFECTS: Final = (
     "malformed-header",

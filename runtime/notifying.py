@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from api.words import ID_PATTERN
+from api.words import Id
 from eventstore.pool import open_pool
 from messaging.notifications import campaigns, operating
 from messaging.notifications.campaigns import Campaign, CampaignDiffers
@@ -124,7 +124,7 @@ class _Template(BaseModel):
 
 
 class _Named(BaseModel):
-    name: Annotated[str, Field(pattern=ID_PATTERN)]
+    name: Id
 
 
 def read_campaign(name: str, template: Path, rate: float | None) -> Campaign:
