@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     ValidationError,
 )
 
@@ -73,11 +74,13 @@ TYPES: Final[Mapping[Source, Mapping[str, type[Data]]]] = {
 }
 
 
-class _Envelope(_Told):
+class Envelope(_Told):
     """The form that Standard Webhooks recommends for bodies."""
 
     type: Cause
-    data: dict[str, Any]
+    data: dict[str, Any] = Field(
+        json_schema_extra={"x-bounds": "as its type says; what it does not know is passed over"}
+    )
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Message:
 
 def read(source: Source, body: bytes) -> Message:
     try:
-        envelope = _Envelope.model_validate_json(body)
+        envelope = Envelope.model_validate_json(body)
     except ValidationError as error:
         return Message("", problem=_not_understood(error))
     shape = TYPES[source].get(envelope.type)

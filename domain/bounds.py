@@ -189,6 +189,13 @@ MESSAGE: Final = Text(
     shortest=1, longest=128, pattern="[A-Za-z0-9_:~-]{1,128}", says="letters, digits and _ : ~ -"
 )
 """The id of a webhook, without a full stop: that ends it in what is signed."""
+TIMESTAMP: Final = Text(shortest=1, longest=12, pattern="[0-9]*", says="whole seconds since 1970")
+SIGNATURES: Final = Text(
+    shortest=3,
+    longest=4_096,
+    pattern=r"[a-z0-9]+,[!-+\--~]+(?: [a-z0-9]+,[!-+\--~]+)*",
+    says="such as v1,base64, separated by spaces",
+)
 DEVICE: Final = Text(
     shortest=1, longest=256, pattern="[A-Za-z0-9_.:@-]*", says="letters, digits and _ . : @ -"
 )
