@@ -230,6 +230,10 @@ KEY: Final = Text(
     pattern="[A-Za-z0-9_.:~+/=-]{1,128}",
     says="letters, digits and _ . : ~ + / = -",
 )
+SOURCE: Final = Text(shortest=1, longest=300, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
+"""What a message to a customer is about: the id of an event, or the name of a campaign."""
+SUBJECT: Final = CAUSE
+BODY: Final = Text(shortest=1, longest=10_000, pattern=EVIDENCE.pattern, says=EVIDENCE.says)
 WISH: Final = Text(shortest=1, longest=200, pattern="[A-Za-z0-9_.:~+/=-]*", says=KEY.says)
 """A key, and what was wished for under it."""
 OUTSIDE: Final = Text(shortest=1, longest=200, pattern="(?s).*", says="text")
