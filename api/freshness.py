@@ -35,7 +35,7 @@ class Freshness:
         prefer: Annotated[
             str | None,
             Header(
-                json_schema_extra=form(bounds.PREFER),
+                json_schema_extra={"x-bounds": f"at most {_WAITS_AT_MOST} seconds count"},
                 description="`wait=N`: how many seconds (up to 10) to wait for the token.",
             ),
         ] = None,

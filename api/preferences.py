@@ -7,16 +7,12 @@ from typing import Final
 
 from fastapi import Request
 
-from domain.bounds import PREFER
-
 _PREFERENCE: Final = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*"?([^";,]*)"?)?')
 
 
 def seconds_to_wait(request: Request, most: int) -> int | None:
     """What `wait` asks for, at most `most`. A preference that makes no sense is none: RFC 7240."""
     for line in request.headers.getlist("prefer"):
-        if len(line) > PREFER.longest:
-            continue
         for preference in line.split(","):
             found = _PREFERENCE.match(preference)
             if found and found[1].lower() == "wait":

@@ -223,7 +223,6 @@ EVENT_ID: Final = Text(shortest=1, longest=18, pattern="[0-9]*", says="digits")
 CURSOR: Final = Text(
     shortest=1, longest=512, pattern="[A-Za-z0-9_-]*", says="what `next` of the page before says"
 )
-PREFER: Final = Text(shortest=1, longest=200, pattern=".*", says="preferences by RFC 7240")
 KEY: Final = Text(
     shortest=1,
     longest=128,

@@ -137,7 +137,9 @@ def _cell(text: str) -> str:
 
 def fields_of(schema: Schema, path: str, definitions: Schema) -> Iterator[Line]:
     """The fields of a JSON schema, each with its bound. Raises Unbounded."""
-    if reference := schema.get("$ref"):
+    if said := schema.get("x-bounds"):
+        yield path, said
+    elif reference := schema.get("$ref"):
         yield from fields_of(definitions[reference.rsplit("/")[-1]], path, definitions)
     elif options := [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]:
         shared = {name: value for name, value in schema.items() if name != "anyOf"}
@@ -153,9 +155,6 @@ def fields_of(schema: Schema, path: str, definitions: Schema) -> Iterator[Line]:
 
 
 def _object(schema: Schema, path: str, definitions: Schema) -> Iterator[Line]:
-    if said := schema.get("x-bounds"):
-        yield path, said
-        return
     if "x-most-bytes" in schema:
         yield path, _fields(schema)
         return
