@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test matrix journeys bench performance histories check fmt lock clean
+.PHONY: help setup demo up test matrix journeys bench performance bounds histories check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: setup ## run every test that needs no Docker, but for the long ones (about
 
 matrix: setup ## run every failure at every step of every saga, alone and in pairs (eight minutes on two cores)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
+
+bounds: setup ## write docs/bounds.md: what bounds each field that comes from outside
+	@$(BIN)/python -m runtime.bounds_page
 
 histories: setup ## record the histories of sagas that have a new shape
 	@$(BIN)/python -m tests.workflows.histories

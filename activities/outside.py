@@ -5,13 +5,23 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 import orjson
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from temporalio.exceptions import ApplicationError
+
+from domain.bounds import ANSWER_BYTES, OUTSIDE, storable
+from domain.outside_answers import read_answer
 
 _KEY_CHARACTERS: Final = string.punctuation.replace("%", "")
 
@@ -54,6 +64,18 @@ def _message(kind: type[Exception], detail: str) -> str:
     return " ".join(f"{kind.__doc__} {detail}".split())
 
 
+def _storable(value: Any) -> Any:
+    return storable(value) if isinstance(value, str) else value
+
+
+_Text = Annotated[
+    str,
+    StringConstraints(min_length=OUTSIDE.shortest, max_length=OUTSIDE.longest),
+    BeforeValidator(_storable),
+]
+"""What does not fit is cut, with a mark: a clear answer stays one, however it is worded."""
+
+
 class _Answer(BaseModel):
     # A validation error travels to the workflow's history, where nothing personal may go.
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
@@ -61,12 +83,12 @@ class _Answer(BaseModel):
 
 class Yes(_Answer):
     status: Literal["approved"]
-    reference: str = Field(min_length=1)
+    reference: _Text
 
 
 class No(_Answer):
     status: Literal["declined"]
-    code: str = Field(min_length=1)
+    code: _Text
 
 
 def wire_key(key: str) -> str:
@@ -109,19 +131,30 @@ class Outside:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                status, content = response.status, await response.read()
+                status, content = response.status, await _read(response)
         except (ClientError, TimeoutError) as error:
             raise OutsideUnavailable(f"[{path} {key}: {type(error).__name__}]") from error
         return _understood(status, content, f"[{path} {key}: HTTP {status}]")
 
 
+async def _read(response: ClientResponse) -> bytes:
+    """Never much more than there is use for: what comes behind that is not read."""
+    content = bytearray()
+    async for part in response.content.iter_any():
+        content += part
+        if len(content) > ANSWER_BYTES:
+            response.close()
+            break
+    return bytes(content)
+
+
 def _understood(status: int, content: bytes, where: str) -> Yes | No:
     try:
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return Yes.model_validate_json(content)
+            return Yes.model_validate(read_answer(content))
         if status == HTTPStatus.PAYMENT_REQUIRED:
-            return No.model_validate_json(content)
-    except ValidationError as error:
+            return No.model_validate(read_answer(content))
+    except ValueError as error:
         raise OutsideAnswerUnreadable(where) from error
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         raise OutsideKeyReused(where)

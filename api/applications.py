@@ -14,7 +14,8 @@ from api.idempotency import Answered, Requests, RequiredKey, derived_id, once
 from api.merchants import NewMerchant
 from api.problems import Problem, responses
 from api.starting import Beginning
-from api.words import Asked, Id, Links, Reference
+from api.words import Asked, Id, Links, Reference, members
+from domain import bounds
 from domain.kernel import MerchantId
 from domain.settlement.commands import Document as PaperOf
 from projections import merchant_application
@@ -24,7 +25,6 @@ from workflows.onboard_merchant import OnboardMerchant
 
 _LEASE: Final = timedelta(seconds=30)
 """Longer than everything that happens while a request is claimed."""
-_MOST_DOCUMENTS: Final = 20
 
 router = APIRouter(tags=["merchants"])
 
@@ -55,7 +55,7 @@ class NewApplication(NewMerchant):
     )
 
     registration: Annotated[Id, Field(description="The number in the registry of businesses.")]
-    documents: Annotated[list[Document], Field(max_length=_MOST_DOCUMENTS)]
+    documents: Annotated[list[Document], members(bounds.DOCUMENTS)]
 
 
 class Applying(BaseModel):

@@ -18,6 +18,7 @@ from api.metrics import Metrics
 from api.problem_kinds import KINDS
 from api.problems import Problem, answer
 from api.tracing import traced
+from domain import bounds
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _HEADERS: Final = {
@@ -26,7 +27,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _CLOSED: Final = "default-src 'none'; frame-ancestors 'none'"
-MAX_BODY: Final = 256 * 1024
+MAX_BODY: Final = bounds.REQUEST_BYTES
 _DOCS: Final = frozenset({"/docs", "/redoc"})
 _log = structlog.get_logger(__name__)
 

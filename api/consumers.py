@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, cast
 import psycopg
 from fastapi import APIRouter, Query, Response
 from psycopg_pool import PoolTimeout
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.context import JSON_BODY, ActorDep, ServicesDep
@@ -19,7 +19,8 @@ from api.database import Database
 from api.paging import BY_VERSION, Page, PageQuery, page, position
 from api.problems import Problem, responses, unavailable
 from api.streams import StreamName
-from api.words import Actor, Asked, Links, Name, Reason
+from api.words import Actor, Asked, Links, Moment, Name, Reason, whole
+from domain import bounds
 from eventstore.pool import Connection
 from messaging import parking
 from messaging.catalogue import CONSUMERS, UnknownConsumer, consumer_named
@@ -28,7 +29,7 @@ from messaging.parking import By, NothingParked
 
 router = APIRouter(tags=["consumers"])
 
-_BY_STREAM: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[AwareDatetime, StreamName])
+_BY_STREAM: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, StreamName])
 _RETRY_LIMIT: Final = 30.0
 """Seconds. What was handled by then stays handled."""
 _OF_A_BODY: Final = (
@@ -98,7 +99,7 @@ class Discarding(Settling):
         json_schema_extra={"examples": [{"actor": "ann", "reason": "booked by hand, ticket 7"}]}
     )
 
-    version: Annotated[int, Field(ge=1, lt=2**63)] | None = Field(
+    version: Annotated[int, whole(bounds.VERSION, strict=False)] | None = Field(
         default=None, description="Which message. Without: the first that waits."
     )
 

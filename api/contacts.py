@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, time
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -10,7 +9,6 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Response
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -24,14 +22,14 @@ from api.contact_store import State, Told
 from api.context import JSON_BODY, ActorDep, ServicesDep
 from api.paging import Page, PageQuery, page, position
 from api.problems import Problem, responses
-from api.words import Asked, Id, Links
+from api.words import Asked, Id, Links, Moment, text
+from domain import bounds
 from messaging.notifications.contacts import Channel, Contact, Language, QuietHours, Topic
 
 router = APIRouter(tags=["customers"])
 
-_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,190}")
 _AFTER: Final[TypeAdapter[tuple[datetime, str, Channel]]] = TypeAdapter(
-    tuple[AwareDatetime, Annotated[str, StringConstraints(max_length=300)], Channel]
+    tuple[Moment, Annotated[str, StringConstraints(max_length=300)], Channel]
 )
 
 
@@ -43,19 +41,11 @@ def _time_zone(name: str) -> str:
     return name
 
 
-def _mailbox(address: str) -> str:
-    if not _EMAIL.fullmatch(address):
-        raise ValueError("no e-mail address")
-    return address
-
-
-TimeZone = Annotated[
-    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_time_zone)
-]
-LocalTime = Annotated[str, StringConstraints(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-Device = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_.:@-]{1,256}$")]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-Mailbox = Annotated[str, AfterValidator(_mailbox)]
+TimeZone = Annotated[str, text(bounds.TIME_ZONE), AfterValidator(_time_zone)]
+LocalTime = Annotated[str, text(bounds.LOCAL_TIME)]
+Device = Annotated[str, text(bounds.DEVICE)]
+Phone = Annotated[str, text(bounds.PHONE)]
+Mailbox = Annotated[str, text(bounds.MAILBOX)]
 
 
 class Quiet(Asked):

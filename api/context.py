@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final, Protocol, cast
 
 from fastapi import Depends, Header, Query, Request
-from pydantic import AwareDatetime
 
 from api.database import Database
 from api.deciding import Decisions
@@ -20,7 +19,8 @@ from api.problems import Problem, in_header
 from api.processes import Processes
 from api.steering import Steering
 from api.webhook_store import Source
-from api.words import ACTOR, Links
+from api.words import Links, Moment, form
+from domain import bounds
 
 
 class Figures(Protocol):
@@ -90,12 +90,12 @@ def actor_of(
         str,
         Header(
             alias="Handrail-Actor",
-            json_schema_extra={"pattern": f"^{ACTOR.pattern}$"},
+            json_schema_extra=form(bounds.ACTOR),
             description="Who asks: stored with every event it causes.",
         ),
     ] = "api",
 ) -> str:
-    if not ACTOR.fullmatch(actor):
+    if bounds.ACTOR.wrong_with(actor):
         said = "1 to 64 letters, digits and . _ @ : + -"
         raise Problem(
             "malformed-header", f"Handrail-Actor: {said}", [in_header("Handrail-Actor", said)]
@@ -107,7 +107,7 @@ ServicesDep = Annotated[Services, Depends(services)]
 ActorDep = Annotated[str, Depends(actor_of)]
 JSON_BODY: Final = [Depends(json_body)]
 AsOf = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Query(
         description="What was known at this moment (RFC 3339, such as 2026-03-02T12:00:00Z), "
         "folded from the events that were recorded by then."

@@ -10,6 +10,8 @@ from api.context import ServicesDep
 from api.database import LIMIT, bounded
 from api.preferences import seconds_to_wait
 from api.problems import Problem, in_header
+from api.words import form
+from domain import bounds
 from eventstore.tokens import BadToken, NotYetSeen, UnknownProjection, wait_until_seen
 
 TOKEN: Final = "Handrail-Token"  # noqa: S105  # a name, and no secret
@@ -26,12 +28,16 @@ class Freshness:
             str | None,
             Header(
                 alias=TOKEN,
+                json_schema_extra=form(bounds.TOKEN),
                 description="The token of a write: the answer will hold what it wrote, or be 503.",
             ),
         ] = None,
         prefer: Annotated[
             str | None,
-            Header(description="`wait=N`: how many seconds (up to 10) to wait for the token."),
+            Header(
+                json_schema_extra={"x-bounds": f"at most {_WAITS_AT_MOST} seconds count"},
+                description="`wait=N`: how many seconds (up to 10) to wait for the token.",
+            ),
         ] = None,
     ) -> None:
         del prefer  # read from the request: there may be several

@@ -36,9 +36,10 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from api.database import Database
 from api.problems import Problem, in_header
+from domain.bounds import KEY
 from eventstore.tables import requests
 
-_FORM: Final = re.compile(r'[A-Za-z0-9_.:~+/=-]{1,128}|"[A-Za-z0-9_.:~+/=-]{1,128}"')
+_FORM: Final = re.compile(f'{KEY.pattern}|"{KEY.pattern}"')
 _HEADER: Final = "Idempotency-Key"
 _log = structlog.get_logger(__name__)
 
@@ -54,7 +55,11 @@ _Text = Annotated[
     str | None,
     Header(
         alias=_HEADER,
-        json_schema_extra={"pattern": f"^({_FORM.pattern})$"},
+        json_schema_extra={
+            "minLength": KEY.shortest,
+            "maxLength": KEY.longest + 2,  # quotes
+            "pattern": f"^({_FORM.pattern})$",
+        },
         description="New for each intention, the same when it is repeated: a UUID will do.",
         examples=["7d0a8c52-8f1e-4d0e-9d6b-3a1c2f4b5e6d"],
     ),

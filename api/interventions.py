@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import JSON_BODY, ActorDep, ServicesDep
 from api.idempotency import OptionalKey
 from api.problems import ErrorItem, Problem, at, in_header, responses
-from api.words import Actor, Asked, Id, Links, Name, Reason, SagaId
+from api.words import Actor, Asked, Changes, Evidence, Id, Links, Name, Reason, SagaId
 from domain.sagas.interventions import Kind
 from workflows.messages import Cancellation, Intervention, Verdict
 
@@ -25,10 +25,6 @@ _OF_A_BODY: Final = (
     "invalid-request",
 )
 _OF_A_SAGA: Final = (*_OF_A_BODY, "not-found", "temporal-unavailable", "worker-unavailable")
-
-Evidence = Annotated[
-    str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0e-\x1f]*$")
-]
 
 
 class Stepping(Asked):
@@ -49,7 +45,7 @@ class HowToGoOn(Stepping):
     happened: bool = Field(
         default=True, description="Of `resolve`: false where it certainly did not happen."
     )
-    correction: dict[Name, JsonValue] | None = Field(
+    correction: Changes | None = Field(
         default=None, description="Of `correct`: the fields of the step's command to change."
     )
 

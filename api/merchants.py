@@ -13,7 +13,8 @@ from api.freshness import TOKEN, FreshnessDep
 from api.idempotency import OptionalKey, wish
 from api.paging import BY_NAME, Page, PageQuery, page, position
 from api.problems import Problem, responses
-from api.words import Asked, Currency, Id, Links, Money, Quantity
+from api.words import Asked, Currency, Id, Links, Money, Quantity, whole
+from domain import bounds
 from domain.inventory.commands import ReceiveStock
 from domain.kernel import MerchantId, Sku
 from domain.settlement.commands import OpenMerchantAccount
@@ -40,10 +41,9 @@ class NewMerchant(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"currency": "EUR", "fee_bps": 250}]})
 
     currency: Currency
-    fee_bps: Annotated[
-        int,
-        Field(strict=True, ge=0, le=10_000, description="Our fee: hundredths of a percent."),
-    ]
+    fee_bps: Annotated[int, whole(bounds.BASIS_POINTS)] = Field(
+        description="Our fee: hundredths of a percent."
+    )
 
 
 class Merchant(BaseModel):

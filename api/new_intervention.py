@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import orjson
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field
 
 from api.idempotency import required_key
 from api.interventions import HowToGoOn
 from api.problems import Problem, at, in_header
-from api.words import ID_PATTERN, Asked, Id, Name
+from api.words import Asked, Cause, Id, Name, whole
+from domain import bounds
 from domain.sagas.interventions import InterveneInMany, Which
 from projections.saga_board import Waits
 
@@ -22,11 +22,9 @@ class Filter(Asked):
 
     saga_type: Name | None = None
     step: Name | None = None
-    failure: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
-        default=None, description="A text within the cause, in any case."
-    )
+    failure: Cause | None = Field(default=None, description="A text within the cause, in any case.")
     merchant: Id | None = None
-    older_than_seconds: Annotated[int, Field(ge=1, le=10**9)] | None = Field(
+    older_than_seconds: Annotated[int, whole(bounds.SECONDS, strict=False)] | None = Field(
         default=None, description="Parked for at least so long."
     )
 
@@ -59,7 +57,7 @@ class NewInterventionInMany(HowToGoOn):
     )
 
     filter: Filter = Field(description="At least one of its members is needed.")
-    per_second: Annotated[int, Field(ge=1, le=100)] = Field(
+    per_second: Annotated[int, whole(bounds.PER_SECOND, strict=False)] = Field(
         default=10, description="How many sagas are told in a second at most."
     )
     dry_run: bool = Field(strict=True, description="Only look which sagas would be told.")
@@ -90,7 +88,7 @@ class NewInterventionInMany(HowToGoOn):
 def id_of(key: str | None) -> str:
     """The intervention's id, which is its Idempotency-Key; raises Problem where it cannot be."""
     id_ = required_key(key)
-    if not re.fullmatch(ID_PATTERN, id_):
+    if bounds.ID.wrong_with(id_):
         said = "it is the intervention's id: 1 to 64 letters, digits and _ . -"
         raise Problem(
             "malformed-header", f"Idempotency-Key: {said}", [in_header("Idempotency-Key", said)]

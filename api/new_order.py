@@ -13,7 +13,8 @@ from sqlalchemy import ARRAY, Text, bindparam, func, select
 
 from api.database import Database
 from api.problems import ErrorItem, Problem, at
-from api.words import LARGEST_AMOUNT, Asked, AskedPrice, Id, Quantity, Reference
+from api.words import Asked, AskedPrice, Id, Quantity, Reference, members, whole
+from domain import bounds
 from domain.kernel import Money as Amount
 from domain.ordering.terms import down_payment
 from projections import customer_account, merchant_application, merchant_balance, stock_level
@@ -69,8 +70,8 @@ class NewOrder(Asked):
 
     customer: Id
     merchant: Id
-    lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
-    instalments: Annotated[int, Field(strict=True, ge=1, le=24)]
+    lines: Annotated[list[NewLine], members(bounds.LINES)]
+    instalments: Annotated[int, whole(bounds.INSTALMENTS)]
     card: Annotated[
         Reference, Field(description="The vault's reference of a card, never its number.")
     ]
@@ -129,8 +130,8 @@ def _check_articles(order: NewOrder) -> None:
 
 def _check_terms(order: NewOrder) -> None:
     total = order.total()
-    if total.amount > LARGEST_AMOUNT:
-        said = f"the total of {total.amount} is above {LARGEST_AMOUNT}"
+    if total.amount > bounds.AMOUNT.most:
+        said = f"the total of {total.amount} is above {bounds.AMOUNT.most}"
         raise _no("invalid-request", [at("#/lines", said)])
     if total.amount <= down_payment(total, order.instalments).amount:
         said = f"{total} is too little for {order.instalments} instalments"

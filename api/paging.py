@@ -12,22 +12,23 @@ from urllib.parse import urlencode
 
 import orjson
 from fastapi import Response
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from api.problems import Problem
-from api.words import Asked, Id
+from api.words import Asked, Id, Moment, SagaId, text, whole
+from domain import bounds
 
 ItemT = TypeVar("ItemT")
 
-Limit = Annotated[int, Field(ge=1, le=200, description="How many items a page has at most.")]
+Limit = Annotated[
+    int,
+    whole(bounds.PAGE, strict=False),
+    Field(description="How many items a page has at most."),
+]
 CursorText = Annotated[
     str,
-    Field(
-        min_length=1,
-        max_length=512,
-        pattern="^[A-Za-z0-9_-]+$",
-        description="Where the page begins: taken from `next` of the page before.",
-    ),
+    text(bounds.CURSOR),
+    Field(description="Where the page begins: taken from `next` of the page before."),
 ]
 
 
@@ -49,10 +50,10 @@ class PageQuery(Asked):
         return self.model_dump(exclude={"limit", "cursor"}, exclude_none=True, mode="json")
 
 
-BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[AwareDatetime, Id])
+BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, SagaId])
 BY_NAME: Final[TypeAdapter[tuple[str]]] = TypeAdapter(tuple[Id])
 BY_VERSION: Final[TypeAdapter[tuple[int]]] = TypeAdapter(
-    tuple[Annotated[int, Field(ge=0, lt=2**63)]]
+    tuple[Annotated[int, Field(ge=0, le=bounds.LARGEST_INTEGER)]]
 )
 
 
@@ -60,9 +61,9 @@ def position(path: str, query: PageQuery, shape: TypeAdapter[Any]) -> tuple[Any,
     """Raises Problem for a cursor that this list with these filters did not give out."""
     if query.cursor is None:
         return None
-    text = query.cursor
+    cursor = query.cursor
     try:
-        list_, *keys = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        list_, *keys = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         found: tuple[Any, ...] = shape.validate_python(tuple(keys), strict=False)
     except (binascii.Error, ValueError, TypeError, ValidationError):
         raise Problem("bad-cursor", "this is not a cursor") from None

@@ -6,19 +6,17 @@ from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import JSON_BODY, ActorDep, ServicesDep
 from api.problems import responses
-from api.words import LARGEST_AMOUNT, Actor, Asked, Links, Money, Reason
+from api.words import Actor, Asked, Links, Money, Price, Reason, text
+from domain import bounds
 from workflows.pay_merchants import By, Progress
 
 router = APIRouter(tags=["payouts"])
 
-Run = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?$"),
-]
+Run = Annotated[str, text(bounds.RUN)]
 _OF_A_BODY = (
     "malformed-request",
     "malformed-header",
@@ -32,7 +30,7 @@ _OF_A_BODY = (
 class NewRun(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"minimum": 1000}]})
 
-    minimum: Annotated[int, Field(strict=True, ge=1, le=LARGEST_AMOUNT)] = Field(
+    minimum: Price = Field(
         default=1, description="In minor units of each merchant's currency: who is owed less waits."
     )
 

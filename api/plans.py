@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -13,8 +13,9 @@ from api.context import JSON_BODY, ActorDep, Services, ServicesDep
 from api.freshness import FreshnessDep
 from api.idempotency import OptionalKey
 from api.paging import BY_TIME, Page, PageQuery, page, position
-from api.problems import Problem, responses
-from api.words import Actor, Asked, Id, Links, Money, Reference
+from api.problems import Problem, at, responses
+from api.words import Actor, Asked, Day, Id, Links, Money, Reference, whole
+from domain import bounds
 from projections import instalment_plan
 from projections.instalment_plan import InstalmentPlan
 from workflows import settle_early
@@ -71,8 +72,8 @@ class PayAll(Asked):
 class Move(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"number": 2, "due": "2027-03-31"}]})
 
-    number: Annotated[int, Field(strict=True, ge=1)]
-    due: date
+    number: Annotated[int, whole(bounds.INSTALMENT_NUMBER)]
+    due: Day
     actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
 
 
@@ -195,6 +196,10 @@ async def reschedule(
     """No other instalment moves. Not into the past, and not before the instalment that precedes
     it. An instalment that was missed is asked for on the new day.
     """
+    today = datetime.now(UTC).date()
+    # What is in the past, the plan says itself.
+    if asked.due > today and (said := bounds.wrong_due_date(asked.due, today)):
+        raise Problem("invalid-request", f"#/due: {said}", [at("#/due", said)])
     # Without a key each is a wish of its own: moved there, and back, and there again.
     wish = NewDate(
         id=f"{key or uuid4().hex}-{asked.number}-{asked.due}",

@@ -12,10 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from api.problem_kinds import KINDS, Kind
-from domain import errors
+from api.words import text
+from domain import bounds, errors
 from domain.errors import DomainError
 
 MEDIA_TYPE: Final = "application/problem+json"
+_MOST_ERRORS: Final = 100
+"""How many wrong values one answer names."""
+_LONGEST_NAME: Final = 100
+"""Characters of a name of a field as it was sent."""
 
 
 _OF_STATUS: Final[Mapping[int, str]] = {
@@ -138,10 +143,10 @@ def of_validation(error: RequestValidationError) -> Problem:
     if broken := next((one for one in found if one["type"] == "json_invalid"), None):
         said, where = broken.get("ctx", {}).get("error", "not JSON"), broken["loc"][-1]
         return Problem("malformed-request", f"not JSON at character {where}: {said}")
-    items = [_item(one["loc"], one["msg"]) for one in found]
+    items = [_item(one["loc"], one["msg"]) for one in found[:_MOST_ERRORS]]
     first = items[0]
     where = first.pointer or first.parameter or first.header
-    more = f", and {len(items) - 1} more" if len(items) > 1 else ""
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return Problem("invalid-request", f"{where}: {first.detail}{more}", items)
 
 
@@ -150,15 +155,16 @@ def _item(where: Sequence[int | str], said: str) -> ErrorItem:
     said = said.removeprefix("Value error, ")
     if source == "body":
         return at(pointer_to(*path), said)
-    name = str(path[-1]) if path else str(source)
+    name = bounds.storable(str(path[-1] if path else source), _LONGEST_NAME)
     if source == "header":
         return in_header(name, said)
     return ErrorItem(parameter=name, detail=said)
 
 
 def pointer_to(*path: int | str) -> str:
-    """RFC 6901, as a fragment."""
-    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    """RFC 6901, as a fragment. A name that nobody could have meant is cut."""
+    parts = (bounds.storable(str(part), _LONGEST_NAME) for part in path)
+    escaped = (part.replace("~", "~0").replace("/", "~1") for part in parts)
     return "".join(["#", *(f"/{part}" for part in escaped)])
 
 
@@ -225,7 +231,7 @@ async def list_problems() -> ProblemPages:
     return ProblemPages(items=[_page(kind) for kind in KINDS.values()])
 
 
-Slug = Annotated[str, Field(pattern="^[a-z][a-z-]{0,63}$", examples=["unknown-merchant"])]
+Slug = Annotated[str, text(bounds.SLUG), Field(examples=["unknown-merchant"])]
 
 
 @router.get(

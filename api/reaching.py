@@ -32,6 +32,8 @@ _OF_REJECTION: Final[Mapping[str, str]] = {
     "NotParked": "not-parked",
     "NotPossible": "not-possible",
     "WrongCorrection": "invalid-request",
+    "WrongValue": "invalid-request",
+    "Unwritable": "invalid-request",
 }
 _AWAY: Final = frozenset(
     {
@@ -93,7 +95,8 @@ async def tell(
             if isinstance(cause, ApplicationError) and (
                 slug := _OF_REJECTION.get(cause.type or "")
             ):
-                wrong = [at("#/correction", cause.message)] if slug == "invalid-request" else []
+                of_correction = cause.type == "WrongCorrection"
+                wrong = [at("#/correction", cause.message)] if of_correction else []
                 raise Problem(slug, cause.message, wrong) from None
             raise
 

@@ -14,7 +14,8 @@ from api.idempotency import Answered, Requests, RequiredKey, derived_id, once
 from api.preferences import applied, seconds_to_wait
 from api.problems import Problem, responses
 from api.starting import Beginning
-from api.words import Asked, Id, Links, Money, Quantity, Reason
+from api.words import Asked, Id, Links, Money, Quantity, Reason, members
+from domain import bounds
 from domain.kernel import OrderId, ReturnId, Sku
 from domain.ordering.events import ReturnLine
 from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
@@ -25,7 +26,6 @@ from workflows.return_order import ReturnOrder
 _LONGEST_WAIT: Final = 30
 _LEASE: Final = timedelta(seconds=30)
 """Longer than everything that happens while a request is claimed, except for what it waits."""
-_MOST_LINES: Final = 100
 
 router = APIRouter(tags=["orders"])
 
@@ -45,8 +45,8 @@ class NewReturn(Asked):
         }
     )
 
-    lines: Annotated[list[NewReturnLine], Field(min_length=1, max_length=_MOST_LINES)] | None = (
-        Field(default=None, description="Without it: all that is left of the order.")
+    lines: Annotated[list[NewReturnLine], members(bounds.LINES)] | None = Field(
+        default=None, description="Without it: all that is left of the order."
     )
     reason: Reason
 

@@ -18,7 +18,8 @@ from api.freshness import FreshnessDep
 from api.paging import BY_TIME, Page, PageQuery, page, position
 from api.problems import Problem, in_header, responses
 from api.recorded import StoredEvent
-from api.words import Id, Links, Money, Name, SagaId
+from api.words import Id, Links, Money, Name, SagaId, form
+from domain import bounds
 from domain.kernel import stream_name
 from domain.sagas.events import SagaEnded
 from projections import saga_board
@@ -27,7 +28,6 @@ from projections.saga_board import SagaRow, Status
 router = APIRouter(tags=["sagas"])
 
 _PAGE: Final = 200
-_DIGITS: Final = 18
 _FIRST_PAUSE: Final = 0.02  # seconds
 _LONGEST_PAUSE: Final = 0.5
 
@@ -181,7 +181,7 @@ async def following(
     last_event_id: Annotated[
         str | None,
         Header(
-            json_schema_extra={"pattern": f"^[0-9]{{1,{_DIGITS}}}$"},
+            json_schema_extra=form(bounds.EVENT_ID),
             description="The id of the last event that was received: the next one follows.",
         ),
     ] = None,
@@ -237,7 +237,7 @@ async def follow(
 def _version(last_event_id: str | None) -> int:
     if last_event_id is None:
         return 0
-    if last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) <= _DIGITS:
+    if bounds.EVENT_ID.wrong_with(last_event_id) is None:
         return int(last_event_id)
     raise _no_such_event()
 

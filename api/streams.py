@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from pydantic import StringConstraints
 
 from api import recorded
 from api.context import ServicesDep
 from api.paging import BY_VERSION, Page, PageQuery, page, position
 from api.problems import Problem, responses
 from api.recorded import StoredEvent
+from api.words import text
+from domain import bounds
 
 router = APIRouter(tags=["audit"])
 
-StreamName = Annotated[
-    str,
-    StringConstraints(pattern="^[a-z_]{1,32}-[A-Za-z0-9][A-Za-z0-9_.:-]{0,191}$"),
-]
+StreamName = Annotated[str, text(bounds.STREAM)]
 
 
 @router.get(

@@ -11,22 +11,23 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 
 from api import signatures, webhook_store
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
 from api.paging import Page, PageQuery, page, position
 from api.problems import Problem, in_header, responses
-from api.signatures import MESSAGE_ID, Stale, Unsigned, WrongSignature, verify
-from api.webhook_messages import TYPES, act, read
+from api.signatures import Stale, Unsigned, WrongSignature, verify
+from api.webhook_messages import TYPES, Envelope, act, read
 from api.webhook_store import Source, Status, Webhook, WithBody
-from api.words import Links
+from api.words import Links, Moment, form, text
+from domain import bounds
 
 router = APIRouter(tags=["webhooks"])
 
-MessageId = Annotated[str, StringConstraints(pattern=f"^{MESSAGE_ID.pattern}$")]
+MessageId = Annotated[str, text(bounds.MESSAGE)]
 _AFTER: Final[TypeAdapter[tuple[datetime, Source, str]]] = TypeAdapter(
-    tuple[AwareDatetime, Source, MessageId]
+    tuple[Moment, Source, MessageId]
 )
 _EFFECTS: Final = (
     "malformed-header",
@@ -76,21 +77,31 @@ class WebhooksQuery(PageQuery):
 def _described() -> dict[str, Any]:
     """What the framework cannot see, because the body is read as the bytes that were signed."""
     types = [type_ for of_source in TYPES.values() for type_ in of_source]
+    data = Envelope.model_json_schema()["properties"]["data"]
     body = {
         "type": "object",
         "required": ["type", "data"],
-        "properties": {"type": {"enum": types}, "data": {"type": "object"}},
+        "properties": {"type": {"enum": types}, "data": data},
     }
     example = {
         "type": "parcel.delivered",
         "timestamp": "2026-03-02T12:00:00Z",
         "data": {"order": "ord-7d4k2m9q", "booking": "b-1", "at": "2026-03-02T11:58:00Z"},
     }
-    names = (signatures.ID, signatures.TIMESTAMP, signatures.SIGNATURE)
+    headers = {
+        signatures.ID: bounds.MESSAGE,
+        signatures.TIMESTAMP: bounds.TIMESTAMP,
+        signatures.SIGNATURE: bounds.SIGNATURES,
+    }
     return {
         "parameters": [
-            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
-            for name in names
+            {
+                "name": name,
+                "in": "header",
+                "required": True,
+                "schema": {"type": "string", **form(bound)},
+            }
+            for name, bound in headers.items()
         ],
         "requestBody": {
             "required": True,

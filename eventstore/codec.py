@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
+
+from domain.bounds import LARGEST_INTEGER, is_storable
+
+_SUSPECT: Final = re.compile(rb"\\u0000|[0-9]{19}")
+"""Most messages hold neither, and need no second look."""
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class UnknownMessage(LookupError):
     """No class is registered under this name and schema version: deploy the code that knows it."""
+
+
+class Unstorable(ValueError):
+    """A message holds a number of more than 64 bits, or a character that cannot be stored: it would
+    not be read back as what it was, so send another value.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{' '.join((type(self).__doc__ or '').split())} {detail}")
 
 
 @dataclass(frozen=True)
@@ -59,11 +76,16 @@ class Codec:
         return newest
 
     def encode(self, message: object) -> Encoded:
-        """Raises UnknownMessage for an object of an unregistered class."""
+        """Raises UnknownMessage for an object of an unregistered class, and Unstorable."""
         cls = type(message)
         if not self.knows(cls):
             raise UnknownMessage(f"{cls.__module__}.{cls.__name__}")
-        data = self.adapter(cls).dump_json(message)
+        try:
+            data = self.adapter(cls).dump_json(message)
+        except PydanticSerializationError:
+            raise Unstorable(cls.__name__) from None  # what it says would repeat the text
+        if _SUSPECT.search(data):
+            _check(json.loads(data), cls.__name__)
         return Encoded(cls.__name__, self.version(cls.__name__), data)
 
     def decode(self, name: str, schema: int, data: dict[str, Any]) -> Any:
@@ -84,3 +106,20 @@ class Codec:
         if (adapter := self._adapters.get(cls)) is None:
             adapter = self._adapters[cls] = TypeAdapter(cls)
         return adapter
+
+
+def _check(value: Any, where: str) -> None:
+    match value:
+        case int() if not -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER:
+            raise Unstorable(where)
+        case str() if not is_storable(value):
+            raise Unstorable(where)
+        case list():
+            for number, one in enumerate(value):
+                _check(one, f"{where}.{number}")
+        case dict():
+            for name, one in value.items():
+                _check(name, where)
+                _check(one, f"{where}.{name}")
+        case _:
+            pass

@@ -13,7 +13,7 @@ from psycopg import errors
 
 from domain.kernel import Event
 from domain.sagas.steps import StepContext
-from eventstore.codec import Codec
+from eventstore.codec import Codec, Unstorable
 from eventstore.pool import Pool
 
 SHARDS: Final = 16
@@ -194,4 +194,7 @@ def _step(context: StepContext, answer: Mapping[str, Any] | None) -> Mapping[str
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+    try:
+        return None if value is None else orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise Unstorable(str(error)) from None

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from api.words import ID_PATTERN
+from api.words import Id, text
+from domain import bounds
 from eventstore.pool import open_pool
 from messaging.notifications import campaigns, operating
 from messaging.notifications.campaigns import Campaign, CampaignDiffers
@@ -24,6 +25,10 @@ from runtime.settings import Settings
 
 _PHONE: Final = 160
 """Characters of an SMS; what is pushed is cut off not far behind."""
+
+
+_FASTEST: Final = 1_000_000
+"""Messages a second."""
 
 
 class BadTemplate(Exception):
@@ -111,8 +116,8 @@ async def campaign(
 class _Text(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    subject: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    body: Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
+    subject: Annotated[str, text(bounds.SUBJECT)]
+    body: Annotated[str, text(bounds.BODY)]
 
 
 class _Template(BaseModel):
@@ -124,13 +129,13 @@ class _Template(BaseModel):
 
 
 class _Named(BaseModel):
-    name: Annotated[str, Field(pattern=ID_PATTERN)]
+    name: Id
 
 
 def read_campaign(name: str, template: Path, rate: float | None) -> Campaign:
     """Raises BadTemplate, which says what is wrong with the file or the name."""
-    if rate is not None and rate <= 0:
-        raise BadTemplate("--rate: must be above 0")
+    if rate is not None and not 0 < rate <= _FASTEST:
+        raise BadTemplate(f"--rate: must be above 0, and at most {_FASTEST}")
     try:
         _Named(name=name)
         read = _Template.model_validate(tomllib.loads(template.read_text()))
@@ -139,13 +144,13 @@ def read_campaign(name: str, template: Path, rate: float | None) -> Campaign:
     except ValidationError as error:
         raise BadTemplate("; ".join(_said(problem) for problem in error.errors())) from None
     texts = {language: cast("_Text", getattr(read, language)) for language in LANGUAGES}
-    for language, text in texts.items():
-        if read.channel != "email" and len(text.body) > _PHONE:
+    for language, worded in texts.items():
+        if read.channel != "email" and len(worded.body) > _PHONE:
             raise BadTemplate(f"{language}.body: {read.channel} takes {_PHONE} characters")
     return Campaign(
         name=name,
         channel=read.channel,
-        texts={language: text.model_dump() for language, text in texts.items()},
+        texts={language: worded.model_dump() for language, worded in texts.items()},
         rate=rate,
     )
 
@@ -162,8 +167,13 @@ def read_customers(file: Path) -> list[str]:
     return customers
 
 
-def _customers(lines: Any) -> Iterator[str]:
-    return (line.strip() for line in lines if line.strip())
+def _customers(lines: Iterable[str]) -> Iterator[str]:
+    for number, line in enumerate(lines, start=1):
+        if not (customer := line.strip()):
+            continue
+        if said := bounds.ID.wrong_with(customer):
+            raise BadTemplate(f"line {number}: {said}")
+        yield customer
 
 
 def _said(problem: Any) -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import orjson
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.contrib.pydantic import PydanticPayloadConverter
@@ -16,6 +17,7 @@ from temporalio.converter import (
     DataConverter,
     EncodingPayloadConverter,
 )
+from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import (
     PollerBehaviorAutoscaling,
@@ -25,7 +27,10 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from domain.bounds import storable
+from eventstore.codec import UnknownMessage
 from eventstore.messages import CODEC
+from runtime.final_failures import FinalFailures, Unreadable
 from workflows.catalogue import PLAIN, SAGAS
 
 WORKFLOWS: Sequence[type] = [*(one.workflow for one in SAGAS.values()), *PLAIN]
@@ -77,15 +82,67 @@ class MessageConverter(EncodingPayloadConverter):
 _CONVERTERS: Final = (MessageConverter(), *PydanticPayloadConverter().converters.values())
 
 
+_LARGEST: Final = 2 * 1024 * 1024
+"""Bytes. Temporal ends a workflow that sends more."""
+_LONGEST_DETAIL: Final = 300
+
+
 class PayloadConverter(CompositePayloadConverter):
-    """Messages by name; everything else by its type hint, through pydantic."""
+    """Messages by name; everything else by its type hint, through pydantic.
+
+    What cannot be written, or read, is the same at the next try, and says so. But for a message
+    that this process does not know: another one, with newer code, may.
+    """
 
     def __init__(self) -> None:
         super().__init__(*_CONVERTERS)
 
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        """Raises ApplicationError of the type `Unwritable`, which a workflow can handle: any other
+        exception would have its task tried again for ever.
+        """
+        try:
+            payloads = super().to_payloads(values)
+        except FailureError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever it is, it comes again
+            raise _unwritable(str(error)) from None
+        for payload in payloads:
+            if len(payload.data) > _LARGEST:
+                raise _unwritable(f"it takes more than {_LARGEST} bytes")
+        return payloads
+
+    def from_payloads(
+        self, payloads: Sequence[Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        try:
+            return super().from_payloads(payloads, type_hints)
+        except (FailureError, UnknownMessage):
+            raise
+        except ValidationError as error:
+            raise Unreadable(_in_words(error)) from None
+        except Exception as error:
+            raise Unreadable(type(error).__name__) from error
+
+
+def _unwritable(said: str) -> ApplicationError:
+    detail = storable(said, _LONGEST_DETAIL)
+    return ApplicationError(
+        f"this cannot be sent through Temporal: {detail}", type="Unwritable", non_retryable=True
+    )
+
+
+def _in_words(error: ValidationError) -> str:
+    """Without the values: what is said here is kept in histories."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
+    return storable(f"{error.title}: {said}", _LONGEST_DETAIL)
+
 
 DATA_CONVERTER = dataclasses.replace(
-    DataConverter.default, payload_converter_class=PayloadConverter
+    DataConverter.default,
+    payload_converter_class=PayloadConverter,
+    failure_converter_class=FinalFailures,
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
+from domain import bounds
 from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, context_of
 from domain.payments.commands import ChargeLateFee, Reschedule
 from domain.payments.instalments import Instalment, InstalmentPlan
@@ -103,7 +104,8 @@ class CollectInstalmentsWorkflow:
             self._moved(pay_all=wish)
 
     @settle_early.validator
-    def _may_settle_early(self, wish: PayAllNow) -> None:  # noqa: ARG002  # what it validates
+    def _may_settle_early(self, wish: PayAllNow) -> None:
+        _check((bounds.ACTOR, wish.actor), (bounds.REFERENCE, wish.card or "none"))
         self._check_is_open()
 
     @workflow.update(description="Have one instalment due on another day.")
@@ -119,9 +121,14 @@ class CollectInstalmentsWorkflow:
 
     @reschedule.validator
     def _may_reschedule(self, wish: NewDate) -> None:
+        _check(
+            (bounds.ACTOR, wish.actor),
+            (bounds.WISH, wish.id),
+            (bounds.INSTALMENT_NUMBER, wish.number),
+        )
         self._check_is_open(wish.number)
-        if wish.due < workflow.now().date():
-            raise _not_now(f"{wish.due} is in the past")
+        if said := bounds.wrong_due_date(wish.due, workflow.now().date()):
+            raise _not_now(said)
 
     @workflow.query(description="The plan, and what becomes of what was missed.")
     def progress(self) -> Progress:
@@ -325,6 +332,13 @@ class CollectInstalmentsWorkflow:
             f"**{plan.status}**, {head}\n\n"
             "| | due | status | to be paid | fees | missed |\n|---|---|---|---|---|---|\n" + rows
         )
+
+
+def _check(*values: tuple[bounds.Bound, Any]) -> None:
+    """Raises ApplicationError of the type `WrongValue`, whose message says why."""
+    for bound, value in values:
+        if said := bound.wrong_with(value):
+            raise ApplicationError(said, type="WrongValue")
 
 
 def _not_now(said: str) -> ApplicationError:

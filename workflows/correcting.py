@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import Any, Final, get_type_hints
+from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
-from domain import kernel
+from domain.command_fields import why_not_correctable, wrong_value
 from domain.kernel import Command
-
-IDS: Final = tuple(one for one in vars(kernel).values() if type(one).__name__ == "NewType")
 
 
 def check_correction(asked: Command, corrected: Command | None) -> None:
-    """Another command, or one about other things, is no correction.
+    """Another command, or one about other things, or other money, is no correction; nor is what
+    no request may say.
 
     Raises ApplicationError of the type `WrongCorrection`, whose message names the field.
     """
@@ -24,12 +23,12 @@ def check_correction(asked: Command, corrected: Command | None) -> None:
         raise _wrong(f"a correction of {type(asked).__name__} is one, not {got}")
     if corrected == asked:
         raise _wrong("the correction changes nothing: use retry")
-    hints = get_type_hints(type(asked))
     for name in _changed(asked, corrected):
-        if hints[name] in IDS:
-            raise _wrong(f"{name} says what the step is about, and cannot be corrected")
-        if name == "reply":
-            raise _wrong("reply is what another company answers, and cannot be corrected")
+        if said := why_not_correctable(type(asked), name):
+            raise _wrong(f"{name} {said}")
+        if wrong := wrong_value(corrected, name):
+            path, said = wrong
+            raise _wrong(f"{'.'.join(map(str, path))}: {said}")
 
 
 def in_words(asked: Command, corrected: Command) -> str:

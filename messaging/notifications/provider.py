@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import httpx
 
+from domain.bounds import ANSWER_BYTES, storable
+from domain.outside_answers import read_answer
 from messaging.notifications.contacts import Channel
 
 _WAIT_UNTOLD: Final = 1.0
@@ -81,15 +84,32 @@ class HttpProvider:
         key = {"Idempotency-Key": quote(letter.key, safe=_SAFE)}
         try:
             async with asyncio.timeout(self._seconds):
-                answer = await self._client.post("/messages", json=body, headers=key, timeout=None)
+                request = self._client.build_request(
+                    "POST", "/messages", json=body, headers=key, timeout=None
+                )
+                answer = await self._client.send(request, stream=True)
+                try:
+                    content = await _content(answer)
+                finally:
+                    await answer.aclose()
         except TimeoutError:
             return Unclear(f"no answer within {self._seconds:g} s")
         except httpx.HTTPError as error:
             return Unclear(type(error).__name__)
-        return _read(answer)
+        return _read(answer, content)
 
 
-def _read(answer: httpx.Response) -> Answer:
+async def _content(answer: httpx.Response) -> bytes:
+    """Never much more than there is use for: what comes behind that is not read."""
+    content = bytearray()
+    async for part in answer.aiter_bytes():
+        content += part
+        if len(content) > ANSWER_BYTES:
+            break
+    return bytes(content)
+
+
+def _read(answer: httpx.Response, content: bytes) -> Answer:
     """Only two answers are definite. A wrong address of ours, or a key that came with another
     content, is mended by a person: it must not look as if the customer could not be reached.
     """
@@ -98,9 +118,9 @@ def _read(answer: httpx.Response) -> Answer:
         return Throttled(_seconds(answer.headers.get("Retry-After", "")))
     try:
         if answer.is_success:
-            return Taken(str(answer.json()["id"]))
+            return Taken(storable(str(read_answer(content)["id"])))
         if status == httpx.codes.PAYMENT_REQUIRED:
-            return Declined(str(answer.json()["code"]))
+            return Declined(storable(str(read_answer(content)["code"])))
     except (ValueError, KeyError, TypeError):
         return Unclear(f"HTTP {status}, and the body is not understood")
     return Unclear(f"HTTP {status}")
@@ -109,6 +129,7 @@ def _read(answer: httpx.Response) -> Answer:
 def _seconds(text: str) -> float:
     """Retry-After in seconds; a date, or what is no number, counts as the shortest wait."""
     try:
-        return min(max(float(text), 0.0), _LONGEST_WAIT)
+        seconds = float(text)
     except ValueError:
         return _WAIT_UNTOLD
+    return _WAIT_UNTOLD if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_WAIT)

@@ -12,12 +12,14 @@ import orjson
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from domain import bounds
 from runtime.operating import many
 from runtime.operating.client import Api, Away, Refused, api_url, login_name
 from runtime.operating.counted import show_figures
 from runtime.operating.explained import explain_type, list_types
 from runtime.operating.many import Result
 from runtime.operating.showing import show_saga, show_sagas
+from runtime.operating.within import within
 from runtime.options import Json
 from runtime.settings import load
 
@@ -38,8 +40,14 @@ Status = Literal[
 class Why:
     """Who steps in, and why."""
 
-    reason: Annotated[str, Parameter(help="Why: it is stored with what it causes.")]
-    actor: Annotated[str | None, Parameter(help="Who. Without: the login name.")] = None
+    reason: Annotated[
+        str,
+        Parameter(help="Why: it is stored with what it causes.", validator=within(bounds.REASON)),
+    ]
+    actor: Annotated[
+        str | None,
+        Parameter(help="Who. Without: the login name.", validator=within(bounds.ACTOR)),
+    ] = None
 
     def said(self) -> dict[str, Any]:
         return {"reason": self.reason, "actor": self.actor or login_name()}

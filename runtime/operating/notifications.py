@@ -8,11 +8,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from domain import bounds
 from messaging.notifications.operating import By, Which
 from runtime import notifying
 from runtime.errands import database_errand
 from runtime.notifying import BadTemplate
 from runtime.operating.client import login_name
+from runtime.operating.within import within
 from runtime.settings import BAD_SETTINGS, Settings
 
 notifications = App(name="notifications", help="Look after the messages to customers.")
@@ -21,10 +23,20 @@ campaign = App(name="campaign", help="Write to many customers at once, behind al
 Json = Annotated[
     bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
 ]
-Reason = Annotated[str, Parameter(help="Why: it is stored with what it changes.")]
-Actor = Annotated[str | None, Parameter(help="Who. Without: the login name.")]
+Reason = Annotated[
+    str,
+    Parameter(help="Why: it is stored with what it changes.", validator=within(bounds.REASON)),
+]
+Actor = Annotated[
+    str | None,
+    Parameter(help="Who. Without: the login name.", validator=within(bounds.ACTOR)),
+]
 Source = Annotated[
-    str | None, Parameter(help="What the message is about, as it is shown. Without: all of them.")
+    str | None,
+    Parameter(
+        help="What the message is about, as it is shown. Without: all of them.",
+        validator=within(bounds.SOURCE),
+    ),
 ]
 
 
@@ -74,7 +86,12 @@ def start(
 
 
 @campaign.command
-def stop(name: str, *, reason: Reason, actor: Actor = None) -> int:
+def stop(
+    name: Annotated[str, Parameter(validator=within(bounds.ID))],
+    *,
+    reason: Reason,
+    actor: Actor = None,
+) -> int:
     """Discard what waits of a campaign, and put in nobody else."""
     by = _by(actor, reason)
     return database_errand("campaign", lambda settings: notifying.stop(settings, by, name))

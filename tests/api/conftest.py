@@ -88,12 +88,13 @@ class House:
             yield client
 
 
-@pytest.fixture(scope="package")
-async def house(
-    postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
+@asynccontextmanager
+async def open_house(
+    postgres: EmbeddedPostgres, template: str, temporal: WorkflowEnvironment
 ) -> AsyncIterator[House]:
+    """With a database and task queues that no other house has."""
     name = f"handrail_api_{uuid4().hex[:8]}"
-    await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {database_template}")
+    await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}")
     url = postgres.url_of(name)
     install(url, ROLE)
     # Not the environment's own client: an order is delivered when a test says so, and not as soon
@@ -105,6 +106,14 @@ async def house(
         await stack.enter_async_context(_at_work(house))
         yield house
     await _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="package")
+async def house(
+    postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
+) -> AsyncIterator[House]:
+    async with open_house(postgres, database_template, temporal) as house:
+        yield house
 
 
 @asynccontextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -10,7 +10,8 @@ import pytest
 
 from tests.api.shop import Shop, eventually, place
 
-FAR_AWAY = "2099-12-31"
+LATER = datetime.now(UTC).date() + timedelta(days=700)
+SOONER = LATER - timedelta(days=10)
 
 
 @pytest.fixture
@@ -77,9 +78,9 @@ async def test_a_day_that_breaks_a_rule_is_a_conflict_with_the_reason(
     api: httpx.AsyncClient, order: str
 ) -> None:
     path = f"/orders/{order}/plan/reschedule"
-    moved = await asked(api, path, number=1, due=FAR_AWAY)
+    moved = await asked(api, path, number=1, due=str(LATER))
     assert moved.status_code == 200, moved.text
-    answer = await asked(api, path, number=2, due="2099-01-01")
+    answer = await asked(api, path, number=2, due=str(SOONER))
     assert answer.status_code == 409, answer.text
     assert answer.json()["type"].endswith("out-of-order")
     assert "instalment 1 is due" in answer.json()["detail"]

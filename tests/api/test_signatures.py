@@ -11,7 +11,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from api.signatures import (
-    MESSAGE_ID,
     NotSigned,
     Stale,
     Unsigned,
@@ -21,6 +20,7 @@ from api.signatures import (
     sign,
     verify,
 )
+from domain.bounds import MESSAGE
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"
@@ -28,7 +28,7 @@ AT = 1614265330
 BODY = b'{"test": 2432232314}'
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
-ids = st.from_regex(MESSAGE_ID, fullmatch=True)
+ids = st.from_regex(MESSAGE.pattern, fullmatch=True)
 times = st.integers(min_value=0, max_value=10**11)
 known_secrets = st.binary(min_size=24, max_size=64).map(
     lambda key: "whsec_" + base64.b64encode(key).decode()

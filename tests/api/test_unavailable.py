@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psycopg
@@ -225,7 +225,7 @@ async def test_a_process_that_begins_while_it_is_told_something_has_not_ended(
         return reaching.Known(saga, "Plan", "m", running=True, started_at=NOON)
 
     monkeypatch.setattr(reaching, "known", begun)
-    wish = {"number": 1, "due": "2099-12-31"}
+    wish = {"number": 1, "due": str(datetime.now(UTC).date())}
     found = await api.post("/orders/just-begun/plan/reschedule", json=wish)
     assert "just begun" in problem(found, 503, "worker-unavailable")["detail"]
 

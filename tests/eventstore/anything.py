@@ -1,4 +1,4 @@
-"""Strategies of Hypothesis for whatever a message may hold."""
+"""Strategies of Hypothesis for whatever a message may hold, and the store keep."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType, get_args, get_origin
 from hypothesis import strategies as st
 
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
-    str: st.text(),
+    str: st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])),
     int: st.integers(-(2**63), 2**63 - 1),
     bool: st.booleans(),
     date: st.dates(),

@@ -84,3 +84,26 @@ async def test_an_unknown_command_is_an_error(handrail: Spawn) -> None:
     await process.communicate()
 
     assert process.returncode not in {0, None}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("notifications", "retry", "--reason", "x" * 501),
+        ("notifications", "discard", "--reason", "none", "--actor", "Ann B"),
+        ("campaign", "stop", "a b", "--reason", "none"),
+        ("consumers", "retry", "finance", "order-1", "--reason", ""),
+        ("sagas", "retry", "ord-1", "--reason", "two\nlines"),
+    ],
+    ids=["long", "a name", "a space", "empty", "lines"],
+)
+async def test_what_is_stored_of_what_an_operator_types_is_bounded(
+    handrail: Spawn, typed: tuple[str, ...]
+) -> None:
+    process = await handrail(*typed)
+
+    out, error = await process.communicate()
+
+    assert process.returncode not in {0, None}
+    assert "Invalid value" in (out + error).decode()
+    assert b"Traceback" not in error
