@@ -1,0 +1,42 @@
+"""Which workflows run, as Temporal says: asked one by one, since a list may lag behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from runtime.evidence import Workflow
+from workflows.timeline import SAGA_STATUS
+
+_AT_ONCE: Final = 20
+
+
+class WorkflowStates:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def of(self, ids: Iterable[str]) -> Mapping[str, Workflow]:
+        """The latest runs; what Temporal never had, or has forgotten, is left out."""
+        wanted = sorted(set(ids))
+        found = await asyncio.gather(*(self._describe(id_) for id_ in wanted))
+        pairs = zip(wanted, found, strict=True)
+        return {id_: one for id_, one in pairs if one is not None}
+
+    async def _describe(self, id_: str) -> Workflow | None:
+        async with self._places:
+            try:
+                found = await self._client.get_workflow_handle(id_).describe()
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return None
+                raise
+        return Workflow(
+            running=found.status == WorkflowExecutionStatus.RUNNING,
+            parked=found.typed_search_attributes.get(SAGA_STATUS) == "parked",
+            closed_at=found.close_time,
+        )
