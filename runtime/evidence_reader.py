@@ -33,10 +33,10 @@ from workflows import (
     write_off,
 )
 
-IDS_A_PAGE: Final = 200
-EVENTS_A_PAGE: Final = 2_000
+IDS_A_PAGE: Final = 100
+EVENTS_A_PAGE: Final = 1_000
 """A page ends with the id that reaches it; the events of a longer stream are not kept."""
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 200
 """Rows fetched at a time."""
 
 _ID: Final = "substr({0}, strpos({0}, '-') + 1) COLLATE \"C\""

@@ -11,10 +11,11 @@ from domain.payments.plan import InstalmentPlan
 from domain.shipping.shipment import ON_ITS_WAY
 from runtime.evidence import Evidence, Workflow
 from runtime.invariants_of_orders import ending_of, placed_of
+from runtime.saga_facts import parked_steps
 from runtime.violations import Violation, steps
 from workflows import collect_instalments, deliver_order
 
-_NOT_THERE: Final = Workflow(running=False)
+NOT_THERE: Final = Workflow(running=False)
 
 
 def needed(evidence: Evidence) -> Iterator[str]:
@@ -25,13 +26,13 @@ def needed(evidence: Evidence) -> Iterator[str]:
     if _must_be_delivered(evidence):
         yield deliver_order.workflow_id(evidence.id)
         yield evidence.id
-    if _is_parked(evidence):
+    if _is_under_way(evidence):
         yield evidence.id
 
 
 def processes_run(evidence: Evidence) -> Iterator[Violation]:
-    """Every completed order has its plan; a plan with anything due has a running collector, and an
-    order that is on its way a running delivery.
+    """Every completed order has its plan; a plan with anything due has a running collector, an
+    order that is on its way a running delivery, and a saga that has not ended runs.
     """
     is_completed = ending_of(evidence) == "completed" and placed_of(evidence) is not None
     if is_completed and evidence.state("plan") is None:
@@ -43,16 +44,19 @@ def processes_run(evidence: Evidence) -> Iterator[Violation]:
         yield from _runs(evidence, collect_instalments.workflow_id(evidence.id), "something is due")
     if _must_be_delivered(evidence):
         yield from _runs(evidence, deliver_order.workflow_id(evidence.id), "it is on its way")
+    if _is_under_way(evidence) and not _has_run_on(evidence, evidence.id):
+        text = f"saga {evidence.id}: it has not ended, but its workflow does not run"
+        yield Violation(f"{text}: see `handrail sagas again`")
 
 
 def parked_in_temporal(evidence: Evidence) -> Iterator[Violation]:
-    """A saga that is parked on the board waits in Temporal, where an operator can reach it."""
-    if evidence.workflows is None or not _is_parked(evidence):
+    """A saga that is parked is parked in Temporal, too, where an operator can reach it."""
+    if evidence.workflows is None or not parked_steps(evidence.story):
         return
-    found = evidence.workflows.get(evidence.id, _NOT_THERE)
-    if not (found.running and found.parked) and not _closed_later(evidence, found):
-        state = "runs" if found.running else "does not run"
-        yield Violation(f"saga {evidence.id}: parked on the board, but its workflow {state}")
+    found = evidence.workflows.get(evidence.id, NOT_THERE)
+    if found.running and not found.parked:
+        text = f"saga {evidence.id}: parked in its stream, but not in Temporal"
+        yield Violation(text)
 
 
 def _must_be_collected(evidence: Evidence) -> bool:
@@ -67,19 +71,22 @@ def _must_be_delivered(evidence: Evidence) -> bool:
     return is_on_its_way and ending_of(evidence) == "completed"
 
 
-def _is_parked(evidence: Evidence) -> bool:
-    return evidence.rows.get("saga_board", {}).get("status") == "parked"
+def _is_under_way(evidence: Evidence) -> bool:
+    own = evidence.sagas.get(evidence.id)
+    return own is not None and own.ending is None
 
 
 def _runs(evidence: Evidence, workflow: str, because: str) -> Iterator[Violation]:
     assert evidence.workflows is not None
-    checkout = evidence.workflows.get(evidence.id, _NOT_THERE)
-    found = evidence.workflows.get(workflow, _NOT_THERE)
+    checkout = evidence.workflows.get(evidence.id, NOT_THERE)
     # A checkout begins what follows after its end is stored.
-    if not (found.running or checkout.running or _closed_later(evidence, found)):
+    if not (checkout.running or _has_run_on(evidence, workflow)):
         yield Violation(f"order {evidence.id}: {because}, but {workflow} does not run")
 
 
-def _closed_later(evidence: Evidence, found: Workflow) -> bool:
-    """Temporal was asked last: what has ended meanwhile was still to run."""
-    return bool(found.closed_at and evidence.looked_at and found.closed_at > evidence.looked_at)
+def _has_run_on(evidence: Evidence, workflow: str) -> bool:
+    """Temporal was asked last: what has ended meanwhile was still running."""
+    assert evidence.workflows is not None
+    found = evidence.workflows.get(workflow, NOT_THERE)
+    closed_later = found.closed_at and evidence.looked_at and found.closed_at > evidence.looked_at
+    return found.running or bool(closed_later)

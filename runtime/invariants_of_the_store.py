@@ -13,7 +13,7 @@ from messaging.pruning import KEPT
 from runtime.invariants_of_feed import page_in_order
 from runtime.violations import Violation
 
-_PAGE: Final = 1_000
+_PAGE: Final = 500
 _LAST: Final = 2**63 - 1
 
 

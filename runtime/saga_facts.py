@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from domain.kernel import Event
-from domain.sagas.events import SagaEnded, SagaResumed, SagaStarted
+from domain.sagas.events import (
+    CompensationStarted,
+    SagaEnded,
+    SagaParked,
+    SagaResumed,
+    SagaStarted,
+)
 
 CHECKOUT: Final = "Checkout"
 
@@ -40,3 +46,19 @@ def facts_of(events: Iterable[Event]) -> SagaFacts:
 
 def is_documented(event: SagaResumed) -> bool:
     return event.kind in {"skip", "resolve"} and bool(event.evidence)
+
+
+def parked_steps(events: Iterable[Event]) -> set[str]:
+    """The steps of the last attempt that wait for an operator."""
+    found = set[str]()
+    for event in events:
+        match event:
+            case SagaParked(step=step):
+                found.add(step)
+            case SagaResumed(step=step):
+                found.discard(step)
+            case SagaStarted() | CompensationStarted() | SagaEnded():
+                found.clear()
+            case _:
+                pass
+    return found

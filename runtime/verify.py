@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -24,10 +23,10 @@ from runtime import companies
 from runtime.evidence import Evidence
 from runtime.evidence_reader import EvidenceReader, size_of
 from runtime.invariants import INVARIANTS
-from runtime.invariants_of_processes import needed
 from runtime.invariants_of_the_store import STORE_INVARIANTS
 from runtime.settings import Settings
 from runtime.temporal import connect
+from runtime.temporal_comparison import ask_temporal, parked_in_stores
 from runtime.violations import Violation
 from runtime.workflow_states import WorkflowStates
 
@@ -36,9 +35,6 @@ SHOWN: Final = 5
 KEPT: Final = 100
 """Violations of each invariant whose text is kept."""
 NAMES: Final = tuple(dict.fromkeys([*INVARIANTS, *STORE_INVARIANTS]))
-_LOOKS: Final = 3
-_SECONDS_BETWEEN_LOOKS: Final = 1.0
-_OF_TEMPORAL: Final = ("processes_run", "parked_in_temporal")
 
 Step = Callable[[int, int], None]
 """Called with the ids that were read, and how many there are."""
@@ -120,12 +116,16 @@ async def prove(
         states = WorkflowStates(temporal) if temporal else None
         read = 0
         async for page in reader.pages():
-            await _ask_temporal(states, live, page)
+            if states:
+                await ask_temporal(states, live, page)
             for evidence in page:
                 judge(evidence, findings)
             read += len(page)
             if step:
                 step(min(read, size.ids), size.ids)
+        if states:
+            async for violation in parked_in_stores(states, live, CODEC):
+                findings["parked_in_temporal"].add(violation)
     return Proof(findings, events=size.events, sagas=size.sagas)
 
 
@@ -133,41 +133,6 @@ def judge(evidence: Evidence, findings: Mapping[str, Findings]) -> None:
     for name, invariant in INVARIANTS.items():
         for violation in invariant(evidence):
             findings[name].add(violation, violation.explained_by(evidence))
-
-
-async def _ask_temporal(
-    states: WorkflowStates | None, live: Connection, page: Sequence[Evidence]
-) -> None:
-    """A workflow moves a little before or after the stores do: a difference must last."""
-    if states is None:
-        return
-    left = [one for one in page if any(needed(one))]
-    for one in page:
-        one.workflows = {}
-    for look in range(_LOOKS):
-        if look:
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
-        found = await states.of(id_ for one in left for id_ in needed(one))
-        for one in left:
-            one.workflows = {id_: found[id_] for id_ in needed(one) if id_ in found}
-        left = [one for one in left if _differs_from_temporal(one)]
-        if not left:
-            return
-    for one in left:
-        if await _has_moved_on(live, one):
-            one.workflows = None
-
-
-def _differs_from_temporal(evidence: Evidence) -> bool:
-    return any(True for name in _OF_TEMPORAL for _ in INVARIANTS[name](evidence))
-
-
-async def _has_moved_on(live: Connection, evidence: Evidence) -> bool:
-    """Whether anything was appended since the stores were read."""
-    rows = await live.execute(
-        "SELECT name, version FROM streams WHERE name = ANY(%s)", (list(evidence.heads),)
-    )
-    return dict(await rows.fetchall()) != evidence.heads
 
 
 async def _connect(url: str, *, autocommit: bool = False) -> Connection:

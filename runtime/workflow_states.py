@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -13,6 +13,8 @@ from runtime.evidence import Workflow
 from workflows.timeline import SAGA_STATUS
 
 _AT_ONCE: Final = 20
+_LISTED_AT_ONCE: Final = 100
+_PARKED: Final = 'SagaStatus = "parked" AND ExecutionStatus = "Running"'
 
 
 class WorkflowStates:
@@ -26,6 +28,16 @@ class WorkflowStates:
         found = await asyncio.gather(*(self._describe(id_) for id_ in wanted))
         pairs = zip(wanted, found, strict=True)
         return {id_: one for id_, one in pairs if one is not None}
+
+    async def parked(self) -> AsyncIterator[Sequence[str]]:
+        """The ids of those that are listed as parked, some at a time; the list may lag behind."""
+        some = list[str]()
+        async for one in self._client.list_workflows(_PARKED):
+            some.append(one.id)
+            if len(some) == _LISTED_AT_ONCE:
+                yield some
+                some = []
+        yield some
 
     async def _describe(self, id_: str) -> Workflow | None:
         async with self._places:
