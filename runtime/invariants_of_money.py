@@ -138,6 +138,8 @@ def payouts_equal_prepared(evidence: Evidence) -> Iterator[Violation]:
         if amount != due and (amount or ending == "completed"):
             text = f"payout {evidence.id}: {due} is prepared for {merchant}, {amount} transferred"
             yield Violation(text, _PAID_OUT)
+    if ending is not None:
+        prepared.subtract(cancelled)
     yield from _sent(evidence, prepared, ending)
 
 

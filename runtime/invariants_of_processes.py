@@ -16,6 +16,7 @@ from runtime.violations import Violation, steps
 from workflows import collect_instalments, deliver_order
 
 NOT_THERE: Final = Workflow(running=False)
+_REPORTED: Final = steps("RecordDispatch", "RecordDelivery", "RecordLoss")
 
 
 def needed(evidence: Evidence) -> Iterator[str]:
@@ -41,9 +42,11 @@ def processes_run(evidence: Evidence) -> Iterator[Violation]:
     if evidence.workflows is None:
         return
     if _must_be_collected(evidence):
-        yield from _runs(evidence, collect_instalments.workflow_id(evidence.id), "something is due")
+        workflow = collect_instalments.workflow_id(evidence.id)
+        yield from _runs(evidence, workflow, "something is due", frozenset())
     if _must_be_delivered(evidence):
-        yield from _runs(evidence, deliver_order.workflow_id(evidence.id), "it is on its way")
+        workflow = deliver_order.workflow_id(evidence.id)
+        yield from _runs(evidence, workflow, "it is on its way", _REPORTED)
     if _is_under_way(evidence) and not _has_run_on(evidence, evidence.id):
         text = f"saga {evidence.id}: it has not ended, but its workflow does not run"
         yield Violation(f"{text}: see `handrail sagas again`")
@@ -76,12 +79,15 @@ def _is_under_way(evidence: Evidence) -> bool:
     return own is not None and own.ending is None
 
 
-def _runs(evidence: Evidence, workflow: str, because: str) -> Iterator[Violation]:
+def _runs(
+    evidence: Evidence, workflow: str, because: str, explaining: frozenset[str]
+) -> Iterator[Violation]:
     assert evidence.workflows is not None
     checkout = evidence.workflows.get(evidence.id, NOT_THERE)
     # A checkout begins what follows after its end is stored.
     if not (checkout.running or _has_run_on(evidence, workflow)):
-        yield Violation(f"order {evidence.id}: {because}, but {workflow} does not run")
+        text = f"order {evidence.id}: {because}, but {workflow} does not run"
+        yield Violation(text, explaining)
 
 
 def _has_run_on(evidence: Evidence, workflow: str) -> bool:

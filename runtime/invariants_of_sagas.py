@@ -18,16 +18,20 @@ from domain.sagas.events import (
 )
 from domain.sagas.interventions import SagaTold
 from runtime.evidence import Evidence
-from runtime.saga_facts import CHECKOUT
+from runtime.saga_facts import CHECKOUT, certainly_not_done
 from runtime.violations import Violation, steps
 
 
 def steps_have_outcomes(evidence: Evidence) -> Iterator[Violation]:
-    """Every step of an ended saga was done and kept, or compensated; the fence agrees on each."""
+    """Every step of an ended saga was done and kept, or compensated, and nothing else was; the
+    fence agrees on each.
+    """
     # A command that no saga asked for has a key at the fence, and no stream of a saga.
     if not evidence.story:
         return
     yield from _not_compensated(evidence)
+    yield from _compensated_for_nothing(evidence)
+    yield from _completed_without(evidence)
     yield from _ended_once(evidence)
     yield from _at_the_fence(evidence)
 
@@ -59,6 +63,39 @@ def _not_compensated(evidence: Evidence) -> Iterator[Violation]:
                     text = f"saga {evidence.id} ({ending}): {step} of attempt {attempt}"
                     yield Violation(f"{text} was not taken back", steps(step))
                 begun.clear()
+            case _:
+                pass
+
+
+def _compensated_for_nothing(evidence: Evidence) -> Iterator[Violation]:
+    """A step that changed nothing, such as one that found its account open, has nothing to undo."""
+    changed = set[str]()
+    for event in evidence.story:
+        match event:
+            case StepDone(outcome=outcome) if outcome:
+                changed.add(event.step)
+            case StepUnknown() | SagaResumed():
+                changed.add(event.step)
+            case StepCompensated(outcome=outcome) if outcome and event.step not in changed:
+                text = f"saga {evidence.id}: {outcome} takes back {event.step}, which did nothing"
+                yield Violation(text)
+            case _:
+                pass
+
+
+def _completed_without(evidence: Evidence) -> Iterator[Violation]:
+    """What a person found not to have happened has to be done after all, or the saga turns back."""
+    missing = set[str]()
+    for event in evidence.story:
+        match event:
+            case SagaResumed(direction="do") if certainly_not_done(event):
+                missing.add(event.step)
+            case StepDone() | StepUnknown():
+                missing.discard(event.step)
+            case SagaEnded(ending="completed"):
+                for step in sorted(missing):
+                    text = f"saga {evidence.id} (completed): {step} certainly did not happen"
+                    yield Violation(text)
             case _:
                 pass
 
@@ -128,8 +165,8 @@ def attempts_in_turn(evidence: Evidence) -> Iterator[Violation]:
 
 
 def decisions_hold(evidence: Evidence) -> Iterator[Violation]:
-    """The customer's answer is how the saga ends, and changes at most once, by an operator's
-    `compensate`.
+    """A saga that ends was answered, its answer is how it ends, and changes at most once, by an
+    operator's `compensate`.
     """
     for round_ in _rounds(evidence.story):
         yield from _one_answer(evidence.id, round_)
@@ -150,6 +187,7 @@ def _rounds(story: Sequence[SagaEvent]) -> Iterator[Sequence[SagaEvent]]:
 
 
 def _one_answer(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:
+    yield from _answer_is_kept(saga, round_)
     answer: bool | None = None
     changes, taken_back = 0, False
     for event in round_:
@@ -163,11 +201,27 @@ def _one_answer(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:
                 elif answer and not approved and not taken_back:
                     yield Violation(f"saga {saga}: refused after it was approved, by nobody")
                 answer = approved
-            case SagaEnded(ending=ending):
-                if answer is not None and answer != (ending == "completed"):
-                    said = "approved" if answer else "refused"
-                    yield Violation(f"saga {saga}: {said}, but it ended as {ending}")
             case _:
                 pass
     if changes > 1:
         yield Violation(f"saga {saga}: its answer changed {changes} times")
+
+
+def _answer_is_kept(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:
+    answer: bool | None = None
+    must_answer = False
+    for event in round_:
+        match event:
+            case SagaStarted(run=run):
+                # Before a saga knew its run, not every one was answered.
+                must_answer = bool(run)
+            case SagaDecided(approved=approved):
+                answer = approved
+            case SagaEnded(ending=ending):
+                if answer is None and must_answer:
+                    yield Violation(f"saga {saga}: it ended as {ending}, and nobody was answered")
+                elif answer is not None and answer != (ending == "completed"):
+                    said = "approved" if answer else "refused"
+                    yield Violation(f"saga {saga}: {said}, but it ended as {ending}")
+            case _:
+                pass

@@ -45,7 +45,14 @@ def facts_of(events: Iterable[Event]) -> SagaFacts:
 
 
 def is_documented(event: SagaResumed) -> bool:
-    return event.kind in {"skip", "resolve"} and bool(event.evidence)
+    """Whether a person says that it was done, or need not be, and on what evidence."""
+    is_by_hand = event.kind in {"skip", "resolve"} and bool(event.evidence)
+    return is_by_hand and not certainly_not_done(event)
+
+
+def certainly_not_done(event: SagaResumed) -> bool:
+    """Whether a person found out that the step did not happen. Older events do not say so."""
+    return event.kind == "resolve" and not getattr(event, "happened", True)
 
 
 def parked_steps(events: Iterable[Event]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -217,3 +218,48 @@ def test_a_refused_order_that_the_bank_captured_is_seen_though_our_books_say_so_
 
     assert violations("bank_agrees", found)
     assert violations("bank_agrees", with_nothing_at_the_bank(started, placed, refused)) == []
+
+
+def test_what_takes_back_a_step_that_changed_nothing_is_seen() -> None:
+    nothing = of_saga(StepDone(saga="o1", attempt=1, step="HoldCredit", outcome=""))
+
+    [found] = violations("steps_have_outcomes", evidence(started, nothing, undone(), refused))
+
+    assert found == "saga o1: CreditReleased takes back HoldCredit, which did nothing"
+
+
+def certainly_not(step: str) -> Happening:
+    event = SagaResumed(
+        saga="o1",
+        attempt=1,
+        step=step,
+        direction="do",
+        intervention="i1:o1",
+        kind="resolve",
+        actor="ops",
+        reason="the bank says so",
+        evidence="ticket 7",
+    )
+    object.__setattr__(event, "happened", False)
+    return of_saga(event)
+
+
+def test_a_saga_that_goes_on_over_what_certainly_did_not_happen_is_seen() -> None:
+    over = (started, certainly_not("HoldCredit"), completed)
+    done_after_all = (started, certainly_not("HoldCredit"), done(), completed)
+
+    assert violations("steps_have_outcomes", evidence(*over))
+    assert violations("steps_have_outcomes", evidence(*done_after_all)) == []
+
+
+def test_what_certainly_did_not_happen_explains_nothing() -> None:
+    unpaid = [one for one in A_COMPLETED_ORDER if one[0] != "payment-o1"]
+
+    assert violations("money_conserved", evidence(*unpaid, certainly_not("CapturePayment")))
+
+
+def test_a_saga_that_ended_without_an_answer_is_seen() -> None:
+    run = replace(started[1], run="run-1")
+
+    assert violations("decisions_hold", evidence(of_saga(run), completed))
+    assert violations("decisions_hold", evidence(of_saga(run), yes(), completed)) == []
