@@ -33,12 +33,8 @@ def step_of(entry: Mapping[str, Any]) -> AskedBy:
     return AskedBy(saga, asked.partition("/")[0].partition("~")[0])
 
 
-async def entries(url: str | None) -> AsyncIterator[tuple[str, Entry]]:
-    """Each entry with the id that it is about, such as an order's; ids ascend. None where there is
-    no such company.
-    """
-    if url is None:
-        return
+async def entries(url: str) -> AsyncIterator[tuple[str, Entry]]:
+    """Each entry with the id that it is about, such as an order's; ids ascend."""
     async with httpx.AsyncClient(base_url=url, timeout=_SECONDS) as client:
         after: str | None = ""
         while after is not None:

@@ -171,11 +171,6 @@ class Evidence:
         """Of the saga that has this id."""
         return self.of("saga")  # type: ignore[return-value]  # of its stream
 
-    @property
-    def is_known(self) -> bool:
-        """Whether the event store has anything of it."""
-        return bool(self.versions or self.mentions)
-
     def take(self, stored: Stored, seen: Seen | None = None) -> None:
         """One more event of the id's own streams, in the order of their positions."""
         recorded, event = stored.recorded, stored.event

@@ -23,7 +23,7 @@ from projections.projection import id_of
 from runtime.companies import Entry, step_of
 from runtime.evidence import MENTIONS, Evidence, FenceRow, Mention, Seen, Stored
 from runtime.invariants_of_read_models import seen_by
-from runtime.saga_facts import facts_of
+from runtime.saga_facts import SagaFacts, facts_of
 from runtime.sorted_rows import SortedRows, first_id
 from workflows import (
     collect_instalment,
@@ -145,7 +145,7 @@ class EvidenceReader:
         while page := await self._page():
             await self._read_streams(page, seen)
             await self._read_sagas(page)
-            await self._leave_what_came_later(page)
+            await self._add_what_came_later(page)
             yield page
 
     async def _page(self) -> list[Evidence]:
@@ -207,23 +207,18 @@ class EvidenceReader:
         for one in page:
             one.sagas = {saga: facts[saga] for saga in wanted[one.id] if saga in facts}
 
-    async def _leave_what_came_later(self, page: Sequence[Evidence]) -> None:
+    async def _add_what_came_later(self, page: Sequence[Evidence]) -> None:
         """A company may have been asked by a saga that has begun since the stores were read."""
-        unknown = {
-            one.id: {stream_name("saga", saga) for saga in _asked_by(one)}
-            for one in page
-            if not one.is_known and (one.bank or one.carrier)
-        }
-        if not unknown:
+        unknown = {one.id: _asked_by(one) - one.sagas.keys() for one in page}
+        streams = {stream_name("saga", saga) for sagas in unknown.values() for saga in sagas}
+        if not streams:
             return
         rows = await self._live.execute(
-            "SELECT name FROM streams WHERE name = ANY(%s)",
-            (sorted(set().union(*unknown.values())),),
+            "SELECT name FROM streams WHERE name = ANY(%s)", (sorted(streams),)
         )
-        now = {name for (name,) in await rows.fetchall()}
+        begun = {id_of(name) for (name,) in await rows.fetchall()}
         for one in page:
-            if one.id in unknown and unknown[one.id] & now:
-                one.bank = one.carrier = None
+            one.sagas |= {saga: SagaFacts() for saga in unknown[one.id] & begun}
 
     async def _checkpoints(self) -> Seen:
         async with self._connection.cursor(row_factory=dict_row) as cursor:

@@ -86,10 +86,9 @@ def _moved(evidence: Evidence) -> tuple[Counter[str], Counter[str], Counter[str]
 def _same(
     evidence: Evidence, kind: str, ours: Mapping[str, int], explaining: frozenset[str]
 ) -> Iterator[Violation]:
-    """Of what the bank has beyond our books, only the sagas that ended are held to account.
+    """Of what the bank has beyond our books, sagas that still run are not held to account.
 
-    The bank was asked last, and what is under way may have reached it meanwhile. A saga that we do
-    not know at all is not under way.
+    The bank was asked last, and what is under way may have reached it meanwhile.
     """
     assert evidence.bank is not None
     theirs = [one for one in evidence.bank.get(kind, ()) if one["state"] in STANDS]
@@ -101,8 +100,8 @@ def _same(
             yield Violation(text, explaining)
     for reference, one in standing.items():
         saga = step_of(one).saga
-        known = evidence.sagas.get(saga)
-        if reference not in ours and known is not None and known.ending is not None:
+        facts = evidence.sagas.get(saga)
+        if reference not in ours and (facts is None or facts.ending is not None):
             text = f"{kind} {reference} of {saga}: the bank has {one['amount']}, our books nothing"
             yield Violation(text, explaining)
 

@@ -111,9 +111,13 @@ def _is_worth(amount: int, value: int, gross: int, fee: int) -> bool:
 def carrier_agrees(evidence: Evidence) -> Iterator[Violation]:
     """The carrier carries one parcel for every completed order, and none for the others."""
     ended = ending_of(evidence)
+    theirs = sum(
+        one["state"] != "cancelled" for one in (evidence.carrier or {}).get("bookings", ())
+    )
+    if theirs and evidence.id not in evidence.sagas:
+        yield Violation(f"order {evidence.id}: the carrier knows it, we do not")
     if evidence.carrier is None or ended is None:
         return
-    theirs = sum(one["state"] != "cancelled" for one in evidence.carrier.get("bookings", ()))
     if theirs != (ended == "completed" and evidence.state("order") is not None):
         text = f"order {evidence.id} ({ended}): the carrier has {theirs} bookings"
         yield Violation(text, _BOOKED)

@@ -258,6 +258,13 @@ def test_a_carrier_that_carries_another_number_is_seen(bookings: list[dict[str, 
     assert violations("carrier_agrees", found)
 
 
+def test_a_parcel_of_an_order_that_we_do_not_know_is_seen() -> None:
+    found = evidence(*A_COMPLETED_ORDER)
+    found.carrier = {"bookings": [*CARRIER["bookings"], {"order": "o2", "state": "booked"}]}
+
+    assert violations("carrier_agrees", found)
+
+
 def test_stock_that_came_from_nowhere_is_seen() -> None:
     assert violations("stock_conserved", without(received))
 

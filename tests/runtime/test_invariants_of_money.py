@@ -161,6 +161,14 @@ def test_money_that_the_bank_moved_and_we_do_not_know_is_seen(kind: str) -> None
     assert violations("bank_agrees", found)
 
 
+def test_a_charge_of_a_saga_that_we_do_not_know_is_seen() -> None:
+    found = evidence(*ALL_OF_IT)
+    unknown = entry("charge-2", "instalment-o1-9", 25, "captured", "o1")
+    found.bank = BOOKS | {"charges": [CHARGE, unknown]}
+
+    assert violations("bank_agrees", found)
+
+
 def test_a_charge_of_a_saga_that_still_runs_is_none_of_our_books_yet() -> None:
     found = evidence(*ALL_OF_IT, begun("instalment-o1-2"))
     late = entry("charge-2", "instalment-o1-2", 25, "captured", "o1")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -20,6 +23,7 @@ from domain.sagas.events import SagaStarted
 from domain.sagas.steps import StepContext, StepKey
 from eventstore.messages import CODEC
 from eventstore.store import ANY_VERSION, EventStore
+from runtime import companies
 from runtime.evidence_reader import EVENTS_A_PAGE
 from runtime.simulators.bank import create_bank
 from runtime.simulators.in_process import served
@@ -196,6 +200,27 @@ async def test_money_that_the_bank_took_for_an_order_we_do_not_know_is_seen(worl
     assert found == {"bank_agrees": ["order o1: the bank knows it, we do not"]}
 
 
+async def test_what_came_to_the_bank_after_the_stores_were_read_is_not_wrong_yet(
+    world: World,
+) -> None:
+    async with a_bank() as (url, bank):
+        await captured_by(bank)
+        started_since = [one for one in A_COMPLETED_ORDER if isinstance(one[1], SagaStarted)]
+
+        entries_of_bank = companies.entries
+
+        async def entries(address: str) -> AsyncIterator[tuple[str, companies.Entry]]:
+            """Those of the bank, once the order has begun."""
+            await happened(world, *started_since)
+            async for entry in entries_of_bank(address):
+                yield entry
+
+        with patch.object(companies, "entries", entries):
+            found = wrong(await prove(world.url, url, None))
+
+    assert found == {}
+
+
 async def test_what_a_person_answers_for_is_counted_and_shown_and_not_wrong(world: World) -> None:
     story = [one for one in A_PAYOUT if one != transferred]
     await happened(world, *story[:-1], by_hand("TransferPayout", "payout-p1"), story[-1])
@@ -289,3 +314,9 @@ async def test_a_saga_that_waits_in_temporal_and_not_on_the_board_is_seen(
     await waiting.terminate()
     await process.terminate()
     assert found == {"parked_in_temporal": ["saga o74: parked in Temporal, but not in its stream"]}
+
+
+def test_every_invariant_is_in_the_docs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text()
+
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(NAMES)
