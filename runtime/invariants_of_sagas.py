@@ -165,8 +165,8 @@ def attempts_in_turn(evidence: Evidence) -> Iterator[Violation]:
 
 
 def decisions_hold(evidence: Evidence) -> Iterator[Violation]:
-    """A saga that ends was answered, its answer is how it ends, and changes at most once, by an
-    operator's `compensate`.
+    """A saga that ends was answered, its answer is how it ends, and changes at most once: from yes
+    to no, by an operator's `compensate`.
     """
     for round_ in _rounds(evidence.story):
         yield from _one_answer(evidence.id, round_)
@@ -189,13 +189,12 @@ def _rounds(story: Sequence[SagaEvent]) -> Iterator[Sequence[SagaEvent]]:
 def _one_answer(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:
     yield from _answer_is_kept(saga, round_)
     answer: bool | None = None
-    changes, taken_back = 0, False
+    taken_back = False
     for event in round_:
         match event:
             case SagaResumed(kind="compensate"):
                 taken_back = True
             case SagaDecided(approved=approved):
-                changes += answer not in {None, approved}
                 if answer is False and approved:
                     yield Violation(f"saga {saga}: approved after it was refused")
                 elif answer and not approved and not taken_back:
@@ -203,8 +202,6 @@ def _one_answer(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:
                 answer = approved
             case _:
                 pass
-    if changes > 1:
-        yield Violation(f"saga {saga}: its answer changed {changes} times")
 
 
 def _answer_is_kept(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:

@@ -163,6 +163,15 @@ def test_what_an_attempt_left_and_no_later_one_took_back_is_seen(attempt: int) -
     assert found == "saga o1 (compensated): HoldCredit of attempt 1 was not taken back"
 
 
+def test_what_an_attempt_did_anew_is_not_taken_back_by_what_undid_the_one_before() -> None:
+    story = (started, done(), begun(2), done(2), undone(1), ended("compensated", 2))
+
+    [found] = violations("steps_have_outcomes", evidence(*story))
+
+    assert found == "saga o1 (compensated): HoldCredit of attempt 2 was not taken back"
+    assert violations("steps_have_outcomes", evidence(*story[:-1], undone(2), story[-1])) == []
+
+
 def test_a_step_that_changed_nothing_need_not_be_taken_back() -> None:
     nothing = of_saga(StepDone(saga="o1", attempt=1, step="HoldCredit", outcome=""))
 
