@@ -18,7 +18,7 @@ from domain.sagas.events import (
 )
 from domain.sagas.interventions import SagaTold
 from runtime.evidence import Evidence
-from runtime.saga_facts import CHECKOUT, certainly_not_done
+from runtime.saga_facts import CHECKOUT, certainly_not_done, is_documented
 from runtime.violations import Violation, steps
 
 
@@ -74,7 +74,9 @@ def _compensated_for_nothing(evidence: Evidence) -> Iterator[Violation]:
         match event:
             case StepDone(outcome=outcome) if outcome:
                 changed.add(event.step)
-            case StepUnknown() | SagaResumed():
+            case StepUnknown():
+                changed.add(event.step)
+            case SagaResumed() if is_documented(event):
                 changed.add(event.step)
             case StepCompensated(outcome=outcome) if outcome and event.step not in changed:
                 text = f"saga {evidence.id}: {outcome} takes back {event.step}, which did nothing"

@@ -237,8 +237,14 @@ def test_what_takes_back_a_step_that_changed_nothing_is_seen() -> None:
     assert found == "saga o1: CreditReleased takes back HoldCredit, which did nothing"
 
 
-def certainly_not(step: str) -> Happening:
-    event = SagaResumed(
+def test_what_a_person_did_by_hand_may_be_taken_back() -> None:
+    by_hand = of_saga(resolved("HoldCredit"))
+
+    assert violations("steps_have_outcomes", evidence(started, by_hand, undone(), refused)) == []
+
+
+def resolved(step: str) -> SagaResumed:
+    return SagaResumed(
         saga="o1",
         attempt=1,
         step=step,
@@ -249,6 +255,10 @@ def certainly_not(step: str) -> Happening:
         reason="the bank says so",
         evidence="ticket 7",
     )
+
+
+def certainly_not(step: str) -> Happening:
+    event = resolved(step)
     object.__setattr__(event, "happened", False)
     return of_saga(event)
 
