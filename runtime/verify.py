@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Final, cast
 
+import httpx
 import orjson
 import psycopg
 from psycopg import IsolationLevel
@@ -38,6 +39,10 @@ NAMES: Final = tuple(dict.fromkeys([*INVARIANTS, *STORE_INVARIANTS]))
 
 Step = Callable[[int, int], None]
 """Called with the ids that were read, and how many there are."""
+
+
+class Unreachable(Exception):
+    """The message is one line: who does not answer, and what to look at."""
 
 
 @dataclass
@@ -156,12 +161,23 @@ def show(proof: Proof, console: Console) -> None:
     console.print(f"{proof.events} events of {proof.sagas} sagas were read.")
 
 
+async def _temporal(settings: Settings) -> Client | None:
+    address = settings.temporal_address
+    if address is None:
+        return None
+    try:
+        return await connect(address, settings.temporal_namespace)
+    except RuntimeError:
+        raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
+
+
 async def verify(settings: Settings, *, json: bool) -> int:
-    """0 where every invariant holds, 1 where one does not."""
+    """0 where every invariant holds, 1 where one does not.
+
+    Raises Unreachable where one that has to be asked does not answer.
+    """
     console = Console(stderr=json)
-    temporal = None
-    if settings.temporal_address is not None:
-        temporal = await connect(settings.temporal_address, settings.temporal_namespace)
+    temporal = await _temporal(settings)
     bars = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -173,13 +189,17 @@ async def verify(settings: Settings, *, json: bool) -> int:
     )
     with bars:
         bar = bars.add_task("ids read", total=None)
-        proof = await prove(
-            cast("str", settings.database_url),
-            settings.bank_url,
-            settings.carrier_url,
-            temporal,
-            lambda read, of: bars.update(bar, completed=read, total=of),
-        )
+        try:
+            proof = await prove(
+                cast("str", settings.database_url),
+                settings.bank_url,
+                settings.carrier_url,
+                temporal,
+                lambda read, of: bars.update(bar, completed=read, total=of),
+            )
+        except httpx.TransportError as error:
+            url = error.request.url.copy_with(path="/")
+            raise Unreachable(f"{url} does not answer: is it up?") from None
     show(proof, console)
     if json:
         said = {
