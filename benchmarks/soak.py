@@ -29,6 +29,7 @@ from benchmarks.reporting import Result, bar, report
 from runtime import verify
 from runtime.settings import Settings
 from runtime.stack import Stack
+from runtime.temporal import connect
 
 SECONDS: Final = 20 * 60.0
 CAPACITY_SECONDS: Final = 30.0
@@ -107,7 +108,8 @@ async def _phases(
     soaked.settle_seconds = time.monotonic() - began
     bars.advance(task)
     task = bars.add_task("invariants", total=1)
-    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url)
+    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
     soaked.violations = {name: found for name, found in proof.violations.items() if found}
     soaked.events = proof.events
     bars.advance(task)

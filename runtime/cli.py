@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
@@ -109,13 +110,18 @@ def bench(
 @app.command
 def verify(*, json: Json = False) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
+    from runtime.verify import Unreachable
     from runtime.verify import verify as run
 
     settings = joined(load())
     require(settings, "database_url")
 
     async def work(settings: Settings) -> int:
-        return await run(settings, json=json)
+        try:
+            return await run(settings, json=json)
+        except Unreachable as away:
+            print(away, file=sys.stderr)
+            return 1
 
     return _errand(settings, "verify", work)
 

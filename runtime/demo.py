@@ -22,6 +22,7 @@ from runtime.demo_customers import AT_ONCE, Outcome, drive, sagas_of
 from runtime.demo_messages import told
 from runtime.settings import Settings
 from runtime.stack import Stack, State
+from runtime.temporal import connect
 
 _BY_INTEREST: Final = (
     "compensated",
@@ -75,7 +76,9 @@ async def demo(
             outcome.sagas = await sagas_of(stack.api_url, outcome)
             services = await consumed(stack.database_url)
             messages = await told(stack.database_url, str(stack.settings.provider_url))
-            proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url)
+            proof = await verify.prove(
+                stack.database_url, stack.bank_url, stack.carrier_url, await connect(*temporal)
+            )
             sample = await _sample(stack.api_url, outcome)
     invariants = {
         **proof.as_json(),

@@ -1,32 +1,47 @@
-"""What `verify` looks at: everything the stores say, as of one moment.
+"""The evidence of one id: what every store and company says of an order, a payout, a merchant.
 
-The event store and the read models are read in one transaction, so they belong together whatever
-runs meanwhile. The ledgers of bank and carrier come after it: what had ended by then stays so.
+All streams of an id are its own: `order-42`, `payment-42`, `saga-42`. What other streams say of it,
+such as the credit held for an order, is a mention.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import httpx
-from psycopg.rows import dict_row
+from datetime import datetime
+from typing import Any, Final
 
 from domain.credit import credit_line
+from domain.credit.events import (
+    CreditConsumed,
+    CreditHeld,
+    CreditReleased,
+    CreditRestored,
+    DebtWrittenOff,
+)
 from domain.inventory import stock
+from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
 from domain.kernel import Event
 from domain.ordering import order
 from domain.payments import payment, plan, transfer
 from domain.sagas.events import SagaEvent
+from domain.sagas.interventions import SagaTold
 from domain.settlement import application, merchant_account
+from domain.settlement.events import (
+    PayableAccrued,
+    PayableClawedBack,
+    PayoutCancelled,
+    PayoutConfirmed,
+    PayoutPrepared,
+)
 from domain.shipping import shipment
-from eventstore.codec import Codec
-from eventstore.feed import BEGINNING, read_page
-from eventstore.pool import Connection
-from eventstore.store import SHARDS, Recorded
+from eventstore.store import Recorded
+from projections.catalogue import PROJECTIONS
+from projections.projection import Happened, category_of, id_of
+from runtime.saga_facts import SagaFacts
+from runtime.stream_figures import CreditFigures, MerchantFigures, StockFigures
 
-_AGGREGATES: Mapping[str, tuple[Any, Any]] = {
+_AGGREGATES: Final[Mapping[str, tuple[Any, Any]]] = {
     order.CATEGORY: (order.Order(), order.evolve),
     stock.CATEGORY: (stock.StockItem(), stock.evolve),
     credit_line.CATEGORY: (credit_line.CreditLine(), credit_line.evolve),
@@ -38,130 +53,167 @@ _AGGREGATES: Mapping[str, tuple[Any, Any]] = {
     application.CATEGORY: (application.Application(), application.evolve),
 }
 
+# A stream of these grows as long as the shop is open: its events are folded, and not kept.
+_FIGURES: Final[Mapping[str, Callable[[], Any]]] = {
+    merchant_account.CATEGORY: MerchantFigures,
+    stock.CATEGORY: StockFigures,
+    credit_line.CATEGORY: CreditFigures,
+}
+_NOT_KEPT: Final = frozenset({*_FIGURES, "intervention"})
+
+MENTIONS: Final[Mapping[type[Event], str]] = {
+    CreditHeld: "order",
+    CreditReleased: "order",
+    CreditConsumed: "order",
+    CreditRestored: "order",
+    DebtWrittenOff: "order",
+    StockReserved: "order",
+    StockReleased: "order",
+    StockShipped: "order",
+    StockReturned: "order",
+    PayableAccrued: "order",
+    PayableClawedBack: "order",
+    PayoutPrepared: "payout",
+    PayoutCancelled: "payout",
+    PayoutConfirmed: "payout",
+    SagaTold: "saga",
+}
+"""The events that name an id beside that of their stream, and the field that holds it."""
+
+Seen = Callable[[str, int, int, str], bool]
+"""Whether a projection's checkpoint has passed an event, by its txid, position and stream."""
+Entries = Mapping[str, Sequence[Mapping[str, Any]]]
+"""What a company has in its books, by kind of entry."""
+
 
 @dataclass(frozen=True)
 class Stored:
-    """An event, and the transaction that wrote it."""
+    """An event, and the transaction that wrote it. `unbooked`: finance has yet to handle it."""
 
     txid: int
     recorded: Recorded
     event: Event
+    unbooked: bool = False
 
 
 @dataclass(frozen=True)
-class LedgerLine:
-    event: str
-    account: str
-    party: str
-    amount: int
-    currency: str
+class Mention:
+    """An event of another id's stream. `unbooked`: finance has yet to handle it."""
+
+    stream: str
+    event: Event
+    unbooked: bool = False
+
+
+@dataclass(frozen=True)
+class FenceRow:
+    """Without an `answered`, a forward key was closed before anything took effect."""
+
+    attempt: int
+    step: str
+    direction: str
+    answered: bool
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """What Temporal has of the latest run; `parked` is its search attribute `SagaStatus`."""
+
+    running: bool
+    parked: bool = False
+    closed_at: datetime | None = None
 
 
 @dataclass
 class Evidence:
-    stored: list[Stored] = field(default_factory=list)
-    fed: list[tuple[int, str, int]] = field(default_factory=list)
-    """What the feed delivers from its beginning: position, stream, version."""
+    """`bank`, `carrier` and `workflows` are None where nobody was asked."""
+
+    id: str = ""
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The folded aggregates by category and id."""
-    answered: set[tuple[str, int, str, str]] = field(default_factory=set)
-    """Keys of steps the fence has an answer for: saga, attempt, step, direction."""
-    never_happened: set[tuple[str, int, str]] = field(default_factory=set)
-    """Forward keys that were shut before anything took effect: saga, attempt, step."""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """Of long streams, by category: what their events add up to."""
+    events: dict[str, list[Event]] = field(default_factory=dict)
+    """Of the other streams, by category."""
+    versions: dict[str, int] = field(default_factory=dict)
+    """Of each stream, the version of its last event."""
     heads: dict[str, int] = field(default_factory=dict)
-    checkpoints: list[dict[str, Any]] = field(default_factory=list)
-    parked_events: int = 0
-    parked_messages: dict[str, int] = field(default_factory=dict)
-    """How many wait at each consumer that has any."""
-    ledger: list[LedgerLine] = field(default_factory=list)
-    """What finance has booked."""
-    handled_by_finance: set[str] = field(default_factory=set)
-    """The ids of events in its inbox, but for those that a person discarded."""
-    bank: dict[str, Any] | None = None
-    carrier: dict[str, Any] | None = None
+    """Of each stream, the version that writers expect."""
+    out_of_order: list[str] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
+    sagas: dict[str, SagaFacts] = field(default_factory=dict)
+    """The sagas that acted for this id, and its own."""
+    acted: set[str] = field(default_factory=set)
+    """The sagas that appended the events."""
+    fence: list[FenceRow] = field(default_factory=list)
+    bank: Entries | None = None
+    carrier: Entries | None = None
+    balances: Mapping[str, int] = field(default_factory=dict)
+    """What finance has booked for the id, by account."""
+    unbooked: set[str] = field(default_factory=set)
+    """The categories of which finance has yet to handle an event."""
+    rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of the read models, by name."""
+    folds: dict[str, Any] = field(default_factory=dict)
+    """What the rows have to be: folded from the events that their checkpoints have passed."""
+    workflows: Mapping[str, Workflow] | None = None
+    looked_at: datetime | None = None
+    """When the event store was read; what came later is not known to it."""
 
-    def of(self, category: str) -> Mapping[str, Any]:
-        return self.states.get(category, {})
+    def state(self, category: str) -> Any | None:
+        return self.states.get(category, {}).get(self.id)
 
-    def events_of(self, category: str) -> Iterator[tuple[str, Event]]:
-        for one in self.stored:
-            found, _, identity = one.recorded.stream.partition("-")
-            if found == category:
-                yield identity, one.event
+    def of(self, category: str) -> Sequence[Event]:
+        return self.events.get(category, [])
 
-    def sagas(self) -> Mapping[str, Sequence[SagaEvent]]:
-        found: dict[str, list[SagaEvent]] = {}
-        for identity, event in self.events_of("saga"):
-            found.setdefault(identity, []).append(event)  # type: ignore[arg-type]  # of its stream
-        return found
+    @property
+    def story(self) -> Sequence[SagaEvent]:
+        """Of the saga that has this id."""
+        return self.of("saga")  # type: ignore[return-value]  # of its stream
 
+    def take(self, stored: Stored, seen: Seen | None = None) -> None:
+        """One more event of the id's own streams, in the order of their positions."""
+        recorded, event = stored.recorded, stored.event
+        category = category_of(recorded.stream)
+        before = self.versions.get(recorded.stream, 0)
+        if recorded.version != before + 1:
+            self.out_of_order.append(
+                f"stream {recorded.stream}: version {recorded.version} came after {before}"
+            )
+        self.versions[recorded.stream] = recorded.version
+        if stored.unbooked:
+            self.unbooked.add(category)
+        if category in _FIGURES:
+            self.figures.setdefault(category, _FIGURES[category]()).add(event)
+        if category not in _NOT_KEPT:
+            self.events.setdefault(category, []).append(event)
+            self.acted.add(recorded.metadata.get("correlation", ""))
+        folded(self, recorded.stream, event)
+        if seen is not None:
+            self._fold_rows(stored, seen)
 
-async def gather(connection: Connection, codec: Codec) -> Evidence:
-    """Read the stores. The connection must be inside a REPEATABLE READ transaction."""
-    evidence = Evidence()
-    async with connection.cursor(name="events") as cursor:
-        await cursor.execute(
-            "SELECT txid::text::bigint, position, stream, version, type, schema, data, metadata,"
-            " recorded_at FROM events ORDER BY position"
-        )
-        async for txid, *columns in cursor:
-            recorded = Recorded(*columns)
-            event = codec.decode(recorded.type, recorded.schema, recorded.data)
-            evidence.stored.append(Stored(txid, recorded, event))
-            folded(evidence, recorded.stream, event)
-    cursor_at = BEGINNING
-    while True:
-        page = await read_page(connection, cursor_at, range(SHARDS), 5_000)
-        evidence.fed += [(one.position, one.stream, one.version) for one in page.events]
-        cursor_at = page.next
-        if page.ends_batch:
-            break
-    rows = await connection.execute(
-        "SELECT saga, attempt, split_part(step, '~', 1), direction, answer IS NOT NULL"
-        " FROM commands WHERE saga NOT LIKE 'request-%' AND step NOT LIKE 'journal:%'"
-    )
-    for saga, attempt, step, direction, answered in await rows.fetchall():
-        if answered:
-            evidence.answered.add((saga, attempt, step, direction))
-        else:
-            evidence.never_happened.add((saga, attempt, step))
-    rows = await connection.execute("SELECT name, version FROM streams")
-    evidence.heads = {name: version for name, version in await rows.fetchall()}  # noqa: C416  # rows
-    async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(
-            "SELECT projection, shard, since::text, until::text, after_position FROM checkpoints"
-        )
-        evidence.checkpoints = await cursor.fetchall()
-    [(evidence.parked_events,)] = await (
-        await connection.execute("SELECT count(*) FROM parked_events")
-    ).fetchall()
-    await _consumers(connection, evidence)
-    return evidence
+    def mention(self, mention: Mention, acted: str = "") -> None:
+        self.mentions.append(mention)
+        if acted:
+            self.acted.add(acted)
+        if mention.unbooked:
+            self.unbooked.add(category_of(mention.stream))
 
+    def mentioned(self, *kinds: type[Event]) -> Iterator[tuple[str, Any]]:
+        """The mentions of these kinds, each with the id whose stream it is in."""
+        for one in self.mentions:
+            if isinstance(one.event, kinds):
+                yield id_of(one.stream), one.event
 
-async def _consumers(connection: Connection, evidence: Evidence) -> None:
-    rows = await connection.execute(
-        "SELECT consumer, count(*) FROM parked_messages WHERE settled_at IS NULL GROUP BY consumer"
-    )
-    evidence.parked_messages = dict(await rows.fetchall())
-    rows = await connection.execute(
-        "SELECT id FROM inbox i WHERE consumer = 'finance' AND NOT EXISTS ("
-        " SELECT FROM parked_messages p WHERE p.consumer = i.consumer"
-        " AND p.stream || '/' || p.version = i.id AND p.settled_as = 'discarded')"
-    )
-    evidence.handled_by_finance = {id_ for (id_,) in await rows.fetchall()}
-    rows = await connection.execute(
-        "SELECT event, account, party, amount, currency FROM ledger_lines"
-    )
-    evidence.ledger = [LedgerLine(*row) for row in await rows.fetchall()]
-
-
-async def ledger(url: str) -> dict[str, Any]:
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
-        answer = await client.get("/ledger")
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+    def _fold_rows(self, stored: Stored, seen: Seen) -> None:
+        recorded = stored.recorded
+        for projection in PROJECTIONS:
+            if projection.reads(recorded) and seen(
+                projection.name, stored.txid, recorded.position, recorded.stream
+            ):
+                happened = Happened.of(recorded, stored.event)
+                row = self.folds.get(projection.name)
+                self.folds[projection.name] = projection.evolve(row, happened)
 
 
 def folded(evidence: Evidence, stream: str, event: Event) -> None:

@@ -2,84 +2,210 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Final, cast
 
+import httpx
 import orjson
 import psycopg
 from psycopg import IsolationLevel
-from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from temporalio.client import Client
 
 from eventstore.messages import CODEC
-from projections.catalogue import PROJECTIONS
-from runtime import evidence as stores
-from runtime.invariants import INVARIANTS, read_model_equals_fold
+from eventstore.pool import Connection
+from runtime import companies
+from runtime.evidence import Evidence
+from runtime.evidence_reader import EvidenceReader, size_of
+from runtime.invariants import INVARIANTS
+from runtime.invariants_of_the_store import STORE_INVARIANTS
 from runtime.settings import Settings
+from runtime.temporal import connect
+from runtime.temporal_comparison import ask_temporal, parked_in_stores
+from runtime.violations import Violation
+from runtime.workflow_states import WorkflowStates
 
-SHOWN = 5
+SHOWN: Final = 5
 """Violations shown of each invariant; all of them are counted."""
+KEPT: Final = 100
+"""Violations of each invariant whose text is kept."""
+NAMES: Final = tuple(dict.fromkeys([*INVARIANTS, *STORE_INVARIANTS]))
+
+Step = Callable[[int, int], None]
+"""Called with the ids that were read, and how many there are."""
+
+
+class Unreachable(Exception):
+    """The message is one line: who does not answer, and what to look at."""
+
+
+@dataclass
+class Findings:
+    """What is wrong, and what only differs because a person did it by hand and said so."""
+
+    count: int = 0
+    texts: list[str] = field(default_factory=list)
+    explained: int = 0
+    explanations: list[str] = field(default_factory=list)
+
+    def add(self, violation: Violation, explained_by: str | None = None) -> None:
+        if explained_by is None:
+            self.count += 1
+            if len(self.texts) < KEPT:
+                self.texts.append(violation.text)
+        else:
+            self.explained += 1
+            if len(self.explanations) < KEPT:
+                self.explanations.append(f"{violation.text}: by hand, {explained_by}")
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was looked at, and what of it is wrong: empty where an invariant holds."""
+    """What was looked at, and what of it is wrong."""
 
-    violations: Mapping[str, Sequence[str]]
+    findings: Mapping[str, Findings]
     events: int
     sagas: int
 
     @property
+    def violations(self) -> Mapping[str, Sequence[str]]:
+        """Of each invariant the first ones; empty where it holds."""
+        return {name: found.texts for name, found in self.findings.items()}
+
+    @property
     def holds(self) -> bool:
-        return not any(self.violations.values())
+        return not any(found.count for found in self.findings.values())
 
     def as_json(self) -> dict[str, bool]:
-        return {name: not found for name, found in self.violations.items()}
+        return {name: not found.count for name, found in self.findings.items()}
+
+    def explained(self) -> dict[str, int]:
+        """How many differences a person has answered for, where there are any."""
+        return {name: one.explained for name, one in self.findings.items() if one.explained}
 
 
-async def prove(database_url: str, bank_url: str | None, carrier_url: str | None) -> Proof:
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c timezone=UTC"
-    ) as connection:
-        set_json_loads(orjson.loads, connection)
+async def prove(
+    database_url: str,
+    bank_url: str | None,
+    carrier_url: str | None,
+    temporal: Client | None = None,
+    step: Step | None = None,
+) -> Proof:
+    """Without a bank, a carrier or a Temporal, what they would have to say is not asked for."""
+    findings = {name: Findings() for name in NAMES}
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(await _connect(database_url))
+        live = await stack.enter_async_context(await _connect(database_url, autocommit=True))
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
-        evidence = await stores.gather(connection, CODEC)
-        models: list[str] = []
-        for projection in PROJECTIONS:
-            async with connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(f'SELECT * FROM "{projection.table.name}"')
-                rows = {row[projection.key]: row for row in await cursor.fetchall()}
-            models += read_model_equals_fold(evidence, projection, rows)
-    if evidence.parked_events:
-        models.append(f"{evidence.parked_events} events wait in parked_events")
-    evidence.bank = await stores.ledger(bank_url) if bank_url else None
-    evidence.carrier = await stores.ledger(carrier_url) if carrier_url else None
-    violations = {name: list(check(evidence)) for name, check in INVARIANTS.items()}
-    return Proof(
-        {**violations, "read_models_equal_fold": models},
-        events=len(evidence.stored),
-        sagas=len(evidence.sagas()),
+        size = await size_of(connection)
+        for name, invariant in STORE_INVARIANTS.items():
+            async for violation in invariant(connection):
+                findings[name].add(violation)
+        reader = EvidenceReader(
+            connection,
+            live,
+            CODEC,
+            {
+                "bank": companies.entries(bank_url) if bank_url else None,
+                "carrier": companies.entries(carrier_url) if carrier_url else None,
+            },
+            looked_at=size.at.astimezone(UTC),
+        )
+        states = WorkflowStates(temporal) if temporal else None
+        read = 0
+        async for page in reader.pages():
+            if states:
+                await ask_temporal(states, live, page)
+            for evidence in page:
+                judge(evidence, findings)
+            read += len(page)
+            if step:
+                step(min(read, size.ids), size.ids)
+        if states:
+            async for violation in parked_in_stores(states, live, CODEC):
+                findings["parked_in_temporal"].add(violation)
+    return Proof(findings, events=size.events, sagas=size.sagas)
+
+
+def judge(evidence: Evidence, findings: Mapping[str, Findings]) -> None:
+    for name, invariant in INVARIANTS.items():
+        for violation in invariant(evidence):
+            findings[name].add(violation, violation.explained_by(evidence))
+
+
+async def _connect(url: str, *, autocommit: bool = False) -> Connection:
+    connection = await psycopg.AsyncConnection.connect(
+        url, options="-c timezone=UTC", autocommit=autocommit
     )
+    set_json_loads(orjson.loads, connection)
+    return connection
 
 
 def show(proof: Proof, console: Console) -> None:
     table = Table("", "invariant", "what is wrong")
-    for name, found in proof.violations.items():
-        mark = "[red]✗[/red]" if found else "[green]✓[/green]"
-        more = [f"… and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        table.add_row(mark, name.replace("_", " "), "\n".join([*found[:SHOWN], *more]))
+    for name, found in proof.findings.items():
+        mark = "[red]✗[/red]" if found.count else "[green]✓[/green]"
+        rest = found.count - SHOWN
+        lines = [*found.texts[:SHOWN], *([f"… and {rest} more"] if rest > 0 else [])]
+        if found.explained:
+            lines.append(f"{found.explained} explained: {found.explanations[0]}")
+        table.add_row(mark, name.replace("_", " "), "\n".join(lines))
     console.print(table)
     console.print(f"{proof.events} events of {proof.sagas} sagas were read.")
 
 
+async def _temporal(settings: Settings) -> Client | None:
+    address = settings.temporal_address
+    if address is None:
+        return None
+    try:
+        return await connect(address, settings.temporal_namespace)
+    except RuntimeError:
+        raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
+
+
 async def verify(settings: Settings, *, json: bool) -> int:
-    """0 where every invariant holds, 1 where one does not."""
-    proof = await prove(cast("str", settings.database_url), settings.bank_url, settings.carrier_url)
-    show(proof, Console(stderr=json))
+    """0 where every invariant holds, 1 where one does not.
+
+    Raises Unreachable where one that has to be asked does not answer.
+    """
+    console = Console(stderr=json)
+    temporal = await _temporal(settings)
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bars:
+        bar = bars.add_task("ids read", total=None)
+        try:
+            proof = await prove(
+                cast("str", settings.database_url),
+                settings.bank_url,
+                settings.carrier_url,
+                temporal,
+                lambda read, of: bars.update(bar, completed=read, total=of),
+            )
+        except httpx.TransportError as error:
+            url = error.request.url.copy_with(path="/")
+            raise Unreachable(f"{url} does not answer: is it up?") from None
+    show(proof, console)
     if json:
-        print(orjson.dumps({"invariants": proof.as_json(), "events": proof.events}).decode())
+        said = {
+            "invariants": proof.as_json(),
+            "events": proof.events,
+            "explained": proof.explained(),
+        }
+        print(orjson.dumps(said).decode())
     return 0 if proof.holds else 1

@@ -25,6 +25,8 @@ made twice (`already_refunded`, `already_paid`). A key closed by a void declines
 whenever its request lands; what was done under it is taken back. `GET /ledger` is for who compares
 books: `held`, `captured` and `refunded` sum up the present states of authorisations and charges, so
 what a void gave back is not among the captured ones. What `refunds` lists still is.
+`GET /ledger/entries?after=ID&limit=N` has the same entries in pages, in the order of what each is
+about: an order or a payout.
 
 What was captured, refunded and paid out is told by webhook: `payment.captured`, `payment.disputed`,
 `payment.refunded` and `payout.paid`.
@@ -50,13 +52,16 @@ from runtime.simulators.bank_requests import (
     Void,
 )
 from runtime.simulators.desk import Key, open_company
+from runtime.simulators.statement import add_statement
 from runtime.simulators.webhooks import Target, Teller
 
 
 def create_bank(ledger_path: Path | None, target: Target | None = None) -> FastAPI:
     lines: TypeAdapter[tuple[str, AnyRequest]] = TypeAdapter(tuple[str, BankRequest])
     teller = Teller(target, ledger_path)
-    app, desk = open_company("Simulated bank", BankBook(teller), lines, ledger_path, teller)
+    book = BankBook(teller)
+    app, desk = open_company("Simulated bank", book, lines, ledger_path, teller)
+    add_statement(app, book)
 
     @app.post("/authorisations")
     async def authorise(http: Request, key: Key, asked: Authorise) -> JSONResponse:

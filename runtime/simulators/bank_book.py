@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import chain
 from typing import Literal, TypeVar, assert_never
 
 from runtime.simulators.bank_requests import (
@@ -138,6 +139,20 @@ class BankBook:
             "held": totals["authorised"],
             "captured": totals["captured"],
             "refunded": totals["refunded"],
+        }
+
+    def accounts(self) -> Iterable[str]:
+        return chain(self._authorisations, self._charges, self._refunds, self._payouts)
+
+    def entries_of(self, about: str) -> Mapping[str, list[dict[str, object]]]:
+        kinds: Mapping[str, Mapping[str, Sequence[Entry]]] = {
+            "authorisations": self._authorisations,
+            "charges": self._charges,
+            "refunds": self._refunds,
+            "payouts": self._payouts,
+        }
+        return {
+            name: [one.in_ledger() for one in kind.get(about, ())] for name, kind in kinds.items()
         }
 
     def _authorise(self, key: str, asked: Authorise) -> Answer:

@@ -26,7 +26,8 @@ when `POST /timetable` says; of a cancelled booking nothing more is told.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -40,6 +41,7 @@ from runtime.simulators.desk import Key, open_company
 from runtime.simulators.ledger import Answer
 from runtime.simulators.misbehaviour import Behaviour, Declines, behaviour
 from runtime.simulators.parcels import Timetable, course, news_of
+from runtime.simulators.statement import add_statement
 from runtime.simulators.webhooks import Target, Teller
 
 State = Literal["booked", "cancelled"]
@@ -89,6 +91,7 @@ class CarrierBook:
         self._teller = teller
         self._addresses: dict[str, str] = {}
         self._bookings: dict[str, Booking] = {}
+        self._of_order: defaultdict[str, list[Booking]] = defaultdict(list)
         self._closed_keys: set[str] = set()
         self._declines = Declines()
 
@@ -117,6 +120,12 @@ class CarrierBook:
             "parcels": parcels,
         }
 
+    def accounts(self) -> Iterable[str]:
+        return self._of_order
+
+    def entries_of(self, about: str) -> Mapping[str, list[dict[str, object]]]:
+        return {"bookings": [one.in_ledger() for one in self._of_order.get(about, ())]}
+
     def _book(self, key: str, asked: Book) -> Answer:
         self._addresses[asked.order] = asked.ship_to
         told = _told(asked.ship_to, "book")
@@ -133,6 +142,7 @@ class CarrierBook:
             ship_to=asked.ship_to,
         )
         self._bookings[key] = booking
+        self._of_order[asked.order].append(booking)
         self._tell(booking)
         return _approved(booking.reference)
 
@@ -161,6 +171,7 @@ def create_carrier(ledger_path: Path | None, target: Target | None = None) -> Fa
     teller = Teller(target, ledger_path)
     book_ = CarrierBook(teller)
     app, desk = open_company("Simulated carrier", book_, lines, ledger_path, teller)
+    add_statement(app, book_)
 
     @app.post("/bookings")
     async def book(http: Request, key: Key, asked: Book) -> JSONResponse:

@@ -11,6 +11,7 @@ from runtime import demo_plan, verify
 from runtime.demo_customers import SETTLED, Outcome, drive
 from runtime.settings import Settings
 from runtime.stack import Stack
+from runtime.temporal import connect
 
 ORDERS = 200
 Killing = Callable[[Stack], Awaitable[None]]
@@ -72,7 +73,8 @@ async def test_every_order_reaches_an_end_though_it_was_killed(stack: Stack, vic
     assert len(outcome.started) == ORDERS
     assert _unsettled(outcome) == {}
     assert list(outcome.feed_violations) == []
-    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url)
+    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
     assert {name: found for name, found in proof.violations.items() if found} == {}
 
 

@@ -15,6 +15,7 @@ from runtime.demo_customers import SETTLED, drive
 from runtime.demo_plan import Customer, Merchant, Order, Plan
 from runtime.settings import Settings
 from runtime.stack import Stack
+from runtime.temporal import connect
 
 ORDERS = 200
 PARKED = 100
@@ -119,5 +120,6 @@ async def _once(client: httpx.AsyncClient, path: str, condition: Any) -> Mapping
 
 
 async def _all_adds_up(stack: Stack) -> None:
-    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url)
+    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
     assert {name: found for name, found in proof.violations.items() if found} == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.kernel import Event
 from domain.sagas.events import SagaEnded, SagaResumed, SagaStarted, StepUnknown
 from domain.sagas.interventions import SagaTold
-from tests.runtime.test_invariants import evidence, violations
+from tests.runtime.stores import evidence, violations
 
 told = (
     "intervention-i1",

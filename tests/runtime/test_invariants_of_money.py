@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 import pytest
 
 from domain.credit.events import CreditRestored
-from domain.kernel import Event, PayoutId
+from domain.kernel import PayoutId
 from domain.ordering.events import OrderConfirmed, ReturnCompleted
 from domain.payments.events import (
     InstalmentCollected,
     PayoutTransferred,
     PlanAdjusted,
-    PlannedInstalment,
-    PlanOpened,
     PlanWrittenOff,
     Reduction,
     RefundPaid,
 )
 from domain.sagas.events import SagaEnded, SagaStarted
+from tests.runtime.stores import Happening, evidence, violations
 from tests.runtime.test_invariants import (
     A_COMPLETED_ORDER,
     BANK,
@@ -32,13 +30,11 @@ from tests.runtime.test_invariants import (
     accepted,
     clawed_back,
     eur,
-    evidence,
+    planned,
     returned,
     shipped,
-    violations,
 )
 
-Happening = tuple[str, Event]
 COLLECTING, RETURNING = "instalment-o1-1", "return-r1"
 
 
@@ -71,18 +67,6 @@ def restored(cents: int, payment: str, used: int) -> Happening:
     return "credit-c1", event
 
 
-planned = (
-    "plan-o1",
-    PlanOpened(
-        order=ORDER,
-        customer=CUSTOMER,
-        card="card_ok",
-        instalments=tuple(
-            PlannedInstalment(number=number, due=date(2026, 12, number), amount=eur(25))
-            for number in (1, 2, 3)
-        ),
-    ),
-)
 collected = (
     "plan-o1",
     InstalmentCollected(order=ORDER, number=1, principal=eur(25), fees=eur(0), charge="charge-1"),
@@ -118,7 +102,7 @@ transferred = (
 confirmed = ("order-o1", OrderConfirmed(order=ORDER))
 A_PAID_INSTALMENT = (
     *A_COMPLETED_ORDER,
-    *(confirmed, planned, begun(COLLECTING), collected, restored(25, "1", 50), ended(COLLECTING)),
+    *(confirmed, begun(COLLECTING), collected, restored(25, "1", 50), ended(COLLECTING)),
 )
 A_RETURN = (
     *A_PAID_INSTALMENT,
@@ -127,8 +111,10 @@ A_RETURN = (
 )
 
 
-def entry(reference: str, saga: str, amount: int, state: str) -> dict[str, Any]:
+def entry(reference: str, saga: str, amount: int, state: str, about: str) -> dict[str, Any]:
+    names = {"payout": about, "merchant": MERCHANT} if about == "p1" else {"order": about}
     return {
+        **names,
         "reference": reference,
         "key": f"{saga}/1/Step/do",
         "amount": amount,
@@ -136,9 +122,9 @@ def entry(reference: str, saga: str, amount: int, state: str) -> dict[str, Any]:
     }
 
 
-CHARGE = entry("charge-1", COLLECTING, 25, "captured")
-REFUND = entry("refund-1", RETURNING, 50, "paid")
-PAYOUT = entry("payout-1", "payout-p1", 97, "paid")
+CHARGE = entry("charge-1", COLLECTING, 25, "captured", "o1")
+REFUND = entry("refund-1", RETURNING, 50, "paid", "o1")
+PAYOUT = entry("payout-1", "payout-p1", 97, "paid", "p1")
 ALL_OF_IT = (*A_RETURN, begun("payout-p1"), transferred, ended("payout-p1"))
 BOOKS = BANK | {"charges": [CHARGE], "refunds": [REFUND], "payouts": [PAYOUT]}
 
@@ -175,9 +161,17 @@ def test_money_that_the_bank_moved_and_we_do_not_know_is_seen(kind: str) -> None
     assert violations("bank_agrees", found)
 
 
+def test_a_charge_of_a_saga_that_we_do_not_know_is_seen() -> None:
+    found = evidence(*ALL_OF_IT)
+    unknown = entry("charge-2", "instalment-o1-9", 25, "captured", "o1")
+    found.bank = BOOKS | {"charges": [CHARGE, unknown]}
+
+    assert violations("bank_agrees", found)
+
+
 def test_a_charge_of_a_saga_that_still_runs_is_none_of_our_books_yet() -> None:
     found = evidence(*ALL_OF_IT, begun("instalment-o1-2"))
-    late = entry("charge-2", "instalment-o1-2", 25, "captured")
+    late = entry("charge-2", "instalment-o1-2", 25, "captured", "o1")
     found.bank = BOOKS | {"charges": [CHARGE, late]}
 
     assert violations("bank_agrees", found) == []
@@ -197,9 +191,9 @@ def test_a_debt_that_is_not_what_is_due_is_seen() -> None:
 
 def test_a_debt_may_differ_while_a_saga_about_it_runs() -> None:
     for saga in (COLLECTING, "settle-o1"):
-        found = evidence(*A_COMPLETED_ORDER, planned, begun(saga), collected)
+        found = evidence(*A_COMPLETED_ORDER, begun(saga), collected)
         assert violations("instalments", found) == []
-    other = evidence(*A_COMPLETED_ORDER, planned, begun("settle-o11"), collected)
+    other = evidence(*A_COMPLETED_ORDER, begun("settle-o11"), collected)
     assert violations("instalments", other)
 
 

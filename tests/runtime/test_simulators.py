@@ -211,3 +211,29 @@ async def test_a_provider_takes_so_many_messages_a_second_and_says_when_it_takes
         await client.post("/limit", json={"per_second": None})
         assert (await client.post(path, json=body, headers=next(key))).status_code == 201
         assert len((await ledger(client))["messages"]) == 2
+
+
+@pytest.mark.parametrize("create", [create_bank, create_carrier], ids=["bank", "carrier"])
+async def test_a_ledger_in_pages_has_the_entries_of_the_whole_one(create: Create) -> None:
+    path, body = BANK if create is create_bank else CARRIER
+    orders = ["o-3", "o-1", "o-10", "o-2", "o-1"]
+    async with running(create) as client:
+        for order, key in zip(orders, keys(), strict=False):
+            await client.post(path, json=body | {"order": order}, headers=key)
+
+        read, after, pages = list[dict[str, Any]](), "", 0
+        while after is not None:
+            asked = {"after": after, "limit": "3"}
+            page = (await client.get("/ledger/entries", params=asked)).json()
+            read, after, pages = [*read, *page["entries"]], page["next"], pages + 1
+
+        whole = await ledger(client)
+    assert pages == 2
+    assert [one["about"] for one in read] == sorted(orders)
+    by_key = {one["entry"]["key"]: (one["kind"], one["entry"]) for one in read}
+    assert by_key == {
+        entry["key"]: (kind, entry)
+        for kind, several in whole.items()
+        if isinstance(several, list)
+        for entry in several
+    }
