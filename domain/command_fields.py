@@ -54,7 +54,7 @@ _NESTED: Final[Mapping[tuple[str, ...], Bound]] = {
     ("reply", "reference"): bounds.OUTSIDE,
 }
 _CORRECTABLE: Final = frozenset(
-    {"at", "cause", "completed_at", "documents", "parcels", "registration", "ship_to"}
+    {"at", "card", "cause", "completed_at", "documents", "parcels", "registration", "ship_to"}
 )
 """Whatever is not here moves money, goods or debts, or is not known yet."""
 

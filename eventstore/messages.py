@@ -33,8 +33,10 @@ COMMANDS: tuple[type, ...] = (
     *credit_commands.COMMANDS,
     *payments_commands.COMMANDS,
     *shipping_commands.COMMANDS,
-    *sagas_commands.COMMANDS,
     *settlement_commands.COMMANDS,
 )
 
-CODEC = Codec.of((*EVENTS, *COMMANDS))
+TO_SAGAS: tuple[type, ...] = sagas_commands.COMMANDS
+"""What the engine asks of a saga's own stream: none of it comes from outside."""
+
+CODEC = Codec.of((*EVENTS, *COMMANDS, *TO_SAGAS))

@@ -52,7 +52,7 @@ def is_documented(event: SagaResumed) -> bool:
 
 def certainly_not_done(event: SagaResumed) -> bool:
     """Whether a person found out that the step did not happen. Older events do not say so."""
-    return event.kind == "resolve" and not getattr(event, "happened", True)
+    return event.kind == "resolve" and not event.happened
 
 
 def parked_steps(events: Iterable[Event]) -> set[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from domain.command_fields import bounds_of, why_not_correctable, wrong_value
 from domain.kernel import Command, MerchantId, Money, OrderId, PayoutId
-from domain.payments.commands import AuthoriseDownPayment, TransferPayout
+from domain.payments.commands import AuthoriseDownPayment, CollectInstalment, TransferPayout
 from domain.settlement.commands import Document, SubmitApplication
 from domain.shipping.commands import BookShipment
 from eventstore.messages import COMMANDS
@@ -25,12 +25,16 @@ APPLICATION = SubmitApplication(
     submitted_at=datetime(2026, 3, 2, tzinfo=UTC),
 )
 MAY_BE_CORRECTED = {
+    "AuthoriseDownPayment": {"card"},
     "BookShipment": {"parcels", "ship_to"},
     "CheckRegistry": {"registration"},
+    "CollectInstalment": {"card"},
     "CompleteOrder": {"completed_at"},
+    "OpenPlan": {"card"},
     "RecordDelivery": {"at"},
     "RecordDispatch": {"at"},
     "RecordLoss": {"at", "cause"},
+    "SettleEarly": {"card"},
     "SubmitApplication": {"documents", "registration"},
 }
 
@@ -63,7 +67,6 @@ def test_only_what_moves_no_money_and_no_goods_may_be_corrected(command: type[Co
     [
         (TransferPayout, "amount"),
         (AuthoriseDownPayment, "amount"),
-        (AuthoriseDownPayment, "card"),
     ],
 )
 def test_the_operator_reads_that_money_takes_a_second_person(
@@ -80,6 +83,12 @@ def test_a_value_beyond_its_bounds_is_named(field: str, value: Any) -> None:
     wrong = wrong_value(replace(BOOKING, **{field: value}), field)
     assert wrong is not None
     assert wrong[0] == (field,)
+
+
+def test_a_card_is_corrected_to_what_a_request_may_name() -> None:
+    asked = CollectInstalment(order=OrderId("o-1"), number=1, amount=Money(25_00, "EUR"), card="c")
+    assert wrong_value(asked, "card") is None
+    assert wrong_value(replace(asked, card="4111111111111111"), "card") is not None
 
 
 def test_a_value_deep_within_a_field_is_named() -> None:

@@ -258,9 +258,7 @@ def resolved(step: str) -> SagaResumed:
 
 
 def certainly_not(step: str) -> Happening:
-    event = resolved(step)
-    object.__setattr__(event, "happened", False)
-    return of_saga(event)
+    return of_saga(replace(resolved(step), happened=False))
 
 
 def test_a_saga_that_goes_on_over_what_certainly_did_not_happen_is_seen() -> None:

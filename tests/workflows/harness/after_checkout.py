@@ -120,8 +120,14 @@ def parcels_of(
 
 
 AFTER_CHECKOUT: Final[Mapping[str, Case]] = {
-    collect_instalment.TYPE: Case(prepare=an_instalment_to_be_collected),
-    settle_early.TYPE: Case(prepare=a_plan_to_be_settled),
+    collect_instalment.TYPE: Case(
+        prepare=an_instalment_to_be_collected,
+        corrections={"CollectInstalment": lambda asked: replace(asked, card="card_error")},
+    ),
+    settle_early.TYPE: Case(
+        prepare=a_plan_to_be_settled,
+        corrections={"SettleEarly": lambda asked: replace(asked, card="card_error")},
+    ),
     write_off.TYPE: Case(prepare=a_debt_to_be_given_up),
     parcels.DISPATCH: Case(prepare=parcels_of("dispatch", parcels.dispatch)),
     parcels.DELIVERED: Case(prepare=parcels_of("delivered", parcels.delivered)),
