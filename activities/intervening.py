@@ -30,6 +30,7 @@ from domain.sagas.interventions import (
     SagaTold,
     Target,
     Which,
+    update_id,
 )
 from domain.sagas.steps import StepContext, StepKey
 from eventstore.correcting import WrongCorrection, corrected
@@ -140,7 +141,8 @@ async def _told(
         if asked.kind == "correct":
             command: Command = await saga.query("parked_command", target.step)
             instead = corrected(command, orjson.loads(asked.correction))
-        await saga.execute_update("intervene", args=[told, instead], id=told.id)
+        id_ = update_id("intervene", told.id)
+        await saga.execute_update("intervene", args=[told, instead], id=id_)
     except (WrongCorrection, WorkflowQueryFailedError) as wrong:
         return "refused", str(wrong)
     except WorkflowUpdateFailedError as failed:

@@ -18,6 +18,7 @@ from api.interventions import Stepping
 from api.new_intervention import Filter, NewInterventionInMany, id_of
 from api.paging import BY_TIME, BY_VERSION, Page, PageQuery, page, position
 from api.problems import Problem, responses
+from api.steering import IN_MANY
 from api.words import Id, Links, Money
 from domain.kernel import stream_name
 from domain.sagas.interventions import Heard, Kind, SagaTold
@@ -294,7 +295,7 @@ async def _told(
 
 
 async def _unseen(services: Services, intervention: str) -> Problem:
-    if await services.processes.known(stream_name("intervention", intervention)):
+    if await services.processes.known(stream_name("intervention", intervention), of=IN_MANY):
         return Problem("read-model-behind", f"{intervention} has begun", retry_after=1)
     return Problem("not-found", f"there is no intervention {intervention}")
 

@@ -19,6 +19,7 @@ from workflows.messages import RunOptions
 from workflows.pay_merchants import By, PayMerchants, Progress
 
 _NAME: Final = "pay-merchants"
+_RUNS: Final = (pay_merchants.TYPE,)
 
 
 def workflow_id(queue_prefix: str, run: str = "") -> str:
@@ -54,20 +55,23 @@ class PayoutRuns:
     async def progress(self, run: str) -> Progress:
         """Raises Problem where there is no such run, or no worker answers for it."""
         with _of(run):
-            async with asking(self._client, self._id(run)):
+            async with asking(self._client, self._id(run), of=_RUNS):
                 handle = self._client.get_workflow_handle(self._id(run))
                 found: Progress = await handle.query(
                     "progress", result_type=Progress, rpc_timeout=RPC
                 )
                 return found
 
-    async def pause(self, run: str, by: By) -> None:
-        with _of(run):
-            await tell(self._client, self._id(run), "pause", [by], id_=uuid4().hex)
+    async def pause(self, run: str, by: By, key: str | None) -> None:
+        await self._tell(run, "pause", by, key)
 
-    async def resume(self, run: str, by: By) -> None:
+    async def resume(self, run: str, by: By, key: str | None) -> None:
+        await self._tell(run, "resume", by, key)
+
+    async def _tell(self, run: str, update: str, by: By, key: str | None) -> None:
         with _of(run):
-            await tell(self._client, self._id(run), "resume", [by], id_=uuid4().hex)
+            id_ = f"{update}-{key or uuid4().hex}"
+            await tell(self._client, self._id(run), update, [by], id_=id_, of=_RUNS)
 
 
 @contextlib.contextmanager

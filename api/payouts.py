@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.context import JSON_BODY, ActorDep, ServicesDep
+from api.idempotency import OptionalKey
 from api.problems import responses
 from api.words import LARGEST_AMOUNT, Actor, Asked, Links, Money, Reason
 from workflows.pay_merchants import By, Progress
@@ -114,10 +115,12 @@ async def show_run(services: ServicesDep, run: Run) -> PayoutRun:
     dependencies=JSON_BODY,
     responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
 )
-async def pause(services: ServicesDep, actor: ActorDep, run: Run, asked: RunSteered) -> RunBegun:
+async def pause(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
     by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.pause(run, by)
+    await services.payouts.pause(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 
@@ -128,9 +131,11 @@ async def pause(services: ServicesDep, actor: ActorDep, run: Run, asked: RunStee
     dependencies=JSON_BODY,
     responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
 )
-async def resume(services: ServicesDep, actor: ActorDep, run: Run, asked: RunSteered) -> RunBegun:
+async def resume(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+) -> RunBegun:
     by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.resume(run, by)
+    await services.payouts.resume(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 

@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from api.problems import Problem, at, pointer_to
 from api.reaching import RPC, ask, reaching, tell
 from domain.kernel import Command, stream_name
-from domain.sagas.interventions import InterveneInMany
+from domain.sagas.interventions import InterveneInMany, update_id
 from eventstore.correcting import WrongCorrection, corrected
 from workflows.catalogue import SAGAS
 from workflows.intervening import InterveneInManyWorkflow, Stop
@@ -39,6 +39,8 @@ _GONE: Final = frozenset(
         WorkflowExecutionStatus.TIMED_OUT,
     }
 )
+IN_MANY: Final = ("InterveneInMany",)
+"""The type of the workflow of an intervention in many sagas."""
 _ATTEMPT: Final = 3
 """Which argument of a saga's workflow is the attempt; before it come input, options and actor."""
 
@@ -54,17 +56,21 @@ class Steering:
         """Raises Problem for a correction that does not fit the command of the parked step."""
         instead: Command | None = None
         if correction is not None:
-            asked: Command = await ask(self._client, saga, "parked_command", intervention.step)
+            asked: Command = await ask(
+                self._client, saga, "parked_command", intervention.step, of=SAGAS
+            )
             try:
                 instead = corrected(asked, correction)
             except WrongCorrection as wrong:
                 where = pointer_to("correction", *wrong.path)
                 said = f"{where}: {wrong.said}"
                 raise Problem("invalid-request", said, [at(where, wrong.said)]) from None
-        await tell(self._client, saga, "intervene", [intervention, instead], id_=intervention.id)
+        id_ = update_id("intervene", intervention.id)
+        await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
 
     async def answer(self, saga: str, verdict: Verdict) -> None:
-        await tell(self._client, saga, "answer", [verdict], id_=verdict.id)
+        id_ = update_id("answer", verdict.id)
+        await tell(self._client, saga, "answer", [verdict], id_=id_, of=SAGAS)
 
     async def begin_again(self, saga: str, actor: str, reason: str) -> int:
         """The number of the attempt that was started, by who asks for it now.
@@ -112,7 +118,7 @@ class Steering:
     async def stop_in_many(self, intervention: str, stop: Stop) -> None:
         workflow = stream_name("intervention", intervention)
         try:
-            await tell(self._client, workflow, "stop", [stop], id_="stop")
+            await tell(self._client, workflow, "stop", [stop], id_="stop", of=IN_MANY)
         except Problem as problem:
             if problem.slug == "not-found":
                 said = f"there is no intervention {intervention}"
@@ -125,6 +131,8 @@ class Steering:
         try:
             async with reaching():
                 found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
+                if found.workflow_type not in SAGAS:
+                    raise Problem("not-found", f"there is no saga {saga}")
                 if found.status not in _GONE:
                     stands = found.status.name.lower() if found.status else "unknown"
                     raise Problem("not-failed", f"the last attempt of {saga} is {stands}")

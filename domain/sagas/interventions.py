@@ -13,6 +13,13 @@ Kind = Literal["retry", "correct", "skip", "resolve", "compensate"]
 Heard = Literal["accepted", "refused", "unreachable"]
 
 
+def update_id(update: Literal["intervene", "answer"], id_: str) -> str:
+    """The id of a workflow update: all updates of a workflow share one space of ids, and people
+    choose those of interventions and answers.
+    """
+    return f"{update}:{id_}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Which:
     """The parked sagas that are meant: all that is given has to hold, and empty means any.
