@@ -134,6 +134,14 @@ KINDS: Final = _registry(
         "Look at the saga: step in while it runs, and start a new process when it has ended.",
     ),
     Kind(
+        "input-forgotten",
+        409,
+        "What it was begun with is not known any more",
+        "Temporal keeps a workflow's input only for some days after the workflow was closed.",
+        "Put right by hand what its timeline shows as done. Then begin anew: a merchant applies "
+        "again, which also takes back what was left; others begin a new process.",
+    ),
+    Kind(
         "intervention-ended",
         409,
         "The intervention has ended",

@@ -7,7 +7,7 @@ the id of its business, an update the id of its wish, a command its key at the f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -26,6 +26,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.begun import begun_with
 from api.previous import REQUEST, Previous, previous
 from api.problems import Problem, of_rule, unavailable
 from api.reaching import LIMIT, RPC, Known, known, reachable, reaching, tell
@@ -61,16 +62,44 @@ class Processes:
         options = self._options.of(SAGAS[beginning.saga_type].workflow)
         return replace(options, traceparent=traceparent())
 
-    async def start(self, beginning: Beginning, actor: str) -> None:
-        """Started before, or even ended, is started."""
-        async with reaching():
-            with contextlib.suppress(WorkflowAlreadyStartedError):
-                await self._client.start_workflow(
-                    beginning.saga_type,
-                    args=[beginning.input, self._options_of(beginning), actor, beginning.attempt],
-                    rpc_timeout=RPC,
-                    **self._how(beginning),
-                )
+    async def start(self, beginning: Beginning, actor: str, *, begun: bool = False) -> Any:
+        """What it was begun with: the input, or that of the first time it was begun.
+
+        `begun` says that its stream is there: whether or not Temporal remembers it, it has begun.
+        Raises Problem where what was begun under this id was asked for with other content.
+        """
+        if not begun:
+            async with reaching():
+                with contextlib.suppress(WorkflowAlreadyStartedError):
+                    await self._client.start_workflow(
+                        beginning.saga_type,
+                        args=[
+                            beginning.input,
+                            self._options_of(beginning),
+                            actor,
+                            beginning.attempt,
+                        ],
+                        rpc_timeout=RPC,
+                        **self._how(beginning),
+                    )
+                    return beginning.input
+        input_ = beginning.input
+        same = beginning.same or (lambda before: bool(before == input_))
+        return await self.begun_before(beginning.saga, beginning.saga_type, type(input_), same)
+
+    async def begun_before(
+        self, saga: str, saga_type: str, input_: type[T], same: Callable[[T], bool]
+    ) -> T:
+        """What the process was begun with. Raises Problem where that is something else."""
+        found = await begun_with(self._client, saga)
+        if found is None:
+            said = f"{saga} was begun long ago, and it is not known any more with what"
+            raise Problem("content-differs", said)
+        if found.workflow_type == saga_type:
+            before = await found.argument(0, input_)
+            if same(before):
+                return before
+        raise Problem("content-differs", f"{saga} was begun before, with other content")
 
     async def cancel(
         self, saga: str, cancellation: Cancellation, *, of: Collection[str] = tuple(SAGAS)
@@ -187,7 +216,7 @@ class Processes:
         return {
             "id": beginning.saga,
             "task_queue": self._options.queue_prefix + "sagas",
-            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+            "id_conflict_policy": WorkflowIDConflictPolicy.FAIL,
             "id_reuse_policy": (
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE
                 if again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
@@ -22,6 +22,8 @@ from temporalio.converter import decode_typed_search_attributes
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.begun import LastAttempt, begun_with, last_attempt
+from api.database import Database
 from api.problems import Problem, at, pointer_to
 from api.reaching import RPC, ask, reaching, tell
 from domain.kernel import Command, stream_name
@@ -46,8 +48,9 @@ _ATTEMPT: Final = 3
 
 
 class Steering:
-    def __init__(self, client: Client, queue_prefix: str) -> None:
+    def __init__(self, client: Client, queue_prefix: str, database: Database) -> None:
         self._client = client
+        self._database = database
         self._queue_prefix = queue_prefix
 
     async def intervene(
@@ -75,10 +78,13 @@ class Steering:
     async def begin_again(self, saga: str, actor: str, reason: str) -> int:
         """The number of the attempt that was started, by who asks for it now.
 
-        Raises Problem where the attempt before goes on, or came to its own end.
+        It follows the last that has begun and the last that was to begin. Raises Problem where the
+        attempt before goes on, or came to its own end: what was refused or taken back stays so,
+        whatever has become of its workflow.
         """
-        last = await self._last(saga)
-        attempt = last.attempt + 1
+        told = await last_attempt(self._database, saga)
+        last = await self._last(saga, told)
+        attempt = max(last.attempt, told.number if told else 0) + 1
         said = f"attempt {attempt}, asked for by {actor}: {reason}"
         try:
             async with reaching():
@@ -99,21 +105,34 @@ class Steering:
             raise Problem("not-failed", f"another attempt of {saga} was begun") from None
         return attempt
 
-    async def start_in_many(self, asked: InterveneInMany) -> None:
-        """Started before, or even ended, is started."""
-        async with reaching():
-            with contextlib.suppress(WorkflowAlreadyStartedError):
-                await self._client.start_workflow(
-                    InterveneInManyWorkflow.run,
-                    args=[asked, None],
-                    id=stream_name("intervention", asked.intervention),
-                    task_queue=self._queue_prefix + "sagas",
-                    static_summary=f"{asked.kind}, asked for by {asked.actor}",
-                    static_details=asked.reason,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    rpc_timeout=RPC,
-                )
+    async def start_in_many(self, asked: InterveneInMany, *, begun: bool = False) -> None:
+        """Started before, or even ended, is started. `begun` says that its stream is there.
+
+        Raises Problem where it was begun with other content.
+        """
+        id_ = stream_name("intervention", asked.intervention)
+        if not begun:
+            async with reaching():
+                with contextlib.suppress(WorkflowAlreadyStartedError):
+                    await self._client.start_workflow(
+                        InterveneInManyWorkflow.run,
+                        args=[asked, None],
+                        id=id_,
+                        task_queue=self._queue_prefix + "sagas",
+                        static_summary=f"{asked.kind}, asked for by {asked.actor}",
+                        static_details=asked.reason,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                        rpc_timeout=RPC,
+                    )
+                    return
+        found = await begun_with(self._client, id_)
+        if found is not None and found.workflow_type in IN_MANY:
+            before = await found.argument(0, InterveneInMany)
+            if before == replace(asked, actor=before.actor):
+                return
+        said = f"{asked.intervention} was begun before, with other content"
+        raise Problem("content-differs", said)
 
     async def stop_in_many(self, intervention: str, stop: Stop) -> None:
         workflow = stream_name("intervention", intervention)
@@ -127,23 +146,39 @@ class Steering:
                 raise Problem("intervention-ended", f"{intervention} has ended") from None
             raise
 
-    async def _last(self, saga: str) -> _LastRun:
+    async def _last(self, saga: str, told: LastAttempt | None) -> _LastRun:
         try:
             async with reaching():
                 found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
                 if found.workflow_type not in SAGAS:
                     raise Problem("not-found", f"there is no saga {saga}")
-                if found.status not in _GONE:
-                    stands = found.status.name.lower() if found.status else "unknown"
-                    raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+                self._check_left(saga, found.status, told)
                 run = self._client.get_workflow_handle(saga, run_id=found.run_id)
                 async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):
                     return self._begun_by(event)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise Problem("not-found", f"there is no saga {saga}") from None
-            raise
-        raise Problem("not-found", f"Temporal keeps no history of {saga}")
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        if told is None:
+            raise Problem("not-found", f"there is no saga {saga}")
+        if told.ending:
+            raise Problem("saga-ended", f"{saga} is {told.ending}")
+        said = (
+            f"attempt {told.number} of {saga} has not ended, and Temporal has forgotten its input"
+        )
+        raise Problem("input-forgotten", said)
+
+    def _check_left(
+        self, saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None
+    ) -> None:
+        """Raises Problem unless the last attempt left something to do."""
+        stands = status.name.lower() if status else "unknown"
+        if status is WorkflowExecutionStatus.RUNNING:
+            raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+        if told and told.ending in {"refused", "compensated"}:
+            raise Problem("saga-ended", f"{saga} is {told.ending}: nothing of it is left to do")
+        if status not in _GONE:
+            raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
 
     def _begun_by(self, event: HistoryEvent) -> _LastRun:
         started: WorkflowExecutionStartedEventAttributes

@@ -150,7 +150,7 @@ def evolve(row: SagaRow | None, happened: Happened) -> SagaRow:
     return replace(row, updated_at=at, version=happened.version, timeline=timeline)
 
 
-def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911  # one arm an event
+def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911, PLR0912  # one arm an event
     match happened.event:
         case StepDone(step=step):
             return _spoke(_did(row, step), step, "do")
