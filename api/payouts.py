@@ -82,12 +82,14 @@ class PayoutRun(BaseModel):
     status_code=202,
     summary="Pay all merchants now",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY),
+    responses=responses(*_OF_A_BODY, "content-differs"),
 )
 async def start_run(
     services: ServicesDep, actor: ActorDep, response: Response, asked: NewRun
 ) -> RunBegun:
-    """One run a day: asked for again, it is the same, with the minimum of the first time."""
+    """One run a day: asked for again, it is the same. With another minimum it is a conflict, whose
+    Location is the run of today.
+    """
     run = await services.payouts.start(asked.minimum, actor)
     response.headers["Location"] = f"/payouts/{run}"
     return RunBegun(run=run, links=_links(run))
