@@ -62,10 +62,11 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A saga, and the step that is parked in it."""
+    """A saga, and the step that is parked in it: parked later than `until`, it is not meant."""
 
     saga: str
     step: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
