@@ -159,6 +159,8 @@ class CancellingSaga(BaseModel):
     responses=responses(
         *_OF_A_SAGA,
         "idempotency-key-missing",
+        "content-differs",
+        "database-unavailable",
         "not-parked",
         "not-possible",
         "too-late",

@@ -22,11 +22,13 @@ from temporalio.converter import decode_typed_search_attributes
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api import recorded
 from api.begun import LastAttempt, begun_with, last_attempt
 from api.database import Database
 from api.problems import Problem, at, pointer_to
 from api.reaching import RPC, ask, reaching, tell
 from domain.kernel import Command, stream_name
+from domain.sagas.events import SagaResumed
 from domain.sagas.interventions import InterveneInMany, update_id
 from eventstore.correcting import WrongCorrection, corrected
 from workflows.catalogue import SAGAS
@@ -56,20 +58,51 @@ class Steering:
     async def intervene(
         self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None = None
     ) -> None:
-        """Raises Problem for a correction that does not fit the command of the parked step."""
-        instead: Command | None = None
+        """Raises Problem for a correction that does not fit the command of the parked step, and for
+        another intervention than the one that the saga took under this id.
+        """
+        if await self._took(saga, intervention):
+            return
+        instead = None
         if correction is not None:
-            asked: Command = await ask(
-                self._client, saga, "parked_command", intervention.step, of=SAGAS
-            )
-            try:
-                instead = corrected(asked, correction)
-            except WrongCorrection as wrong:
-                where = pointer_to("correction", *wrong.path)
-                said = f"{where}: {wrong.said}"
-                raise Problem("invalid-request", said, [at(where, wrong.said)]) from None
+            instead = await self._corrected(saga, intervention.step, correction)
         id_ = update_id("intervene", intervention.id)
         await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
+
+    async def _took(self, saga: str, intervention: Intervention) -> bool:
+        """Whether the saga went on by it already, as its stream says."""
+        async with self._database.connection() as connection:
+            found = await recorded.read(
+                connection,
+                stream_name("saga", saga),
+                after=0,
+                limit=1,
+                type_=SagaResumed.__name__,
+                data={"intervention": intervention.id},
+            )
+        for one in found:
+            names = ("kind", "reason", "evidence")
+            if any(one.data[name] != getattr(intervention, name) for name in names):
+                said = f"{saga} took another intervention under the id {intervention.id}"
+                raise Problem("content-differs", said)
+        return bool(found)
+
+    async def _corrected(
+        self, saga: str, step: str, correction: Mapping[str, Any]
+    ) -> Command | None:
+        """None where no such step is parked. Whether it was told before is for the saga to say."""
+        try:
+            asked: Command = await ask(self._client, saga, "parked_command", step, of=SAGAS)
+        except Problem as problem:
+            if problem.slug == "not-parked":
+                return None
+            raise
+        try:
+            return corrected(asked, correction)
+        except WrongCorrection as wrong:
+            where = pointer_to("correction", *wrong.path)
+            said = f"{where}: {wrong.said}"
+            raise Problem("invalid-request", said, [at(where, wrong.said)]) from None
 
     async def answer(self, saga: str, verdict: Verdict) -> None:
         id_ = update_id("answer", verdict.id)
