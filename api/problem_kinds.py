@@ -275,6 +275,13 @@ KINDS: Final = _registry(
         "Start or mend what `errors` names.",
     ),
     Kind(
+        "too-busy",
+        503,
+        "Too many requests at the same moment",
+        "This process serves as many requests as it can, and yours waited too long for its turn.",
+        "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    Kind(
         "webhook-secret-missing",
         503,
         "Webhooks of this source cannot be verified",

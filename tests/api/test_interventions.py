@@ -66,7 +66,7 @@ async def test_an_intervention_that_was_taken_is_the_same_also_after_the_end(
 ) -> None:
     saga = await parked(impatient, shop, ship_to=UNDELIVERABLE)
     path = f"/sagas/{saga}/interventions"
-    wish = {"id": "int-1", "kind": "correct", "reason": "the customer has moved"}
+    wish: dict[str, Any] = {"id": "int-1", "kind": "correct", "reason": "moved"}
     wish |= {"correction": {"ship_to": "addr_ok"}}
     for _ in range(2):
         assert (await impatient.post(path, json=wish)).status_code == 202
