@@ -17,7 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from api import reaching
 from tests.api.conftest import House
-from tests.api.shop import Shop, a_key, place, problem
+from tests.api.shop import Shop, a_key, eventually, place, problem
 from tests.api.test_interventions import UNDELIVERABLE, onboarding, parked, told
 
 WHY: dict[str, Any] = {"reason": "a test"}
@@ -149,3 +149,48 @@ async def test_what_got_no_answer_in_time_may_be_taken_and_the_problem_says_so(
     for answer in answers:
         assert "may still be taken" in problem(answer, 503, "worker-unavailable")["detail"]
     await house.temporal.get_workflow_handle(saga).terminate()
+
+
+@workflow.defn(name="Checkout", sandboxed=False)
+class Undecided:
+    """A checkout whose store has not yet decided on the cancellation that it was told of."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update
+    async def cancel(self, _wish: Any) -> None:
+        self._told = True
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.query
+    def is_told(self) -> bool:
+        return self._told
+
+
+async def test_a_saga_that_is_terminated_before_it_has_answered_has_ended(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    order = f"undecided-{a_key()}"
+    async with Worker(
+        house.temporal,
+        task_queue=order,
+        workflows=[Undecided],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        graceful_shutdown_timeout=timedelta(0),
+    ):
+        handle = await house.temporal.start_workflow(Undecided.run, id=order, task_queue=order)
+        asked = asyncio.create_task(api.post(f"/orders/{order}/cancellation", json=WHY))
+
+        async def told() -> bool:
+            return await handle.query(Undecided.is_told)
+
+        await eventually(told, "it is told")
+        await handle.terminate()
+        answer = await asked
+    # What became of the order is asked next, and there is none.
+    problem(answer, 409, "saga-ended")
