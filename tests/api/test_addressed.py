@@ -107,6 +107,16 @@ async def test_a_workflow_of_another_kind_is_not_shown(
         problem(await api.get(path.format(name)), 404, "not-found")
 
 
+@pytest.mark.parametrize("word", ["pause", "resume"])
+async def test_no_run_of_payouts_is_seen_in_a_workflow_of_another_kind(
+    house: House, api: httpx.AsyncClient, word: str
+) -> None:
+    async with a_stranger(house, f"{house.queue_prefix}pay-merchants-1999-01-02") as stranger:
+        problem(await api.get("/payouts/1999-01-02"), 404, "not-found")
+        problem(await api.post(f"/payouts/1999-01-02/{word}", json=WHY), 404, "not-found")
+        assert await stranger.query(Stranger.told) == []
+
+
 async def test_the_address_of_orders_cancels_no_other_saga(
     house: House, api: httpx.AsyncClient
 ) -> None:
