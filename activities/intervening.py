@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 
@@ -30,6 +32,7 @@ from domain.sagas.interventions import (
     SagaTold,
     Target,
     Which,
+    update_id,
 )
 from domain.sagas.steps import StepContext, StepKey
 from eventstore.correcting import WrongCorrection, corrected
@@ -39,11 +42,15 @@ ANSWER_WITHIN: Final = 5.0
 """Seconds that a saga has to answer, before this try is given up."""
 
 
+class WrongFilter(ValueError):
+    """Nothing can be found by it, now or later."""
+
+
 class Board(Protocol):
-    """Where it is seen what is parked."""
+    """Where it is seen what is parked, and what sagas tell of it themselves."""
 
     async def found(self, which: Which) -> tuple[datetime, int]:
-        """The board's own time, and how many match."""
+        """The board's own time, and how many match. Raises WrongFilter."""
         ...
 
     async def page(
@@ -52,14 +59,39 @@ class Board(Protocol):
         """Sagas and their parked steps, by the saga's id, those after `after`."""
         ...
 
+    async def took(self, saga: str, intervention: str) -> bool:
+        """Whether the saga's stream says that it went on by this intervention."""
+        ...
+
+    async def parked_after(self, saga: str, step: str, until: datetime) -> bool:
+        """Whether the saga's stream says that the step was parked later than this, also again."""
+        ...
+
 
 def activities(
     store: EventStore, client: Client, board: Board, intervention: Callable[..., Any]
 ) -> Sequence[Callable[..., Any]]:
     """`intervention` makes what a saga's update takes."""
+    many = _InMany(store, client, board, intervention)
+    return [many.begin, many.select, many.intervene, many.record]
 
-    async def keep(
-        asked: InterveneInMany, opened_on: date, what: str, event: Event, answer: dict[str, Any]
+
+class _InMany:
+    def __init__(
+        self, store: EventStore, client: Client, board: Board, intervention: Callable[..., Any]
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._board = board
+        self._intervention = intervention
+
+    async def _keep(
+        self,
+        asked: InterveneInMany,
+        opened_on: date,
+        what: str,
+        event: Event,
+        answer: dict[str, Any],
     ) -> dict[str, Any]:
         """Once for each `what`; the answer is that of the first time."""
         key = StepKey(
@@ -70,8 +102,8 @@ def activities(
         )
         actor = event.actor if isinstance(event, InterventionStopped) else asked.actor
         context = StepContext(key=key, actor=actor, alone=True)
-        appended = await store.append(
-            [(key.saga, ANY_VERSION, [event])],
+        appended = await self._store.append(
+            [(key.saga, ANY_VERSION, [_storable(event)])],
             context=context,
             answer=answer,
             metadata=metadata_of(context),
@@ -79,26 +111,56 @@ def activities(
         return dict(appended.answer or {})
 
     @activity.defn(name="BeginIntervention")
-    async def begin(asked: InterveneInMany, opened_on: date) -> Begun:
-        until, found = await board.found(asked.which)
+    async def begin(self, asked: InterveneInMany, opened_on: date) -> Begun:
+        try:
+            until, found = await self._board.found(asked.which)
+        except WrongFilter as wrong:
+            raise ApplicationError(
+                str(wrong), type=WrongFilter.__name__, non_retryable=True
+            ) from None
         begun = InterventionBegun(
             intervention=asked.intervention, asked=asked, found=found, until=until
         )
-        first = await keep(
+        first = await self._keep(
             asked, opened_on, "begin", begun, {"until": until.isoformat(), "found": found}
         )
         return Begun(until=datetime.fromisoformat(first["until"]), found=first["found"])
 
     @activity.defn(name="SelectParked")
-    async def select(which: Which, until: datetime, after: str, limit: int) -> Sequence[Target]:
-        found = await board.page(which, until, after, limit)
-        return [Target(saga=saga, step=step) for saga, step in found]
+    async def select(
+        self, which: Which, until: datetime, after: str, limit: int
+    ) -> Sequence[Target]:
+        found = await self._board.page(which, until, after, limit)
+        return [Target(saga=saga, step=step, until=until) for saga, step in found]
 
     @activity.defn(name="InterveneInOne")
-    async def intervene(asked: InterveneInMany, target: Target, opened_on: date) -> Heard:
+    async def intervene(self, asked: InterveneInMany, target: Target, opened_on: date) -> Heard:
         """Raises where the saga cannot be reached; then nothing is kept."""
-        told = intervention(
-            id=f"{asked.intervention}:{target.saga}",
+        id_ = f"{asked.intervention}:{target.saga}"
+        heard, said = await self._hear(asked, target, id_)
+        if heard == "refused" and await self._board.took(target.saga, id_):
+            # It was told before, and what it answered got lost.
+            heard, said = "accepted", ""
+        result = SagaTold(
+            intervention=asked.intervention,
+            saga=target.saga,
+            step=target.step,
+            heard=heard,
+            said=said,
+        )
+        first = await self._keep(asked, opened_on, target.saga, result, {"heard": heard})
+        answer: Heard = first["heard"]
+        return answer
+
+    async def _hear(self, asked: InterveneInMany, target: Target, id_: str) -> tuple[Heard, str]:
+        """How the saga takes it, and what it says. Raises where it cannot be reached."""
+        saga, until = target.saga, target.until
+        if await self._board.took(saga, id_):
+            return "accepted", ""
+        if until and await self._board.parked_after(saga, target.step, until):
+            return "refused", "it was parked again meanwhile"
+        told = self._intervention(
+            id=id_,
             kind=asked.kind,
             actor=asked.actor,
             reason=asked.reason,
@@ -107,28 +169,23 @@ def activities(
             happened=asked.happened,
         )
         async with asyncio.timeout(ANSWER_WITHIN):
-            heard, said = await _told(client.get_workflow_handle(target.saga), told, asked, target)
-        result = SagaTold(
-            intervention=asked.intervention,
-            saga=target.saga,
-            step=target.step,
-            heard=heard,
-            said=said,
-        )
-        first = await keep(asked, opened_on, target.saga, result, {"heard": heard})
-        answer: Heard = first["heard"]
-        return answer
+            return await _told(self._client.get_workflow_handle(saga), told, asked, target)
 
     @activity.defn(name="RecordIntervention")
     async def record(
-        asked: InterveneInMany, what: str, event: InterventionEvent, opened_on: date
+        self, asked: InterveneInMany, what: str, event: InterventionEvent, opened_on: date
     ) -> str:
-        """How a saga took it, where that was kept before, or else what the event says of it."""
-        heard = event.heard if isinstance(event, SagaTold) else ""
-        first = await keep(asked, opened_on, what, event, {"heard": heard})
-        return str(first["heard"])
+        """How a saga took it, where that was kept before, or else what the event says of it.
 
-    return [begin, select, intervene, record]
+        Of a saga that cannot be reached, its own stream may say that it took it.
+        """
+        heard = ""
+        if isinstance(event, SagaTold):
+            if await self._board.took(event.saga, f"{asked.intervention}:{event.saga}"):
+                event = replace(event, heard="accepted", said="")
+            heard = event.heard
+        first = await self._keep(asked, opened_on, what, event, {"heard": heard})
+        return str(first.get("heard", ""))
 
 
 async def _told(
@@ -138,10 +195,13 @@ async def _told(
     instead: Command | None = None
     try:
         if asked.kind == "correct":
-            command: Command = await saga.query("parked_command", target.step)
-            instead = corrected(command, orjson.loads(asked.correction))
-        await saga.execute_update("intervene", args=[told, instead], id=told.id)
-    except (WrongCorrection, WorkflowQueryFailedError) as wrong:
+            # Where it is not parked, the update says why; or that it was taken before.
+            with contextlib.suppress(WorkflowQueryFailedError):
+                command: Command = await saga.query("parked_command", target.step)
+                instead = corrected(command, orjson.loads(asked.correction))
+        id_ = update_id("intervene", told.id)
+        await saga.execute_update("intervene", args=[told, instead], id=id_)
+    except WrongCorrection as wrong:
         return "refused", str(wrong)
     except WorkflowUpdateFailedError as failed:
         if isinstance(failed.cause, ApplicationError):
@@ -152,3 +212,13 @@ async def _told(
             return "refused", "it has ended"
         raise
     return "accepted", ""
+
+
+def _storable(value: Any) -> Any:
+    """The same, without what PostgreSQL cannot keep in a text: an end would never be recorded."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode(errors="replace").decode()
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {one.name: _storable(getattr(value, one.name)) for one in fields(value)}
+        return replace(value, **parts)
+    return value

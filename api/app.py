@@ -111,13 +111,13 @@ def create_app(
         openapi_tags=_TAGS,
         redirect_slashes=False,
     )
-    metrics = Metrics()
+    metrics, database = Metrics(), Database(engine)
     app.state.services = Services(
-        database=Database(engine),
-        places=Places(Database(engine), sagas_per_merchant),
+        database=database,
+        places=Places(database, sagas_per_merchant),
         processes=Processes(client, options),
-        decisions=Decisions(Database(engine)),
-        steering=Steering(client, options.queue_prefix),
+        decisions=Decisions(database),
+        steering=Steering(client, options.queue_prefix, database),
         payouts=PayoutRuns(client, options),
         metrics=metrics,
         figures=operations.Figures(),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.begun import last_attempt
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
 from api.freshness import FreshnessDep
-from api.idempotency import Answered, Requests, RequiredKey, derived_id, once
+from api.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
 from api.merchants import NewMerchant
 from api.problems import Problem, responses
 from api.starting import Beginning
@@ -91,6 +93,7 @@ class Application(BaseModel):
         "idempotency-key-missing",
         "idempotency-in-flight",
         "out-of-order",
+        "content-differs",
         "body-too-large",
         "unsupported-media-type",
         "invalid-request",
@@ -112,7 +115,7 @@ async def apply(
     """
     route = f"POST /merchants/{merchant}/application"
 
-    async def work() -> Answered:
+    async def work(_claim: Claim) -> Answered:
         return await _begin(services, merchant, asked, derived_id("app", route, key), actor)
 
     kept = Requests(services.database)
@@ -144,12 +147,17 @@ async def _begin(
 ) -> Answered:
     saga = onboard_merchant.saga_id(merchant)
     before = await services.processes.previous(saga)
-    if before is None or before.request != request:
+    told = await last_attempt(services.database, saga)
+    if before is not None and before.request == request:
+        beginning = _beginning(merchant, asked, request, before.attempt)
+        await services.processes.start(beginning, actor, begun=True)
+    else:
         if before and before.running:
             raise Problem("out-of-order", f"an application of {merchant} is being looked at")
-        if before and before.ending == "completed":
+        if "completed" in {before and before.ending, told and told.ending}:
             raise Problem("out-of-order", f"{merchant} was taken on already")
-        attempt = before.attempt + 1 if before else 1
+        # Temporal forgets, and an attempt that never ran has told nothing: the next follows both.
+        attempt = max(before.attempt if before else 0, told.number if told else 0) + 1
         await services.processes.start(_beginning(merchant, asked, request, attempt), actor)
     body = Applying(merchant=merchant, saga=saga, links=_links(services, merchant))
     return Answered(202, body.model_dump(mode="json"), {"Location": f"/sagas/{saga}"})
@@ -176,6 +184,7 @@ def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int)
         details=onboard_merchant.details(application),
         attempt=attempt,
         request=request,
+        same=lambda one: replace(one, submitted_at=application.submitted_at) == application,
     )
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Final
 from fastapi import Depends, Header, Request
 
 from api.context import ServicesDep
-from api.database import LIMIT, bounded
 from api.preferences import seconds_to_wait
 from api.problems import Problem, in_header
 from api.words import form
@@ -41,7 +40,7 @@ class Freshness:
         ] = None,
     ) -> None:
         del prefer  # read from the request: there may be several
-        self._engine = services.database.engine
+        self._database = services.database
         self._token = token
         self._seconds = seconds_to_wait(request, _WAITS_AT_MOST) or _WAITS
 
@@ -52,10 +51,7 @@ class Freshness:
 
     async def _wait(self, projection: str, token: str, id_: str | None) -> None:
         try:
-            async with bounded(self._seconds + LIMIT):
-                await wait_until_seen(
-                    self._engine, projection, token, id_=id_, timeout=self._seconds
-                )
+            await wait_until_seen(self._database, projection, token, id_=id_, timeout=self._seconds)
         except BadToken:
             said = "not a token that a write was answered with"
             raise Problem(

@@ -2,7 +2,8 @@
 
 A request is claimed before it is worked on and keeps its answer. A claim is a lease: who dies with
 it is followed by whoever repeats the request. That is safe, because what a request starts has an id
-that follows from its key: started again, it is the same.
+that follows from its key: started again, it is the same. Keys are forgotten after some days, ids
+are not: what was begun under an id answers only for a request with the same content.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     bindparam,
+    delete,
+    exists,
     func,
     select,
     update,
@@ -37,7 +40,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from api.database import Database
 from api.problems import Problem, in_header
 from domain.bounds import KEY
-from eventstore.tables import requests
+from eventstore.tables import requests, streams
 
 _FORM: Final = re.compile(f'{KEY.pattern}|"{KEY.pattern}"')
 _HEADER: Final = "Idempotency-Key"
@@ -117,17 +120,23 @@ class Answered:
 
 @dataclass(frozen=True)
 class Claim:
-    """Leave to work on a request; `until` tells it from the claim that may follow it."""
+    """Leave to work on a request; `until` tells it from the claim that may follow it.
+
+    `begun` says that what the request would begin has begun: by an earlier try, or by a request
+    that had the key before, longer ago than keys are kept.
+    """
 
     route: str
     key: str
     until: datetime
+    begun: bool = False
 
 
 # Built once: to build one takes longer than to run it, and a customer waits.
 _ROUTE: Final = bindparam("of_route", type_=Text)
 _KEY: Final = bindparam("of_key", type_=Text)
 _PRINT: Final = bindparam("print", type_=Text)
+_STREAM: Final = bindparam("stream", type_=Text)
 
 
 def _claiming() -> Executable:
@@ -143,13 +152,16 @@ def _claiming() -> Executable:
         where=requests.c.status.is_(None)
         & (requests.c.claimed_until < func.clock_timestamp())
         & (requests.c.fingerprint == _PRINT),
-    ).returning(requests.c.claimed_until)
+    ).returning(requests.c.claimed_until, exists().where(streams.c.name == _STREAM))
+
+
+def _mine() -> ColumnElement[bool]:
+    mine = (requests.c.route == _ROUTE) & (requests.c.key == _KEY) & requests.c.status.is_(None)
+    return mine & (requests.c.claimed_until == bindparam("mine", type_=DateTime(timezone=True)))
 
 
 def _ending(**values: ColumnElement[Any]) -> Executable:
-    mine = (requests.c.route == _ROUTE) & (requests.c.key == _KEY)
-    mine &= requests.c.claimed_until == bindparam("mine", type_=DateTime(timezone=True))
-    return update(requests).where(mine, requests.c.status.is_(None)).values(**values)
+    return update(requests).where(_mine()).values(**values)
 
 
 _CLAIM: Final = _claiming()
@@ -159,6 +171,7 @@ _KEEP: Final = _ending(
     body=bindparam("body", type_=JSONB),
 )
 _GIVE_UP: Final = _ending(claimed_until=func.clock_timestamp())
+_FORGET: Final = delete(requests).where(_mine())
 _ANSWERED: Final = select(
     requests.c.fingerprint,
     requests.c.status,
@@ -191,17 +204,21 @@ class Requests:
             raise _in_flight()
         return None
 
-    async def claim(self, route: str, key: str, print_: str, lease: timedelta) -> Claim | Answered:
+    async def claim(
+        self, route: str, key: str, print_: str, lease: timedelta, *, stream: str = ""
+    ) -> Claim | Answered:
         """Leave to work on the request, or what it was answered before.
 
+        `stream` is that of the process which the request would begin.
         Raises Problem where the key was used for another request, or somebody is working on it.
         """
         asked = {"of_route": route, "of_key": key, "print": print_, "lease": lease}
         async with self._database.connection() as connection:
-            taken = await connection.execute(_CLAIM, asked)
-            mine: datetime | None = taken.scalar_one_or_none()
+            taken = await connection.execute(_CLAIM, {**asked, "stream": stream})
+            mine = taken.one_or_none()
         if mine:
-            return Claim(route, key, mine)
+            until, begun = mine
+            return Claim(route, key, until, begun)
         if before := await self.answered(route, key, print_):
             return before
         raise _in_flight()  # whoever was faster gave it up in between
@@ -214,10 +231,13 @@ class Requests:
         except Problem as problem:
             _log.warning("answer not kept", route=claim.route, reason=problem.detail)
 
-    async def give_up(self, claim: Claim) -> None:
-        """Let the next one try at once. The row stays, so that its key stays bound to its body."""
+    async def give_up(self, claim: Claim, failure: BaseException | None = None) -> None:
+        """Let the next one try at once. The row stays, so that its key stays bound to its body: but
+        not where the key turned out to be bound to another one, of which there was no row any more.
+        """
+        other = isinstance(failure, Problem) and failure.slug == "content-differs"
         try:
-            await self._end(_GIVE_UP, claim)
+            await self._end(_FORGET if other else _GIVE_UP, claim)
         except Problem as problem:
             _log.warning("claim not given up", route=claim.route, reason=problem.detail)
 
@@ -234,19 +254,21 @@ async def once(
     *,
     asked: BaseModel,
     lease: timedelta,
-    work: Callable[[], Awaitable[Answered]],
+    work: Callable[[Claim], Awaitable[Answered]],
+    stream: str = "",
 ) -> Response:
     """The answer of the first time, or else what `work` answers: it is done once for each key.
 
-    Raises Problem where the key was used for another request, or somebody is working on it.
+    `stream` is that of the process which the request would begin. Raises Problem where the key was
+    used for another request, or somebody is working on it.
     """
-    claim = await kept.claim(route, key, fingerprint(asked), lease)
+    claim = await kept.claim(route, key, fingerprint(asked), lease, stream=stream)
     if isinstance(claim, Answered):
         return claim.response(replayed=True)
     try:
-        answer = await work()
-    except BaseException:
-        await kept.give_up(claim)
+        answer = await work(claim)
+    except BaseException as failure:
+        await kept.give_up(claim, failure)
         raise
     await kept.keep(claim, answer)
     return answer.response()

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import recorded
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
-from api.idempotency import Answered, OptionalKey, Requests, once
+from api.idempotency import Answered, Claim, OptionalKey, Requests, once
 from api.interventions import Stepping
 from api.new_intervention import Filter, NewInterventionInMany, id_of
 from api.paging import BY_TIME, BY_VERSION, Page, PageQuery, page, position
 from api.problems import Problem, responses
+from api.steering import IN_MANY
 from api.words import Id, Links, Money
 from domain.kernel import stream_name
 from domain.sagas.interventions import Heard, Kind, SagaTold
@@ -120,6 +121,7 @@ class Stopping(BaseModel):
             "malformed-header",
             "idempotency-key-missing",
             "idempotency-in-flight",
+            "content-differs",
             "body-too-large",
             "unsupported-media-type",
             "invalid-request",
@@ -142,13 +144,15 @@ async def intervene_in_many(
         return Answered(200, found.model_dump(mode="json")).response()
     id_ = id_of(key)
 
-    async def work() -> Answered:
-        await services.steering.start_in_many(asked.to_domain(id_, asked.actor or actor))
+    async def work(claim: Claim) -> Answered:
+        wish = asked.to_domain(id_, asked.actor or actor)
+        await services.steering.start_in_many(wish, begun=claim.begun)
         body = Begun(intervention=id_, links=_links(services, id_))
         return Answered(202, body.model_dump(mode="json"), {"Location": f"/interventions/{id_}"})
 
     kept = Requests(services.database)
-    return await once(kept, _ROUTE, id_, asked=asked, lease=_LEASE, work=work)
+    stream = stream_name("intervention", id_)
+    return await once(kept, _ROUTE, id_, asked=asked, lease=_LEASE, work=work, stream=stream)
 
 
 @router.get(
@@ -294,7 +298,7 @@ async def _told(
 
 
 async def _unseen(services: Services, intervention: str) -> Problem:
-    if await services.processes.known(stream_name("intervention", intervention)):
+    if await services.processes.known(stream_name("intervention", intervention), of=IN_MANY):
         return Problem("read-model-behind", f"{intervention} has begun", retry_after=1)
     return Problem("not-found", f"there is no intervention {intervention}")
 

@@ -155,6 +155,8 @@ class CancellingSaga(BaseModel):
     responses=responses(
         *_OF_A_SAGA,
         "idempotency-key-missing",
+        "content-differs",
+        "database-unavailable",
         "not-parked",
         "not-possible",
         "too-late",
@@ -213,13 +215,22 @@ async def answer(
     status_code=202,
     summary="Try a saga again whose workflow failed",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY, "not-found", "not-failed", "temporal-unavailable"),
+    responses=responses(
+        *_OF_A_BODY,
+        "not-found",
+        "not-failed",
+        "saga-ended",
+        "input-forgotten",
+        "database-unavailable",
+        "temporal-unavailable",
+    ),
 )
 async def attempt(
     services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewAttempt
 ) -> Attempting:
     """For a workflow that failed, was terminated or ran out of time: the next attempt begins with
     the same input. It first shuts every door of the one before, and takes back what that one left.
+    What was refused or taken back stays so.
     """
     number = await services.steering.begin_again(saga, asked.actor or actor, asked.reason)
     return Attempting(saga=saga, attempt=number, links=services.links(saga))

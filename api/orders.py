@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +21,9 @@ from projections.order_status import OrderStatus, Status
 from workflows.messages import Cancellation
 
 router = APIRouter(tags=["orders"])
+
+_OF_AN_ORDER: Final = ("Checkout",)
+"""The type of the workflow that has the order's id."""
 
 
 class Line(BaseModel):
@@ -143,7 +146,7 @@ async def show_order(
         else:
             row = await row_as_of(connection, order_status.PROJECTION, order, as_of)
     if row is None:
-        if as_of is None and await services.processes.is_running(order):
+        if as_of is None and await services.processes.is_running(order, of=_OF_AN_ORDER):
             said = f"{order} has begun and is not placed yet"
             raise Problem("read-model-behind", said, retry_after=1)
         raise Problem("not-found", f"there is no order {order}")
@@ -162,9 +165,11 @@ async def show_order(
         "too-late",
         "saga-ended",
         "out-of-order",
+        "content-differs",
         "body-too-large",
         "unsupported-media-type",
         "invalid-request",
+        "database-unavailable",
         "temporal-unavailable",
         "worker-unavailable",
     ),
@@ -177,7 +182,8 @@ async def cancel(
     """
     who = asked.actor or actor
     try:
-        await services.processes.cancel(order, Cancellation(actor=who, reason=asked.reason))
+        wish = Cancellation(actor=who, reason=asked.reason)
+        await services.processes.cancel(order, wish, of=_OF_AN_ORDER)
     except Problem as problem:
         if problem.slug not in {"too-late", "saga-ended"}:
             raise

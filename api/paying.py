@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from api.begun import begun_with
 from api.problems import Problem
 from api.reaching import RPC, asking, reaching, tell
 from workflows import pay_merchants
@@ -19,6 +20,7 @@ from workflows.messages import RunOptions
 from workflows.pay_merchants import By, PayMerchants, Progress
 
 _NAME: Final = "pay-merchants"
+_RUNS: Final = (pay_merchants.TYPE,)
 
 
 def workflow_id(queue_prefix: str, run: str = "") -> str:
@@ -32,21 +34,37 @@ class PayoutRuns:
         self._options = options
 
     async def start(self, minimum: int, actor: str) -> str:
-        """The run of today. Started before, or even ended, is started: with its own minimum."""
-        run = datetime.now(UTC).date().isoformat()
+        """The run of today. Started before, or even ended, is started.
+
+        Raises Problem where the run of today pays by another minimum.
+        """
+        run, asked = datetime.now(UTC).date().isoformat(), PayMerchants(minimum=minimum)
         async with reaching():
             with contextlib.suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
                     pay_merchants.TYPE,
-                    args=[PayMerchants(minimum=minimum), self._options, actor, None],
+                    args=[asked, self._options, actor, None],
                     id=self._id(run),
                     task_queue=self._options.queue_prefix + "sagas",
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     static_summary=f"asked for by {actor}",
                     rpc_timeout=RPC,
                 )
-        return run
+                return run
+        before = await self._asked_for(run)
+        if before == asked:
+            return run
+        said = f"the run {run} was begun before"
+        if before:
+            said = f"{said}, and pays whoever is owed at least {before.minimum}, not {minimum}"
+        raise Problem("content-differs", said, headers={"Location": f"/payouts/{run}"})
+
+    async def _asked_for(self, run: str) -> PayMerchants | None:
+        found = await begun_with(self._client, self._id(run))
+        if found is None or found.workflow_type not in _RUNS:
+            return None
+        return await found.argument(0, PayMerchants)
 
     def _id(self, run: str) -> str:
         return workflow_id(self._options.queue_prefix, run)
@@ -54,20 +72,23 @@ class PayoutRuns:
     async def progress(self, run: str) -> Progress:
         """Raises Problem where there is no such run, or no worker answers for it."""
         with _of(run):
-            async with asking(self._client, self._id(run)):
+            async with asking(self._client, self._id(run), of=_RUNS):
                 handle = self._client.get_workflow_handle(self._id(run))
                 found: Progress = await handle.query(
                     "progress", result_type=Progress, rpc_timeout=RPC
                 )
                 return found
 
-    async def pause(self, run: str, by: By) -> None:
-        with _of(run):
-            await tell(self._client, self._id(run), "pause", [by], id_=uuid4().hex)
+    async def pause(self, run: str, by: By, key: str | None) -> None:
+        await self._tell(run, "pause", by, key)
 
-    async def resume(self, run: str, by: By) -> None:
+    async def resume(self, run: str, by: By, key: str | None) -> None:
+        await self._tell(run, "resume", by, key)
+
+    async def _tell(self, run: str, update: str, by: By, key: str | None) -> None:
         with _of(run):
-            await tell(self._client, self._id(run), "resume", [by], id_=uuid4().hex)
+            id_ = f"{update}-{key or uuid4().hex}"
+            await tell(self._client, self._id(run), update, [by], id_=id_, of=_RUNS)
 
 
 @contextlib.contextmanager

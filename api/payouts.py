@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.context import JSON_BODY, ActorDep, ServicesDep
+from api.idempotency import OptionalKey
 from api.problems import responses
 from api.words import Actor, Asked, Links, Money, Price, Reason, text
 from domain import bounds
@@ -79,12 +80,14 @@ class PayoutRun(BaseModel):
     status_code=202,
     summary="Pay all merchants now",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY),
+    responses=responses(*_OF_A_BODY, "content-differs"),
 )
 async def start_run(
     services: ServicesDep, actor: ActorDep, response: Response, asked: NewRun
 ) -> RunBegun:
-    """One run a day: asked for again, it is the same, with the minimum of the first time."""
+    """One run a day: asked for again, it is the same. With another minimum it is a conflict, whose
+    Location is the run of today.
+    """
     run = await services.payouts.start(asked.minimum, actor)
     response.headers["Location"] = f"/payouts/{run}"
     return RunBegun(run=run, links=_links(run))
@@ -112,10 +115,12 @@ async def show_run(services: ServicesDep, run: Run) -> PayoutRun:
     dependencies=JSON_BODY,
     responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
 )
-async def pause(services: ServicesDep, actor: ActorDep, run: Run, asked: RunSteered) -> RunBegun:
+async def pause(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
     by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.pause(run, by)
+    await services.payouts.pause(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 
@@ -126,9 +131,11 @@ async def pause(services: ServicesDep, actor: ActorDep, run: Run, asked: RunStee
     dependencies=JSON_BODY,
     responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
 )
-async def resume(services: ServicesDep, actor: ActorDep, run: Run, asked: RunSteered) -> RunBegun:
+async def resume(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+) -> RunBegun:
     by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.resume(run, by)
+    await services.payouts.resume(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 

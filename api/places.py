@@ -11,7 +11,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 from weakref import WeakValueDictionary
@@ -30,8 +29,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from api.database import Database, bounded
+from api.database import Database
 from api.problems import Problem
+from api.turns import Turns
 from eventstore.tables import saga_places
 from projections.saga_board import table as board
 
@@ -48,12 +48,12 @@ requests a second refused, and each would look.
 _log = structlog.get_logger(__name__)
 
 
-@dataclass
 class _Gate:
     """Where the requests for one merchant's places come one after the other."""
 
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    full: bool = False
+    def __init__(self) -> None:
+        self.turns = Turns(1)
+        self.full = False
 
     def close(self) -> None:
         self.full = True
@@ -91,15 +91,16 @@ class Places:
     async def _take(self, merchant: str, saga: str) -> bool:
         """Whether the saga had none before."""
         gate = self._gates.setdefault(merchant, _Gate())
-        # Who waits behind others that find no database waits no longer than they do.
-        async with bounded(), gate.turn:
-            if not gate.full:
-                async with self._database.connection() as connection:
-                    asked = {"of": merchant, "by": saga}
-                    taken = await connection.execute(self._taking, asked)
-                    if (place := taken.first()) is not None:
-                        return bool(place.is_new)
-                gate.close()
+        # As many as there are places ask already: for another one there will be none.
+        if not gate.full and gate.turns.asking < self._bound:
+            async with gate.turns.taken():
+                if not gate.full:
+                    async with self._database.connection() as connection:
+                        asked = {"of": merchant, "by": saga}
+                        taken = await connection.execute(self._taking, asked)
+                        if (place := taken.first()) is not None:
+                            return bool(place.is_new)
+                    gate.close()
         said = f"{self._bound} orders of {merchant} are being processed"
         raise Problem("too-many-for-merchant", said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
 

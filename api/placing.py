@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
@@ -16,7 +17,7 @@ from api.preferences import applied, seconds_to_wait
 from api.problems import Problem, responses
 from api.starting import Beginning
 from api.words import Links
-from domain.kernel import CustomerId, MerchantId, OrderId, Sku
+from domain.kernel import CustomerId, MerchantId, OrderId, Sku, stream_name
 from domain.ordering.events import OrderLine
 from workflows import checkout as checking_out
 from workflows.checkout import Checkout
@@ -67,6 +68,7 @@ class Decided(BaseModel):
             "malformed-header",
             "idempotency-key-missing",
             "idempotency-in-flight",
+            "content-differs",
             "body-too-large",
             "unsupported-media-type",
             "invalid-request",
@@ -103,13 +105,14 @@ async def place(
             await _seen(fresh, asked)
             await check(services.database, asked)
             wait = seconds_to_wait(request, _LONGEST_WAIT)
-            claim = await kept.claim(_ROUTE, key, print_, _LEASE + timedelta(seconds=wait or 0))
+            lease, stream = _LEASE + timedelta(seconds=wait or 0), stream_name("saga", order)
+            claim = await kept.claim(_ROUTE, key, print_, lease, stream=stream)
             if isinstance(claim, Answered):
                 return claim.response(replayed=True)
             try:
-                answer = await _begin(services, asked, order, actor, wait)
-            except BaseException:
-                await kept.give_up(claim)
+                answer = await _begin(services, asked, order, actor, wait, begun=claim.begun)
+            except BaseException as failure:
+                await kept.give_up(claim, failure)
                 raise
     except Problem:
         # Whatever has become of the shop since then: what was answered is answered again.
@@ -121,7 +124,7 @@ async def place(
 
 
 async def _begin(
-    services: Services, asked: NewOrder, order: str, actor: str, wait: int | None
+    services: Services, asked: NewOrder, order: str, actor: str, wait: int | None, *, begun: bool
 ) -> Answered:
     checkout = Checkout(
         order=OrderId(order),
@@ -142,7 +145,7 @@ async def _begin(
         placed_at=datetime.now(UTC),
     )
     beginning = _beginning(checkout)
-    await services.processes.start(beginning, actor)
+    await services.processes.start(beginning, actor, begun=begun)
     if wait is None:
         return _accepted(services, order, {})
     decision = await services.decisions.on(beginning, wait)
@@ -159,6 +162,7 @@ def _beginning(checkout: Checkout) -> Beginning:
         merchant=checkout.merchant,
         summary=checking_out.summary(checkout),
         details=checking_out.details(checkout),
+        same=lambda before: replace(before, placed_at=checkout.placed_at) == checkout,
     )
 
 

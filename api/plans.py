@@ -171,13 +171,19 @@ _OF_A_WISH = (
     responses=responses(*_OF_A_WISH),
 )
 async def settle(
-    services: ServicesDep, actor: ActorDep, response: Response, order: Id, asked: PayAll
+    *,
+    services: ServicesDep,
+    actor: ActorDep,
+    key: OptionalKey,
+    response: Response,
+    order: Id,
+    asked: PayAll,
 ) -> Settling:
     """Fees included. Where the card is declined, the plan goes on as it was. Not while an
     instalment is being collected.
     """
     wish = PayAllNow(actor=asked.actor or actor, card=asked.card or "")
-    await services.processes.settle_early(order, wish)
+    await services.processes.settle_early(order, wish, key)
     saga = settle_early.saga_id(order)
     response.headers["Location"] = f"/sagas/{saga}"
     links = {**services.links(saga), **_links(order)}

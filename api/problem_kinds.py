@@ -134,6 +134,14 @@ KINDS: Final = _registry(
         "Look at the saga: step in while it runs, and start a new process when it has ended.",
     ),
     Kind(
+        "input-forgotten",
+        409,
+        "What it was begun with is not known any more",
+        "Temporal keeps a workflow's input only for some days after the workflow was closed.",
+        "Put right by hand what its timeline shows as done. Then begin anew: a merchant applies "
+        "again, which also takes back what was left; others begin a new process.",
+    ),
+    Kind(
         "intervention-ended",
         409,
         "The intervention has ended",
@@ -265,6 +273,13 @@ KINDS: Final = _registry(
         "Not everything that is needed is there",
         "`errors` names what is missing. Some requests may be served all the same.",
         "Start or mend what `errors` names.",
+    ),
+    Kind(
+        "too-busy",
+        503,
+        "Too many requests at the same moment",
+        "This process serves as many requests as it can, and yours waited too long for its turn.",
+        "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     Kind(
         "webhook-secret-missing",

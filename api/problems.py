@@ -171,7 +171,9 @@ def pointer_to(*path: int | str) -> str:
 def responses(*slugs: str) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of a route's problems, with an example of each."""
     found: dict[int | str, dict[str, Any]] = {}
-    for slug in slugs:
+    # Whoever asks the database may have to wait for a connection to it.
+    more = ("too-busy",) if "database-unavailable" in slugs else ()
+    for slug in (*slugs, *more):
         kind = KINDS[slug]
         example = {
             "type": kind.type,

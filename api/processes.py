@@ -7,7 +7,7 @@ the id of its business, an update the id of its wish, a command its key at the f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -26,6 +26,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.begun import begun_with
 from api.previous import REQUEST, Previous, previous
 from api.problems import Problem, of_rule, unavailable
 from api.reaching import LIMIT, RPC, Known, known, reachable, reaching, tell
@@ -34,7 +35,7 @@ from api.tracing import traceparent
 from domain.kernel import Command, context_of
 from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
 from domain.sagas.steps import Answer, StepContext, StepKey
-from workflows import collect_instalments
+from workflows import collect_instalments, deliver_order
 from workflows.catalogue import SAGAS
 from workflows.collect_instalments import NewDate, PayAllNow
 from workflows.fairness import fair
@@ -44,6 +45,8 @@ from workflows.timeline import begun_as
 T = TypeVar("T")
 
 _COMMAND: Final = timedelta(seconds=5)
+_PLANS: Final = (collect_instalments.TYPE,)
+_DELIVERIES: Final = (deliver_order.TYPE,)
 
 
 class Processes:
@@ -59,23 +62,57 @@ class Processes:
         options = self._options.of(SAGAS[beginning.saga_type].workflow)
         return replace(options, traceparent=traceparent())
 
-    async def start(self, beginning: Beginning, actor: str) -> None:
-        """Started before, or even ended, is started."""
-        async with reaching():
-            with contextlib.suppress(WorkflowAlreadyStartedError):
-                await self._client.start_workflow(
-                    beginning.saga_type,
-                    args=[beginning.input, self._options_of(beginning), actor, beginning.attempt],
-                    rpc_timeout=RPC,
-                    **self._how(beginning),
-                )
+    async def start(self, beginning: Beginning, actor: str, *, begun: bool = False) -> Any:
+        """What it was begun with: the input, or that of the first time it was begun.
 
-    async def cancel(self, saga: str, cancellation: Cancellation) -> None:
-        await tell(self._client, saga, "cancel", [cancellation], id_="cancel")
+        `begun` says that its stream is there: whether or not Temporal remembers it, it has begun.
+        Raises Problem where what was begun under this id was asked for with other content.
+        """
+        if not begun:
+            async with reaching():
+                with contextlib.suppress(WorkflowAlreadyStartedError):
+                    await self._client.start_workflow(
+                        beginning.saga_type,
+                        args=[
+                            beginning.input,
+                            self._options_of(beginning),
+                            actor,
+                            beginning.attempt,
+                        ],
+                        rpc_timeout=RPC,
+                        **self._how(beginning),
+                    )
+                    return beginning.input
+        input_ = beginning.input
+        same = beginning.same or (lambda before: bool(before == input_))
+        return await self.begun_before(beginning.saga, beginning.saga_type, type(input_), same)
+
+    async def begun_before(
+        self, saga: str, saga_type: str, input_: type[T], same: Callable[[T], bool]
+    ) -> T:
+        """What the process was begun with. Raises Problem where that is something else."""
+        found = await begun_with(self._client, saga)
+        if found is None:
+            said = f"{saga} was begun long ago, and it is not known any more with what"
+            raise Problem("content-differs", said)
+        if found.workflow_type == saga_type:
+            before = await found.argument(0, input_)
+            if same(before):
+                return before
+        raise Problem("content-differs", f"{saga} was begun before, with other content")
+
+    async def cancel(
+        self, saga: str, cancellation: Cancellation, *, of: Collection[str] = tuple(SAGAS)
+    ) -> None:
+        """Raises Problem where it is too late, and where it is a saga of none of these types."""
+        await tell(self._client, saga, "cancel", [cancellation], id_="cancel", of=of)
 
     async def tell_carrier_notice(self, order: str, notice: CarrierNotice) -> None:
         """Raises Problem where no delivery of the order waits for what the carrier says."""
-        delivery = f"delivery-{order}"
+        delivery = deliver_order.workflow_id(order)
+        if await self.known(delivery, of=_DELIVERIES) is None:
+            said = f"no parcel of {order} is under way"
+            raise Problem("webhook-subject-unknown", said)
         try:
             async with reaching():
                 handle = self._client.get_workflow_handle(delivery)
@@ -83,30 +120,31 @@ class Processes:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            if await self.known(delivery):
-                raise Problem("out-of-order", f"the delivery of {order} has ended") from None
-            said = f"no parcel of {order} is under way"
-            raise Problem("webhook-subject-unknown", said) from None
+            raise Problem("out-of-order", f"the delivery of {order} has ended") from None
 
-    async def settle_early(self, order: str, wish: PayAllNow) -> None:
+    async def settle_early(self, order: str, wish: PayAllNow, key: str | None) -> None:
         """Raises Problem where nothing is due, or an instalment is being collected."""
         with _of_plan(order):
             plan = collect_instalments.workflow_id(order)
-            await tell(self._client, plan, "settle_early", [wish], id_=uuid4().hex)
+            id_ = f"settle-{key or uuid4().hex}"
+            await tell(self._client, plan, "settle_early", [wish], id_=id_, of=_PLANS)
 
     async def reschedule(self, order: str, wish: NewDate) -> None:
         """Raises Problem where the date breaks a rule, or the instalment is being collected."""
         with _of_plan(order):
             plan = collect_instalments.workflow_id(order)
-            await tell(self._client, plan, "reschedule", [wish], id_=f"reschedule-{wish.id}")
+            id_ = f"reschedule-{wish.id}"
+            await tell(self._client, plan, "reschedule", [wish], id_=id_, of=_PLANS)
 
-    async def known(self, saga: str) -> Known | None:
-        return await known(self._client, saga)
+    async def known(self, id_: str, *, of: Collection[str] = tuple(SAGAS)) -> Known | None:
+        """None where Temporal knows no workflow of these types under the id."""
+        found = await known(self._client, id_)
+        return found if found and found.workflow_type in of else None
 
-    async def is_running(self, saga: str) -> bool:
+    async def is_running(self, saga: str, *, of: Collection[str]) -> bool:
         """False, too, where nobody can tell: then the read models have the last word."""
         try:
-            found = await self.known(saga)
+            found = await self.known(saga, of=of)
         except Problem:
             return False
         return found is not None and found.running
@@ -178,7 +216,7 @@ class Processes:
         return {
             "id": beginning.saga,
             "task_queue": self._options.queue_prefix + "sagas",
-            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+            "id_conflict_policy": WorkflowIDConflictPolicy.FAIL,
             "id_reuse_policy": (
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE
                 if again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.problems import Problem, at, unavailable
+from api.problems import RULES, Problem, at, unavailable
 from workflows.timeline import MERCHANT, SAGA_TYPE
 
 RPC: Final = timedelta(seconds=3)
@@ -34,7 +34,10 @@ _OF_REJECTION: Final[Mapping[str, str]] = {
     "WrongCorrection": "invalid-request",
     "WrongValue": "invalid-request",
     "Unwritable": "invalid-request",
+    # Temporal's own: the workflow was closed before its handler had come to an end.
+    "AcceptedUpdateCompletedWorkflow": "saga-ended",
 }
+_MAY_BE_TAKEN: Final = "It may still be taken: repeat it, with the same key"
 _AWAY: Final = frozenset(
     {
         RPCStatusCode.UNAVAILABLE,
@@ -55,6 +58,7 @@ class Known:
     merchant: str
     running: bool
     started_at: datetime
+    workflow_type: str = ""
 
 
 async def known(client: Client, saga: str) -> Known | None:
@@ -72,6 +76,7 @@ async def known(client: Client, saga: str) -> Known | None:
         merchant=attributes.get(MERCHANT, ""),
         running=found.status is WorkflowExecutionStatus.RUNNING,
         started_at=found.start_time,
+        workflow_type=found.workflow_type,
     )
 
 
@@ -83,30 +88,41 @@ async def reachable(client: Client) -> bool:
 
 
 async def tell(
-    client: Client, saga: str, update: str, arguments: Sequence[Any], *, id_: str
+    client: Client,
+    saga: str,
+    update: str,
+    arguments: Sequence[Any],
+    *,
+    id_: str,
+    of: Collection[str],
 ) -> None:
-    """Have a saga take an update. Raises Problem where it refuses, or cannot be reached."""
-    async with asking(client, saga):
+    """Have a workflow take an update. Raises Problem where it refuses, or cannot be reached, and
+    where it is of none of these types.
+    """
+    async with asking(client, saga, of=of, told=True):
         try:
             handle = client.get_workflow_handle(saga)
             await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
         except WorkflowUpdateFailedError as failure:
             cause = failure.cause
-            if isinstance(cause, ApplicationError) and (
-                slug := _OF_REJECTION.get(cause.type or "")
-            ):
+            if isinstance(cause, ApplicationError) and (slug := _slug(cause.type or "")):
                 of_correction = cause.type == "WrongCorrection"
                 wrong = [at("#/correction", cause.message)] if of_correction else []
                 raise Problem(slug, cause.message, wrong) from None
             raise
 
 
-async def ask(client: Client, saga: str, query: str, argument: str) -> Any:
-    """What a saga answers to a query. Raises Problem where it has no answer, or cannot be reached.
+def _slug(rejection: str) -> str | None:
+    return _OF_REJECTION.get(rejection) or RULES.get(rejection)
+
+
+async def ask(client: Client, saga: str, query: str, argument: str, *, of: Collection[str]) -> Any:
+    """What a workflow answers to a query. Raises Problem where it has no answer, or cannot be
+    reached, and where it is of none of these types.
 
     A saga that has ended answers, too.
     """
-    async with asking(client, saga):
+    async with asking(client, saga, of=of):
         try:
             return await client.get_workflow_handle(saga).query(query, argument, rpc_timeout=RPC)
         except WorkflowQueryFailedError as failure:
@@ -114,10 +130,16 @@ async def ask(client: Client, saga: str, query: str, argument: str) -> Any:
 
 
 @asynccontextmanager
-async def asking(client: Client, saga: str) -> AsyncIterator[None]:
-    """Raises Problem where there is no such saga, it has ended, or nobody answers for it."""
+async def asking(
+    client: Client, saga: str, *, of: Collection[str], told: bool = False
+) -> AsyncIterator[None]:
+    """Raises Problem where there is no such workflow of these types, it has ended, or no worker
+    answers for it. What was `told` in vain may be taken all the same, and the problem says so.
+    """
+    more = f". {_MAY_BE_TAKEN}" if told else ""
     try:
         async with asyncio.timeout(LIMIT):
+            await _check_type(client, saga, of)
             yield
     except (TimeoutError, RPCTimeoutOrCancelledError, RPCError, RuntimeError) as error:
         if isinstance(error, RPCError) and error.status not in _AWAY:
@@ -129,13 +151,30 @@ async def asking(client: Client, saga: str) -> AsyncIterator[None]:
                 raise
             found = await known(client, saga)
             if found is None:
-                raise Problem("not-found", f"there is no saga {saga}") from None
+                raise _unknown(saga) from None
             if found.running:  # it began between the two questions
                 raise unavailable("worker-unavailable", f"{saga} has just begun") from None
             raise Problem("saga-ended", f"{saga} has ended") from None
         if not await reachable(client):
-            raise unavailable("temporal-unavailable", "Temporal cannot be reached") from None
-        raise unavailable("worker-unavailable", f"no worker answers for {saga}") from None
+            raise unavailable("temporal-unavailable", f"Temporal cannot be reached{more}") from None
+        said = f"no worker answered for {saga} in time{more}"
+        raise unavailable("worker-unavailable", said) from None
+
+
+async def _check_type(client: Client, saga: str, types: Collection[str]) -> None:
+    """An id from outside may be that of any workflow in the namespace."""
+    try:
+        found = await client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return  # whatever is asked next hears the same, and says so
+        raise
+    if found.workflow_type not in types:
+        raise _unknown(saga)
+
+
+def _unknown(saga: str) -> Problem:
+    return Problem("not-found", f"there is no saga {saga}")
 
 
 @asynccontextmanager

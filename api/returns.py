@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import recorded
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
 from api.freshness import TOKEN
-from api.idempotency import Answered, Requests, RequiredKey, derived_id, once
+from api.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
 from api.preferences import applied, seconds_to_wait
 from api.problems import Problem, responses
 from api.starting import Beginning
 from api.words import Asked, Id, Links, Money, Quantity, Reason, members
 from domain import bounds
-from domain.kernel import OrderId, ReturnId, Sku
+from domain.kernel import OrderId, ReturnId, Sku, stream_name
 from domain.ordering.events import ReturnLine
 from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
 from workflows import return_order
@@ -98,6 +102,7 @@ class ReturnDecided(BaseModel):
             "not-found",
             "idempotency-in-flight",
             "out-of-order",
+            "content-differs",
             "body-too-large",
             "unsupported-media-type",
             "invalid-request",
@@ -122,17 +127,33 @@ async def create_return(
     `PlanMovedOn`: ask again, under a new key.
     """
     route, wait = f"POST /orders/{order}/returns", seconds_to_wait(request, _LONGEST_WAIT)
+    return_id = derived_id("ret", route, key)
+    saga = return_order.saga_id(return_id)
 
-    async def work() -> Answered:
+    async def work(claim: Claim) -> Answered:
         lines = tuple(
             ReturnLine(sku=Sku(line.sku), quantity=line.quantity) for line in asked.lines or ()
         )
-        quote = await quoted(services, order, lines)
-        asked_for = _asked_for(order, derived_id("ret", route, key), quote, asked.reason)
-        return await _begin(services, asked_for, actor, wait)
+        if claim.begun:  # and may have taken already what it would be quoted for
+            same = _same(order, lines, asked.reason)
+            asked_for = await services.processes.begun_before(
+                saga, return_order.TYPE, ReturnOrder, same
+            )
+        else:
+            quote = await quoted(services, order, lines)
+            beginning = _beginning(_asked_for(order, return_id, quote, asked.reason), lines)
+            asked_for = await services.processes.start(beginning, actor)
+        return await _answered(services, asked_for, wait)
 
-    lease = _LEASE + timedelta(seconds=wait or 0)
-    return await once(Requests(services.database), route, key, asked=asked, lease=lease, work=work)
+    return await once(
+        Requests(services.database),
+        route,
+        key,
+        asked=asked,
+        lease=_LEASE + timedelta(seconds=wait or 0),
+        work=work,
+        stream=stream_name("saga", saga),
+    )
 
 
 async def return_everything(
@@ -158,9 +179,14 @@ async def return_everything(
     # Without a key the same wish is known by what it would come to.
     wish = key or f"{quote.lines} {quote.absorbed} {quote.refund}"
     return_id = derived_id("ret", f"POST /orders/{order}/cancellation", wish)
-    asked_for = _asked_for(order, return_id, quote, reason)
-    await services.processes.start(_beginning(asked_for), actor)
-    return _returning(services, asked_for)
+    saga = return_order.saga_id(return_id)
+    async with services.database.connection() as connection:
+        begun = await recorded.newest_version(connection, stream_name("saga", saga)) is not None
+    everything = replace(
+        _beginning(_asked_for(order, return_id, quote, reason), ()),
+        same=lambda before: before.order == order,
+    )
+    return _returning(services, await services.processes.start(everything, actor, begun=begun))
 
 
 async def quoted(services: Services, order: str, lines: tuple[ReturnLine, ...]) -> ReturnQuote:
@@ -188,20 +214,17 @@ def _asked_for(order: str, return_id: str, quote: ReturnQuote, reason: str) -> R
     )
 
 
-async def _begin(
-    services: Services, asked_for: ReturnOrder, actor: str, wait: int | None
-) -> Answered:
-    beginning = _beginning(asked_for)
-    await services.processes.start(beginning, actor)
+async def _answered(services: Services, asked_for: ReturnOrder, wait: int | None) -> Answered:
     if wait is None:
         return _accepted(services, asked_for, {})
-    decision = await services.decisions.on(beginning, wait)
+    decision = await services.decisions.on(_beginning(asked_for, asked_for.lines), wait)
     if decision is None:
         return _accepted(services, asked_for, applied(wait))
     return _decided(services, asked_for, decision, applied(wait))
 
 
-def _beginning(asked_for: ReturnOrder) -> Beginning:
+def _beginning(asked_for: ReturnOrder, lines: tuple[ReturnLine, ...]) -> Beginning:
+    """`lines` are those that were named; without any it is all that is left."""
     return Beginning(
         saga=return_order.saga_id(asked_for.return_id),
         saga_type=return_order.TYPE,
@@ -209,7 +232,25 @@ def _beginning(asked_for: ReturnOrder) -> Beginning:
         merchant=asked_for.merchant,
         summary=return_order.summary(asked_for),
         details=return_order.details(asked_for),
+        same=_same(asked_for.order, lines, asked_for.reason),
     )
+
+
+def _same(order: str, lines: tuple[ReturnLine, ...], reason: str) -> Callable[[ReturnOrder], bool]:
+    """Whether a return is of the same lines of the order, whatever they were quoted for."""
+
+    def same(before: ReturnOrder) -> bool:
+        named = not lines or _pieces(before.lines) == _pieces(lines)
+        return named and (before.order, before.reason) == (order, reason)
+
+    return same
+
+
+def _pieces(lines: tuple[ReturnLine, ...]) -> Counter[str]:
+    pieces = Counter[str]()
+    for line in lines:
+        pieces[line.sku] += line.quantity
+    return pieces
 
 
 def _returning(services: Services, asked_for: ReturnOrder) -> Returning:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ class Beginning:
     """Begun once for each `saga`, which is its id. `summary` and `details` hold nothing personal.
 
     `attempt` is another than the first only where the one before has ended. `request` names what it
-    was asked for by, where it matters which of several requests has begun it.
+    was asked for by, where it matters which of several requests has begun it. `same` says whether
+    an input with which it was begun before is what is asked for now; without it, one that is equal.
     """
 
     saga: str
@@ -22,3 +24,4 @@ class Beginning:
     details: str = ""
     attempt: int = 1
     request: str = ""
+    same: Callable[[Any], bool] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
@@ -22,10 +22,14 @@ from temporalio.converter import decode_typed_search_attributes
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from api import recorded
+from api.begun import LastAttempt, begun_with, last_attempt
+from api.database import Database
 from api.problems import Problem, at, pointer_to
 from api.reaching import RPC, ask, reaching, tell
 from domain.kernel import Command, stream_name
-from domain.sagas.interventions import InterveneInMany
+from domain.sagas.events import SagaResumed
+from domain.sagas.interventions import InterveneInMany, update_id
 from eventstore.correcting import WrongCorrection, corrected
 from workflows.catalogue import SAGAS
 from workflows.intervening import InterveneInManyWorkflow, Stop
@@ -39,40 +43,81 @@ _GONE: Final = frozenset(
         WorkflowExecutionStatus.TIMED_OUT,
     }
 )
+IN_MANY: Final = ("InterveneInMany",)
+"""The type of the workflow of an intervention in many sagas."""
 _ATTEMPT: Final = 3
 """Which argument of a saga's workflow is the attempt; before it come input, options and actor."""
 
 
 class Steering:
-    def __init__(self, client: Client, queue_prefix: str) -> None:
+    def __init__(self, client: Client, queue_prefix: str, database: Database) -> None:
         self._client = client
+        self._database = database
         self._queue_prefix = queue_prefix
 
     async def intervene(
         self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None = None
     ) -> None:
-        """Raises Problem for a correction that does not fit the command of the parked step."""
-        instead: Command | None = None
+        """Raises Problem for a correction that does not fit the command of the parked step, and for
+        another intervention than the one that the saga took under this id.
+        """
+        if await self._took(saga, intervention):
+            return
+        instead = None
         if correction is not None:
-            asked: Command = await ask(self._client, saga, "parked_command", intervention.step)
-            try:
-                instead = corrected(asked, correction)
-            except WrongCorrection as wrong:
-                where = pointer_to("correction", *wrong.path)
-                said = f"{where}: {wrong.said}"
-                raise Problem("invalid-request", said, [at(where, wrong.said)]) from None
-        await tell(self._client, saga, "intervene", [intervention, instead], id_=intervention.id)
+            instead = await self._corrected(saga, intervention.step, correction)
+        id_ = update_id("intervene", intervention.id)
+        await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
+
+    async def _took(self, saga: str, intervention: Intervention) -> bool:
+        """Whether the saga went on by it already, as its stream says."""
+        async with self._database.connection() as connection:
+            found = await recorded.read(
+                connection,
+                stream_name("saga", saga),
+                after=0,
+                limit=1,
+                type_=SagaResumed.__name__,
+                data={"intervention": intervention.id},
+            )
+        for one in found:
+            names = ("kind", "reason", "evidence")
+            if any(one.data[name] != getattr(intervention, name) for name in names):
+                said = f"{saga} took another intervention under the id {intervention.id}"
+                raise Problem("content-differs", said)
+        return bool(found)
+
+    async def _corrected(
+        self, saga: str, step: str, correction: Mapping[str, Any]
+    ) -> Command | None:
+        """None where no such step is parked. Whether it was told before is for the saga to say."""
+        try:
+            asked: Command = await ask(self._client, saga, "parked_command", step, of=SAGAS)
+        except Problem as problem:
+            if problem.slug == "not-parked":
+                return None
+            raise
+        try:
+            return corrected(asked, correction)
+        except WrongCorrection as wrong:
+            where = pointer_to("correction", *wrong.path)
+            said = f"{where}: {wrong.said}"
+            raise Problem("invalid-request", said, [at(where, wrong.said)]) from None
 
     async def answer(self, saga: str, verdict: Verdict) -> None:
-        await tell(self._client, saga, "answer", [verdict], id_=verdict.id)
+        id_ = update_id("answer", verdict.id)
+        await tell(self._client, saga, "answer", [verdict], id_=id_, of=SAGAS)
 
     async def begin_again(self, saga: str, actor: str, reason: str) -> int:
         """The number of the attempt that was started, by who asks for it now.
 
-        Raises Problem where the attempt before goes on, or came to its own end.
+        It follows the last that has begun and the last that was to begin. Raises Problem where the
+        attempt before goes on, or came to its own end: what was refused or taken back stays so,
+        whatever has become of its workflow.
         """
-        last = await self._last(saga)
-        attempt = last.attempt + 1
+        told = await last_attempt(self._database, saga)
+        last = await self._last(saga, told)
+        attempt = max(last.attempt, told.number if told else 0) + 1
         said = f"attempt {attempt}, asked for by {actor}: {reason}"
         try:
             async with reaching():
@@ -93,26 +138,39 @@ class Steering:
             raise Problem("not-failed", f"another attempt of {saga} was begun") from None
         return attempt
 
-    async def start_in_many(self, asked: InterveneInMany) -> None:
-        """Started before, or even ended, is started."""
-        async with reaching():
-            with contextlib.suppress(WorkflowAlreadyStartedError):
-                await self._client.start_workflow(
-                    InterveneInManyWorkflow.run,
-                    args=[asked, None],
-                    id=stream_name("intervention", asked.intervention),
-                    task_queue=self._queue_prefix + "sagas",
-                    static_summary=f"{asked.kind}, asked for by {asked.actor}",
-                    static_details=asked.reason,
-                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    rpc_timeout=RPC,
-                )
+    async def start_in_many(self, asked: InterveneInMany, *, begun: bool = False) -> None:
+        """Started before, or even ended, is started. `begun` says that its stream is there.
+
+        Raises Problem where it was begun with other content.
+        """
+        id_ = stream_name("intervention", asked.intervention)
+        if not begun:
+            async with reaching():
+                with contextlib.suppress(WorkflowAlreadyStartedError):
+                    await self._client.start_workflow(
+                        InterveneInManyWorkflow.run,
+                        args=[asked, None],
+                        id=id_,
+                        task_queue=self._queue_prefix + "sagas",
+                        static_summary=f"{asked.kind}, asked for by {asked.actor}",
+                        static_details=asked.reason,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                        rpc_timeout=RPC,
+                    )
+                    return
+        found = await begun_with(self._client, id_)
+        if found is not None and found.workflow_type in IN_MANY:
+            before = await found.argument(0, InterveneInMany)
+            if before == replace(asked, actor=before.actor):
+                return
+        said = f"{asked.intervention} was begun before, with other content"
+        raise Problem("content-differs", said)
 
     async def stop_in_many(self, intervention: str, stop: Stop) -> None:
         workflow = stream_name("intervention", intervention)
         try:
-            await tell(self._client, workflow, "stop", [stop], id_="stop")
+            await tell(self._client, workflow, "stop", [stop], id_="stop", of=IN_MANY)
         except Problem as problem:
             if problem.slug == "not-found":
                 said = f"there is no intervention {intervention}"
@@ -121,21 +179,39 @@ class Steering:
                 raise Problem("intervention-ended", f"{intervention} has ended") from None
             raise
 
-    async def _last(self, saga: str) -> _LastRun:
+    async def _last(self, saga: str, told: LastAttempt | None) -> _LastRun:
         try:
             async with reaching():
                 found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
-                if found.status not in _GONE:
-                    stands = found.status.name.lower() if found.status else "unknown"
-                    raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+                if found.workflow_type not in SAGAS:
+                    raise Problem("not-found", f"there is no saga {saga}")
+                self._check_left(saga, found.status, told)
                 run = self._client.get_workflow_handle(saga, run_id=found.run_id)
                 async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):
                     return self._begun_by(event)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
-                raise Problem("not-found", f"there is no saga {saga}") from None
-            raise
-        raise Problem("not-found", f"Temporal keeps no history of {saga}")
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        if told is None:
+            raise Problem("not-found", f"there is no saga {saga}")
+        if told.ending:
+            raise Problem("saga-ended", f"{saga} is {told.ending}")
+        said = (
+            f"attempt {told.number} of {saga} has not ended, and Temporal has forgotten its input"
+        )
+        raise Problem("input-forgotten", said)
+
+    def _check_left(
+        self, saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None
+    ) -> None:
+        """Raises Problem unless the last attempt left something to do."""
+        stands = status.name.lower() if status else "unknown"
+        if status is WorkflowExecutionStatus.RUNNING:
+            raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+        if told and told.ending in {"refused", "compensated"}:
+            raise Problem("saga-ended", f"{saga} is {told.ending}: nothing of it is left to do")
+        if status not in _GONE:
+            raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
 
     def _begun_by(self, event: HistoryEvent) -> _LastRun:
         started: WorkflowExecutionStartedEventAttributes

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Final
+from contextlib import AbstractAsyncContextManager
+from typing import Final, Protocol
 
 from sqlalchemy import TextClause, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from eventstore.store import SHARDS, shard_of
 from eventstore.tables import NOTHING_SEEN
@@ -18,6 +19,12 @@ from eventstore.tables import NOTHING_SEEN
 _FIRST_PAUSE: Final = 0.004
 _LONGEST_PAUSE: Final = 0.05
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+
+
+class Connects(Protocol):
+    """An engine, or what lends its connections."""
+
+    def connect(self) -> AbstractAsyncContextManager[AsyncConnection]: ...
 
 
 class BadToken(ValueError):
@@ -33,7 +40,7 @@ class NotYetSeen(Exception):
 
 
 async def wait_until_seen(
-    engine: AsyncEngine,
+    engine: Connects,
     projection: str,
     token: str,
     *,
@@ -62,7 +69,7 @@ async def wait_until_seen(
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-async def _seen(engine: AsyncEngine, asked: dict[str, object]) -> bool:
+async def _seen(engine: Connects, asked: dict[str, object]) -> bool:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         known, of_the_future, seen = (await connection.execute(_SEEN, asked)).one()

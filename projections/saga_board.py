@@ -150,16 +150,18 @@ def evolve(row: SagaRow | None, happened: Happened) -> SagaRow:
     return replace(row, updated_at=at, version=happened.version, timeline=timeline)
 
 
-def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911  # one arm an event
+def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911, PLR0912  # one arm an event
     match happened.event:
-        case StepDone(step=step) | StepRefused(step=step):
+        case StepDone(step=step):
+            return _spoke(_did(row, step), step, "do")
+        case StepRefused(step=step):
             return _spoke(row, step, "do")
         case StepFailed(step=step, cause=cause):
             return _spoke(row, step, "do", cause)
         case StepUnknown(step=step, direction=direction, cause=cause):
             return _spoke(row, step, direction, cause)
         case StepCompensated(step=step):
-            return _spoke(row, step, "undo")
+            return _spoke(_did(row, step), step, "undo")
         case SagaParked(step=step, direction=direction, cause=cause):
             since = happened.recorded_at.isoformat()
             parked = {"kind": "parked", "since": since, "direction": direction, "cause": cause}
@@ -213,6 +215,15 @@ def _spoke(row: SagaRow, step: str, direction: Direction, cause: str = "") -> Sa
     if row.waiting or row.ended_at:
         return row  # what waits for a person stays in view
     return replace(row, step=step, direction=direction, cause=cause)
+
+
+def _did(row: SagaRow, step: str) -> SagaRow:
+    """What is done is not parked, though no person has resumed it: a worker that dies leaves it to
+    the next one, which asks again and may be answered.
+    """
+    if row.waiting.get(step, {}).get("kind") != "parked":
+        return row
+    return _waits(row, {one: why for one, why in row.waiting.items() if one != step})
 
 
 def _waits(row: SagaRow, waiting: Mapping[str, Mapping[str, str]]) -> SagaRow:
@@ -271,7 +282,7 @@ def _entry(happened: Happened) -> Mapping[str, Any]:
 
 PROJECTION = Projection(
     name="saga_board",
-    version=2,
+    version=3,
     row=SagaRow,
     table=table,
     categories=("saga",),

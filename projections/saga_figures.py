@@ -203,7 +203,7 @@ def _ended(row: SagaTally, ended: SagaEnded, at: datetime) -> SagaTally:
 def _step(row: SagaTally, happened: Happened) -> SagaTally:
     match happened.event:
         case StepDone(step=step):
-            return row.counting("steps", step, "done")
+            return _did(row, step).counting("steps", step, "done")
         case StepRefused(step=step):
             return row.counting("steps", step, "refused")
         case StepFailed(step=step):
@@ -211,13 +211,19 @@ def _step(row: SagaTally, happened: Happened) -> SagaTally:
         case StepUnknown(step=step):
             return row.counting("steps", step, "unknown")
         case StepCompensated(step=step):
-            return row.counting("steps", step, "compensated")
+            return _did(row, step).counting("steps", step, "compensated")
         case other:
             raise OutOfPlace(type(other).__name__)
 
 
 def _waits(row: SagaTally, step: str, kind: str, at: datetime) -> SagaTally:
     return row.waits({**row.waiting, step: {"kind": kind, "since": at.isoformat()}})
+
+
+def _did(row: SagaTally, step: str) -> SagaTally:
+    """What is done is not parked, though no person has resumed it: see the board."""
+    parked = row.waiting.get(step, {}).get("kind") == "parked"
+    return _goes_on(row, step) if parked else row
 
 
 def _goes_on(row: SagaTally, step: str) -> SagaTally:
@@ -244,7 +250,7 @@ def adds(row: SagaTally) -> Mapping[Key, int]:
 
 PROJECTION: Final = Projection(
     name="saga_figures",
-    version=1,
+    version=2,
     row=SagaTally,
     table=table,
     categories=("saga",),

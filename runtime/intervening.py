@@ -1,4 +1,4 @@
-"""What the activities that intervene in many sagas need: the board, and a way to the sagas."""
+"""What the activities that intervene in many sagas need: board, streams, a way to the sagas."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, exc, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from activities import intervening
+from domain.kernel import Event, stream_name
+from domain.sagas.events import SagaParked, SagaResumed
 from domain.sagas.interventions import Which
 from eventstore.store import EventStore
+from eventstore.tables import events
 from projections import saga_board
 from projections.saga_board import Waits
 from workflows.messages import Intervention
 
 
 class SagaBoard:
-    """The read model, as the activities ask for it."""
+    """The read model and the streams of sagas, as the activities ask for them."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -27,8 +30,12 @@ class SagaBoard:
     async def found(self, which: Which) -> tuple[datetime, int]:
         async with self._engine.connect() as connection:
             now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-            until = now - timedelta(seconds=which.older_than_seconds)
-            stakes = await saga_board.parked_stakes(connection, _waits(which, until))
+            try:
+                until = now - timedelta(seconds=which.older_than_seconds)
+                stakes = await saga_board.parked_stakes(connection, _waits(which, until))
+            except (exc.DataError, OverflowError, UnicodeError) as wrong:
+                said = str(wrong.orig if isinstance(wrong, exc.DataError) else wrong)
+                raise intervening.WrongFilter(said) from None
         return until, sum(one.count for one in stakes)
 
     async def page(
@@ -38,6 +45,20 @@ class SagaBoard:
             return await saga_board.parked_steps(
                 connection, _waits(which, until), after=after, limit=limit
             )
+
+    async def took(self, saga: str, intervention: str) -> bool:
+        named = events.c.data["intervention"].astext == intervention
+        return await self._told(saga, SagaResumed, named)
+
+    async def parked_after(self, saga: str, step: str, until: datetime) -> bool:
+        later = (events.c.data["step"].astext == step) & (events.c.recorded_at > until)
+        return await self._told(saga, SagaParked, later)
+
+    async def _told(self, saga: str, what: type[Event], which: ColumnElement[bool]) -> bool:
+        of_it = (events.c.stream == stream_name("saga", saga)) & (events.c.type == what.__name__)
+        async with self._engine.connect() as connection:
+            found = await connection.execute(select(exists().where(of_it, which)))
+            return bool(found.scalar_one())
 
 
 def activities(

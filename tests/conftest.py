@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,6 +25,11 @@ _UNTIL_THE_POWER_FAILS = (
     "checkpoint_timeout = '1h'",
     "max_wal_size = '8GB'",
 )
+# A workflow that is deleted, as after Temporal's retention, is gone once these have caught up.
+_FORGETS_SOON = (
+    "history.transferProcessorUpdateAckInterval",
+    "history.visibilityProcessorUpdateAckInterval",
+)
 _numbers = itertools.count(1)
 
 
@@ -43,12 +48,16 @@ async def postgres() -> AsyncIterator[EmbeddedPostgres]:
             await server.kill()  # nobody needs its data, and a farewell writes all of it to disk
 
 
+def _flags(names: Sequence[str]) -> list[str]:
+    return [word for name in names for word in ("--dynamic-config-value", f'{name}="200ms"')]
+
+
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A real server on which every workflow has its own clock, which skips idle time."""
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=server_program(),
-        dev_server_extra_args=FLAGS,
+        dev_server_extra_args=[*FLAGS, *_flags(_FORGETS_SOON)],
         dev_server_log_level="error",
         search_attributes=SEARCH_ATTRIBUTES,
     ) as environment:

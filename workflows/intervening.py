@@ -6,6 +6,8 @@ Who is meant is fixed when it begins: what is parked later, also again, is left 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from asyncio import Future
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -18,6 +20,7 @@ from domain.kernel import Event
 from domain.sagas.interventions import (
     Begun,
     InterveneInMany,
+    InterventionBegun,
     InterventionFinished,
     InterventionStopped,
     SagaTold,
@@ -39,6 +42,10 @@ OURS: Final[dict[str, Any]] = {
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
 }
 """What only needs our own database is tried until it is done."""
+LEFT_TO_BEGIN: Final = timedelta(seconds=3)
+"""How long one that is stopped before it has begun is waited for to begin."""
+NOBODY: Final = "handrail"
+"""Who has stopped one that cannot begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +119,33 @@ class InterveneInManyWorkflow:
 
     async def _begun(self) -> Progress:
         today = workflow.now().date()
-        begun: Begun = await workflow.execute_activity(
+        beginning: Future[Begun] = workflow.start_activity(
             "BeginIntervention", args=[self._asked, today], result_type=Begun, **OURS
         )
+        await workflow.wait_condition(lambda: beginning.done() or self._stop is not None)
+        if not beginning.done() and workflow.patched("stopped-while-beginning"):
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    beginning.done, timeout=LEFT_TO_BEGIN, timeout_summary="whether it begins"
+                )
+            if not beginning.done():
+                beginning.cancel()
+                return await self._never_began(today)
+        try:
+            begun = await beginning
+        except ActivityError as failed:
+            said = f"it cannot begin: {failed.cause}"
+            self._stop = self._stop or Stop(actor=NOBODY, reason=said)
+            return await self._never_began(today)
         return Progress(until=begun.until, opened_on=today, found=begun.found, stopped=self._stop)
+
+    async def _never_began(self, today: date) -> Progress:
+        """It is on the board all the same, with who has stopped it. It has told no saga."""
+        now = workflow.now()
+        asked = self._asked
+        never = InterventionBegun(intervention=asked.intervention, asked=asked, found=0, until=now)
+        await self._record("begin", never, today)
+        return Progress(until=now, opened_on=today, found=0, stopped=self._stop)
 
     async def _selected(self) -> list[Target]:
         asked, now = self._asked, self._now
@@ -163,7 +193,7 @@ class InterveneInManyWorkflow:
                 heard="unreachable",
                 said=f"it did not answer: {failed.cause}",
             )
-            heard = await self._record(target.saga, told)
+            heard = await self._record(target.saga, told, self._now.opened_on)
         self._under_way -= 1
         self._moved(**{heard: getattr(self._now, heard) + 1})
 
@@ -175,16 +205,16 @@ class InterveneInManyWorkflow:
             )
         else:
             event = InterventionFinished(intervention=name)
-        await self._record("end", event)
+        await self._record("end", event, self._now.opened_on)
         self._show("stopped" if self._stop else "finished")
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._now
 
-    async def _record(self, what: str, event: Event) -> str:
+    async def _record(self, what: str, event: Event, opened_on: date) -> str:
         """How it was kept: what was kept under the same name before, counts."""
         kept: str = await workflow.execute_activity(
             "RecordIntervention",
-            args=[self._asked, what, event, self._now.opened_on],
+            args=[self._asked, what, event, opened_on],
             result_type=str,
             **OURS,
         )

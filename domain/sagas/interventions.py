@@ -13,6 +13,13 @@ Kind = Literal["retry", "correct", "skip", "resolve", "compensate"]
 Heard = Literal["accepted", "refused", "unreachable"]
 
 
+def update_id(update: Literal["intervene", "answer"], id_: str) -> str:
+    """The id of a workflow update: all updates of a workflow share one space of ids, and people
+    choose those of interventions and answers.
+    """
+    return f"{update}:{id_}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Which:
     """The parked sagas that are meant: all that is given has to hold, and empty means any.
@@ -55,10 +62,11 @@ class Begun:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A saga, and the step that is parked in it."""
+    """A saga, and the step that is parked in it: parked later than `until`, it is not meant."""
 
     saga: str
     step: str
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

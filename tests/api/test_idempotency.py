@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.service import RPCError
 
+from api.begun import begun_with
 from api.database import Database
 from api.idempotency import Answered, Claim, Requests, derived_id
 from api.problems import Problem
 from tests.api.conftest import House
-from tests.api.shop import Shop, a_key, eventually, problem, settled
+from tests.api.shop import Shop, a_key, eventually, open_shop, problem, settled
+from tests.api.test_applications import apply, is_in_review
+from tests.controls import a_merchant
 
 
 async def post(
@@ -211,3 +219,88 @@ async def test_a_request_that_failed_may_be_mended_under_its_key(
     key = a_key()
     problem(await post(api, shop, key, instalments=0), 422, "invalid-request")
     assert (await post(api, shop, key)).status_code == 202
+
+
+# A key is forgotten after some days. What was begun with it is not.
+
+
+async def is_pruned(house: House, key: str) -> None:
+    await house.sql("DELETE FROM requests WHERE key = %s", key)
+
+
+async def is_forgotten(house: House, workflow: str) -> None:
+    """As after Temporal's retention."""
+    with contextlib.suppress(WorkflowFailureError):
+        await house.temporal.get_workflow_handle(workflow).result()
+    await house.temporal.workflow_service.delete_workflow_execution(
+        DeleteWorkflowExecutionRequest(
+            namespace=house.temporal.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow),
+        )
+    )
+
+    async def forgotten() -> bool:
+        return await begun_with(house.temporal, workflow) is None
+
+    await eventually(forgotten, f"Temporal has forgotten {workflow}")
+
+
+@pytest.mark.parametrize("prefer", ["", "wait=20"])
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_an_order_is_not_answered_with_the_decision_on_another(
+    house: House, api: httpx.AsyncClient, shop: Shop, prefer: str, *, forgotten: bool
+) -> None:
+    key, other = a_key(), await open_shop(api)
+    first = (await post(api, shop, key, prefer="wait=20")).json()
+    workflow = house.temporal.get_workflow_handle(first["order"])
+    await workflow.result()
+    if forgotten:
+        await is_forgotten(house, first["order"])
+    await is_pruned(house, key)
+    problem(await post(api, other, key, prefer=prefer), 409, "content-differs")
+    assert await placed_with(house, key) == 2, "placed and confirmed, once each"
+    assert await house.sql("SELECT FROM requests WHERE key = %s", key) == []
+    assert await house.sql("SELECT FROM saga_places WHERE merchant = %s", other.merchant) == []
+    if forgotten:
+        with pytest.raises(RPCError):
+            await workflow.describe()
+    else:
+        assert (await workflow.describe()).status is WorkflowExecutionStatus.COMPLETED
+
+
+async def test_an_order_that_is_repeated_after_its_key_was_pruned_is_the_same(
+    house: House, api: httpx.AsyncClient, shop: Shop
+) -> None:
+    key = a_key()
+    first = await post(api, shop, key, prefer="wait=20")
+    await is_pruned(house, key)
+    again = await post(api, shop, key, prefer="wait=20")
+    assert again.json() == first.json()
+    assert await placed_with(house, key) == 2
+
+
+async def test_an_intervention_in_many_is_not_answered_for_another_of_the_same_id(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    key, meant = a_key(), a_merchant()
+    wish = {"filter": {"merchant": meant}, "kind": "retry", "reason": "a test", "dry_run": False}
+
+    async def ask(**changes: Any) -> httpx.Response:
+        headers = {"Idempotency-Key": key}
+        return await api.post("/interventions", json=wish | changes, headers=headers)
+
+    assert (await ask()).status_code == 202
+    await is_pruned(house, key)
+    problem(await ask(kind="compensate"), 409, "content-differs")
+    assert (await ask()).status_code == 202
+
+
+async def test_an_application_is_not_answered_for_another_with_the_same_key(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    merchant, key = a_merchant(), a_key()
+    await apply(api, merchant, key=key)
+    await is_in_review(api, merchant)
+    await is_pruned(house, key)
+    problem(await apply(api, merchant, key=key, fee_bps=300), 409, "content-differs")
+    assert (await apply(api, merchant, key=key)).status_code == 202

@@ -61,6 +61,23 @@ async def test_a_parked_saga_goes_on_when_it_is_told_to(
     ]
 
 
+async def test_an_intervention_that_was_taken_is_the_same_also_after_the_end(
+    house: House, impatient: httpx.AsyncClient, shop: Shop
+) -> None:
+    saga = await parked(impatient, shop, ship_to=UNDELIVERABLE)
+    path = f"/sagas/{saga}/interventions"
+    wish: dict[str, Any] = {"id": "int-1", "kind": "correct", "reason": "moved"}
+    wish |= {"correction": {"ship_to": "addr_ok"}}
+    for _ in range(2):
+        assert (await impatient.post(path, json=wish)).status_code == 202
+    await settled(impatient, saga, "completed")
+    await house.temporal.get_workflow_handle(saga).result()
+    assert (await impatient.post(path, json=wish)).status_code == 202
+    other = {"id": "int-1", "kind": "retry", "reason": "the carrier is back"}
+    problem(await impatient.post(path, json=other), 409, "content-differs")
+    assert len(await told(house, saga, "SagaResumed")) == 1
+
+
 async def test_a_parked_payment_can_be_taken_back(impatient: httpx.AsyncClient, shop: Shop) -> None:
     saga = await parked(impatient, shop, card="card_capture_broken")
     wish = {

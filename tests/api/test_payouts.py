@@ -114,8 +114,11 @@ async def test_the_run_of_today_pays_all_who_are_owed_enough(market: Market) -> 
         saga = await settled(market.api, f"payout-{ended['day']}-{merchant}", "completed")
         assert saga["at_stake"] == {"amount": market.minimum, "currency": "EUR"}
     await market.is_owed(poorer, market.minimum - 1)
-    again = await market.api.post("/payouts", json={"minimum": 1})
-    assert again.headers["Location"] == path
+    again = await market.api.post("/payouts", json={"minimum": market.minimum})
+    assert (again.status_code, again.headers["Location"]) == (202, path)
+    other = await market.api.post("/payouts", json={"minimum": 1})
+    assert f"at least {market.minimum}" in problem(other, 409, "content-differs")["detail"]
+    assert other.headers["Location"] == path
     problem(await market.api.post(f"{path}/pause", json={"reason": "late"}), 409, "saga-ended")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -213,6 +214,49 @@ async def test_a_burst_over_two_processes_is_held_to_about_the_bound(house: Hous
     begun = len(await taken(house, merchant))
     assert begun + refused == 200
     assert bound <= begun < bound + 2 * connections
+
+
+@asynccontextmanager
+async def slow_to_take(house: House, merchant: str, seconds: float) -> AsyncIterator[None]:
+    """The database takes so long for each place of this merchant, as on a busy machine."""
+    await house.sql(
+        "CREATE FUNCTION takes_long() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END$$"
+    )
+    await house.sql(
+        "CREATE TRIGGER takes_long BEFORE INSERT ON saga_places FOR EACH ROW"
+        f" WHEN (NEW.merchant = '{merchant}') EXECUTE FUNCTION takes_long()"
+    )
+    try:
+        yield
+    finally:
+        await house.sql("DROP TRIGGER takes_long ON saga_places")
+        await house.sql("DROP FUNCTION takes_long")
+
+
+async def test_many_orders_at_one_merchant_wait_for_each_other_and_are_all_taken(
+    house: House, shop: Shop
+) -> None:
+    async with (
+        house.api(sagas_per_merchant=500) as api,
+        slow_to_take(house, shop.merchant, 0.12),
+    ):
+        answers = await asyncio.gather(*(post(api, shop, a_key()) for _ in range(60)))
+    assert {one.status_code for one in answers} == {202}, [one.text for one in answers]
+
+
+async def test_who_can_find_no_place_does_not_wait_for_one(house: House, shop: Shop) -> None:
+    async with (
+        house.api(sagas_per_merchant=10) as api,
+        slow_to_take(house, shop.merchant, 0.12),
+    ):
+        answers = await asyncio.gather(*(post(api, shop, a_key()) for _ in range(60)))
+    taken_on = [one for one in answers if one.status_code == 202]
+    assert len(taken_on) >= 10
+    for one in answers:
+        if one not in taken_on:
+            problem(one, 429, "too-many-for-merchant")
+            assert int(one.headers["Retry-After"]) > 0
 
 
 async def test_a_saga_is_begun_with_its_merchant_as_fairness_key(

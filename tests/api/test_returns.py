@@ -6,8 +6,10 @@ from typing import Any
 
 import httpx
 
+from tests.api.conftest import House
 from tests.api.delivery import Contexts, is_delivered
 from tests.api.shop import Shop, a_key, place, problem, read, settled
+from tests.api.test_idempotency import is_pruned
 
 
 async def an_order(api: httpx.AsyncClient, shop: Shop) -> Any:
@@ -69,6 +71,30 @@ async def test_the_same_key_is_one_return(
         api, f"/orders/{order['order']}", lambda found: found["returned"]["amount"] > 0
     )
     assert shown["returned"] == {"amount": 50_00, "currency": "EUR"}
+
+
+async def test_a_return_that_is_repeated_after_its_key_was_pruned_is_the_same(
+    house: House, api: httpx.AsyncClient, shop: Shop, contexts: Contexts
+) -> None:
+    """It has taken already what it would be quoted for."""
+    order, key = await a_delivered_order(api, shop, contexts), a_key()
+    first = await bring_back(api, order, key=key)
+    await settled(api, first.json()["saga"], "completed")
+    await is_pruned(house, key)
+    again = await bring_back(api, order, key=key)
+    assert again.json() == first.json()
+
+
+async def test_a_return_is_not_answered_for_another_of_the_same_order(
+    house: House, api: httpx.AsyncClient, shop: Shop, contexts: Contexts
+) -> None:
+    order, key = await a_delivered_order(api, shop, contexts), a_key()
+    first = await bring_back(api, order, key=key, lines=[{"sku": shop.sku, "quantity": 1}])
+    await settled(api, first.json()["saga"], "completed")
+    await is_pruned(house, key)
+    problem(await bring_back(api, order, key=key, reason="broken"), 409, "content-differs")
+    both = [{"sku": shop.sku, "quantity": 2}]
+    problem(await bring_back(api, order, key=key, lines=both), 409, "content-differs")
 
 
 async def test_more_than_was_bought_is_refused_with_a_reason(

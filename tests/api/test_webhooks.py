@@ -31,6 +31,7 @@ from runtime.simulators.webhooks import Target
 from tests.api.conftest import House
 from tests.api.listening import Listens
 from tests.api.shop import eventually, problem
+from tests.api.test_addressed import Stranger, a_stranger
 from tests.api.test_unavailable import nobody_listens
 from tests.unencrypted import a_client
 from workflows.messages import CarrierNotice, RunOptions
@@ -199,6 +200,15 @@ async def test_an_unknown_parcel_is_kept_and_can_be_tried_again(
         [heard] = await delivery.result()
     assert heard.id == id_
     assert await kept(house, id_) == [("accepted", None)]
+
+
+async def test_a_workflow_that_is_no_delivery_is_told_nothing(
+    house: House, hooks: httpx.AsyncClient
+) -> None:
+    order = an_order()
+    async with a_stranger(house, f"delivery-{order}") as stranger:
+        problem(await tell(hooks, parcel(order)), 404, "webhook-subject-unknown")
+        assert await stranger.query(Stranger.told) == []
 
 
 async def test_what_was_not_accepted_is_tried_again_when_it_is_sent_again(

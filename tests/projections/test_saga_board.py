@@ -53,6 +53,10 @@ def done(step: str) -> StepDone:
     return StepDone(**FIRST, step=step, outcome="Done")
 
 
+def undone(step: str) -> StepCompensated:
+    return StepCompensated(**FIRST, step=step, outcome="Undone")
+
+
 def parked(step: str, direction: Direction = "do", cause: str = "timeout") -> SagaParked:
     return SagaParked(**FIRST, step=step, direction=direction, cause=cause)
 
@@ -101,9 +105,14 @@ def test_a_saga_that_started_is_running() -> None:
         ([parked("A")], "parked", "A"),
         ([parked("A"), resumed("A")], "running", "A"),
         ([parked("A"), resumed("A"), done("A")], "running", "A"),
+        ([parked("A"), done("A")], "running", "A"),
+        ([parked("A"), awaited("B"), done("A")], "awaiting", "B"),
+        ([parked("A"), parked("B"), done("A")], "parked", "B"),
+        ([awaited("A"), done("A")], "awaiting", "A"),
         ([done("A"), GOING_BACK], "compensating", "A"),
         ([GOING_BACK, parked("A", "undo")], "parked", "A"),
         ([GOING_BACK, parked("A", "undo"), resumed("A", "undo")], "compensating", "A"),
+        ([GOING_BACK, parked("A", "undo"), undone("A")], "compensating", "A"),
         ([parked("A"), GOING_BACK], "compensating", "A"),
         ([awaited("A")], "awaiting", "A"),
         ([awaited("A"), AnswerReminded(**FIRST, step="A", until=NOON)], "awaiting", "A"),

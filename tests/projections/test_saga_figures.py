@@ -91,6 +91,14 @@ def test_what_waits_is_shown_while_it_waits_and_stays_counted() -> None:
     assert counted(goes_on, "interventions") == {("retry",): 1}
 
 
+def test_what_was_done_without_anybody_is_not_parked_any_more() -> None:
+    row = after(started(), parked("A"), awaited("B"), done("A"))
+
+    assert counted(row, "waiting") == {}
+    assert counted(row, "parked") == {("A",): 1}
+    assert (row.status, row.parked_since) == ("awaiting", None)
+
+
 @pytest.mark.parametrize(
     ("because", "label"),
     [("CreditRefused", "CreditRefused"), ("cancelled", "cancelled"), ("HTTP 500 from x", "other")],

@@ -21,8 +21,10 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from domain.kernel import stream_name
-from domain.sagas.interventions import InterveneInMany, Kind, Target, Which
+from domain.sagas.interventions import Begun, InterveneInMany, Kind, SagaTold, Target, Which
+from projections import intervention_board
 from projections.install import install
+from projections.intervention_board import InterventionRow
 from projections.runner import Runner
 from runtime import intervening
 from runtime.engine import open_engine
@@ -88,16 +90,23 @@ class Operators:
         return f"{self.world.queue_prefix}operators"
 
     async def tell(
-        self, kind: Kind = "skip", *, per_second: int = 50, progress: Progress | None = None
+        self,
+        kind: Kind = "skip",
+        *,
+        per_second: int = 50,
+        progress: Progress | None = None,
+        correction: str = "",
+        failure: str = "",
     ) -> WorkflowHandle[Any, Progress]:
         asked = InterveneInMany(
             intervention=uuid4().hex,
-            which=Which(step="BookShipment"),
+            which=Which(step="BookShipment", failure=failure),
             kind=kind,
             actor="operator",
             reason="looked into it",
             per_second=per_second,
             evidence="ticket 7",
+            correction=correction,
         )
         return await self.world.client.start_workflow(
             InterveneInManyWorkflow.run,
@@ -108,6 +117,13 @@ class Operators:
 
     async def kept(self, told: WorkflowHandle[Any, Any], what: str) -> list[dict[str, Any]]:
         return await self._events(told.id, what)
+
+    async def shown(self, told: WorkflowHandle[Any, Any]) -> InterventionRow | None:
+        """As it stands on the board."""
+        await self.look()
+        async with self.engine.connect() as connection:
+            name = told.id.removeprefix("intervention-")
+            return await intervention_board.intervention(connection, name)
 
     async def resumed(self, order: Ordered) -> list[dict[str, Any]]:
         return await self._events(stream_name("saga", order.id), "SagaResumed")
@@ -224,6 +240,106 @@ async def test_asked_again_after_its_answer_got_lost_it_is_the_same_intervention
         assert (lost, result.accepted, result.refused) == (["accepted"], 1, 0)
         assert [one["heard"] for one in await operators.kept(told, "SagaTold")] == ["accepted"]
         assert len(await operators.resumed(order)) == 1
+
+
+def cannot_keep_results(world: World, monkeypatch: pytest.MonkeyPatch, *, tries: int) -> None:
+    """The database is away just when a saga has taken what it was told."""
+    append, failed = world.store.append, iter(range(tries))
+
+    async def failing(appends: Any, **how: Any) -> Any:
+        told = [event for _, _, events in appends for event in events]
+        if any(isinstance(one, SagaTold) for one in told) and next(failed, None) is not None:
+            raise ConnectionError("the database was away for a moment")
+        return await append(appends, **how)
+
+    monkeypatch.setattr(world.store, "append", failing)
+
+
+async def test_a_correction_that_was_taken_is_kept_as_accepted_though_its_result_got_lost(
+    operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cannot_keep_results(operators.world, monkeypatch, tries=1)
+    async with operators.world.at_work(), operators.at_work():
+        [order] = await operators.parked(1)
+        told = await operators.tell("correct", correction='{"ship_to": "addr_ok"}')
+        result = await told.result()
+        await order.ends()
+        assert (result.accepted, result.refused) == (1, 0)
+        assert [one["heard"] for one in await operators.kept(told, "SagaTold")] == ["accepted"]
+        assert len(await operators.resumed(order)) == 1
+
+
+async def test_who_took_it_was_reached_though_the_result_could_not_be_kept_in_time(
+    operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
+    monkeypatch.setitem(ASKING, "retry_policy", soon)
+    cannot_keep_results(operators.world, monkeypatch, tries=2)
+    async with operators.world.at_work(), operators.at_work():
+        [order] = await operators.parked(1)
+        told = await operators.tell()
+        result = await told.result()
+        await order.ends()
+        assert (result.accepted, result.unreachable) == (1, 0)
+        assert [one["heard"] for one in await operators.kept(told, "SagaTold")] == ["accepted"]
+
+
+async def test_what_is_parked_again_meanwhile_is_left_alone(operators: Operators) -> None:
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def held(serve: Serve) -> str:
+        reached.set()
+        await opened.wait()
+        return await serve()
+
+    slow = around(operators.activities(), held)
+    async with operators.world.at_work(), operators.at_work(slow):
+        [order] = await operators.parked(1)
+        told = await operators.tell()
+        await reached.wait()
+        await order.is_told("retry", "BookShipment", intervention="by hand")
+        await order.parks("BookShipment", times=2)
+        opened.set()
+        assert (await told.result()).refused == 1
+        [kept] = await operators.kept(told, "SagaTold")
+        assert (kept["heard"], kept["said"]) == ("refused", "it was parked again meanwhile")
+        assert [one["intervention"] for one in await operators.resumed(order)] == ["by hand"]
+
+
+async def test_a_filter_that_can_find_nothing_ends_it_and_the_board_says_why(
+    operators: Operators,
+) -> None:
+    async with operators.at_work():
+        told = await operators.tell(failure="a text of PostgreSQL has no \x00")
+        result = await told.result()
+    assert (result.found, result.told) == (0, 0)
+    shown = await operators.shown(told)
+    assert shown is not None
+    assert (shown.state, shown.stopped_by) == ("stopped", "handrail")
+    assert "NUL" in shown.stop_reason
+
+
+async def test_one_that_cannot_begin_is_stopped_all_the_same(operators: Operators) -> None:
+    tried = asyncio.Event()
+
+    @activity.defn(name="BeginIntervention")
+    async def begin(_asked: InterveneInMany, _opened_on: date) -> Begun:
+        tried.set()
+        raise ConnectionError("the board does not answer")
+
+    def is_begin(one: Callable[..., Any]) -> bool:
+        return activity._Definition.must_from_callable(one).name == "BeginIntervention"
+
+    others = [one for one in operators.activities() if not is_begin(one)]
+    async with operators.at_work([*others, begin]):
+        told = await operators.tell()
+        await tried.wait()
+        why = Stop(actor="ann", reason="never mind")
+        await told.execute_update(InterveneInManyWorkflow.stop, why)
+        assert (await told.result()).stopped == why
+    shown = await operators.shown(told)
+    assert shown is not None
+    assert (shown.state, shown.stopped_by, shown.found) == ("stopped", "ann", 0)
 
 
 async def test_no_more_are_told_in_a_second_than_was_asked_for(operators: Operators) -> None:

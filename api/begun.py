@@ -1,0 +1,80 @@
+"""What a process was begun with: as Temporal keeps it, and as the saga's own stream tells for ever.
+
+Temporal forgets a workflow some days after it was closed. The stream never does, but it does not
+hold the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import TextClause, text
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.database import Database
+from api.reaching import RPC, reaching
+from domain.kernel import stream_name
+from domain.sagas.events import Ending, SagaEnded, SagaStarted
+from eventstore.messages import CODEC
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final[TextClause] = text("""
+SELECT e.type, e.schema, e.data FROM events e
+WHERE e.stream = :stream AND e.type IN ('SagaStarted', 'SagaEnded')
+ORDER BY e.version
+""")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LastAttempt:
+    """The newest attempt that has begun; `ending` is None where it has not ended."""
+
+    number: int
+    ending: Ending | None
+
+
+async def last_attempt(database: Database, saga: str) -> LastAttempt | None:
+    """None where no attempt at such a saga has ever begun."""
+    asked = {"stream": stream_name("saga", saga)}
+    async with database.connection() as connection:
+        rows = (await connection.execute(_ATTEMPTS, asked)).all()
+    story = [CODEC.decode(type_, schema, data) for type_, schema, data in rows]
+    begun = [one.attempt for one in story if isinstance(one, SagaStarted)]
+    if not begun:
+        return None
+    ended = {one.attempt: one.ending for one in story if isinstance(one, SagaEnded)}
+    return LastAttempt(number=max(begun), ending=ended.get(max(begun)))
+
+
+@dataclass(frozen=True)
+class BegunWith:
+    """The type of a workflow, and the arguments of its last run."""
+
+    client: Client
+    workflow_type: str
+    arguments: Sequence[Payload]
+
+    async def argument(self, place: int, type_: type[T]) -> T:
+        [found] = await self.client.data_converter.decode([self.arguments[place]], [type_])
+        value: T = found
+        return value
+
+
+async def begun_with(client: Client, id_: str) -> BegunWith | None:
+    """None where there never was such a workflow, or Temporal has forgotten it."""
+    try:
+        async with reaching():
+            found = await client.get_workflow_handle(id_).describe(rpc_timeout=RPC)
+            run = client.get_workflow_handle(id_, run_id=found.run_id)
+            async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):
+                begun: Any = event.workflow_execution_started_event_attributes
+                return BegunWith(client, begun.workflow_type.name, begun.input.payloads)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    return None
