@@ -110,6 +110,7 @@ class Desk:
             once_done=once_done,
         )
         started = workflow.now()
+        question.first_asked = question.first_asked or started
         answer: Answer | NoAnswer
         try:
             answer = await self._asked(command, context, question, going_out)

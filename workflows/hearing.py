@@ -25,7 +25,7 @@ from workflows.messages import (
     SagaIdentity,
     Verdict,
 )
-from workflows.parking import Parked, Parking, check_possible
+from workflows.parking import Parked, Parking, check_possible, check_remembered
 from workflows.shape import Saga
 from workflows.timeline import Timeline
 
@@ -102,6 +102,7 @@ class Hearing:
         if parked is None:
             return
         check_possible(intervention, parked)
+        check_remembered(intervention, parked, workflow.now())
         if intervention.kind == "correct":
             check_correction(parked.command, correction)
         if intervention.kind == "compensate" and parked.role == "pivot" and parked.in_doubt:

@@ -69,10 +69,7 @@ class Rollback(Waiting):
     def _check_shape(self, lefts: Sequence[Left]) -> None:
         """Raises ApplicationError where an attempt may have done what this shape does not know."""
         for left in lefts:
-            asked = set(left.done)
-            if left.standing:
-                asked |= {*left.standing.passed, *left.standing.unknown} - set(left.not_done)
-            if strange := asked - set(self.saga.names):
+            if strange := left.may_stand() - set(self.saga.names):
                 names = ", ".join(sorted(strange))
                 said = f"attempt {left.attempt} did {names}, unknown to this shape"
                 raise ApplicationError(said, type="OtherShape", non_retryable=True)

@@ -82,6 +82,16 @@ class Left:
         for step, anew in self.asked_anew.items():
             yield from ((step, 1 + more) for more in range(1, anew + 1))
 
+    def may_stand(self) -> set[str]:
+        """The steps that took effect and stand, or may: also the one that was to be asked next."""
+        if self.standing is None:
+            return set(self.done)
+        passed = set(self.standing.passed)
+        reached = {
+            step for place, step in enumerate(self.steps) if passed.issuperset(self.steps[:place])
+        }
+        return (passed | reached | {*self.standing.unknown}) - set(self.not_done)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
