@@ -14,7 +14,7 @@ import orjson
 
 from domain.credit.events import CreditConsumed, CreditRestored, DebtWrittenOff
 from domain.inventory.events import StockReceived, StockReturned, StockShipped
-from domain.kernel import OrderId, ReturnId
+from domain.kernel import Money, OrderId, ReturnId
 from domain.ordering.events import OrderPlaced, ReturnAccepted
 from domain.sagas.events import (
     SagaEnded,
@@ -28,13 +28,12 @@ from domain.sagas.events import (
 )
 from domain.sagas.interventions import SagaTold
 from domain.settlement.events import (
-    MerchantAccountOpened,
     PayableAccrued,
     PayableClawedBack,
     PayoutCancelled,
     PayoutPrepared,
 )
-from domain.settlement.merchant_account import MerchantAccount
+from domain.settlement.merchant_account import MerchantAccount, evolve
 from eventstore.store import shard_of
 from projections.projection import Happened, Projection
 from runtime.endings import endings
@@ -97,28 +96,37 @@ def _balances(evidence: Evidence) -> Iterator[str]:
 
 
 def _clawed_back(evidence: Evidence) -> Iterator[str]:
-    """Only what came back is taken back from the merchant, once, less the fee that was on it."""
+    """Only what came back is taken back from the merchant, once, less the fee that was on it; and
+    of an order that came back in pieces, the fees on these come to that on all of them.
+    """
     accepted = {
         (event.order, event.return_id): event.value
         for _, event in evidence.events_of("order")
         if isinstance(event, ReturnAccepted)
     }
     seen: set[tuple[OrderId, ReturnId]] = set()
-    terms: dict[str, MerchantAccount] = {}
+    accounts: dict[str, MerchantAccount] = {}
     for merchant, event in evidence.events_of("merchant"):
-        if isinstance(event, MerchantAccountOpened):
-            terms[merchant] = MerchantAccount(fee_bps=event.fee_bps)
+        before = accounts.get(merchant, MerchantAccount())
+        accounts[merchant] = evolve(before, event)  # type: ignore[arg-type]  # of its stream
         if not isinstance(event, PayableClawedBack):
             continue
         key = (event.order, event.return_id)
         value = accepted.get(key)
         if value is None:
             yield f"merchant {merchant}: {event.amount} taken back, nothing came back of {key}"
-        elif event.amount != value - terms[merchant].fee_of(value):
+        elif event.amount != value - _fee_back(before, event, value):
             yield f"merchant {merchant}: {event.amount} taken back for {key}, worth {value}"
         if key in seen:
             yield f"merchant {merchant}: {key} was taken back twice"
         seen.add(key)
+
+
+def _fee_back(account: MerchantAccount, event: PayableClawedBack, value: Money) -> Money:
+    """Each piece was rounded alone as long as events did not say what it was sold for."""
+    if event.gross is None:
+        return account.fee_of(value)
+    return account.fee_back(event.order, value)
 
 
 def carrier_agrees(evidence: Evidence) -> Iterator[str]:

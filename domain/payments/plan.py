@@ -123,7 +123,7 @@ def _open(command: OpenPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     count, financed = command.instalments, command.financed
     if count <= 0 or financed.amount < count:
         raise NotPositive(f"{financed} in {count} instalments")
-    instalments = tuple(monthly(financed, count, command.first_due))
+    instalments = tuple(monthly(financed, count, command.first_due, command.day))
     if plan.status == "none":
         return [
             PlanOpened(
@@ -133,7 +133,9 @@ def _open(command: OpenPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
                 instalments=instalments,
             )
         ]
-    if (command.customer, command.card, instalments) != (plan.customer, plan.card, plan.planned):
+    # A plan that was opened before `day` was known has the dates that follow from the first alone.
+    known = {instalments, tuple(monthly(financed, count, command.first_due))}
+    if (command.customer, command.card) != (plan.customer, plan.card) or plan.planned not in known:
         raise ContentDiffers(f"{command.order} has another plan")
     return []
 
