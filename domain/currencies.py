@@ -1,4 +1,4 @@
-"""How many decimal places the currencies of ISO 4217 have, and how an amount is written with them."""
+"""The decimal places of the currencies of ISO 4217, and how amounts are written with them."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def _dispute(command: RecordDispute, payment: Payment) -> Sequence[PaymentEvent]
     if payment.status != "captured" or payment.amount is None:
         raise OutOfOrder(f"nothing was taken for {order}: the payment is {payment.status}")
     taken = payment.amount + (command.instalments or payment.amount * 0)
-    # Several may come to more: one that the customer drops is followed by another for the same money.
+    # Several may come to more: one that is dropped may be followed by another for the same money.
     if amount > taken:
         raise OutOfOrder(f"{taken} was taken for {order}, and {amount} is disputed")
     return [PaymentDisputed(order=order, dispute=dispute, amount=amount)]

@@ -73,7 +73,7 @@ def evolve(  # noqa: PLR0911  # one arm an event
             assert_never(event)
 
 
-def decide(  # noqa: PLR0911  # one arm a command
+def decide(  # one arm a command
     command: ApplicationCommand, application: Application
 ) -> Sequence[ApplicationEvent]:
     match command:

@@ -63,7 +63,7 @@ class ConfirmPayout(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class CloseMerchantAccount(Command):
-    """With `onboarding`, only if it was opened for an application: no other is taken back with one."""
+    """With `onboarding`, only if it was opened for an application: what was there before stays."""
 
     merchant: MerchantId
     onboarding: bool = False

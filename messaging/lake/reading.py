@@ -98,7 +98,7 @@ def view_name(event: str) -> str:
 
 
 def _macro_of_major_units(connection: Connection) -> None:
-    """`major_units(due, currency)` is an amount as people write it: whatever its currency's places."""
+    """`major_units(due, currency)` is an amount as people write it, with its currency's places."""
     exceptions = "".join(
         f" WHEN {_quoted(currency)} THEN {10**places}" for currency, places in EXCEPTIONS.items()
     )

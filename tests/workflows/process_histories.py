@@ -20,7 +20,7 @@ from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 from tests.workflows.collecting import a_plan, skipping_time
 from tests.workflows.histories import FOLDER, SUFFIX, write
-from tests.workflows.test_collect_instalments import FIRST_DUE, DAY
+from tests.workflows.test_collect_instalments import DAY, FIRST_DUE
 from tests.workflows.test_deliver_order import (
     DELIVERED,
     DISPATCHED,
