@@ -34,9 +34,10 @@ from api.tracing import traceparent
 from domain.kernel import Command, context_of
 from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
 from domain.sagas.steps import Answer, StepContext, StepKey
-from workflows import collect_instalments
+from workflows import collect_instalments, settle_early
 from workflows.catalogue import SAGAS
-from workflows.collect_instalments import NewDate, PayAllNow
+from workflows.collect_instalments import CollectInstalments, NewDate, PayAllNow
+from workflows.dunning import Terms
 from workflows.fairness import fair
 from workflows.messages import Cancellation, CarrierNotice, RunOptions
 from workflows.timeline import begun_as
@@ -88,17 +89,47 @@ class Processes:
             said = f"no parcel of {order} is under way"
             raise Problem("webhook-subject-unknown", said) from None
 
-    async def settle_early(self, order: str, wish: PayAllNow) -> None:
-        """Raises Problem where nothing is due, or an instalment is being collected."""
+    async def settle_early(self, order: str, wish: PayAllNow) -> str:
+        """The id of the saga that does. Raises Problem where nothing is due, or an instalment is
+        being collected.
+        """
         with _of_plan(order):
             plan = collect_instalments.workflow_id(order)
-            await tell(self._client, plan, "settle_early", [wish], id_=uuid4().hex)
+            saga = await tell(self._client, plan, "settle_early", [wish], id_=uuid4().hex)
+            # Older code answered nothing, and knew one settlement of each plan.
+            return str(saga or settle_early.saga_id(order))
 
     async def reschedule(self, order: str, wish: NewDate) -> None:
         """Raises Problem where the date breaks a rule, or the instalment is being collected."""
         with _of_plan(order):
             plan = collect_instalments.workflow_id(order)
             await tell(self._client, plan, "reschedule", [wish], id_=f"reschedule-{wish.id}")
+
+    async def collect(self, asked: CollectInstalments, actor: str) -> None:
+        """Have a plan collected whose process has ended. Where it goes on, nothing is done."""
+        async with reaching():
+            await self._client.start_workflow(
+                collect_instalments.TYPE,
+                args=[
+                    asked,
+                    replace(self._options, traceparent=traceparent()),
+                    actor,
+                    collect_instalments.Progress(reopened=True),
+                ],
+                id=collect_instalments.workflow_id(asked.order),
+                task_queue=self._options.queue_prefix + "sagas",
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                search_attributes=begun_as(collect_instalments.TYPE, asked.merchant),
+                static_summary=collect_instalments.summary_again(asked),
+                priority=fair(asked.merchant),
+                rpc_timeout=RPC,
+            )
+
+    @property
+    def terms(self) -> Terms:
+        """Those of instalments."""
+        return self._options.terms
 
     async def known(self, saga: str) -> Known | None:
         return await known(self._client, saga)

@@ -41,6 +41,7 @@ _AWAY: Final = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
     }
 )
+_TOO_MANY: Final = "limit on the total number of distinct updates"
 _log = structlog.get_logger(__name__)
 
 
@@ -82,12 +83,12 @@ async def reachable(client: Client) -> bool:
 
 async def tell(
     client: Client, saga: str, update: str, arguments: Sequence[Any], *, id_: str
-) -> None:
-    """Have a saga take an update. Raises Problem where it refuses, or cannot be reached."""
+) -> Any:
+    """What a saga answers to an update. Raises Problem where it refuses, or is out of reach."""
     async with asking(client, saga):
         try:
             handle = client.get_workflow_handle(saga)
-            await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
+            return await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
         except WorkflowUpdateFailedError as failure:
             cause = failure.cause
             if isinstance(cause, ApplicationError) and (
@@ -121,6 +122,8 @@ async def asking(client: Client, saga: str) -> AsyncIterator[None]:
             if error.status is RPCStatusCode.FAILED_PRECONDITION:
                 # Of a workflow whose task failed thrice Temporal asks nothing any more.
                 said = f"{saga} takes nothing now: its workflow task fails, as its history shows"
+                if _TOO_MANY in error.message:
+                    said = f"{saga} has heard as much as one run of a workflow takes"
                 raise unavailable("worker-unavailable", said) from None
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -141,20 +141,13 @@ async def _compare(services: Services, parcel: Parcel, kind: ParcelNews) -> None
     stream = stream_name("shipment", parcel.order)
     async with services.database.connection() as connection:
         found = await recorded.read(connection, stream, after=0, limit=_ALL_OF_A_SHIPMENT)
-    booking, ended = None, ""
-    for one in found:
-        match one.type:
-            case "ShipmentBooked":
-                booking = one.data["booking"]
-            case "ShipmentCancelled":
-                booking = ""
-            case "ShipmentDelivered" | "ShipmentLost":
-                ended = one.type.removeprefix("Shipment").lower()
-    if booking is not None and booking != parcel.booking:
+    booked = [one for one in found if one.type in {"ShipmentBooked", "ShipmentCancelled"}]
+    if booked and booked[-1].data.get("booking") != parcel.booking:
         said = f"no parcel of {parcel.order} is booked as {parcel.booking}"
         raise Problem("webhook-subject-unknown", said)
-    if ended and kind not in {ended, "dispatched"}:
-        raise Problem("out-of-order", f"the parcel of {parcel.order} is {ended} already")
+    for ended in {"delivered", "lost"} - {kind} if kind != "dispatched" else set[str]():
+        if any(one.type == f"Shipment{ended.capitalize()}" for one in found):
+            raise Problem("out-of-order", f"the parcel of {parcel.order} is {ended} already")
 
 
 async def _record(services: Services, id_: str, dispute: Dispute, actor: str) -> None:

@@ -74,10 +74,12 @@ def evolve(  # noqa: C901, PLR0911  # one arm an event
             return _each(plan, lambda one: replace(one, due=due), number)
         case PlanSettled(principal=principal, fees=fees):
             numbers = [one.number for one in plan.due]
-            return _with_status(_each(_paid(plan, principal, fees), _ended("collected"), *numbers))
+            plan = replace(_paid(plan, principal, fees), settlements=plan.settlements + 1)
+            return _with_status(_each(plan, _ended("collected"), *numbers))
         case PlanWrittenOff():
             numbers = [one.number for one in plan.due]
-            return replace(_each(plan, _ended("cancelled"), *numbers), status="written_off")
+            plan = replace(plan, status="written_off", write_offs=plan.write_offs + 1)
+            return _each(plan, _ended("cancelled"), *numbers)
         case PlanAdjusted():
             return _adjusted(plan, event)
         case AdjustmentReverted():
