@@ -211,6 +211,8 @@ def _settle(command: SettleEarly, plan: InstalmentPlan) -> Sequence[PlanEvent]:
 def _write_off(command: WriteOffPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     if not plan.due:
         return []
+    if plan.in_doubt:
+        raise OutOfOrder(f"a return of {command.order} is being decided: what is lost is not known")
     return [
         PlanWrittenOff(order=command.order, principal=plan.outstanding, fees=plan.fees_due),
     ]

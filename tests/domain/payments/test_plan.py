@@ -323,6 +323,13 @@ def test_what_is_still_due_is_given_up() -> None:
     given_up = PlanWrittenOff(order=ORDER, principal=eur(60), fees=eur(5))
     paying.given(OPENED, collected(1), charged(2)).when(WRITE_OFF).then(given_up)
     paying.given(*PAID).when(WRITE_OFF).then()
+
+
+def test_nothing_is_given_up_while_a_return_is_being_decided() -> None:
+    doubtful = paying.given(OPENED, adjusted(40, (3, 30), (2, 10)))
+    doubtful.when(WRITE_OFF).then_refuses_rule(OutOfOrder)
+    given_up = PlanWrittenOff(order=ORDER, principal=eur(50), fees=eur(0))
+    doubtful.given(refunded(0, "")).when(WRITE_OFF).then(given_up)
     assert after(OPENED, WRITTEN_OFF).status == "written_off"
 
 
