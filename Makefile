@@ -33,8 +33,9 @@ test: setup ## run every test that needs no Docker, but for the long ones (about
 matrix: setup ## run every failure at every step of every saga, alone and in pairs (eight minutes on two cores)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
 
-histories: setup ## record the histories of sagas that have a new shape
+histories: setup ## record the histories of sagas that have a new shape, and of processes that have none
 	@$(BIN)/python -m tests.workflows.histories
+	@$(BIN)/python -m tests.workflows.process_histories
 
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey

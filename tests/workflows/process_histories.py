@@ -15,12 +15,14 @@ from typing import Any, Final
 
 from temporalio.testing import WorkflowEnvironment
 
+from domain.payments.events import InstalmentCollected
 from eventstore.migrations import upgrade
 from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 from tests.workflows.collecting import a_plan, skipping_time
 from tests.workflows.histories import FOLDER, SUFFIX, write
-from tests.workflows.test_collect_instalments import DAY, FIRST_DUE
+from tests.workflows.running import eventually
+from tests.workflows.test_collect_instalments import DAY, FIRST_DUE, LONG_AGO, collection_of
 from tests.workflows.test_deliver_order import (
     DELIVERED,
     DISPATCHED,
@@ -59,6 +61,24 @@ async def moved_and_settled(world: World, _soon: World) -> str:
     return plan.id
 
 
+async def waiting_beside(world: World, _soon: World) -> str:
+    """One waits for a person while the other is collected."""
+    plan = await a_plan(world, instalments=2, first_due=LONG_AGO, patience=1)
+    first = collection_of(plan, 1)
+    first.fails("CollectInstalment")
+    await plan.is_collected()
+    await first.parks("CollectInstalment")
+
+    async def other_is_collected() -> bool:
+        return bool(await plan.told(InstalmentCollected))
+
+    await eventually(other_is_collected, "the other is collected")
+    first.recovers("CollectInstalment")
+    await first.is_told("retry")
+    await plan.ends()
+    return plan.id
+
+
 async def delivered(world: World, _soon: World) -> str:
     order = await an_order_on_its_way(world)
     await carrier_tells(order, DISPATCHED, DELIVERED)
@@ -77,6 +97,7 @@ STORIES: Final[Mapping[str, Story]] = {
     "CollectInstalments-missed_and_paid": missed_and_paid,
     "CollectInstalments-given_up": given_up,
     "CollectInstalments-moved_and_settled": moved_and_settled,
+    "CollectInstalments-waiting_beside": waiting_beside,
     "DeliverOrder-delivered": delivered,
     "DeliverOrder-lost": lost,
 }

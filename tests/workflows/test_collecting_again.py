@@ -150,13 +150,13 @@ async def test_who_collects_anew_knows_what_was_missed_and_which_attempts_there_
     world: World, temporal: WorkflowEnvironment
 ) -> None:
     soon = skipping_time(world, temporal)
-    plan = await a_plan(soon, instalments=1, card="card_charge_declined_1")
+    plan = await a_plan(soon, instalments=1, card="card_charge_declined_2")
     first = collection_of(plan, 1)
-    first.input = replace(first.input, card="card_charge_declined_1")
+    first.input = replace(first.input, card="card_charge_declined_2")
     await first.starts()
     await first.ends()
     await plan.is_collected(progress=Progress(reopened=True))
     assert (await plan.ends()).status == "settled"
-    assert await plan.charges() == [eur(10_00)]
-    assert await plan.told(LateFeeCharged) == []
-    assert len(await plan.told(InstalmentMissed)) == 1
+    assert len(await plan.told(InstalmentMissed)) == 2
+    assert [one.reminder for one in await plan.told(LateFeeCharged)] == [2]
+    assert await plan.charges() == [eur(15_00)]

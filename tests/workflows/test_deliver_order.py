@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from temporalio.api.sdk.v1 import WorkflowMetadata
@@ -15,13 +16,18 @@ from domain.sagas.events import SagaEnded
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
 from tests.controls import NOON, eur
 from tests.workflows.collecting import skipping_time, told
-from tests.workflows.ordered import Ordered
+from tests.workflows.ordered import TODAY, Ordered
 from tests.workflows.returned import an_instalment_is_paid, plan_of
 from tests.workflows.running import A_LONG_TIME, Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import return_order
-from workflows.deliver_order import NOTICES_A_RUN, DeliverOrder, DeliverOrderWorkflow
+from workflows.deliver_order import (
+    NOTICES_A_RUN,
+    DeliverOrder,
+    DeliverOrderWorkflow,
+    Progress,
+)
 from workflows.messages import CarrierNotice
 from workflows.parcels import LossWorkflow
 from workflows.return_order import ReturnOrderWorkflow
@@ -51,7 +57,7 @@ async def what_became_of(order: Ordered) -> str:
         return str(await handle.result())
 
 
-async def begins_anew(order: Ordered, soon: World) -> None:
+async def begins_anew(order: Ordered, soon: World, progress: Progress | None = None) -> None:
     """The delivery alone: with all that is begun by the order, time would be skipped for the
     instalments too, which would be collected while the refund is quoted, again and again.
     """
@@ -66,7 +72,7 @@ async def begins_anew(order: Ordered, soon: World) -> None:
     )
     await soon.client.start_workflow(
         DeliverOrderWorkflow.run,
-        args=[delivering, order.options, "a test"],
+        args=[replace(delivering, progress=progress), order.options, "a test"],
         id=id_,
         task_queue=f"{soon.queue_prefix}sagas",
     )
@@ -217,3 +223,21 @@ async def test_more_notices_than_one_run_takes_are_heard_by_the_next(world: Worl
     shipment = stream_name("shipment", order.id)
     assert len(await told(world, shipment, ShipmentDispatched)) == 1
     assert (await order.books()).order.status == "completed"
+
+
+@side_by_side
+async def test_the_same_notice_is_one_in_whatever_run_it_is_heard(world: World) -> None:
+    order = await an_order_on_its_way(world)
+    earlier = Progress(
+        state="dispatched",
+        until=TODAY + timedelta(days=14),
+        heard=(LOST.id,),
+        untold=(),
+        attempts={},
+    )
+    await begins_anew(order, world, earlier)
+    await carrier_tells(order, LOST, DELIVERED)
+    assert await what_became_of(order) == "delivered"
+    handle = world.client.get_workflow_handle(f"delivery-{order.id}")
+    shown = (await handle.describe()).typed_search_attributes
+    assert shown.get(FAILURE_CODE) is None
