@@ -102,11 +102,9 @@ class CollectInstalmentWorkflow(SagaHandlers):
     async def run(
         self, asked: DueInstalment, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
-        telling = asyncio.create_task(self._tell_that_it_waits(asked.number))
-        try:
-            return await self._saga.run()
-        finally:
-            telling.cancel()
+        # Kept, because the loop keeps no task; it ends with the workflow at the latest.
+        self._telling = asyncio.create_task(self._tell_that_it_waits(asked.number))
+        return await self._saga.run()
 
     async def _tell_that_it_waits(self, number: int) -> None:
         """To the process that collects the plan: it goes on with others meanwhile."""
