@@ -24,6 +24,7 @@ from activities.shipping.gateway import HttpCarrier
 from domain.credit.events import LimitAssigned
 from domain.inventory.events import StockReceived
 from domain.kernel import stream_name
+from domain.ordering.events import OrderLine
 from domain.settlement.events import MerchantAccountOpened
 from eventstore.messages import CODEC
 from eventstore.pool import Pool, open_pool
@@ -82,9 +83,10 @@ class World:
         deadline: float = 30,
         patience: float = 300,
         first_try: float = FIRST_TRY,
+        line: OrderLine | None = None,
     ) -> Ordered:
         """Nothing in it is used by another order, so that orders can run side by side."""
-        merchant, customer, line = a_merchant(), a_customer(), a_line()
+        merchant, customer, line = a_merchant(), a_customer(), line or a_line()
         placed = an_order(merchant=merchant, customer=customer, lines=(line,))
         received = StockReceived(
             merchant=merchant,

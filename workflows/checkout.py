@@ -114,6 +114,7 @@ def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
                 instalments=o.instalments,
                 card=o.card,
                 first_due=months_after(o.placed_at.date(), 1),
+                day=o.placed_at.day,
             ),
             BookShipment(order=o.order, merchant=o.merchant, ship_to=o.ship_to, parcels=1),
         ),

@@ -79,10 +79,10 @@ async def record() -> None:
                             await told(trial)
                             await trial.ends()
                         history = await trial.handle.fetch_history()
-                        _write(path_of(saga, story), history.to_json_dict())
+                        write(path_of(saga, story), history.to_json_dict())
 
 
-def _write(path: Path, history: dict[str, Any]) -> None:
+def write(path: Path, history: dict[str, Any]) -> None:
     """Without who worked on it and where: hosts and folders, which mean nothing elsewhere."""
     path.write_text(json.dumps(_without_places(history), separators=(",", ":")) + "\n")
 
