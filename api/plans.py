@@ -20,7 +20,8 @@ from domain import bounds
 from domain.kernel import CustomerId, MerchantId, OrderId
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
-from workflows.collect_instalments import CollectInstalments, NewDate, PayAllNow
+from workflows.collect_instalments import CollectInstalments
+from workflows.plan_wishes import NewDate, PayAllNow
 
 router = APIRouter(tags=["orders"])
 

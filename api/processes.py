@@ -37,10 +37,11 @@ from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
 from domain.sagas.steps import Answer, StepContext, StepKey
 from workflows import collect_instalments, deliver_order, settle_early
 from workflows.catalogue import SAGAS
-from workflows.collect_instalments import CollectInstalments, NewDate, PayAllNow
+from workflows.collect_instalments import CollectInstalments
 from workflows.dunning import Terms
 from workflows.fairness import fair
 from workflows.messages import Cancellation, CarrierNotice, RunOptions
+from workflows.plan_wishes import NewDate, PayAllNow
 from workflows.timeline import begun_as
 
 T = TypeVar("T")

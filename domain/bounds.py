@@ -137,6 +137,7 @@ AMOUNT: Final = Integer(least=0, most=1_000_000_000_000, unit="minor units of th
 PRICE: Final = Integer(least=1, most=AMOUNT.most, unit=AMOUNT.unit)
 QUANTITY: Final = Integer(least=1, most=1_000_000, unit="pieces")
 INSTALMENTS: Final = Integer(least=1, most=24, unit="months")
+DAY_OF_MONTH: Final = Integer(least=0, most=31, unit="a day of the month; 0: that of the date")
 INSTALMENT_NUMBER: Final = Integer(least=1, most=INSTALMENTS.most, unit="the instalment's number")
 REMINDER: Final = Integer(least=1, most=1_000, unit="reminders")
 BASIS_POINTS: Final = Integer(least=0, most=10_000, unit="hundredths of a percent")
@@ -229,6 +230,7 @@ KEY: Final = Text(
     pattern="[A-Za-z0-9_.:~+/=-]{1,128}",
     says="letters, digits and _ . : ~ + / = -",
 )
+UPDATE: Final = Text(shortest=1, longest=300, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
 SOURCE: Final = Text(shortest=1, longest=300, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
 """What a message to a customer is about: the id of an event, or the name of a campaign."""
 SUBJECT: Final = CAUSE

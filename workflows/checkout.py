@@ -209,6 +209,7 @@ class CheckoutWorkflow(SagaHandlers):
                 at_stake=checkout.total,
                 actor=actor,
                 attempt=attempt,
+                input=checkout,
             ),
             options,
         )

@@ -94,6 +94,7 @@ class CollectInstalmentWorkflow(SagaHandlers):
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

@@ -28,6 +28,7 @@ from domain.payments.instalments import Instalment, InstalmentPlan
 from domain.sagas.events import SagaEnded
 from domain.sagas.steps import Answer, StepContext, StepKey
 from workflows import collect_instalment, settle_early, write_off
+from workflows.bounded import check_bounds
 from workflows.children import (
     READING,
     Child,
@@ -38,6 +39,7 @@ from workflows.children import (
 )
 from workflows.dunning import Dunning, Terms
 from workflows.messages import RunOptions
+from workflows.plan_wishes import NewDate, PayAllNow
 from workflows.timeline import SAGA_STATUS
 
 TYPE: Final = "CollectInstalments"
@@ -53,24 +55,6 @@ class CollectInstalments:
     customer: CustomerId
     merchant: MerchantId
     terms: Terms = field(default_factory=Terms)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PayAllNow:
-    """The customer wants to pay all that is left; by the plan's card where `card` is empty."""
-
-    actor: str
-    card: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewDate:
-    """One instalment is to be due on another day. The same `id` twice is one wish."""
-
-    id: str
-    number: int
-    due: date
-    actor: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +167,7 @@ class CollectInstalmentsWorkflow:
 
     @settle_early.validator
     def _may_settle_early(self, wish: PayAllNow) -> None:
-        _check((bounds.ACTOR, wish.actor), (bounds.REFERENCE, wish.card or "none"))
+        check_bounds((bounds.ACTOR, wish.actor), (bounds.REFERENCE, wish.card or "none"))
         self._check_is_open()
 
     @workflow.update(description="Have one instalment due on another day.")
@@ -200,7 +184,7 @@ class CollectInstalmentsWorkflow:
 
     @reschedule.validator
     def _may_reschedule(self, wish: NewDate) -> None:
-        _check(
+        check_bounds(
             (bounds.ACTOR, wish.actor),
             (bounds.WISH, wish.id),
             (bounds.INSTALMENT_NUMBER, wish.number),
@@ -491,13 +475,6 @@ class CollectInstalmentsWorkflow:
             f"**{plan.status}**, {head}\n\n"
             "| | due | status | to be paid | fees | missed |\n|---|---|---|---|---|---|\n" + rows
         )
-
-
-def _check(*values: tuple[bounds.Bound, Any]) -> None:
-    """Raises ApplicationError of the type `WrongValue`, whose message says why."""
-    for bound, value in values:
-        if said := bound.wrong_with(value):
-            raise ApplicationError(said, type="WrongValue")
 
 
 def _not_now(said: str) -> ApplicationError:

@@ -12,10 +12,12 @@ from typing import Any, Literal, TypeVar
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain import bounds
 from domain.kernel import Command
 from domain.sagas.events import CancelRequested, SagaResumed, StepAnswered
 from workflows.answering import Answers
 from workflows.asking import ATTEMPT_CLOSED, Desk
+from workflows.bounded import check_texts
 from workflows.correcting import check_correction, in_words
 from workflows.messages import (
     Cancellation,
@@ -63,8 +65,9 @@ class Hearing:
         assert self.decision is not None
         return self.decision
 
-    def may_cancel(self) -> None:
-        """Raises ApplicationError of the type `TooLate`, whose message says why."""
+    def may_cancel(self, cancellation: Cancellation) -> None:
+        """Raises ApplicationError of the type `TooLate` or `WrongValue`, whose message says why."""
+        check_texts((bounds.ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
         if self._back_because:
             raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
@@ -95,9 +98,15 @@ class Hearing:
             self._being_cancelled -= 1
 
     def may_intervene(self, intervention: Intervention, correction: Command | None) -> None:
-        """Raises ApplicationError, of the type `NotParked`, `TooLate`, `NotPossible` or
-        `WrongCorrection`, whose message says why.
+        """Raises ApplicationError, of the type `NotParked`, `TooLate`, `NotPossible`,
+        `WrongCorrection` or `WrongValue`, whose message says why.
         """
+        check_texts(
+            (bounds.UPDATE, intervention.id),
+            (bounds.ACTOR, intervention.actor),
+            (bounds.REASON, intervention.reason),
+            (bounds.EVIDENCE, intervention.evidence),
+        )
         parked = self._parking.meant_by(intervention)
         if parked is None:
             return
@@ -154,7 +163,12 @@ class Hearing:
         return self._parking.waiting(step).command
 
     def may_answer(self, verdict: Verdict) -> None:
-        """Raises ApplicationError of the type `NotParked`, whose message names what waits."""
+        """Raises ApplicationError of the type `NotParked` or `WrongValue`; the message says why."""
+        check_texts(
+            (bounds.UPDATE, verdict.id),
+            (bounds.ACTOR, verdict.actor),
+            (bounds.REASON, verdict.reason),
+        )
         self._answers.meant_by(verdict)
 
     async def answer(self, verdict: Verdict) -> None:

@@ -57,7 +57,10 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SagaIdentity:
-    """`at_stake` is the money in question until the saga ends; `actor` is who asked for it."""
+    """`at_stake` is the money in question until the saga ends; `actor` is who asked for it.
+
+    `input` is what its workflow was begun with.
+    """
 
     saga: str
     saga_type: str
@@ -65,6 +68,7 @@ class SagaIdentity:
     at_stake: Money
     actor: str
     attempt: int = 1
+    input: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,6 +133,7 @@ class OnboardMerchantWorkflow(SagaHandlers):
                 at_stake=Money(0, asked.currency),
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

@@ -149,6 +149,7 @@ class ReturnOrderWorkflow(SagaHandlers):
                 at_stake=asked.value,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

@@ -91,6 +91,7 @@ class SettleEarlyWorkflow(SagaHandlers):
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

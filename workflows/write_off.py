@@ -70,6 +70,7 @@ class WriteOffWorkflow(SagaHandlers):
                 at_stake=asked.principal,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

@@ -140,3 +140,12 @@ async def test_a_dispute_of_more_than_was_taken_is_kept_for_a_person(
     paid = CollectInstalment(**plan, number=1, amount=Money(25_00, "EUR"))
     await bank.do(paid, key=order, actor="test")
     assert (await tell(hooks, dispute(order, more), source="bank")).status_code == 202
+
+
+async def test_a_dispute_about_no_order_of_ours_is_kept(
+    house: House, hooks: httpx.AsyncClient
+) -> None:
+    id_ = an_id()
+    answer = await tell(hooks, dispute(an_order()), id_=id_, source="bank")
+    problem(answer, 404, "webhook-subject-unknown")
+    assert await kept(house, id_) == [("unknown", "webhook-subject-unknown")]

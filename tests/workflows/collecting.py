@@ -23,15 +23,10 @@ from tests.workflows.ordered import TODAY
 from tests.workflows.running import A_LONG_TIME, eventually
 from tests.world import World
 from workflows import collect_instalment, collect_instalments
-from workflows.collect_instalments import (
-    CollectInstalments,
-    CollectInstalmentsWorkflow,
-    NewDate,
-    PayAllNow,
-    Progress,
-)
+from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow, Progress
 from workflows.dunning import Terms
 from workflows.messages import RunOptions
+from workflows.plan_wishes import NewDate, PayAllNow
 
 EventT = TypeVar("EventT", bound=Event)
 LIMIT = eur(1_000_00)
