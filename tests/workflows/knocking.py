@@ -7,8 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.update.v1 import UpdateRef
-from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
+from temporalio.api.workflowservice.v1 import (
+    PollWorkflowExecutionUpdateRequest,
+    ResetWorkflowExecutionRequest,
+)
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -42,6 +46,24 @@ async def knocks(saga: Running, update: str, *arguments: Any) -> asyncio.Task[st
     answer = asyncio.create_task(heard())
     await eventually(is_there, f"Temporal has an update of {saga.id}")
     return answer
+
+
+async def is_reset(saga: Running) -> None:
+    """To its beginning, by an operator of Temporal: what ran until then runs no more."""
+    history = await saga.handle.fetch_history()
+    completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    started = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
+    found = {event.event_type: event.event_id for event in reversed(history.events)}
+    client = saga.world.client
+    await client.workflow_service.reset_workflow_execution(
+        ResetWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=saga.id),
+            reason="from the beginning",
+            workflow_task_finish_event_id=found.get(completed, found[started]),
+            request_id=uuid4().hex,
+        )
+    )
 
 
 async def _has(saga: Running, update: str) -> bool:
