@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -38,6 +38,7 @@ from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.unencrypted import a_client, company
 from tests.workflows.faults import Faults
+from tests.workflows.losing import LosingTasks
 from tests.workflows.ordered import Ordered, Placement, a_checkout
 from workflows.messages import RunOptions
 
@@ -63,6 +64,8 @@ class World:
     session: ClientSession
     faults: Faults
     queue_prefix: str
+    lost: set[str] = field(default_factory=set)
+    """The runs whose next workflow task fails, so that it is as if it had never been."""
 
     @property
     def _companies(self) -> tuple[HttpBank, HttpCarrier, HttpRegistry]:
@@ -142,7 +145,7 @@ class World:
                 list(activities),
                 queue_prefix=self.queue_prefix,
                 shutdown=timedelta(0),
-                runner=SANDBOX,
+                runner=LosingTasks(SANDBOX, self.lost),
             )
         async with AsyncExitStack() as stack:
             for worker in hired:

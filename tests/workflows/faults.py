@@ -60,6 +60,37 @@ class Gate:
 
 
 @dataclass
+class Loss:
+    """What was committed is not told to Temporal: its workflow task is kept, and then is lost.
+
+    In `lost` are the runs whose next task fails, as if its worker had died.
+    """
+
+    lost: set[str]
+    _committed: asyncio.Event = field(default_factory=asyncio.Event)
+    _struck: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def committed(self) -> None:
+        async with asyncio.timeout(30):
+            await self._committed.wait()
+
+    def strikes(self) -> None:
+        self._struck.set()
+
+    async def over(self) -> None:
+        """The first time only: what is asked again is answered."""
+        if self._committed.is_set():
+            return
+        self._committed.set()
+        await self._struck.wait()
+        info = activity.info()
+        assert info.workflow_run_id is not None
+        self.lost.add(info.workflow_run_id)
+        if not info.is_local:
+            raise Trouble("the worker is gone, and the answer with it")
+
+
+@dataclass
 class Fault:
     fails: float = 0
     """How many tries fail before their effect."""
@@ -69,12 +100,17 @@ class Fault:
     breaks_a_rule: bool = False
     refuses: bool = False
     gate: Gate | None = None
+    loss: Loss | None = None
     instead: Callable[[Any], Any] = lambda asked: asked
     """What is asked for in place of what was asked for."""
     tries: int = 0
 
     async def around(self, serve: Serve) -> Answer:
         self.tries += 1
+        if self.loss:
+            answer = await serve()
+            await self.loss.over()
+            return answer
         if self.gate:
             return await self.gate.through(serve)
         if self.breaks_a_rule:
@@ -110,13 +146,18 @@ class Faults:
             fault = self.told.get((key.saga, key.step, key.direction), Fault())
             if fault.refuses:
                 fault.tries += 1
-                return await _refused(self.store, context)
+                answer = await _refused(self.store, context)
+                if fault.loss:
+                    await fault.loss.over()
+                return answer
             return await fault.around(lambda: serve(fault.instead(asked), context))
 
         return run
 
     async def open_all(self) -> None:
         for fault in self.told.values():
+            if fault.loss:
+                fault.loss.strikes()
             if fault.gate:
                 await fault.gate.landed()
 
