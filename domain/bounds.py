@@ -8,9 +8,11 @@ without them: a bound that becomes narrower makes nothing unreadable.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
+
+T = TypeVar("T")
 
 LARGEST_INTEGER: Final = 2**63 - 1
 """What a bigint holds. Larger ones cannot be stored, nor read back as what they were."""
@@ -272,6 +274,16 @@ def storable(text: str, most: int = OUTSIDE.longest) -> str:
     """The text as it can be stored: at most so long, and marked where it was changed."""
     clean = _UNSTORABLE.sub(REPLACEMENT, text)
     return clean if len(clean) <= most else clean[: most - len(CUT)] + CUT
+
+
+def storable_parts(value: T) -> T:
+    """The same, without what PostgreSQL cannot keep in a text, however deep in a dataclass."""
+    if isinstance(value, str):
+        return cast("T", _UNSTORABLE.sub(REPLACEMENT, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {one.name: storable_parts(getattr(value, one.name)) for one in fields(value)}
+        return cast("T", replace(value, **parts))
+    return value
 
 
 def wrong_due_date(due: date, today: date) -> str | None:

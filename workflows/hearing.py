@@ -197,7 +197,8 @@ class Hearing:
     def _wish(self) -> Cancellation | None:
         # Temporal can lose a cancellation on its way to the code, but not its reason.
         if self._cancellation is None and (reason := workflow.cancellation_reason()) is not None:
-            return Cancellation(actor="temporal", reason=reason or "workflow cancelled")
+            said = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
+            return Cancellation(actor="temporal", reason=said)
         return self._cancellation
 
     def _check_pivot_can_be_shut(self, pivot: str) -> None:
