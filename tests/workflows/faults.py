@@ -37,7 +37,7 @@ class Gate:
         self._held: list[asyncio.Task[Answer]] = []
 
     async def reached(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._reached.wait()
 
     def open(self) -> None:
@@ -71,7 +71,7 @@ class Loss:
     _struck: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def committed(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._committed.wait()
 
     def strikes(self) -> None:

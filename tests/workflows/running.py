@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Placement = Literal["local", "queues"]
 ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this
-A_LONG_TIME = 30.0  # seconds: a test that waits longer for anything has failed
+A_LONG_TIME = 60.0  # seconds: a test that waits longer for anything has failed
 
 
 async def eventually(
