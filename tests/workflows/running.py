@@ -119,6 +119,11 @@ class Running:
         loss = self.fault(step, direction).loss = Loss(self.world.lost)
         return loss
 
+    def is_done_by_the_company_alone(self, step: str) -> asyncio.Event:
+        """Our own books never hear of it; the event is set once the company has answered."""
+        alone = self.fault(step).alone = asyncio.Event()
+        return alone
+
     def is_asked_for_instead(self, step: str, instead: Callable[[Any], Any]) -> None:
         self.fault(step).instead = instead
 
