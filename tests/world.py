@@ -37,7 +37,7 @@ from runtime.temporal import DATA_CONVERTER, SANDBOX, Activities
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.unencrypted import a_client, company
-from tests.workflows.faults import Faults
+from tests.workflows.faults import Faults, SometimesAway
 from tests.workflows.losing import LosingTasks
 from tests.workflows.ordered import Ordered, Placement, a_checkout
 from workflows.messages import RunOptions
@@ -166,7 +166,7 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         a_client(registry_url, limits=ONE_REQUEST_EACH) as registry,
         one_request_each() as session,
     ):
-        store = EventStore(pool, CODEC)
+        store = SometimesAway(pool, CODEC)
         # Not the environment's own client, which makes workflows skip time: what another company
         # and a local activity take is real time.
         client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)

@@ -202,9 +202,12 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
     standing = standing_of(attempt, story)
     decided = decision_of(attempt, story)
     against = decided is not None and not decided.approved
+    # Who finishes the way back of another attempt decides as that one did, for its reason.
+    told = (*(one.attempt for one in unended(story, attempt)), attempt)
+    refusals = {refusal.because for one in told if (refusal := refusal_in(one, story))}
     ending: Literal["refused", "compensated"] = "compensated"
-    if decided and (refusal := refusal_in(attempt, story)):
-        ending = "refused" if refusal.because == decided.because else ending
+    if decided and decided.because in refusals:
+        ending = "refused"
     return Left(
         attempt=attempt,
         opened_on=started.opened_on or date.min,

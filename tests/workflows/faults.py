@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from activities.handling import metadata_of
 from domain.kernel import stream_name
 from domain.sagas.events import Direction, StepRefused
 from domain.sagas.steps import NOT_DONE, Answer, StepContext
-from eventstore.store import ANY_VERSION, EventStore
+from eventstore.store import ANY_VERSION, Appended, EventStore
 
 ALWAYS = math.inf
 
@@ -37,7 +38,7 @@ class Gate:
         self._held: list[asyncio.Task[Answer]] = []
 
     async def reached(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._reached.wait()
 
     def open(self) -> None:
@@ -71,7 +72,7 @@ class Loss:
     _struck: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def committed(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._committed.wait()
 
     def strikes(self) -> None:
@@ -90,6 +91,19 @@ class Loss:
             raise Trouble("the worker is gone, and the answer with it")
 
 
+_away: ContextVar[asyncio.Event | None] = ContextVar("away", default=None)
+
+
+class SometimesAway(EventStore):
+    """The store; but for one try the database is away, once another company has answered."""
+
+    async def append(self, *appends: Any, **how: Any) -> Appended:
+        if noticed := _away.get():
+            noticed.set()
+            raise Trouble("the database is away")
+        return await super().append(*appends, **how)
+
+
 @dataclass
 class Fault:
     fails: float = 0
@@ -99,6 +113,8 @@ class Fault:
     twice: bool = False
     breaks_a_rule: bool = False
     refuses: bool = False
+    alone: asyncio.Event | None = None
+    """Whether the other company has done it, of which our own books never hear."""
     gate: Gate | None = None
     loss: Loss | None = None
     instead: Callable[[Any], Any] = lambda asked: asked
@@ -111,6 +127,8 @@ class Fault:
             answer = await serve()
             await self.loss.over()
             return answer
+        if self.alone:
+            return await _without_our_books(serve, self.alone)
         if self.gate:
             return await self.gate.through(serve)
         if self.breaks_a_rule:
@@ -122,6 +140,14 @@ class Fault:
         if self.tries <= self.loses:
             raise Trouble("had its effect, and the answer was lost")
         return answers[0]
+
+
+async def _without_our_books(serve: Serve, noticed: asyncio.Event) -> Answer:
+    token = _away.set(noticed)
+    try:
+        return await serve()
+    finally:
+        _away.reset(token)
 
 
 Where = tuple[str, str, Direction]

@@ -20,11 +20,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from tests.workflows.running import Running, eventually
 
 ACCEPTED = "accepted"
+ENDED = "ended"
+"""The workflow is over: nobody hears anything any more."""
 
 
 async def knocks(saga: Running, update: str, *arguments: Any) -> asyncio.Task[str]:
-    """Send an update that Temporal keeps until a worker comes; what becomes of it is `ACCEPTED`, or
-    the type of the refusal.
+    """Send an update that Temporal keeps until a worker comes; what becomes of it is `ACCEPTED`,
+    `ENDED` or the type of the refusal.
     """
     id_ = uuid4().hex
 
@@ -37,7 +39,7 @@ async def knocks(saga: Running, update: str, *arguments: Any) -> asyncio.Task[st
         except RPCError as gone:
             if gone.status != RPCStatusCode.NOT_FOUND:
                 raise
-            return "ended"
+            return ENDED
         return ACCEPTED
 
     async def is_there() -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 Placement = Literal["local", "queues"]
 ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this
-A_LONG_TIME = 30.0  # seconds: a test that waits longer for anything has failed
+A_LONG_TIME = 60.0  # seconds: a test that waits longer for anything has failed
 
 
 async def eventually(
@@ -118,6 +118,11 @@ class Running:
         """Once the step or the record is committed."""
         loss = self.fault(step, direction).loss = Loss(self.world.lost)
         return loss
+
+    def is_done_by_the_company_alone(self, step: str) -> asyncio.Event:
+        """Our own books never hear of it; the event is set once the company has answered."""
+        alone = self.fault(step).alone = asyncio.Event()
+        return alone
 
     def is_asked_for_instead(self, step: str, instead: Callable[[Any], Any]) -> None:
         self.fault(step).instead = instead

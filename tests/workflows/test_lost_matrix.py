@@ -23,7 +23,8 @@ from workflows.catalogue import SAGAS
 
 
 def lost_tasks() -> Iterator[Any]:
-    number = 0
+    """On queues, where Temporal keeps each step by itself, one case of three is enough."""
+    number = turn = 0
     for name, lost in LOST.items():
         steps = {saga: _steps_for(saga, name) for saga in CASES}
         fitting = sorted(saga for saga, found in steps.items() if found)
@@ -32,7 +33,10 @@ def lost_tasks() -> Iterator[Any]:
             quick = fitting[number % len(fitting)]
             for saga in fitting:
                 for n, (step, where) in enumerate(product(steps[saga], PLACEMENTS)):
+                    turn += 1
                     chosen = saga == quick and n == number % (2 * len(steps[saga]))
+                    if where == "queues" and turn % 3 and not chosen:
+                        continue
                     yield pytest.param(
                         saga,
                         name,

@@ -9,23 +9,32 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from temporalio.client import WorkflowExecutionStatus
+
 from domain.sagas.events import Direction, SagaEnded, SagaStarted, StepDone
 from tests.workflows.faults import Gate
 from tests.workflows.harness.clean import assert_companies_agree
+from tests.workflows.harness.evidence import anonymous
 from tests.workflows.harness.failures import Role
 from tests.workflows.harness.trial import Trial
 
 Story = Callable[[Trial, str, int], Awaitable[None]]
 
 
-async def is_terminated_at(trial: Trial, step: str, direction: Direction = "do") -> Gate:
+@dataclass(frozen=True)
+class Held:
+    gate: Gate
+    direction: Direction
+
+
+async def is_terminated_at(trial: Trial, step: str, direction: Direction = "do") -> Held:
     """The attempt that runs, just before the effect of the step or the record."""
-    held = trial.fault(step, direction).gate
-    assert held is not None
-    await held.reached()
+    gate = trial.fault(step, direction).gate
+    assert gate is not None
+    await gate.reached()
     await trial.is_terminated()
     trial.recovers(step, direction)
-    return held
+    return Held(gate, direction)
 
 
 async def is_terminated_after(trial: Trial, step: str, direction: Direction = "do") -> None:
@@ -38,15 +47,17 @@ async def is_terminated_after(trial: Trial, step: str, direction: Direction = "d
     trial.recovers(step, direction)
 
 
-async def land(held: list[Gate]) -> None:
-    """What lands late finds its door shut, or is answered what was answered first."""
-    for gate in held:
-        for late in await gate.landed():
-            assert not isinstance(late, BaseException) or _is_closed(late), late
+async def land(held: list[Held]) -> None:
+    """What lands late finds its attempt over, a step and a record alike.
 
-
-def _is_closed(late: BaseException) -> bool:
-    return getattr(late, "type", "") == "StepClosed"
+    A compensation has one key, whoever asks for it: it is answered as the one that was first.
+    """
+    for one in held:
+        for late in await one.gate.landed():
+            if one.direction == "do":
+                assert getattr(late, "type", late) == "StepClosed", late
+            else:
+                assert getattr(late, "status", late) == "done", late
 
 
 # While they set out.
@@ -275,14 +286,75 @@ async def are_terminated_after_they_told_a_refusal(trial: Trial, step: str, atte
     assert_companies_agree(found)
 
 
+async def begin_anew_after_a_refusal(trial: Trial, step: str, attempts: int) -> None:
+    """What was refused and taken back has ended: the next attempt has nothing to clear up."""
+    saga = trial.subject.saga
+    trial.refuses(step)
+    for _ in range(attempts - 1):
+        await trial.starts()
+        await trial.ends()
+        trial.attempt += 1
+    trial.recovers(step)
+    await trial.starts()
+    await trial.ends()
+    found = await trial.evidence()
+    ends = [one.ending for one in found.told(SagaEnded)]
+    assert_companies_agree(found)
+    if saga.repeats == "never":
+        assert ends == ["refused"]
+        assert found.after == found.before
+    else:
+        assert ends == [*["refused"] * (attempts - 1), "completed"]
+        assert anonymous(found.after, trial.subject.names) == trial.kept
+
+
+async def are_begun_twice(trial: Trial, step: str, attempts: int) -> None:
+    """The number of an attempt that stopped belongs to the run that began it."""
+    held = []
+    for _ in range(attempts - 1):
+        trial.is_held(step)
+        await trial.starts()
+        held.append(await is_terminated_at(trial, step))
+        await trial.starts()
+        assert await trial.ends() == WorkflowExecutionStatus.FAILED
+        trial.attempt += 1
+    await trial.starts()
+    await trial.ends_as("completed")
+    await land(held)
+
+
+async def are_terminated_as_an_operator_takes_it_back(
+    trial: Trial, step: str, attempts: int
+) -> None:
+    """The pivot was told as done, and a person had it taken back: the last decision counts."""
+    trial.loses_the_answer(step)
+    await trial.starts()
+    await trial.parks(step)
+    trial.recovers(step)
+    undone = trial.subject.saga.groups[0][0].name
+    trial.is_held(undone, "undo")
+    await trial.is_told("compensate", step)
+    held = [await is_terminated_at(trial, undone, "undo")]
+    for _ in range(attempts - 2):
+        trial.is_held(undone, "undo")
+        await trial.is_started_again()
+        held.append(await is_terminated_at(trial, undone, "undo"))
+    await trial.is_started_again()
+    await trial.ends_as("compensated", "intervention")
+    await land(held)
+
+
 @dataclass(frozen=True)
 class Attempts:
-    """`at` are the kinds of steps it is told for, with so many attempts at least and at most."""
+    """`at` are the kinds of steps it is told for, with so many attempts at least and at most;
+    `impatient` where a step has to be given up.
+    """
 
     story: Story
     at: tuple[Role, ...]
     least: int = 2
     most: int = 4
+    impatient: bool = False
 
 
 ATTEMPTS: Final[Mapping[str, Attempts]] = {
@@ -301,5 +373,8 @@ ATTEMPTS: Final[Mapping[str, Attempts]] = {
         Attempts(never_run_at_first, ("pivot",)),
         Attempts(are_terminated_after_the_end_was_told, ("pivot",)),
         Attempts(are_terminated_after_they_told_a_refusal, ("pivot",)),
+        Attempts(begin_anew_after_a_refusal, ("pivot",)),
+        Attempts(are_begun_twice, ("pivot",)),
+        Attempts(are_terminated_as_an_operator_takes_it_back, ("pivot",), impatient=True),
     )
 }

@@ -67,6 +67,7 @@ async def loses(
             await trial.handle.cancel()
         case "reset":
             await is_reset(trial)
+            trial.officer_is_asked_anew()
         case "person":
             assert update is not None
             name, told = update

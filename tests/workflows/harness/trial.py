@@ -85,6 +85,12 @@ class Trial(Running):
         groups = self.subject.saga.groups
         return [step.name for group in groups for step in group if step.answered_within]
 
+    def officer_is_asked_anew(self) -> None:
+        """What is reset waits again, also for an answer that the stream has."""
+        if self._officer:
+            self._officer.cancel()
+            self._officer = asyncio.create_task(self._answer())
+
     async def _answer(self) -> None:
         """The officer, who answers whatever is asked, each time it is asked."""
         for asked in itertools.count(1):
