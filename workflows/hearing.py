@@ -7,7 +7,7 @@ refuses early what is certainly wrong. What is accepted is what the stream says,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -32,6 +32,9 @@ from workflows.shape import Saga
 from workflows.timeline import Timeline
 
 T = TypeVar("T")
+
+SUPERSEDED: Final = "superseded"
+"""Why an attempt takes back what earlier ones left, before it begins anew."""
 
 
 def the_stores_decide() -> bool:
@@ -68,7 +71,7 @@ class Hearing:
     def may_cancel(self, cancellation: Cancellation) -> None:
         """Raises ApplicationError of the type `TooLate` or `WrongValue`, whose message says why."""
         check_texts((bounds.ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
-        if self._back_because:
+        if self._back_because not in {"", SUPERSEDED}:
             raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
             pivot = self.saga.deciding.name

@@ -20,6 +20,7 @@ from domain.sagas.records import Turned
 from domain.sagas.steps import Answer, OnceDone
 from domain.sagas.story import Left, Standing
 from workflows.asking import attempt_closed
+from workflows.hearing import SUPERSEDED
 from workflows.messages import Decision, RunOptions, SagaIdentity, SagaResult
 from workflows.question import Question
 from workflows.shape import Duty, Saga, Step
@@ -51,7 +52,7 @@ class Rollback(Waiting):
             token = await self._record("decided", approved)
             self.decision = Decision(approved=True, because="", reason="", token=token)
             return None
-        self._back_because = (turned and turned.because) or "superseded"
+        self._back_because = turned.because if turned else SUPERSEDED
         self._show()
         for left in reversed(lefts):
             await self._clear_up(left)

@@ -66,6 +66,25 @@ async def test_what_the_first_attempt_holds_is_let_go_of_by_the_third(world: Wor
 
 
 @side_by_side
+async def test_who_cancels_while_an_attempt_clears_up_gets_nothing_placed(world: World) -> None:
+    order = await world.an_order("queues")
+    pivot = order.is_held(PIVOT)
+    await order.starts()
+    await pivot.reached()
+    await order.is_terminated()
+    order.recovers(PIVOT)
+    voiding = order.is_held("AuthoriseDownPayment", "undo")
+    await order.is_started_again()
+    await voiding.reached()
+    await order.is_cancelled_by_the_customer()
+    voiding.open()
+    assert await order.ends() == COMPLETED
+    [ended] = await ends_of(order)
+    assert (ended.ending, ended.because) == ("compensated", "cancelled")
+    assert (await order.books()).bank_states == ["voided"]
+
+
+@side_by_side
 async def test_what_the_first_attempt_took_is_taken_once(world: World) -> None:
     """The second is terminated before it says that the pivot was done."""
     order = await world.an_order()
