@@ -96,6 +96,9 @@ class _Journal:
             if stopped := unended(story, number):
                 await self._end_attempts(stopped, number, started, story, context)
                 version, story = await self._story(context.key.saga)  # noqa: PLW2901  # what they left
+                # The last of their steps may have ended the saga, just before its door was shut.
+                if ended := _final_end(started, story):
+                    return Begun(token="", left=None, ended=ended)
             numbered = replace(started, attempt=number)
             key = replace(context.key, attempt=number)
             if begun := await self._begin(version, numbered, replace(context, key=key), story):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tests.model.bank import Ledger
@@ -106,8 +106,13 @@ class Explorer:
                 run = self._rebuilt(at)
             elif len(at.log) > len(heard.log):
                 run.hear(at.log[-1])
-            state = _settled(state, run)
+            asked, state = state, _settled(state, run)
             heard = state.at
+            if len(heard.log) < len(asked.at.log):
+                # Refused by a validator, it is as if nobody had said anything.
+                if state.key in self._seen:
+                    return
+                self._seen.add(state.key)
             try:
                 others = self._moves.of(state, run)
                 following = next(others, None)
@@ -158,6 +163,7 @@ def _settled(state: State, run: Run) -> State:
         for entry in kept:
             new = new.hears(entry)
         at = replace(new, recorded=min(at.recorded, len(kept)))
+        state = replace(state, sent=state.sent - len(refused))
         told += ["not cancelled" for one in refused if one.id.startswith("c")]  # type: ignore[union-attr]  # updates
     if run.main is None or any(one.local for one in run.pending.values()):
         return replace(state, at=at, told=tuple(told))
@@ -183,8 +189,3 @@ def _short(event: object) -> str:
     }
     said = ", ".join(f"{name}={value}" for name, value in fields.items())
     return f"{type(event).__name__}({said})"
-
-
-def iterate(state: State) -> Iterator[str]:
-    for what, _ in state.path.lines():
-        yield what

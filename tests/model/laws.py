@@ -137,12 +137,12 @@ def what_was_told_is_not_contradicted(saga: Saga, state: State) -> str:
     changed = False
     for event in state.story:
         match event:
-            case SagaResumed(kind="compensate") | SagaResumed(kind="resolve", happened=False):
+            case SagaResumed(kind="compensate"):
                 changed = True
             case SagaDecided(approved=approved):
                 if said is not None and approved != said and not changed:
                     return f"the customer was told {_yes(said)}, and then {_yes(approved)}"
-                said, changed = approved, False
+                said = approved
             case SagaEnded(ending=ending):
                 if said is not None and said != (ending == "completed"):
                     return f"the customer was told {_yes(said)}, and it ended {ending}"

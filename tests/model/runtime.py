@@ -107,6 +107,9 @@ class Loop(asyncio.AbstractEventLoop):
         self.call_soon(callback, *args, context=context)
         return asyncio.TimerHandle(0, callback, args, self, context)
 
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It was over at once."""
+
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
