@@ -221,7 +221,7 @@ class _Journal:
         async for version, story in self._looks(context.key.saga):
             if cancellation_in(attempt, story):
                 return Cancelled(accepted=True)
-            if ended_in(attempt, story):
+            if ended_in(attempt, story) or not _has_begun(attempt, story):
                 return Cancelled(accepted=False, said="it has ended")
             if decision_of(attempt, story) or refusal_in(attempt, story):
                 crossed = is_crossed(pivot, attempt, story)
@@ -229,6 +229,8 @@ class _Journal:
                 return Cancelled(accepted=False, said=said)
             if was_asked(pivot, attempt, story):
                 return Cancelled(accepted=False, said=_after(pivot))
+            if said := _decided_before(pivot, attempt, story):
+                return Cancelled(accepted=False, said=said)
             try:
                 await self._append(
                     version, [asked.requested], replace(context, closes=(pivot,)), {}
@@ -303,6 +305,19 @@ class _Journal:
 
 def _attempts(story: Story) -> Sequence[SagaStarted]:
     return [one for one in story if isinstance(one, SagaStarted)]
+
+
+def _has_begun(attempt: int, story: Story) -> bool:
+    """Not where the saga had ended before, which allowed no other attempt."""
+    return any(one.attempt == attempt for one in _attempts(story))
+
+
+def _decided_before(pivot: str, attempt: int, story: Story) -> str:
+    """What the attempts that this one follows have decided for it, in words; empty where nothing."""
+    lefts = [left_by(one, story) for one in unended(story, attempt)]
+    if any(left.turned_back for left in lefts):
+        return "it is being taken back already"
+    return _after(pivot) if any(left.approved or pivot in left.done for left in lefts) else ""
 
 
 def _number(started: SagaStarted, story: Story) -> int | None:
