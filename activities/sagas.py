@@ -179,7 +179,8 @@ class _Journal:
         """
         attempt = context.key.attempt
         async for version, story in self._looks(context.key.saga):
-            if is_crossed(asked.pivot, attempt, story) and not asked.over_pivot:
+            over_pivot = asked.over_pivot and not _has_gone_on(asked.pivot, attempt, story)
+            if is_crossed(asked.pivot, attempt, story) and not over_pivot:
                 return Turned(crossed=True)
             if _has_turned(attempt, story) and (turned := await self._first_turn(asked, context)):
                 return turned
@@ -342,6 +343,14 @@ def _final_end(started: SagaStarted, story: Story) -> SagaEnded | None:
 def _taking_over(attempt: int, token: str, story: Story) -> Begun:
     lefts = tuple(left_by(one, story) for one in unended(story, attempt))
     return Begun(token=token, left=lefts[-1] if lefts else None, lefts=lefts, attempt=attempt)
+
+
+def _has_gone_on(pivot: str, attempt: int, story: Story) -> bool:
+    """Whether it is past its pivot by more than that, which a run of it that was reset forgot."""
+    [begun] = [one for one in _attempts(story) if one.attempt == attempt]
+    later = {*begun.steps[begun.steps.index(pivot) + 1 :]} if pivot in begun.steps else set()
+    passed = standing_of(attempt, story).passed
+    return ended_in(attempt, story) is not None or not later.isdisjoint(passed)
 
 
 def _has_turned(attempt: int, story: Story) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -76,16 +75,10 @@ class Explorer:
             path=Path(None, "attempt 1 is asked for"),
         )
         waiting, found = [first], self.found
-        gc.disable()
-        try:
-            while waiting and len(found.broken) < enough:
-                self._walk(waiting.pop(), waiting)
-                if tells and found.states % 100 < 5:
-                    tells(found, len(waiting))
-                if found.states % 5_000 < 5:
-                    gc.collect()
-        finally:
-            gc.enable()
+        while waiting and len(found.broken) < enough:
+            self._walk(waiting.pop(), waiting)
+            if tells:
+                tells(found, len(waiting))
         return found
 
     def _walk(self, state: State, waiting: list[State]) -> None:

@@ -57,7 +57,8 @@ def nothing_done_stays_undone_for(saga: Saga, state: State) -> str:
     if _end(state) is None or _is_completed(state):
         return ""
     ours = _taken(state, saga) - state.by_hand
-    bank = [step for step, count in _at_bank(state).items() if count and step not in state.by_hand]
+    # One compensation speaks to the bank for all steps: who saw to it by hand saw to all of them.
+    bank = [] if state.by_hand & set(BANK) else [s for s, count in _at_bank(state).items() if count]
     left = sorted({*ours, *bank})
     return f"it ended {_end(state).ending}, and {', '.join(left)} still stands" if left else ""  # type: ignore[union-attr]  # there is one
 

@@ -21,6 +21,7 @@ from tests.model.runtime import (
     Run,
     Scheduled,
     Told,
+    anew,
 )
 from tests.model.state import Execution, State, Zombie
 from tests.model.world import World
@@ -83,9 +84,10 @@ class Moves:
             if state.budget and "early" in self._rules.kinds:
                 for one in self._people(state, run):
                     yield replace(one, budget=one.budget - 1)
+            # What lands late touches the stores alone: when, matters only to what touches them, too.
+            yield from self._land(state)
         else:
             yield from self._people(state, run)
-        yield from self._land(state, run)
         yield from self._from_outside(state, run)
 
     def _may(self, kind: str, state: State) -> bool:
@@ -127,8 +129,7 @@ class Moves:
         except ApplicationError as no:
             if not no.non_retryable:
                 raise Retried(f"{what}: {no!r}") from no
-            failure = no
-            failure.__traceback__ = None
+            failure = anew(no)
             what = f"{what}: {no.type}, {no.message}"
         except CutShort:
             raise
@@ -211,7 +212,7 @@ class Moves:
 
     # What nobody waits for any more.
 
-    def _land(self, state: State, run: Run) -> Iterator[State]:
+    def _land(self, state: State) -> Iterator[State]:
         for place in range(len(state.flights)):
             yield self.lands(state, place)
         for place in range(len(state.zombies)):
@@ -261,7 +262,7 @@ class Moves:
         try:
             value, _ = self._world.beside.run(asked.name, asked.arguments)
         except ApplicationError as no:
-            failure = no
+            failure = anew(no)
         except Exception:  # noqa: BLE001  # it would be tried again, by a worker that is nearly dead
             return
         at = zombie.at.hears(Answered(asked.nth, value, failure, local=True))
@@ -422,7 +423,7 @@ class Moves:
             yield self.next_attempt(state, what)
         elif not state.followed and failure is None:
             yield state.after("what follows the saga begins", followed=state.followed + 1)
-        yield from self._land(state, run)
+        yield from self._land(state)
         if state.budget:
             one = replace(state, budget=state.budget - 1)
             yield from self._reset(one)

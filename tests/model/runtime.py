@@ -40,7 +40,7 @@ class Answered:
 
     nth: int
     value: Any = None
-    failure: BaseException | None = None
+    failure: ApplicationError | None = None
     local: bool = False
 
 
@@ -77,6 +77,14 @@ class Scheduled:
     arguments: Sequence[Any]
     local: bool
     has_limit: bool
+
+
+def anew(failure: ApplicationError) -> ApplicationError:
+    """As it was before anybody raised it: it would keep all those alive that it went through."""
+    details, kind = failure.details, failure.type
+    return ApplicationError(
+        failure.message, *details, type=kind, non_retryable=failure.non_retryable
+    )
 
 
 class Loop(asyncio.AbstractEventLoop):
@@ -266,7 +274,7 @@ class Run:
                 self.pending.pop(nth)
                 future = self._waiting.pop(nth)
                 if failure is not None:
-                    future.set_exception(failure)
+                    future.set_exception(anew(failure))
                 else:
                     future.set_result(value)
             case Fired(nth=nth):

@@ -9,9 +9,9 @@ import pytest
 
 from activities.sagas import activities
 from domain.kernel import MerchantId, Money
-from domain.sagas.commands import RequestCancellation
+from domain.sagas.commands import RequestCancellation, TurnBack
 from domain.sagas.events import CancelRequested, SagaDecided, SagaEnded, SagaStarted, StepDone
-from domain.sagas.records import Begun, Cancelled
+from domain.sagas.records import Begun, Cancelled, Turned
 from domain.sagas.steps import OVER, StepContext, StepKey
 from tests.model.bank import Ledger
 from tests.model.store import Contents, MemoryStore
@@ -42,6 +42,17 @@ PLACED = StepDone(saga="saga", attempt=1, step="Place", outcome="Taken")
 def _context(step: str, attempt: int = 2) -> StepContext:
     key = StepKey(saga="saga", attempt=attempt, step=step, opened_on=TODAY)
     return StepContext(key=key, actor="tests")
+
+
+async def _turns_back_over_the_pivot(*story: object) -> Turned:
+    store = MemoryStore()
+    store.contents = Contents({"saga-saga": story})  # type: ignore[dict-item]  # events
+    [turn] = [one for one in activities(store) if one.__name__ == "turn_back"]  # type: ignore[arg-type]  # in memory
+    asked = TurnBack(
+        because="intervention", reason="", run="run-1", pivot="Place", over_pivot=True
+    )
+    turned: Turned = await turn(asked, _context("journal:turned-back", attempt=1))
+    return turned
 
 
 async def _cancels(*story: object) -> Cancelled:
@@ -94,3 +105,14 @@ async def test_an_attempt_that_only_clears_up_is_not_cancelled() -> None:
 async def test_an_attempt_that_follows_one_before_its_pivot_is_cancelled() -> None:
     done = StepDone(saga="saga", attempt=1, step="Reserve", outcome="Taken")
     assert await _cancels(STARTED, done, SECOND) == Cancelled(accepted=True)
+
+
+async def test_a_pivot_in_doubt_that_was_done_is_taken_back_where_a_person_says_so() -> None:
+    assert not (await _turns_back_over_the_pivot(STARTED, PLACED, APPROVED)).crossed
+
+
+async def test_what_has_gone_on_behind_its_pivot_is_not_taken_back_by_a_run_that_forgot_it() -> None:
+    """Temporal reset the workflow, and asked for the pivot again it heard nothing."""
+    confirmed = replace(PLACED, step="Confirm")
+    assert (await _turns_back_over_the_pivot(STARTED, PLACED, APPROVED, confirmed)).crossed
+    assert (await _turns_back_over_the_pivot(STARTED, PLACED, APPROVED, ENDED)).crossed
