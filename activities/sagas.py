@@ -96,6 +96,9 @@ class _Journal:
             if stopped := unended(story, number):
                 await self._end_attempts(stopped, number, started, story, context)
                 version, story = await self._story(context.key.saga)  # noqa: PLW2901  # what they left
+                # The last of their steps may have ended the saga, just before its door was shut.
+                if ended := _final_end(started, story):
+                    return Begun(token="", left=None, ended=ended)
             numbered = replace(started, attempt=number)
             key = replace(context.key, attempt=number)
             if begun := await self._begin(version, numbered, replace(context, key=key), story):
@@ -176,7 +179,8 @@ class _Journal:
         """
         attempt = context.key.attempt
         async for version, story in self._looks(context.key.saga):
-            if is_crossed(asked.pivot, attempt, story) and not asked.over_pivot:
+            over_pivot = asked.over_pivot and not _has_gone_on(asked.pivot, attempt, story)
+            if is_crossed(asked.pivot, attempt, story) and not over_pivot:
                 return Turned(crossed=True)
             if _has_turned(attempt, story) and (turned := await self._first_turn(asked, context)):
                 return turned
@@ -218,7 +222,7 @@ class _Journal:
         async for version, story in self._looks(context.key.saga):
             if cancellation_in(attempt, story):
                 return Cancelled(accepted=True)
-            if ended_in(attempt, story):
+            if ended_in(attempt, story) or not _has_begun(attempt, story):
                 return Cancelled(accepted=False, said="it has ended")
             if decision_of(attempt, story) or refusal_in(attempt, story):
                 crossed = is_crossed(pivot, attempt, story)
@@ -226,6 +230,8 @@ class _Journal:
                 return Cancelled(accepted=False, said=said)
             if was_asked(pivot, attempt, story):
                 return Cancelled(accepted=False, said=_after(pivot))
+            if said := _decided_before(pivot, attempt, story):
+                return Cancelled(accepted=False, said=said)
             try:
                 await self._append(
                     version, [asked.requested], replace(context, closes=(pivot,)), {}
@@ -302,6 +308,19 @@ def _attempts(story: Story) -> Sequence[SagaStarted]:
     return [one for one in story if isinstance(one, SagaStarted)]
 
 
+def _has_begun(attempt: int, story: Story) -> bool:
+    """Not where the saga had ended before, which allowed no other attempt."""
+    return any(one.attempt == attempt for one in _attempts(story))
+
+
+def _decided_before(pivot: str, attempt: int, story: Story) -> str:
+    """What the attempts that this one follows have decided for it, in words; empty where nothing."""
+    lefts = [left_by(one, story) for one in unended(story, attempt)]
+    if any(left.turned_back for left in lefts):
+        return "it is being taken back already"
+    return _after(pivot) if any(left.approved or pivot in left.done for left in lefts) else ""
+
+
 def _number(started: SagaStarted, story: Story) -> int | None:
     """Under which number the attempt begins; None where it may not."""
     last = max((one.attempt for one in _attempts(story)), default=0)
@@ -324,6 +343,14 @@ def _final_end(started: SagaStarted, story: Story) -> SagaEnded | None:
 def _taking_over(attempt: int, token: str, story: Story) -> Begun:
     lefts = tuple(left_by(one, story) for one in unended(story, attempt))
     return Begun(token=token, left=lefts[-1] if lefts else None, lefts=lefts, attempt=attempt)
+
+
+def _has_gone_on(pivot: str, attempt: int, story: Story) -> bool:
+    """Whether it is past its pivot by more than that, which a run of it that was reset forgot."""
+    [begun] = [one for one in _attempts(story) if one.attempt == attempt]
+    later = {*begun.steps[begun.steps.index(pivot) + 1 :]} if pivot in begun.steps else set()
+    passed = standing_of(attempt, story).passed
+    return ended_in(attempt, story) is not None or not later.isdisjoint(passed)
 
 
 def _has_turned(attempt: int, story: Story) -> bool:

@@ -1,0 +1,107 @@
+"""A bank as a ledger in memory: what it holds, took and sent, under which key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from domain.kernel import Money
+from domain.payments.commands import Approved, BankReply, Declined
+from tests.model.driving import pause
+
+Kind = Literal["hold", "capture", "payout"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`held` is, of a capture, the key under which what it took was held."""
+
+    key: str
+    kind: Kind
+    standing: bool = True
+    held: str = ""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """`replies` are kept for ever, as is what was `voided`, arrived or not."""
+
+    entries: tuple[Entry, ...] = ()
+    replies: frozenset[tuple[str, str]] = frozenset()
+    voided: frozenset[str] = frozenset()
+
+    def standing(self, kind: Kind) -> tuple[Entry, ...]:
+        return tuple(one for one in self.entries if one.kind == kind and one.standing)
+
+    @property
+    def fingerprint(self) -> int:
+        return hash(self)
+
+
+class MemoryBank:
+    """The port `activities.payments.gateway.Bank`; says no while it is told to `decline`."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.declines = False
+
+    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        return await self._ask(key, "hold")
+
+    async def capture(self, *, key: str, order: str, amount: Money) -> BankReply:
+        return await self._ask(key, "capture")
+
+    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> BankReply:
+        return await self._ask(key, "payout")
+
+    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        raise NotImplementedError("no saga of the model charges")
+
+    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> BankReply:
+        raise NotImplementedError("no saga of the model refunds")
+
+    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
+        await pause("bank")
+        if (before := self._said(key)) is not None:
+            return before
+        if self.declines:
+            return self._say(key, Declined(code="declined"))
+        # What was captured is what had been held: both go back together.
+        gone = {closes, *(one.held for one in self.ledger.entries if one.key == closes)} - {""}
+        entries = tuple(
+            replace(one, standing=False) if gone & {one.key, one.held} else one
+            for one in self.ledger.entries
+        )
+        voided = self.ledger.voided | {closes}
+        self.ledger = replace(self.ledger, entries=entries, voided=voided)
+        return self._say(key, Approved(reference=key))
+
+    async def _ask(self, key: str, kind: Kind) -> BankReply:
+        await pause("bank")
+        if (before := self._said(key)) is not None:
+            return before
+        if key in self.ledger.voided:
+            return self._say(key, Declined(code="voided"))
+        held = ""
+        if kind == "capture":
+            taken = {one.held for one in self.ledger.entries if one.kind == "capture"}
+            holds = [one.key for one in self.ledger.standing("hold") if one.key not in taken]
+            if not holds:
+                return self._say(key, Declined(code="nothing-held"))
+            held = holds[-1]
+        if self.declines:
+            return self._say(key, Declined(code="declined"))
+        entry = Entry(key, kind, held=held)
+        self.ledger = replace(self.ledger, entries=(*self.ledger.entries, entry))
+        return self._say(key, Approved(reference=key))
+
+    def _said(self, key: str) -> BankReply | None:
+        for known, code in self.ledger.replies:
+            if known == key:
+                return Declined(code=code) if code else Approved(reference=key)
+        return None
+
+    def _say(self, key: str, reply: BankReply) -> BankReply:
+        code = reply.code if isinstance(reply, Declined) else ""
+        self.ledger = replace(self.ledger, replies=self.ledger.replies | {(key, code)})
+        return reply

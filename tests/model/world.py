@@ -1,0 +1,91 @@
+"""The world that activities change: the store, the bank, and the activities themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import activities.serving
+from activities.handling import Handler
+from activities.payments import Payments
+from activities.payments.asking import void_of_bank
+from activities.payments.transfer import Transfers
+from activities.sagas import activities as journal
+from activities.serving import serve
+from domain.payments.commands import (
+    AuthoriseDownPayment,
+    CapturePayment,
+    TransferPayout,
+    VoidPayment,
+)
+from tests.model import books
+from tests.model.bank import Ledger, MemoryBank
+from tests.model.driving import Deed, drive
+from tests.model.runtime import Loop
+from tests.model.store import Contents, MemoryStore
+
+NAME: Final = "__temporal_activity_definition"
+
+
+class World:
+    """One world is enough: what it holds is a value, which is put in before anything happens."""
+
+    def __init__(self, beside: World | None = None) -> None:
+        self.store = beside.store if beside else MemoryStore()
+        self.bank = beside.bank if beside else MemoryBank()
+        self.moods = books.Moods()
+        store: Any = self.store
+        self._books = Handler(store, books.aggregate(self.moods))
+        payments, transfers = Payments(store, self.bank), Transfers(store, self.bank)
+        served: list[Callable[..., Any]] = [
+            *journal(store),
+            *(serve(command, self._books.handle) for command in books.COMMANDS),
+            serve(AuthoriseDownPayment, payments.authorise),
+            serve(VoidPayment, payments.void),
+            serve(CapturePayment, payments.capture),
+            serve(TransferPayout, transfers.transfer),
+            void_of_bank(store, self.bank, AuthoriseDownPayment, lambda command: command.order),
+            void_of_bank(store, self.bank, CapturePayment, lambda command: command.order),
+            void_of_bank(store, self.bank, TransferPayout, lambda command: command.payout),
+        ]
+        self._served: Mapping[str, Callable[..., Any]] = {
+            getattr(one, NAME).name: one for one in served
+        }
+        self._handlers = [
+            one
+            for one in (self._books, payments._payments, transfers._transfers._handler)
+            if isinstance(one, Handler)
+        ]
+        self._loop = Loop()
+        self.beside = self if beside else World(self)
+        """The same store and bank, from another process."""
+
+    def put(self, contents: Contents, ledger: Ledger) -> None:
+        self.store.contents, self.bank.ledger = contents, ledger
+        for handler in [*self._handlers, *self.beside._handlers]:
+            # A worker that remembers nothing: what is remembered is guarded by versions anyway.
+            handler._folded.clear()
+
+    def run(
+        self,
+        name: str,
+        arguments: Sequence[Any],
+        *,
+        mood: books.Mood = "",
+        asked_again: bool = False,
+        cut_after: int | None = None,
+        between: Callable[[int], None] | None = None,
+    ) -> tuple[Any, tuple[Deed, ...]]:
+        """What the activity answers, and its deeds. Raises what it raises, and CutShort."""
+        self.bank.declines = mood == "refuse"
+        before, activities.serving._is_asked_again = (
+            activities.serving._is_asked_again,
+            lambda: asked_again,
+        )
+        try:
+            with self.moods.being(mood), self._loop.running():
+                story = self._served[name](*arguments)
+                return drive(story, self._loop.settle, cut_after=cut_after, between=between)
+        finally:
+            activities.serving._is_asked_again = before
+            self.bank.declines = False
