@@ -36,8 +36,9 @@ matrix: setup ## run every failure at every step of every saga, alone and in pai
 bounds: setup ## write docs/bounds.md: what bounds each field that comes from outside
 	@$(BIN)/python -m runtime.bounds_page
 
-histories: setup ## record the histories of sagas that have a new shape
+histories: setup ## record the histories of sagas that have a new shape, and of processes that have none
 	@$(BIN)/python -m tests.workflows.histories
+	@$(BIN)/python -m tests.workflows.process_histories
 
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey

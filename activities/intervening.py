@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final, Protocol
 
@@ -21,6 +21,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.handling import metadata_of
+from domain import bounds
 from domain.kernel import Command, Event, stream_name
 from domain.sagas.interventions import (
     Begun,
@@ -103,7 +104,7 @@ class _InMany:
         actor = event.actor if isinstance(event, InterventionStopped) else asked.actor
         context = StepContext(key=key, actor=actor, alone=True)
         appended = await self._store.append(
-            [(key.saga, ANY_VERSION, [_storable(event)])],
+            [(key.saga, ANY_VERSION, [bounds.storable_parts(event)])],
             context=context,
             answer=answer,
             metadata=metadata_of(context),
@@ -212,13 +213,3 @@ async def _told(
             return "refused", "it has ended"
         raise
     return "accepted", ""
-
-
-def _storable(value: Any) -> Any:
-    """The same, without what PostgreSQL cannot keep in a text: an end would never be recorded."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode(errors="replace").decode()
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {one.name: _storable(getattr(value, one.name)) for one in fields(value)}
-        return replace(value, **parts)
-    return value

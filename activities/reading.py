@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 from temporalio import activity
@@ -14,6 +16,7 @@ from domain.kernel import stream_name
 from domain.ordering import order as ordering
 from domain.ordering.returns import left_of, value_of
 from domain.payments import plan
+from domain.payments.events import InstalmentMissed
 from domain.payments.plan import InstalmentPlan
 from domain.sagas.events import SagaEnded
 from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
@@ -28,6 +31,10 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
     async def read_plan(order: str) -> InstalmentPlan:
         return await reading.plan(order)
 
+    @activity.defn(name="ReadMisses")
+    async def read_misses(order: str) -> dict[int, int]:
+        return await reading.misses(order)
+
     @activity.defn(name="QuoteReturn")
     async def quote_return(of: QuoteReturnOf) -> ReturnQuote:
         try:
@@ -41,7 +48,7 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
     async def read_ending(saga: str, attempt: int) -> SagaEnded | None:
         return await reading.ending(saga, attempt)
 
-    return [read_plan, quote_return, read_ending]
+    return [read_plan, read_misses, quote_return, read_ending]
 
 
 class Reading:
@@ -51,6 +58,14 @@ class Reading:
     async def plan(self, order: str) -> InstalmentPlan:
         """Its status is `none` where no plan was opened."""
         return await state_of(self._store, plan.CATEGORY, order, InstalmentPlan(), plan.evolve)
+
+    async def misses(self, order: str) -> dict[int, int]:
+        """How often each instalment that is due was asked for in vain."""
+        stream = stream_name(plan.CATEGORY, order)
+        events: Sequence[Any] = (await self._store.load({stream: 0}))[stream].events
+        missed = Counter(one.number for one in events if isinstance(one, InstalmentMissed))
+        now = reduce(plan.evolve, events, InstalmentPlan())
+        return {one.number: missed[one.number] for one in now.due if one.number in missed}
 
     async def ending(self, saga: str, attempt: int) -> SagaEnded | None:
         """How `attempt` ended, or the last of those that followed it; None where none has."""

@@ -117,7 +117,7 @@ def create_app(
         places=Places(database, sagas_per_merchant),
         processes=Processes(client, options),
         decisions=Decisions(database),
-        steering=Steering(client, options.queue_prefix, database),
+        steering=Steering(client, options, database),
         payouts=PayoutRuns(client, options),
         metrics=metrics,
         figures=operations.Figures(),

@@ -20,7 +20,7 @@ from api.words import Asked, Id, Links, Reference, members
 from domain import bounds
 from domain.kernel import MerchantId
 from domain.settlement.commands import Document as PaperOf
-from projections import merchant_application
+from projections import merchant_application, merchant_balance
 from projections.merchant_application import MerchantApplication, Status
 from workflows import onboard_merchant
 from workflows.onboard_merchant import OnboardMerchant
@@ -111,7 +111,8 @@ async def apply(
     asked: NewApplication,
 ) -> Response:
     """The registry is asked, an account is opened, and a person says yes or no under
-    `/sagas/onboard-{merchant}/answers`, within 14 days. Who was refused may apply again.
+    `/sagas/onboard-{merchant}/answers`, within 14 days. Who was refused may apply again; who has an
+    account may not.
     """
     route = f"POST /merchants/{merchant}/application"
 
@@ -156,11 +157,18 @@ async def _begin(
             raise Problem("out-of-order", f"an application of {merchant} is being looked at")
         if "completed" in {before and before.ending, told and told.ending}:
             raise Problem("out-of-order", f"{merchant} was taken on already")
+        if before is None and told is None and await _has_account(services, merchant):
+            raise Problem("out-of-order", f"{merchant} has an account already")
         # Temporal forgets, and an attempt that never ran has told nothing: the next follows both.
         attempt = max(before.attempt if before else 0, told.number if told else 0) + 1
         await services.processes.start(_beginning(merchant, asked, request, attempt), actor)
     body = Applying(merchant=merchant, saga=saga, links=_links(services, merchant))
     return Answered(202, body.model_dump(mode="json"), {"Location": f"/sagas/{saga}"})
+
+
+async def _has_account(services: Services, merchant: str) -> bool:
+    async with services.database.connection() as connection:
+        return await merchant_balance.merchant_currency(connection, merchant) is not None
 
 
 def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int) -> Beginning:

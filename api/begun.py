@@ -1,7 +1,7 @@
 """What a process was begun with: as Temporal keeps it, and as the saga's own stream tells for ever.
 
-Temporal forgets a workflow some days after it was closed. The stream never does, but it does not
-hold the input.
+Temporal forgets a workflow some days after it was closed. The stream never does, and holds the
+input of attempts that began since events have had room for it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,17 @@ ORDER BY e.version
 
 @dataclass(frozen=True, kw_only=True)
 class LastAttempt:
-    """The newest attempt that has begun; `ending` is None where it has not ended."""
+    """The newest attempt that has begun; `ending` is None where it has not ended.
+
+    `input` is the JSON of what its workflow was begun with, and empty where the stream has none.
+    """
 
     number: int
     ending: Ending | None
+    saga_type: str
+    merchant: str
+    shape: int
+    input: str
 
 
 async def last_attempt(database: Database, saga: str) -> LastAttempt | None:
@@ -44,11 +51,19 @@ async def last_attempt(database: Database, saga: str) -> LastAttempt | None:
     async with database.connection() as connection:
         rows = (await connection.execute(_ATTEMPTS, asked)).all()
     story = [CODEC.decode(type_, schema, data) for type_, schema, data in rows]
-    begun = [one.attempt for one in story if isinstance(one, SagaStarted)]
+    begun = [one for one in story if isinstance(one, SagaStarted)]
     if not begun:
         return None
+    newest = max(begun, key=lambda one: one.attempt)
     ended = {one.attempt: one.ending for one in story if isinstance(one, SagaEnded)}
-    return LastAttempt(number=max(begun), ending=ended.get(max(begun)))
+    return LastAttempt(
+        number=newest.attempt,
+        ending=ended.get(newest.attempt),
+        saga_type=newest.saga_type,
+        merchant=newest.merchant,
+        shape=newest.shape,
+        input=newest.input,
+    )
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,9 @@ async def check(database: Database, order: NewOrder) -> None:
     async with database.connection() as connection:
         known = (await connection.execute(_KNOWN, asked)).one()
     currency, limit_in = known.sells_in, known.limit_in
-    if known.application not in {None, "active"}:
+    # An application that lacked papers opened no account: one that is open was there before it.
+    sells = {None, "active"} if currency is None else {None, "active", "incomplete"}
+    if known.application not in sells:
         raise _no("merchant-not-active", [at("#/merchant", f"{order.merchant} may not sell")])
     if currency is None:
         raise _no("unknown-merchant", [at("#/merchant", f"there is no merchant {order.merchant}")])

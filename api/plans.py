@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
@@ -16,12 +17,15 @@ from api.paging import BY_TIME, Page, PageQuery, page, position
 from api.problems import Problem, at, responses
 from api.words import Actor, Asked, Day, Id, Links, Money, Reference, whole
 from domain import bounds
-from projections import instalment_plan
+from domain.kernel import CustomerId, MerchantId, OrderId
+from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
-from workflows import settle_early
-from workflows.collect_instalments import NewDate, PayAllNow
+from workflows.collect_instalments import CollectInstalments
+from workflows.plan_wishes import NewDate, PayAllNow
 
 router = APIRouter(tags=["orders"])
+
+T = TypeVar("T")
 
 Status = Literal["open", "settled", "written_off"]
 
@@ -158,6 +162,7 @@ _OF_A_WISH = (
     "body-too-large",
     "unsupported-media-type",
     "invalid-request",
+    "database-unavailable",
     "temporal-unavailable",
     "worker-unavailable",
 )
@@ -183,8 +188,9 @@ async def settle(
     instalment is being collected.
     """
     wish = PayAllNow(actor=asked.actor or actor, card=asked.card or "")
-    await services.processes.settle_early(order, wish, key)
-    saga = settle_early.saga_id(order)
+    saga = await _told(
+        services, order, actor, lambda: services.processes.settle_early(order, wish, key)
+    )
     response.headers["Location"] = f"/sagas/{saga}"
     links = {**services.links(saga), **_links(order)}
     return Settling(order=order, saga=saga, links=links)
@@ -213,8 +219,35 @@ async def reschedule(
         due=asked.due,
         actor=asked.actor or actor,
     )
-    await services.processes.reschedule(order, wish)
+    await _told(services, order, actor, lambda: services.processes.reschedule(order, wish))
     return Moved(order=order, number=asked.number, due=asked.due, links=_links(order))
+
+
+async def _told(services: Services, order: str, actor: str, tell: Callable[[], Awaitable[T]]) -> T:
+    """What the process that collects the plan answers; it is begun anew where the plan is open, and
+    its process has ended all the same.
+    """
+    try:
+        return await tell()
+    except Problem as problem:
+        if problem.slug != "saga-ended" or not (open_ := await _open_plan(services, order)):
+            raise
+    await services.processes.collect(open_, actor)
+    return await tell()
+
+
+async def _open_plan(services: Services, order: str) -> CollectInstalments | None:
+    async with services.database.connection() as connection:
+        plan = await instalment_plan.plan(connection, order)
+        bought = await order_status.order(connection, order)
+    if plan is None or bought is None or plan.status != "open":
+        return None
+    return CollectInstalments(
+        order=OrderId(order),
+        customer=CustomerId(plan.customer),
+        merchant=MerchantId(bought.merchant),
+        terms=services.processes.terms,
+    )
 
 
 def _links(order: str) -> Links:

@@ -137,7 +137,8 @@ KINDS: Final = _registry(
         "input-forgotten",
         409,
         "What it was begun with is not known any more",
-        "Temporal keeps a workflow's input only for some days after the workflow was closed.",
+        "Temporal keeps a workflow's input only for some days after the workflow was closed, and "
+        "the saga began before its own stream had a place for it.",
         "Put right by hand what its timeline shows as done. Then begin anew: a merchant applies "
         "again, which also takes back what was left; others begin a new process.",
     ),

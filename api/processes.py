@@ -35,11 +35,13 @@ from api.tracing import traceparent
 from domain.kernel import Command, context_of
 from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
 from domain.sagas.steps import Answer, StepContext, StepKey
-from workflows import collect_instalments, deliver_order
+from workflows import collect_instalments, deliver_order, settle_early
 from workflows.catalogue import SAGAS
-from workflows.collect_instalments import NewDate, PayAllNow
+from workflows.collect_instalments import CollectInstalments
+from workflows.dunning import Terms
 from workflows.fairness import fair
 from workflows.messages import Cancellation, CarrierNotice, RunOptions
+from workflows.plan_wishes import NewDate, PayAllNow
 from workflows.timeline import begun_as
 
 T = TypeVar("T")
@@ -122,12 +124,16 @@ class Processes:
                 raise
             raise Problem("out-of-order", f"the delivery of {order} has ended") from None
 
-    async def settle_early(self, order: str, wish: PayAllNow, key: str | None) -> None:
-        """Raises Problem where nothing is due, or an instalment is being collected."""
+    async def settle_early(self, order: str, wish: PayAllNow, key: str | None) -> str:
+        """The id of the saga that does. Raises Problem where nothing is due, or an instalment is
+        being collected.
+        """
         with _of_plan(order):
             plan = collect_instalments.workflow_id(order)
             id_ = f"settle-{key or uuid4().hex}"
-            await tell(self._client, plan, "settle_early", [wish], id_=id_, of=_PLANS)
+            saga = await tell(self._client, plan, "settle_early", [wish], id_=id_, of=_PLANS)
+            # Older code answered nothing, and knew one settlement of each plan.
+            return str(saga or settle_early.saga_id(order))
 
     async def reschedule(self, order: str, wish: NewDate) -> None:
         """Raises Problem where the date breaks a rule, or the instalment is being collected."""
@@ -135,6 +141,32 @@ class Processes:
             plan = collect_instalments.workflow_id(order)
             id_ = f"reschedule-{wish.id}"
             await tell(self._client, plan, "reschedule", [wish], id_=id_, of=_PLANS)
+
+    async def collect(self, asked: CollectInstalments, actor: str) -> None:
+        """Have a plan collected whose process has ended. Where it goes on, nothing is done."""
+        async with reaching():
+            await self._client.start_workflow(
+                collect_instalments.TYPE,
+                args=[
+                    asked,
+                    replace(self._options, traceparent=traceparent()),
+                    actor,
+                    collect_instalments.Progress(reopened=True),
+                ],
+                id=collect_instalments.workflow_id(asked.order),
+                task_queue=self._options.queue_prefix + "sagas",
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                search_attributes=begun_as(collect_instalments.TYPE, asked.merchant),
+                static_summary=collect_instalments.summary_again(asked),
+                priority=fair(asked.merchant),
+                rpc_timeout=RPC,
+            )
+
+    @property
+    def terms(self) -> Terms:
+        """Those of instalments."""
+        return self._options.terms
 
     async def known(self, id_: str, *, of: Collection[str] = tuple(SAGAS)) -> Known | None:
         """None where Temporal knows no workflow of these types under the id."""

@@ -46,6 +46,7 @@ _AWAY: Final = frozenset(
         RPCStatusCode.RESOURCE_EXHAUSTED,
     }
 )
+_TOO_MANY: Final = "limit on the total number of distinct updates"
 _log = structlog.get_logger(__name__)
 
 
@@ -95,14 +96,14 @@ async def tell(
     *,
     id_: str,
     of: Collection[str],
-) -> None:
-    """Have a workflow take an update. Raises Problem where it refuses, or cannot be reached, and
-    where it is of none of these types.
+) -> Any:
+    """What a workflow answers to an update. Raises Problem where it refuses, or cannot be reached,
+    and where it is of none of these types.
     """
     async with asking(client, saga, of=of, told=True):
         try:
             handle = client.get_workflow_handle(saga)
-            await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
+            return await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
         except WorkflowUpdateFailedError as failure:
             cause = failure.cause
             if isinstance(cause, ApplicationError) and (slug := _slug(cause.type or "")):
@@ -146,6 +147,8 @@ async def asking(
             if error.status is RPCStatusCode.FAILED_PRECONDITION:
                 # Of a workflow whose task failed thrice Temporal asks nothing any more.
                 said = f"{saga} takes nothing now: its workflow task fails, as its history shows"
+                if _TOO_MANY in error.message:
+                    said = f"{saga} has heard as much as one run of a workflow takes"
                 raise unavailable("worker-unavailable", said) from None
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

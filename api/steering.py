@@ -32,9 +32,10 @@ from domain.sagas.events import SagaResumed
 from domain.sagas.interventions import InterveneInMany, update_id
 from eventstore.correcting import WrongCorrection, corrected
 from workflows.catalogue import SAGAS
+from workflows.fairness import fair
 from workflows.intervening import InterveneInManyWorkflow, Stop
 from workflows.messages import Intervention, RunOptions, Verdict
-from workflows.timeline import SAGA_STATUS
+from workflows.timeline import SAGA_STATUS, begun_as
 
 _GONE: Final = frozenset(
     {
@@ -50,10 +51,10 @@ _ATTEMPT: Final = 3
 
 
 class Steering:
-    def __init__(self, client: Client, queue_prefix: str, database: Database) -> None:
+    def __init__(self, client: Client, options: RunOptions, database: Database) -> None:
         self._client = client
         self._database = database
-        self._queue_prefix = queue_prefix
+        self._options = options
 
     async def intervene(
         self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None = None
@@ -82,7 +83,9 @@ class Steering:
             )
         for one in found:
             names = ("kind", "reason", "evidence")
-            if any(one.data[name] != getattr(intervention, name) for name in names):
+            happened = one.data.get("happened", True)
+            differs = any(one.data[name] != getattr(intervention, name) for name in names)
+            if differs or happened != intervention.happened:
                 said = f"{saga} took another intervention under the id {intervention.id}"
                 raise Problem("content-differs", said)
         return bool(found)
@@ -151,7 +154,7 @@ class Steering:
                         InterveneInManyWorkflow.run,
                         args=[asked, None],
                         id=id_,
-                        task_queue=self._queue_prefix + "sagas",
+                        task_queue=self._options.queue_prefix + "sagas",
                         static_summary=f"{asked.kind}, asked for by {asked.actor}",
                         static_details=asked.reason,
                         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
@@ -196,10 +199,22 @@ class Steering:
             raise Problem("not-found", f"there is no saga {saga}")
         if told.ending:
             raise Problem("saga-ended", f"{saga} is {told.ending}")
-        said = (
-            f"attempt {told.number} of {saga} has not ended, and Temporal has forgotten its input"
+        if not told.input or told.saga_type not in SAGAS:
+            said = f"attempt {told.number} of {saga} has not ended, and its input is forgotten"
+            raise Problem("input-forgotten", said)
+        return self._as_told(told)
+
+    def _as_told(self, told: LastAttempt) -> _LastRun:
+        """As a saga of its type is begun now, with the input that its stream has kept."""
+        input_ = Payload(metadata={"encoding": b"json/plain"}, data=told.input.encode())
+        return _LastRun(
+            type=told.saga_type,
+            task_queue=self._options.queue_prefix + "sagas",
+            input=[RawValue(input_), self._options.of(SAGAS[told.saga_type].workflow)],
+            attempt=told.number,
+            priority=fair(told.merchant),
+            search_attributes=begun_as(told.saga_type, told.merchant),
         )
-        raise Problem("input-forgotten", said)
 
     def _check_left(
         self, saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None

@@ -58,7 +58,9 @@ class Noted(_Told):
 
 Data = Parcel | Dispute | Noted
 
-_PARCELS: Final[Mapping[str, Literal["dispatched", "delivered", "lost"]]] = {
+ParcelNews = Literal["dispatched", "delivered", "lost"]
+_ALL_OF_A_SHIPMENT: Final = 100  # events; it has a handful
+_PARCELS: Final[Mapping[str, ParcelNews]] = {
     "parcel.dispatched": "dispatched",
     "parcel.delivered": "delivered",
     "parcel.lost": "lost",
@@ -117,6 +119,7 @@ async def act(services: Services, id_: str, message: Message, actor: str) -> Non
     match message.data:
         case Parcel() as parcel:
             kind, cause = _PARCELS[message.type], parcel.cause or ""
+            await _compare(services, parcel, kind)
             await services.processes.tell_carrier_notice(
                 parcel.order, CarrierNotice(id_, kind, parcel.at, cause)
             )
@@ -127,6 +130,23 @@ async def act(services: Services, id_: str, message: Message, actor: str) -> Non
         case None:
             assert message.problem is not None
             raise message.problem
+
+
+async def _compare(services: Services, parcel: Parcel, kind: ParcelNews) -> None:
+    """With what our books say of the shipment; where they say nothing, its process decides.
+
+    Raises Problem where the notice is about another booking, or contradicts how that ended.
+    """
+    stream = stream_name("shipment", parcel.order)
+    async with services.database.connection() as connection:
+        found = await recorded.read(connection, stream, after=0, limit=_ALL_OF_A_SHIPMENT)
+    booked = [one for one in found if one.type in {"ShipmentBooked", "ShipmentCancelled"}]
+    if booked and booked[-1].data.get("booking") != parcel.booking:
+        said = f"no parcel of {parcel.order} is booked as {parcel.booking}"
+        raise Problem("webhook-subject-unknown", said)
+    for ended in {"delivered", "lost"} - {kind} if kind != "dispatched" else set[str]():
+        if any(one.type == f"Shipment{ended.capitalize()}" for one in found):
+            raise Problem("out-of-order", f"the parcel of {parcel.order} is {ended} already")
 
 
 async def _record(services: Services, id_: str, dispute: Dispute, actor: str) -> None:

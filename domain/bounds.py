@@ -8,9 +8,11 @@ without them: a bound that becomes narrower makes nothing unreadable.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
+
+T = TypeVar("T")
 
 LARGEST_INTEGER: Final = 2**63 - 1
 """What a bigint holds. Larger ones cannot be stored, nor read back as what they were."""
@@ -137,6 +139,7 @@ AMOUNT: Final = Integer(least=0, most=1_000_000_000_000, unit="minor units of th
 PRICE: Final = Integer(least=1, most=AMOUNT.most, unit=AMOUNT.unit)
 QUANTITY: Final = Integer(least=1, most=1_000_000, unit="pieces")
 INSTALMENTS: Final = Integer(least=1, most=24, unit="months")
+DAY_OF_MONTH: Final = Integer(least=0, most=31, unit="a day of the month; 0: that of the date")
 INSTALMENT_NUMBER: Final = Integer(least=1, most=INSTALMENTS.most, unit="the instalment's number")
 REMINDER: Final = Integer(least=1, most=1_000, unit="reminders")
 BASIS_POINTS: Final = Integer(least=0, most=10_000, unit="hundredths of a percent")
@@ -229,6 +232,7 @@ KEY: Final = Text(
     pattern="[A-Za-z0-9_.:~+/=-]{1,128}",
     says="letters, digits and _ . : ~ + / = -",
 )
+UPDATE: Final = Text(shortest=1, longest=300, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
 SOURCE: Final = Text(shortest=1, longest=300, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
 """What a message to a customer is about: the id of an event, or the name of a campaign."""
 SUBJECT: Final = CAUSE
@@ -270,6 +274,16 @@ def storable(text: str, most: int = OUTSIDE.longest) -> str:
     """The text as it can be stored: at most so long, and marked where it was changed."""
     clean = _UNSTORABLE.sub(REPLACEMENT, text)
     return clean if len(clean) <= most else clean[: most - len(CUT)] + CUT
+
+
+def storable_parts(value: T) -> T:
+    """The same, without what PostgreSQL cannot keep in a text, however deep in a dataclass."""
+    if isinstance(value, str):
+        return cast("T", _UNSTORABLE.sub(REPLACEMENT, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {one.name: storable_parts(getattr(value, one.name)) for one in fields(value)}
+        return cast("T", replace(value, **parts))
+    return value
 
 
 def wrong_due_date(due: date, today: date) -> str | None:

@@ -32,6 +32,7 @@ _BOUNDS: Final[Mapping[str, Bound]] = {
     "cause": bounds.CAUSE,
     "code": bounds.OUTSIDE,
     "currency": bounds.CURRENCY,
+    "day": bounds.DAY_OF_MONTH,
     "delivery": bounds.ID,
     "dispute": bounds.ID,
     "documents": bounds.DOCUMENTS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NewType
 
+from domain.currencies import written
 from domain.errors import CurrencyMismatch
 
 OrderId = NewType("OrderId", str)
@@ -67,8 +68,7 @@ class Money:
         return self.amount >= self._same(other).amount
 
     def __str__(self) -> str:
-        sign, minor = "-" * (self.amount < 0), abs(self.amount)
-        return f"{sign}{minor // 100}.{minor % 100:02d} {self.currency}"
+        return written(self.amount, self.currency)
 
     def _same(self, other: Money) -> Money:
         if other.currency != self.currency:

@@ -49,6 +49,7 @@ def options_of(settings: Settings) -> RunOptions:
         first_try_seconds=settings.first_try_seconds,
         deadline_seconds=settings.step_deadline_seconds,
         patience_seconds=settings.step_patience_seconds,
+        keys_kept_seconds=settings.keys_kept_seconds,
         review_above=settings.review_above,
         review_seconds=settings.review_seconds,
         terms=Terms(again_after_days=settings.dunning_days, late_fee=settings.late_fee),

@@ -6,7 +6,7 @@ A saga that still runs has not settled yet: only ended ones are held to account.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from domain.credit.events import (
@@ -90,6 +90,7 @@ def _clawed_back(evidence: Evidence) -> Iterator[Violation]:
         for merchant, event in evidence.mentioned(PayableAccrued)
     }
     seen = set[str]()
+    yield from _fee_on_all(evidence, fees)
     for merchant, event in evidence.mentioned(PayableClawedBack):
         said = f"merchant {merchant}: {event.amount} taken back for {event.return_id}"
         value = values.get(event.return_id)
@@ -100,6 +101,23 @@ def _clawed_back(evidence: Evidence) -> Iterator[Violation]:
         if event.return_id in seen:
             yield Violation(f"{said}, a second time", _CLAWED_BACK)
         seen.add(event.return_id)
+
+
+def _fee_on_all(evidence: Evidence, fees: Mapping[str, tuple[int, int]]) -> Iterator[Violation]:
+    """Of an order that came back in pieces, the fees on these come to that on all of them.
+
+    Each piece was rounded alone as long as events did not say what it was sold for.
+    """
+    pieces: dict[str, list[PayableClawedBack]] = {}
+    for merchant, event in evidence.mentioned(PayableClawedBack):
+        pieces.setdefault(merchant, []).append(event)
+    for merchant, events in pieces.items():
+        gross, fee = fees.get(merchant, (0, 0))
+        sold = [event.gross.amount for event in events if event.gross is not None]
+        taken = sum(event.amount.amount for event in events)
+        if len(sold) == len(events) and sum(sold) == gross and taken != gross - fee:
+            text = f"merchant {merchant}: {taken} taken back for all of {evidence.id}"
+            yield Violation(f"{text}, of which {gross - fee} was owed", _CLAWED_BACK)
 
 
 def _is_worth(amount: int, value: int, gross: int, fee: int) -> bool:

@@ -221,6 +221,12 @@ class Settings(BaseSettings):
     step_patience_seconds: Seconds = Field(
         default=300, description="How long a step after the pivot is tried before the saga parks."
     )
+    keys_kept_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=82_800,
+        description="How long bank and carrier keep an idempotency key, with a margin. What gave "
+        "no answer for longer is not asked again: an operator looks it up, and resolves it. "
+        "0: for ever.",
+    )
     review_above: Annotated[Annotated[int, Field(ge=0)] | None, Unset] = Field(
         default=None,
         description="An order of more minor units of its currency waits for a risk officer before "

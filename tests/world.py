@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from activities.shipping.gateway import HttpCarrier
 from domain.credit.events import LimitAssigned
 from domain.inventory.events import StockReceived
 from domain.kernel import stream_name
+from domain.ordering.events import OrderLine
 from domain.settlement.events import MerchantAccountOpened
 from eventstore.messages import CODEC
 from eventstore.pool import Pool, open_pool
@@ -36,7 +37,8 @@ from runtime.temporal import DATA_CONVERTER, SANDBOX, Activities
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.unencrypted import a_client, company
-from tests.workflows.faults import Faults
+from tests.workflows.faults import Faults, SometimesAway
+from tests.workflows.losing import LosingTasks
 from tests.workflows.ordered import Ordered, Placement, a_checkout
 from workflows.messages import RunOptions
 
@@ -62,6 +64,8 @@ class World:
     session: ClientSession
     faults: Faults
     queue_prefix: str
+    lost: set[str] = field(default_factory=set)
+    """The runs whose next workflow task fails, so that it is as if it had never been."""
 
     @property
     def _companies(self) -> tuple[HttpBank, HttpCarrier, HttpRegistry]:
@@ -82,9 +86,10 @@ class World:
         deadline: float = 30,
         patience: float = 300,
         first_try: float = FIRST_TRY,
+        line: OrderLine | None = None,
     ) -> Ordered:
         """Nothing in it is used by another order, so that orders can run side by side."""
-        merchant, customer, line = a_merchant(), a_customer(), a_line()
+        merchant, customer, line = a_merchant(), a_customer(), line or a_line()
         placed = an_order(merchant=merchant, customer=customer, lines=(line,))
         received = StockReceived(
             merchant=merchant,
@@ -140,7 +145,7 @@ class World:
                 list(activities),
                 queue_prefix=self.queue_prefix,
                 shutdown=timedelta(0),
-                runner=SANDBOX,
+                runner=LosingTasks(SANDBOX, self.lost),
             )
         async with AsyncExitStack() as stack:
             for worker in hired:
@@ -161,7 +166,7 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         a_client(registry_url, limits=ONE_REQUEST_EACH) as registry,
         one_request_each() as session,
     ):
-        store = EventStore(pool, CODEC)
+        store = SometimesAway(pool, CODEC)
         # Not the environment's own client, which makes workflows skip time: what another company
         # and a local activity take is real time.
         client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)

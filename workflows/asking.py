@@ -11,6 +11,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
+from domain import bounds
 from domain.kernel import Command, context_of
 from domain.sagas.commands import RequestCancellation, TurnBack
 from domain.sagas.events import (
@@ -30,6 +31,7 @@ from workflows.timeline import Timeline
 
 T = TypeVar("T")
 
+LONGEST_CAUSE: Final = 300
 ONE_TRY: Final = timedelta(seconds=10)
 RETRIES: Final = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
@@ -110,6 +112,7 @@ class Desk:
             once_done=once_done,
         )
         started = workflow.now()
+        question.first_asked = question.first_asked or started
         answer: Answer | NoAnswer
         try:
             answer = await self._asked(command, context, question, going_out)
@@ -337,4 +340,4 @@ def _in_words(failure: BaseException) -> str:
         failure = failure.cause
     kind = failure.type if isinstance(failure, ApplicationError) else type(failure).__name__
     words = failure.message if isinstance(failure, FailureError) else str(failure)
-    return f"{kind}: {words}"[:300]
+    return bounds.storable(f"{kind}: {words}", LONGEST_CAUSE)

@@ -114,6 +114,7 @@ def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
                 instalments=o.instalments,
                 card=o.card,
                 first_due=months_after(o.placed_at.date(), 1),
+                day=o.placed_at.day,
             ),
             BookShipment(order=o.order, merchant=o.merchant, ship_to=o.ship_to, parcels=1),
         ),
@@ -208,6 +209,7 @@ class CheckoutWorkflow(SagaHandlers):
                 at_stake=checkout.total,
                 actor=actor,
                 attempt=attempt,
+                input=checkout,
             ),
             options,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -44,12 +45,18 @@ class Child:
     summary: str
 
 
-async def run_saga(child: Child, options: RunOptions, actor: str, attempt: int) -> SagaEnded:
+async def run_saga(
+    child: Child,
+    options: RunOptions,
+    actor: str,
+    attempt: int,
+    when_parked: Callable[[], None] = lambda: None,
+) -> SagaEnded:
     """Begin an attempt at a saga, and wait for its end, however long that takes.
 
     A workflow that stops before its saga has ended is left to a person, who has another attempt
-    begun: until that one has ended, this process shows itself as parked. The attempt that ended
-    may therefore be a later one than the one that was asked for.
+    begun: until that one has ended, this process shows itself as parked, and `when_parked` is
+    called. The attempt that ended may therefore be a later one than the one that was asked for.
     """
     try:
         handle = await _start(
@@ -57,8 +64,28 @@ async def run_saga(child: Child, options: RunOptions, actor: str, attempt: int) 
         )
         result: SagaResult = await handle
     except (ChildWorkflowError, WorkflowAlreadyStartedError):
-        return await _end_of(child.id, attempt)
+        return await _end_of(child.id, attempt, when_parked)
     return SagaEnded(saga=child.id, attempt=attempt, **vars(result))
+
+
+async def follow_saga(saga: str, attempt: int) -> SagaEnded:
+    """Wait for the end of an attempt that was begun before, by another run of this process."""
+    return await _end_of(saga, attempt, is_shown=False)
+
+
+async def last_attempt(saga: str) -> int:
+    """The last that ended, as the saga's own stream tells; 0 where none has."""
+    ended = await _read_ending(saga, 1)
+    return ended.attempt if ended else 0
+
+
+async def start_again(child: Child, *more: Any) -> bool:
+    """Begin a process anew, also where it has ended before; False where it goes on."""
+    try:
+        await _start(child, [child.input, *more], 1, again=True)
+    except WorkflowAlreadyStartedError:
+        return False
+    return True
 
 
 async def start_process(child: Child, *more: Any) -> None:
@@ -71,7 +98,7 @@ async def start_process(child: Child, *more: Any) -> None:
 
 
 async def _start(
-    child: Child, arguments: list[Any], attempt: int
+    child: Child, arguments: list[Any], attempt: int, *, again: bool = False
 ) -> workflow.ChildWorkflowHandle[Any, Any]:
     return await workflow.start_child_workflow(
         child.workflow.run,
@@ -79,7 +106,7 @@ async def _start(
         id=child.id,
         id_reuse_policy=(
             WorkflowIDReusePolicy.REJECT_DUPLICATE
-            if attempt == 1
+            if attempt == 1 and not again
             else WorkflowIDReusePolicy.ALLOW_DUPLICATE
         ),
         parent_close_policy=workflow.ParentClosePolicy.ABANDON,
@@ -89,12 +116,19 @@ async def _start(
     )
 
 
-async def _end_of(saga: str, attempt: int) -> SagaEnded:
+async def _end_of(
+    saga: str,
+    attempt: int,
+    when_parked: Callable[[], None] = lambda: None,
+    *,
+    is_shown: bool = True,
+) -> SagaEnded:
     """How this attempt or a later one ended, as the saga's own stream tells."""
     pause, parked = LOOKS_AGAIN, False
     while (ended := await _read_ending(saga, attempt)) is None:
-        if not parked:
+        if is_shown and not parked:
             show_parked(saga, f"attempt {attempt} stopped before its end")
+            when_parked()
             parked = True
         await workflow.sleep(pause, summary=f"until {saga} has ended")
         pause = min(2 * pause, LOOKS_SELDOM)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import Final
 
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError
 
 from domain.credit.commands import RestoreCredit
 from domain.kernel import CustomerId, MerchantId, Money, OrderId
@@ -16,6 +19,8 @@ from workflows.saga import SagaRun
 from workflows.shape import Saga
 
 TYPE: Final = "CollectInstalment"
+TELLS: Final = "tells-that-it-waits"
+"""The patch from which on it tells the process that began it when it waits for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +94,32 @@ class CollectInstalmentWorkflow(SagaHandlers):
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )
 
     @workflow.run
     async def run(
-        self, _asked: DueInstalment, _options: RunOptions, _actor: str, _attempt: int
+        self, asked: DueInstalment, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
+        # Kept, because the loop keeps no task; it ends with the workflow at the latest.
+        self._telling = asyncio.create_task(self._tell_that_it_waits(asked.number))
         return await self._saga.run()
+
+    async def _tell_that_it_waits(self, number: int) -> None:
+        """To the process that collects the plan: it goes on with others meanwhile."""
+        if (collector := workflow.info().parent) is None:
+            return
+        await workflow.wait_condition(self._is_parked)
+        if workflow.patched(TELLS):
+            handle = workflow.get_external_workflow_handle(collector.workflow_id)
+            with contextlib.suppress(FailureError):
+                await handle.signal("collection_waits", number)
+
+    def _is_parked(self) -> bool:
+        try:
+            self._saga.parked_command("")
+        except ApplicationError:
+            return False
+        return True

@@ -1,14 +1,21 @@
 """Collect the instalments of a plan, each when it is due, until nothing is due any more.
 
-Each try is an attempt at a saga of its own. One run of this workflow goes from one instalment to
-the next: the history stays short, and a plan of many years is no longer than one of a month.
+Each try is an attempt at a saga of its own. One that waits for a person is in nobody's way: others
+that are due are collected beside it. One run of this workflow goes from one instalment to the next,
+and hears so many wishes at most: the history stays short, and a plan of many years is no longer
+than one of a month.
+
+It ends when nothing is due. Where a return that was refused brings something back after that, who
+takes the return back begins it anew (`is_collected`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Final
 
 from temporalio import workflow
@@ -21,12 +28,25 @@ from domain.payments.instalments import Instalment, InstalmentPlan
 from domain.sagas.events import SagaEnded
 from domain.sagas.steps import Answer, StepContext, StepKey
 from workflows import collect_instalment, settle_early, write_off
-from workflows.children import READING, Child, run_saga
+from workflows.bounded import check_bounds
+from workflows.children import (
+    READING,
+    Child,
+    follow_saga,
+    last_attempt,
+    run_saga,
+    start_again,
+)
 from workflows.dunning import Dunning, Terms
 from workflows.messages import RunOptions
+from workflows.plan_wishes import NewDate, PayAllNow
 from workflows.timeline import SAGA_STATUS
 
 TYPE: Final = "CollectInstalments"
+WISHES_A_RUN: Final = 100
+"""Then the workflow continues as a new run: Temporal takes a limited number of updates in each."""
+SIDE_BY_SIDE: Final = "collects-side-by-side"
+"""The patch from which on a collection that goes on is in nobody's way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,35 +58,56 @@ class CollectInstalments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayAllNow:
-    """The customer wants to pay all that is left; by the plan's card where `card` is empty."""
-
-    actor: str
-    card: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewDate:
-    """One instalment is to be due on another day. The same `id` twice is one wish."""
-
-    id: str
-    number: int
-    due: date
-    actor: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What one run hands on to the next. `attempts` are those at each saga so far, by its id."""
+    """What one run hands on to the next. `attempts` are those at each saga so far, by its id.
+
+    `under_way` are the attempts at collections that have not ended, by the instalment's number.
+    `opened_on` is the day of the first run, which is part of the keys of commands. `reopened` is
+    whether an earlier process of the same plan has ended: what it knew is read from the stores.
+    """
 
     plan: InstalmentPlan | None = None
     dunning: Dunning = field(default_factory=Dunning)
     attempts: Mapping[str, int] = field(default_factory=dict)
     pay_all: PayAllNow | None = None
+    under_way: Mapping[int, int] = field(default_factory=dict)
+    opened_on: date | None = None
+    reopened: bool = False
 
 
 def workflow_id(order: str) -> str:
     return f"plan-{order}"
+
+
+def summary_again(asked: CollectInstalments) -> str:
+    """One line for the list of workflows in the Temporal UI. Nothing personal."""
+    return f"{asked.merchant}: what came back to the plan"
+
+
+async def is_collected(asked: CollectInstalments, options: RunOptions, actor: str) -> None:
+    """See to it, from another workflow, that somebody collects what is due of the plan."""
+    collector = Child(
+        name=TYPE,
+        workflow=CollectInstalmentsWorkflow,
+        input=asked,
+        id=workflow_id(asked.order),
+        merchant=asked.merchant,
+        summary=summary_again(asked),
+    )
+    while (await _read_plan(asked.order)).due:
+        if await start_again(collector, options, actor, Progress(reopened=True)):
+            return
+        # It goes on, and may be about to end: it does not once it has heard this.
+        with contextlib.suppress(FailureError):
+            await workflow.get_external_workflow_handle(collector.id).signal("look_again")
+            return
+
+
+async def _read_plan(order: OrderId) -> InstalmentPlan:
+    plan: InstalmentPlan = await workflow.execute_local_activity(
+        "ReadPlan", order, result_type=InstalmentPlan, **READING
+    )
+    return plan
 
 
 @workflow.defn(name=TYPE)
@@ -78,20 +119,38 @@ class CollectInstalmentsWorkflow:
         self._asked = asked
         self._options = options
         self._actor = actor
-        self._now = progress or Progress()
+        now = progress or Progress()
+        opened_on = now.opened_on or workflow.info().workflow_start_time.date()
+        self._now = replace(now, opened_on=opened_on)
         self._asking_for = ""
         self._collecting: int | None = None
+        self._collections: dict[int, asyncio.Task[SagaEnded]] = {}
+        self._waiting: set[int] = set()
+        self._wishes = 0
+        self._is_to_look = False
 
     @workflow.run
     async def run(
         self, asked: CollectInstalments, options: RunOptions, actor: str, _progress: Progress | None
     ) -> Progress:
         await self._look()
-        if self._plan.due:
+        if self._now.reopened:
+            await self._remember()
+        for number, known in self._now.under_way.items():
+            saga = collect_instalment.saga_id(asked.order, number)
+            self._collections[number] = asyncio.create_task(follow_saga(saga, known))
+            self._waiting.add(number)
+        while self._plan.due or self._collections:
             await self._until_next()
+            if self._is_full:
+                break
             await self._act()
+            if not self._collections:
+                break
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._plan.due:
+        while self._is_to_look:
+            await self._look()
+        if self._plan.due or self._collections:
             workflow.continue_as_new(args=[asked, options, actor, self._now])
         workflow.upsert_search_attributes([SAGA_STATUS.value_set("completed")])
         return self._now
@@ -99,17 +158,21 @@ class CollectInstalmentsWorkflow:
     # What it is told.
 
     @workflow.update(description="Pay all that is left, fees included. Asked twice is asked once.")
-    def settle_early(self, wish: PayAllNow) -> None:
+    def settle_early(self, wish: PayAllNow) -> str:
+        """The id of the saga that does."""
+        self._wishes += 1
         if self._now.pay_all is None:
             self._moved(pay_all=wish)
+        return settle_early.saga_id(self._asked.order, self._plan.settlements)
 
     @settle_early.validator
     def _may_settle_early(self, wish: PayAllNow) -> None:
-        _check((bounds.ACTOR, wish.actor), (bounds.REFERENCE, wish.card or "none"))
+        check_bounds((bounds.ACTOR, wish.actor), (bounds.REFERENCE, wish.card or "none"))
         self._check_is_open()
 
     @workflow.update(description="Have one instalment due on another day.")
     async def reschedule(self, wish: NewDate) -> None:
+        self._wishes += 1
         number, due = wish.number, wish.due
         command = Reschedule(order=self._asked.order, number=number, due=due)
         try:
@@ -121,7 +184,7 @@ class CollectInstalmentsWorkflow:
 
     @reschedule.validator
     def _may_reschedule(self, wish: NewDate) -> None:
-        _check(
+        check_bounds(
             (bounds.ACTOR, wish.actor),
             (bounds.WISH, wish.id),
             (bounds.INSTALMENT_NUMBER, wish.number),
@@ -129,6 +192,14 @@ class CollectInstalmentsWorkflow:
         self._check_is_open(wish.number)
         if said := bounds.wrong_due_date(wish.due, workflow.now().date()):
             raise _not_now(said)
+
+    @workflow.signal(description="The plan has changed: look at it before anything else.")
+    def look_again(self) -> None:
+        self._is_to_look = True
+
+    @workflow.signal(description="The collection of an instalment waits for a person.")
+    def collection_waits(self, number: int) -> None:
+        self._waiting.add(number)
 
     @workflow.query(description="The plan, and what becomes of what was missed.")
     def progress(self) -> Progress:
@@ -142,28 +213,53 @@ class CollectInstalmentsWorkflow:
         return self._now.plan
 
     async def _look(self) -> None:
-        plan: InstalmentPlan = await workflow.execute_local_activity(
-            "ReadPlan", self._asked.order, result_type=InstalmentPlan, **READING
+        self._is_to_look = False
+        self._moved(plan=await _read_plan(self._asked.order))
+
+    async def _remember(self) -> None:
+        """What an earlier process of this plan knew of misses."""
+        missed: dict[int, int] = await workflow.execute_local_activity(
+            "ReadMisses", self._asked.order, result_type=dict[int, int], **READING
         )
-        self._moved(plan=plan)
+        now, terms = workflow.now(), self._asked.terms
+        self._moved(dunning=self._now.dunning.with_misses(missed, now, terms))
 
     def _next(self) -> tuple[datetime, Instalment] | None:
-        one = self._now.dunning.next(self._plan)
+        """Of those that are not being collected; None while one is that does not wait."""
+        if self._collections.keys() - self._waiting:
+            return None
+        one = self._now.dunning.next(self._plan, self._collections.keys())
         return None if one is None else (self._now.dunning.when(one), one)
 
-    async def _until_next(self) -> None:
-        """Until an instalment is to be asked for, or all is to be paid."""
-        while self._now.pay_all is None and (found := self._next()):
-            at, _ = found
-            if (wait := at - workflow.now()) <= timedelta():
-                return
-            await self._changes_within(wait, at)
+    @property
+    def _is_full(self) -> bool:
+        return self._wishes >= WISHES_A_RUN or workflow.info().is_continue_as_new_suggested()
 
-    async def _changes_within(self, wait: timedelta, at: datetime) -> None:
+    @property
+    def _is_woken(self) -> bool:
+        ended = any(one.done() for one in self._collections.values())
+        to_pay = self._now.pay_all is not None and not self._collections
+        return ended or to_pay or self._is_to_look or self._is_full
+
+    async def _until_next(self) -> None:
+        """Until an instalment is to be asked for, all is to be paid, or a collection has ended."""
+        while not self._is_woken:
+            found = self._next()
+            if found is None and not self._collections:
+                return
+            at = found[0] if found else None
+            if at is not None and at <= workflow.now():
+                return
+            await self._changes(at)
+
+    async def _changes(self, at: datetime | None) -> None:
+        """Until it is `at`, or something else is to be done or waited for."""
+
         def changed() -> bool:
             found = self._next()
-            return self._now.pay_all is not None or found is None or found[0] != at
+            return self._is_woken or (found[0] if found else None) != at
 
+        wait = at - workflow.now() if at else None
         try:
             await workflow.wait_condition(changed, timeout=wait, timeout_summary="next instalment")
         except TimeoutError:
@@ -174,8 +270,12 @@ class CollectInstalmentsWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         self._asking_for = "the instalments"
         await self._look()
+        for number, collection in list(self._collections.items()):
+            if collection.done():
+                del self._collections[number]
+                await self._conclude(number, collection.result())
         found = self._next()
-        if found is not None and self._now.pay_all is not None:
+        if found is not None and self._now.pay_all is not None and not self._collections:
             await self._settle(self._now.pay_all)
         elif found is not None and found[0] <= workflow.now():
             await self._collect(found[1])
@@ -184,7 +284,6 @@ class CollectInstalmentsWorkflow:
 
     async def _collect(self, one: Instalment) -> None:
         asked, number = self._asked, one.number
-        self._collecting = number
         due = collect_instalment.DueInstalment(
             order=asked.order,
             customer=asked.customer,
@@ -194,26 +293,54 @@ class CollectInstalmentsWorkflow:
             fees=one.fees,
             card=self._plan.card,
         )
-        ended = await self._run_saga(
-            Child(
-                name=collect_instalment.TYPE,
-                workflow=collect_instalment.CollectInstalmentWorkflow,
-                input=due,
-                id=collect_instalment.saga_id(asked.order, number),
-                merchant=asked.merchant,
-                summary=collect_instalment.summary(due),
-            )
+        collection = Child(
+            name=collect_instalment.TYPE,
+            workflow=collect_instalment.CollectInstalmentWorkflow,
+            input=due,
+            id=collect_instalment.saga_id(asked.order, number),
+            merchant=asked.merchant,
+            summary=collect_instalment.summary(due),
         )
+        if not workflow.patched(SIDE_BY_SIDE):
+            self._collecting = number
+            await self._conclude(number, await self._run_saga(collection))
+            return
+        attempt = await self._next_attempt(collection.id)
+        self._waiting.discard(number)
+        story = run_saga(
+            collection,
+            self._options,
+            self._actor,
+            attempt,
+            when_parked=lambda: self._waiting.add(number),
+        )
+        self._collections[number] = asyncio.create_task(story)
+        self._moved(under_way={**self._now.under_way, number: attempt})
+
+    async def _conclude(self, number: int, ended: SagaEnded) -> None:
+        """What follows from how the collection of an instalment has ended."""
+        terms = self._asked.terms
+        under_way = {one: known for one, known in self._now.under_way.items() if one != number}
+        # It may be a later one: a person has it begun where a workflow stopped before its end.
+        attempts = {**self._now.attempts, ended.saga: ended.attempt}
+        self._moved(under_way=under_way, attempts=attempts)
         if ended.ending == "completed":
             return
         # What a person has taken back is no miss of the customer's.
         if ended.ending == "refused":
             self._moved(dunning=self._now.dunning.with_miss(number))
-            if self._now.dunning.is_given_up(number, asked.terms):
-                await self._give_up()
+            if self._now.dunning.is_given_up(number, terms):
+                if self._may_give_up:
+                    await self._give_up()
             elif self._now.dunning.is_late(number):
                 await self._charge_fee(number)
-        self._moved(dunning=self._now.dunning.with_pause(number, workflow.now(), asked.terms))
+        self._moved(dunning=self._now.dunning.with_pause(number, workflow.now(), terms))
+
+    @property
+    def _may_give_up(self) -> bool:
+        """Not while nobody knows what is lost: then it is asked for once more."""
+        known = not (self._collections or self._plan.in_doubt)
+        return known or not workflow.patched(SIDE_BY_SIDE)
 
     async def _settle(self, wish: PayAllNow) -> None:
         asked, plan = self._asked, self._plan
@@ -224,13 +351,14 @@ class CollectInstalmentsWorkflow:
             principal=plan.outstanding,
             fees=plan.fees_due,
             card=wish.card or plan.card,
+            payment=settle_early.payment_name(plan.settlements),
         )
         await self._run_saga(
             Child(
                 name=settle_early.TYPE,
                 workflow=settle_early.SettleEarlyWorkflow,
                 input=settlement,
-                id=settle_early.saga_id(asked.order),
+                id=settle_early.saga_id(asked.order, plan.settlements),
                 merchant=asked.merchant,
                 summary=settle_early.summary(settlement),
             ),
@@ -252,7 +380,7 @@ class CollectInstalmentsWorkflow:
                 name=write_off.TYPE,
                 workflow=write_off.WriteOffWorkflow,
                 input=debt,
-                id=write_off.saga_id(asked.order),
+                id=write_off.saga_id(asked.order, self._plan.write_offs),
                 merchant=asked.merchant,
                 summary=write_off.summary(debt),
             )
@@ -269,11 +397,17 @@ class CollectInstalmentsWorkflow:
 
     async def _run_saga(self, child: Child, actor: str = "") -> SagaEnded:
         self._asking_for = child.id
-        attempt = self._now.attempts.get(child.id, 0) + 1
+        attempt = await self._next_attempt(child.id)
         ended = await run_saga(child, self._options, actor or self._actor, attempt)
         # It may be a later one: a person has it begun where a workflow stopped before its end.
         self._moved(attempts={**self._now.attempts, child.id: ended.attempt})
         return ended
+
+    async def _next_attempt(self, saga: str) -> int:
+        known = self._now.attempts.get(saga)
+        if known is None and self._now.reopened:
+            known = await last_attempt(saga)
+        return (known or 0) + 1
 
     async def _do(self, command: Command, key: str, actor: str) -> Answer:
         """Have one command done, without a saga; once for each key."""
@@ -282,7 +416,7 @@ class CollectInstalmentsWorkflow:
             saga=workflow.info().workflow_id,
             attempt=1,
             step=key,
-            opened_on=workflow.info().workflow_start_time.date(),
+            opened_on=self._now.opened_on or workflow.now().date(),
         )
         context = StepContext(
             key=step,
@@ -312,8 +446,14 @@ class CollectInstalmentsWorkflow:
             raise _not_now("the plan is about to be read: ask again")
         if not self._plan.due:
             raise _not_now(f"nothing of {self._asked.order} is due any more")
-        if self._asking_for and (number is None or self._collecting in {None, number}):
-            raise _not_now(f"{self._asking_for} is under way: ask again when it has ended")
+        busy = self._asking_for
+        if number is not None and self._collecting not in {None, number}:
+            busy = ""
+        for one in self._collections:
+            if number in {None, one}:
+                busy = collect_instalment.saga_id(self._asked.order, one)
+        if busy:
+            raise _not_now(f"{busy} is under way: ask again when it has ended")
 
     def _moved(self, **changes: Any) -> None:
         self._now = replace(self._now, **changes)
@@ -323,6 +463,9 @@ class CollectInstalmentsWorkflow:
     def _show(self, plan: InstalmentPlan) -> None:
         found = self._next()
         head = f"asked for next at {found[0]:%Y-%m-%d %H:%M} UTC" if found else "nothing is due"
+        if self._collections:
+            numbers = ", ".join(map(str, sorted(self._collections)))
+            head = f"instalment {numbers} is being collected" + (f", {head}" if found else "")
         rows = "\n".join(
             f"| {one.number} | {one.due} | {one.status} | {one.amount} | {one.fees} "
             f"| {self._now.dunning.misses(one.number)} |"
@@ -332,13 +475,6 @@ class CollectInstalmentsWorkflow:
             f"**{plan.status}**, {head}\n\n"
             "| | due | status | to be paid | fees | missed |\n|---|---|---|---|---|---|\n" + rows
         )
-
-
-def _check(*values: tuple[bounds.Bound, Any]) -> None:
-    """Raises ApplicationError of the type `WrongValue`, whose message says why."""
-    for bound, value in values:
-        if said := bound.wrong_with(value):
-            raise ApplicationError(said, type="WrongValue")
 
 
 def _not_now(said: str) -> ApplicationError:

@@ -1,14 +1,15 @@
 """Follow an order's parcels until the customer has them, or they are lost and paid back.
 
-What the carrier says may come in any order, twice, or not at all: then they are lost.
+What the carrier says may come in any order, twice, or not at all: then they are lost. The first to
+tell how it ended is believed; who says otherwise after that is shown to a person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 from temporalio import workflow
 
@@ -20,12 +21,17 @@ from workflows.children import READING, Child, run_saga, show_parked, show_runni
 from workflows.messages import CarrierNotice, RunOptions
 from workflows.parcels import Parcels
 from workflows.return_order import ReturnOrder, ReturnOrderWorkflow
-from workflows.timeline import SAGA_STATUS
+from workflows.timeline import FAILURE_CODE, SAGA_STATUS
 
 TYPE: Final = "DeliverOrder"
 TRIES_AT_ONCE: Final = 5
 """How often the refund is quoted anew, because an instalment was paid meanwhile."""
 TRIES_AGAIN: Final = timedelta(days=1)
+NOTICES_A_RUN: Final = 500
+"""Then the workflow continues as a new run: Temporal takes a limited number of signals in each."""
+REMEMBERED: Final = 1_000  # ids of notices
+
+State = Literal["booked", "dispatched", "delivered", "lost"]
 
 _SAGAS: Final[Mapping[str, tuple[str, type[Any], str]]] = {
     "dispatched": (parcels.DISPATCH, parcels.DispatchWorkflow, "dispatch"),
@@ -37,8 +43,24 @@ _FIRST_HEARD: Final = ("delivered", "lost", "dispatched")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What one run hands on to the next. `heard` are the ids of notices, `untold` those that had no
+    effect yet; `attempts` are those at each saga so far, by its id.
+    """
+
+    state: State
+    until: datetime
+    heard: tuple[str, ...]
+    untold: tuple[CarrierNotice, ...]
+    attempts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class DeliverOrder:
-    """The days are those after which parcels are given up that nobody has heard of."""
+    """The days are those after which parcels are given up that nobody has heard of. `progress` is
+    what an earlier run hands on: an argument of its own would hide the types of all others from
+    runs that were begun without it.
+    """
 
     order: OrderId
     customer: CustomerId
@@ -47,9 +69,7 @@ class DeliverOrder:
     total: Money
     days_to_dispatch: int = 5
     days_to_deliver: int = 14
-
-
-State = Literal["booked", "dispatched", "delivered", "lost"]
+    progress: Progress | None = None
 
 
 def workflow_id(order: str) -> str:
@@ -60,48 +80,86 @@ def workflow_id(order: str) -> str:
 class DeliverOrderWorkflow:
     @workflow.init
     def __init__(self, asked: DeliverOrder, options: RunOptions, actor: str) -> None:
+        progress = asked.progress
         self._asked = asked
         self._options = options
         self._actor = actor
-        self._state: State = "booked"
-        self._heard: set[str] = set()
-        self._untold: list[CarrierNotice] = []
-        self._attempts: dict[str, int] = {}
-        self._until = self._deadline()
+        self._state: State = progress.state if progress else "booked"
+        self._heard = dict.fromkeys(progress.heard if progress else ())
+        self._untold = list(progress.untold if progress else ())
+        self._attempts = dict(progress.attempts if progress else {})
+        self._until = progress.until if progress else self._deadline()
+        self._notices = 0
 
     @workflow.run
     async def run(self, _asked: DeliverOrder, _options: RunOptions, _actor: str) -> State:
         self._show()
         while self._state in {"booked", "dispatched"}:
-            await self._hear(await self._next())
+            if (notice := await self._next()) is None:
+                self._go_on_as_new()
+            await self._hear(notice)
             self._show()
         if self._state == "lost":
             await self._pay_back()
-        workflow.upsert_search_attributes([SAGA_STATUS.value_set("completed")])
+        ended: list[Any] = [SAGA_STATUS.value_set("completed")]
+        if other := self._contradiction:
+            ended.append(FAILURE_CODE.value_set(f"told to be {other.kind}, too: {other.id}"[:100]))
+        workflow.upsert_search_attributes(ended)
         return self._state
 
     @workflow.signal(description="What the carrier says became of the parcels.")
     def carrier_told(self, notice: CarrierNotice) -> None:
+        self._notices += 1
         if notice.id not in self._heard:
-            self._heard.add(notice.id)
+            self._heard[notice.id] = None
             self._untold.append(notice)
+            self._show()
 
     @workflow.query(description="What became of the parcels, as far as it is known.")
     def state(self) -> State:
         return self._state
 
-    async def _next(self) -> CarrierNotice:
-        """What the carrier says or, once it is silent for too long, that the parcels are lost."""
+    async def _next(self) -> CarrierNotice | None:
+        """What the carrier says or, once it is silent for too long, that the parcels are lost. None
+        where this run has heard enough.
+        """
         left = max(self._until - workflow.now(), timedelta())
         try:
             await workflow.wait_condition(
-                lambda: bool(self._news()), timeout=left, timeout_summary="silence of the carrier"
+                lambda: bool(self._news()) or self._is_full,
+                timeout=left,
+                timeout_summary="silence of the carrier",
             )
         except TimeoutError:
             return self._overdue()
+        if not self._news():
+            return None
         notice = self._news()[0]
         self._untold.remove(notice)
         return notice
+
+    @property
+    def _is_full(self) -> bool:
+        return self._notices >= NOTICES_A_RUN or workflow.info().is_continue_as_new_suggested()
+
+    def _go_on_as_new(self) -> NoReturn:
+        progress = Progress(
+            state=self._state,
+            until=self._until,
+            heard=tuple(self._heard)[-REMEMBERED:],
+            untold=tuple(self._untold),
+            attempts=self._attempts,
+        )
+        asked = replace(self._asked, progress=progress)
+        workflow.continue_as_new(args=[asked, self._options, self._actor])
+
+    @property
+    def _contradiction(self) -> CarrierNotice | None:
+        """A notice that the parcels have ended otherwise than is believed."""
+        ended = {"delivered", "lost"} - {self._state}
+        if self._state not in {"delivered", "lost"}:
+            return None
+        return next((one for one in self._untold if one.kind in ended), None)
 
     def _news(self) -> list[CarrierNotice]:
         """What is not known yet, the most telling first."""
@@ -144,6 +202,8 @@ class DeliverOrderWorkflow:
                 await workflow.sleep(TRIES_AGAIN, summary="until the refund is tried again")
                 show_running()
             tries += 1
+            if self._is_full:
+                self._go_on_as_new()
 
     async def _quote(self) -> ReturnQuote:
         of = QuoteReturnOf(order=self._asked.order, lines=(), why="lost")
@@ -203,4 +263,6 @@ class DeliverOrderWorkflow:
     def _show(self) -> None:
         until = f", awaited until {self._until:%Y-%m-%d %H:%M} UTC"
         waits = self._state in {"booked", "dispatched"}
-        workflow.set_current_details(f"**{self._state}**{until if waits else ''}")
+        other = self._contradiction
+        but = f", though notice {other.id} says {other.kind} at {other.at}" if other else ""
+        workflow.set_current_details(f"**{self._state}**{until if waits else but}")

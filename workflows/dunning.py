@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
@@ -36,8 +36,10 @@ class Dunning:
     def when(self, one: Instalment) -> datetime:
         return self.again_at.get(one.number) or datetime.combine(one.due, NINE)
 
-    def next(self, plan: InstalmentPlan) -> Instalment | None:
-        return min(plan.due, key=lambda one: (self.when(one), one.number), default=None)
+    def next(self, plan: InstalmentPlan, without: Container[int] = ()) -> Instalment | None:
+        """Of those that are due, `without` these numbers."""
+        due = [one for one in plan.due if one.number not in without]
+        return min(due, key=lambda one: (self.when(one), one.number), default=None)
 
     def misses(self, number: int) -> int:
         return self.missed.get(number, 0)
@@ -57,6 +59,13 @@ class Dunning:
         nth = min(max(self.misses(number), 1), len(days))
         pause = timedelta(days=days[nth - 1] if days else 1)
         return replace(self, again_at={**self.again_at, number: now + pause})
+
+    def with_misses(self, missed: Mapping[int, int], now: datetime, terms: Terms) -> Dunning:
+        """Those of an earlier process: when it would have asked again is not on record."""
+        found = replace(self, missed={**missed, **self.missed})
+        for number in missed.keys() - self.missed.keys():
+            found = found.with_pause(number, now, terms)
+        return found
 
     def without_pause(self, number: int) -> Dunning:
         """Asked for when it is due: that was agreed on anew."""

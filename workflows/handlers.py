@@ -29,8 +29,8 @@ class SagaHandlers:
         await self._saga.cancel(cancellation)
 
     @cancel.validator
-    def _may_cancel(self, cancellation: Cancellation) -> None:  # noqa: ARG002  # what it validates
-        self._saga.may_cancel()
+    def _may_cancel(self, cancellation: Cancellation) -> None:
+        self._saga.may_cancel(cancellation)
 
     @workflow.update(
         description="Let a parked step go on: retry, correct, skip, resolve by hand, or compensate."

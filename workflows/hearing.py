@@ -7,15 +7,17 @@ refuses early what is certainly wrong. What is accepted is what the stream says,
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
+from domain import bounds
 from domain.kernel import Command
 from domain.sagas.events import CancelRequested, SagaResumed, StepAnswered
 from workflows.answering import Answers
 from workflows.asking import ATTEMPT_CLOSED, Desk
+from workflows.bounded import check_texts
 from workflows.correcting import check_correction, in_words
 from workflows.messages import (
     Cancellation,
@@ -25,11 +27,14 @@ from workflows.messages import (
     SagaIdentity,
     Verdict,
 )
-from workflows.parking import Parked, Parking, check_possible
+from workflows.parking import Parked, Parking, check_possible, check_remembered
 from workflows.shape import Saga
 from workflows.timeline import Timeline
 
 T = TypeVar("T")
+
+SUPERSEDED: Final = "superseded"
+"""Why an attempt takes back what earlier ones left, before it begins anew."""
 
 
 def the_stores_decide() -> bool:
@@ -63,9 +68,10 @@ class Hearing:
         assert self.decision is not None
         return self.decision
 
-    def may_cancel(self) -> None:
-        """Raises ApplicationError of the type `TooLate`, whose message says why."""
-        if self._back_because:
+    def may_cancel(self, cancellation: Cancellation) -> None:
+        """Raises ApplicationError of the type `TooLate` or `WrongValue`, whose message says why."""
+        check_texts((bounds.ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
+        if self._back_because not in {"", SUPERSEDED}:
             raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
             pivot = self.saga.deciding.name
@@ -95,13 +101,20 @@ class Hearing:
             self._being_cancelled -= 1
 
     def may_intervene(self, intervention: Intervention, correction: Command | None) -> None:
-        """Raises ApplicationError, of the type `NotParked`, `TooLate`, `NotPossible` or
-        `WrongCorrection`, whose message says why.
+        """Raises ApplicationError, of the type `NotParked`, `TooLate`, `NotPossible`,
+        `WrongCorrection` or `WrongValue`, whose message says why.
         """
+        check_texts(
+            (bounds.UPDATE, intervention.id),
+            (bounds.ACTOR, intervention.actor),
+            (bounds.REASON, intervention.reason),
+            (bounds.EVIDENCE, intervention.evidence),
+        )
         parked = self._parking.meant_by(intervention)
         if parked is None:
             return
         check_possible(intervention, parked)
+        check_remembered(intervention, parked, workflow.now())
         if intervention.kind == "correct":
             check_correction(parked.command, correction)
         if intervention.kind == "compensate" and parked.role == "pivot" and parked.in_doubt:
@@ -153,7 +166,12 @@ class Hearing:
         return self._parking.waiting(step).command
 
     def may_answer(self, verdict: Verdict) -> None:
-        """Raises ApplicationError of the type `NotParked`, whose message names what waits."""
+        """Raises ApplicationError of the type `NotParked` or `WrongValue`; the message says why."""
+        check_texts(
+            (bounds.UPDATE, verdict.id),
+            (bounds.ACTOR, verdict.actor),
+            (bounds.REASON, verdict.reason),
+        )
         self._answers.meant_by(verdict)
 
     async def answer(self, verdict: Verdict) -> None:
@@ -182,7 +200,8 @@ class Hearing:
     def _wish(self) -> Cancellation | None:
         # Temporal can lose a cancellation on its way to the code, but not its reason.
         if self._cancellation is None and (reason := workflow.cancellation_reason()) is not None:
-            return Cancellation(actor="temporal", reason=reason or "workflow cancelled")
+            said = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
+            return Cancellation(actor="temporal", reason=said)
         return self._cancellation
 
     def _check_pivot_can_be_shut(self, pivot: str) -> None:

@@ -16,6 +16,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
+from domain import bounds
 from domain.kernel import Event
 from domain.sagas.interventions import (
     Begun,
@@ -214,7 +215,7 @@ class InterveneInManyWorkflow:
         """How it was kept: what was kept under the same name before, counts."""
         kept: str = await workflow.execute_activity(
             "RecordIntervention",
-            args=[self._asked, what, event, opened_on],
+            args=[self._asked, what, bounds.storable_parts(event), opened_on],
             result_type=str,
             **OURS,
         )

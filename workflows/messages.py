@@ -26,6 +26,7 @@ class RunOptions:
     in which it began.
     An order of more than `review_above` minor units of its currency waits for a risk officer, at
     most `review_seconds`; None: no order does. `terms` are those of the instalments of an order.
+    `keys_kept_seconds` is for how long other companies keep an idempotency key; 0: for ever.
     `traceparent` is the trace of the request that began it, and of all that follows from it.
     """
 
@@ -38,6 +39,7 @@ class RunOptions:
     review_above: int | None = None
     review_seconds: float = 86_400
     terms: Terms = field(default_factory=Terms)
+    keys_kept_seconds: float = 0
     traceparent: str = ""
 
     def of(self, saga: type[Any]) -> RunOptions:
@@ -55,7 +57,10 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SagaIdentity:
-    """`at_stake` is the money in question until the saga ends; `actor` is who asked for it."""
+    """`at_stake` is the money in question until the saga ends; `actor` is who asked for it.
+
+    `input` is what its workflow was begun with.
+    """
 
     saga: str
     saga_type: str
@@ -63,6 +68,7 @@ class SagaIdentity:
     at_stake: Money
     actor: str
     attempt: int = 1
+    input: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from workflows.shape import Saga, Step
 TYPE: Final = "OnboardMerchant"
 APPROVED_WITHIN: Final = timedelta(days=14)
 REMINDED_AFTER: Final = timedelta(days=7)
+AS_USUAL: Final = RunOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,13 @@ class OnboardMerchant:
     submitted_at: datetime
 
 
-def saga(a: OnboardMerchant) -> Saga:
+NEWEST: Final = 2
+"""From shape 2 on, only an account that was opened for the application is closed with it."""
+
+
+def saga(a: OnboardMerchant, options: RunOptions = AS_USUAL) -> Saga:
+    shape = options.shape or NEWEST
+    onboarding = shape > 1
     return Saga(
         compensatable=[
             Step(
@@ -60,8 +67,13 @@ def saga(a: OnboardMerchant) -> Saga:
                 undo=DiscardCheck(merchant=a.merchant),
             ),
             Step(
-                do=OpenMerchantAccount(merchant=a.merchant, currency=a.currency, fee_bps=a.fee_bps),
-                undo=CloseMerchantAccount(merchant=a.merchant),
+                do=OpenMerchantAccount(
+                    merchant=a.merchant,
+                    currency=a.currency,
+                    fee_bps=a.fee_bps,
+                    onboarding=onboarding,
+                ),
+                undo=CloseMerchantAccount(merchant=a.merchant, onboarding=onboarding),
             ),
             Step(
                 do=RequestApproval(merchant=a.merchant),
@@ -71,6 +83,7 @@ def saga(a: OnboardMerchant) -> Saga:
             ),
         ],
         pivot=ActivateMerchant(merchant=a.merchant),
+        shape=shape,
         repeats="always",
     )
 
@@ -105,12 +118,14 @@ def details(a: OnboardMerchant) -> str:
 
 @workflow.defn(name=TYPE)
 class OnboardMerchantWorkflow(SagaHandlers):
+    shape = NEWEST
+
     @workflow.init
     def __init__(
         self, asked: OnboardMerchant, options: RunOptions, actor: str, attempt: int
     ) -> None:
         self._saga = SagaRun(
-            saga(asked),
+            saga(asked, options),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type=TYPE,
@@ -118,6 +133,7 @@ class OnboardMerchantWorkflow(SagaHandlers):
                 at_stake=Money(0, asked.currency),
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

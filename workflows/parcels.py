@@ -105,6 +105,7 @@ def _identity(type_: str, parcels: Parcels, actor: str, attempt: int) -> SagaIde
         at_stake=parcels.value,
         actor=actor,
         attempt=attempt,
+        input=parcels,
     )
 
 

@@ -28,7 +28,8 @@ POSSIBLE: Final[dict[Role, tuple[InterventionKind, ...]]] = {
 @dataclass
 class Parked:
     """A step that waits. `in_doubt` unless it certainly did not happen; `command` is what it was
-    asked with, under `keys`. It is the `nth` time that the step waits in this direction.
+    asked with, under `keys`, which another company may have forgotten from `forgotten_from` on. It
+    is the `nth` time that the step waits in this direction.
 
     Once the stream says that it waits it is `shown`, and may be `claimed` by one intervention at a
     time, which is then `resumed` by what the stream says first. `resumed_by` is the intervention of
@@ -42,6 +43,7 @@ class Parked:
     in_doubt: bool
     since: datetime
     keys: tuple[str, ...] = ()
+    forgotten_from: datetime | None = None
     nth: int = 1
     shown: bool = False
     claimed: bool = False
@@ -143,6 +145,25 @@ def check_possible(intervention: Intervention, parked: Parked) -> None:
         raise _impossible(f"to {kind} a step takes evidence: say what it rests on", role)
     if kind == "resolve" and not intervention.happened and role in {"duty", "compensation"}:
         raise _impossible(f"{parked.step} has to be done: retry it, or skip it", role)
+
+
+def check_remembered(intervention: Intervention, parked: Parked, now: datetime) -> None:
+    """A company that has forgotten a key does what it did under it again, and cannot undo it.
+
+    Raises ApplicationError of the type `NotPossible`, whose message says what to do.
+    """
+    rests_on_key = parked.role != "compensation" and intervention.kind in {
+        "retry",
+        "correct",
+        "compensate",
+    }
+    is_forgotten = parked.forgotten_from is not None and now >= parked.forgotten_from
+    if rests_on_key and parked.in_doubt and is_forgotten:
+        said = (
+            f"the other company may have forgotten the key of {parked.step}, and would do it again:"
+            " look it up there, and resolve it"
+        )
+        raise ApplicationError(said, type="NotPossible")
 
 
 def _impossible(said: str, role: Role) -> ApplicationError:

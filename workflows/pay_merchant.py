@@ -71,6 +71,7 @@ class PayMerchantWorkflow(SagaHandlers):
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

@@ -31,6 +31,8 @@ AT_ONCE: Final = 20
 A_MOMENT: Final = timedelta(seconds=10)
 PAGES_A_RUN: Final = 3
 """Then the workflow continues as a new run, so that its history stays short."""
+WISHES_A_RUN: Final = 100
+"""Then it does, too: Temporal takes a limited number of updates in each run."""
 LOOKING: Final[dict[str, Any]] = {
     "start_to_close_timeout": timedelta(seconds=10),
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=10)),
@@ -107,6 +109,7 @@ class PayMerchantsWorkflow:
         self._begun = progress is not None
         self._now = progress or Progress(day=workflow.now().date(), found=0)
         self._recent = 0
+        self._wishes = 0
 
     @workflow.run
     async def run(
@@ -115,7 +118,7 @@ class PayMerchantsWorkflow:
         if not self._begun:
             await self._begin()
         pages, more = 0, True
-        while more and pages < PAGES_A_RUN:
+        while more and pages < PAGES_A_RUN and not self._is_full:
             more = await self._pay_page()
             pages += 1
         # Every payout has ended, or is parked.
@@ -130,12 +133,14 @@ class PayMerchantsWorkflow:
 
     @workflow.update(description="Begin no more payouts; those under way go on.")
     def pause(self, by: By) -> None:
+        self._wishes += 1
         if self._now.paused is None:
             self._moved(paused=by)
             workflow.upsert_search_attributes([SAGA_STATUS.value_set("paused")])
 
     @workflow.update(description="Go on with the payouts.")
     def resume(self, by: By) -> None:
+        self._wishes += 1
         if self._now.paused is not None:
             workflow.logger.info("resumed by %s: %s", by.actor, by.reason)
             self._moved(paused=None)
@@ -162,12 +167,22 @@ class PayMerchantsWorkflow:
             **LOOKING,
         )
         for one in page:
+            await workflow.wait_condition(lambda: self._may_pay or self._is_full)
+            if not self._may_pay:
+                return True
             await self._pay(one)
             self._moved(after=one.merchant)
         return len(page) == PAGE
 
+    @property
+    def _may_pay(self) -> bool:
+        return self._recent < AT_ONCE and self._now.paused is None
+
+    @property
+    def _is_full(self) -> bool:
+        return self._wishes >= WISHES_A_RUN
+
     async def _pay(self, one: Payable) -> None:
-        await workflow.wait_condition(lambda: self._recent < AT_ONCE and self._now.paused is None)
         payout = PayMerchant(
             payout=PayoutId(f"{self._now.day}-{one.merchant}"),
             merchant=one.merchant,

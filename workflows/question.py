@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from domain.kernel import Command, void_of
 from domain.sagas.events import Direction
@@ -18,7 +18,8 @@ class Question:
     """`ask` counts the keys it had: a definite no, or a correction, needs another one.
 
     `superseded` are the names under which it was asked before, and which may not take effect any
-    more. `activity` is what serves it, where that is not the command's own.
+    more. `activity` is what serves it, where that is not the command's own. `first_asked` is when
+    its present key was used first.
     """
 
     step: str
@@ -29,6 +30,7 @@ class Question:
     ask: int = 1
     superseded: tuple[str, ...] = ()
     activity: str = ""
+    first_asked: datetime | None = None
 
     @classmethod
     def promise(cls, step: Step, options: RunOptions) -> Question:
@@ -66,11 +68,18 @@ class Question:
         yield self.step
         yield from (f"{self.step}~{ask}" for ask in range(2, self.ask + 1))
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What closes all of its doors, in its direction."""
+        back = "/undo" if self.direction == "undo" else ""
+        return tuple(f"{door}{back}" for door in self.doors)
+
     def new_key(self, *, supersedes: bool = True) -> None:
         """The present one would only hear its no again; what it holds may not take effect later."""
         if supersedes:
             self.superseded = tuple(self.doors)
         self.ask += 1
+        self.first_asked = None
 
     def correct(self, command: Command) -> None:
         """What was asked before may not take effect any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,12 +17,16 @@ from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawRetur
 from domain.ordering.events import ReturnLine, Why
 from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.settlement.commands import ClawBack
+from workflows.collect_instalments import CollectInstalments, is_collected
 from workflows.handlers import SagaHandlers
 from workflows.messages import RunOptions, SagaIdentity, SagaResult
 from workflows.saga import SagaRun
 from workflows.shape import Saga, Step
+from workflows.tasks import uninterrupted
 
 TYPE: Final = "ReturnOrder"
+COLLECTS_AGAIN: Final = "collects-what-came-back"
+"""The patch from which on a return that is taken back sees to who collects the plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,12 +149,29 @@ class ReturnOrderWorkflow(SagaHandlers):
                 at_stake=asked.value,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )
 
     @workflow.run
     async def run(
-        self, _asked: ReturnOrder, _options: RunOptions, _actor: str, _attempt: int
+        self, asked: ReturnOrder, options: RunOptions, actor: str, _attempt: int
     ) -> SagaResult:
-        return await self._saga.run()
+        try:
+            result = await self._saga.run()
+        except asyncio.CancelledError:
+            await uninterrupted(_collect_what_came_back(asked, options, actor))
+            raise
+        if result.ending != "completed":
+            await uninterrupted(_collect_what_came_back(asked, options, actor))
+        return result
+
+
+async def _collect_what_came_back(r: ReturnOrder, options: RunOptions, actor: str) -> None:
+    """While its adjustment stood the plan may have been empty, and its collection have ended."""
+    if workflow.patched(COLLECTS_AGAIN):
+        asked = CollectInstalments(
+            order=r.order, customer=r.customer, merchant=r.merchant, terms=options.terms
+        )
+        await is_collected(asked, options, actor)

@@ -20,6 +20,7 @@ from domain.sagas.records import Turned
 from domain.sagas.steps import Answer, OnceDone
 from domain.sagas.story import Left, Standing
 from workflows.asking import attempt_closed
+from workflows.hearing import SUPERSEDED
 from workflows.messages import Decision, RunOptions, SagaIdentity, SagaResult
 from workflows.question import Question
 from workflows.shape import Duty, Saga, Step
@@ -51,7 +52,7 @@ class Rollback(Waiting):
             token = await self._record("decided", approved)
             self.decision = Decision(approved=True, because="", reason="", token=token)
             return None
-        self._back_because = (turned and turned.because) or "superseded"
+        self._back_because = turned.because if turned else SUPERSEDED
         self._show()
         for left in reversed(lefts):
             await self._clear_up(left)
@@ -69,10 +70,7 @@ class Rollback(Waiting):
     def _check_shape(self, lefts: Sequence[Left]) -> None:
         """Raises ApplicationError where an attempt may have done what this shape does not know."""
         for left in lefts:
-            asked = set(left.done)
-            if left.standing:
-                asked |= {*left.standing.passed, *left.standing.unknown} - set(left.not_done)
-            if strange := asked - set(self.saga.names):
+            if strange := left.may_stand() - set(self.saga.names):
                 names = ", ".join(sorted(strange))
                 said = f"attempt {left.attempt} did {names}, unknown to this shape"
                 raise ApplicationError(said, type="OtherShape", non_retryable=True)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from temporalio import workflow
 
@@ -88,6 +89,7 @@ class SagaRun(Rollback):
                 opened_on=workflow.info().workflow_start_time.date(),
                 steps=self.saga.names,
                 repeats=self.saga.repeats,
+                input=_written(identity.input),
             )
         )
         attempt = begun.attempt or identity.attempt
@@ -234,3 +236,10 @@ class SagaRun(Rollback):
                     await self._desk.record_missing(f"by-hand:{duty.name}", once_done)
                     self._end_is_told = True
                 return
+
+
+def _written(input_: Any) -> str:
+    """As JSON, as the workflow's own converter writes it; empty where there is none."""
+    if input_ is None:
+        return ""
+    return workflow.payload_converter().to_payload(input_).data.decode()

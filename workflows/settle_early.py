@@ -13,16 +13,20 @@ from domain.payments.commands import SettleEarly
 from workflows.handlers import SagaHandlers
 from workflows.messages import RunOptions, SagaIdentity, SagaResult
 from workflows.saga import SagaRun
-from workflows.shape import Saga
+from workflows.shape import Saga, numbered
 
 TYPE: Final = "SettleEarly"
 PAYMENT: Final = "settlement"
-"""The name under which the credit line knows it: a plan is settled once."""
+"""The name under which the credit line knows the first of a plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settlement:
-    """All that is outstanding when it is asked for. `card` is a reference, never a number."""
+    """All that is outstanding when it is asked for. `card` is a reference, never a number.
+
+    `payment` is what the credit line knows it by, each settlement of a plan by a name of its own:
+    there is another where a return that was refused brings something back.
+    """
 
     order: OrderId
     customer: CustomerId
@@ -30,6 +34,7 @@ class Settlement:
     principal: Money
     fees: Money
     card: str
+    payment: str = PAYMENT
 
     @property
     def amount(self) -> Money:
@@ -41,7 +46,7 @@ def saga(s: Settlement) -> Saga:
         compensatable=[],
         pivot=SettleEarly(order=s.order, amount=s.amount, card=s.card),
         retriable=[
-            RestoreCredit(customer=s.customer, order=s.order, payment=PAYMENT, amount=s.principal)
+            RestoreCredit(customer=s.customer, order=s.order, payment=s.payment, amount=s.principal)
         ],
     )
 
@@ -59,8 +64,13 @@ def example() -> Saga:
     return saga(settlement)
 
 
-def saga_id(order: str) -> str:
-    return f"settle-{order}"
+def saga_id(order: str, settlements: int = 0) -> str:
+    """Of the settlement that follows so many others of its plan; each is a saga of its own."""
+    return numbered(f"settle-{order}", settlements)
+
+
+def payment_name(settlements: int) -> str:
+    return numbered(PAYMENT, settlements)
 
 
 def summary(s: Settlement) -> str:
@@ -81,6 +91,7 @@ class SettleEarlyWorkflow(SagaHandlers):
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

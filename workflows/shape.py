@@ -132,5 +132,10 @@ class Saga:
         )
 
 
+def numbered(name: str, before: int) -> str:
+    """The name of what is done anew after it was completed `before` times; of the first, itself."""
+    return f"{name}-{before + 1}" if before else name
+
+
 def _duty(one: Command | Duty) -> Duty:
     return one if isinstance(one, Duty) else Duty(do=one)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 
@@ -66,7 +66,8 @@ class Waiting(Hearing):
             cause=answer.cause,
             in_doubt=answer.happened is not False,
             since=workflow.now(),
-            keys=tuple(question.doors),
+            keys=question.keys,
+            forgotten_from=self._forgotten_from(question),
         )
         step, direction = parked.step, parked.direction
         self._parking.take(parked)
@@ -97,6 +98,13 @@ class Waiting(Hearing):
         if by.kind == "compensate" or not by.happened:
             return TurnedBack("intervention", by.reason, denied=not by.happened)
         return by
+
+    def _forgotten_from(self, question: Question) -> datetime | None:
+        """From when on another company may do the same again under the same key."""
+        kept = timedelta(seconds=self.options.keys_kept_seconds)
+        if not kept or not question.command.asks_outside or question.first_asked is None:
+            return None
+        return question.first_asked + kept
 
     async def _resumed_as_remembered(self, parked: Parked) -> SagaResumed:
         """By workflows that began before the stream was asked."""

@@ -13,7 +13,7 @@ from domain.payments.commands import WriteOffPlan
 from workflows.handlers import SagaHandlers
 from workflows.messages import RunOptions, SagaIdentity, SagaResult
 from workflows.saga import SagaRun
-from workflows.shape import Saga
+from workflows.shape import Saga, numbered
 
 TYPE: Final = "WriteOff"
 
@@ -47,8 +47,9 @@ def example() -> Saga:
     return saga(debt)
 
 
-def saga_id(order: str) -> str:
-    return f"writeoff-{order}"
+def saga_id(order: str, write_offs: int = 0) -> str:
+    """Of the one that follows so many others of its plan; each is a saga of its own."""
+    return numbered(f"writeoff-{order}", write_offs)
 
 
 def summary(d: LostDebt) -> str:
@@ -69,6 +70,7 @@ class WriteOffWorkflow(SagaHandlers):
                 at_stake=asked.principal,
                 actor=actor,
                 attempt=attempt,
+                input=asked,
             ),
             options,
         )

@@ -11,11 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from activities.handling import Handler, single
+from activities.loading import state_of
 from activities.payments import plan, transfer
 from activities.payments.asking import check_void, shut, shut_first, void_of_bank
 from activities.payments.gateway import Bank
 from activities.serving import serve
 from domain.payments import payment
+from domain.payments import plan as paying
 from domain.payments.commands import (
     Approved,
     AuthoriseDownPayment,
@@ -23,6 +25,7 @@ from domain.payments.commands import (
     RecordDispute,
     VoidPayment,
 )
+from domain.payments.instalments import InstalmentPlan
 from domain.sagas.steps import Answer, StepContext
 from eventstore.store import EventStore, StepClosed
 
@@ -35,7 +38,7 @@ def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
         serve(CapturePayment, payments.capture),
         void_of_bank(store, bank, AuthoriseDownPayment, lambda command: command.order),
         void_of_bank(store, bank, CapturePayment, lambda command: command.order),
-        serve(RecordDispute, payments.handle),
+        serve(RecordDispute, payments.dispute),
         *plan.activities(store, bank),
         *transfer.activities(store, bank),
     ]
@@ -44,6 +47,7 @@ def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
 class Payments:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
+        self._store = store
         self._payments = Handler(
             store,
             single(
@@ -55,7 +59,15 @@ class Payments:
                 begun_by=(AuthoriseDownPayment,),
             ),
         )
-        self.handle = self._payments.handle
+
+    async def dispute(self, command: RecordDispute, context: StepContext) -> Answer:
+        """What instalments brought may be disputed, too."""
+        found = await state_of(
+            self._store, paying.CATEGORY, command.order, InstalmentPlan(), paying.evolve
+        )
+        if found.status != "none":
+            command = replace(command, instalments=found.paid_principal + found.paid_fees)
+        return await self._payments.handle(command, context)
 
     async def authorise(self, command: AuthoriseDownPayment, context: StepContext) -> Answer:
         await shut_first(self._bank, context, command.order)

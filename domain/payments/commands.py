@@ -53,16 +53,25 @@ class CapturePayment(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordDispute(Command):
-    """The customer told the bank to take the amount back; `dispute` is the bank's name for it."""
+    """The customer told the bank to take the amount back; `dispute` is the bank's name for it.
+
+    `instalments` is what the order's plan has brought so far, beside the down payment: whoever asks
+    need not know it, it is looked up. None: nothing.
+    """
 
     order: OrderId
     dispute: str
     amount: Money
+    instalments: Money | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class OpenPlan(Command):
-    """Pay `financed` in monthly instalments, the first of them on `first_due`."""
+    """Pay `financed` in monthly instalments, the first of them on `first_due`.
+
+    `day` is the day of the month on which the others are due, or the last day of a shorter month;
+    0 is that of `first_due`.
+    """
 
     order: OrderId
     customer: CustomerId
@@ -70,6 +79,7 @@ class OpenPlan(Command):
     instalments: int
     card: str
     first_due: date
+    day: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,11 @@ class Adjustment:
 
 @dataclass(frozen=True)
 class InstalmentPlan:
-    """`planned` is what was agreed on in the beginning, `instalments` what became of it."""
+    """`planned` is what was agreed on in the beginning, `instalments` what became of it.
+
+    `settlements` and `write_offs` are how often all that was due was paid at once, or given up: a
+    return that is refused after that brings something back.
+    """
 
     status: Status = "none"
     customer: CustomerId = CustomerId("")  # noqa: RUF009  # a str, which nobody changes
@@ -53,6 +57,13 @@ class InstalmentPlan:
     adjustments: Mapping[ReturnId, Adjustment] = field(default_factory=dict)
     paid_principal: Money = NOTHING
     paid_fees: Money = NOTHING
+    settlements: int = 0
+    write_offs: int = 0
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether what a return took off it may come back: its refund was not paid yet."""
+        return not all(one.paid for one in self.adjustments.values())
 
     @property
     def due(self) -> Sequence[Instalment]:

@@ -140,6 +140,10 @@ def _dispute(command: RecordDispute, payment: Payment) -> Sequence[PaymentEvent]
         return []
     if known is not None:
         raise ContentDiffers(f"{dispute} is about {known}, not {amount}")
-    if payment.status != "captured":
+    if payment.status != "captured" or payment.amount is None:
         raise OutOfOrder(f"nothing was taken for {order}: the payment is {payment.status}")
+    taken = payment.amount + (command.instalments or payment.amount * 0)
+    # Several may come to more: one that is dropped may be followed by another for the same money.
+    if amount > taken:
+        raise OutOfOrder(f"{taken} was taken for {order}, and {amount} is disputed")
     return [PaymentDisputed(order=order, dispute=dispute, amount=amount)]

@@ -74,10 +74,12 @@ def evolve(  # noqa: C901, PLR0911  # one arm an event
             return _each(plan, lambda one: replace(one, due=due), number)
         case PlanSettled(principal=principal, fees=fees):
             numbers = [one.number for one in plan.due]
-            return _with_status(_each(_paid(plan, principal, fees), _ended("collected"), *numbers))
+            plan = replace(_paid(plan, principal, fees), settlements=plan.settlements + 1)
+            return _with_status(_each(plan, _ended("collected"), *numbers))
         case PlanWrittenOff():
             numbers = [one.number for one in plan.due]
-            return replace(_each(plan, _ended("cancelled"), *numbers), status="written_off")
+            plan = replace(plan, status="written_off", write_offs=plan.write_offs + 1)
+            return _each(plan, _ended("cancelled"), *numbers)
         case PlanAdjusted():
             return _adjusted(plan, event)
         case AdjustmentReverted():
@@ -123,7 +125,7 @@ def _open(command: OpenPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     count, financed = command.instalments, command.financed
     if count <= 0 or financed.amount < count:
         raise NotPositive(f"{financed} in {count} instalments")
-    instalments = tuple(monthly(financed, count, command.first_due))
+    instalments = tuple(monthly(financed, count, command.first_due, command.day))
     if plan.status == "none":
         return [
             PlanOpened(
@@ -133,7 +135,9 @@ def _open(command: OpenPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
                 instalments=instalments,
             )
         ]
-    if (command.customer, command.card, instalments) != (plan.customer, plan.card, plan.planned):
+    # A plan that was opened before `day` was known has the dates that follow from the first alone.
+    known = {instalments, tuple(monthly(financed, count, command.first_due))}
+    if (command.customer, command.card) != (plan.customer, plan.card) or plan.planned not in known:
         raise ContentDiffers(f"{command.order} has another plan")
     return []
 
@@ -207,6 +211,8 @@ def _settle(command: SettleEarly, plan: InstalmentPlan) -> Sequence[PlanEvent]:
 def _write_off(command: WriteOffPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     if not plan.due:
         return []
+    if plan.in_doubt:
+        raise OutOfOrder(f"a return of {command.order} is being decided: what is lost is not known")
     return [
         PlanWrittenOff(order=command.order, principal=plan.outstanding, fees=plan.fees_due),
     ]

@@ -24,7 +24,7 @@ from domain.payments.events import (
     RefundPaid,
 )
 from domain.payments.instalments import InstalmentPlan
-from domain.payments.schedule import months_after
+from domain.payments.schedule import month_after
 
 
 def adjust(command: AdjustPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
@@ -92,7 +92,8 @@ def _come_back(
             grown.append(PlannedInstalment(number=one.number, due=one.due, amount=amount))
     if homeless.amount:
         last = plan.instalments[-1]
-        after = months_after(max(one.due for one in plan.instalments), 1)
+        latest = max(one.due for one in plan.instalments)
+        after = month_after(latest, (one.due for one in plan.planned))
         grown.append(PlannedInstalment(number=last.number + 1, due=after, amount=homeless))
     return tuple(grown)
 

@@ -23,7 +23,8 @@ class SagaStarted(Event):
     """`at_stake` is the money that is in question until the saga ends; `run` is the run of the
     workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
     and `steps` are their names, those that may never be asked included. `repeats` is whether
-    another attempt may follow this one, once it has ended refused or compensated.
+    another attempt may follow this one, once it has ended refused or compensated. `input` is what
+    the workflow was begun with, as JSON: Temporal forgets it.
     """
 
     saga: str
@@ -37,6 +38,7 @@ class SagaStarted(Event):
     opened_on: date | None = None
     steps: tuple[str, ...] = ()
     repeats: Repeats = "numbered"
+    input: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,9 +55,10 @@ class StepContext:
     """What travels beside a command: its key, who asked, and which doors it shuts.
 
     `closes` are steps of the same attempt that may not take effect once this one has, as they were
-    asked (`StepKey.asked_step`). `supersedes` are keys of an earlier attempt, whose doors are shut
-    here already, and which another company may still hold. `once_done` is what the saga's own
-    stream is told in the same transaction when the step is done, and only then.
+    asked (`StepKey.asked_step`), or their compensations, where `/undo` follows the name.
+    `supersedes` are keys of earlier attempts, whose doors are shut here already, and which another
+    company may still hold. `once_done` is what the saga's own stream is told in the same
+    transaction when the step is done, and only then.
     `alone` is a command that no saga asked for: nobody keeps a journal of it. `merchant` is whose
     business it is, and `traceparent` the trace of the request that began it (W3C Trace Context):
     both are stored beside the events, where they are known.

@@ -82,6 +82,16 @@ class Left:
         for step, anew in self.asked_anew.items():
             yield from ((step, 1 + more) for more in range(1, anew + 1))
 
+    def may_stand(self) -> set[str]:
+        """The steps that took effect and stand, or may: also the one that was to be asked next."""
+        if self.standing is None:
+            return set(self.done)
+        passed = set(self.standing.passed)
+        reached = {
+            step for place, step in enumerate(self.steps) if passed.issuperset(self.steps[:place])
+        }
+        return (passed | reached | {*self.standing.unknown}) - set(self.not_done)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
@@ -192,9 +202,12 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
     standing = standing_of(attempt, story)
     decided = decision_of(attempt, story)
     against = decided is not None and not decided.approved
+    # Who finishes the way back of another attempt decides as that one did, for its reason.
+    told = (*(one.attempt for one in unended(story, attempt)), attempt)
+    refusals = {refusal.because for one in told if (refusal := refusal_in(one, story))}
     ending: Literal["refused", "compensated"] = "compensated"
-    if decided and (refusal := refusal_in(attempt, story)):
-        ending = "refused" if refusal.because == decided.because else ending
+    if decided and decided.because in refusals:
+        ending = "refused"
     return Left(
         attempt=attempt,
         opened_on=started.opened_on or date.min,

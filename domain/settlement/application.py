@@ -73,22 +73,18 @@ def evolve(  # noqa: PLR0911  # one arm an event
             assert_never(event)
 
 
-def decide(  # noqa: PLR0911  # one arm a command
+def decide(  # one arm a command
     command: ApplicationCommand, application: Application
 ) -> Sequence[ApplicationEvent]:
     match command:
         case SubmitApplication():
             return _submit(command, application)
-        case WithdrawApplication(merchant=merchant):
-            return _withdraw(merchant, application)
+        case WithdrawApplication() | DiscardCheck() | CloseApproval():
+            return _taken_back(command, application)
         case CheckRegistry():
             return _check(command, application)
-        case DiscardCheck(merchant=merchant):
-            return [CheckDiscarded(merchant=merchant)] if application.entry else []
         case RequestApproval(merchant=merchant):
             return _request_approval(merchant, application)
-        case CloseApproval(merchant=merchant):
-            return [ApprovalClosed(merchant=merchant)] if application.awaits_approval else []
         case ActivateMerchant():
             return _activate(command, application)
         case _:
@@ -113,10 +109,22 @@ def _submit(command: SubmitApplication, application: Application) -> Sequence[Ap
     return [submitted]
 
 
-def _withdraw(merchant: MerchantId, application: Application) -> Sequence[ApplicationEvent]:
+def _taken_back(
+    command: WithdrawApplication | DiscardCheck | CloseApproval, application: Application
+) -> Sequence[ApplicationEvent]:
+    """A merchant who is active stays so: an application that is taken back was another one."""
+    merchant = command.merchant
     if application.status == "active":
-        raise OutOfOrder(f"{merchant} is active")
-    return [ApplicationWithdrawn(merchant=merchant)] if application.content else []
+        return []
+    match command:
+        case WithdrawApplication():
+            return [ApplicationWithdrawn(merchant=merchant)] if application.content else []
+        case DiscardCheck():
+            return [CheckDiscarded(merchant=merchant)] if application.entry else []
+        case CloseApproval():
+            return [ApprovalClosed(merchant=merchant)] if application.awaits_approval else []
+        case _:
+            assert_never(command)
 
 
 def _check(command: CheckRegistry, application: Application) -> Sequence[ApplicationEvent]:

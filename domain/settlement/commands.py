@@ -7,11 +7,15 @@ from domain.kernel import Command, MerchantId, Money, OrderId, PayoutId, ReturnI
 
 @dataclass(frozen=True, kw_only=True)
 class OpenMerchantAccount(Command):
-    """`fee_bps` is our fee in basis points (hundredths of a percent) of each order's total."""
+    """`fee_bps` is our fee in basis points (hundredths of a percent) of each order's total.
+
+    `onboarding` is whether it is opened for an application, and closed if that is turned down.
+    """
 
     merchant: MerchantId
     currency: str
     fee_bps: int
+    onboarding: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +27,10 @@ class AccruePayable(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class ClawBack(Command):
-    """What was sold for `gross` came back: our fee on it is not owed either."""
+    """What was sold for `gross` came back: our fee on it is not owed either.
+
+    However an order comes back in pieces, its fee is given back to the cent.
+    """
 
     merchant: MerchantId
     order: OrderId
@@ -56,7 +63,10 @@ class ConfirmPayout(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class CloseMerchantAccount(Command):
+    """With `onboarding`, only if it was opened for an application: what was there before stays."""
+
     merchant: MerchantId
+    onboarding: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,11 +16,15 @@ NO_RETURN: Final = ReturnId("")
 
 @dataclass(frozen=True, kw_only=True)
 class MerchantAccountOpened(Event):
-    """`fee_bps` is our fee in basis points (hundredths of a percent) of each order's total."""
+    """`fee_bps` is our fee in basis points (hundredths of a percent) of each order's total.
+
+    `onboarding` is whether it was opened for an application.
+    """
 
     merchant: MerchantId
     currency: str
     fee_bps: int
+    onboarding: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +38,14 @@ class PayableAccrued(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PayableClawedBack(Event):
+    """`amount` is `gross`, what came back was sold for, less our fee on it; None: not recorded."""
+
     merchant: MerchantId
     order: OrderId
     amount: Money
     balance: Money
     return_id: ReturnId = NO_RETURN
+    gross: Money | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

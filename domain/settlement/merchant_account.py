@@ -51,17 +51,27 @@ NOT_OPEN: Final = Money(0, "")
 
 # A return is taken back again soon or never. The event store's fence catches what is older.
 REMEMBERED_RETURNS: Final = 32
+# The pieces of an order come back within weeks. Of an order that is forgotten, the next piece
+# begins anew: its fee is rounded alone, which is a minor unit at most.
+REMEMBERED_SHARES: Final = 1_000
 
 
 @dataclass(frozen=True)
 class MerchantAccount:
-    """`unpaid` are the orders since the last payout, each with what was accrued for it."""
+    """`unpaid` are the orders since the last payout, each with what was accrued for it.
+
+    `owed_shares` are, of each order that came back in part, the ten-thousandths of a minor unit of
+    its fee that rounding left over: the next piece has them, so that all pieces come to the whole.
+    `onboarding` is whether the account was opened for an application.
+    """
 
     fee_bps: int = 0
     balance: Money = NOT_OPEN
     unpaid: Mapping[OrderId, Money] = field(default_factory=dict)
     payouts: Payouts = field(default_factory=Payouts)
     clawed_back: tuple[ReturnId, ...] = ()
+    owed_shares: Mapping[OrderId, int] = field(default_factory=dict)
+    onboarding: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -76,27 +86,47 @@ class MerchantAccount:
         return orders
 
     def fee_of(self, gross: Money) -> Money:
-        """Rounded half up, to the cent."""
+        """Rounded half up, to the minor unit: for an order as a whole."""
         return Money((gross.amount * self.fee_bps + ALL_OF_IT // 2) // ALL_OF_IT, gross.currency)
+
+    def fee_back(self, order: OrderId, gross: Money) -> Money:
+        """The fee on a piece that comes back: that on all pieces so far, less what was given back
+        of it before.
+        """
+        shares = gross.amount * self.fee_bps + self.owed_shares.get(order, 0)
+        return Money((shares + ALL_OF_IT // 2) // ALL_OF_IT, gross.currency)
 
 
 def evolve(account: MerchantAccount, event: MerchantEvent) -> MerchantAccount:
     match event:
-        case MerchantAccountOpened(currency=currency, fee_bps=fee_bps):
-            return MerchantAccount(fee_bps=fee_bps, balance=Money(0, currency))
+        case MerchantAccountOpened(currency=currency, fee_bps=fee_bps, onboarding=onboarding):
+            nothing = Money(0, currency)
+            return MerchantAccount(fee_bps=fee_bps, balance=nothing, onboarding=onboarding)
         case PayableAccrued(order=order, gross=gross, fee=fee):
             net = gross - fee
             unpaid = {**account.unpaid, order: net}
             return replace(account, balance=account.balance + net, unpaid=unpaid)
-        case PayableClawedBack(return_id=return_id, amount=amount):
-            clawed_back = (*account.clawed_back, return_id)[-REMEMBERED_RETURNS:]
-            return replace(account, balance=account.balance - amount, clawed_back=clawed_back)
+        case PayableClawedBack():
+            return _came_back(account, event)
         case PayoutPrepared() | PayoutRefused() | PayoutCancelled() | PayoutConfirmed():
             return _paid_out(account, event)
         case MerchantAccountClosed():
             return MerchantAccount()
         case _:
             assert_never(event)
+
+
+def _came_back(account: MerchantAccount, event: PayableClawedBack) -> MerchantAccount:
+    clawed_back = (*account.clawed_back, event.return_id)[-REMEMBERED_RETURNS:]
+    account = replace(account, balance=account.balance - event.amount, clawed_back=clawed_back)
+    if event.gross is None:
+        return account
+    others = {one: left for one, left in account.owed_shares.items() if one != event.order}
+    fee = event.gross - event.amount
+    left = account.owed_shares.get(event.order, 0)
+    left += event.gross.amount * account.fee_bps - fee.amount * ALL_OF_IT
+    shares = [*others.items(), *([(event.order, left)] if left else [])]
+    return replace(account, owed_shares=dict(shares[-REMEMBERED_SHARES:]))
 
 
 def _paid_out(account: MerchantAccount, event: PayoutEvent) -> MerchantAccount:
@@ -146,7 +176,14 @@ def _open(command: OpenMerchantAccount, account: MerchantAccount) -> Sequence[Me
     if not re.fullmatch("[A-Z]{3}", currency):
         raise NotACurrency(repr(currency))
     if not account.is_open:
-        return [MerchantAccountOpened(merchant=merchant, currency=currency, fee_bps=fee_bps)]
+        return [
+            MerchantAccountOpened(
+                merchant=merchant,
+                currency=currency,
+                fee_bps=fee_bps,
+                onboarding=command.onboarding,
+            )
+        ]
     if (currency, fee_bps) != (account.balance.currency, account.fee_bps):
         raise ContentDiffers(merchant)
     return []
@@ -178,7 +215,7 @@ def _claw_back(command: ClawBack, account: MerchantAccount) -> Sequence[Merchant
         raise NotPositive(str(gross))
     if gross.amount == 0 or command.return_id in account.clawed_back:
         return []
-    net = gross - account.fee_of(gross)
+    net = gross - account.fee_back(command.order, gross)
     return [
         PayableClawedBack(
             merchant=command.merchant,
@@ -186,12 +223,13 @@ def _claw_back(command: ClawBack, account: MerchantAccount) -> Sequence[Merchant
             return_id=command.return_id,
             amount=net,
             balance=balance - net,
+            gross=gross,
         )
     ]
 
 
 def _close(command: CloseMerchantAccount, account: MerchantAccount) -> Sequence[MerchantEvent]:
-    if not account.is_open:
+    if not account.is_open or (command.onboarding and not account.onboarding):
         return []
     pending = account.payouts.pending
     if account.balance.amount or pending:

@@ -6,8 +6,8 @@
 --               stream at the place `of` of p_streams, which are counted from 0
 --   p_metadata  shared by all events: who, why, caused by what
 --   p_step      the fence, or null: {opened_on, saga, attempt, step, direction, answer, closes}; `answer`
---               is kept and given to whoever asks again, and `closes` names forward steps of the same saga
---               and attempt whose door is shut, or is missing
+--               is kept and given to whoever asks again, and `closes` names steps of the same saga and
+--               attempt whose door is shut, or is missing: forward, or back where `/undo` follows the name
 --
 -- Answers {status, token}, where the status is `appended`, and the token the transaction. Where the fence
 -- was passed before it is `repeated`, with the first `answer` and its token; or `closed` where its
@@ -56,8 +56,9 @@ BEGIN
         END IF;
         IF p_step ? 'closes' THEN
             INSERT INTO commands AS c (opened_on, saga, attempt, step, direction, closed)
-            SELECT DISTINCT v_key.opened_on, v_key.saga, v_key.attempt, s.step, 'do', true
-            FROM jsonb_array_elements_text(p_step -> 'closes') AS s (step) ORDER BY s.step
+            SELECT DISTINCT v_key.opened_on, v_key.saga, v_key.attempt, split_part(s.step, '/', 1) AS name,
+                   CASE WHEN s.step LIKE '%/undo' THEN 'undo' ELSE 'do' END AS direction, true
+            FROM jsonb_array_elements_text(p_step -> 'closes') AS s (step) ORDER BY name, direction
             ON CONFLICT ON CONSTRAINT commands_pkey DO UPDATE SET closed = true;
         END IF;
     END IF;

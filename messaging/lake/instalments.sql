@@ -30,11 +30,14 @@ SELECT
          WHERE t."order" = b."order" AND t.number = b.number AND t.position > b.position), 0
     ) AS amount,
     b.currency,
-    least(c.recorded_at, s.recorded_at) AS paid_at,
-    w.recorded_at AS written_off_at
+    least(
+        c.recorded_at,
+        (SELECT min(s.recorded_at) FROM plan_settled AS s
+         WHERE s."order" = b."order" AND s.position > b.position)
+    ) AS paid_at,
+    (SELECT min(w.recorded_at) FROM plan_written_off AS w
+     WHERE w."order" = b."order" AND w.position > b.position) AS written_off_at
 FROM base AS b
 JOIN plan_opened AS o USING ("order")
 LEFT JOIN moved AS m ON m."order" = b."order" AND m.number = b.number
 LEFT JOIN instalment_collected AS c ON c."order" = b."order" AND c.number = b.number
-LEFT JOIN plan_settled AS s ON s."order" = b."order"
-LEFT JOIN plan_written_off AS w ON w."order" = b."order"

@@ -23,6 +23,7 @@ import orjson
 from arro3.core import Array, DataType, Table
 from deltalake import DeltaTable
 
+from domain.currencies import EXCEPTIONS, MOST
 from domain.kernel import Event, Refusal, context_of
 from domain.payments.events import PlanOpened
 from eventstore.codec import Codec
@@ -71,6 +72,7 @@ def open_lake(
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET parquet_metadata_cache = true")
         connection.execute("SET VARIABLE as_of = coalesce(?, now())", [as_of])
+        _macro_of_major_units(connection)
         _view_of_all(connection, table)
         for event in events:
             if codec.version(event.__name__) > 1:
@@ -93,6 +95,17 @@ def open_lake(
 def view_name(event: str) -> str:
     """`credit_held` for CreditHeld."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", event).lower()
+
+
+def _macro_of_major_units(connection: Connection) -> None:
+    """`major_units(due, currency)` is an amount as people write it, with its currency's places."""
+    exceptions = "".join(
+        f" WHEN {_quoted(currency)} THEN {10**places}" for currency, places in EXCEPTIONS.items()
+    )
+    connection.execute(
+        "CREATE MACRO major_units(minor, currency) AS"
+        f" minor / CASE currency{exceptions} ELSE {10**MOST} END"
+    )
 
 
 def _view_of_all(connection: Connection, table: DeltaTable) -> None:

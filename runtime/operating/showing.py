@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from domain.currencies import written
+
 _COLOURS: Final = {"accepted": "green", "refused": "yellow", "unreachable": "red"}
 
 
@@ -81,7 +83,7 @@ def _add(table: Table, *cells: str | Text) -> None:
 def money(amount: Mapping[str, Any] | None) -> str:
     if amount is None:
         return ""
-    return f"{amount['amount'] / 100:.2f} {amount['currency']}"
+    return written(amount["amount"], amount["currency"])
 
 
 def long(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -21,6 +21,7 @@ from tests.api.shop import Shop, a_key, eventually, place, problem
 from tests.api.test_interventions import UNDELIVERABLE, onboarding, parked, told
 
 WHY: dict[str, Any] = {"reason": "a test"}
+SOON = (datetime.now(UTC).date() + timedelta(days=60)).isoformat()
 
 
 @workflow.defn(name="Stranger", sandboxed=False)
@@ -76,7 +77,7 @@ async def a_stranger(house: House, id_: str) -> AsyncIterator[WorkflowHandle[Any
         ("", "/sagas/{}/answers", {**WHY, "id": "a", "approved": True}),
         ("", "/sagas/{}/attempts", WHY),
         ("plan-", "/orders/{}/plan/settlement", {}),
-        ("plan-", "/orders/{}/plan/reschedule", {"number": 1, "due": "2099-12-31"}),
+        ("plan-", "/orders/{}/plan/reschedule", {"number": 1, "due": SOON}),
         ("intervention-", "/interventions/{}/stop", WHY),
     ],
 )

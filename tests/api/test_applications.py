@@ -6,9 +6,13 @@ from typing import Any
 
 import httpx
 
+from api.processes import Processes
+from domain.kernel import MerchantId
+from domain.settlement.commands import SubmitApplication
 from tests.api.conftest import House
 from tests.api.shop import a_key, open_shop, place, problem, read, settled
-from tests.controls import a_merchant
+from tests.controls import NOON, a_merchant
+from workflows.messages import RunOptions
 
 KINDS = ("identity", "bank_account", "registration")
 
@@ -119,6 +123,24 @@ async def test_missing_papers_are_named(api: httpx.AsyncClient) -> None:
         api, f"/merchants/{merchant}/application", lambda found: found["status"] == "incomplete"
     )
     assert "bank account" in found["reason"]
+
+
+async def test_a_merchant_who_sells_goes_on_whatever_somebody_sends_in(
+    api: httpx.AsyncClient, house: House
+) -> None:
+    shop = await open_shop(api)
+    await place(api, shop)  # it waits until the read models know the shop
+    for documents in ([], [{"kind": kind, "reference": "doc"} for kind in KINDS]):
+        problem(await apply(api, shop.merchant, documents=documents), 409, "out-of-order")
+    # As older code took it: an application without papers, of a merchant who has an account.
+    processes = Processes(house.temporal, RunOptions(queue_prefix=house.queue_prefix))
+    incomplete = SubmitApplication(
+        merchant=MerchantId(shop.merchant), registration="r", documents=(), submitted_at=NOON
+    )
+    await processes.do(incomplete, key=a_key(), actor="test")
+    path = f"/merchants/{shop.merchant}/application"
+    await read(api, path, lambda found: found["status"] == "incomplete")
+    assert (await place(api, shop)).status_code == 200
 
 
 async def test_who_never_applied_has_no_application(api: httpx.AsyncClient) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 from temporalio.common import WorkflowIDReusePolicy
 
+import workflows.saga
 from api.begun import begun_with
 from tests.api.conftest import House
 from tests.api.shop import Shop, eventually, place, problem, settled
@@ -100,9 +102,33 @@ async def test_an_attempt_that_never_ran_has_its_number_all_the_same(
     assert (await again(impatient, saga)).json()["attempt"] == 3
 
 
-async def test_where_temporal_has_forgotten_the_input_the_problem_says_what_can_be_done(
+async def test_what_temporal_has_forgotten_is_begun_with_what_the_stream_has_kept(
     house: House, impatient: httpx.AsyncClient, shop: Shop
 ) -> None:
+    saga = await parked(impatient, shop, ship_to=UNDELIVERABLE)
+    begun = await begun_with(house.temporal, saga)
+    assert begun is not None
+    before = await begun.argument(0, Checkout)
+    await is_terminated(house, saga)
+    await is_forgotten(house, saga)
+    answer = await again(impatient, saga)
+    assert (answer.status_code, answer.json()["attempt"]) == (202, 2), answer.text
+    anew = await begun_with(house.temporal, saga)
+    assert anew is not None
+    assert await anew.argument(0, Checkout) == before
+
+    async def parked_again() -> bool:
+        found = (await impatient.get(f"/sagas/{saga}")).json()
+        return (found["attempt"], found["status"]) == (2, "parked")
+
+    await eventually(parked_again, "the second attempt is parked")
+
+
+async def test_where_the_input_is_forgotten_everywhere_the_problem_says_what_can_be_done(
+    house: House, impatient: httpx.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a saga that began before its stream had room for it."""
+    monkeypatch.setattr(workflows.saga, "_written", lambda _: "")
     saga = await parked(impatient, shop, ship_to=UNDELIVERABLE)
     await is_terminated(house, saga)
     await is_forgotten(house, saga)

@@ -21,7 +21,13 @@ from tests.controls import a_merchant, an_order_id
 from tests.workflows.asked import does
 from workflows import pay_merchants
 from workflows.messages import RunOptions
-from workflows.pay_merchants import By, PayMerchants, PayMerchantsWorkflow, Progress
+from workflows.pay_merchants import (
+    WISHES_A_RUN,
+    By,
+    PayMerchants,
+    PayMerchantsWorkflow,
+    Progress,
+)
 
 _ranks = itertools.count(7)
 LOOKED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
@@ -146,6 +152,24 @@ async def test_a_payout_that_parks_holds_nobody_up_and_waits_for_a_person(
     assert (ended.paid, ended.parked, ended.remaining) == (1, 1, 0)
     saga = await settled(market.api, f"payout-{ended.day}-{parked}", "parked")
     assert saga["step"] == "TransferPayout"
+
+
+async def test_who_is_told_more_than_one_run_takes_goes_on_as_the_next(market: Market) -> None:
+    await market.merchant()
+    run = await market.run(paused=True)
+    first = (await run.handle.describe()).run_id
+    for _ in range(WISHES_A_RUN):
+        await run.handle.execute_update(PayMerchantsWorkflow.pause, OFFICER)
+
+    async def goes_on() -> bool | None:
+        return (await run.handle.describe()).run_id != first or None
+
+    await eventually(goes_on, "it goes on as a new run")
+    now = await run.progress()
+    assert (now.paused, now.paid, now.found) == (OFFICER, 0, 1)
+    await run.handle.execute_update(PayMerchantsWorkflow.resume, OFFICER)
+    ended = await run.handle.result()
+    assert (ended.paid, ended.remaining) == (1, 0)
 
 
 async def test_a_paused_run_begins_no_payout_until_it_is_resumed(market: Market) -> None:

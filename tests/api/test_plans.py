@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.shop import Shop, eventually, place
+from tests.api.conftest import House
+from tests.api.shop import Shop, eventually, place, refused_as
 
 LATER = datetime.now(UTC).date() + timedelta(days=700)
 SOONER = LATER - timedelta(days=10)
@@ -72,6 +73,27 @@ async def test_an_instalment_is_moved_to_another_day(api: httpx.AsyncClient, ord
         return True if plan["instalments"][2]["due"] == later else None
 
     assert await eventually(moved, "the plan shows the new day")
+
+
+async def test_an_open_plan_whose_process_has_ended_is_collected_again_once_somebody_asks(
+    api: httpx.AsyncClient, house: House, order: str
+) -> None:
+    path = f"/orders/{order}/plan"
+    due = (await shown(api, order))["instalments"][2]["due"]
+    for wish in ("reschedule", "settlement"):
+        await house.temporal.get_workflow_handle(f"plan-{order}").terminate("a test")
+        answer = await asked(
+            api, f"{path}/{wish}", **({"number": 3, "due": due} if wish == "reschedule" else {})
+        )
+        assert answer.status_code in {200, 202}, answer.text
+    await shown(api, order, status="settled")
+
+
+async def test_a_settled_plan_is_not_collected_again(api: httpx.AsyncClient, order: str) -> None:
+    path = f"/orders/{order}/plan/settlement"
+    assert (await asked(api, path)).status_code == 202
+    await shown(api, order, status="settled")
+    await refused_as(lambda: api.post(path, json={}), "saga-ended")
 
 
 async def test_a_day_that_breaks_a_rule_is_a_conflict_with_the_reason(

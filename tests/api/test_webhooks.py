@@ -415,15 +415,6 @@ async def test_a_dispute_is_an_event_of_the_payment_once(
     problem(not_yet, 409, "out-of-order")
 
 
-async def test_a_dispute_about_no_order_of_ours_is_kept(
-    house: House, hooks: httpx.AsyncClient
-) -> None:
-    id_ = an_id()
-    answer = await tell(hooks, dispute(an_order()), id_=id_, source="bank")
-    problem(answer, 404, "webhook-subject-unknown")
-    assert await kept(house, id_) == [("unknown", "webhook-subject-unknown")]
-
-
 @pytest.mark.parametrize("type_", ["payment.captured", "payment.refunded", "payout.paid"])
 async def test_what_our_books_say_already_is_only_kept(
     house: House, hooks: httpx.AsyncClient, type_: str

@@ -15,6 +15,26 @@ def test_money_reads_as_people_write_it() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "written"),
+    [
+        (833, "JPY", "833 JPY"),
+        (-5, "JPY", "-5 JPY"),
+        (0, "KRW", "0 KRW"),
+        (1_234_567, "KWD", "1234.567 KWD"),
+        (5, "BHD", "0.005 BHD"),
+        (-1, "TND", "-0.001 TND"),
+        (12_345, "CLF", "1.2345 CLF"),
+        (10**17, "EUR", "1000000000000000.00 EUR"),
+        (10**17, "JPY", "100000000000000000 JPY"),
+    ],
+)
+def test_a_currency_has_as_many_decimal_places_as_iso_4217_gives_it(
+    amount: int, currency: str, written: str
+) -> None:
+    assert str(Money(amount, currency)) == written
+
+
 def test_two_currencies_do_not_mix() -> None:
     for mix in (
         Money.__add__,

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from domain.sagas.events import Direction
-from domain.sagas.steps import StepContext
+from domain.sagas.steps import OVER, StepContext
 from eventstore.store import (
     ANY_VERSION,
     Appended,
@@ -65,6 +65,52 @@ async def test_undo_before_do_shuts_the_door(lab: Lab) -> None:
     with pytest.raises(StepClosed, match="checkout-1/1/HoldCredit/do"):
         await store.append([("credit-1", 0, notes(1))], context=DO)
     assert await lab.counts() == before
+
+
+async def test_an_undo_that_was_done_by_hand_finds_its_own_door_shut(lab: Lab) -> None:
+    store = await lab.store()
+    by_hand = step("journal:resumed", closes=["HoldCredit/undo"])
+    await store.append([("saga-1", 0, notes(1))], context=by_hand)
+    before = await lab.counts()
+    with pytest.raises(StepClosed, match="checkout-1/1/HoldCredit/undo"):
+        await store.append([("credit-1", 0, notes(1))], context=UNDO)
+    assert await lab.counts() == before
+    assert ("HoldCredit", "undo", False, True) in await _doors(lab)
+
+
+async def test_an_attempt_that_is_over_says_nothing_whatever_the_name(lab: Lab) -> None:
+    store = await lab.store()
+    await store.append([], context=step("journal:superseded:2", "undo", closes=[OVER]))
+    before = await lab.counts()
+    for key in (DO, step("journal:of-any-name")):
+        with pytest.raises(StepClosed, match="attempt 1 of checkout-1 is over"):
+            await store.append([("saga-1", ANY_VERSION, notes(1))], context=key)
+    assert await lab.counts() == before
+    undone = await store.append([("credit-1", 0, [])], context=UNDO)
+    assert undone.status == "appended"
+
+
+async def test_what_an_attempt_says_as_it_ends_is_seen_by_who_ends_it(lab: Lab) -> None:
+    """It passed the fence before it was over: the one that follows has to look again."""
+    saying, ending = await lab.writers(2)
+    await saying.append("saga-1", context=step("journal:said"))
+    over = step("journal:superseded:2", "undo", closes=[OVER])
+    await ending.store.append([], context=over)
+    await ending.commit()
+    with pytest.raises(VersionConflict, match="saga-1 is at version 1, not 0"):
+        await lab.waits_until(ending, ending.store.append([("saga-1", 0, notes(1))]), saying.commit)
+    await ending.rollback()
+
+
+async def test_what_an_attempt_says_after_it_was_ended_meanwhile_is_refused(lab: Lab) -> None:
+    """It waits for the saga's stream, and looks whether it is over once it has it."""
+    ending, saying = await lab.writers(2)
+    over = step("journal:superseded:2", "undo", closes=[OVER])
+    await ending.store.append([("saga-1", 0, notes(1))], context=over)
+    said = saying.store.append([("saga-1", ANY_VERSION, notes(1))], context=step("journal:said"))
+    with pytest.raises(StepClosed, match="is over"):
+        await lab.waits_until(saying, said, ending.commit)
+    await saying.rollback()
 
 
 async def test_undo_waits_for_a_do_in_flight_and_then_has_to_decide_anew(lab: Lab) -> None:

@@ -428,3 +428,31 @@ def test_a_read_model_that_differs_from_its_events_is_seen() -> None:
     assert violations("read_models_equal_fold", of_others)
     assert violations("read_models_equal_fold", missing)
     assert violations("read_models_equal_fold", at(NOTHING_SEEN)), "ahead of its checkpoint"
+
+
+def test_pieces_that_came_back_come_to_the_fee_on_the_whole() -> None:
+    """Of 33, 33 and 34 at two percent: 1, 0 and 1, where each alone would be 1."""
+    at_two = replace(opened[1], fee_bps=200)
+    owed = replace(accrued[1], fee=eur(2), balance=eur(98))
+    pieces, left = list[tuple[str, Event]](), 98
+    for number, (gross, fee) in enumerate([(33, 1), (33, 0), (34, 1)]):
+        left -= gross - fee
+        name = ReturnId(f"r{number}")
+        pieces.append(
+            ("order-o1", replace(accepted[1], return_id=name, value=eur(gross), lines=()))
+        )
+        back = replace(
+            clawed_back[1],
+            return_id=name,
+            amount=eur(gross - fee),
+            balance=eur(left),
+            gross=eur(gross),
+        )
+        pieces.append(("merchant-m1", back))
+    rest = [one for one in A_COMPLETED_ORDER if one not in (opened, accrued)]
+    right = [("merchant-m1", at_two), ("merchant-m1", owed), *rest, *pieces]
+    assert violations("money_conserved", evidence(*right)) == []
+
+    alone = replace(back, amount=eur(34), balance=eur(-1))
+    wrong = [*right[:-1], ("merchant-m1", alone)]
+    assert violations("money_conserved", evidence(*wrong))

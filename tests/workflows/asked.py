@@ -12,7 +12,7 @@ from domain.kernel import Command, context_of, stream_name
 from domain.sagas.events import SagaEnded
 from domain.sagas.steps import Answer, StepContext, StepKey
 from eventstore.messages import CODEC
-from tests.workflows.running import Running
+from tests.workflows.running import A_LONG_TIME, Running
 
 T = TypeVar("T")
 
@@ -58,6 +58,6 @@ async def _asked(at: Place, name: str, arguments: list[Any], type_: type[T], que
         id=uuid4().hex,
         task_queue=at.queue_prefix + queue,
         result_type=type_,
-        schedule_to_close_timeout=timedelta(seconds=20),
+        schedule_to_close_timeout=timedelta(seconds=A_LONG_TIME),
     )
     return answer

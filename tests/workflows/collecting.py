@@ -23,17 +23,15 @@ from tests.workflows.ordered import TODAY
 from tests.workflows.running import A_LONG_TIME, eventually
 from tests.world import World
 from workflows import collect_instalment, collect_instalments
-from workflows.collect_instalments import (
-    CollectInstalments,
-    CollectInstalmentsWorkflow,
-    NewDate,
-    PayAllNow,
-    Progress,
-)
+from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow, Progress
+from workflows.dunning import Terms
 from workflows.messages import RunOptions
+from workflows.plan_wishes import NewDate, PayAllNow
 
 EventT = TypeVar("EventT", bound=Event)
 LIMIT = eur(1_000_00)
+IN_A_MONTH = months_after(TODAY.date(), 1)
+AS_USUAL = Terms()
 
 
 def skipping_time(world: World, temporal: WorkflowEnvironment) -> World:
@@ -70,12 +68,16 @@ class Plan:
     def handle(self) -> WorkflowHandle[Any, Progress]:
         return self.world.client.get_workflow_handle(self.id, result_type=Progress)
 
-    async def is_collected(self) -> None:
+    async def is_collected(
+        self, *, terms: Terms = AS_USUAL, progress: Progress | None = None
+    ) -> None:
         """From now on, until nothing is due any more."""
-        asked = CollectInstalments(order=self.order, customer=self.customer, merchant=self.merchant)
+        asked = CollectInstalments(
+            order=self.order, customer=self.customer, merchant=self.merchant, terms=terms
+        )
         await self.world.client.start_workflow(
             CollectInstalmentsWorkflow.run,
-            args=[asked, self.options, "a test", None],
+            args=[asked, self.options, "a test", progress],
             id=self.id,
             task_queue=f"{self.world.queue_prefix}sagas",
         )
@@ -132,14 +134,21 @@ class Plan:
         ]
 
 
-async def a_plan(world: World, *, instalments: int = 3, card: str = "card_ok") -> Plan:
-    """Of instalments of 10 euros each, the first a month from today; nobody collects it yet."""
+async def a_plan(
+    world: World,
+    *,
+    instalments: int = 3,
+    card: str = "card_ok",
+    first_due: date = IN_A_MONTH,
+    patience: float = 300,
+) -> Plan:
+    """Of instalments of 10 euros each; nobody collects it yet."""
     plan = Plan(
         world=world,
         order=an_order_id(),
         customer=a_customer(),
         merchant=a_merchant(),
-        options=RunOptions(queue_prefix=world.queue_prefix),
+        options=RunOptions(queue_prefix=world.queue_prefix, patience_seconds=patience),
     )
     order, customer, financed = plan.order, plan.customer, eur(10_00) * instalments
     await does(world, AssignLimit(customer=customer, limit=LIMIT))
@@ -153,7 +162,7 @@ async def a_plan(world: World, *, instalments: int = 3, card: str = "card_ok") -
             financed=financed,
             instalments=instalments,
             card=card,
-            first_due=months_after(TODAY.date(), 1),
+            first_due=first_due,
         ),
     )
     return plan

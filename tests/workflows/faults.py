@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ from activities.handling import metadata_of
 from domain.kernel import stream_name
 from domain.sagas.events import Direction, StepRefused
 from domain.sagas.steps import NOT_DONE, Answer, StepContext
-from eventstore.store import ANY_VERSION, EventStore
+from eventstore.store import ANY_VERSION, Appended, EventStore
 
 ALWAYS = math.inf
 
@@ -37,7 +38,7 @@ class Gate:
         self._held: list[asyncio.Task[Answer]] = []
 
     async def reached(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await self._reached.wait()
 
     def open(self) -> None:
@@ -60,6 +61,50 @@ class Gate:
 
 
 @dataclass
+class Loss:
+    """What was committed is not told to Temporal: its workflow task is kept, and then is lost.
+
+    In `lost` are the runs whose next task fails, as if its worker had died.
+    """
+
+    lost: set[str]
+    _committed: asyncio.Event = field(default_factory=asyncio.Event)
+    _struck: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def committed(self) -> None:
+        async with asyncio.timeout(60):
+            await self._committed.wait()
+
+    def strikes(self) -> None:
+        self._struck.set()
+
+    async def over(self) -> None:
+        """The first time only: what is asked again is answered."""
+        if self._committed.is_set():
+            return
+        self._committed.set()
+        await self._struck.wait()
+        info = activity.info()
+        assert info.workflow_run_id is not None
+        self.lost.add(info.workflow_run_id)
+        if not info.is_local:
+            raise Trouble("the worker is gone, and the answer with it")
+
+
+_away: ContextVar[asyncio.Event | None] = ContextVar("away", default=None)
+
+
+class SometimesAway(EventStore):
+    """The store; but for one try the database is away, once another company has answered."""
+
+    async def append(self, *appends: Any, **how: Any) -> Appended:
+        if noticed := _away.get():
+            noticed.set()
+            raise Trouble("the database is away")
+        return await super().append(*appends, **how)
+
+
+@dataclass
 class Fault:
     fails: float = 0
     """How many tries fail before their effect."""
@@ -68,13 +113,22 @@ class Fault:
     twice: bool = False
     breaks_a_rule: bool = False
     refuses: bool = False
+    alone: asyncio.Event | None = None
+    """Whether the other company has done it, of which our own books never hear."""
     gate: Gate | None = None
+    loss: Loss | None = None
     instead: Callable[[Any], Any] = lambda asked: asked
     """What is asked for in place of what was asked for."""
     tries: int = 0
 
     async def around(self, serve: Serve) -> Answer:
         self.tries += 1
+        if self.loss:
+            answer = await serve()
+            await self.loss.over()
+            return answer
+        if self.alone:
+            return await _without_our_books(serve, self.alone)
         if self.gate:
             return await self.gate.through(serve)
         if self.breaks_a_rule:
@@ -86,6 +140,14 @@ class Fault:
         if self.tries <= self.loses:
             raise Trouble("had its effect, and the answer was lost")
         return answers[0]
+
+
+async def _without_our_books(serve: Serve, noticed: asyncio.Event) -> Answer:
+    token = _away.set(noticed)
+    try:
+        return await serve()
+    finally:
+        _away.reset(token)
 
 
 Where = tuple[str, str, Direction]
@@ -110,13 +172,18 @@ class Faults:
             fault = self.told.get((key.saga, key.step, key.direction), Fault())
             if fault.refuses:
                 fault.tries += 1
-                return await _refused(self.store, context)
+                answer = await _refused(self.store, context)
+                if fault.loss:
+                    await fault.loss.over()
+                return answer
             return await fault.around(lambda: serve(fault.instead(asked), context))
 
         return run
 
     async def open_all(self) -> None:
         for fault in self.told.values():
+            if fault.loss:
+                fault.loss.strikes()
             if fault.gate:
                 await fault.gate.landed()
 

@@ -47,8 +47,19 @@ async def parked_and_resumed(trial: Trial) -> None:
     await trial.is_told("retry", step)
 
 
+async def turned_back(trial: Trial) -> None:
+    """As `compensated`, by an engine that asks the stream whether there is a way back."""
+    await compensated(trial)
+
+
+async def resumed(trial: Trial) -> None:
+    """As `parked_and_resumed`, by an engine that records an intervention in its update."""
+    await parked_and_resumed(trial)
+
+
 STORIES: Final[Mapping[str, Callable[[Trial], Awaitable[None]]]] = {
-    story.__name__: story for story in (completed, compensated, parked_and_resumed)
+    story.__name__: story
+    for story in (completed, compensated, parked_and_resumed, turned_back, resumed)
 }
 
 
@@ -79,10 +90,10 @@ async def record() -> None:
                             await told(trial)
                             await trial.ends()
                         history = await trial.handle.fetch_history()
-                        _write(path_of(saga, story), history.to_json_dict())
+                        write(path_of(saga, story), history.to_json_dict())
 
 
-def _write(path: Path, history: dict[str, Any]) -> None:
+def write(path: Path, history: dict[str, Any]) -> None:
     """Without who worked on it and where: hosts and folders, which mean nothing elsewhere."""
     path.write_text(json.dumps(_without_places(history), separators=(",", ":")) + "\n")
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
@@ -15,8 +15,9 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.exceptions import CancelledError
 
 from domain.kernel import Command, stream_name
-from domain.sagas.events import Direction
-from tests.workflows.faults import ALWAYS, Fault, Gate
+from domain.sagas.events import Direction, SagaEvent
+from eventstore.messages import CODEC
+from tests.workflows.faults import ALWAYS, Fault, Gate, Loss
 from workflows.handlers import SagaHandlers
 from workflows.messages import (
     Cancellation,
@@ -40,12 +41,14 @@ if TYPE_CHECKING:
 
 Placement = Literal["local", "queues"]
 ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this
-A_LONG_TIME = 30.0  # seconds: a test that waits longer for anything has failed
+A_LONG_TIME = 60.0  # seconds: a test that waits longer for anything has failed
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+async def eventually(
+    condition: Callable[[], Awaitable[bool]], what: str, *, within: float = A_LONG_TIME
+) -> None:
     """Wait for what another process does; there is nothing to listen to."""
-    deadline = time.monotonic() + A_LONG_TIME
+    deadline = time.monotonic() + within
     while not await condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         await asyncio.sleep(0.02)
@@ -71,6 +74,7 @@ class Running:
     input: Any
     options: RunOptions
     attempt: int = 1
+    task_timeout: timedelta = ONE_TASK
     _said: int = 0
 
     # What is to happen.
@@ -110,6 +114,16 @@ class Running:
         gate = self.fault(step, direction).gate = Gate()
         return gate
 
+    def loses_its_task_at(self, step: str, direction: Direction = "do") -> Loss:
+        """Once the step or the record is committed."""
+        loss = self.fault(step, direction).loss = Loss(self.world.lost)
+        return loss
+
+    def is_done_by_the_company_alone(self, step: str) -> asyncio.Event:
+        """Our own books never hear of it; the event is set once the company has answered."""
+        alone = self.fault(step).alone = asyncio.Event()
+        return alone
+
     def is_asked_for_instead(self, step: str, instead: Callable[[Any], Any]) -> None:
         self.fault(step).instead = instead
 
@@ -128,7 +142,7 @@ class Running:
             args=[self.input, self.options, "customer", self.attempt],
             id=self.id,
             task_queue=f"{self.world.queue_prefix}sagas",
-            task_timeout=ONE_TASK,
+            task_timeout=self.task_timeout,
         )
 
     async def is_started_again(self) -> None:
@@ -208,6 +222,15 @@ class Running:
                 return rows.rowcount >= times
 
         await eventually(told, f"{event} of {step} in {self.id}")
+
+    async def story(self) -> list[SagaEvent]:
+        """What the saga's own stream holds, of all its attempts."""
+        async with self.world.pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT type, schema, data FROM events WHERE stream = %s ORDER BY version",
+                (stream_name("saga", self.id),),
+            )
+            return [cast("SagaEvent", CODEC.decode(*row)) for row in await rows.fetchall()]
 
     async def parks(self, step: str, *, times: int = 1) -> None:
         await self.tells("SagaParked", step, times=times)

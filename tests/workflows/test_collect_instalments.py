@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.credit.events import CreditRestored, DebtWrittenOff
 from domain.kernel import stream_name
-from domain.payments.events import InstalmentMissed, LateFeeCharged, SettlementDeclined
+from domain.payments.events import (
+    InstalmentCollected,
+    InstalmentMissed,
+    LateFeeCharged,
+    SettlementDeclined,
+)
 from domain.payments.schedule import months_after
 from tests.controls import eur
 from tests.workflows.collecting import LIMIT, Plan, a_plan, skipping_time, told
@@ -20,6 +26,12 @@ from tests.workflows.running import Running, eventually
 from tests.world import World
 from workflows import collect_instalment
 from workflows.collect_instalment import CollectInstalmentWorkflow, DueInstalment
+from workflows.collect_instalments import (
+    WISHES_A_RUN,
+    CollectInstalmentsWorkflow,
+    Progress,
+)
+from workflows.dunning import Terms
 from workflows.timeline import SAGA_STATUS
 
 FIRST_DUE = months_after(TODAY.date(), 1)
@@ -196,3 +208,110 @@ async def test_a_collection_that_was_terminated_is_gone_on_with_by_the_next_atte
     await one.is_started_again()
     assert (await plan.ends()).status == "settled"
     assert await plan.charges() == [eur(10_00)]
+
+
+LONG_AGO = months_after(TODAY.date(), -6)
+AT_ONCE = Terms(again_after_days=())
+"""What is missed is given up."""
+
+
+async def test_an_instalment_that_waits_for_a_person_is_in_nobodys_way(world: World) -> None:
+    plan = await a_plan(world, first_due=LONG_AGO, patience=1)
+    first = collection_of(plan, 1)
+    first.fails("CollectInstalment")
+    await plan.is_collected()
+
+    async def others_are_collected() -> bool:
+        return [one.number for one in await plan.told(InstalmentCollected)] == [2, 3]
+
+    await eventually(others_are_collected, "2 and 3 are collected")
+    await eventually(partial(is_refused, plan, f"{first.id} is under way"), "it is told why")
+    first.recovers("CollectInstalment")
+    await first.is_told("retry")
+    assert (await plan.ends()).status == "settled"
+    assert await plan.charges() == [eur(10_00)] * 3
+
+
+async def is_refused(plan: Plan, why: str) -> bool:
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await plan.is_to_be_paid()
+    return why in str(refused.value.cause)
+
+
+async def test_nothing_is_given_up_while_a_person_has_to_look_into_an_instalment(
+    world: World,
+) -> None:
+    """What is lost is known once that has ended."""
+    plan = await a_plan(
+        world, instalments=2, card="card_charge_declined", first_due=LONG_AGO, patience=1
+    )
+    first = collection_of(plan, 1)
+    first.fails("CollectInstalment")
+    await plan.is_collected(terms=AT_ONCE)
+
+    async def is_paused() -> bool:
+        progress = await plan.handle.query(CollectInstalmentsWorkflow.progress)
+        return progress.dunning.missed == {2: 1} and 2 in progress.dunning.again_at
+
+    await eventually(is_paused, "2 would have been given up")
+    assert (await plan.stands()).status == "open"
+    first.recovers("CollectInstalment")
+    await first.is_told("retry")
+    assert (await plan.ends()).status == "written_off"
+
+
+async def test_a_run_that_is_full_hands_on_what_is_being_collected(world: World) -> None:
+    plan = await a_plan(world, first_due=LONG_AGO, instalments=1, patience=1)
+    first = collection_of(plan, 1)
+    first.fails("CollectInstalment")
+    await first.starts()
+    await first.parks("CollectInstalment")
+    await plan.is_collected(progress=Progress(under_way={1: 1}))
+    await plan.is_read()
+    first.recovers("CollectInstalment")
+    await first.is_told("retry")
+    assert await first.ends() == WorkflowExecutionStatus.COMPLETED
+    assert await plan.charges() == [eur(10_00)]
+    assert (await plan.stands()).status == "settled"
+
+
+async def test_more_wishes_than_one_run_takes_are_heard_by_the_next(world: World) -> None:
+    plan = await a_plan(world)
+    await plan.is_collected()
+    await plan.is_read()
+    first = (await plan.handle.describe()).run_id
+    third = months_after(FIRST_DUE, 2)
+    days = [third + number % 7 * DAY for number in range(WISHES_A_RUN + 20)]
+    for number, day in enumerate(days):
+        await eventually(partial(is_heard, plan, 3, day, str(number)), f"wish {number} is heard")
+    assert (await plan.handle.describe()).run_id != first
+    moved = (await plan.stands()).instalment(3)
+    assert moved is not None
+    assert moved.due == days[-1]
+    await plan.is_to_be_paid()
+    assert (await plan.ends()).status == "settled"
+
+
+async def is_heard(plan: Plan, number: int, day: date, wish: str) -> bool:
+    """False while a new run has not read the plan yet."""
+    try:
+        await plan.is_moved(number, day, wish)
+    except WorkflowUpdateFailedError:
+        return False
+    return True
+
+
+async def test_the_same_wish_is_one_in_whatever_run_it_is_heard(world: World) -> None:
+    plan = await a_plan(world)
+    yesterday = Progress(opened_on=TODAY.date() - DAY)
+    await plan.is_collected(progress=yesterday)
+    await plan.is_read()
+    await plan.is_moved(3, months_after(FIRST_DUE, 3), wish="one")
+    keys = await opened_on_of(world, plan.id)
+    assert keys == {yesterday.opened_on}
+
+
+async def opened_on_of(world: World, saga: str) -> set[date]:
+    async with world.pool.connection() as connection:
+        rows = await connection.execute("SELECT opened_on FROM commands WHERE saga = %s", (saga,))
+        return {day for (day,) in await rows.fetchall()}

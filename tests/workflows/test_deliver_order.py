@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.testing import WorkflowEnvironment
 
 from domain.kernel import Money, stream_name
@@ -14,15 +16,22 @@ from domain.sagas.events import SagaEnded
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
 from tests.controls import NOON, eur
 from tests.workflows.collecting import skipping_time, told
-from tests.workflows.ordered import Ordered
+from tests.workflows.ordered import TODAY, Ordered
 from tests.workflows.returned import an_instalment_is_paid, plan_of
 from tests.workflows.running import A_LONG_TIME, Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import return_order
-from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
+from workflows.deliver_order import (
+    NOTICES_A_RUN,
+    DeliverOrder,
+    DeliverOrderWorkflow,
+    Progress,
+)
 from workflows.messages import CarrierNotice
+from workflows.parcels import LossWorkflow
 from workflows.return_order import ReturnOrderWorkflow
+from workflows.timeline import FAILURE_CODE
 
 DISPATCHED = CarrierNotice(id="1", kind="dispatched", at=NOON)
 DELIVERED = CarrierNotice(id="2", kind="delivered", at=NOON)
@@ -48,7 +57,7 @@ async def what_became_of(order: Ordered) -> str:
         return str(await handle.result())
 
 
-async def begins_anew(order: Ordered, soon: World) -> None:
+async def begins_anew(order: Ordered, soon: World, progress: Progress | None = None) -> None:
     """The delivery alone: with all that is begun by the order, time would be skipped for the
     instalments too, which would be collected while the refund is quoted, again and again.
     """
@@ -63,7 +72,7 @@ async def begins_anew(order: Ordered, soon: World) -> None:
     )
     await soon.client.start_workflow(
         DeliverOrderWorkflow.run,
-        args=[delivering, order.options, "a test"],
+        args=[replace(delivering, progress=progress), order.options, "a test"],
         id=id_,
         task_queue=f"{soon.queue_prefix}sagas",
     )
@@ -166,3 +175,69 @@ async def test_what_nobody_hears_of_is_lost(world: World, temporal: WorkflowEnvi
     [lost] = await told(world, stream_name("shipment", order.id), ShipmentLost)
     assert lost.cause == "not heard of within 5 days after it was booked"
     assert (await order.books()).order.status == "returned"
+
+
+def saga_of(order: Ordered, prefix: str) -> Running:
+    return Running(
+        world=order.world,
+        id=f"{prefix}-{order.id}",
+        workflow=LossWorkflow,
+        input=None,
+        options=order.options,
+    )
+
+
+@side_by_side
+async def test_a_notice_that_says_otherwise_once_it_is_lost_is_shown_to_a_person(
+    world: World,
+) -> None:
+    order = await an_order_on_its_way(world)
+    gate = saga_of(order, "lost").is_held("RecordLoss")
+    await carrier_tells(order, LOST)
+    await gate.reached()
+    await carrier_tells(order, DELIVERED)
+    gate.open()
+    assert await what_became_of(order) == "lost"
+    handle = world.client.get_workflow_handle(f"delivery-{order.id}")
+    shown = (await handle.describe()).typed_search_attributes
+    assert shown.get(FAILURE_CODE) == f"told to be delivered, too: {DELIVERED.id}"
+    metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+    assert f"notice {DELIVERED.id} says delivered" in metadata.current_details
+    assert len(await refunded(order)) == 1
+    assert (await order.books()).order.status == "returned"
+
+
+@side_by_side
+async def test_more_notices_than_one_run_takes_are_heard_by_the_next(world: World) -> None:
+    order = await an_order_on_its_way(world)
+    handle = world.client.get_workflow_handle(f"delivery-{order.id}")
+    first = (await handle.describe()).run_id
+    await carrier_tells(order, *[DISPATCHED] * NOTICES_A_RUN)
+
+    async def goes_on() -> bool:
+        return (await handle.describe()).run_id != first
+
+    await eventually(goes_on, "it goes on as a new run")
+    await carrier_tells(order, DISPATCHED, DELIVERED)
+    assert await what_became_of(order) == "delivered"
+    shipment = stream_name("shipment", order.id)
+    assert len(await told(world, shipment, ShipmentDispatched)) == 1
+    assert (await order.books()).order.status == "completed"
+
+
+@side_by_side
+async def test_the_same_notice_is_one_in_whatever_run_it_is_heard(world: World) -> None:
+    order = await an_order_on_its_way(world)
+    earlier = Progress(
+        state="dispatched",
+        until=TODAY + timedelta(days=14),
+        heard=(LOST.id,),
+        untold=(),
+        attempts={},
+    )
+    await begins_anew(order, world, earlier)
+    await carrier_tells(order, LOST, DELIVERED)
+    assert await what_became_of(order) == "delivered"
+    handle = world.client.get_workflow_handle(f"delivery-{order.id}")
+    shown = (await handle.describe()).typed_search_attributes
+    assert shown.get(FAILURE_CODE) is None

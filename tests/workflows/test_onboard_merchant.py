@@ -12,13 +12,13 @@ from temporalio.testing import WorkflowEnvironment
 from domain.kernel import MerchantId, stream_name
 from domain.settlement import application, merchant_account
 from domain.settlement.application import Application
-from domain.settlement.commands import Document
+from domain.settlement.commands import Document, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
 from eventstore.messages import CODEC
 from runtime.temporal import DATA_CONVERTER
 from tests.controls import NOON, a_merchant
-from tests.workflows.asked import how_it_ended
-from tests.workflows.running import Running
+from tests.workflows.asked import does, how_it_ended
+from tests.workflows.running import Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import onboard_merchant
@@ -110,6 +110,24 @@ async def test_who_is_declined_leaves_no_account_and_may_apply_again(world: Worl
     assert await asked.ends() == COMPLETED
     papers, account = await stands(asked)
     assert (papers.status, account.is_open) == ("active", True)
+
+
+@side_by_side
+async def test_a_declined_application_closes_no_account_that_it_did_not_open(world: World) -> None:
+    asked = an_application(world)
+    merchant = asked.input.merchant
+    await does(world, OpenMerchantAccount(merchant=merchant, currency="EUR", fee_bps=250))
+    await asked.starts()
+    await asked.tells("AnswerAwaited", "RequestApproval")
+
+    async def waits() -> bool:
+        return (await asked.shown()).status == "awaiting"
+
+    await eventually(waits, "it waits for an answer")
+    await asked.is_answered(approved=False)
+    assert await asked.ends() == COMPLETED
+    _, account = await stands(asked)
+    assert account.is_open
 
 
 @side_by_side

@@ -160,3 +160,35 @@ async def test_the_same_intervention_told_twice_is_one_and_is_kept_with_who_and_
         )
     ]
     assert len(books.told(SagaEnded)) == 1
+
+
+@side_by_side
+async def test_an_undo_that_was_resolved_by_hand_lands_nowhere_later(world: World) -> None:
+    order = await world.an_order("queues", patience=1)
+    order.refuses("CapturePayment")
+    held = order.is_held("ReserveStock", "undo")
+    await order.starts()
+    await order.parks("ReserveStock")
+    await order.is_told("resolve", "ReserveStock")
+    assert await order.ends() == COMPLETED
+    late = await held.landed()
+    assert late
+    assert all(getattr(one, "type", one) == "StepClosed" for one in late), late
+
+
+@side_by_side
+async def test_what_a_company_may_have_forgotten_is_not_asked_for_again(world: World) -> None:
+    """It would do it once more: an operator looks it up, and says what is true."""
+    order = await world.an_order(patience=1)
+    order.options = replace(order.options, keys_kept_seconds=0.5)
+    order.loses_the_answer("CapturePayment")
+    await order.starts()
+    await order.parks("CapturePayment")
+    for kind in ("retry", "compensate"):
+        refused = await is_refused(order, kind, "CapturePayment")
+        assert refused[0] == "NotPossible"
+        assert "may have forgotten the key" in refused[1]
+    await order.is_told("resolve", "CapturePayment")
+    assert await order.ends() == COMPLETED
+    books = await order.books()
+    assert (books.ended.ending, books.bank_states) == ("completed", ["captured"])

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from domain.kernel import Money
 from domain.sagas.events import SagaEnded
-from tests.controls import eur
+from tests.controls import a_line, eur
 from tests.workflows.asked import how_it_ended
 from tests.workflows.ordered import Ordered
 from tests.workflows.returned import (
@@ -73,6 +73,19 @@ async def test_it_goes_back_into_stock_and_off_the_merchants_account(world: Worl
     assert after.stock.available == before.stock.available + 1
     fee = Money(1_25, "EUR")
     assert after.merchant.balance == before.merchant.balance - (PRICE - fee)
+
+
+@side_by_side
+async def test_a_merchant_whose_order_came_back_piece_by_piece_is_owed_nothing(
+    world: World,
+) -> None:
+    """Whose fee on three pieces is not three times that on one."""
+    order = await a_delivered_order(world, line=a_line(quantity=3, price=33_33))
+    for _ in range(3):
+        assert (await begun(await a_return(order, quantity=1))).ending == "completed"
+    books = await order.books()
+    assert books.order.status == "returned"
+    assert books.merchant.balance == eur(0)
 
 
 @side_by_side

@@ -26,12 +26,12 @@ SELECT
     cohort,
     currency,
     plans,
-    coalesce(due, 0) / 100 AS due,
-    coalesce(paid, 0) / 100 AS paid,
-    coalesce(late_30, 0) / 100 AS late_30_days,
-    coalesce(late_60, 0) / 100 AS late_60_days,
-    coalesce(later, 0) / 100 AS later,
-    coalesce(written_off, 0) / 100 AS lost,
+    major_units(coalesce(due, 0), currency) AS due,
+    major_units(coalesce(paid, 0), currency) AS paid,
+    major_units(coalesce(late_30, 0), currency) AS late_30_days,
+    major_units(coalesce(late_60, 0), currency) AS late_60_days,
+    major_units(coalesce(later, 0), currency) AS later,
+    major_units(coalesce(written_off, 0), currency) AS lost,
     round(100 * (coalesce(late_30, 0) + coalesce(late_60, 0) + coalesce(later, 0)) / due, 2)
         AS percent_late
 FROM sums

@@ -20,8 +20,8 @@ SELECT
     cohort,
     currency,
     months,
-    due / 100 AS due,
-    unpaid / 100 AS unpaid,
+    major_units(due, currency) AS due,
+    major_units(unpaid, currency) AS unpaid,
     round(100.0 * unpaid / nullif(due, 0), 2) AS percent_unpaid
 FROM sums
 ORDER BY cohort, currency, months

@@ -1,6 +1,14 @@
+from dataclasses import replace
+
 import pytest
 
-from domain.errors import ContentDiffers, NotPositive, OutOfOrder, OutsideAnswerMissing
+from domain.errors import (
+    ContentDiffers,
+    CurrencyMismatch,
+    NotPositive,
+    OutOfOrder,
+    OutsideAnswerMissing,
+)
 from domain.kernel import Event, Money
 from domain.payments import payment
 from domain.payments.commands import (
@@ -22,7 +30,7 @@ from domain.payments.events import (
     PaymentVoided,
 )
 from domain.payments.payment import Payment
-from tests.controls import an_order_id, eur
+from tests.controls import an_order_id, eur, usd
 from tests.scenario import Scenario
 
 paying = Scenario(payment, Payment())
@@ -150,6 +158,15 @@ def test_a_dispute_is_recorded_once() -> None:
     told.when(dispute(eur(24))).then_refuses_rule(ContentDiffers)
     other = PaymentDisputed(order=ORDER, dispute="d2", amount=eur(25))
     told.when(dispute(name="d2")).then(other)
+
+
+def test_no_more_is_disputed_than_was_taken() -> None:
+    taken = paying.given(AUTHORISED, CAPTURED)
+    taken.when(dispute(eur(26))).then_refuses_rule(OutOfOrder)
+    taken.when(dispute(usd(25))).then_refuses_rule(CurrencyMismatch)
+    with_instalments = replace(dispute(eur(35)), instalments=eur(10))
+    taken.when(with_instalments).then(replace(DISPUTED, amount=eur(35)))
+    taken.when(replace(with_instalments, amount=eur(36))).then_refuses_rule(OutOfOrder)
 
 
 def test_a_dispute_is_known_also_after_the_refund() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from functools import reduce
 from typing import Any
@@ -182,6 +183,42 @@ def test_a_month_that_is_too_short_has_its_last_day(months: int, due: date) -> N
 
 
 @pytest.mark.parametrize(
+    ("first", "day", "dues"),
+    [
+        (date(2026, 1, 31), 0, ["2026-01-31", "2026-02-28", "2026-03-31", "2026-04-30"]),
+        (date(2026, 2, 28), 31, ["2026-02-28", "2026-03-31", "2026-04-30", "2026-05-31"]),
+        (date(2028, 2, 29), 30, ["2028-02-29", "2028-03-30", "2028-04-30", "2028-05-30"]),
+        (date(2026, 2, 28), 0, ["2026-02-28", "2026-03-28", "2026-04-28", "2026-05-28"]),
+    ],
+)
+def test_a_short_month_does_not_move_the_months_that_follow(
+    first: date, day: int, dues: list[str]
+) -> None:
+    asked = replace(open_plan(eur(4), 4), first_due=first, day=day)
+    [event] = paying.when(asked).decided
+    assert isinstance(event, PlanOpened)
+    assert [one.due.isoformat() for one in event.instalments] == dues
+
+
+def test_a_plan_that_was_opened_before_its_day_was_known_keeps_its_dates() -> None:
+    asked = replace(open_plan(eur(2), 2), first_due=date(2026, 2, 28))
+    old = opened((1, date(2026, 2, 28), 1), (2, date(2026, 3, 28), 1))
+    paying.given(old).when(replace(asked, day=31)).then()
+    paying.given(old).when(replace(asked, day=31, instalments=1)).then_refuses_rule(ContentDiffers)
+
+
+def test_what_comes_back_after_the_last_due_date_is_due_on_the_same_day_of_the_month() -> None:
+    old = opened((1, date(2026, 1, 31), 30), (2, date(2026, 2, 28), 30))
+    reduced = adjusted(30, (2, 30))
+    later = paying.given(old, reduced, collected(1), reverted((2, date(2026, 2, 28), 30)))
+    again = later.given(replace(reduced, return_id=ReturnId("other")), collected(2))
+    asked = RevertAdjustment(order=ORDER, return_id=ReturnId("other"))
+    [event] = again.when(asked).decided
+    assert isinstance(event, AdjustmentReverted)
+    assert [(one.number, one.due) for one in event.instalments] == [(3, date(2026, 3, 31))]
+
+
+@pytest.mark.parametrize(
     "asked", [open_plan(eur(0)), open_plan(instalments=0), open_plan(eur(2), instalments=3)]
 )
 def test_every_instalment_is_worth_something(asked: OpenPlan) -> None:
@@ -286,6 +323,13 @@ def test_what_is_still_due_is_given_up() -> None:
     given_up = PlanWrittenOff(order=ORDER, principal=eur(60), fees=eur(5))
     paying.given(OPENED, collected(1), charged(2)).when(WRITE_OFF).then(given_up)
     paying.given(*PAID).when(WRITE_OFF).then()
+
+
+def test_nothing_is_given_up_while_a_return_is_being_decided() -> None:
+    doubtful = paying.given(OPENED, adjusted(40, (3, 30), (2, 10)))
+    doubtful.when(WRITE_OFF).then_refuses_rule(OutOfOrder)
+    given_up = PlanWrittenOff(order=ORDER, principal=eur(50), fees=eur(0))
+    doubtful.given(refunded(0, "")).when(WRITE_OFF).then(given_up)
     assert after(OPENED, WRITTEN_OFF).status == "written_off"
 
 

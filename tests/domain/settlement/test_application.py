@@ -83,10 +83,14 @@ def test_one_applies_once() -> None:
     applying.given(SUBMITTED).when(other).then_refuses_rule(ContentDiffers)
 
 
-def test_an_application_is_withdrawn_once_and_not_by_who_is_active() -> None:
+def test_an_application_is_withdrawn_once() -> None:
     applying.given(SUBMITTED).when(WITHDRAW).then(WITHDRAWN).when(WITHDRAW).then()
     applying.when(WITHDRAW).then()
-    applying.given(SUBMITTED, CHECKED, ACTIVATED).when(WITHDRAW).then_refuses_rule(OutOfOrder)
+
+
+@pytest.mark.parametrize("undo", [WITHDRAW, DISCARD, CLOSE])
+def test_who_is_active_stays_so_whatever_is_taken_back(undo: Command) -> None:
+    applying.given(SUBMITTED, CHECKED, REQUESTED, ACTIVATED).when(undo).then()
 
 
 def test_the_registry_is_asked_once() -> None:

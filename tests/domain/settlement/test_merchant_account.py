@@ -1,6 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domain.errors import (
     ContentDiffers,
@@ -46,9 +48,17 @@ def claw_back(gross: Money, name: ReturnId = RETURN) -> ClawBack:
     return ClawBack(merchant=MERCHANT, order=ORDER, return_id=name, gross=gross)
 
 
-def clawed_back(amount: int, *, balance: int, name: ReturnId = RETURN) -> PayableClawedBack:
+def clawed_back(
+    amount: int, *, balance: int, name: ReturnId = RETURN, gross: int | None = None
+) -> PayableClawedBack:
+    """As it was written before events said what it was sold for, where that is not given."""
     return PayableClawedBack(
-        merchant=MERCHANT, order=ORDER, return_id=name, amount=eur(amount), balance=eur(balance)
+        merchant=MERCHANT,
+        order=ORDER,
+        return_id=name,
+        amount=eur(amount),
+        balance=eur(balance),
+        gross=None if gross is None else eur(gross),
     )
 
 
@@ -123,7 +133,9 @@ def test_an_order_is_worth_something() -> None:
 
 
 def test_what_came_back_is_not_owed_and_neither_is_our_fee_on_it() -> None:
-    is_open.given(ACCRUED).when(claw_back(eur(40_00))).then(clawed_back(39_00, balance=68_25))
+    is_open.given(ACCRUED).when(claw_back(eur(40_00))).then(
+        clawed_back(39_00, balance=68_25, gross=40_00)
+    )
 
 
 def test_a_return_is_taken_back_once() -> None:
@@ -134,7 +146,34 @@ def test_a_return_is_taken_back_once() -> None:
 def test_an_order_comes_back_in_parts() -> None:
     second = ReturnId("return-2")
     part = is_open.given(ACCRUED, clawed_back(39_00, balance=68_25))
-    part.when(claw_back(eur(60_00), second)).then(clawed_back(58_50, balance=9_75, name=second))
+    part.when(claw_back(eur(60_00), second)).then(
+        clawed_back(58_50, balance=9_75, name=second, gross=60_00)
+    )
+
+
+@given(
+    pieces=st.lists(st.integers(1, 100_000), min_size=1, max_size=12),
+    fee_bps=st.integers(0, 10_000),
+)
+def test_however_an_order_comes_back_the_fee_on_the_whole_is_given_back(
+    pieces: list[int], fee_bps: int
+) -> None:
+    coming = account.given(replace(OPENED, fee_bps=fee_bps)).when(accrue(eur(sum(pieces))))
+    for number, piece in enumerate(pieces):
+        coming = coming.when(claw_back(eur(piece), ReturnId(f"return-{number}")))
+    last = (coming.history + coming.decided)[-1]
+    assert isinstance(last, PayableClawedBack)
+    assert last.balance == eur(0)
+
+
+def test_a_piece_that_came_back_before_its_price_was_on_record_counts_as_it_was_rounded() -> None:
+    old = account.given(OPENED, replace(ACCRUED, balance=eur(97_50)))
+    old = old.given(clawed_back(32_50, balance=65_00, name=ReturnId("old")))
+    new = old.when(claw_back(eur(33_33), ReturnId("new"))).when(claw_back(eur(33_34)))
+    amounts = [
+        one.amount for one in new.history + new.decided if isinstance(one, PayableClawedBack)
+    ]
+    assert amounts == [eur(32_50), eur(32_50), eur(32_50)]
 
 
 def test_an_order_that_came_back_is_not_owed_again() -> None:
@@ -143,7 +182,7 @@ def test_an_order_that_came_back_is_not_owed_again() -> None:
 
 
 def test_more_may_come_back_than_is_owed() -> None:
-    is_open.when(claw_back(eur(100_00))).then(clawed_back(97_50, balance=-87_75))
+    is_open.when(claw_back(eur(100_00))).then(clawed_back(97_50, balance=-87_75, gross=100_00))
 
 
 def test_what_cost_nothing_is_not_taken_back() -> None:
@@ -175,7 +214,7 @@ def test_a_return_and_an_order_come_to_the_same_in_either_order() -> None:
         replace(ACCRUED, balance=eur(9_75))
     )
     is_open.when(accrue(eur(100_00))).when(claw_back(eur(100_00))).then(
-        clawed_back(97_50, balance=9_75)
+        clawed_back(97_50, balance=9_75, gross=100_00)
     )
 
 
@@ -186,6 +225,16 @@ def test_an_account_where_nothing_is_owed_is_closed() -> None:
 def test_an_account_is_closed_once() -> None:
     account.when(CLOSE).then()
     account.given(OPENED, CLOSED).when(CLOSE).then()
+
+
+def test_only_an_account_that_was_opened_for_an_application_is_closed_with_one() -> None:
+    with_an_application = replace(CLOSE, onboarding=True)
+    account.given(OPENED).when(with_an_application).then()
+    opened = account.when(replace(opening(), onboarding=True)).then(
+        replace(OPENED, onboarding=True)
+    )
+    opened.when(with_an_application).then(CLOSED)
+    opened.when(opening()).then()
 
 
 def test_an_account_where_something_is_owed_stays_open() -> None:

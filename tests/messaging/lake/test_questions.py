@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from domain.kernel import CustomerId, Event, OrderId, Refusal, ReturnId
+from domain.kernel import CustomerId, Event, Money, OrderId, Refusal, ReturnId
 from domain.ordering.events import OrderPlaced
 from domain.payments.events import (
     AdjustmentReverted,
@@ -36,7 +36,15 @@ from domain.shipping.events import (
 )
 from eventstore.codec import Codec
 from eventstore.messages import EVENTS
-from messaging.lake.questions import ARREARS, DELIVERY, QUESTIONS, REFUSALS, NotAQuery, ask
+from messaging.lake.questions import (
+    ARREARS,
+    DELIVERY,
+    QUESTIONS,
+    REFUSALS,
+    VINTAGES,
+    NotAQuery,
+    ask,
+)
 from messaging.lake.reading import NoLake, open_lake, view_name
 from messaging.lake.report.page import page
 from runtime import lake_answers
@@ -160,6 +168,46 @@ async def test_arrears_follow_what_became_of_each_instalment(place: Place) -> No
     }
     [before] = answered(place, ARREARS.sql, datetime(2026, 1, 25, tzinfo=UTC))
     assert (before["due"], before["percent_late"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("currency", "due"), [("EUR", 75.0), ("JPY", 7500.0), ("KWD", 7.5), ("CLF", 0.75)]
+)
+async def test_amounts_have_the_decimal_places_of_their_currency(
+    place: Place, currency: str, due: float
+) -> None:
+    foreign = tuple(replace(one, amount=Money(25_00, currency)) for one in planned())
+    opened = replace(plan("one"), instalments=foreign)
+    await place.on_record(datetime(2026, 1, 20, tzinfo=UTC), "plan-one", opened, saga="one")
+    await place.export()
+    later = datetime(2026, 7, 1, tzinfo=UTC)
+    assert [one["due"] for one in answered(place, ARREARS.sql, later)] == [due]
+    assert [one["due"] for one in answered(place, VINTAGES.sql, later)][-1] == due
+
+
+async def test_what_came_back_after_a_settlement_is_an_instalment_that_is_not_paid(
+    place: Place,
+) -> None:
+    at = datetime(2026, 1, 20, tzinfo=UTC)
+    settled = PlanSettled(order=OrderId("one"), principal=eur(65_00), fees=eur(0), charge="c")
+    back = replace(planned()[2], number=4, amount=eur(10_00))
+    again = AdjustmentReverted(order=OrderId("one"), return_id=ReturnId("r"), instalments=(back,))
+    for event in (plan("one"), returned("one"), settled, again):
+        await place.on_record(at, "plan-one", event, saga="one")
+    await place.export()
+    numbers = "SELECT number, amount, paid_at IS NOT NULL FROM instalments ORDER BY number"
+    with open_lake(place.folder, as_of=LATER) as lake:
+        assert ask(lake, numbers).rows == [
+            (1, 25_00, True),
+            (2, 25_00, True),
+            (3, 15_00, True),
+            (4, 10_00, False),
+        ]
+    second = replace(settled, principal=eur(10_00))
+    await place.on_record(at, "plan-one", second, saga="one")
+    await place.export()
+    with open_lake(place.folder, as_of=LATER) as lake:
+        assert [paid for *_, paid in ask(lake, numbers).rows] == [True] * 4
 
 
 def planned() -> tuple[PlannedInstalment, ...]:

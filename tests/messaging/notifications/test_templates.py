@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from domain.kernel import Money
 from messaging.notifications.contacts import LANGUAGES, Language
 from messaging.notifications.kinds import CAMPAIGN, KINDS
 from messaging.notifications.templates import TEMPLATES, Values, render
@@ -40,6 +41,12 @@ def test_both_languages_say_the_same(kind: str) -> None:
         for worded in TEMPLATES[kind].values()
     )
     assert english == german
+
+
+def test_a_currency_without_decimal_places_is_written_without_them() -> None:
+    in_yen = {**VALUES, "amount": Money(833, "JPY")}
+    assert render("instalment-due", "en", in_yen).body.endswith(": 833 JPY.")
+    assert render("instalment-due", "de", in_yen).body.endswith(": 833 JPY.")
 
 
 def test_money_and_days_are_written_as_people_do() -> None:

@@ -16,6 +16,7 @@ from eventstore.messages import CODEC
 from eventstore.pool import Pool
 from runtime.evidence import Evidence as Stores
 from runtime.evidence import folded
+from tests.workflows.harness.companies import NOT_LOOKED, Stand
 from tests.workflows.harness.essence import essence
 
 EventT = TypeVar("EventT", bound=Event)
@@ -32,12 +33,15 @@ class FenceRow:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`before` and `after` are the books of everything the saga wrote to, and of the companies."""
+    """`before` and `after` are the books of everything the saga wrote to, and of the companies;
+    `stand` is what the companies hold in the end, beside what our books say of it.
+    """
 
     story: Sequence[SagaEvent]
     fence: Mapping[tuple[int, str, str], FenceRow]
     before: Books
     after: Books
+    stand: Stand
 
     def told(self, kind: type[EventT], step: str = "") -> list[EventT]:
         """The events of a kind in the saga's own stream, those of one step or all."""
@@ -57,7 +61,9 @@ class Evidence:
         return [one.step for one in self.told(StepCompensated) if one.attempt == last]
 
 
-async def read(pool: Pool, saga: str, ledgers_before: Books, ledgers_after: Books) -> Evidence:
+async def read(
+    pool: Pool, saga: str, ledgers_before: Books, ledgers_after: Books, stand: Stand = NOT_LOOKED
+) -> Evidence:
     own = stream_name("saga", saga)
     story: list[Any] = []
     before, after = Stores(), Stores()
@@ -90,7 +96,11 @@ async def read(pool: Pool, saga: str, ledgers_before: Books, ledgers_after: Book
             for attempt, step, direction, answered, closed in await rows.fetchall()
         }
     return Evidence(
-        story, fence, {**_standing(before), **ledgers_before}, {**_standing(after), **ledgers_after}
+        story,
+        fence,
+        {**_standing(before), **ledgers_before},
+        {**_standing(after), **ledgers_after},
+        stand,
     )
 
 

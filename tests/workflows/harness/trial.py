@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Literal, Self
 
 from temporalio.client import WorkflowExecutionStatus
@@ -12,12 +13,13 @@ from temporalio.exceptions import TemporalError
 
 from domain.sagas.events import Ending
 from tests.workflows.harness.clean import assert_clean_slate
+from tests.workflows.harness.companies import stand
 from tests.workflows.harness.evidence import Books, Evidence, anonymous, ledgers, read
 from tests.workflows.harness.subject import Case, Subject
-from tests.workflows.running import Placement, Running, eventually
+from tests.workflows.running import ONE_TASK, Placement, Running, eventually
 from tests.world import FIRST_TRY, World
 from workflows.catalogue import SAGAS
-from workflows.messages import RunOptions
+from workflows.messages import RunOptions, Verdict
 
 SOON = 2.0  # seconds until a step is given up that is made to fail
 PATIENT = 60.0
@@ -39,6 +41,16 @@ class Trial(Running):
         if self._officer is None and self.awaits and self.officer_says != "nothing":
             self._officer = asyncio.create_task(self._answer())
 
+    async def is_begun_where_nobody_works(self) -> None:
+        """As the next attempt, which is terminated before anybody has worked on it."""
+        world = self.world
+        self.world = world.elsewhere()
+        try:
+            await self.is_started_again()
+            await self.is_terminated()
+        finally:
+            self.world = world
+
     async def ends_as(self, ending: Ending, because: str | None = None) -> Evidence:
         """Wait for the end, and judge it by the stores; the evidence is for what else is to say."""
         status = await self.ends()
@@ -59,7 +71,10 @@ class Trial(Running):
             await asyncio.gather(self._officer, return_exceptions=True)
 
     async def evidence(self) -> Evidence:
-        return await read(self.world.pool, self.id, self._ledgers, await self._read_ledgers())
+        companies, pool = (self.world.bank, self.world.carrier), self.world.pool
+        after = await self._read_ledgers()
+        there = await stand(pool, companies, self.subject.names)
+        return await read(pool, self.id, self._ledgers, after, there)
 
     async def _read_ledgers(self) -> Books:
         companies = (self.world.bank, self.world.carrier)
@@ -70,12 +85,42 @@ class Trial(Running):
         groups = self.subject.saga.groups
         return [step.name for group in groups for step in group if step.answered_within]
 
+    def officer_is_asked_anew(self) -> None:
+        """What is reset waits again, also for an answer that the stream has."""
+        if self._officer:
+            self._officer.cancel()
+            self._officer = asyncio.create_task(self._answer())
+
     async def _answer(self) -> None:
         """The officer, who answers whatever is asked, each time it is asked."""
         for asked in itertools.count(1):
             for step in self.awaits:
                 await self.tells("AnswerAwaited", step, times=asked)
                 await self.hears(approved=self.officer_says == "yes", step=step)
+
+    async def is_heard(self, verdict: Verdict) -> asyncio.Task[None]:
+        """Give it again and again until the workflow waits for it, and then for what it says."""
+
+        async def heard() -> None:
+            async def told() -> bool:
+                try:
+                    await self.handle.execute_update("answer", verdict)
+                except TemporalError:
+                    return False
+                return True
+
+            await eventually(told, f"{self.id} heard {verdict.id}")
+
+        return asyncio.create_task(heard())
+
+    async def waits_at(self, step: str) -> None:
+        """Until Temporal shows that the step is parked."""
+
+        async def parked() -> bool:
+            shown = await self.shown()
+            return (shown.status, shown.step) == ("parked", step)
+
+        await eventually(parked, f"{self.id} is parked at {step}")
 
     async def hears(self, *, approved: bool, step: str) -> None:
         """What the step has told, the workflow may learn a moment later; or it has turned back."""
@@ -99,7 +144,9 @@ async def a_trial(
     *,
     deadline: float = PATIENT,
     patience: float = PATIENT,
+    task_timeout: timedelta = ONE_TASK,
 ) -> Trial:
+    """With a longer task, also another company has longer to answer inside it."""
     subject = await case.prepare(world)
     return Trial(
         world=world,
@@ -109,10 +156,13 @@ async def a_trial(
         options=RunOptions(
             steps=steps,
             queue_prefix=world.queue_prefix,
-            first_try_seconds=FIRST_TRY,
+            first_try_seconds=max(
+                FIRST_TRY, task_timeout.total_seconds() - ONE_TASK.total_seconds()
+            ),
             deadline_seconds=deadline,
             patience_seconds=patience,
         ).of(SAGAS[name].workflow),
+        task_timeout=task_timeout,
         case=case,
         subject=subject,
         kept=kept,

@@ -1,0 +1,380 @@
+"""Attempt after attempt is terminated, and the last one is left alone: nothing of any is left over.
+
+Each story is told with so many attempts. What was held when its workflow was terminated lands late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from temporalio.client import WorkflowExecutionStatus
+
+from domain.sagas.events import Direction, SagaEnded, SagaStarted, StepDone
+from tests.workflows.faults import Gate
+from tests.workflows.harness.clean import assert_companies_agree
+from tests.workflows.harness.evidence import anonymous
+from tests.workflows.harness.failures import Role
+from tests.workflows.harness.trial import Trial
+
+Story = Callable[[Trial, str, int], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Held:
+    gate: Gate
+    direction: Direction
+
+
+async def is_terminated_at(trial: Trial, step: str, direction: Direction = "do") -> Held:
+    """The attempt that runs, just before the effect of the step or the record."""
+    gate = trial.fault(step, direction).gate
+    assert gate is not None
+    await gate.reached()
+    await trial.is_terminated()
+    trial.recovers(step, direction)
+    return Held(gate, direction)
+
+
+async def is_terminated_after(trial: Trial, step: str, direction: Direction = "do") -> None:
+    """The attempt that runs, once the step or the record is committed."""
+    loss = trial.fault(step, direction).loss
+    assert loss is not None
+    await loss.committed()
+    await trial.is_terminated()
+    loss.strikes()
+    trial.recovers(step, direction)
+
+
+async def land(held: list[Held]) -> None:
+    """What lands late finds its attempt over, a step and a record alike.
+
+    A compensation has one key, whoever asks for it: it is answered as the one that was first.
+    """
+    for one in held:
+        for late in await one.gate.landed():
+            if one.direction == "do":
+                assert getattr(late, "type", late) == "StepClosed", late
+            else:
+                assert getattr(late, "status", late) == "done", late
+
+
+# While they set out.
+
+
+async def are_terminated_at_it(trial: Trial, step: str, attempts: int) -> None:
+    held = []
+    for _ in range(attempts - 1):
+        trial.is_held(step)
+        await trial.starts()
+        held.append(await is_terminated_at(trial, step))
+        trial.attempt += 1
+    await trial.starts()
+    await trial.ends_as("completed")
+    await land(held)
+    found = await trial.ends_as("completed")
+    assert found.told(StepDone, step)[-1].attempt == found.told(StepDone)[-1].attempt
+
+
+async def are_terminated_after_it(trial: Trial, step: str, attempts: int) -> None:
+    """It is done, and nobody has heard so."""
+    for _ in range(attempts - 1):
+        trial.loses_its_task_at(step)
+        await trial.starts()
+        await is_terminated_after(trial, step)
+        trial.attempt += 1
+    await trial.starts()
+    found = await trial.ends_as("completed")
+    assert [one.attempt for one in found.told(StepDone, step)] == list(range(1, attempts + 1))
+
+
+async def is_terminated_after_it_was_done_for_good(trial: Trial, step: str, attempts: int) -> None:
+    """From the pivot on nothing is done twice."""
+    trial.loses_its_task_at(step)
+    await trial.starts()
+    await is_terminated_after(trial, step)
+    await trial.is_started_again()
+    found = await trial.ends_as("completed")
+    assert [one.attempt for one in found.told(StepDone, step)] == [1]
+
+
+# While they clear up.
+
+
+async def are_terminated_while_they_clear_up(trial: Trial, step: str, attempts: int) -> None:
+    """The first is terminated at its pivot, the others just before they take the step back."""
+    pivot = trial.subject.saga.deciding.name
+    trial.is_held(pivot)
+    await trial.starts()
+    held = [await is_terminated_at(trial, pivot)]
+    for _ in range(attempts - 2):
+        trial.is_held(step, "undo")
+        await trial.is_started_again()
+        held.append(await is_terminated_at(trial, step, "undo"))
+    await trial.is_started_again()
+    await trial.ends_as("completed")
+    await land(held)
+    await trial.ends_as("completed")
+
+
+async def are_terminated_after_they_cleared_up(trial: Trial, step: str, attempts: int) -> None:
+    """The step is taken back, and the attempt gone, before anything else is."""
+    pivot = trial.subject.saga.deciding.name
+    trial.is_held(pivot)
+    await trial.starts()
+    held = [await is_terminated_at(trial, pivot)]
+    for number in range(attempts - 2):
+        if number == 0:
+            trial.loses_its_task_at(step, "undo")
+            await trial.is_started_again()
+            await is_terminated_after(trial, step, "undo")
+            continue
+        trial.is_held("journal:started")
+        await trial.is_started_again()
+        held.append(await is_terminated_at(trial, "journal:started"))
+    await trial.is_started_again()
+    await trial.ends_as("completed")
+    await land(held)
+    await trial.ends_as("completed")
+
+
+async def are_terminated_on_their_way_back(trial: Trial, step: str, attempts: int) -> None:
+    """The pivot refused the first: what it turned back stays turned back, however often."""
+    trial.refuses(trial.subject.saga.deciding.name)
+    held = []
+    for _ in range(attempts - 1):
+        trial.is_held(step, "undo")
+        await trial.starts()
+        held.append(await is_terminated_at(trial, step, "undo"))
+        trial.attempt += 1
+    await trial.starts()
+    await trial.ends_as("refused", "Unwilling")
+    await land(held)
+    await trial.ends_as("refused", "Unwilling")
+
+
+# At what they tell.
+
+
+async def are_terminated_at_their_beginning(trial: Trial, step: str, attempts: int) -> None:
+    """The first has done the step; those that follow are gone before, or after, they are told."""
+    trial.loses_its_task_at(step)
+    await trial.starts()
+    await is_terminated_after(trial, step)
+    held = []
+    for number in range(attempts - 2):
+        if number % 2:
+            trial.loses_its_task_at("journal:started")
+            await trial.is_started_again()
+            await is_terminated_after(trial, "journal:started")
+        else:
+            trial.is_held("journal:started")
+            await trial.is_started_again()
+            held.append(await is_terminated_at(trial, "journal:started"))
+    await trial.is_started_again()
+    await trial.ends_as("completed")
+    await land(held)
+    await trial.ends_as("completed")
+
+
+async def are_terminated_as_they_turn_back(trial: Trial, step: str, attempts: int) -> None:
+    """The pivot refuses each of them, just before or after they tell that they turn back."""
+    trial.refuses(trial.subject.saga.deciding.name)
+    held = []
+    trial.is_held("journal:turned-back")
+    await trial.starts()
+    held.append(await is_terminated_at(trial, "journal:turned-back"))
+    if attempts > 2:
+        trial.loses_its_task_at("journal:turned-back")
+        await trial.is_started_again()
+        await is_terminated_after(trial, "journal:turned-back")
+    for _ in range(attempts - 3):
+        trial.is_held("journal:ended")
+        await trial.is_started_again()
+        held.append(await is_terminated_at(trial, "journal:ended"))
+    await trial.is_started_again()
+    await trial.ends_as("refused", "Unwilling")
+    await land(held)
+    await trial.ends_as("refused", "Unwilling")
+
+
+async def are_terminated_as_they_decide(trial: Trial, step: str, attempts: int) -> None:
+    """The pivot was done in the first: those that follow say so, and are gone."""
+    trial.is_held(step)
+    await trial.starts()
+    held = [await is_terminated_at(trial, step)]
+    for number in range(attempts - 2):
+        if number % 2:
+            trial.loses_its_task_at("journal:decided")
+            await trial.is_started_again()
+            await is_terminated_after(trial, "journal:decided")
+        else:
+            trial.is_held("journal:decided")
+            await trial.is_started_again()
+            held.append(await is_terminated_at(trial, "journal:decided"))
+    await trial.is_started_again()
+    await trial.ends_as("completed")
+    await land(held)
+    await trial.ends_as("completed")
+
+
+# That never ran, and that had ended.
+
+
+async def never_run_between(trial: Trial, step: str, attempts: int) -> None:
+    """Terminated before anybody worked on them: their numbers are missing in the stream."""
+    trial.is_held(step)
+    await trial.starts()
+    held = [await is_terminated_at(trial, step)]
+    for _ in range(attempts - 2):
+        await trial.is_begun_where_nobody_works()
+    await trial.is_started_again()
+    await trial.ends_as("completed")
+    await land(held)
+    found = await trial.ends_as("completed")
+    assert [one.attempt for one in found.told(SagaStarted)] == [1, attempts]
+
+
+async def never_run_at_first(trial: Trial, step: str, attempts: int) -> None:
+    trial.attempt = 0
+    for _ in range(attempts - 1):
+        await trial.is_begun_where_nobody_works()
+    await trial.is_started_again()
+    found = await trial.ends_as("completed")
+    assert [one.attempt for one in found.told(SagaStarted)] == [attempts]
+
+
+async def are_terminated_after_the_end_was_told(trial: Trial, step: str, attempts: int) -> None:
+    """What has completed is not done anew: each attempt only reports it."""
+    telling = _what_tells_the_end(trial)
+    trial.loses_its_task_at(telling)
+    await trial.starts()
+    await is_terminated_after(trial, telling)
+    for _ in range(attempts - 2):
+        await trial.is_started_again()
+        await trial.ends_as("completed")
+    await trial.is_started_again()
+    found = await trial.ends_as("completed")
+    assert [one.attempt for one in found.told(SagaStarted)] == [1]
+
+
+def _what_tells_the_end(trial: Trial) -> str:
+    """The last step; of several side by side nobody knows which is the last."""
+    saga = trial.subject.saga
+    last = saga.duties[-1] if saga.duties else (saga.deciding,)
+    return last[0].name if len(last) == 1 else "journal:ended"
+
+
+async def are_terminated_after_they_told_a_refusal(trial: Trial, step: str, attempts: int) -> None:
+    """Where a saga may be begun anew it is refused again, and nothing is left of any."""
+    trial.refuses(trial.subject.saga.deciding.name)
+    for number in range(attempts - 1):
+        if trial.subject.saga.repeats == "never" and number:
+            break
+        trial.loses_its_task_at("journal:ended")
+        await trial.starts()
+        await is_terminated_after(trial, "journal:ended")
+        trial.attempt += 1
+    await trial.starts()
+    await trial.ends()
+    found = await trial.evidence()
+    ends = [(one.attempt, one.ending) for one in found.told(SagaEnded)]
+    repeated = range(1, attempts + 1) if trial.subject.saga.repeats != "never" else range(1, 2)
+    assert ends == [(number, "refused") for number in repeated]
+    assert found.after == found.before
+    assert_companies_agree(found)
+
+
+async def begin_anew_after_a_refusal(trial: Trial, step: str, attempts: int) -> None:
+    """What was refused and taken back has ended: the next attempt has nothing to clear up."""
+    saga = trial.subject.saga
+    trial.refuses(step)
+    for _ in range(attempts - 1):
+        await trial.starts()
+        await trial.ends()
+        trial.attempt += 1
+    trial.recovers(step)
+    await trial.starts()
+    await trial.ends()
+    found = await trial.evidence()
+    ends = [one.ending for one in found.told(SagaEnded)]
+    assert_companies_agree(found)
+    if saga.repeats == "never":
+        assert ends == ["refused"]
+        assert found.after == found.before
+    else:
+        assert ends == [*["refused"] * (attempts - 1), "completed"]
+        assert anonymous(found.after, trial.subject.names) == trial.kept
+
+
+async def are_begun_twice(trial: Trial, step: str, attempts: int) -> None:
+    """The number of an attempt that stopped belongs to the run that began it."""
+    held = []
+    for _ in range(attempts - 1):
+        trial.is_held(step)
+        await trial.starts()
+        held.append(await is_terminated_at(trial, step))
+        await trial.starts()
+        assert await trial.ends() == WorkflowExecutionStatus.FAILED
+        trial.attempt += 1
+    await trial.starts()
+    await trial.ends_as("completed")
+    await land(held)
+
+
+async def are_terminated_as_an_operator_takes_it_back(
+    trial: Trial, step: str, attempts: int
+) -> None:
+    """The pivot was told as done, and a person had it taken back: the last decision counts."""
+    trial.loses_the_answer(step)
+    await trial.starts()
+    await trial.parks(step)
+    trial.recovers(step)
+    undone = trial.subject.saga.groups[0][0].name
+    trial.is_held(undone, "undo")
+    await trial.is_told("compensate", step)
+    held = [await is_terminated_at(trial, undone, "undo")]
+    for _ in range(attempts - 2):
+        trial.is_held(undone, "undo")
+        await trial.is_started_again()
+        held.append(await is_terminated_at(trial, undone, "undo"))
+    await trial.is_started_again()
+    await trial.ends_as("compensated", "intervention")
+    await land(held)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """`at` are the kinds of steps it is told for, with so many attempts at least and at most;
+    `impatient` where a step has to be given up.
+    """
+
+    story: Story
+    at: tuple[Role, ...]
+    least: int = 2
+    most: int = 4
+    impatient: bool = False
+
+
+ATTEMPTS: Final[Mapping[str, Attempts]] = {
+    told.story.__name__: told
+    for told in (
+        Attempts(are_terminated_at_it, ("promise", "pivot", "duty")),
+        Attempts(are_terminated_after_it, ("promise",)),
+        Attempts(is_terminated_after_it_was_done_for_good, ("pivot", "duty"), most=2),
+        Attempts(are_terminated_while_they_clear_up, ("promise",), least=3),
+        Attempts(are_terminated_after_they_cleared_up, ("promise",), least=3),
+        Attempts(are_terminated_on_their_way_back, ("promise",)),
+        Attempts(are_terminated_at_their_beginning, ("promise", "pivot"), least=3),
+        Attempts(are_terminated_as_they_turn_back, ("pivot",)),
+        Attempts(are_terminated_as_they_decide, ("duty",), least=3),
+        Attempts(never_run_between, ("promise", "pivot"), least=3),
+        Attempts(never_run_at_first, ("pivot",)),
+        Attempts(are_terminated_after_the_end_was_told, ("pivot",)),
+        Attempts(are_terminated_after_they_told_a_refusal, ("pivot",)),
+        Attempts(begin_anew_after_a_refusal, ("pivot",)),
+        Attempts(are_begun_twice, ("pivot",)),
+        Attempts(are_terminated_as_an_operator_takes_it_back, ("pivot",), impatient=True),
+    )
+}

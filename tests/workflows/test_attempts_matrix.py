@@ -1,0 +1,74 @@
+"""Every saga in two, three and four attempts, each terminated somewhere else.
+
+`make test` runs each story once, the sagas taking turns; `make matrix` runs each at every step of
+every saga, with two, three and four attempts, which take turns with the placements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.workflows.harness.attempts import ATTEMPTS, are_terminated_as_an_operator_takes_it_back
+from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.lost_tasks import A_WHILE
+from tests.workflows.harness.trial import PATIENT, SOON, a_trial
+from tests.workflows.running import ONE_TASK, Placement
+from tests.workflows.steps import side_by_side
+from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
+from tests.world import World
+from workflows.catalogue import SAGAS
+
+
+def attempts() -> Iterator[Any]:
+    turn = 0
+    for number, (name, told) in enumerate(ATTEMPTS.items()):
+        steps = {saga: _steps_for(saga, name) for saga in CASES}
+        fitting = sorted(saga for saga, found in steps.items() if found)
+        quick = fitting[number % len(fitting)]
+        for saga in fitting:
+            for step in steps[saga]:
+                for times in range(told.least, told.most + 1):
+                    turn += 1
+                    where = PLACEMENTS[turn % 2]
+                    is_last = step == steps[saga][-1] and times == min(3, told.most)
+                    yield pytest.param(
+                        saga,
+                        name,
+                        step,
+                        times,
+                        where,
+                        marks=() if saga == quick and is_last else (pytest.mark.matrix,),
+                        id=f"{saga}-{name}-{step}-{times}-{where}",
+                    )
+
+
+def _steps_for(saga: str, name: str) -> list[str]:
+    example = SAGAS[saga].example()
+    told = steps_of(example)
+    if name == are_terminated_as_an_operator_takes_it_back.__name__ and not example.shuts_pivot:
+        return []
+    return [step for role in ATTEMPTS[name].at for step in told[role]]
+
+
+@pytest.mark.parametrize(("saga", "story", "step", "times", "steps"), list(attempts()))
+@side_by_side
+async def test_no_number_of_attempts_leaves_a_saga_half_done(
+    world: World, *, saga: str, story: str, step: str, times: int, steps: Placement
+) -> None:
+    told = ATTEMPTS[story]
+    limit = SOON if told.impatient else PATIENT
+    trial = await a_trial(
+        world,
+        saga,
+        CASES[saga],
+        steps,
+        await kept(world, saga),
+        deadline=limit,
+        patience=limit,
+        task_timeout=ONE_TASK if told.impatient else A_WHILE,
+    )
+    async with trial:
+        await told.story(trial, step, times)

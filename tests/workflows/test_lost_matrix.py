@@ -1,0 +1,74 @@
+"""Every saga, every commit, a workflow task that is lost after it, and everything that may come.
+
+`make test` runs each story once for each thing that comes meanwhile, the sagas taking turns; `make
+matrix` runs all of them in both placements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+
+from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.lost_tasks import LOST, Meanwhile
+from tests.workflows.harness.trial import PATIENT, SOON, a_trial
+from tests.workflows.running import Placement
+from tests.workflows.steps import side_by_side
+from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
+from tests.world import World
+from workflows.catalogue import SAGAS
+
+
+def lost_tasks() -> Iterator[Any]:
+    """On queues, where Temporal keeps each step by itself, one case of three is enough."""
+    number = turn = 0
+    for name, lost in LOST.items():
+        steps = {saga: _steps_for(saga, name) for saga in CASES}
+        fitting = sorted(saga for saga, found in steps.items() if found)
+        for meanwhile in lost.meanwhile:
+            number += 1
+            quick = fitting[number % len(fitting)]
+            for saga in fitting:
+                for n, (step, where) in enumerate(product(steps[saga], PLACEMENTS)):
+                    turn += 1
+                    chosen = saga == quick and n == number % (2 * len(steps[saga]))
+                    if where == "queues" and turn % 3 and not chosen:
+                        continue
+                    yield pytest.param(
+                        saga,
+                        name,
+                        meanwhile,
+                        step,
+                        where,
+                        marks=() if chosen else (pytest.mark.matrix,),
+                        id=f"{saga}-{name}-{meanwhile}-{step}-{where}",
+                    )
+
+
+def _steps_for(saga: str, name: str) -> list[str]:
+    told = steps_of(SAGAS[saga].example())
+    return [step for role in LOST[name].at for step in told[role]]
+
+
+@pytest.mark.parametrize(("saga", "lost", "meanwhile", "step", "steps"), list(lost_tasks()))
+@side_by_side
+async def test_no_lost_task_leaves_a_saga_half_done(
+    world: World, *, saga: str, lost: str, meanwhile: Meanwhile, step: str, steps: Placement
+) -> None:
+    told = LOST[lost]
+    limit = SOON if told.impatient else PATIENT
+    trial = await a_trial(
+        world,
+        saga,
+        CASES[saga],
+        steps,
+        await kept(world, saga),
+        deadline=limit,
+        patience=limit,
+        task_timeout=told.task,
+    )
+    async with trial:
+        await told.story(trial, step, meanwhile)
