@@ -375,6 +375,19 @@ async def test_a_cancellation_is_too_late_where_an_attempt_before_turned_back(
     assert (answer.accepted, answer.said) == (False, "it is being taken back already")
 
 
+async def test_what_an_attempt_was_told_before_it_stopped_is_heard_by_the_next(
+    journal: Journal,
+) -> None:
+    await journal.begins(1, "run-1")
+    assert (await journal.is_cancelled()).accepted
+    left = (await journal.begins(2, "run-2")).lefts[-1]
+    assert (left.turned_back, left.because, left.reason) == (
+        "compensated",
+        "cancelled",
+        "changed my mind",
+    )
+
+
 async def test_of_two_interventions_the_first_stands(journal: Journal) -> None:
     await journal.begins(1, "run-1")
     first = await journal.resumes("retry", "one")
