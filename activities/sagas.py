@@ -217,20 +217,14 @@ class _Journal:
     async def request_cancellation(
         self, asked: RequestCancellation, context: StepContext
     ) -> Cancelled:
-        """Have a saga cancelled as long as its pivot was not asked, whose door is shut with it."""
+        """Have a saga cancelled as long as its pivot was not asked, whose door is shut with it: by
+        this attempt, or by one that stopped before it and left it that.
+        """
         attempt, pivot = context.key.attempt, asked.pivot
         async for version, story in self._looks(context.key.saga):
-            if cancellation_in(attempt, story):
+            if _has_begun(attempt, story) and cancellation_in(attempt, story):
                 return Cancelled(accepted=True)
-            if ended_in(attempt, story) or not _has_begun(attempt, story):
-                return Cancelled(accepted=False, said="it has ended")
-            if decision_of(attempt, story) or refusal_in(attempt, story):
-                crossed = is_crossed(pivot, attempt, story)
-                said = _after(pivot) if crossed else "it is being taken back already"
-                return Cancelled(accepted=False, said=said)
-            if was_asked(pivot, attempt, story):
-                return Cancelled(accepted=False, said=_after(pivot))
-            if said := _decided_before(pivot, attempt, story):
+            if said := _too_late(pivot, attempt, story):
                 return Cancelled(accepted=False, said=said)
             try:
                 await self._append(
@@ -306,19 +300,6 @@ class _Journal:
 
 def _attempts(story: Story) -> Sequence[SagaStarted]:
     return [one for one in story if isinstance(one, SagaStarted)]
-
-
-def _has_begun(attempt: int, story: Story) -> bool:
-    """Not where the saga had ended before, which allowed no other attempt."""
-    return any(one.attempt == attempt for one in _attempts(story))
-
-
-def _decided_before(pivot: str, attempt: int, story: Story) -> str:
-    """What the attempts that this one follows have decided for it, in words; empty where nothing."""
-    lefts = [left_by(one, story) for one in unended(story, attempt)]
-    if any(left.turned_back for left in lefts):
-        return "it is being taken back already"
-    return _after(pivot) if any(left.approved or pivot in left.done for left in lefts) else ""
 
 
 def _number(started: SagaStarted, story: Story) -> int | None:
@@ -419,6 +400,29 @@ def _stored(answer: Mapping[str, Any] | None) -> Sequence[Any]:
     # What was just appended is as it was given, what was repeated as the database has it.
     kept = orjson.loads(orjson.dumps((answer or {})["messages"]))
     return tuple(CODEC.decode(one["type"], one["schema"], one["data"]) for one in kept)
+
+
+def _has_begun(attempt: int, story: Story) -> bool:
+    """Not where it only reports how the saga has ended."""
+    return any(one.attempt == attempt for one in _attempts(story))
+
+
+def _too_late(pivot: str, attempt: int, story: Story) -> str | None:
+    """Why the attempt cannot be cancelled any more; what it follows may have gone too far, too."""
+    if not _has_begun(attempt, story) or ended_in(attempt, story):
+        return "it has ended"
+    if decision_of(attempt, story) or refusal_in(attempt, story):
+        return _after(pivot) if is_crossed(pivot, attempt, story) else _BACK
+    if was_asked(pivot, attempt, story):
+        return _after(pivot)
+    lefts = [left_by(one, story) for one in unended(story, attempt)]
+    if any(left.turned_back for left in lefts):
+        return _BACK
+    was_crossed = any(left.approved or pivot in left.done for left in lefts)
+    return _after(pivot) if was_crossed else None
+
+
+_BACK: Final = "it is being taken back already"
 
 
 def _after(pivot: str) -> str:

@@ -110,7 +110,9 @@ def _ended_once(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _at_the_fence(evidence: Evidence) -> Iterator[Violation]:
-    """An undo may have been asked for by a later attempt, under a key of its own."""
+    """An undo may have been asked for by a later attempt, under a key of its own. One of what was
+    never done only had another company let go of it: our books and the stream do not say so.
+    """
     recorded = {
         (event.attempt, event.step, "do")
         for event in evidence.story
@@ -119,16 +121,26 @@ def _at_the_fence(evidence: Evidence) -> Iterator[Violation]:
     recorded |= {
         (0, one.step, "undo") for one in evidence.story if isinstance(one, StepCompensated)
     }
-    answered = {
-        (row.attempt if row.direction == "do" else 0, row.step, row.direction)
-        for row in evidence.fence
-        if row.answered
-    }
-    for key in sorted(answered ^ recorded):
+    let_go, answered = set[tuple[int, str, str]](), set[tuple[int, str, str]]()
+    for row in evidence.fence:
+        if row.answered and row.direction == "do":
+            answered.add((row.attempt, row.step, "do"))
+        elif row.answered:
+            was_done = _was_done(evidence, row.step, until=row.attempt)
+            (answered if was_done else let_go).add((0, row.step, "undo"))
+    for key in sorted((answered ^ recorded) - (let_go - answered)):
         attempt, step, direction = key
         name = "/".join([evidence.id, *([str(attempt)] if attempt else []), step, direction])
         where = "the fence" if key in answered else "the saga's stream"
         yield Violation(f"step {name} is known to {where} only", steps(step))
+
+
+def _was_done(evidence: Evidence, step: str, *, until: int) -> bool:
+    """By this attempt or one before it."""
+    return any(
+        isinstance(event, StepDone) and event.step == step and event.attempt <= until
+        for event in evidence.story
+    )
 
 
 def interventions(evidence: Evidence) -> Iterator[Violation]:

@@ -201,9 +201,11 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
     attempt = started.attempt
     standing = standing_of(attempt, story)
     decided = decision_of(attempt, story)
-    against = decided is not None and not decided.approved
     # Who finishes the way back of another attempt decides as that one did, for its reason.
     told = (*(one.attempt for one in unended(story, attempt)), attempt)
+    if decided is None and not any(_is_approved(one, story) for one in told):
+        decided = _promised(attempt, story)
+    against = decided is not None and not decided.approved
     refusals = {refusal.because for one in told if (refusal := refusal_in(one, story))}
     ending: Literal["refused", "compensated"] = "compensated"
     if decided and decided.because in refusals:
@@ -221,6 +223,27 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
         steps=started.steps,
         standing=standing,
     )
+
+
+def _is_approved(attempt: int, story: Sequence[SagaEvent]) -> bool:
+    decided = decision_of(attempt, story)
+    return decided is not None and decided.approved
+
+
+def _promised(attempt: int, story: Sequence[SagaEvent]) -> SagaDecided | None:
+    """What the attempt had yet to decide when it stopped: who was told that it is cancelled, or was
+    heard as they said no, counts on that.
+    """
+    saga, against = story[0].saga, None
+    answers = (one for one in story if isinstance(one, StepAnswered) and one.attempt == attempt)
+    if any(not one.approved for one in answers) and (refusal := refusal_in(attempt, story)):
+        against = refusal.because, refusal.reason
+    elif wish := cancellation_in(attempt, story):
+        against = "cancelled", wish.reason
+    if against is None:
+        return None
+    because, reason = against
+    return SagaDecided(saga=saga, attempt=attempt, approved=False, because=because, reason=reason)
 
 
 def _was_done(resumed: SagaResumed) -> bool:

@@ -113,13 +113,13 @@ class Journal:
         turned: Turned = await self.asks("TurnBack", asked, self.context("journal:turned-back"))
         return turned
 
-    async def is_cancelled(self) -> Cancelled:
+    async def is_cancelled(self, *, attempt: int = 1) -> Cancelled:
         requested = CancelRequested(
-            saga=self.saga, attempt=1, actor="customer", reason="changed my mind"
+            saga=self.saga, attempt=attempt, actor="customer", reason="changed my mind"
         )
         asked = RequestCancellation(requested=requested, pivot=PIVOT)
         answer: Cancelled = await self.asks(
-            "RequestCancellation", asked, self.context("journal:cancelled")
+            "RequestCancellation", asked, self.context("journal:cancelled", attempt=attempt)
         )
         return answer
 
@@ -335,6 +335,57 @@ async def test_a_cancellation_after_the_pivot_is_too_late(journal: Journal) -> N
         "Pay was asked already: after that there is no way back",
     )
     assert await journal.kinds() == before
+
+
+async def test_a_cancellation_is_too_late_where_an_attempt_before_did_the_pivot(
+    journal: Journal,
+) -> None:
+    await journal.begins(1, "run-1")
+    await journal.does(PIVOT)
+    await journal.begins(2, "run-2")
+    before = await journal.kinds()
+    answer = await journal.is_cancelled(attempt=2)
+    assert (answer.accepted, answer.said) == (
+        False,
+        "Pay was asked already: after that there is no way back",
+    )
+    assert await journal.kinds() == before
+
+
+async def test_a_cancellation_is_too_late_for_an_attempt_that_only_reports_the_end(
+    journal: Journal,
+) -> None:
+    await journal.begins(1, "run-1", repeats="never")
+    await journal.does(PIVOT)
+    await journal.ends("completed")
+    assert (await journal.begins(2, "run-2", repeats="never")).ended
+    before = await journal.kinds()
+    answer = await journal.is_cancelled(attempt=2)
+    assert (answer.accepted, answer.said) == (False, "it has ended")
+    assert await journal.kinds() == before
+
+
+async def test_a_cancellation_is_too_late_where_an_attempt_before_turned_back(
+    journal: Journal,
+) -> None:
+    await journal.begins(1, "run-1")
+    await journal.turns_back("failed")
+    await journal.begins(2, "run-2")
+    answer = await journal.is_cancelled(attempt=2)
+    assert (answer.accepted, answer.said) == (False, "it is being taken back already")
+
+
+async def test_what_an_attempt_was_told_before_it_stopped_is_heard_by_the_next(
+    journal: Journal,
+) -> None:
+    await journal.begins(1, "run-1")
+    assert (await journal.is_cancelled()).accepted
+    left = (await journal.begins(2, "run-2")).lefts[-1]
+    assert (left.turned_back, left.because, left.reason) == (
+        "compensated",
+        "cancelled",
+        "changed my mind",
+    )
 
 
 async def test_of_two_interventions_the_first_stands(journal: Journal) -> None:

@@ -106,7 +106,9 @@ def the_books_and_the_bank_agree(saga: Saga, state: State) -> str:
     ]
     if differing:
         return f"of {differing[0]} the books say {ours[differing[0]]}, the bank says otherwise"
-    return "more than one authorisation stands" if _at_bank(state)["AuthoriseDownPayment"] > 1 else ""
+    return (
+        "more than one authorisation stands" if _at_bank(state)["AuthoriseDownPayment"] > 1 else ""
+    )
 
 
 _STATUS: Final = {
@@ -149,7 +151,9 @@ def what_was_told_is_not_contradicted(saga: Saga, state: State) -> str:
                     return f"the customer was told {_yes(said)}, and it ended {ending}"
                 said = None if saga.repeats != "never" else said
     told = [one for one in state.told if one in {"yes", "no"}]
-    by_operator = any(isinstance(one, SagaResumed) and one.kind == "compensate" for one in state.story)
+    by_operator = any(
+        isinstance(one, SagaResumed) and one.kind == "compensate" for one in state.story
+    )
     if len(set(told)) > 1 and not by_operator and saga.repeats == "never":
         return f"the customer was told {' and then '.join(told)}"
     return ""
@@ -194,9 +198,7 @@ def what_follows_begins_once(saga: Saga, state: State) -> str:
 
 def a_step_is_done_once_an_attempt(saga: Saga, state: State) -> str:
     done = Counter(
-        (one.attempt, one.step)
-        for one in state.story
-        if isinstance(one, StepDone) and one.outcome
+        (one.attempt, one.step) for one in state.story if isinstance(one, StepDone) and one.outcome
     )
     return next((f"{step} was done {n} times" for (_, step), n in done.items() if n > 1), "")
 

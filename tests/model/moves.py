@@ -30,7 +30,11 @@ from workflows.parking import POSSIBLE, Parked
 
 ZOMBIE_MOVES: Final = 2
 ATTEMPTS: Final = 4
-BANK: Final = {"AuthoriseDownPayment": "hold", "CapturePayment": "capture", "TransferPayout": "payout"}
+BANK: Final = {
+    "AuthoriseDownPayment": "hold",
+    "CapturePayment": "capture",
+    "TransferPayout": "payout",
+}
 
 ALL: Final = frozenset(
     {
@@ -142,9 +146,7 @@ class Moves:
     def _now(self, state: State, what: str, **changes: Any) -> State:
         """The world is as the activities have left it."""
         world = self._world
-        return state.after(
-            what, contents=world.store.contents, ledger=world.bank.ledger, **changes
-        )
+        return state.after(what, contents=world.store.contents, ledger=world.bank.ledger, **changes)
 
     def _cut_short(self, state: State, asked: Scheduled, after: int) -> None:
         world = self._world
@@ -234,9 +236,7 @@ class Moves:
         except Exception:  # noqa: BLE001, S110  # nobody hears what became of it
             pass
 
-    def _crossed(
-        self, state: State, asked: Scheduled, name: str, flight: int, place: int
-    ) -> State:
+    def _crossed(self, state: State, asked: Scheduled, name: str, flight: int, place: int) -> State:
         late = state.flights[flight]
         rest = (*state.flights[:flight], *state.flights[flight + 1 :])
 

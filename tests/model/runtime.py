@@ -216,7 +216,9 @@ _Temporal.__abstractmethods__ = frozenset()
 class Run:
     """One run of a saga's workflow, as its worker has it in memory."""
 
-    def __init__(self, saga: Saga, attempt: int, run: str, first_run: str, *, patched: bool) -> None:
+    def __init__(
+        self, saga: Saga, attempt: int, run: str, first_run: str, *, patched: bool
+    ) -> None:
         self.patched = patched
         self.now = BEGAN
         self.cancelled: str | None = None

@@ -48,14 +48,10 @@ SHAPES: Final[Mapping[str, Saga]] = {
     "paid": Saga(
         compensatable=[RESERVE, AUTHORISE], pivot=CAPTURE, retriable=[Confirm()], repeats="never"
     ),
-    "payout": Saga(
-        compensatable=[PREPARE], pivot=TRANSFER, retriable=[Confirm()], repeats="never"
-    ),
+    "payout": Saga(compensatable=[PREPARE], pivot=TRANSFER, retriable=[Confirm()], repeats="never"),
     "beside": Saga(compensatable=[Parallel(RESERVE, AUTHORISE)], pivot=Place(), repeats="never"),
     "answered": Saga(compensatable=[RESERVE, REVIEWED], pivot=Place(), repeats="never"),
-    "parking": Saga(
-        compensatable=[Parallel(PARKS, RESERVE)], pivot=Place(), retriable=[Confirm()]
-    ),
+    "parking": Saga(compensatable=[Parallel(PARKS, RESERVE)], pivot=Place(), retriable=[Confirm()]),
     "last two": Saga(
         compensatable=[RESERVE], pivot=Place(), retriable=[Parallel(Confirm(), Ship())]
     ),

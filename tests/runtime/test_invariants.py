@@ -31,6 +31,7 @@ from domain.settlement.events import (
 from eventstore.store import SHARDS
 from eventstore.tables import NOTHING_SEEN
 from projections import merchant_balance
+from runtime.evidence import FenceRow
 from runtime.invariants import INVARIANTS
 from runtime.invariants_of_feed import page_in_order
 from runtime.invariants_of_read_models import seen_by
@@ -350,6 +351,25 @@ def test_a_step_that_the_fence_does_not_know_is_seen() -> None:
     found.fence.clear()
 
     assert violations("steps_have_outcomes", found)
+
+
+def test_what_a_company_let_go_of_and_was_never_done_is_no_compensation() -> None:
+    found = evidence(started, refused)
+    found.fence["o1"] = [
+        FenceRow(1, "RefundPayment", "do", answered=False),
+        FenceRow(1, "RefundPayment", "undo", answered=True),
+    ]
+
+    assert violations("steps_have_outcomes", found) == []
+
+
+def test_a_compensation_of_what_was_done_that_no_stream_tells_of_is_seen() -> None:
+    done = ("saga-o1", StepDone(saga="o1", attempt=1, step="HoldCredit", outcome="CreditHeld"))
+    found = evidence(started, done)
+    found.fence["o1"].append(FenceRow(1, "HoldCredit", "undo", answered=True))
+
+    said = "step o1/HoldCredit/undo is known to the fence only"
+    assert violations("steps_have_outcomes", found) == [said]
 
 
 def test_a_saga_that_ended_twice_is_seen() -> None:

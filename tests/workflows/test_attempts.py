@@ -85,6 +85,25 @@ async def test_who_cancels_while_an_attempt_clears_up_gets_nothing_placed(world:
 
 
 @side_by_side
+async def test_who_was_told_that_it_is_cancelled_gets_nothing_placed_by_the_next_attempt(
+    world: World,
+) -> None:
+    """It is terminated before it turned back."""
+    order = await world.an_order("queues")
+    authorising = order.is_held("AuthoriseDownPayment")
+    await order.starts()
+    await authorising.reached()
+    await order.is_cancelled_by_the_customer()
+    await order.is_terminated()
+    order.recovers("AuthoriseDownPayment")
+    await order.is_started_again()
+    assert await order.ends() == COMPLETED
+    [ended] = await ends_of(order)
+    assert (ended.ending, ended.because) == ("compensated", "cancelled")
+    assert set((await order.books()).bank_states) <= {"voided"}
+
+
+@side_by_side
 async def test_what_the_first_attempt_took_is_taken_once(world: World) -> None:
     """The second is terminated before it says that the pivot was done."""
     order = await world.an_order()

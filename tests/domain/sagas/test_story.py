@@ -6,6 +6,7 @@ from datetime import date
 
 from domain.kernel import MerchantId, Money
 from domain.sagas.events import (
+    CancelRequested,
     SagaDecided,
     SagaEvent,
     SagaResumed,
@@ -116,6 +117,29 @@ def test_who_was_declined_by_a_person_is_refused() -> None:
     assert (refusal.because, refusal.reason) == ("Declined", "too dear")
     left = left_by(begun(), [no, decided(approved=False, because="Declined")])
     assert left.turned_back == "refused"
+
+
+def test_a_cancellation_that_was_accepted_stands_whatever_stops_before_it_is_decided() -> None:
+    wish = CancelRequested(saga="s", attempt=1, actor="customer", reason="changed my mind")
+    left = left_by(begun(), [begun(), done("A"), wish])
+    assert (left.turned_back, left.because, left.reason) == (
+        "compensated",
+        "cancelled",
+        "changed my mind",
+    )
+
+
+def test_a_no_that_was_heard_stands_whatever_stops_before_it_is_decided() -> None:
+    no = StepAnswered(
+        saga="s", attempt=1, step="A", approved=False, actor="officer", reason="too dear"
+    )
+    left = left_by(begun(), [begun(), done("A"), no])
+    assert (left.turned_back, left.because, left.reason) == ("refused", "Declined", "too dear")
+
+
+def test_a_refusal_that_nobody_was_told_is_asked_for_again() -> None:
+    no = StepRefused(saga="s", attempt=1, step="B", outcome="OutOfStock", reason="none left")
+    assert left_by(begun(), [begun(), done("A"), no]).turned_back is None
 
 
 def test_a_refusal_after_the_pivot_refuses_no_saga() -> None:
