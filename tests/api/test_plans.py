@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from temporalio.service import RPCError, RPCStatusCode
 
 from tests.api.conftest import House
 from tests.api.shop import Shop, eventually, place, refused_as
@@ -80,8 +81,20 @@ async def test_an_open_plan_whose_process_has_ended_is_collected_again_once_some
 ) -> None:
     path = f"/orders/{order}/plan"
     due = (await shown(api, order))["instalments"][2]["due"]
+    process = house.temporal.get_workflow_handle(f"plan-{order}")
+
+    async def is_begun() -> bool:
+        try:
+            await process.describe()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    await eventually(is_begun, "the plan is collected")
     for wish in ("reschedule", "settlement"):
-        await house.temporal.get_workflow_handle(f"plan-{order}").terminate("a test")
+        await process.terminate("a test")
         answer = await asked(
             api, f"{path}/{wish}", **({"number": 3, "due": due} if wish == "reschedule" else {})
         )

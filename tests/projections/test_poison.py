@@ -14,7 +14,7 @@ from domain.inventory.events import StockReceived
 from domain.kernel import MerchantId, OrderId, Sku
 from domain.ordering.events import OrderConfirmed, OrderPlaced
 from domain.payments.events import PaymentAuthorised
-from eventstore.codec import Codec
+from eventstore.codec import Codec, Encoded
 from eventstore.messages import EVENTS
 from eventstore.tokens import UnknownProjection
 from projections import order_status, parking, stock_level
@@ -188,6 +188,15 @@ def received(sku: str, quantity: int) -> StockReceived:
     )
 
 
+class OlderCodec(Codec):
+    """As events were encoded before their numbers were bounded: what is stored stays."""
+
+    def encode(self, message: object) -> Encoded:
+        name = type(message).__name__
+        return Encoded(name, self.version(name), self.adapter(type(message)).dump_json(message))
+
+
+OLDER = OlderCodec.of(EVENTS)
 TOO_MUCH = 2**62
 
 
@@ -198,7 +207,8 @@ async def test_a_row_that_cannot_be_stored_parks_the_event_that_makes_it_so(
     shop = Shop()
     for told in (("stock-bob:pot", received("pot", 1)), ("stock-bob:cup", received("cup", 1))):
         await world.append(*told)
-    await world.append("stock-bob:cup", received("cup", TOO_MUCH), received("cup", last))
+    too_much = [received("cup", quantity) for quantity in (TOO_MUCH, last)]
+    await world.append("stock-bob:cup", *too_much, codec=OLDER)
     for stream, events in chain(shop.opens(), shop.sells(OrderId("1"))):
         await world.append(stream, *events)
     await world.append("stock-bob:cup", received("cup", 2))
