@@ -263,10 +263,8 @@ def an_empty_step_is_taken_back(patched: Patched) -> None:
 def journal_keys_are_counted(patched: Patched) -> None:
     journal = Desk._journal
 
-    async def counted(
-        self: Desk, activity: str, name: str, told: Any, type_: Any, closes: Any = ()
-    ) -> Any:
-        return await journal(self, activity, str(self._recorded + 1), told, type_, closes)
+    async def counted(self: Desk, activity: str, _: str, *told: Any) -> Any:
+        return await journal(self, activity, str(self._recorded + 1), *told)
 
     patched.setattr(Desk, "_journal", counted)
 

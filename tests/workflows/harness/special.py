@@ -15,7 +15,7 @@ from activities.payments.gateway import HttpBank
 from domain.inventory.commands import ReceiveStock, ReserveStock, ShipStock, StockLine
 from domain.kernel import Command
 from domain.payments.commands import CapturePayment, Declined
-from domain.sagas.events import SagaResumed, StepUnknown
+from domain.sagas.events import SagaParked, SagaResumed, StepUnknown
 from domain.sagas.steps import Answer, StepContext, StepKey
 from domain.settlement.commands import OpenMerchantAccount
 from tests.controls import a_line, a_merchant, an_order_id, eur
@@ -87,14 +87,25 @@ async def was_done_before(trial: Trial, step: str) -> None:
     assert found.after == found.before
 
 
-async def is_resumed_by_the_first_also_after_a_reset(trial: Trial, step: str) -> None:
-    """What the stream says stands: who comes after the reset is told so."""
-    trial.loses_the_answer(step)
-    loss = trial.loses_its_task_at(f"journal:resumed:{step}:do:1")
+async def another_parks_once_its_task_is_lost(trial: Trial, step: str) -> None:
+    """What the second run tells is told, whatever the first told in the same place."""
+    later = "BookShipment"
+    trial.breaks_a_rule(step)
+    loss = trial.loses_its_task_at(f"journal:parked:{step}:do:1")
     await trial.starts()
-    await trial.parks(step)
-    first = await knocks(trial, "intervene", says(trial, "retry", step), None)
-    await loses(trial, loss, "reset")
+    await loss.committed()
+    trial.recovers(step)
+    trial.breaks_a_rule(later)
+    loss.strikes()
+    await _waits(trial, later)
+    trial.recovers(later)
+    await trial.is_told("retry", later)
+    found = await trial.ends_as("completed")
+    assert [one.step for one in found.told(SagaParked)] == [step, later]
+
+
+async def _waits(trial: Trial, step: str) -> None:
+    """Until an operator can speak to it."""
 
     async def waits() -> bool:
         try:
@@ -103,7 +114,18 @@ async def is_resumed_by_the_first_also_after_a_reset(trial: Trial, step: str) ->
             return False
         return True
 
-    await eventually(waits, f"{step} of {trial.id} waits again")
+    await eventually(waits, f"{step} of {trial.id} waits")
+
+
+async def is_resumed_by_the_first_also_after_a_reset(trial: Trial, step: str) -> None:
+    """What the stream says stands: who comes after the reset is told so."""
+    trial.loses_the_answer(step)
+    loss = trial.loses_its_task_at(f"journal:resumed:{step}:do:1")
+    await trial.starts()
+    await trial.parks(step)
+    first = await knocks(trial, "intervene", says(trial, "retry", step), None)
+    await loses(trial, loss, "reset")
+    await _waits(trial, step)
     trial.recovers(step)
     other = await knocks(trial, "intervene", says(trial, "resolve", step), None)
     assert await other == "NotParked"
@@ -127,6 +149,7 @@ SPECIAL: Final[Mapping[str, Special]] = {
         Special(lands_late_beside_it, "Checkout", "ReserveStock", task=A_WHILE),
         Special(its_pivot_lands_late_at_the_bank, "Checkout", "CapturePayment"),
         Special(breaks_a_rule_at_its_second_try, "Checkout", "HoldCredit"),
+        Special(another_parks_once_its_task_is_lost, "Checkout", "ConfirmOrder", task=A_WHILE),
         Special(was_done_before, "OnboardMerchant", "OpenMerchantAccount"),
         Special(
             is_resumed_by_the_first_also_after_a_reset,
