@@ -25,8 +25,8 @@ RARER: Final[Mapping[str, int]] = {"nothing": 3, "reset": 2}
 
 
 def lost_tasks() -> Iterator[Any]:
-    """Not all of the product: on queues, where Temporal keeps each step by itself, every fourth case
-    is enough; and every third where nothing comes meanwhile, every other one of the resets.
+    """Not all of the product: every fourth case on queues, where Temporal keeps each step by itself;
+    every third where nothing comes meanwhile, and every other one of the resets.
     """
     number = turn = 0
     for name, lost in LOST.items():
