@@ -25,7 +25,7 @@ RARER: Final[Mapping[str, int]] = {"nothing": 3, "reset": 2}
 
 
 def lost_tasks() -> Iterator[Any]:
-    """Not all of the product: every fourth case on queues, where Temporal keeps each step by itself;
+    """Not all of the product: every fourth case on queues, where Temporal keeps each step anyway;
     every third where nothing comes meanwhile, and every other one of the resets.
     """
     number = turn = 0
