@@ -30,7 +30,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 test: setup ## run every test that needs no Docker, but for the long ones (about four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix"
 
-matrix: setup ## run every failure at every step of every saga, alone and in pairs (eight minutes on two cores)
+matrix: setup ## run every failure, lost task, attempt and mistake at every step of every saga (a quarter of an hour)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
 
 bounds: setup ## write docs/bounds.md: what bounds each field that comes from outside

@@ -235,6 +235,15 @@ class Running:
     async def parks(self, step: str, *, times: int = 1) -> None:
         await self.tells("SagaParked", step, times=times)
 
+    async def has_lost_a_task(self) -> bool:
+        """Whether some code ran again, of which nothing is in the history."""
+        lost = {
+            EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
+            EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
+        }
+        history = await self.handle.fetch_history()
+        return any(event.event_type in lost for event in history.events)
+
     async def ends(self) -> WorkflowExecutionStatus:
         try:
             async with asyncio.timeout(A_LONG_TIME):

@@ -1,7 +1,7 @@
 """Every saga in two, three and four attempts, each terminated somewhere else.
 
-`make test` runs each story once, the sagas taking turns; `make matrix` runs each at every step of
-every saga, with two, three and four attempts, which take turns with the placements.
+`make test` runs each story once, the sagas taking turns. `make matrix` runs each at every step of
+every saga: step by step with two, three or four attempts, and in one placement or the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.harness.attempts import ATTEMPTS, are_terminated_as_an_operator_takes_it_back
+from tests.workflows.harness.attempts import (
+    ATTEMPTS,
+    Attempts,
+    are_terminated_as_an_operator_takes_it_back,
+)
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.lost_tasks import A_WHILE
 from tests.workflows.harness.trial import PATIENT, SOON, a_trial
@@ -23,6 +27,7 @@ from workflows.catalogue import SAGAS
 
 
 def attempts() -> Iterator[Any]:
+    """Not all of the product: numbers of attempts and placements take turns, step by step."""
     turn = 0
     for number, (name, told) in enumerate(ATTEMPTS.items()):
         steps = {saga: _steps_for(saga, name) for saga in CASES}
@@ -30,19 +35,26 @@ def attempts() -> Iterator[Any]:
         quick = fitting[number % len(fitting)]
         for saga in fitting:
             for step in steps[saga]:
-                for times in range(told.least, told.most + 1):
-                    turn += 1
-                    where = PLACEMENTS[turn % 2]
-                    is_last = step == steps[saga][-1] and times == min(3, told.most)
+                turn += 1
+                for times in _numbers(told, turn):
+                    where = PLACEMENTS[(turn + times) % 2]
+                    is_last = saga == quick and step == steps[saga][-1]
+                    is_quick = is_last and times == _numbers(told, turn)[-1]
                     yield pytest.param(
                         saga,
                         name,
                         step,
                         times,
                         where,
-                        marks=() if saga == quick and is_last else (pytest.mark.matrix,),
+                        marks=() if is_quick else (pytest.mark.matrix,),
                         id=f"{saga}-{name}-{step}-{times}-{where}",
                     )
+
+
+def _numbers(told: Attempts, turn: int) -> list[int]:
+    """Of attempts: one and the most at one step, all between at the next."""
+    numbers = list(range(told.least, told.most + 1))
+    return numbers[turn % 2 :: 2] or numbers
 
 
 def _steps_for(saga: str, name: str) -> list[str]:

@@ -331,7 +331,7 @@ async def are_terminated_as_an_operator_takes_it_back(
     await trial.starts()
     await trial.parks(step)
     trial.recovers(step)
-    undone = trial.subject.saga.groups[0][0].name
+    undone = trial.subject.saga.groups[-1][0].name
     trial.is_held(undone, "undo")
     await trial.is_told("compensate", step)
     held = [await is_terminated_at(trial, undone, "undo")]

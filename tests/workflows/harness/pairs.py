@@ -17,7 +17,7 @@ async def refused_then_its_undo_fails_once(trial: Trial, first: str, undone: str
     fault = trial.fails(undone, "undo", tries=1)
     await trial.starts()
     await trial.ends_as("refused", "Unwilling")
-    assert fault.tries == 2
+    assert fault.tries >= 2
 
 
 async def refused_then_its_undo_never_works(trial: Trial, first: str, undone: str) -> None:
@@ -46,7 +46,7 @@ async def unknown_then_its_undo_loses_its_answer(trial: Trial, first: str, undon
         await trial.is_told("compensate", first)
         because = "intervention"
     found = await trial.ends_as("compensated", because)
-    assert fault.tries == 2
+    assert fault.tries >= 2
     assert len(found.told(StepCompensated, undone)) == 1
 
 

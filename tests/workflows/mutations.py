@@ -1,0 +1,314 @@
+"""Mistakes in engine, fence and recovery: each is made on purpose, and has to make a story fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import activities.sagas
+import activities.serving
+import domain.sagas.story
+import workflows.saga
+import workflows.way_back
+from activities.handling import Handler
+from activities.sagas import _Journal
+from domain.kernel import Event, stream_name
+from domain.sagas.commands import TurnBack
+from domain.sagas.events import (
+    CancelRequested,
+    SagaDecided,
+    SagaEvent,
+    SagaResumed,
+    SagaStarted,
+    StepFailed,
+)
+from domain.sagas.records import Begun, Turned
+from domain.sagas.steps import Answer, StepContext, StepKey
+from domain.sagas.story import Left, Standing
+from eventstore.store import VersionConflict
+from workflows.asking import Desk
+from workflows.hearing import Hearing
+from workflows.messages import Cancellation
+from workflows.question import Question
+from workflows.saga import SagaRun
+from workflows.shape import Step
+from workflows.way_back import WayBack
+
+Patched = pytest.MonkeyPatch
+Story = Sequence[SagaEvent]
+
+
+# Doors, and the keys that other companies know.
+
+
+def an_undo_drops_the_doors_of_new_keys(patched: Patched) -> None:
+    undo = SagaRun._undo
+
+    async def dropping(
+        self: SagaRun, question: Question, closes: tuple[str, ...], left: Left | None
+    ) -> None:
+        await undo(self, question, tuple(key for key in closes if "~" not in key), left)
+
+    patched.setattr(SagaRun, "_undo", dropping)
+
+
+def an_undo_does_not_shut_the_pivot(patched: Patched) -> None:
+    undo = SagaRun._undo
+
+    async def dropping(
+        self: SagaRun, question: Question, closes: tuple[str, ...], left: Left | None
+    ) -> None:
+        pivot = self.saga.deciding.name
+        kept = tuple(key for key in closes if key.partition("~")[0] != pivot)
+        await undo(self, question, kept, left)
+
+    patched.setattr(SagaRun, "_undo", dropping)
+
+
+def turning_back_closes_no_doors(patched: Patched) -> None:
+    patched.setattr(activities.sagas, "_keys_of_steps", lambda *_: ())
+
+
+def a_cancellation_does_not_close_the_pivot(patched: Patched) -> None:
+    append = _Journal._append
+
+    async def leaving_open(
+        self: _Journal,
+        version: int | None,
+        events: Story,
+        context: StepContext,
+        answer: Mapping[str, Any],
+    ) -> Any:
+        if [type(event) for event in events] == [CancelRequested]:
+            context = replace(context, closes=())
+        return await append(self, version, events, context, answer)
+
+    patched.setattr(_Journal, "_append", leaving_open)
+
+
+def no_key_of_an_earlier_attempt_is_superseded(patched: Patched) -> None:
+    patched.setattr(Desk, "_superseded", lambda *_: ())
+
+
+def later_keys_of_earlier_attempts_stay_open(patched: Patched) -> None:
+    superseded = Desk._superseded
+
+    def first_only(self: Desk, question: Question) -> tuple[StepKey, ...]:
+        return tuple(key for key in superseded(self, question) if key.ask == 1)
+
+    patched.setattr(Desk, "_superseded", first_only)
+
+
+def a_companys_pivot_is_not_voided(patched: Patched) -> None:
+    undo_all = SagaRun._undo_all
+
+    async def without(self: SagaRun, way: WayBack, standing: Standing, **how: Any) -> None:
+        await undo_all(self, way, standing, **{**how, "void": False})
+
+    patched.setattr(SagaRun, "_undo_all", without)
+
+
+def a_companys_orphans_are_left(patched: Patched) -> None:
+    way_back = workflows.way_back.way_back
+
+    def without(*asked: Any) -> WayBack:
+        return replace(way_back(*asked), orphans=())
+
+    patched.setattr(workflows.saga, "way_back", without)
+
+
+# What attempts take over.
+
+
+def attempts_but_the_last_are_forgotten(patched: Patched) -> None:
+    taking_over = activities.sagas._taking_over
+
+    def last_only(attempt: int, token: str, story: Story) -> Begun:
+        begun = taking_over(attempt, token, story)
+        return replace(begun, lefts=begun.lefts[-1:])
+
+    patched.setattr(activities.sagas, "_taking_over", last_only)
+
+
+def _left(patched: Patched, change: Callable[[Left], Left]) -> None:
+    left_by = domain.sagas.story.left_by
+
+    def changed(started: SagaStarted, story: Story) -> Left:
+        return change(left_by(started, story))
+
+    patched.setattr(activities.sagas, "left_by", changed)
+
+
+def recovery_takes_back_only_what_is_known_to_be_done(patched: Patched) -> None:
+    def known(left: Left) -> Left:
+        assert left.standing is not None
+        forgotten = tuple(sorted({*left.standing.not_done, *left.standing.unknown}))
+        return replace(left, standing=replace(left.standing, unknown=(), not_done=forgotten))
+
+    _left(patched, known)
+
+
+def recovery_does_retriable_steps_again(patched: Patched) -> None:
+    _left(patched, lambda left: replace(left, done=()))
+
+
+def recovery_forgets_how_it_turned_back(patched: Patched) -> None:
+    def forgotten(left: Left) -> Left:
+        ending = left.turned_back and "compensated"
+        return replace(left, turned_back=ending, because="", reason="")
+
+    _left(patched, forgotten)
+
+
+def an_ended_attempt_is_taken_for_a_left_one(patched: Patched) -> None:
+    def whatever_ended(story: Story, before: int) -> Sequence[SagaStarted]:
+        return [one for one in story if isinstance(one, SagaStarted) and one.attempt < before]
+
+    patched.setattr(activities.sagas, "unended", whatever_ended)
+
+
+def a_refusal_is_forgotten_by_who_finishes_the_way_back(patched: Patched) -> None:
+    """As it was until the harness found it, with four attempts."""
+
+    def own(story: Story, before: int) -> Sequence[SagaStarted]:
+        return ()
+
+    patched.setattr(domain.sagas.story, "unended", own)
+
+
+# Who begins.
+
+
+def a_completed_saga_may_be_begun_again(patched: Patched) -> None:
+    patched.setattr(activities.sagas, "_final_end", lambda *_: None)
+
+
+def any_run_may_begin_an_attempt(patched: Patched) -> None:
+    def next_one(_: SagaStarted, story: Story) -> int:
+        return 1 + max((one.attempt for one in story if isinstance(one, SagaStarted)), default=0)
+
+    patched.setattr(activities.sagas, "_number", next_one)
+
+
+def another_run_may_turn_an_attempt_back(patched: Patched) -> None:
+    """What a reset asks for anew is answered as if it had asked for it before."""
+
+    async def whoever_asks(self: _Journal, asked: TurnBack, context: StepContext) -> Turned | None:
+        try:
+            found = await self._append(-1, [], context, {})
+        except VersionConflict:
+            return None
+        first = {key: value for key, value in (found.answer or {}).items() if key != "run"}
+        return replace(activities.sagas._TURNED.validate_python(first), token=found.token)
+
+    patched.setattr(_Journal, "_first_turn", whoever_asks)
+
+
+# What the stream says.
+
+
+def the_first_decision_counts(patched: Patched) -> None:
+    def first(attempt: int, story: Story) -> SagaDecided | None:
+        decided = (one for one in story if isinstance(one, SagaDecided) and one.attempt == attempt)
+        return next(decided, None)
+
+    for module in (domain.sagas.story, activities.sagas):
+        patched.setattr(module, "decision_of", first)
+
+
+def a_doubt_is_forgotten_by_a_later_certain_failure(patched: Patched) -> None:
+    turned = activities.sagas._turned
+
+    def certain(asked: TurnBack, attempt: int, story: Story) -> Turned | None:
+        back = turned(asked, attempt, story)
+        if back is None:
+            return None
+        told = [*story, *asked.failed]
+        failed = {one.step for one in told if isinstance(one, StepFailed)}
+        standing = back.standing
+        not_done = tuple(sorted({*standing.not_done, *failed}))
+        unknown = tuple(step for step in standing.unknown if step not in failed)
+        return replace(back, standing=replace(standing, not_done=not_done, unknown=unknown))
+
+    patched.setattr(activities.sagas, "_turned", certain)
+
+
+def a_refusal_in_the_stream_is_no_reason(patched: Patched) -> None:
+    patched.setattr(activities.sagas, "refusal_in", lambda *_: None)
+
+
+def a_person_may_deny_what_our_books_have(patched: Patched) -> None:
+    patched.setattr(activities.sagas, "standing_of", lambda *_: Standing())
+
+
+def what_was_asked_is_not_looked_for(patched: Patched) -> None:
+    patched.setattr(activities.sagas, "was_asked", lambda *_: False)
+
+
+def an_empty_step_is_taken_back(patched: Patched) -> None:
+    may_stand = workflows.way_back._may_stand
+
+    def whatever_passed(step: Step, standing: Standing) -> bool:
+        return may_stand(step, replace(standing, unchanged=()))
+
+    patched.setattr(workflows.way_back, "_may_stand", whatever_passed)
+
+
+# What a workflow remembers.
+
+
+def journal_keys_are_counted(patched: Patched) -> None:
+    journal = Desk._journal
+
+    async def counted(self: Desk, activity: str, _: str, *told: Any) -> Any:
+        return await journal(self, activity, str(self._recorded + 1), *told)
+
+    patched.setattr(Desk, "_journal", counted)
+
+
+def a_cancellation_is_accepted_unasked(patched: Patched) -> None:
+    async def remembered(self: Hearing, cancellation: Cancellation) -> None:
+        self._cancellation = self._cancellation or cancellation
+
+    patched.setattr(Hearing, "cancel", remembered)
+
+
+def an_intervention_stands_although_another_was_first(patched: Patched) -> None:
+    resume = Desk.resume
+
+    async def each_for_itself(
+        self: Desk, name: str, resumed: SagaResumed, *how: Any
+    ) -> tuple[SagaResumed, Any]:
+        return await resume(self, f"{name}:{resumed.intervention}", resumed, *how)
+
+    patched.setattr(Desk, "resume", each_for_itself)
+
+
+# What is served.
+
+
+def a_state_is_remembered_that_was_only_repeated(patched: Patched) -> None:
+    append = Handler._append
+
+    async def remembering(
+        self: Handler[Any],
+        context: StepContext,
+        states: Mapping[str, tuple[int, Any]],
+        events: Iterable[Event],
+    ) -> Answer:
+        told = list(events)
+        answer = await append(self, context, states, told)
+        of = self._aggregate
+        for stream, (version, state) in states.items():
+            added = [one for one in told if stream_name(of.category, of.id_of(one)) == stream]
+            await self._remember(stream, version, state, added)
+        return answer
+
+    patched.setattr(Handler, "_append", remembering)
+
+
+def a_broken_rule_at_a_later_try_is_called_certain(patched: Patched) -> None:
+    patched.setattr(activities.serving, "_is_asked_again", lambda: False)
