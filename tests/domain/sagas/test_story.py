@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from domain.kernel import MerchantId, Money
 from domain.sagas.events import (
+    CancelRequested,
     SagaDecided,
     SagaEvent,
     SagaResumed,
@@ -60,6 +63,14 @@ def resumed(step: str, kind: str, *, happened: bool = True) -> SagaResumed:
         reason="looked",
         happened=happened,
     )
+
+
+def refused(step: str) -> StepRefused:
+    return StepRefused(saga="s", attempt=1, step=step, outcome="No", reason="no")
+
+
+def wish() -> CancelRequested:
+    return CancelRequested(saga="s", attempt=1, actor="customer", reason="a whim")
 
 
 def decided(*, approved: bool, because: str = "") -> SagaDecided:
@@ -118,9 +129,42 @@ def test_who_was_declined_by_a_person_is_refused() -> None:
     assert left.turned_back == "refused"
 
 
+@pytest.mark.parametrize(
+    ("told", "ending", "because"),
+    [
+        ([wish()], "compensated", "cancelled"),
+        ([resumed("B", "compensate")], "compensated", "intervention"),
+        ([resumed("B", "resolve", happened=False)], "compensated", "intervention"),
+        (
+            [decided(approved=True), resumed("B", "compensate")],
+            "compensated",
+            "intervention",
+        ),
+        ([refused("A")], "refused", "No"),
+        (
+            [
+                refused("A"),
+                wish(),
+            ],
+            "refused",
+            "No",
+        ),
+    ],
+)
+def test_who_had_to_turn_back_and_stopped_before_has_turned_back(
+    told: list[SagaEvent], ending: str, because: str
+) -> None:
+    left = left_by(begun(), told)
+    assert (left.turned_back, left.because) == (ending, because)
+
+
+def test_an_attempt_that_only_stopped_has_not_turned_back() -> None:
+    assert left_by(begun(), [done("A"), resumed("B", "retry")]).turned_back is None
+    assert left_by(begun(), [decided(approved=True)]).turned_back is None
+
+
 def test_a_refusal_after_the_pivot_refuses_no_saga() -> None:
-    no = StepRefused(saga="s", attempt=1, step="C", outcome="No", reason="no")
-    assert refusal_in(1, [decided(approved=True), no]) is None
+    assert refusal_in(1, [decided(approved=True), refused("C")]) is None
 
 
 def test_what_was_taken_back_by_a_later_attempt_is_not_left() -> None:
