@@ -224,7 +224,7 @@ class _Journal:
                 crossed = is_crossed(pivot, attempt, story)
                 said = _after(pivot) if crossed else "it is being taken back already"
                 return Cancelled(accepted=False, said=said)
-            if was_asked(pivot, attempt, story):
+            if was_asked(pivot, attempt, story) or _took_over_the(pivot, attempt, story):
                 return Cancelled(accepted=False, said=_after(pivot))
             try:
                 await self._append(
@@ -324,6 +324,14 @@ def _final_end(started: SagaStarted, story: Story) -> SagaEnded | None:
 def _taking_over(attempt: int, token: str, story: Story) -> Begun:
     lefts = tuple(left_by(one, story) for one in unended(story, attempt))
     return Begun(token=token, left=lefts[-1] if lefts else None, lefts=lefts, attempt=attempt)
+
+
+def _took_over_the(pivot: str, attempt: int, story: Story) -> bool:
+    """Whether an attempt before this one has done the pivot, so that what is left is to go on."""
+    lefts = [left_by(one, story) for one in unended(story, attempt)]
+    if any(left.turned_back for left in lefts):
+        return False
+    return any(left.approved or pivot in left.done for left in lefts)
 
 
 def _has_turned(attempt: int, story: Story) -> bool:

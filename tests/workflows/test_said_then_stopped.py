@@ -4,11 +4,13 @@ told that it turns back.
 
 from __future__ import annotations
 
+from tests.workflows.knocking import knocks
 from tests.workflows.running import eventually
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.workflows.test_attempts import ends_of, is_declined
 from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World
+from workflows.messages import Cancellation
 
 
 @side_by_side
@@ -63,3 +65,27 @@ async def test_what_a_person_declined_is_not_asked_for_anew(world: World) -> Non
 
     await eventually(goes_on, f"{asked.id} has ended, or waits for an answer again")
     assert [(one.ending, one.because) for one in await ends_of(asked)] == [("refused", "Declined")]
+
+
+@side_by_side
+async def test_nobody_cancels_what_an_earlier_attempt_has_done_for_good(world: World) -> None:
+    """The wish comes before the second attempt knows what it takes over."""
+    order = await world.an_order("queues")
+    confirm = order.is_held("ConfirmOrder")
+    await order.starts()
+    await confirm.reached()
+    await order.is_terminated()
+    order.recovers("ConfirmOrder")
+    begins, decides = order.is_held("journal:started"), order.is_held("journal:decided")
+    asks = order.is_held("journal:cancelled")
+    await order.is_started_again()
+    await begins.reached()
+    heard = await knocks(order, "cancel", Cancellation(actor="customer", reason="a whim"))
+    begins.open()
+    await decides.reached()
+    await asks.reached()
+    asks.open()
+    assert await heard == "TooLate"
+    decides.open()
+    await order.ends()
+    assert [one.ending for one in await ends_of(order)] == ["completed"]
