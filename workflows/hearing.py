@@ -7,6 +7,7 @@ refuses early what is certainly wrong. What is accepted is what the stream says,
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from temporalio import workflow
@@ -55,6 +56,7 @@ class Hearing:
         self._being_cancelled = 0
         self._pivot: Literal["ahead", "asked", "done"] = "ahead"
         self._back_because = ""
+        self._clears_up = False
 
     @property
     def identity(self) -> SagaIdentity:
@@ -68,7 +70,7 @@ class Hearing:
     def may_cancel(self, cancellation: Cancellation) -> None:
         """Raises ApplicationError of the type `TooLate` or `WrongValue`, whose message says why."""
         check_texts((bounds.ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
-        if self._back_because:
+        if self._back_because and not self._clears_up:
             raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
             pivot = self.saga.deciding.name
@@ -136,6 +138,7 @@ class Hearing:
                 resumed,
                 correction if is_corrected else None,
                 parked.keys if by.kind in {"skip", "resolve"} else (),
+                parked.left,
             )
         except ApplicationError as refused:
             self._parking.let_go(parked, by)
@@ -145,7 +148,7 @@ class Hearing:
             raise ApplicationError(said, type="NotParked")
 
     def _resumed(self, parked: Parked, by: Intervention, correction: Command | None) -> SagaResumed:
-        return self._fact(
+        resumed = self._fact(
             SagaResumed,
             step=parked.step,
             direction=parked.direction,
@@ -157,6 +160,7 @@ class Hearing:
             correction=in_words(parked.command, correction) if correction else "",
             happened=by.happened,
         )
+        return replace(resumed, attempt=parked.left.attempt) if parked.left else resumed
 
     def parked_command(self, step: str) -> Command:
         """Raises ApplicationError of the type `NotParked`, whose message names what is parked."""

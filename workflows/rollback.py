@@ -52,11 +52,13 @@ class Rollback(Waiting):
             self.decision = Decision(approved=True, because="", reason="", token=token)
             return None
         self._back_because = (turned and turned.because) or "superseded"
+        # Then it begins anew, and may still be cancelled.
+        self._clears_up = turned is None
         self._show()
         for left in reversed(lefts):
             await self._clear_up(left)
         if turned is None or turned.turned_back is None:
-            self._back_because = ""
+            self._back_because, self._clears_up = "", False
             return None
         because, reason = turned.because, turned.reason
         decided = self._fact(SagaDecided, approved=False, because=because, reason=reason)
@@ -176,7 +178,7 @@ class Rollback(Waiting):
                 return
             if answer.closed:
                 raise attempt_closed(answer.cause)
-            resumed = await self._park(question, answer)
+            resumed = await self._park(question, answer, left=left)
             if not isinstance(resumed, TurnedBack) and resumed.kind in {"skip", "resolve"}:
                 return
 
