@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import orjson
 from temporalio.api.common.v1 import Payload
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -62,7 +63,7 @@ class Steering:
         """Raises Problem for a correction that does not fit the command of the parked step, and for
         another intervention than the one that the saga took under this id.
         """
-        if await self._took(saga, intervention):
+        if await self._took(saga, intervention, correction):
             return
         instead = None
         if correction is not None:
@@ -70,7 +71,9 @@ class Steering:
         id_ = update_id("intervene", intervention.id)
         await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
 
-    async def _took(self, saga: str, intervention: Intervention) -> bool:
+    async def _took(
+        self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None
+    ) -> bool:
         """Whether the saga went on by it already, as its stream says."""
         async with self._database.connection() as connection:
             found = await recorded.read(
@@ -85,6 +88,8 @@ class Steering:
             names = ("kind", "reason", "evidence")
             happened = one.data.get("happened", True)
             differs = any(one.data[name] != getattr(intervention, name) for name in names)
+            differs |= intervention.step not in {"", one.data["step"]}
+            differs |= _is_other(correction or {}, one.data.get("correction") or "{}")
             if differs or happened != intervention.happened:
                 said = f"{saga} took another intervention under the id {intervention.id}"
                 raise Problem("content-differs", said)
@@ -252,6 +257,17 @@ class Steering:
                 [*kept, SearchAttributePair(SAGA_STATUS, "running")]
             ),
         )
+
+
+def _is_other(correction: Mapping[str, Any], taken: str) -> bool:
+    """Whether it would change a field to something else than was taken: what it leaves as it was is
+    not kept, and neither are lists as they were sent.
+    """
+    return any(
+        name not in correction
+        or (isinstance(correction[name], str | int) and correction[name] != changed["is"])
+        for name, changed in orjson.loads(taken).items()
+    )
 
 
 @dataclass(frozen=True)

@@ -196,13 +196,18 @@ class Desk:
         resumed: SagaResumed,
         correction: Command | None,
         closes: tuple[str, ...],
+        left: Left | None,
     ) -> tuple[SagaResumed, Command | None]:
         """By what the step goes on: the first that was recorded under the name.
+
+        `left` is the attempt whose step is taken back, where that is not this one: its doors close.
 
         Raises ApplicationError where the stream contradicts the intervention.
         """
         asked = (resumed, correction) if correction else (resumed,)
-        stands = await self._journal("ResumeStep", name, asked, tuple, closes)
+        if left:
+            name = f"{name}:for:{self.identity.attempt}"
+        stands = await self._journal("ResumeStep", name, asked, tuple, closes, left=left)
         return stands[0], stands[1] if len(stands) > 1 else None
 
     async def answer(self, answered: StepAnswered) -> StepAnswered:
@@ -211,11 +216,20 @@ class Desk:
         return await self._journal("AnswerStep", name, answered, StepAnswered)
 
     async def _journal(
-        self, activity: str, name: str, told: Any, type_: type[T], closes: tuple[str, ...] = ()
+        self,
+        activity: str,
+        name: str,
+        told: Any,
+        type_: type[T],
+        closes: tuple[str, ...] = (),
+        *,
+        left: Left | None = None,
     ) -> T:
         self._recorded += 1
+        # Forward an attempt that stopped says nothing any more.
+        direction: Direction = "undo" if left else "do"
         context = StepContext(
-            key=self.key(f"journal:{name}"),
+            key=self.key(f"journal:{name}", direction, left=left),
             actor=self.identity.actor,
             merchant=self.identity.merchant,
             traceparent=self.options.traceparent,

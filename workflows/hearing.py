@@ -7,6 +7,7 @@ refuses early what is certainly wrong. What is accepted is what the stream says,
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
@@ -139,6 +140,7 @@ class Hearing:
                 resumed,
                 correction if is_corrected else None,
                 parked.keys if by.kind in {"skip", "resolve"} else (),
+                parked.left,
             )
         except ApplicationError as refused:
             self._parking.let_go(parked, by)
@@ -148,7 +150,7 @@ class Hearing:
             raise ApplicationError(said, type="NotParked")
 
     def _resumed(self, parked: Parked, by: Intervention, correction: Command | None) -> SagaResumed:
-        return self._fact(
+        resumed = self._fact(
             SagaResumed,
             step=parked.step,
             direction=parked.direction,
@@ -160,6 +162,7 @@ class Hearing:
             correction=in_words(parked.command, correction) if correction else "",
             happened=by.happened,
         )
+        return replace(resumed, attempt=parked.left.attempt) if parked.left else resumed
 
     def parked_command(self, step: str) -> Command:
         """Raises ApplicationError of the type `NotParked`, whose message names what is parked."""

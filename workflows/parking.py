@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from domain.kernel import Command
 from domain.sagas.events import Direction, SagaResumed
+from domain.sagas.story import Left
 from workflows.messages import Intervention, InterventionKind
 
 Role = Literal["promise", "pivot", "duty", "compensation"]
@@ -29,7 +30,8 @@ POSSIBLE: Final[dict[Role, tuple[InterventionKind, ...]]] = {
 class Parked:
     """A step that waits. `in_doubt` unless it certainly did not happen; `command` is what it was
     asked with, under `keys`, which another company may have forgotten from `forgotten_from` on. It
-    is the `nth` time that the step waits in this direction.
+    is the `nth` time that the step waits in this direction. `left` is the attempt whose step is
+    taken back, where that is an earlier one.
 
     Once the stream says that it waits it is `shown`, and may be `claimed` by one intervention at a
     time, which is then `resumed` by what the stream says first. `resumed_by` is the intervention of
@@ -45,6 +47,7 @@ class Parked:
     keys: tuple[str, ...] = ()
     forgotten_from: datetime | None = None
     nth: int = 1
+    left: Left | None = None
     shown: bool = False
     claimed: bool = False
     resumed: SagaResumed | None = None

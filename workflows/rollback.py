@@ -177,7 +177,7 @@ class Rollback(Waiting):
                 return
             if answer.closed:
                 raise attempt_closed(answer.cause)
-            resumed = await self._park(question, answer)
+            resumed = await self._park(question, answer, left=left)
             if not isinstance(resumed, TurnedBack) and resumed.kind in {"skip", "resolve"}:
                 return
 

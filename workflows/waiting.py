@@ -56,9 +56,13 @@ class Waiting(Hearing):
         self._is_turning = False
 
     async def _park(
-        self, question: Question, answer: NoAnswer, *told: SagaEvent
+        self, question: Question, answer: NoAnswer, *told: SagaEvent, left: Left | None = None
     ) -> TurnedBack | SagaResumed:
-        """Wait for what a person says; or why the saga has to turn back."""
+        """Wait for what a person says; or why the saga has to turn back.
+
+        `left` is the attempt whose step is taken back, where that is not this one: what a person
+        says of it says nothing of the step that this one may ask anew.
+        """
         parked = Parked(
             step=question.step,
             role=question.role,
@@ -68,6 +72,7 @@ class Waiting(Hearing):
             since=workflow.now(),
             keys=question.keys,
             forgotten_from=self._forgotten_from(question),
+            left=left,
         )
         step, direction = parked.step, parked.direction
         self._parking.take(parked)
@@ -75,7 +80,10 @@ class Waiting(Hearing):
         await self._record(
             f"parked:{parked.place}",
             *told,
-            self._fact(SagaParked, step=step, direction=direction, cause=parked.cause),
+            replace(
+                self._fact(SagaParked, step=step, direction=direction, cause=parked.cause),
+                attempt=left.attempt if left else self.identity.attempt,
+            ),
         )
         parked.shown = True
         # A pivot without an answer may be done: only a person can say that it is to be undone.

@@ -62,7 +62,8 @@ class Left:
     `done` are steps that took effect and stand, `not_done` those that certainly have none; of any
     other step `standing` says more. `asked_anew` counts for each step the keys it had beside the
     first. `approved` is its last decision. `turned_back` is how the attempt would have ended, where
-    it was on its way back. `steps` are the names of all its steps, in order.
+    it was on its way back, or had been told to go back. `steps` are the names of all its steps, in
+    order.
     """
 
     attempt: int
@@ -96,6 +97,14 @@ class Left:
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
     """The business said no: a step refused, or a person whose answer was awaited."""
+
+    because: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turning:
+    """Why an attempt goes back; `because` is as SagaDecided has it."""
 
     because: str
     reason: str
@@ -183,6 +192,35 @@ def cancellation_in(attempt: int, story: Sequence[SagaEvent]) -> CancelRequested
     return wishes[0] if wishes else None
 
 
+def turning_in(attempt: int, story: Sequence[SagaEvent]) -> Turning | None:
+    """Why the attempt goes back: as it has told or, where it was stopped before it could, as it had
+    to. Who cancelled, declined or had it taken back has been told that it will be.
+    """
+    decided = decision_of(attempt, story)
+    if decided is not None and not decided.approved:
+        return Turning(because=decided.because, reason=decided.reason)
+    if decided is None and (refusal := refusal_in(attempt, story)):
+        return Turning(because=refusal.because, reason=refusal.reason)
+    if by := _taken_back_by(attempt, story):
+        return Turning(because="intervention", reason=by.reason)
+    if decided is None and (wish := cancellation_in(attempt, story)):
+        return Turning(because="cancelled", reason=wish.reason)
+    return None
+
+
+def _taken_back_by(attempt: int, story: Sequence[SagaEvent]) -> SagaResumed | None:
+    """By whom, after whatever was decided; a pivot that was told as done may be taken back, too."""
+    by = None
+    for event in story:
+        if event.attempt != attempt:
+            continue
+        if isinstance(event, SagaDecided):
+            by = None
+        elif isinstance(event, SagaResumed) and (event.kind == "compensate" or _was_denied(event)):
+            by = by or event
+    return by
+
+
 def ended_in(attempt: int, story: Sequence[SagaEvent]) -> SagaEnded | None:
     return next(
         (one for one in story if isinstance(one, SagaEnded) and one.attempt == attempt), None
@@ -201,14 +239,12 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
     attempt = started.attempt
     standing = standing_of(attempt, story)
     decided = decision_of(attempt, story)
+    turning = turning_in(attempt, story)
     # Who finishes the way back of another attempt decides as that one did, for its reason.
     told = (*(one.attempt for one in unended(story, attempt)), attempt)
-    if decided is None and not any(_is_approved(one, story) for one in told):
-        decided = _promised(attempt, story)
-    against = decided is not None and not decided.approved
     refusals = {refusal.because for one in told if (refusal := refusal_in(one, story))}
     ending: Literal["refused", "compensated"] = "compensated"
-    if decided and decided.because in refusals:
+    if turning and turning.because in refusals:
         ending = "refused"
     return Left(
         attempt=attempt,
@@ -217,33 +253,12 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
         not_done=standing.not_done,
         asked_anew=standing.asked_anew,
         approved=decided is not None and decided.approved,
-        turned_back=ending if against else None,
-        because=decided.because if decided else "",
-        reason=decided.reason if decided else "",
+        turned_back=ending if turning else None,
+        because=turning.because if turning else "",
+        reason=turning.reason if turning else "",
         steps=started.steps,
         standing=standing,
     )
-
-
-def _is_approved(attempt: int, story: Sequence[SagaEvent]) -> bool:
-    decided = decision_of(attempt, story)
-    return decided is not None and decided.approved
-
-
-def _promised(attempt: int, story: Sequence[SagaEvent]) -> SagaDecided | None:
-    """What the attempt had yet to decide when it stopped: who was told that it is cancelled, or was
-    heard as they said no, counts on that.
-    """
-    saga, against = story[0].saga, None
-    answers = (one for one in story if isinstance(one, StepAnswered) and one.attempt == attempt)
-    if any(not one.approved for one in answers) and (refusal := refusal_in(attempt, story)):
-        against = refusal.because, refusal.reason
-    elif wish := cancellation_in(attempt, story):
-        against = "cancelled", wish.reason
-    if against is None:
-        return None
-    because, reason = against
-    return SagaDecided(saga=saga, attempt=attempt, approved=False, because=because, reason=reason)
 
 
 def _was_done(resumed: SagaResumed) -> bool:

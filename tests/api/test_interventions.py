@@ -78,6 +78,22 @@ async def test_an_intervention_that_was_taken_is_the_same_also_after_the_end(
     assert len(await told(house, saga, "SagaResumed")) == 1
 
 
+@pytest.mark.parametrize(
+    "other", [{"correction": {"ship_to": "addr_slow"}}, {"step": "OpenPlan"}], ids=["input", "step"]
+)
+async def test_an_id_that_was_used_is_not_taken_for_something_else(
+    impatient: httpx.AsyncClient, shop: Shop, other: dict[str, Any]
+) -> None:
+    """Who sends it would think that this was done."""
+    saga = await parked(impatient, shop, ship_to=UNDELIVERABLE)
+    path = f"/sagas/{saga}/interventions"
+    wish: dict[str, Any] = {"id": "int-1", "kind": "correct", "reason": "moved"}
+    wish |= {"correction": {"ship_to": "addr_ok"}, "step": "BookShipment"}
+    assert (await impatient.post(path, json=wish)).status_code == 202
+    problem(await impatient.post(path, json=wish | other), 409, "content-differs")
+    assert (await impatient.post(path, json=wish)).status_code == 202
+
+
 async def test_a_parked_payment_can_be_taken_back(impatient: httpx.AsyncClient, shop: Shop) -> None:
     saga = await parked(impatient, shop, card="card_capture_broken")
     wish = {

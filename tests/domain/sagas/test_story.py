@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from domain.kernel import MerchantId, Money
 from domain.sagas.events import (
     CancelRequested,
@@ -63,6 +65,14 @@ def resumed(step: str, kind: str, *, happened: bool = True) -> SagaResumed:
     )
 
 
+def refused(step: str) -> StepRefused:
+    return StepRefused(saga="s", attempt=1, step=step, outcome="No", reason="no")
+
+
+def wish() -> CancelRequested:
+    return CancelRequested(saga="s", attempt=1, actor="customer", reason="a whim")
+
+
 def decided(*, approved: bool, because: str = "") -> SagaDecided:
     return SagaDecided(saga="s", attempt=1, approved=approved, because=because, reason="")
 
@@ -119,32 +129,42 @@ def test_who_was_declined_by_a_person_is_refused() -> None:
     assert left.turned_back == "refused"
 
 
-def test_a_cancellation_that_was_accepted_stands_whatever_stops_before_it_is_decided() -> None:
-    wish = CancelRequested(saga="s", attempt=1, actor="customer", reason="changed my mind")
-    left = left_by(begun(), [begun(), done("A"), wish])
-    assert (left.turned_back, left.because, left.reason) == (
-        "compensated",
-        "cancelled",
-        "changed my mind",
-    )
+@pytest.mark.parametrize(
+    ("told", "ending", "because"),
+    [
+        ([wish()], "compensated", "cancelled"),
+        ([resumed("B", "compensate")], "compensated", "intervention"),
+        ([resumed("B", "resolve", happened=False)], "compensated", "intervention"),
+        (
+            [decided(approved=True), resumed("B", "compensate")],
+            "compensated",
+            "intervention",
+        ),
+        ([refused("A")], "refused", "No"),
+        (
+            [
+                refused("A"),
+                wish(),
+            ],
+            "refused",
+            "No",
+        ),
+    ],
+)
+def test_who_had_to_turn_back_and_stopped_before_has_turned_back(
+    told: list[SagaEvent], ending: str, because: str
+) -> None:
+    left = left_by(begun(), told)
+    assert (left.turned_back, left.because) == (ending, because)
 
 
-def test_a_no_that_was_heard_stands_whatever_stops_before_it_is_decided() -> None:
-    no = StepAnswered(
-        saga="s", attempt=1, step="A", approved=False, actor="officer", reason="too dear"
-    )
-    left = left_by(begun(), [begun(), done("A"), no])
-    assert (left.turned_back, left.because, left.reason) == ("refused", "Declined", "too dear")
-
-
-def test_a_refusal_that_nobody_was_told_is_asked_for_again() -> None:
-    no = StepRefused(saga="s", attempt=1, step="B", outcome="OutOfStock", reason="none left")
-    assert left_by(begun(), [begun(), done("A"), no]).turned_back is None
+def test_an_attempt_that_only_stopped_has_not_turned_back() -> None:
+    assert left_by(begun(), [done("A"), resumed("B", "retry")]).turned_back is None
+    assert left_by(begun(), [decided(approved=True)]).turned_back is None
 
 
 def test_a_refusal_after_the_pivot_refuses_no_saga() -> None:
-    no = StepRefused(saga="s", attempt=1, step="C", outcome="No", reason="no")
-    assert refusal_in(1, [decided(approved=True), no]) is None
+    assert refusal_in(1, [decided(approved=True), refused("C")]) is None
 
 
 def test_what_was_taken_back_by_a_later_attempt_is_not_left() -> None:

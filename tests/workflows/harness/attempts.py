@@ -179,16 +179,18 @@ async def are_terminated_at_their_beginning(trial: Trial, step: str, attempts: i
 
 
 async def are_terminated_as_they_turn_back(trial: Trial, step: str, attempts: int) -> None:
-    """The pivot refuses each of them, just before or after they tell that they turn back."""
+    """The pivot has refused the first, just before it tells that it turns back: those that follow
+    only finish that, and are gone after they tell so, or before they have ended.
+    """
     trial.refuses(trial.subject.saga.deciding.name)
     held = []
     trial.is_held("journal:turned-back")
     await trial.starts()
     held.append(await is_terminated_at(trial, "journal:turned-back"))
     if attempts > 2:
-        trial.loses_its_task_at("journal:turned-back")
+        trial.loses_its_task_at("journal:decided")
         await trial.is_started_again()
-        await is_terminated_after(trial, "journal:turned-back")
+        await is_terminated_after(trial, "journal:decided")
     for _ in range(attempts - 3):
         trial.is_held("journal:ended")
         await trial.is_started_again()
