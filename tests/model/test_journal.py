@@ -48,9 +48,7 @@ async def _turns_back_over_the_pivot(*story: object) -> Turned:
     store = MemoryStore()
     store.contents = Contents({"saga-saga": story})  # type: ignore[dict-item]  # events
     [turn] = [one for one in activities(store) if one.__name__ == "turn_back"]  # type: ignore[arg-type]  # in memory
-    asked = TurnBack(
-        because="intervention", reason="", run="run-1", pivot="Place", over_pivot=True
-    )
+    asked = TurnBack(because="intervention", reason="", run="run-1", pivot="Place", over_pivot=True)
     turned: Turned = await turn(asked, _context("journal:turned-back", attempt=1))
     return turned
 
@@ -111,7 +109,9 @@ async def test_a_pivot_in_doubt_that_was_done_is_taken_back_where_a_person_says_
     assert not (await _turns_back_over_the_pivot(STARTED, PLACED, APPROVED)).crossed
 
 
-async def test_what_has_gone_on_behind_its_pivot_is_not_taken_back_by_a_run_that_forgot_it() -> None:
+async def test_what_has_gone_on_behind_its_pivot_is_not_taken_back_by_a_run_that_forgot_it() -> (
+    None
+):
     """Temporal reset the workflow, and asked for the pivot again it heard nothing."""
     confirmed = replace(PLACED, step="Confirm")
     assert (await _turns_back_over_the_pivot(STARTED, PLACED, APPROVED, confirmed)).crossed
