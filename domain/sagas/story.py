@@ -192,6 +192,10 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
     ending: Literal["refused", "compensated"] = "compensated"
     if decided and (refusal := refusal_in(attempt, story)):
         ending = "refused" if refusal.because == decided.because else ending
+    because, reason = (decided.because, decided.reason) if decided else ("", "")
+    # Once it was accepted, a cancellation is true: its pivot's key is closed with it.
+    if decided is None and (wish := cancellation_in(attempt, story)):
+        against, because, reason = True, "cancelled", wish.reason
     return Left(
         attempt=attempt,
         opened_on=started.opened_on or date.min,
@@ -200,8 +204,8 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
         asked_anew=standing.asked_anew,
         approved=decided is not None and decided.approved,
         turned_back=ending if against else None,
-        because=decided.because if decided else "",
-        reason=decided.reason if decided else "",
+        because=because,
+        reason=reason,
         steps=started.steps,
         standing=standing,
     )
