@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test matrix journeys bench performance bounds histories check fmt lock clean
+.PHONY: help setup demo up test model matrix journeys bench performance bounds histories check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ up: setup ## start everything and keep it up until Ctrl-C
 
 test: setup ## run every test that needs no Docker, but for the long ones (about four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix"
+
+model: setup ## run all schedules of small sagas on the engine, with an event store and a bank in memory
+	@$(BIN)/python -m tests.model
 
 matrix: setup ## run every failure, lost task, attempt and mistake at every step of every saga (a quarter of an hour)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
@@ -55,6 +58,7 @@ check: setup ## format, lint, types, import contracts, tests, a demo: what CI ru
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MAKE) test
+	$(MAKE) model
 	$(BIN)/handrail demo --orders 30 --json
 
 fmt: setup ## put the code in shape

@@ -95,7 +95,7 @@ class _Journal:
                 return Begun(token="", left=None, ended=ended)
             if stopped := unended(story, number):
                 await self._end_attempts(stopped, number, started, story, context)
-                version, story = await self._story(context.key.saga)  # noqa: PLW2901  # what they left
+                version, story = await self._story(context.key.saga)  # noqa: PLW2901  # all they left
                 # The last of their steps may have ended the saga, just before its door was shut.
                 if ended := _final_end(started, story):
                     return Begun(token="", left=None, ended=ended)

@@ -1,4 +1,4 @@
-"""What is true of every schedule, once nothing more happens in it. Each law answers why it is not."""
+"""What is true of every schedule at its end. Each law answers why it is not, or nothing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from domain.sagas.events import (
+    CancelRequested,
     SagaDecided,
     SagaEnded,
     SagaParked,
@@ -17,7 +18,7 @@ from domain.sagas.events import (
 from tests.model import books
 from tests.model.moves import BANK
 from tests.model.state import State
-from workflows.shape import Saga
+from workflows.shape import Duty, Saga, Step
 
 Law = Callable[[Saga, State], str]
 
@@ -33,11 +34,12 @@ def _is_completed(state: State) -> bool:
 
 def _taken(state: State, saga: Saga) -> set[str]:
     """The steps whose effect stands in our own books."""
-    duties = [*([saga.deciding]), *(duty for group in saga.duties for duty in group)]
-    steps = [step for group in saga.groups for step in group]
+    duties = [saga.deciding, *(duty for group in saga.duties for duty in group)]
+    every: list[Step | Duty] = [step for group in saga.groups for step in group]
+    every += duties
     return {
         one.name
-        for one in [*steps, *duties]
+        for one in every
         if isinstance(one.do, books.Take) and books.is_taken(state.contents.streams, one.do.book)
     }
 
@@ -150,6 +152,8 @@ def what_was_told_is_not_contradicted(saga: Saga, state: State) -> str:
                 if said is not None and said != (ending == "completed"):
                     return f"the customer was told {_yes(said)}, and it ended {ending}"
                 said = None if saga.repeats != "never" else said
+            case _:
+                pass
     told = [one for one in state.told if one in {"yes", "no"}]
     by_operator = any(
         isinstance(one, SagaResumed) and one.kind == "compensate" for one in state.story
@@ -159,13 +163,18 @@ def what_was_told_is_not_contradicted(saga: Saga, state: State) -> str:
     return ""
 
 
-def _yes(approved: bool) -> str:
+def _yes(approved: object) -> str:
     return "yes" if approved else "no"
 
 
 def an_accepted_cancellation_is_kept(saga: Saga, state: State) -> str:
-    ended = _end(state)
-    if "cancelled" in state.told and ended and ended.ending == "completed":
+    if "cancelled" not in state.told:
+        return ""
+    wish = next((n for n, one in enumerate(state.story) if isinstance(one, CancelRequested)), None)
+    if wish is None:
+        return "a cancellation was accepted, and the stream does not say so"
+    ended = next((one for one in state.story[wish:] if isinstance(one, SagaEnded)), None)
+    if ended and ended.ending == "completed":
         return "a cancellation was accepted, and the saga completed"
     return ""
 

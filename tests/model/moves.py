@@ -1,14 +1,16 @@
-"""What may happen next in a schedule: the one thing that mostly does, and all that may disturb it."""
+"""What may happen next in a schedule: what mostly does, and all that may disturb it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from temporalio.exceptions import ApplicationError
 
 from domain.payments.commands import AuthoriseDownPayment
+from domain.sagas.events import SagaResumed
 from domain.sagas.steps import StepKey
 from tests.model import books
 from tests.model.driving import CHANGES, CutShort, Deed
@@ -30,6 +32,7 @@ from workflows.parking import POSSIBLE, Parked
 
 ZOMBIE_MOVES: Final = 2
 ATTEMPTS: Final = 4
+RETRIES: Final = 2
 BANK: Final = {
     "AuthoriseDownPayment": "hold",
     "CapturePayment": "capture",
@@ -55,7 +58,7 @@ ALL: Final = frozenset(
 
 
 class Retried(Exception):
-    """An activity raised what Temporal retries for ever, though nothing was wrong with the world."""
+    """An activity raised what Temporal retries for ever, though the world was well."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class Moves:
             if state.budget and "early" in self._rules.kinds:
                 for one in self._people(state, run):
                     yield replace(one, budget=one.budget - 1)
-            # What lands late touches the stores alone: when, matters only to what touches them, too.
+            # What lands late touches the stores alone: so it lands before what touches them, too.
             yield from self._land(state)
         else:
             yield from self._people(state, run)
@@ -127,7 +130,8 @@ class Moves:
     ) -> tuple[State, tuple[Deed, ...]]:
         world = self._world
         world.put(state.contents, state.ledger)
-        value, failure, deeds = None, None, ()
+        value, failure = None, None
+        deeds: tuple[Deed, ...] = ()
         try:
             value, deeds = world.run(asked.name, asked.arguments, **more)
         except ApplicationError as no:
@@ -231,10 +235,8 @@ class Moves:
         return _judged(state, landed, key) if shut else landed
 
     def _interlope(self, asked: Scheduled) -> None:
-        try:
+        with suppress(Exception):  # nobody hears what became of it
             self._world.beside.run(asked.name, asked.arguments)
-        except Exception:  # noqa: BLE001, S110  # nobody hears what became of it
-            pass
 
     def _crossed(self, state: State, asked: Scheduled, name: str, flight: int, place: int) -> State:
         late = state.flights[flight]
@@ -276,7 +278,7 @@ class Moves:
         places = run.saga._parking._places.values()
         waiting = [one for one in places if one.shown and not one.claimed and not one.goes_on]
         for parked in waiting:
-            yield from self._interventions(state, run, parked)
+            yield from self._interventions(state, parked)
         for awaited in run.saga._answers._places.values():
             if not awaited.claimed and not awaited.is_answered:
                 for approved in (True, False):
@@ -292,8 +294,11 @@ class Moves:
         for timer in sorted(run.timers):
             yield self._heard(state, "the time is over", Fired(timer))
 
-    def _interventions(self, state: State, run: Run, parked: Parked) -> Iterator[State]:
+    def _interventions(self, state: State, parked: Parked) -> Iterator[State]:
+        has_retried = _retries(state, parked) >= RETRIES
         for kind in POSSIBLE[parked.role]:
+            if kind == "retry" and has_retried:
+                continue
             for happened in (True, False) if kind == "resolve" else (True,):
                 if self._would_lie(state, parked, kind, happened=happened):
                     continue
@@ -365,7 +370,7 @@ class Moves:
         return replace(heard, at=heard.at.hears(entry))
 
     def _terminated(self, state: State, run: Run) -> Iterator[State]:
-        """With each activity that is under way: not begun, cut at each of its deeds, or on its way."""
+        """While an activity is not begun, cut at each of its deeds, or still under way."""
         yield self.next_attempt(state, "the workflow is terminated")
         if not run.pending or run.is_over:
             return
@@ -427,9 +432,18 @@ class Moves:
         if state.budget:
             one = replace(state, budget=state.budget - 1)
             yield from self._reset(one)
-            if "terminate" in self._rules.kinds and not state.followed:
-                if state.at.attempt < ATTEMPTS:
-                    yield self.next_attempt(one, "the workflow is terminated after its saga's end")
+            may = "terminate" in self._rules.kinds and state.at.attempt < ATTEMPTS
+            if may and not state.followed:
+                yield self.next_attempt(one, "the workflow is terminated after its saga's end")
+
+
+def _retries(state: State, parked: Parked) -> int:
+    """How often the operator has tried it again, who then sees that this is of no use."""
+    return sum(
+        one.kind == "retry" and (one.step, one.direction) == (parked.step, parked.direction)
+        for one in state.story
+        if isinstance(one, SagaResumed)
+    )
 
 
 def _is_shut(state: State, key: StepKey) -> bool:

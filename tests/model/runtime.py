@@ -1,4 +1,4 @@
-"""Temporal, as far as a saga sees it: the real `SagaRun` on an event loop that does one thing a time.
+"""Temporal, as far as a saga sees it: the real `SagaRun` on an event loop of one thing at a time.
 
 What Temporal records of a run is its `Entry`s. A run that is begun over is given those that were
 recorded, in their order, and is then where it was: so a run is a value, too.
@@ -70,7 +70,7 @@ Entry = Begin | Answered | Fired | CancelledByTemporal | Told
 
 @dataclass(frozen=True)
 class Scheduled:
-    """An activity that a run has asked for; a step has a `limit`, the saga's own stream has none."""
+    """An activity that a run has asked for; a step has a limit, the saga's own stream has none."""
 
     nth: int
     name: str
@@ -94,7 +94,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._ready: deque[asyncio.Handle] = deque()
         self.conditions: list[tuple[Callable[[], bool], asyncio.Future[bool]]] = []
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # any arguments
         self,
         callback: Callable[..., object],
         *args: Any,
@@ -104,7 +104,7 @@ class Loop(asyncio.AbstractEventLoop):
         self._ready.append(handle)
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]  # any arguments
         self,
         delay: float,
         callback: Callable[..., object],
@@ -179,7 +179,7 @@ class _Temporal(_context._Runtime):
     def workflow_info(self) -> Any:
         return self._run.info
 
-    def workflow_patch(self, id: str, *, deprecated: bool, event_groups: object = None) -> bool:
+    def workflow_patch(self, *_: Any, **__: Any) -> bool:
         return self._run.patched
 
     def workflow_time_ns(self) -> int:
@@ -236,8 +236,8 @@ class Run:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._alarms: dict[int, asyncio.Future[bool]] = {}
         self._nth = self._nth_timer = 0
-        self.loop = Loop()
-        setattr(self.loop, "__temporal_workflow_runtime", _Temporal(self))
+        self.loop = Loop()  # type: ignore[abstract]  # a saga needs no more of it
+        setattr(self.loop, "__temporal_workflow_runtime", _Temporal(self))  # type: ignore[abstract]  # filled in below the class
         identity = SagaIdentity(
             saga=SAGA,
             saga_type="Model",

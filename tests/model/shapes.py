@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -48,10 +49,16 @@ SHAPES: Final[Mapping[str, Saga]] = {
     "paid": Saga(
         compensatable=[RESERVE, AUTHORISE], pivot=CAPTURE, retriable=[Confirm()], repeats="never"
     ),
+    "paid alone": Saga(
+        compensatable=[AUTHORISE], pivot=CAPTURE, retriable=[Confirm()], repeats="never"
+    ),
     "payout": Saga(compensatable=[PREPARE], pivot=TRANSFER, retriable=[Confirm()], repeats="never"),
     "beside": Saga(compensatable=[Parallel(RESERVE, AUTHORISE)], pivot=Place(), repeats="never"),
     "answered": Saga(compensatable=[RESERVE, REVIEWED], pivot=Place(), repeats="never"),
     "parking": Saga(compensatable=[Parallel(PARKS, RESERVE)], pivot=Place(), retriable=[Confirm()]),
+    "corrected": Saga(
+        compensatable=[replace(AUTHORISE, on_unknown="park")], pivot=CAPTURE, repeats="never"
+    ),
     "last two": Saga(
         compensatable=[RESERVE], pivot=Place(), retriable=[Parallel(Confirm(), Ship())]
     ),

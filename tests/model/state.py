@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from temporalio.exceptions import ApplicationError
+
 from domain.kernel import Event
 from domain.sagas.events import SagaEvent
-from temporalio.exceptions import ApplicationError
 from tests.model.bank import Ledger
 from tests.model.runtime import SAGA, Answered, Begin, Entry, Fired, Scheduled, Told
 from tests.model.store import Contents

@@ -81,6 +81,17 @@ def test_an_end_that_comes_just_before_its_attempt_is_over_is_the_end() -> None:
     assert any(key[3] == OVER for key in world.store.contents.fence)
 
 
+async def test_a_cancellation_that_was_accepted_is_kept_by_the_attempts_that_follow() -> None:
+    """The workflow is terminated between its yes and its way back."""
+    store = MemoryStore()
+    store.contents = Contents({"saga-saga": (STARTED, replace(WISH, attempt=1))})
+    [begin] = [one for one in activities(store) if one.__name__ == "begin"]  # type: ignore[arg-type]  # in memory
+    begun: Begun = await begin(SECOND, _context("journal:started"))
+    [left] = begun.lefts
+    assert (left.turned_back, left.because) == ("compensated", "cancelled")
+    assert left.reason == WISH.reason
+
+
 async def test_what_has_ended_is_not_cancelled_by_an_attempt_that_only_reports_it() -> None:
     cancelled = await _cancels(STARTED, PLACED, APPROVED, ENDED)
     assert cancelled == Cancelled(accepted=False, said="it has ended")

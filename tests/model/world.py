@@ -31,8 +31,8 @@ class World:
     """One world is enough: what it holds is a value, which is put in before anything happens."""
 
     def __init__(self, beside: World | None = None) -> None:
-        self.store = beside.store if beside else MemoryStore()
-        self.bank = beside.bank if beside else MemoryBank()
+        self.store: MemoryStore = beside.store if beside else MemoryStore()
+        self.bank: MemoryBank = beside.bank if beside else MemoryBank()
         self.moods = books.Moods()
         store: Any = self.store
         self._books = Handler(store, books.aggregate(self.moods))
@@ -56,7 +56,7 @@ class World:
             for one in (self._books, payments._payments, transfers._transfers._handler)
             if isinstance(one, Handler)
         ]
-        self._loop = Loop()
+        self._loop = Loop()  # type: ignore[abstract]  # an activity needs no more of it
         self.beside = self if beside else World(self)
         """The same store and bank, from another process."""
 

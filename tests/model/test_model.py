@@ -1,0 +1,14 @@
+"""Each saga with any one disturbance: a slice of what `make model` runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.model.plan import SINGLE, Part
+
+
+@pytest.mark.parametrize("part", SINGLE, ids=[part.shape for part in SINGLE])
+def test_a_saga_keeps_every_law_with_any_one_disturbance(part: Part) -> None:
+    found = part.run()
+    assert not found.broken, str(found.broken[0])
+    assert found.ends > 50
