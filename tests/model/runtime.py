@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -292,13 +293,13 @@ class Run:
     def _update(self, told: Told) -> None:
         match told.what:
             case Cancellation() as wish:
-                check: Callable[[], None] = self.saga.may_cancel
+                check: Callable[[], None] = partial(self.saga.may_cancel, wish)
                 handler: Coroutine[Any, Any, None] = self.saga.cancel(wish)
             case Intervention() as by:
-                check = lambda: self.saga.may_intervene(by, told.instead)  # noqa: E731  # beside its handler
+                check = partial(self.saga.may_intervene, by, told.instead)
                 handler = self.saga.intervene(by, told.instead)
             case Verdict() as verdict:
-                check = lambda: self.saga.may_answer(verdict)  # noqa: E731  # beside its handler
+                check = partial(self.saga.may_answer, verdict)
                 handler = self.saga.answer(verdict)
         try:
             check()
