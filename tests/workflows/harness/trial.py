@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal, Self
 
-from temporalio.client import WorkflowExecutionStatus
-from temporalio.exceptions import TemporalError
+from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.service import RPCError
 
 from domain.sagas.events import Ending
 from tests.workflows.harness.clean import assert_clean_slate
@@ -23,6 +23,8 @@ from workflows.messages import RunOptions, Verdict
 
 SOON = 2.0  # seconds until a step is given up that is made to fail
 PATIENT = 60.0
+NOT_HEARD = (WorkflowUpdateFailedError, RPCError)
+"""Refused, or over; not what the client makes of it when whoever waits is told to stop."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -105,7 +107,7 @@ class Trial(Running):
             async def told() -> bool:
                 try:
                     await self.handle.execute_update("answer", verdict)
-                except TemporalError:
+                except NOT_HEARD:
                     return False
                 return True
 
@@ -128,7 +130,7 @@ class Trial(Running):
         async def heard() -> bool:
             try:
                 await self.is_answered(approved=approved, step=step)
-            except TemporalError:
+            except NOT_HEARD:
                 return False
             return True
 
