@@ -240,14 +240,14 @@ class _Journal:
         """Let a parked step go on: by the first intervention that is recorded for it.
 
         `asked` is SagaResumed and, for a correction, the corrected command; so is the answer.
-        Raises NotPossible, as an ApplicationError, where a person says that the step did not happen
-        and the stream says that it did.
+        Raises NotPossible, as an ApplicationError, where a person says that the step did not
+        happen, or is to be done otherwise, and the stream says that it did happen.
         """
         resumed = cast("SagaResumed", asked[0])
         attempt = context.key.attempt
         async for version, story in self._looks(context.key.saga):
-            denied = resumed.kind == "resolve" and not resumed.happened
-            if denied and resumed.step in standing_of(attempt, story).passed:
+            passed = standing_of(attempt, story).passed
+            if _says_not_done(resumed) and resumed.step in passed:
                 said = f"our own books say that {resumed.step} happened: retry it"
                 raise ApplicationError(said, type="NotPossible", non_retryable=True)
             try:
@@ -400,6 +400,12 @@ def _stored(answer: Mapping[str, Any] | None) -> Sequence[Any]:
     # What was just appended is as it was given, what was repeated as the database has it.
     kept = orjson.loads(orjson.dumps((answer or {})["messages"]))
     return tuple(CODEC.decode(one["type"], one["schema"], one["data"]) for one in kept)
+
+
+def _says_not_done(resumed: SagaResumed) -> bool:
+    """That the step did not happen, or is to be done otherwise."""
+    denied = resumed.kind == "resolve" and not resumed.happened
+    return denied or (resumed.kind == "correct" and resumed.direction == "do")
 
 
 def _has_begun(attempt: int, story: Story) -> bool:

@@ -139,7 +139,7 @@ class Hearing:
                 f"resumed:{parked.place}",
                 resumed,
                 correction if is_corrected else None,
-                parked.keys if by.kind in {"skip", "resolve"} else (),
+                _shut_by(by, parked),
                 parked.left,
             )
         except ApplicationError as refused:
@@ -214,6 +214,12 @@ class Hearing:
 
     def _fact(self, event: Callable[..., T], **fields: Any) -> T:
         return event(saga=self.identity.saga, attempt=self.identity.attempt, **fields)
+
+
+def _shut_by(by: Intervention, parked: Parked) -> tuple[str, ...]:
+    """What goes on without the step, or asks for it otherwise, lets it take effect no more."""
+    is_otherwise = by.kind == "correct" and parked.direction == "do"
+    return parked.keys if by.kind in {"skip", "resolve"} or is_otherwise else ()
 
 
 def _too_late(said: str) -> ApplicationError:

@@ -388,6 +388,13 @@ async def test_what_an_attempt_was_told_before_it_stopped_is_heard_by_the_next(
     )
 
 
+async def test_what_took_effect_while_it_waited_is_not_done_otherwise(journal: Journal) -> None:
+    await journal.begins(1, "run-1")
+    await journal.does(PIVOT)
+    with pytest.raises(ApplicationError, match="our own books say that Pay happened"):
+        await journal.resumes("correct", "one")
+
+
 async def test_of_two_interventions_the_first_stands(journal: Journal) -> None:
     await journal.begins(1, "run-1")
     first = await journal.resumes("retry", "one")

@@ -18,6 +18,7 @@ CARDS: Final = (
     "card_capture_lost",
     "card_capture_error_2",
     "card_capture_declined",
+    "card_capture_broken",
     "card_capture_down_25",
     "card_capture_late_14",
     "card_void_declined_1",

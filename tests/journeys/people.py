@@ -120,12 +120,15 @@ class People:
         if step == "BookShipment":
             return await self._ways_of_booking(saga, skip)
         if step == "CapturePayment":
-            done = await self._done_at_the_bank(saga, "authorisations", "captured")
-            return [retry, retry, {"kind": "compensate"}, *done]
+            found = await self._found_at_the_bank(saga, "authorisations", "captured")
+            return [retry, retry, {"kind": "compensate"}, found]
         if step in _MOVES:
             # While nobody knows, there is no way back: that is refused.
-            done = await self._done_at_the_bank(saga, *_MOVES[step])
-            return [{"kind": "compensate"}, retry, *done, retry]
+            found = await self._found_at_the_bank(saga, *_MOVES[step])
+            return [{"kind": "compensate"}, retry, found, retry]
+        if step in {"RecordDispatch", "RecordDelivery", "RecordLoss"}:
+            # Our books know no booking where that was skipped, or done by hand.
+            return [retry, {"kind": "resolve", "evidence": f"the carrier said so {BY_HAND}"}]
         return [retry, retry, skip] if times > 4 else [retry]
 
     async def _ways_of_booking(self, saga: str, skip: Said) -> Sequence[Said]:
@@ -135,20 +138,20 @@ class People:
             for one in ledger["bookings"]
             if one["order"] == saga and one["state"] == "booked"
         ]
-        done = {"kind": "resolve", "evidence": f"booked {BY_HAND}"}
         if booked:
             done = {"kind": "resolve", "evidence": f"the carrier has {booked[0]}"}
+            return [done, {"kind": "retry"}, {"kind": "retry"}]
+        done = {"kind": "resolve", "evidence": f"booked {BY_HAND}"}
         correct = {"kind": "correct", "correction": {"ship_to": "addr_ok"}}
         return [{"kind": "retry"}, skip, done, correct, correct]
 
-    async def _done_at_the_bank(self, saga: str, kind: str, state: str) -> Sequence[Said]:
+    async def _found_at_the_bank(self, saga: str, kind: str, state: str) -> Said:
+        """In good faith: what the bank does not have yet may come in later."""
         ledger = await self._ledger(self.bank_url)
-        moved = [
-            one["reference"]
-            for one in ledger[kind]
-            if one["state"] == state and step_of(one).saga == saga
-        ]
-        return [{"kind": "resolve", "evidence": f"the bank has {one}"} for one in moved]
+        for one in ledger[kind]:
+            if one["state"] == state and step_of(one).saga == saga:
+                return {"kind": "resolve", "evidence": f"the bank has {one['reference']}"}
+        return {"kind": "resolve", "happened": False, "evidence": "the bank knows nothing of it"}
 
     async def _ledger(self, url: str) -> Said:
         async with httpx.AsyncClient(timeout=60) as client:
