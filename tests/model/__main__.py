@@ -16,9 +16,7 @@ def main() -> int:
     began, done, states, ways, ends = time.monotonic(), 0, 0, 0, 0
     broken: list[str] = []
     with ProcessPoolExecutor(2) as pool:
-        # The longest first, so that none of them is waited for alone.
-        parts = sorted(WHOLE, key=lambda part: (-part.disturbances, -len(part.kinds)))
-        running = {pool.submit(_run, part): part for part in parts}
+        running = {pool.submit(_run, part): part for part in WHOLE}
         for future in as_completed(running):
             part, (found, seconds) = running[future], future.result()
             done, states, ways, ends = (
@@ -28,12 +26,12 @@ def main() -> int:
                 ends + found[2],
             )
             broken += [f"{part.shape}, {part.name}: {said}" for said in found[3]]
-            _show(done, len(parts), f"{states:,} states", f"{len(broken)} broken")
+            _show(done, len(WHOLE), f"{states:,} states", f"{len(broken)} broken")
             if not sys.stdout.isatty():
                 print(
                     f"{part.name} of {part.shape}: {found[0]:,} states, {seconds:.0f} s", flush=True
                 )
-    _show(done, len(parts), "", "\n")
+    _show(done, len(WHOLE), "", "\n")
     for said in broken:
         print(f"\n{said}")
     took = time.monotonic() - began

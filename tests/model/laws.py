@@ -173,7 +173,8 @@ def an_accepted_cancellation_is_kept(saga: Saga, state: State) -> str:
     wish = next((n for n, one in enumerate(state.story) if isinstance(one, CancelRequested)), None)
     if wish is None:
         return "a cancellation was accepted, and the stream does not say so"
-    ended = next((one for one in state.story[wish:] if isinstance(one, SagaEnded)), None)
+    later = (one for one in state.story[wish:] if isinstance(one, SagaEnded))
+    ended = next(later, None) or _end(state)
     if ended and ended.ending == "completed":
         return "a cancellation was accepted, and the saga completed"
     return ""

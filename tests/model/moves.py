@@ -330,8 +330,11 @@ class Moves:
             return False
         held = BANK.get(parked.step)
         if held:
-            has = bool(state.ledger.standing(held))  # type: ignore[arg-type]  # one of its kinds
-            return happened != has
+            stands = state.ledger.standing(held)  # type: ignore[arg-type]  # one of its kinds
+            # What stands as it was asked before a correction is neither: the bank is not as it
+            # should be, and a person has to retry.
+            as_asked = any(one.key.endswith(f"/{parked.keys[-1]}/do") for one in stands)
+            return not as_asked if happened else bool(stands)
         has = books.is_taken(state.contents.streams, parked.command.book)  # type: ignore[attr-defined]  # a Take
         # Done by hand is what the books do not have.
         return has and not happened

@@ -26,25 +26,22 @@ LOST: Final = frozenset({"die", "again", "cancel", "temporal", "order", "early"}
 LEFT: Final = frozenset({"terminate", "give up", "cancel"})
 FORGOTTEN: Final = frozenset({"zombie", "reset", "cancel"})
 DOUBTS: Final = frozenset({"give up", "refuse", "temporal", "die"})
-SHORT: Final = ("paid alone", "payout", "corrected")
-"""The sagas of three steps or fewer, of which every pair is run."""
-
 SINGLE: Final[Sequence[Part]] = tuple(
     Part("any one", shape, ALL, 1) for shape in SHAPES if shape != "answered"
 )
-_GROUPS: Final = {"lost tasks": LOST, "left": LEFT, "forgotten": FORGOTTEN, "doubts": DOUBTS}
+_PAIRS: Final = {"lost tasks": LOST, "left": LEFT, "forgotten": FORGOTTEN, "doubts": DOUBTS}
 WHOLE: Final[Sequence[Part]] = (
-    Part("any one", "answered", ALL, 1),
-    *SINGLE,
-    *(Part("any two", shape, ALL, 2) for shape in SHORT),
+    Part("any two", "payout", ALL, 2),
+    Part("four attempts", "ours", frozenset({"terminate"}), 3),
+    Part("four attempts", "payout", frozenset({"terminate"}), 3),
     *(
         Part(name, shape, kinds, 2)
-        for name, kinds in _GROUPS.items()
+        for name, kinds in _PAIRS.items()
         for shape in SHAPES
-        if shape not in SHORT and (name, shape) != ("doubts", "answered")
+        # Of a step that is answered there is so much to tell that one kind of pairs is enough.
+        if shape != "payout" and (name == "lost tasks" or shape != "answered")
     ),
-    *(
-        Part("four attempts", shape, frozenset({"terminate"}), 3)
-        for shape in ("ours", "paid", "payout")
-    ),
+    Part("any one", "answered", ALL, 1),
+    *SINGLE,
 )
+"""The longest first: of two processes, none waits for the other in the end."""
