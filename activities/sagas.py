@@ -303,12 +303,17 @@ def _attempts(story: Story) -> Sequence[SagaStarted]:
 
 
 def _number(started: SagaStarted, story: Story) -> int | None:
-    """Under which number the attempt begins; None where it may not."""
+    """Under which number the attempt begins; None where it may not.
+
+    Who begins a saga anew knows of no attempt before, and comes as the first. Any other number that
+    the stream has passed is of a workflow that has stopped, and whose beginning lands late.
+    """
     last = max((one.attempt for one in _attempts(story)), default=0)
     if started.attempt > last:
         return started.attempt
     has_ended = any(isinstance(one, SagaEnded) and one.attempt == last for one in story)
-    return last + 1 if has_ended and started.repeats == "always" else None
+    is_anew = started.attempt == 1 and started.repeats == "always"
+    return last + 1 if has_ended and is_anew else None
 
 
 def _final_end(started: SagaStarted, story: Story) -> SagaEnded | None:

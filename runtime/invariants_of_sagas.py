@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from domain.sagas.events import (
+    CancelRequested,
     SagaDecided,
     SagaEnded,
     SagaEvent,
@@ -220,7 +221,7 @@ def _one_answer(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:
 
 def _answer_is_kept(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violation]:
     answer: bool | None = None
-    must_answer = False
+    must_answer = is_cancelled = False
     for event in round_:
         match event:
             case SagaStarted(run=run):
@@ -228,6 +229,10 @@ def _answer_is_kept(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violatio
                 must_answer = bool(run)
             case SagaDecided(approved=approved):
                 answer = approved
+            case CancelRequested():
+                is_cancelled = True
+            case SagaEnded(ending="completed") if is_cancelled:
+                yield Violation(f"saga {saga}: it was to be cancelled, but it ended as completed")
             case SagaEnded(ending=ending):
                 if answer is None and must_answer:
                     yield Violation(f"saga {saga}: it ended as {ending}, and nobody was answered")

@@ -230,6 +230,15 @@ async def test_a_number_that_has_passed_is_refused(journal: Journal) -> None:
         await journal.begins(2, "run-2")
 
 
+async def test_a_beginning_that_lands_after_a_later_end_begins_nothing(journal: Journal) -> None:
+    """Its workflow was terminated meanwhile: nobody would ever end what it began."""
+    await journal.begins(1, "run-1", repeats="always")
+    await journal.begins(3, "run-3", repeats="always")
+    await journal.ends("refused", attempt=3)
+    with closed("another run"):
+        await journal.begins(2, "run-2", repeats="always")
+
+
 async def test_an_attempt_that_was_followed_says_nothing_any_more(journal: Journal) -> None:
     await journal.begins(1, "run-1")
     await journal.begins(2, "run-2")

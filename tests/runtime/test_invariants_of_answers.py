@@ -9,6 +9,7 @@ import pytest
 
 from domain.kernel import Event
 from domain.sagas.events import (
+    CancelRequested,
     SagaDecided,
     SagaEnded,
     SagaResumed,
@@ -85,10 +86,14 @@ compensate = of_saga(
 )
 
 
+cancelled = of_saga(CancelRequested(saga="o1", attempt=1, actor="customer", reason="a whim"))
+
+
 @pytest.mark.parametrize(
     "story",
     [
         (started, yes(), completed),
+        (started, cancelled, no(), ended("compensated")),
         (started, no(), refused),
         (started, yes(), compensate, no(), ended("compensated")),
         (started, yes(), begun(2), completed),
@@ -96,6 +101,7 @@ compensate = of_saga(
     ],
     ids=[
         "approved",
+        "cancelled",
         "refused",
         "taken back by a person",
         "by two attempts",
@@ -116,6 +122,7 @@ def test_an_answer_that_is_kept_is_as_it_should_be(story: tuple[Happening, ...])
         (started, no(), yes(), completed),
         (started, no(), refused, begun(2), yes(2), ended("completed", 2)),
         (started, yes(), compensate, no(), yes(), completed),
+        (started, cancelled, begun(2), yes(2), ended("completed", 2)),
     ],
     ids=[
         "approved, and refused in the end",
@@ -125,6 +132,7 @@ def test_an_answer_that_is_kept_is_as_it_should_be(story: tuple[Happening, ...])
         "no, then yes",
         "no, then yes after its end",
         "changed twice",
+        "cancelled, and completed in the end",
     ],
 )
 def test_an_answer_that_is_not_kept_is_seen(story: tuple[Happening, ...]) -> None:
