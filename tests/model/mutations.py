@@ -9,7 +9,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import activities.sagas
-import workflows.saga
+import workflows.rollback
 from domain.sagas import story
 from domain.sagas.events import SagaDecided
 from domain.sagas.steps import StepKey
@@ -156,7 +156,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate, cancel, refuse",
         2,
         f"{_STANDS}, {_AGREE}",
-        (workflows.saga, "way_back", _without_the_pivot),
+        (workflows.rollback, "way_back", _without_the_pivot),
     ),
     _mutation(
         "A6",
@@ -177,15 +177,6 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         (activities.sagas, "_keys_of_steps", lambda *_: ()),
     ),
     _mutation(
-        "no doors of new keys",
-        "forgets the keys that a step had beside the first",
-        "corrected",
-        "give up, terminate, cancel",
-        2,
-        f"{_STANDS}, {_AGREE}, {_TOLD}",
-        (Standing, "keys_of", lambda _, step: (step,)),
-    ),
-    _mutation(
         "nobody is over",
         "begins an attempt without ending those before it",
         "ours",
@@ -201,7 +192,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate, cancel",
         2,
         f"{_STANDS}, {_AGREE}",
-        (workflows.saga, "way_back", _without_orphans),
+        (workflows.rollback, "way_back", _without_orphans),
     ),
     _mutation(
         "known alone",
@@ -210,7 +201,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "give up",
         1,
         f"{_STANDS}, {_AGREE}",
-        (workflows.saga, "way_back", _only_what_is_known),
+        (workflows.rollback, "way_back", _only_what_is_known),
     ),
     _mutation(
         "counted records",
