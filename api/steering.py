@@ -60,8 +60,9 @@ class Steering:
     async def intervene(
         self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None = None
     ) -> None:
-        """Raises Problem for a correction that does not fit the command of the parked step, and for
-        another intervention than the one that the saga took under this id.
+        """Raises Problem for a correction that does not fit the command of the parked step, where
+        none was parked when it was looked for, and for another intervention than the one that the
+        saga took under this id.
         """
         if await self._took(saga, intervention, correction):
             return
@@ -69,7 +70,13 @@ class Steering:
         if correction is not None:
             instead = await self._corrected(saga, intervention.step, correction)
         id_ = update_id("intervene", intervention.id)
-        await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
+        try:
+            await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
+        except Problem as problem:
+            if correction is None or instead is not None or problem.slug != "invalid-request":
+                raise
+            # It has parked since then: what was asked for is right, and came too early.
+            raise Problem("not-parked", f"{saga} had not parked yet: say it again") from None
 
     async def _took(
         self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None

@@ -10,10 +10,12 @@ import httpx
 import psycopg
 import pytest
 from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.settlement.commands import Document
 from runtime.temporal import DATA_CONVERTER
 from tests.api.conftest import House
+from tests.api.parking import ParksBehindTheLook
 from tests.api.shop import (
     Shop,
     a_key,
@@ -59,6 +61,27 @@ async def test_a_parked_saga_goes_on_when_it_is_told_to(
     assert [(one["actor"], one["outcome"], one["reason"]) for one in resumed] == [
         ("ops", "retry", "the carrier is back")
     ]
+
+
+async def test_a_correction_that_comes_before_the_step_has_parked_is_told_so(
+    house: House, impatient: httpx.AsyncClient
+) -> None:
+    """It is not the request that is wrong."""
+    saga, queue = f"ord-{a_key()}", f"early-{a_key()}"
+    wish: dict[str, Any] = {"id": "int-1", "kind": "correct", "reason": "moved"}
+    wish |= {"correction": {"ship_to": "addr_ok"}}
+    async with Worker(
+        house.temporal,
+        task_queue=queue,
+        workflows=[ParksBehindTheLook],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        handle = await house.temporal.start_workflow(
+            ParksBehindTheLook.run, id=saga, task_queue=queue
+        )
+        answer = await impatient.post(f"/sagas/{saga}/interventions", json=wish)
+        await handle.terminate()
+    problem(answer, 409, "not-parked")
 
 
 async def test_an_intervention_that_was_taken_is_the_same_also_after_the_end(

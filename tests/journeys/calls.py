@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-PATIENCE: Final = 180.0
+PATIENCE: Final = 600.0
 """Seconds in which the API has to answer something else than 503."""
 
 

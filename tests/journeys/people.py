@@ -43,6 +43,7 @@ class People:
     compensated: set[str] = field(default_factory=set)
     """The sagas that an operator had taken back."""
     calm: bool = False
+    _busy: set[tuple[str, str]] = field(default_factory=set)
     _times: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
 
     async def look(self) -> int:
@@ -53,9 +54,17 @@ class People:
             for saga in await sagas(self.client, f"&status={status}")
             for one in saga["waiting"]
         ]
-        for saga, saga_type, one in waiting:
-            self._times[saga, one["step"]] += 1
-            times = self._times[saga, one["step"]]
+        async with asyncio.TaskGroup() as group:
+            for saga, saga_type, one in waiting:
+                if (saga, one["step"]) not in self._busy:
+                    group.create_task(self._see_to(saga, saga_type, one))
+        return len(waiting)
+
+    async def _see_to(self, saga: str, saga_type: str, one: Said) -> None:
+        self._busy.add(place := (saga, one["step"]))
+        try:
+            self._times[place] += 1
+            times = self._times[place]
             chance = random.Random(f"{self.seed}-{saga}-{one['step']}-{times}")
             if one["kind"] == "awaiting":
                 await self._answer(saga, one, chance)
@@ -63,7 +72,8 @@ class People:
                 await self.terminations.terminate(saga, f"{saga_type}, parked")
             else:
                 await self._step_in(saga, one, chance, times)
-        return len(waiting)
+        finally:
+            self._busy.discard(place)
 
     async def _answer(self, saga: str, one: Said, chance: random.Random) -> None:
         """A few are never answered: no answer is a no in time."""

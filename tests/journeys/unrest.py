@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import cycle
 from typing import Final
 
 import httpx
@@ -31,16 +32,13 @@ GONE: Final = frozenset(
 _LEFT: Final = 'ExecutionStatus IN ("Failed", "Terminated", "TimedOut")'
 
 
-async def kill_workers(
-    workers: Sequence[Service], *, every: float, chance: random.Random, killed: list[int]
-) -> None:
-    """As a power cut would, by the process id; another one takes its place. Goes on for ever."""
+async def kill_workers(workers: Sequence[Service], *, every: float, killed: list[int]) -> None:
+    """Each in turn, as a power cut would, by its process id; another takes its place. For ever."""
     clock = asyncio.get_running_loop()
     due = clock.time() + every
-    while True:
+    for victim in cycle(workers):
         await asyncio.sleep(max(0.0, due - clock.time()))
         due += every
-        victim = chance.choice([one for one in workers if one.running])
         killed.append(victim.pid)
         await victim.kill()
         await victim.start()
