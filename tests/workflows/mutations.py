@@ -263,8 +263,8 @@ def an_empty_step_is_taken_back(patched: Patched) -> None:
 def journal_keys_are_counted(patched: Patched) -> None:
     journal = Desk._journal
 
-    async def counted(self: Desk, activity: str, _: str, *told: Any) -> Any:
-        return await journal(self, activity, str(self._recorded + 1), *told)
+    async def counted(self: Desk, activity: str, _: str, *told: Any, **more: Any) -> Any:
+        return await journal(self, activity, str(self._recorded + 1), *told, **more)
 
     patched.setattr(Desk, "_journal", counted)
 
