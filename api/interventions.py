@@ -229,8 +229,8 @@ async def attempt(
     services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewAttempt
 ) -> Attempting:
     """For a workflow that failed, was terminated or ran out of time: the next attempt begins with
-    the same input. It first shuts every door of the one before, and takes back what that one left.
-    What was refused or taken back stays so.
+    the same input. It first shuts every door of all since the last end, and takes back what they
+    left. What was refused or taken back stays so.
     """
     number = await services.steering.begin_again(saga, asked.actor or actor, asked.reason)
     return Attempting(saga=saga, attempt=number, links=services.links(saga))
