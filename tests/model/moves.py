@@ -295,9 +295,10 @@ class Moves:
             yield self._heard(state, "the time is over", Fired(timer))
 
     def _interventions(self, state: State, parked: Parked) -> Iterator[State]:
-        has_retried = _retries(state, parked) >= RETRIES
+        tries = _tries(state, parked)
+        has_retried = tries >= RETRIES
         for kind in POSSIBLE[parked.role]:
-            if kind == "retry" and has_retried:
+            if (kind == "retry" and has_retried) or (kind == "correct" and tries):
                 continue
             for happened in (True, False) if kind == "resolve" else (True,):
                 if self._would_lie(state, parked, kind, happened=happened):
@@ -440,10 +441,11 @@ class Moves:
                 yield self.next_attempt(one, "the workflow is terminated after its saga's end")
 
 
-def _retries(state: State, parked: Parked) -> int:
+def _tries(state: State, parked: Parked) -> int:
     """How often the operator has tried it again, who then sees that this is of no use."""
     return sum(
-        one.kind == "retry" and (one.step, one.direction) == (parked.step, parked.direction)
+        one.kind in {"retry", "correct"}
+        and (one.step, one.direction) == (parked.step, parked.direction)
         for one in state.story
         if isinstance(one, SagaResumed)
     )

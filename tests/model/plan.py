@@ -29,18 +29,18 @@ DOUBTS: Final = frozenset({"give up", "refuse", "temporal", "die"})
 SINGLE: Final[Sequence[Part]] = tuple(
     Part("any one", shape, ALL, 1) for shape in SHAPES if shape != "answered"
 )
-_PAIRS: Final = {"lost tasks": LOST, "left": LEFT, "forgotten": FORGOTTEN, "doubts": DOUBTS}
+_FEW: Final = ("ours", "paid", "paid alone", "beside", "parking", "last two")
+_PAIRS: Final = (
+    ("left", LEFT, _FEW),
+    ("forgotten", FORGOTTEN, _FEW),
+    ("doubts", DOUBTS, ("paid", "paid alone")),
+    ("lost tasks", LOST, (*_FEW, "answered", "corrected")),
+)
 WHOLE: Final[Sequence[Part]] = (
     Part("any two", "payout", ALL, 2),
     Part("four attempts", "ours", frozenset({"terminate"}), 3),
     Part("four attempts", "payout", frozenset({"terminate"}), 3),
-    *(
-        Part(name, shape, kinds, 2)
-        for name, kinds in _PAIRS.items()
-        for shape in SHAPES
-        # Of a step that is answered there is so much to tell that one kind of pairs is enough.
-        if shape != "payout" and (name == "lost tasks" or shape != "answered")
-    ),
+    *(Part(name, shape, kinds, 2) for name, kinds, shapes in _PAIRS for shape in shapes),
     Part("any one", "answered", ALL, 1),
     *SINGLE,
 )
