@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Final, Literal, TypeVar
 
 from temporalio import workflow
@@ -34,6 +35,7 @@ from workflows.timeline import Timeline
 
 T = TypeVar("T")
 
+_AT_ONCE: Final = timedelta(milliseconds=1)
 SUPERSEDED: Final = "superseded"
 """Why an attempt takes back what earlier ones left, before it begins anew."""
 
@@ -131,6 +133,7 @@ class Hearing:
                 parked.resumed_by, parked.correction = intervention, correction
 
     async def _resume(self, parked: Parked, by: Intervention, correction: Command | None) -> None:
+        await _is_kept_by_temporal()
         await workflow.wait_condition(lambda: parked.shown)
         is_corrected = by.kind == "correct" and correction is not None
         resumed = self._resumed(parked, by, correction if is_corrected else None)
@@ -185,6 +188,7 @@ class Hearing:
         if not the_stores_decide():
             awaited.verdict = verdict
             return
+        await _is_kept_by_temporal()
         answered = self._fact(
             StepAnswered,
             step=awaited.step,
@@ -214,6 +218,16 @@ class Hearing:
 
     def _fact(self, event: Callable[..., T], **fields: Any) -> T:
         return event(saga=self.identity.saga, attempt=self.identity.attempt, **fields)
+
+
+async def _is_kept_by_temporal() -> None:
+    """Temporal keeps an update once the task that accepted it is over; a timer ends that task.
+
+    What was recorded before that, by a task that is lost, nobody would tell the saga again: its
+    stream says that it went on, and it waits.
+    """
+    if workflow.patched("kept-before-recorded"):
+        await workflow.sleep(_AT_ONCE, summary="until it is kept what was said")
 
 
 def _shut_by(by: Intervention, parked: Parked) -> tuple[str, ...]:

@@ -8,15 +8,19 @@ workflow tasks everywhere else, in every saga.
 from __future__ import annotations
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 
-from domain.sagas.events import SagaDecided, SagaParked
+from domain.sagas.events import SagaDecided, SagaParked, SagaResumed
 from tests.workflows.dying import a_worker_that_dies
 from tests.workflows.knocking import ACCEPTED, knocks
 from tests.workflows.running import eventually
 from tests.world import World
-from workflows.messages import Cancellation
+from workflows.messages import Cancellation, Intervention
 
 CANCELLED = Cancellation(actor="customer", reason="changed my mind")
+SKIP = Intervention(
+    id="skip-1", kind="skip", actor="ops", reason="by hand", step="BookShipment", evidence="4711"
+)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +69,21 @@ async def test_what_parks_is_told_also_after_a_worker_died(world: World) -> None
         assert told == ["ConfirmOrder", "BookShipment"]
         await order.is_told("skip", "BookShipment")
         await order.ends()
+
+
+async def test_temporal_has_kept_what_a_person_said_before_the_stream_says_so(
+    world: World,
+) -> None:
+    """Until then it may lose it with its task, and nobody says again what the stream has."""
+    order = await world.elsewhere().an_order(ship_to="addr_undeliverable")
+    async with a_worker_that_dies(order, after="journal:resumed:BookShipment:do:1") as worker:
+        await order.starts()
+        await order.parks("BookShipment")
+        skipping = await knocks(order, "intervene", SKIP, None)
+        await worker.is_dead()
+    kept = [event.event_type for event in (await order.handle.fetch_history()).events]
+    assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED in kept
+    skipping.cancel()
+    async with order.world.at_work():
+        await order.ends()
+    assert [one.kind for one in await order.story() if isinstance(one, SagaResumed)] == ["skip"]
