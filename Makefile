@@ -27,11 +27,12 @@ demo: setup ## start everything, drive checkouts, prove the invariants, stop eve
 up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
-test: setup ## run every test that needs no Docker, but for the long ones (about four minutes on two cores)
+test: setup ## run every test that needs no Docker, but for the long ones (eight minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix"
 
-model: setup ## run all schedules of small sagas on the engine, with an event store and a bank in memory
+model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out
 	@$(BIN)/python -m tests.model
+	@$(BIN)/python -m pytest tests/model -m matrix
 
 matrix: setup ## run every failure, lost task, attempt and mistake at every step of every saga (a quarter of an hour)
 	@$(BIN)/python -m pytest tests/workflows -m matrix

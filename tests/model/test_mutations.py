@@ -9,6 +9,8 @@ from tests.model.moves import Rules
 from tests.model.mutations import MUTATIONS, Mutation
 from tests.model.shapes import SHAPES
 
+pytestmark = pytest.mark.matrix
+
 NAMES = [one.name for one in MUTATIONS]
 
 
