@@ -247,12 +247,15 @@ class _Journal:
         attempt = context.key.attempt
         async for version, story in self._looks(context.key.saga):
             passed = standing_of(attempt, story).passed
-            if _says_not_done(resumed) and resumed.step in passed:
-                said = f"our own books say that {resumed.step} happened: retry it"
-                raise ApplicationError(said, type="NotPossible", non_retryable=True)
+            contradicts = _says_not_done(resumed) and resumed.step in passed
             try:
-                appended = await self._append(version, [resumed], context, _kept(asked))
+                # What was recorded before it was done stands: nothing is appended at that version.
+                expected = IMPOSSIBLE if contradicts else version
+                appended = await self._append(expected, [resumed], context, _kept(asked))
             except VersionConflict:
+                if contradicts:
+                    said = f"our own books say that {resumed.step} happened: retry it"
+                    raise ApplicationError(said, type="NotPossible", non_retryable=True) from None
                 continue
             return _stored(appended.answer)
         raise _busy(context)

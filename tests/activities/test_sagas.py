@@ -404,6 +404,18 @@ async def test_what_took_effect_while_it_waited_is_not_done_otherwise(journal: J
         await journal.resumes("correct", "one")
 
 
+async def test_a_correction_that_was_done_since_is_answered_as_it_was_first(
+    journal: Journal,
+) -> None:
+    """The task that recorded it, and did the step, was lost: both are asked for again."""
+    await journal.begins(1, "run-1")
+    first = await journal.resumes("correct", "one")
+    done = StepDone(saga=journal.saga, attempt=1, step=PIVOT, outcome="Done")
+    await journal.tells(journal.context(f"{PIVOT}~2"), done)
+    assert await journal.resumes("correct", "one") == first
+    assert (await journal.kinds()).count("SagaResumed") == 1
+
+
 async def test_of_two_interventions_the_first_stands(journal: Journal) -> None:
     await journal.begins(1, "run-1")
     first = await journal.resumes("retry", "one")
