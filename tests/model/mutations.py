@@ -209,7 +209,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "parking",
         "die, give up, cancel",
         2,
-        f"{_STANDS}, {_TOLD}, {_ONE_END}, an_intervention_counts_once",
+        f"{_STANDS}, {_TOLD}, {_ONE_END}, an_intervention_counts_once, an activity is tried for ever",
         (Desk, "key", _counted),
     ),
     _mutation(
