@@ -94,6 +94,7 @@ async def _ends_nobody(*_: object) -> None:
     return None
 
 
+_FOR_EVER = "an activity is tried for ever"
 _key = Desk.key
 
 
@@ -209,7 +210,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "parking",
         "die, give up, cancel",
         2,
-        f"{_STANDS}, {_TOLD}, {_ONE_END}, an_intervention_counts_once, an activity is tried for ever",
+        f"{_STANDS}, {_TOLD}, {_ONE_END}, an_intervention_counts_once, {_FOR_EVER}",
         (Desk, "key", _counted),
     ),
     _mutation(
