@@ -7,7 +7,7 @@ appends to it at the version it has read. What a workflow remembers decides none
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -77,11 +77,6 @@ class Left:
     reason: str = ""
     steps: tuple[str, ...] = ()
     standing: Standing | None = None
-
-    def later_asks(self) -> Iterator[tuple[str, int]]:
-        """Of the keys that a step had beside its first, the step and the number of the key."""
-        for step, anew in self.asked_anew.items():
-            yield from ((step, 1 + more) for more in range(1, anew + 1))
 
     def may_stand(self) -> set[str]:
         """The steps that took effect and stand, or may: also the one that was to be asked next."""
