@@ -162,7 +162,7 @@ class Hearing:
             actor=by.actor,
             reason=by.reason,
             evidence=by.evidence,
-            correction=in_words(parked.command, correction) if correction else "",
+            correction=_in_words(parked.command, correction) if correction else "",
             happened=by.happened,
         )
         return replace(resumed, attempt=parked.left.attempt) if parked.left else resumed
@@ -218,6 +218,10 @@ class Hearing:
 
     def _fact(self, event: Callable[..., T], **fields: Any) -> T:
         return event(saga=self.identity.saga, attempt=self.identity.attempt, **fields)
+
+
+def _in_words(asked: Command, corrected: Command) -> str:
+    return in_words(asked, corrected, workflow.payload_converter())
 
 
 async def _is_kept_by_temporal() -> None:

@@ -20,6 +20,7 @@ from domain.sagas.records import Turned
 from domain.sagas.steps import Answer, OnceDone
 from domain.sagas.story import Left, Standing
 from workflows.asking import attempt_closed
+from workflows.correcting import as_corrected
 from workflows.hearing import SUPERSEDED
 from workflows.messages import Decision, RunOptions, SagaIdentity, SagaResult
 from workflows.question import Question
@@ -169,6 +170,14 @@ class Rollback(Waiting):
                 )
                 for step in group
             )
+
+    def _as_corrected(self, question: Question) -> Question:
+        """What persons corrected at an earlier attempt is not asked as it was before."""
+        told = [one for left in self._desk.lefts for one in left.corrections.get(question.step, ())]
+        if told:
+            converter = workflow.payload_converter()
+            question.command = as_corrected(question.command, told, converter)
+        return question
 
     async def _undo(self, question: Question, closes: tuple[str, ...], left: Left | None) -> None:
         while True:

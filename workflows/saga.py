@@ -142,7 +142,8 @@ class SagaRun(Rollback):
 
         The latter is what a workflow remembers that began before the stream was asked.
         """
-        question = self._questions[step.name] = Question.promise(step, self.options)
+        question = self._as_corrected(Question.promise(step, self.options))
+        self._questions[step.name] = question
         awaited, undo = await self._get_done(step, question)
         if isinstance(awaited, TurnedBack):
             return awaited, undo
@@ -192,7 +193,8 @@ class SagaRun(Rollback):
     async def _cross_pivot(self) -> TurnedBack | None:
         self._pivot = "asked"
         duty = self.saga.deciding
-        question = self._questions[duty.name] = Question.pivot(duty, self.options)
+        question = self._as_corrected(Question.pivot(duty, self.options))
+        self._questions[duty.name] = question
         once_done = self._once_crossed()
         while True:
             answer = await self._answer(question, once_done=once_done)
@@ -216,7 +218,8 @@ class SagaRun(Rollback):
 
     async def _insist(self, duty: Duty) -> None:
         """After the pivot nothing is given up: what does not get done waits for a person."""
-        question = self._questions[duty.name] = Question.duty(duty, self.options)
+        question = self._as_corrected(Question.duty(duty, self.options))
+        self._questions[duty.name] = question
         # Of several side by side nobody knows which will be the last.
         is_last = self.saga.duties[-1] == (duty,)
         once_done = [self._completed()] if is_last else []

@@ -77,6 +77,7 @@ class Left:
     reason: str = ""
     steps: tuple[str, ...] = ()
     standing: Standing | None = None
+    corrections: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def may_stand(self) -> set[str]:
         """The steps that took effect and stand, or may: also the one that was to be asked next."""
@@ -253,7 +254,17 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
         reason=turning.reason if turning else "",
         steps=started.steps,
         standing=standing,
+        corrections=corrections_in(attempt, story),
     )
+
+
+def corrections_in(attempt: int, story: Sequence[SagaEvent]) -> Mapping[str, tuple[str, ...]]:
+    """What persons corrected in the input of each step, as Left has it."""
+    corrections: dict[str, tuple[str, ...]] = {}
+    for event in story:
+        if isinstance(event, SagaResumed) and event.attempt == attempt and event.correction:
+            corrections[event.step] = (*corrections.get(event.step, ()), event.correction)
+    return corrections
 
 
 def _was_done(resumed: SagaResumed) -> bool:

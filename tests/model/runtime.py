@@ -17,10 +17,12 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, Final
 
+from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.workflow import _context
 
 from domain.kernel import Command, MerchantId, Money
+from runtime.temporal import DATA_CONVERTER
 from workflows.messages import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict
 from workflows.saga import SagaRun
 from workflows.shape import Saga
@@ -184,6 +186,9 @@ class _Temporal(_context._Runtime):
 
     def workflow_patch(self, id: str, **_: Any) -> bool:  # noqa: A002  # as the SDK calls it
         return self._run.patched and id not in LEFT_OUT
+
+    def workflow_payload_converter(self) -> PayloadConverter:
+        return DATA_CONVERTER.payload_converter
 
     def workflow_time_ns(self) -> int:
         return int(self._run.now.timestamp()) * 1_000_000_000

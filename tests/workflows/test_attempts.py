@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
@@ -11,8 +14,9 @@ from temporalio.service import RPCError
 from activities.payments.gateway import HttpBank
 from api.previous import previous
 from domain.kernel import OrderId, ReturnId
-from domain.sagas.events import SagaEnded
+from domain.sagas.events import SagaEnded, SagaParked
 from domain.settlement.commands import ClawBack
+from domain.shipping.commands import BookShipment
 from tests.controls import eur, readable_id
 from tests.unencrypted import company
 from tests.workflows.asked import does
@@ -285,3 +289,30 @@ async def _the_bank_pays(trial: Trial) -> None:
         merchant=asked.merchant,
         amount=asked.amount,
     )
+
+
+@side_by_side
+async def test_what_a_person_corrected_is_not_asked_by_the_next_attempt_as_it_was(
+    world: World,
+) -> None:
+    order = await world.an_order(ship_to="addr_undeliverable")
+    await order.starts()
+    await order.parks("BookShipment")
+    booking = order.is_held("BookShipment")
+    told = asyncio.create_task(
+        order.is_told("correct", "BookShipment", correction=await is_to_go_to(order, "addr_ok"))
+    )
+    await booking.reached()
+    await told
+    await order.is_terminated()
+    order.recovers("BookShipment")
+    await order.is_started_again()
+    assert await order.ends() == COMPLETED
+    parked = [one.attempt for one in await order.story() if isinstance(one, SagaParked)]
+    assert parked == [1]
+
+
+async def is_to_go_to(order: Running, address: str) -> BookShipment:
+    asked = await order.parked_command("BookShipment")
+    assert isinstance(asked, BookShipment)
+    return replace(asked, ship_to=address)
