@@ -89,6 +89,7 @@ class Hearing:
             return
         self._being_cancelled += 1
         try:
+            await _is_kept_by_temporal("cancellation-kept-before-recorded")
             await workflow.wait_condition(lambda: self._has_begun)
             requested = self._fact(
                 CancelRequested, actor=cancellation.actor, reason=cancellation.reason
@@ -224,13 +225,13 @@ def _in_words(asked: Command, corrected: Command) -> str:
     return in_words(asked, corrected, workflow.payload_converter())
 
 
-async def _is_kept_by_temporal() -> None:
+async def _is_kept_by_temporal(since: str = "kept-before-recorded") -> None:
     """Temporal keeps an update once the task that accepted it is over; a timer ends that task.
 
     What was recorded before that, by a task that is lost, nobody would tell the saga again: its
-    stream says that it went on, and it waits.
+    stream says that it went on, and it waits. `since` names the turning where this began.
     """
-    if workflow.patched("kept-before-recorded"):
+    if workflow.patched(since):
         await workflow.sleep(_AT_ONCE, summary="until it is kept what was said")
 
 

@@ -29,7 +29,7 @@ from workflows.shape import Saga
 
 BEGAN: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SAGA: Final = "saga"
-LEFT_OUT: Final = frozenset({"kept-before-recorded"})
+LEFT_OUT: Final = frozenset({"kept-before-recorded", "cancellation-kept-before-recorded"})
 """What the engine does against Temporal's batches, which are not in the model."""
 OPTIONS: Final = RunOptions()
 

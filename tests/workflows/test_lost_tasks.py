@@ -10,10 +10,11 @@ from __future__ import annotations
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from domain.sagas.events import SagaDecided, SagaParked, SagaResumed
+from domain.sagas.events import SagaDecided, SagaEnded, SagaParked, SagaResumed
 from tests.workflows.dying import a_worker_that_dies
 from tests.workflows.knocking import ACCEPTED, knocks
-from tests.workflows.running import eventually
+from tests.workflows.running import Running, eventually
+from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World
 from workflows.messages import Cancellation, Intervention
 
@@ -81,9 +82,31 @@ async def test_temporal_has_kept_what_a_person_said_before_the_stream_says_so(
         await order.parks("BookShipment")
         skipping = await knocks(order, "intervene", SKIP, None)
         await worker.is_dead()
-    kept = [event.event_type for event in (await order.handle.fetch_history()).events]
-    assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED in kept
+    assert await has_kept_an_update(order)
     skipping.cancel()
     async with order.world.at_work():
         await order.ends()
     assert [one.kind for one in await order.story() if isinstance(one, SagaResumed)] == ["skip"]
+
+
+async def test_temporal_has_kept_a_cancellation_before_the_stream_says_so(world: World) -> None:
+    """Otherwise who waits for an answer would go on waiting, and be cancelled only by the next
+    attempt.
+    """
+    asked = an_application(world.elsewhere())
+    async with a_worker_that_dies(asked, after="journal:cancelled") as worker:
+        await asked.starts()
+        await asked.tells("AnswerAwaited", "RequestApproval")
+        cancellation = await knocks(asked, "cancel", CANCELLED)
+        await worker.is_dead()
+    assert await has_kept_an_update(asked)
+    cancellation.cancel()
+    async with asked.world.at_work():
+        await asked.ends()
+    [ended] = [one for one in await asked.story() if isinstance(one, SagaEnded)]
+    assert (ended.ending, ended.because) == ("compensated", "cancelled")
+
+
+async def has_kept_an_update(saga: Running) -> bool:
+    kept = [event.event_type for event in (await saga.handle.fetch_history()).events]
+    return EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED in kept
