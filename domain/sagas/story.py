@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
 
 from domain.sagas.events import (
     CancelRequested,
@@ -236,12 +235,8 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
     standing = standing_of(attempt, story)
     decided = decision_of(attempt, story)
     turning = turning_in(attempt, story)
-    # Who finishes the way back of another attempt decides as that one did, for its reason.
-    told = (*(one.attempt for one in unended(story, attempt)), attempt)
-    refusals = {refusal.because for one in told if (refusal := refusal_in(one, story))}
-    ending: Literal["refused", "compensated"] = "compensated"
-    if turning and turning.because in refusals:
-        ending = "refused"
+    refusal = refusal_in(attempt, story)
+    is_refused = turning and refusal and turning.because == refusal.because
     return Left(
         attempt=attempt,
         opened_on=started.opened_on or date.min,
@@ -249,7 +244,7 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
         not_done=standing.not_done,
         asked_anew=standing.asked_anew,
         approved=decided is not None and decided.approved,
-        turned_back=ending if turning else None,
+        turned_back=("refused" if is_refused else "compensated") if turning else None,
         because=turning.because if turning else "",
         reason=turning.reason if turning else "",
         steps=started.steps,

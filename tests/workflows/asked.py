@@ -12,7 +12,8 @@ from domain.kernel import Command, context_of, stream_name
 from domain.sagas.events import SagaEnded
 from domain.sagas.steps import Answer, StepContext, StepKey
 from eventstore.messages import CODEC
-from tests.workflows.running import A_LONG_TIME, Running
+from tests.workflows.faults import A_LONG_TIME
+from tests.workflows.running import Running
 
 T = TypeVar("T")
 

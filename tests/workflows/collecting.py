@@ -19,8 +19,9 @@ from eventstore.messages import CODEC
 from runtime.temporal import DATA_CONVERTER
 from tests.controls import a_customer, a_merchant, an_order_id, eur
 from tests.workflows.asked import does, reads
+from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.ordered import TODAY
-from tests.workflows.running import A_LONG_TIME, eventually
+from tests.workflows.running import eventually
 from tests.world import World
 from workflows import collect_instalment, collect_instalments
 from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow, Progress

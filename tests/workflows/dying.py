@@ -32,8 +32,8 @@ from eventstore.pool import open_pool
 from eventstore.store import EventStore
 from runtime.temporal import DATA_CONVERTER, SANDBOX, workers
 from runtime.worker import all_activities
-from tests.workflows.faults import Fault, Faults
-from tests.workflows.running import A_LONG_TIME, Running
+from tests.workflows.faults import A_LONG_TIME, Fault, Faults
+from tests.workflows.running import Running
 
 READY: Final = b"ready"
 ROOT: Final = Path(__file__).parents[2]

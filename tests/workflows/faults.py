@@ -19,6 +19,7 @@ from domain.sagas.steps import NOT_DONE, Answer, StepContext
 from eventstore.store import ANY_VERSION, Appended, EventStore
 
 ALWAYS = math.inf
+A_LONG_TIME = 120.0  # seconds: a test that waits longer for anything has failed
 
 Serve = Callable[[], Awaitable[Answer]]
 
@@ -38,7 +39,7 @@ class Gate:
         self._held: list[asyncio.Task[Answer]] = []
 
     async def reached(self) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(A_LONG_TIME):
             await self._reached.wait()
 
     def open(self) -> None:
@@ -72,7 +73,7 @@ class Loss:
     _struck: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def committed(self) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(A_LONG_TIME):
             await self._committed.wait()
 
     def strikes(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 import activities.sagas
 import activities.serving
 import domain.sagas.story
-import workflows.saga
+import workflows.rollback
 import workflows.way_back
 from activities.handling import Handler
 from activities.sagas import _Journal
@@ -31,7 +31,7 @@ from domain.sagas.story import Left, Standing
 from eventstore.store import VersionConflict
 from workflows.asking import Desk
 from workflows.hearing import Hearing
-from workflows.messages import Cancellation
+from workflows.messages import Cancellation, SagaResult
 from workflows.question import Question
 from workflows.saga import SagaRun
 from workflows.shape import Step
@@ -117,7 +117,7 @@ def a_companys_orphans_are_left(patched: Patched) -> None:
     def without(*asked: Any) -> WayBack:
         return replace(way_back(*asked), orphans=())
 
-    patched.setattr(workflows.saga, "way_back", without)
+    patched.setattr(workflows.rollback, "way_back", without)
 
 
 # What attempts take over.
@@ -170,13 +170,14 @@ def an_ended_attempt_is_taken_for_a_left_one(patched: Patched) -> None:
     patched.setattr(activities.sagas, "unended", whatever_ended)
 
 
-def a_refusal_is_forgotten_by_who_finishes_the_way_back(patched: Patched) -> None:
-    """As it was until the harness found it, with four attempts."""
+def what_the_last_attempt_decided_counts(patched: Patched) -> None:
+    """It only finished the way back of the first, which was refused."""
+    recover = SagaRun._recover
 
-    def own(story: Story, before: int) -> Sequence[SagaStarted]:
-        return ()
+    async def newest_first(self: SagaRun, lefts: Sequence[Left]) -> SagaResult | None:
+        return await recover(self, [*reversed(lefts)])
 
-    patched.setattr(domain.sagas.story, "unended", own)
+    patched.setattr(SagaRun, "_recover", newest_first)
 
 
 # Who begins.

@@ -10,14 +10,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 
 from domain.ordering.commands import PlaceOrder
 from tests.workflows.books import Books, assert_clean_slate, read_books
-from tests.workflows.running import (
-    A_LONG_TIME,
-    ONE_TASK,
-    Placement,
-    Running,
-    Shown,
-    eventually,
-)
+from tests.workflows.faults import A_LONG_TIME
+from tests.workflows.running import ONE_TASK, Placement, Running, Shown, eventually
 from workflows import collect_instalments
 from workflows.checkout import Checkout, CheckoutWorkflow
 from workflows.collect_instalments import CollectInstalmentsWorkflow

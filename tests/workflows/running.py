@@ -17,7 +17,7 @@ from temporalio.exceptions import CancelledError
 from domain.kernel import Command, stream_name
 from domain.sagas.events import Direction, SagaEvent
 from eventstore.messages import CODEC
-from tests.workflows.faults import ALWAYS, Fault, Gate, Loss
+from tests.workflows.faults import A_LONG_TIME, ALWAYS, Fault, Gate, Loss
 from workflows.handlers import SagaHandlers
 from workflows.messages import (
     Cancellation,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 Placement = Literal["local", "queues"]
 ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this
-A_LONG_TIME = 60.0  # seconds: a test that waits longer for anything has failed
 
 
 async def eventually(

@@ -16,9 +16,10 @@ from domain.sagas.events import SagaEnded
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
 from tests.controls import NOON, eur
 from tests.workflows.collecting import skipping_time, told
+from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.ordered import TODAY, Ordered
 from tests.workflows.returned import an_instalment_is_paid, plan_of
-from tests.workflows.running import A_LONG_TIME, Running, eventually
+from tests.workflows.running import Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import return_order

@@ -118,7 +118,7 @@ MUTATIONS: Final = {
     m.an_ended_attempt_is_taken_for_a_left_one: attempts(
         "begin_anew_after_a_refusal", "WriteOff", "WriteOffPlan", 2
     ),
-    m.a_refusal_is_forgotten_by_who_finishes_the_way_back: attempts(
+    m.what_the_last_attempt_decided_counts: attempts(
         "are_terminated_as_they_turn_back", "WriteOff", "WriteOffPlan", 4
     ),
     m.a_completed_saga_may_be_begun_again: attempts(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.sagas.events import SagaParked, StepUnknown
+from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.harness.failures import Role
 from tests.workflows.harness.trial import Trial
 
@@ -18,7 +19,7 @@ Story = Callable[[Trial, str], Awaitable[None]]
 
 
 async def _is_done_alone(trial: Trial, alone: asyncio.Event, step: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(A_LONG_TIME):
         await alone.wait()
     await trial.is_terminated()
     trial.recovers(step)
