@@ -69,3 +69,8 @@ class Answers:
             self._heard.add(verdict.id)
             awaited.claimed = True
         return awaited
+
+    def let_go(self, awaited: Awaited, verdict: Verdict) -> None:
+        """It waits for another: the stream refused the verdict."""
+        awaited.claimed = False
+        self._heard.discard(verdict.id)

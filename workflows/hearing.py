@@ -127,11 +127,16 @@ class Hearing:
     async def intervene(self, intervention: Intervention, correction: Command | None) -> None:
         """Raises ApplicationError, where the stream says no, or that the step went on before."""
         claimed = self._parking.claim(intervention)
-        for parked in claimed:
-            if the_stores_decide():
-                await self._resume(parked, intervention, correction)
-            else:
+        if not the_stores_decide():
+            for parked in claimed:
                 parked.resumed_by, parked.correction = intervention, correction
+            return
+        try:
+            for parked in claimed:
+                await self._resume(parked, intervention, correction)
+        except ApplicationError:
+            self._parking.let_go(claimed, intervention)
+            raise
 
     async def _resume(self, parked: Parked, by: Intervention, correction: Command | None) -> None:
         await _is_kept_by_temporal()
@@ -147,7 +152,6 @@ class Hearing:
                 parked.left,
             )
         except ApplicationError as refused:
-            self._parking.let_go(parked, by)
             raise _refusal(refused) from None
         if (stands := parked.resumed).intervention != by.id:
             said = f"{parked.step} goes on already: {stands.kind} by {stands.actor}"
@@ -200,6 +204,7 @@ class Hearing:
         try:
             awaited.stands = await self._desk.answer(answered)
         except ApplicationError as refused:
+            self._answers.let_go(awaited, verdict)
             raise _refusal(refused) from None
         if awaited.stands != answered:
             said = f"{awaited.step} was answered before, by {awaited.stands.actor}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -127,9 +127,10 @@ class Parking:
             one.claimed = True
         return claimed
 
-    def let_go(self, parked: Parked, intervention: Intervention) -> None:
-        """It goes on waiting: the stream refused the intervention."""
-        parked.claimed = False
+    def let_go(self, claimed: Iterable[Parked], intervention: Intervention) -> None:
+        """Those that did not go on by it wait for another: the stream refused the intervention."""
+        for parked in claimed:
+            parked.claimed = parked.goes_on
         self._heard.discard(intervention.id)
 
 

@@ -33,11 +33,11 @@ async def does(at: Place, command: Command) -> Answer:
     name, today = type(command).__name__, datetime.now(UTC).date()
     key = StepKey(saga=f"request-{uuid4().hex}", attempt=1, step=name, opened_on=today)
     asked = StepContext(key=key, actor="a test", alone=True)
-    return await _asked(at, name, [command, asked], Answer, context_of(type(command)))
+    return await asks(at, name, [command, asked], Answer, context_of(type(command)))
 
 
 async def reads(at: Place, activity: str, arguments: list[Any], type_: type[T]) -> T:
-    return await _asked(at, activity, arguments, type_, "sagas")
+    return await asks(at, activity, arguments, type_, "sagas")
 
 
 async def how_it_ended(saga: Running) -> SagaEnded:
@@ -52,7 +52,8 @@ async def how_it_ended(saga: Running) -> SagaEnded:
     return ended
 
 
-async def _asked(at: Place, name: str, arguments: list[Any], type_: type[T], queue: str) -> T:
+async def asks(at: Place, name: str, arguments: list[Any], type_: type[T], queue: str) -> T:
+    """Run an activity on the queue of this name. Raises ActivityFailureError as it fails."""
     answer: T = await at.client.execute_activity(
         name,
         args=arguments,

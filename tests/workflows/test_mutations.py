@@ -92,8 +92,8 @@ MUTATIONS: Final = {
     ),
     m.an_undo_does_not_shut_the_pivot: special("its_pivot_lands_late_at_the_bank"),
     m.turning_back_closes_no_doors: special("lands_late_beside_it"),
-    m.a_cancellation_does_not_close_the_pivot: lost(
-        "is_lost_once_it_was_cancelled", "Checkout", "PlaceOrder", "reset"
+    m.a_cancellation_does_not_close_the_pivot: special(
+        "its_pivot_lands_late_once_it_was_cancelled"
     ),
     m.no_key_of_an_earlier_attempt_is_superseded: alone(
         "is_asked_again_by_the_next_attempt", "Checkout", "BookShipment"

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Final
 
 from temporalio import activity
-from temporalio.client import WorkflowQueryFailedError
+from temporalio.client import ActivityFailureError, WorkflowQueryFailedError
 
 from activities import inventory
 from activities.payments.gateway import HttpBank
 from domain.inventory.commands import ReceiveStock, ReserveStock, ShipStock, StockLine
 from domain.kernel import Command
 from domain.payments.commands import CapturePayment, Declined
-from domain.sagas.events import SagaParked, SagaResumed, StepUnknown
+from domain.sagas.events import SagaParked, SagaResumed, SagaStarted, StepUnknown
 from domain.sagas.steps import Answer, StepContext, StepKey
 from domain.settlement.commands import OpenMerchantAccount
 from tests.controls import a_line, a_merchant, an_order_id, eur
 from tests.unencrypted import company
-from tests.workflows.asked import does
+from tests.workflows.asked import asks, does
 from tests.workflows.harness.attempts import is_terminated_at
 from tests.workflows.harness.interventions import beside, says
 from tests.workflows.harness.lost_tasks import A_WHILE, loses
@@ -61,6 +62,24 @@ async def its_pivot_lands_late_at_the_bank(trial: Trial, step: str) -> None:
     assert late == Declined(code="voided")
     held.open()
     await trial.ends_as("completed")
+
+
+async def its_pivot_lands_late_once_it_was_cancelled(trial: Trial, step: str) -> None:
+    """A worker that was thought dead asks for it, before the saga has turned back."""
+    turning = trial.is_held("journal:turned-back")
+    trial.officer_says = "nothing"
+    await trial.starts()
+    await trial.tells("AnswerAwaited", "RequestApproval")
+    await trial.is_cancelled_by_the_customer()
+    await turning.reached()
+    [begun] = [one for one in await trial.story() if isinstance(one, SagaStarted)]
+    assert begun.opened_on
+    key = StepKey(saga=trial.id, attempt=1, step=step, opened_on=begun.opened_on)
+    pivot = [trial.subject.saga.pivot, StepContext(key=key, actor="a test")]
+    with contextlib.suppress(ActivityFailureError):
+        await asks(trial.world, step, pivot, Answer, "settlement")
+    turning.open()
+    await trial.ends_as("compensated", "cancelled")
 
 
 async def breaks_a_rule_at_its_second_try(trial: Trial, step: str) -> None:
@@ -148,6 +167,7 @@ SPECIAL: Final[Mapping[str, Special]] = {
     for told in (
         Special(lands_late_beside_it, "Checkout", "ReserveStock", task=A_WHILE),
         Special(its_pivot_lands_late_at_the_bank, "Checkout", "CapturePayment"),
+        Special(its_pivot_lands_late_once_it_was_cancelled, "OnboardMerchant", "ActivateMerchant"),
         Special(breaks_a_rule_at_its_second_try, "Checkout", "HoldCredit"),
         Special(another_parks_once_its_task_is_lost, "Checkout", "ConfirmOrder", task=A_WHILE),
         Special(was_done_before, "OnboardMerchant", "OpenMerchantAccount"),
