@@ -155,14 +155,14 @@ class _Journal:
 
     @activity.defn(name="RecordMissing")
     async def record_missing(self, events: Sequence[SagaEvent], context: StepContext) -> Answer:
-        """Append those of the events whose kind the attempt has not told yet.
+        """Append those of the events that the attempt has not told yet of the same step.
 
         For what a step tells in its own transaction, where a person says that it was done: nobody
         else knows whether it was. Its door is shut, so it says nothing any more.
         """
         async for version, story in self._looks(context.key.saga):
-            told = {type(event) for event in story if event.attempt == context.key.attempt}
-            missing = [event for event in events if type(event) not in told]
+            told = {_what(event) for event in story if event.attempt == context.key.attempt}
+            missing = [event for event in events if _what(event) not in told]
             try:
                 return await self._tell(version, missing, context)
             except VersionConflict:
@@ -299,6 +299,11 @@ class _Journal:
             )
         except StepClosed:
             raise _closed(context, "a later attempt") from None
+
+
+def _what(event: SagaEvent) -> tuple[type[SagaEvent], str]:
+    """What is told once: of each step, or of the attempt."""
+    return type(event), getattr(event, "step", "")
 
 
 def _attempts(story: Story) -> Sequence[SagaStarted]:

@@ -145,7 +145,9 @@ def evolve(row: SagaRow | None, happened: Happened) -> SagaRow:
     if isinstance(happened.event, SagaStarted):
         row = _started(row, happened.event, at)
     else:
-        row = _moved(begun(row, happened), happened)
+        row = begun(row, happened)
+        # What a worker that was thought dead tells after the end is on record, and changes nothing.
+        row = row if row.ended_at else _moved(row, happened)
     timeline = [*row.timeline, _entry(happened)]
     return replace(row, updated_at=at, version=happened.version, timeline=timeline)
 
@@ -212,7 +214,7 @@ def _started(row: SagaRow | None, started: SagaStarted, at: datetime) -> SagaRow
 
 
 def _spoke(row: SagaRow, step: str, direction: Direction, cause: str = "") -> SagaRow:
-    if row.waiting or row.ended_at:
+    if row.waiting:
         return row  # what waits for a person stays in view
     return replace(row, step=step, direction=direction, cause=cause)
 
@@ -282,7 +284,7 @@ def _entry(happened: Happened) -> Mapping[str, Any]:
 
 PROJECTION = Projection(
     name="saga_board",
-    version=3,
+    version=4,
     row=SagaRow,
     table=table,
     categories=("saga",),

@@ -123,6 +123,9 @@ class SagaTally:
         return counted.counting("milliseconds", what, amount=took // timedelta(milliseconds=1))
 
     def waits(self, waiting: Mapping[str, Mapping[str, str]]) -> SagaTally:
+        """Nothing waits in a saga that has ended, whatever a worker tells that was thought dead."""
+        if self.ending:
+            return self
         parked = [one["since"] for one in waiting.values() if one["kind"] == "parked"]
         since = datetime.fromisoformat(min(parked)) if parked else None
         return replace(self, waiting=waiting, parked_since=since)
@@ -250,7 +253,7 @@ def adds(row: SagaTally) -> Mapping[Key, int]:
 
 PROJECTION: Final = Projection(
     name="saga_figures",
-    version=2,
+    version=3,
     row=SagaTally,
     table=table,
     categories=("saga",),

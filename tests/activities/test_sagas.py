@@ -15,6 +15,7 @@ from activities import sagas
 from domain.kernel import MerchantId, Money, stream_name
 from domain.sagas.commands import RequestCancellation, TurnBack
 from domain.sagas.events import (
+    AnswerAwaited,
     CancelRequested,
     Direction,
     Ending,
@@ -33,7 +34,7 @@ from domain.sagas.steps import StepContext, StepKey
 from eventstore.messages import CODEC
 from eventstore.pool import open_pool
 from eventstore.store import ANY_VERSION, EventStore, StepClosed
-from tests.controls import readable_id
+from tests.controls import NOON, readable_id
 
 TODAY = date(2026, 3, 2)
 STEPS = ("Reserve", "Pay", "Ship")
@@ -441,3 +442,18 @@ async def test_of_two_answers_the_first_stands(journal: Journal) -> None:
     context = journal.context("journal:answered:Reserve")
     assert await journal.asks("AnswerStep", yes, context) == yes
     assert await journal.asks("AnswerStep", late, context) == yes
+
+
+async def test_what_was_told_of_one_step_is_still_missing_of_another(journal: Journal) -> None:
+    def awaits(step: str) -> AnswerAwaited:
+        return AnswerAwaited(
+            saga=journal.saga, attempt=1, step=step, until=NOON + timedelta(days=1)
+        )
+
+    await journal.begins(1, "run-1")
+    await journal.tells(journal.context("Reserve"), awaits("Reserve"))
+    await journal.asks(
+        "RecordMissing", [awaits("Reserve"), awaits("Pay")], journal.context("journal:by-hand:Pay")
+    )
+    story = await journal.story()
+    assert [one.step for one in story if isinstance(one, AnswerAwaited)] == ["Reserve", "Pay"]

@@ -123,6 +123,10 @@ def test_a_saga_that_started_is_running() -> None:
         ([done("A"), ended("completed")], "completed", ""),
         ([GOING_BACK, ended("refused", "CreditRefused")], "refused", ""),
         ([GOING_BACK, ended("compensated", "cancelled")], "compensated", ""),
+        ([ended("completed"), parked("A")], "completed", ""),
+        ([parked("A"), ended("completed"), resumed("A")], "completed", ""),
+        ([ended("completed"), AnswerReminded(**FIRST, step="A", until=NOON)], "completed", ""),
+        ([ended("completed"), awaited("A")], "completed", ""),
     ],
 )
 def test_the_status_and_the_step_follow_the_story(

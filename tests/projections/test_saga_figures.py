@@ -99,6 +99,13 @@ def test_what_was_done_without_anybody_is_not_parked_any_more() -> None:
     assert (row.status, row.parked_since) == ("awaiting", None)
 
 
+def test_nothing_waits_in_a_saga_that_has_ended() -> None:
+    row = after(started(), ended("completed"), parked("A"), awaited("B"))
+
+    assert (counted(row, "waiting"), counted(row, "awaiting")) == ({}, {})
+    assert (row.status, row.parked_since) == ("completed", None)
+
+
 @pytest.mark.parametrize(
     ("because", "label"),
     [("CreditRefused", "CreditRefused"), ("cancelled", "cancelled"), ("HTTP 500 from x", "other")],
