@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from eventstore.store import ANY_VERSION, VersionConflict
 from tests.eventstore.interleaving import Lab, Writer, notes
 
-Streams = dict[str, tuple[int | None, int]]
+Streams = Mapping[str, tuple[int | None, int]]
 """By name: the version that is expected, and how many events are added."""
 
 

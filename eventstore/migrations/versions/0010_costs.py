@@ -1,4 +1,4 @@
-"""The fence by what still runs, the length of a lease, and indexes for what is looked up or pruned."""
+"""What outlives a month of the fence, how long a lease is, and indexes for what is pruned."""
 
 from alembic import op
 
