@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from eventstore import checkpoints
@@ -13,14 +14,18 @@ from eventstore.pool import Connection
 
 
 class Leases:
-    """`kind` names what this process can work on: others of the same kind share it."""
+    """`kind` names what this process can work on: others of the same kind share it. `clock` counts
+    seconds and never goes back.
+    """
 
-    def __init__(self, owner: str, kind: str, lease: timedelta) -> None:
+    def __init__(
+        self, owner: str, kind: str, lease: timedelta, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.owner = owner
         self.lease = lease
         self._kind = kind
-        self._owners = Owners(owner, lease)
-        self._followers: SignsOfLife[str] = SignsOfLife()
+        self._owners = Owners(owner, lease, clock)
+        self._followers: SignsOfLife[str] = SignsOfLife(clock)
 
     async def renew(self, connection: Connection) -> None:
         """To be called several times a lease, also while a batch takes long."""

@@ -60,10 +60,12 @@ class Owners:
     its leases are is thought to have those of this process.
     """
 
-    def __init__(self, owner: str, lease: timedelta) -> None:
+    def __init__(
+        self, owner: str, lease: timedelta, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._owner = owner
         self._lease = lease
-        self._signs: SignsOfLife[tuple[str, int]] = SignsOfLife()
+        self._signs: SignsOfLife[tuple[str, int]] = SignsOfLife(clock)
 
     async def held(self, connection: Connection, names: Sequence[str]) -> Sequence[Held]:
         """As `checkpoints.held`; what owners have that gave no sign of life is freed first."""

@@ -11,7 +11,13 @@
 CREATE OR REPLACE FUNCTION walk_commands(
     p_partition text, p_oldest date, p_keep interval, p_limit int)
 RETURNS int
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+-- Along the key, and no further than the limit: a month is never read whole.
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashagg = off
+SET enable_sort = off
+AS $$
 DECLARE
     v_from fence_walks;
     v_count int;
