@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test model matrix journeys bench performance bounds histories check fmt lock clean
+.PHONY: help setup demo up test model matrix journeys bench performance costs bounds histories check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ model: setup ## run all schedules of small sagas on the engine, with stores in m
 
 matrix: setup ## run every failure, lost task, attempt and mistake at every step of every saga (a quarter of an hour)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
+
+costs: setup ## show what is asked again and again, in pages touched, at two sizes ten times apart
+	@$(BIN)/python -m tests.eventstore.costs
 
 bounds: setup ## write docs/bounds.md: what bounds each field that comes from outside
 	@$(BIN)/python -m runtime.bounds_page

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
@@ -36,11 +36,15 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Held:
-    """A checkpoint as it stands in the table, and whether somebody alive has it."""
+    """A checkpoint as it stands in the table, and whether somebody alive has it, by the clock of
+    the database. `lease` is how long the owner's leases are, where it said so.
+    """
 
     checkpoint: Checkpoint
     owner: str | None
     free: bool
+    leased_until: datetime | None = None
+    lease: timedelta | None = None
 
 
 _COLUMNS = "projection, shard, since::text, until::text, after_position, revision"
@@ -68,11 +72,12 @@ def _checkpoint(row: TupleRow) -> Checkpoint:
 
 async def held(connection: Connection, projections: Sequence[str]) -> Sequence[Held]:
     cursor = await connection.execute(
-        f"SELECT {_COLUMNS}, owner, owner IS NULL OR leased_until < clock_timestamp()"
+        f"SELECT {_COLUMNS}, owner, owner IS NULL OR leased_until < clock_timestamp(),"
+        " nullif(leased_until, 'infinity'), lease"
         " FROM checkpoints WHERE projection = ANY (%s) ORDER BY shard, projection",
         (list(projections),),
     )
-    return [Held(_checkpoint(row), row[6], row[7]) for row in await cursor.fetchall()]
+    return [Held(_checkpoint(row), *row[6:]) for row in await cursor.fetchall()]
 
 
 async def claim(
@@ -83,7 +88,7 @@ async def claim(
     """
     await connection.execute(
         "UPDATE checkpoints AS c SET owner = %(owner)s, revision = c.revision + 1,"
-        " leased_until = clock_timestamp() + %(lease)s FROM ("
+        " leased_until = clock_timestamp() + %(lease)s, lease = %(lease)s FROM ("
         f" SELECT c.projection, c.shard FROM checkpoints AS c{_KNOWN}"
         " AND (c.owner IS NULL OR c.leased_until < clock_timestamp())"
         " FOR UPDATE OF c SKIP LOCKED) AS free"
@@ -92,10 +97,33 @@ async def claim(
     )
 
 
+async def give_up_for_dead(connection: Connection, silent: Sequence[Held]) -> None:
+    """Free these, whose owners gave no sign of life, except what has changed since it was read, or
+    is being changed: that is a sign of life.
+    """
+    await connection.execute(
+        "UPDATE checkpoints AS c SET owner = NULL, leased_until = NULL FROM ("
+        " SELECT c.projection, c.shard FROM checkpoints c JOIN"
+        "  unnest(%(projections)s::text[], %(shards)s::smallint[], %(revisions)s::bigint[],"
+        "   %(owners)s::text[], %(ends)s::timestamptz[])"
+        "  AS known (projection, shard, revision, owner, leased_until)"
+        f" ON {_MATCH} AND c.owner = known.owner"
+        " AND c.leased_until = coalesce(known.leased_until, 'infinity')"
+        " FOR UPDATE OF c SKIP LOCKED) AS silent"
+        " WHERE c.projection = silent.projection AND c.shard = silent.shard",
+        {
+            "owners": [one.owner for one in silent],
+            "ends": [one.leased_until for one in silent],
+            **_these([one.checkpoint for one in silent]),
+        },
+    )
+
+
 async def renew(connection: Connection, owner: str, lease: timedelta) -> None:
     """Whatever is locked is being moved, which renews it too: nobody waits here."""
     await connection.execute(
-        "UPDATE checkpoints AS c SET leased_until = clock_timestamp() + %(lease)s FROM ("
+        "UPDATE checkpoints AS c SET leased_until = clock_timestamp() + %(lease)s,"
+        " lease = %(lease)s FROM ("
         " SELECT projection, shard FROM checkpoints WHERE owner = %(owner)s"
         " FOR UPDATE SKIP LOCKED) AS mine"
         " WHERE c.projection = mine.projection AND c.shard = mine.shard",

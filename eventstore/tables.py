@@ -14,6 +14,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
@@ -125,10 +126,38 @@ commands = Table(
     postgresql_partition_by="RANGE (opened_on)",
 )
 
+# The attempts that wrote a row of the fence later than two days after they began, and of old months
+# those whose saga has not ended: their rows of the fence outlive the month. `written_on` is the day
+# of the last late row.
+long_attempts = Table(
+    "long_attempts",
+    metadata,
+    Column("opened_on", Date, nullable=False),
+    Column("saga", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("written_on", Date, nullable=False),
+    # Not unique: two late appends of one attempt do not wait for each other.
+    Index("long_attempts_idx", "opened_on", "saga", "attempt", "written_on"),
+)
+
+# How far each old partition of the fence was looked through for attempts that may still ask.
+fence_walks = Table(
+    "fence_walks",
+    metadata,
+    Column("partition", Text, nullable=False),
+    Column("opened_on", Date),
+    Column("saga", Text),
+    Column("attempt", Integer),
+    Column("finished", Boolean, nullable=False),
+    PrimaryKeyConstraint("partition", name="fence_walks_pkey"),
+)
+
 # How far a follower of the feed has read one shard: a projection, or another one, whose name is in
 # `projection` too. `since` is a snapshot: everything it sees was handled. `until` and
 # `after_position` say how far a batch got that takes several pages. `revision` is the fencing
 # token: who moves the checkpoint must know it, so a worker that lost its lease changes nothing.
+# `lease` is how long the owner's leases are: one that ends later than that, or never, is no sign of
+# life (`eventstore/following/signs.py`).
 checkpoints = Table(
     "checkpoints",
     metadata,
@@ -146,6 +175,7 @@ checkpoints = Table(
         nullable=False,
         server_default=func.clock_timestamp(),
     ),
+    Column("lease", Interval),
     PrimaryKeyConstraint("projection", "shard", name="checkpoints_pkey"),
     postgresql_with={"fillfactor": 50},
 )
@@ -190,6 +220,8 @@ parked_events = Table(
         server_default=func.clock_timestamp(),
     ),
     PrimaryKeyConstraint("projection", "stream", "position", name="parked_events_pkey"),
+    # Whether the row of an id has parked events is asked for every page.
+    Index("parked_events_id_idx", "projection", text("substr(stream, strpos(stream, '-') + 1)")),
 )
 
 # The answers of HTTP requests that carried an Idempotency-Key. While `status` is empty the request
@@ -211,6 +243,7 @@ requests = Table(
         server_default=func.clock_timestamp(),
     ),
     PrimaryKeyConstraint("route", "key", name="requests_pkey"),
+    Index("requests_created_at_idx", "created_at"),  # the old ones go, every minute
 )
 
 # Which of a merchant's places are taken, each by a saga that was begun over HTTP. That of a saga
@@ -227,6 +260,7 @@ saga_places = Table(
         server_default=func.clock_timestamp(),
     ),
     PrimaryKeyConstraint("merchant", "saga", name="saga_places_pkey"),
+    Index("saga_places_taken_at_idx", "taken_at"),
 )
 
 # What other companies told us by webhook, each message once by its id, which is theirs. `body` is

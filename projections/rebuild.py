@@ -157,7 +157,8 @@ def _freeze(connection: Connection, name: str) -> None:
     connection.execute(
         text(
             "UPDATE checkpoints SET owner = :keeper, revision = revision + 1,"
-            " leased_until = clock_timestamp() + make_interval(secs => :seconds)"
+            " leased_until = clock_timestamp() + make_interval(secs => :seconds),"
+            " lease = make_interval(secs => :seconds)"
             " WHERE projection = :name"
         ),
         {"keeper": _KEEPER, "seconds": 2 * _FROZEN_SECONDS, "name": name},

@@ -52,9 +52,11 @@ async def retry(
             done = await store_each(connection, Work(model, events), rows, set())
             left = {one.position for one in done.parked}
             await connection.execute(
-                "DELETE FROM parked_events WHERE projection = %s AND position = ANY (%s)",
+                "DELETE FROM parked_events WHERE projection = %s AND stream = ANY (%s)"
+                " AND position = ANY (%s)",
                 (
                     model.name,
+                    streams_of(model, stream),
                     [e.recorded.position for e in events if e.recorded.position not in left],
                 ),
             )
@@ -62,8 +64,9 @@ async def retry(
             if done.parked:
                 first = done.parked[0]
                 await connection.execute(
-                    "UPDATE parked_events SET cause = %s WHERE projection = %s AND position = %s",
-                    (first.cause, model.name, first.position),
+                    "UPDATE parked_events SET cause = %s WHERE projection = %s AND stream = %s"
+                    " AND position = %s",
+                    (first.cause, model.name, first.stream, first.position),
                 )
                 return Retried(applied, first)
         if len(events) < CHUNK:
@@ -86,14 +89,18 @@ async def _alone(
     return model
 
 
+def streams_of(model: ReadModel[Any], stream: str) -> Sequence[str]:
+    """All streams that make the row which this stream is part of."""
+    return [f"{category}-{id_of(stream)}" for category in model.projection.categories]
+
+
 async def _parked(
     connection: Connection, model: ReadModel[Any], stream: str, codec: Codec
 ) -> Sequence[Read]:
-    streams = [f"{category}-{id_of(stream)}" for category in model.projection.categories]
     cursor = await connection.execute(
         "SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata,"
         " e.recorded_at FROM parked_events p JOIN events e USING (position)"
         " WHERE p.projection = %s AND p.stream = ANY (%s) ORDER BY e.position LIMIT %s",
-        (model.name, streams, CHUNK),
+        (model.name, streams_of(model, stream), CHUNK),
     )
     return [read(Recorded(*row), codec) for row in await cursor.fetchall()]

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from eventstore.pool import Pool, open_pool
+from eventstore.pool import Connection, Pool, open_pool
 from projections.runner import Runner
 from runtime.figures import served
 from runtime.ready import ready
@@ -30,6 +30,16 @@ _PLACES_KEPT: Final = timedelta(days=7)
 """How long a merchant's place may be taken: of those who have few orders, nobody frees them."""
 _WEBHOOKS_KEPT: Final = timedelta(days=30)
 """How long a webhook that had its effect is kept; no sender repeats one for that long."""
+_AT_ONCE: Final = 10_000
+"""How many rows of a table go at most each time."""
+_OLD: Final = {
+    "requests": ("created_at < now() - %s", _ANSWERS_KEPT),
+    "saga_places": ("taken_at < now() - %s", _PLACES_KEPT),
+    "webhooks": ("status = 'accepted' AND received_at < now() - %s", _WEBHOOKS_KEPT),
+}
+"""Of each table the rows that go, and the time they are kept for. No index helps to find what is
+older than `clock_timestamp()`, which may change from row to row.
+"""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -65,6 +75,16 @@ def _metrics(runner: Runner, port: int | None) -> Iterator[None]:
         yield
 
 
+async def prune(connection: Connection) -> None:
+    """Delete what is kept for a time and is older; of each table so much at once."""
+    for table, (old, kept) in _OLD.items():
+        await connection.execute(
+            f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("
+            f"SELECT ctid FROM {table} WHERE {old} LIMIT %s))".encode(),
+            (kept, _AT_ONCE),
+        )
+
+
 async def _announce(runner: Runner, settings: Settings) -> None:
     await runner.reading.wait()
     ready(settings)
@@ -75,19 +95,7 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
         try:
             async with pool.connection() as connection:
                 await connection.execute("SELECT maintain_partitions(1000000, interval '1 year')")
-                await connection.execute(
-                    "DELETE FROM requests WHERE created_at < clock_timestamp() - %s",
-                    (_ANSWERS_KEPT,),
-                )
-                await connection.execute(
-                    "DELETE FROM saga_places WHERE taken_at < clock_timestamp() - %s",
-                    (_PLACES_KEPT,),
-                )
-                await connection.execute(
-                    "DELETE FROM webhooks WHERE status = 'accepted'"
-                    " AND received_at < clock_timestamp() - %s",
-                    (_WEBHOOKS_KEPT,),
-                )
+                await prune(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
             _log.warning("tables not maintained", error=repr(error))
         with contextlib.suppress(TimeoutError):

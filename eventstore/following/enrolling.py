@@ -28,10 +28,15 @@ async def forget(connection: Connection, name: str) -> None:
 
 
 async def is_followed(connection: Connection, name: str) -> bool:
-    """Whether somebody who is alive follows the feed under this name."""
+    """Whether a process that is alive follows the feed under this name.
+
+    A lease that ends much later than a lease can was given before the clock was put back, and not
+    renewed since: its owner is dead.
+    """
     cursor = await connection.execute(
         "SELECT EXISTS (SELECT FROM checkpoints WHERE projection = %s AND owner IS NOT NULL"
-        " AND leased_until > clock_timestamp())",
+        " AND leased_until > clock_timestamp()"
+        " AND leased_until <= clock_timestamp() + 2 * coalesce(lease, interval '1 hour'))",
         (name,),
     )
     [found] = await cursor.fetchone() or [False]

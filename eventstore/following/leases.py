@@ -1,23 +1,31 @@
-"""Keeps this process among the living, and its share of the checkpoints."""
+"""Renews this process's sign of life and its leases of checkpoints, and takes its share of them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
 from eventstore import checkpoints
 from eventstore.checkpoints import Checkpoint
 from eventstore.following.shares import plan
+from eventstore.following.signs import Owners, Sign, SignsOfLife
 from eventstore.pool import Connection
 
 
 class Leases:
-    """`kind` names what this process can work on: others of the same kind share it."""
+    """`kind` names what this process can work on: others of the same kind share it. `clock` counts
+    seconds and never goes back.
+    """
 
-    def __init__(self, owner: str, kind: str, lease: timedelta) -> None:
+    def __init__(
+        self, owner: str, kind: str, lease: timedelta, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.owner = owner
         self.lease = lease
         self._kind = kind
+        self._owners = Owners(owner, lease, clock)
+        self._followers: SignsOfLife[str] = SignsOfLife(clock)
 
     async def renew(self, connection: Connection) -> None:
         """To be called several times a lease, also while a batch takes long."""
@@ -37,8 +45,9 @@ class Leases:
         """Take what is free of these followers and give back what is too much; answers what this
         process has now.
         """
-        everything = await checkpoints.held(connection, names)
-        wanted = plan(everything, self.owner, await self._peers(connection))
+        everything = await self._owners.held(connection, names)
+        leases = {one.owner: one.lease for one in everything if one.owner and one.lease}
+        wanted = plan(everything, self.owner, await self._peers(connection, leases))
         if wanted.give_back:
             await checkpoints.release(connection, wanted.give_back)
         if wanted.take:
@@ -52,10 +61,19 @@ class Leases:
         await checkpoints.release_all(connection, self.owner)
         await connection.execute("DELETE FROM followers WHERE owner = %s", (self.owner,))
 
-    async def _peers(self, connection: Connection) -> Collection[str]:
-        """Who is alive and does the same work."""
+    async def _peers(
+        self, connection: Connection, leases: Mapping[str, timedelta]
+    ) -> Collection[str]:
+        """Which processes are alive and do the same work; of some it is known how long their leases
+        are.
+        """
         cursor = await connection.execute(
-            "SELECT owner FROM followers WHERE serves = %s AND alive_until > clock_timestamp()",
-            (self._kind,),
+            "SELECT owner, nullif(alive_until, 'infinity') FROM followers"
+            " WHERE serves = %s AND alive_until > clock_timestamp() AND owner <> %s",
+            (self._kind, self.owner),
         )
-        return {self.owner, *(owner for (owner,) in await cursor.fetchall())}
+        signs = {
+            owner: Sign(until, leases.get(owner, self.lease))
+            for owner, until in await cursor.fetchall()
+        }
+        return {self.owner, *(signs.keys() - self._followers.silent(signs))}

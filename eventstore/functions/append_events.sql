@@ -24,6 +24,14 @@
 -- caller: two appends cannot wait for each other. Who shuts doors holds several of them, so in one
 -- saga only one does that at a time.
 --
+-- A stream that only has to be unchanged is locked in its place of that order too, as shared: it cannot
+-- change before this append commits, and what is read under the lock is what every append that held the
+-- lock before has left. Any number of appends may check the same stream at once. One that does not exist
+-- has no row: its name is locked instead, and a writer locks the name of each stream that it begins.
+--
+-- An attempt that writes later than two days after it began is noted in `long_attempts`: its rows of the
+-- fence outlive their month (maintain_partitions).
+--
 -- Planning these statements takes longer than running them, so they are planned once a connection; and a
 -- loop over a stream or two costs less than a statement that takes them all.
 CREATE OR REPLACE FUNCTION append_events(p_streams jsonb, p_events jsonb, p_metadata jsonb, p_step jsonb)
@@ -61,6 +69,13 @@ BEGIN
             FROM jsonb_array_elements_text(p_step -> 'closes') AS s (step) ORDER BY name, direction
             ON CONFLICT ON CONSTRAINT commands_pkey DO UPDATE SET closed = true;
         END IF;
+        IF v_key.opened_on < current_date - 2 AND NOT EXISTS (
+            SELECT FROM long_attempts l
+            WHERE l.opened_on = v_key.opened_on AND l.saga = v_key.saga AND l.attempt = v_key.attempt
+              AND l.written_on >= current_date) THEN
+            INSERT INTO long_attempts (opened_on, saga, attempt, written_on)
+            VALUES (v_key.opened_on, v_key.saga, v_key.attempt, current_date);
+        END IF;
     END IF;
 
     FOR place IN 0 .. jsonb_array_length(p_streams) - 1 LOOP
@@ -72,10 +87,23 @@ BEGIN
         END IF;
         v_before := v_name;
         v_added := (v_stream -> 'added')::bigint;
-        CONTINUE WHEN v_added = 0;
-        INSERT INTO streams AS s (name, version) VALUES (v_name, v_added)
-        ON CONFLICT (name) DO UPDATE SET version = s.version + excluded.version
-        RETURNING s.version - v_added INTO v_version;
+        IF v_added > 0 THEN
+            INSERT INTO streams AS s (name, version) VALUES (v_name, v_added)
+            ON CONFLICT (name) DO UPDATE SET version = s.version + excluded.version
+            RETURNING s.version - v_added INTO v_version;
+            IF v_version = 0 THEN
+                PERFORM pg_advisory_xact_lock(hashtextextended(v_name, 0));
+            END IF;
+        ELSIF v_stream ->> 'expected' IS NULL THEN
+            CONTINUE;
+        ELSE
+            SELECT s.version INTO v_version FROM streams s WHERE s.name = v_name FOR SHARE;
+            IF NOT FOUND THEN
+                PERFORM pg_advisory_xact_lock_shared(hashtextextended(v_name, 0));
+                SELECT s.version INTO v_version FROM streams s WHERE s.name = v_name FOR SHARE;
+                v_version := coalesce(v_version, 0);
+            END IF;
+        END IF;
         v_at[place] := v_version;
     END LOOP;
 
@@ -87,19 +115,13 @@ BEGIN
             'attempt %s of %s is over', v_key.attempt, v_key.saga);
     END IF;
 
-    -- A stream that only has to be unchanged is read once all others are locked, the fence included: who
-    -- held one of those may have changed this one, too.
+    -- Only now, so that an attempt that is over hears that first.
     FOR place IN 0 .. jsonb_array_length(p_streams) - 1 LOOP
         v_stream := p_streams -> place;
-        v_version := v_at[place];
-        IF v_version IS NULL THEN
-            SELECT s.version INTO v_version FROM streams s WHERE s.name = v_stream ->> 'name';
-            v_version := coalesce(v_version, 0);
-        END IF;
-        IF v_version <> (v_stream ->> 'expected')::bigint THEN
+        IF v_at[place] <> (v_stream ->> 'expected')::bigint THEN
             RAISE EXCEPTION USING ERRCODE = 'HR409', MESSAGE = format(
                 'stream %s is at version %s, not %s',
-                v_stream ->> 'name', v_version, v_stream ->> 'expected');
+                v_stream ->> 'name', v_at[place], v_stream ->> 'expected');
         END IF;
     END LOOP;
 

@@ -63,7 +63,7 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT USAGE ON SCHEMA public TO {name}",
         f"GRANT SELECT ON alembic_version TO {name}",
         f"GRANT SELECT, INSERT ON events, outbox TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE ON streams, commands, snapshots TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON streams, commands, snapshots, long_attempts TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks, saga_places, followers TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON inbox, parked_streams TO {name}",

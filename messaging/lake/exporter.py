@@ -25,6 +25,7 @@ import structlog
 from eventstore import checkpoints
 from eventstore.checkpoints import Checkpoint, LostLease
 from eventstore.following.enrolling import enroll
+from eventstore.following.signs import Owners
 from eventstore.pool import Connection, Pool
 from eventstore.store import Recorded
 from messaging.lake import batches
@@ -74,6 +75,7 @@ class Exporter:
         self._every, self._limit = every, limit
         self._lease = timedelta(seconds=lease)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._owners = Owners(self._owner, self._lease)
         self._vacuum_at = datetime.now(UTC)
         self.figures = Figures()
         self.working = asyncio.Event()
@@ -120,7 +122,7 @@ class Exporter:
 
     async def _export(self, connection: Connection, stop: asyncio.Event) -> None:
         await enroll(connection, FOLLOWER)
-        mine = await take(connection, self._owner, self._lease)
+        mine = await take(connection, self._owner, self._lease, self._owners)
         self.figures.on_turn = mine is not None
         if mine is None:
             return

@@ -12,15 +12,21 @@ from typing import Final
 
 from eventstore import checkpoints
 from eventstore.checkpoints import Checkpoint
+from eventstore.following.signs import Owners
 from eventstore.pool import Connection
 
 FOLLOWER: Final = "lake"
 
 
-async def take(connection: Connection, owner: str, lease: timedelta) -> Sequence[Checkpoint] | None:
-    """All checkpoints, where it is this process's turn."""
+async def take(
+    connection: Connection, owner: str, lease: timedelta, owners: Owners | None = None
+) -> Sequence[Checkpoint] | None:
+    """All checkpoints, where it is this process's turn. `owners` watches for signs of life of
+    others from one call to the next.
+    """
+    owners = owners or Owners(owner, lease)
     for turn in (slice(0, 1), slice(1, None)):
-        found = await checkpoints.held(connection, [FOLLOWER])
+        found = await owners.held(connection, [FOLLOWER])
         free = [one.checkpoint for one in found[turn] if one.free and one.owner != owner]
         if free:
             await checkpoints.claim(connection, owner, free, lease)

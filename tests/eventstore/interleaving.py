@@ -56,7 +56,7 @@ def step(
     return StepContext(key=key, actor="tests", closes=tuple(closes))
 
 
-def store_over(connection: Connection) -> EventStore:
+def store_over(connection: Connection, codec: Codec = CODEC) -> EventStore:
     """An event store whose every statement goes through this connection, and its transaction."""
 
     class Pinned:
@@ -64,7 +64,7 @@ def store_over(connection: Connection) -> EventStore:
         async def connection(self) -> AsyncIterator[Connection]:
             yield connection
 
-    return EventStore(cast("Pool", Pinned()), CODEC)
+    return EventStore(cast("Pool", Pinned()), codec)
 
 
 @dataclass

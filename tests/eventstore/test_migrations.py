@@ -196,3 +196,21 @@ async def test_without_a_role_nothing_is_granted(scratch: Scratch) -> None:
     await _upgrade(url, "")
     owner = "SELECT DISTINCT grantee FROM information_schema.table_privileges WHERE table_name ="
     assert await _rows(url, f"{owner} 'events'") == [("postgres",)]
+
+
+async def test_attempts_that_wrote_late_are_known_to_the_fence_afterwards(scratch: Scratch) -> None:
+    url = await scratch("before_long_attempts")
+    await _upgrade(url)
+    await asyncio.to_thread(_downgrade, url, "0008")
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute(
+            "INSERT INTO commands (opened_on, saga, attempt, step, direction, answer)"
+            " SELECT current_date - days, saga, 1, step, 'do', '{}'"
+            " FROM (VALUES ('plan-1', 500), ('checkout-1', 0)) AS s (saga, days),"
+            " (VALUES ('A'), ('B')) AS steps (step)"
+        )
+
+    await _upgrade(url)
+
+    assert await _rows(url, "SELECT saga, attempt FROM long_attempts") == [("plan-1", 1)]
+    assert await _rows(url, "SELECT DISTINCT saga FROM commands") == [("checkout-1",), ("plan-1",)]
