@@ -39,6 +39,8 @@ from api.boundary import Boundary
 from api.context import Services, WebhookTrust
 from api.database import Database
 from api.deciding import Decisions
+from api.freshness import PARKED, PARKED_DESCRIPTION
+from api.history import History
 from api.metrics import Metrics
 from api.paying import PayoutRuns
 from api.places import Places
@@ -47,6 +49,7 @@ from api.processes import Processes
 from api.sagas import NothingMore
 from api.steering import Steering
 from domain.errors import DomainError
+from projections.as_of import EVENTS_AT_MOST
 from workflows.messages import RunOptions
 
 _ABOUT: Final = """
@@ -99,6 +102,7 @@ def create_app(
     webhooks_from: WebhookTrust | None = None,
     sagas_per_merchant: int = 0,
     stopping: asyncio.Event | None = None,
+    as_of_events: int = EVENTS_AT_MOST,
 ) -> FastAPI:
     """`engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_merchant` bounds the checkouts that run at the same time; 0: it does not.
@@ -114,6 +118,7 @@ def create_app(
     metrics, database = Metrics(), Database(engine)
     app.state.services = Services(
         database=database,
+        history=History(database, as_of_events),
         places=Places(database, sagas_per_merchant),
         processes=Processes(client, options),
         decisions=Decisions(database),
@@ -177,6 +182,21 @@ _HANDLERS: Final[dict[type[Exception], Callable[[Request, Exception], Response]]
 }
 
 
+def _describe_parked(document: dict[str, Any]) -> None:
+    """Whatever is read from a row says where it is parked."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            said = operation["responses"].get("503", {}).get("content", {})
+            problems_shown = said.get(problems.MEDIA_TYPE, {}).get("examples", {})
+            if "row-parked" in problems_shown and "200" in operation["responses"]:
+                operation["responses"]["200"]["headers"] = {
+                    PARKED: {
+                        "description": PARKED_DESCRIPTION,
+                        "schema": {"type": "string", "maxLength": 40},
+                    }
+                }
+
+
 def _mend_description(app: FastAPI) -> None:
     """Describe our problems, and not the framework's errors, in words that OpenAPI 3.1 has."""
     describe = app.openapi
@@ -192,6 +212,7 @@ def _mend_description(app: FastAPI) -> None:
             )
             schemas.update(details.pop("$defs"))
             schemas["ProblemDetails"] = details
+            _describe_parked(document)
             events = document["paths"]["/sagas/{saga}/events"]["get"]["responses"]["200"]
             events["content"] = {EventSourceResponse.media_type: {"schema": {"type": "string"}}}
         assert app.openapi_schema is not None

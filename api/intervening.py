@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import recorded
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.freshness import FreshnessDep
 from api.idempotency import Answered, Claim, OptionalKey, Requests, once
 from api.interventions import Stepping
 from api.new_intervention import Filter, NewInterventionInMany, id_of
@@ -158,22 +159,34 @@ async def intervene_in_many(
 @router.get(
     "/interventions",
     summary="List interventions in many sagas, newest first",
-    responses=responses("bad-cursor", "invalid-request", "database-unavailable"),
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
 )
 async def list_interventions(
-    services: ServicesDep, response: Response, query: Annotated[PageQuery, Query()]
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[PageQuery, Query()],
 ) -> Page[InterventionInMany]:
     after = position("/interventions", query, BY_TIME)
     async with services.database.connection() as connection:
         found = await intervention_board.interventions(connection, after=after, limit=query.limit)
+        ids = [row.intervention for row in found.rows]
+        parked = await fresh.rows(connection, intervention_board.PROJECTION, ids)
     items = [_of(services, row) for row in found.rows]
-    return page(items, found.next, "/interventions", query, response)
+    return page(items, found.next, "/interventions", query, response, parked=parked)
 
 
 @router.get(
     "/interventions/{intervention}",
     summary="How far an intervention has come",
     responses=responses(
+        "malformed-header",
         "not-found",
         "invalid-request",
         "read-model-behind",
@@ -181,10 +194,15 @@ async def list_interventions(
         "temporal-unavailable",
     ),
 )
-async def show_intervention(services: ServicesDep, intervention: Id) -> InterventionInMany:
+async def show_intervention(
+    services: ServicesDep, fresh: FreshnessDep, intervention: Id
+) -> InterventionInMany:
     """It appears a moment after it was begun; until then the answer is 503 with Retry-After."""
-    async with services.database.connection() as connection:
-        row = await intervention_board.intervention(connection, intervention)
+    row = await fresh.row(
+        intervention_board.PROJECTION,
+        intervention,
+        lambda connection: intervention_board.intervention(connection, intervention),
+    )
     if row is None:
         raise await _unseen(services, intervention)
     return _of(services, row)

@@ -127,8 +127,10 @@ async def list_sagas(
             after=after,
             limit=query.limit,
         )
+        ids = [row.saga for row in found.rows]
+        parked = await fresh.rows(connection, saga_board.PROJECTION, ids)
     items = [Saga(**_of(services, row)) for row in found.rows]
-    return page(items, found.next, "/sagas", query, response)
+    return page(items, found.next, "/sagas", query, response, parked=parked)
 
 
 @router.get(
@@ -143,9 +145,9 @@ async def list_sagas(
     ),
 )
 async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
-    await fresh.of("saga_board", id_=saga)
-    async with services.database.connection() as connection:
-        row = await saga_board.saga(connection, saga)
+    row = await fresh.row(
+        saga_board.PROJECTION, saga, lambda connection: saga_board.saga(connection, saga)
+    )
     if row is not None:
         return SagaWithTimeline(**_of(services, row), timeline=list(row.timeline))
     known = await services.processes.known(saga)

@@ -76,6 +76,7 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT SELECT, INSERT, DELETE ON notification_early, campaign_audience TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON notification_instalments TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON lake_batches TO {name}",
+        f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
         "REVOKE EXECUTE ON FUNCTION maintain_partitions FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION maintain_partitions TO {name}",
     ):
