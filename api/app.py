@@ -39,6 +39,7 @@ from api.boundary import Boundary
 from api.context import Services, WebhookTrust
 from api.database import Database
 from api.deciding import Decisions
+from api.event_streams import AT_ONCE, PER_CLIENT, EventStreams
 from api.freshness import PARKED, PARKED_DESCRIPTION
 from api.history import History
 from api.metrics import Metrics
@@ -103,9 +104,12 @@ def create_app(
     sagas_per_merchant: int = 0,
     stopping: asyncio.Event | None = None,
     as_of_events: int = EVENTS_AT_MOST,
+    event_streams: int = AT_ONCE,
+    event_streams_per_client: int = PER_CLIENT,
 ) -> FastAPI:
     """`engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_merchant` bounds the checkouts that run at the same time; 0: it does not.
+    `as_of_events` bounds what one point-in-time read folds, `event_streams` those that are open.
     Neither the engine nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
@@ -116,19 +120,23 @@ def create_app(
         redirect_slashes=False,
     )
     metrics, database = Metrics(), Database(engine)
+    stopping = stopping or asyncio.Event()
     app.state.services = Services(
         database=database,
         history=History(database, as_of_events),
         places=Places(database, sagas_per_merchant),
         processes=Processes(client, options),
         decisions=Decisions(database),
+        streams=EventStreams(
+            database, stopping, at_once=event_streams, per_client=event_streams_per_client
+        ),
         steering=Steering(client, options, database),
         payouts=PayoutRuns(client, options),
         metrics=metrics,
         figures=operations.Figures(),
         temporal_ui=temporal_ui,
         webhooks=webhooks_from or WebhookTrust(),
-        stopping=stopping or asyncio.Event(),
+        stopping=stopping,
     )
     for part in _PARTS:
         app.include_router(part.router)

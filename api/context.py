@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Query, Request
 
 from api.database import Database
 from api.deciding import Decisions
+from api.event_streams import EventStreams
 from api.history import History
 from api.metrics import Metrics
 from api.paying import PayoutRuns
@@ -49,6 +50,7 @@ class Services:
     places: Places
     processes: Processes
     decisions: Decisions
+    streams: EventStreams
     steering: Steering
     payouts: PayoutRuns
     metrics: Metrics
