@@ -99,6 +99,13 @@ KINDS: Final = _registry(
         "Use a method that the Allow header names.",
     ),
     Kind(
+        "request-timeout",
+        408,
+        "The request did not arrive in time",
+        "Its headers or its body were sent too slowly, and the connection was closed.",
+        "Send the whole request at once, with the same Idempotency-Key.",
+    ),
+    Kind(
         "idempotency-in-flight",
         409,
         "The same request is being worked on",
@@ -288,6 +295,13 @@ KINDS: Final = _registry(
         "Too many requests at the same moment",
         "This process serves as many requests as it can, and yours waited too long for its turn.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    Kind(
+        "too-many-connections",
+        503,
+        "Too many connections are open",
+        "This process keeps as many connections as it may, and yours is one too many.",
+        "Close connections that are not used. Repeat it after Retry-After.",
     ),
     Kind(
         "webhook-secret-missing",
