@@ -250,6 +250,8 @@ saga_places = Table(
         server_default=func.clock_timestamp(),
     ),
     PrimaryKeyConstraint("merchant", "saga", name="saga_places_pkey"),
+    # Those that nobody frees are found by their age.
+    Index("saga_places_taken_at_idx", "taken_at"),
 )
 
 # What other companies told us by webhook, each message once by its id, which is theirs. `body` is

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from eventstore.pool import Pool, open_pool
 from projections.runner import Runner
 from runtime.figures import served
+from runtime.pruning import prune
 from runtime.ready import ready
 from runtime.settings import Settings
 
@@ -24,12 +25,8 @@ _HISTORY_PAGE: Final = 5000
 else of this process waits meanwhile, for some tenths of a second.
 """
 _MAINTENANCE_SECONDS: Final = 60.0
-_ANSWERS_KEPT: Final = timedelta(days=7)
+ANSWERS_KEPT: Final = timedelta(days=7)
 """How long the answer to an Idempotency-Key is kept."""
-_PLACES_KEPT: Final = timedelta(days=7)
-"""How long a merchant's place may be taken: of those who have few orders, nobody frees them."""
-_WEBHOOKS_KEPT: Final = timedelta(days=30)
-"""How long a webhook that had its effect is kept; no sender repeats one for that long."""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -77,17 +74,9 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
                 await connection.execute("SELECT maintain_partitions(1000000, interval '1 year')")
                 await connection.execute(
                     "DELETE FROM requests WHERE created_at < clock_timestamp() - %s",
-                    (_ANSWERS_KEPT,),
+                    (ANSWERS_KEPT,),
                 )
-                await connection.execute(
-                    "DELETE FROM saga_places WHERE taken_at < clock_timestamp() - %s",
-                    (_PLACES_KEPT,),
-                )
-                await connection.execute(
-                    "DELETE FROM webhooks WHERE status = 'accepted'"
-                    " AND received_at < clock_timestamp() - %s",
-                    (_WEBHOOKS_KEPT,),
-                )
+                await prune(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
             _log.warning("tables not maintained", error=repr(error))
         with contextlib.suppress(TimeoutError):

@@ -17,6 +17,10 @@ CREATE TABLE row_snapshots (
     CONSTRAINT row_snapshots_pkey PRIMARY KEY (projection, id, version, position)
 );
 CREATE INDEX row_snapshots_taken_at_idx ON row_snapshots (taken_at);
+
+CREATE INDEX saga_places_taken_at_idx ON saga_places (taken_at);
+CREATE INDEX parked_messages_handled_idx ON parked_messages (settled_at)
+    WHERE settled_as = 'handled';
 """
 
 
@@ -25,4 +29,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP INDEX parked_messages_handled_idx, saga_places_taken_at_idx")
     op.execute("DROP TABLE row_snapshots")
