@@ -19,6 +19,8 @@ ROW_SNAPSHOTS_KEPT: Final = timedelta(days=30)
 """How long a snapshot of a row is kept. Whoever needs one later takes it anew."""
 HANDLED_KEPT: Final = timedelta(days=90)
 """How long a parked message is kept that was handled in the end, with who did it and why."""
+COMMANDS_KEPT: Final = "1 year"
+"""What `maintain_partitions` is called with."""
 _AT_ONCE: Final = 10_000
 
 _OLD: Final = """
