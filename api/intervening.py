@@ -32,6 +32,8 @@ router = APIRouter(tags=["sagas"])
 _ROUTE: Final = "POST /interventions"
 _LEASE: Final = timedelta(seconds=20)
 _SHOWN: Final = 50
+_SEARCHED: Final = 2_000
+"""Events of an intervention that one page of its items looks through for those of a status."""
 """How many sagas a dry run shows: those that have waited the longest."""
 
 
@@ -226,14 +228,19 @@ async def list_items(
     intervention: Id,
     query: Annotated[ItemsQuery, Query()],
 ) -> Page[Item]:
+    """A page may have fewer items than asked for, or none, and a next one all the same."""
     path, stream = f"/interventions/{intervention}/items", stream_name("intervention", intervention)
     [after] = position(path, query, BY_VERSION) or (0,)
+    searched = after + _SEARCHED
     async with services.database.connection() as connection:
-        if await recorded.newest_version(connection, stream) is None:
+        newest = await recorded.newest_version(connection, stream)
+        if newest is None:
             raise await _unseen(services, intervention)
-        found = await _told(connection, stream, query, after)
-    more = len(found) > query.limit
-    found = found[: query.limit]
+        found = await _told(connection, stream, query, after, searched)
+    next_ = (searched,) if searched < newest else None
+    if len(found) > query.limit:
+        found = found[: query.limit]
+        next_ = (found[-1].version,)
     items = [
         Item(
             saga=one.data["saga"],
@@ -244,7 +251,7 @@ async def list_items(
         )
         for one in found
     ]
-    return page(items, (found[-1].version,) if more else None, path, query, response)
+    return page(items, next_, path, query, response)
 
 
 @router.post(
@@ -302,7 +309,7 @@ async def _dry_run(services: Services, which: Filter) -> DryRun:
 
 
 async def _told(
-    connection: AsyncConnection, stream: str, query: ItemsQuery, after: int
+    connection: AsyncConnection, stream: str, query: ItemsQuery, after: int, upto: int
 ) -> Sequence[recorded.StoredEvent]:
     """One more than asked for, which tells whether there is a next page."""
     return await recorded.read(
@@ -312,6 +319,7 @@ async def _told(
         limit=query.limit + 1,
         type_=SagaTold.__name__,
         data={"heard": query.status} if query.status else {},
+        upto=upto,
     )
 
 

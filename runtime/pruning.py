@@ -23,9 +23,10 @@ COMMANDS_KEPT: Final = "1 year"
 """What `maintain_partitions` is called with."""
 _AT_ONCE: Final = 10_000
 
+# Not by clock_timestamp(): it may change from row to row, so no index finds what is older.
 _OLD: Final = """
 DELETE FROM {table} WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM {table} WHERE {column} < clock_timestamp() - %(kept)s {condition}
+    SELECT ctid FROM {table} WHERE {column} < statement_timestamp() - %(kept)s {condition}
     ORDER BY {column} LIMIT %(batch)s))
 """
 
