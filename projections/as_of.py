@@ -1,7 +1,7 @@
 """Point-in-time reads: a row as of a moment, folded from the events that were stored by then.
 
 A history may be long, so it is read in pages, and the event loop serves others between them: it
-rests as long as it folded. One read folds a bounded number of events. A longer history leaves
+rests for longer than it folds. One read folds a bounded number of events. A longer history leaves
 snapshots behind (`row_snapshots.py`), so that the next read goes on from there.
 """
 
@@ -34,9 +34,11 @@ RowT = TypeVar("RowT")
 
 EVENTS_AT_MOST: Final = 20_000
 """Events that one read folds: about a second of work."""
-_PAGE: Final = 200
-_SLICE: Final = 50
-"""Events folded before others have their turn."""
+_PAGE: Final = 100
+_SLICE: Final = 25
+"""Events folded before others have their turn: about a millisecond."""
+_REST: Final = 2
+"""A rest is so many times as long as the work before it."""
 _KEEP_EVERY: Final = 5_000
 """Events from one snapshot of a row to the next."""
 _CLOCK_WINDOW: Final = 2_000
@@ -125,6 +127,7 @@ async def fold_as_of(
         async with turn or nullcontext():
             async with database.connect() as connection:
                 page = await _page(connection, fold.versions)
+            await asyncio.sleep(0)
             within = [one for one in page if one.position <= cut]
             due = within[:left]
             fold = await _folded(projection, fold, due, codec)
@@ -149,7 +152,7 @@ async def _folded(
         fold = _slice(projection, fold, events[start : start + _SLICE], codec)
         if fold.stopped_by is not None:
             break
-        await asyncio.sleep(perf_counter() - began)
+        await asyncio.sleep(_REST * (perf_counter() - began))
     return fold
 
 
