@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test model matrix journeys bench performance costs bounds histories check fmt lock clean
+.PHONY: help setup demo up test model matrix journeys bench performance costs bounds retention histories check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ costs: setup ## show what is asked again and again, in pages touched, at two siz
 
 bounds: setup ## write docs/bounds.md: what bounds each field that comes from outside
 	@$(BIN)/python -m runtime.bounds_page
+
+retention: setup ## write docs/retention.md: how long the rows of each table are kept, and why
+	@$(BIN)/python -m runtime.retention
 
 histories: setup ## record the histories of sagas that have a new shape, and of processes that have none
 	@$(BIN)/python -m tests.workflows.histories

@@ -39,6 +39,9 @@ from api.boundary import Boundary
 from api.context import Services, WebhookTrust
 from api.database import Database
 from api.deciding import Decisions
+from api.event_streams import AT_ONCE, PER_CLIENT, EventStreams
+from api.freshness import PARKED, PARKED_DESCRIPTION
+from api.history import History
 from api.metrics import Metrics
 from api.paying import PayoutRuns
 from api.places import Places
@@ -47,6 +50,7 @@ from api.processes import Processes
 from api.sagas import NothingMore
 from api.steering import Steering
 from domain.errors import DomainError
+from projections.as_of import EVENTS_AT_MOST
 from workflows.messages import RunOptions
 
 _ABOUT: Final = """
@@ -99,9 +103,13 @@ def create_app(
     webhooks_from: WebhookTrust | None = None,
     sagas_per_merchant: int = 0,
     stopping: asyncio.Event | None = None,
+    as_of_events: int = EVENTS_AT_MOST,
+    event_streams: int = AT_ONCE,
+    event_streams_per_client: int = PER_CLIENT,
 ) -> FastAPI:
     """`engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_merchant` bounds the checkouts that run at the same time; 0: it does not.
+    `as_of_events` bounds what one point-in-time read folds, `event_streams` those that are open.
     Neither the engine nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
@@ -112,18 +120,23 @@ def create_app(
         redirect_slashes=False,
     )
     metrics, database = Metrics(), Database(engine)
+    stopping = stopping or asyncio.Event()
     app.state.services = Services(
         database=database,
+        history=History(database, as_of_events),
         places=Places(database, sagas_per_merchant),
         processes=Processes(client, options),
         decisions=Decisions(database),
+        streams=EventStreams(
+            database, stopping, at_once=event_streams, per_client=event_streams_per_client
+        ),
         steering=Steering(client, options, database),
         payouts=PayoutRuns(client, options),
         metrics=metrics,
         figures=operations.Figures(),
         temporal_ui=temporal_ui,
         webhooks=webhooks_from or WebhookTrust(),
-        stopping=stopping or asyncio.Event(),
+        stopping=stopping,
     )
     for part in _PARTS:
         app.include_router(part.router)
@@ -177,6 +190,21 @@ _HANDLERS: Final[dict[type[Exception], Callable[[Request, Exception], Response]]
 }
 
 
+def _describe_parked(document: dict[str, Any]) -> None:
+    """Whatever is read from a row says where it is parked."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            said = operation["responses"].get("503", {}).get("content", {})
+            problems_shown = said.get(problems.MEDIA_TYPE, {}).get("examples", {})
+            if "row-parked" in problems_shown and "200" in operation["responses"]:
+                operation["responses"]["200"]["headers"] = {
+                    PARKED: {
+                        "description": PARKED_DESCRIPTION,
+                        "schema": {"type": "string", "maxLength": 40},
+                    }
+                }
+
+
 def _mend_description(app: FastAPI) -> None:
     """Describe our problems, and not the framework's errors, in words that OpenAPI 3.1 has."""
     describe = app.openapi
@@ -192,6 +220,7 @@ def _mend_description(app: FastAPI) -> None:
             )
             schemas.update(details.pop("$defs"))
             schemas["ProblemDetails"] = details
+            _describe_parked(document)
             events = document["paths"]["/sagas/{saga}/events"]["get"]["responses"]["200"]
             events["content"] = {EventSourceResponse.media_type: {"schema": {"type": "string"}}}
         assert app.openapi_schema is not None

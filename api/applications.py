@@ -135,9 +135,11 @@ async def apply(
     ),
 )
 async def show_application(services: ServicesDep, fresh: FreshnessDep, merchant: Id) -> Application:
-    await fresh.of("merchant_application", id_=merchant)
-    async with services.database.connection() as connection:
-        row = await merchant_application.application(connection, merchant)
+    row = await fresh.row(
+        merchant_application.PROJECTION,
+        merchant,
+        lambda connection: merchant_application.application(connection, merchant),
+    )
     if row is None:
         raise Problem("not-found", f"{merchant} has not applied")
     return _application(services, row)

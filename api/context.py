@@ -11,6 +11,8 @@ from fastapi import Depends, Header, Query, Request
 
 from api.database import Database
 from api.deciding import Decisions
+from api.event_streams import EventStreams
+from api.history import History
 from api.metrics import Metrics
 from api.paying import PayoutRuns
 from api.places import Places
@@ -44,9 +46,11 @@ class Services:
     """Everything a route may reach; `stopping` is set when streams have to come to an end."""
 
     database: Database
+    history: History
     places: Places
     processes: Processes
     decisions: Decisions
+    streams: EventStreams
     steering: Steering
     payouts: PayoutRuns
     metrics: Metrics

@@ -15,7 +15,6 @@ from api.words import Asked, AskedMoney, Id, Links, Money
 from domain.credit.commands import AssignLimit
 from domain.kernel import CustomerId
 from projections import customer_account
-from projections.as_of import as_of as row_as_of
 from projections.customer_account import CustomerAccount
 
 router = APIRouter(tags=["customers"])
@@ -113,19 +112,17 @@ async def assign_limit(
         "not-found",
         "invalid-request",
         "read-model-behind",
+        "history-too-long",
         "database-unavailable",
     ),
 )
-async def show_customer(
-    services: ServicesDep, fresh: FreshnessDep, customer: Id, as_of: AsOf = None
-) -> Customer:
-    if as_of is None:
-        await fresh.of("customer_account", id_=customer)
-    async with services.database.connection() as connection:
-        if as_of is None:
-            row = await customer_account.customer(connection, customer)
-        else:
-            row = await row_as_of(connection, customer_account.PROJECTION, customer, as_of)
+async def show_customer(fresh: FreshnessDep, customer: Id, as_of: AsOf = None) -> Customer:
+    row = await fresh.row(
+        customer_account.PROJECTION,
+        customer,
+        lambda connection: customer_account.customer(connection, customer),
+        as_of,
+    )
     if row is None:
         raise Problem("not-found", f"there is no customer {customer}")
     return _customer(row)

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import structlog
 from psycopg import errors as postgres
-from sqlalchemy import Engine, QueuePool, exc
+from sqlalchemy import Engine, QueuePool, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.problems import Problem, unavailable
@@ -22,6 +22,12 @@ from api.turns import Turns
 LIMIT: Final = 5.0  # seconds
 _WITHOUT_POOL: Final = 100
 """How many connections there may be at the same time, where no pool says so."""
+_CHANGED_UNDERNEATH: Final = (
+    "cached plan must not change result type",
+    "could not open relation with OID",
+)
+"""What PostgreSQL says where a table was exchanged between a statement's plan and its execution."""
+_INSTALLED: Final = text("SELECT to_regclass('public.read_models') IS NOT NULL")
 _log = structlog.get_logger(__name__)
 
 
@@ -41,12 +47,27 @@ class Database:
         `limit` is for those, and for connecting: how long other requests keep the connections is
         another matter, and another problem.
         """
-        async with self._turns.taken(), bounded(limit), self.engine.connect() as connection:
-            yield connection
+        try:
+            async with self._turns.taken(), bounded(limit), self.engine.connect() as connection:
+                try:
+                    yield connection
+                except exc.DBAPIError as error:
+                    if _of_another_version(error):
+                        # What it has prepared is of tables that are gone.
+                        await connection.invalidate()
+                    raise
+        except _TableMissing:
+            raise await self._missing(limit) from None
 
     def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """As an engine does."""
         return self.connection()
+
+    async def _missing(self, limit: float) -> Problem:
+        """Before read models are installed there is none; later a table is missing for others."""
+        async with bounded(limit), self.engine.connect() as connection:
+            installed = (await connection.execute(_INSTALLED)).scalar_one()
+        return _exchanged() if installed else _without_read_models()
 
 
 def _size(engine: AsyncEngine) -> int:
@@ -67,10 +88,33 @@ async def bounded(limit: float = LIMIT) -> AsyncIterator[None]:
     except (exc.OperationalError, exc.InterfaceError) as error:
         _log.warning("database unavailable", error=str(error.orig))
         raise unavailable("database-unavailable", "PostgreSQL cannot be reached") from None
-    except exc.ProgrammingError as error:
+    except exc.DBAPIError as error:
+        if not _of_another_version(error):
+            raise
+        _log.warning("a table is of another version", error=str(error.orig))
         if isinstance(error.orig, postgres.UndefinedTable):
-            raise _without_read_models() from None
-        raise
+            raise _TableMissing("read-model-behind", "a table is missing", retry_after=2) from None
+        raise _exchanged() from None
+
+
+class _TableMissing(Problem):
+    """Why, only the database knows."""
+
+
+def _of_another_version(error: exc.DBAPIError) -> bool:
+    """The tables changed under the statement, or are those of other code than this."""
+    match error.orig:
+        case postgres.UndefinedTable() | postgres.UndefinedColumn():
+            return True
+        case postgres.FeatureNotSupported() | postgres.InternalError_():
+            return any(one in str(error.orig) for one in _CHANGED_UNDERNEATH)
+        case _:
+            return False
+
+
+def _exchanged() -> Problem:
+    said = "a table is of another version than this process: read models are being exchanged"
+    return Problem("read-model-exchanged", said, retry_after=5)
 
 
 def _without_read_models() -> Problem:

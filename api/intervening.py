@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api import recorded
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
+from api.freshness import FreshnessDep
 from api.idempotency import Answered, Claim, OptionalKey, Requests, once
 from api.interventions import Stepping
 from api.new_intervention import Filter, NewInterventionInMany, id_of
@@ -31,6 +32,8 @@ router = APIRouter(tags=["sagas"])
 _ROUTE: Final = "POST /interventions"
 _LEASE: Final = timedelta(seconds=20)
 _SHOWN: Final = 50
+_SEARCHED: Final = 2_000
+"""Events of an intervention that one page of its items looks through for those of a status."""
 """How many sagas a dry run shows: those that have waited the longest."""
 
 
@@ -158,22 +161,34 @@ async def intervene_in_many(
 @router.get(
     "/interventions",
     summary="List interventions in many sagas, newest first",
-    responses=responses("bad-cursor", "invalid-request", "database-unavailable"),
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
 )
 async def list_interventions(
-    services: ServicesDep, response: Response, query: Annotated[PageQuery, Query()]
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[PageQuery, Query()],
 ) -> Page[InterventionInMany]:
     after = position("/interventions", query, BY_TIME)
     async with services.database.connection() as connection:
         found = await intervention_board.interventions(connection, after=after, limit=query.limit)
+        ids = [row.intervention for row in found.rows]
+        parked = await fresh.rows(connection, intervention_board.PROJECTION, ids)
     items = [_of(services, row) for row in found.rows]
-    return page(items, found.next, "/interventions", query, response)
+    return page(items, found.next, "/interventions", query, response, parked=parked)
 
 
 @router.get(
     "/interventions/{intervention}",
     summary="How far an intervention has come",
     responses=responses(
+        "malformed-header",
         "not-found",
         "invalid-request",
         "read-model-behind",
@@ -181,10 +196,15 @@ async def list_interventions(
         "temporal-unavailable",
     ),
 )
-async def show_intervention(services: ServicesDep, intervention: Id) -> InterventionInMany:
+async def show_intervention(
+    services: ServicesDep, fresh: FreshnessDep, intervention: Id
+) -> InterventionInMany:
     """It appears a moment after it was begun; until then the answer is 503 with Retry-After."""
-    async with services.database.connection() as connection:
-        row = await intervention_board.intervention(connection, intervention)
+    row = await fresh.row(
+        intervention_board.PROJECTION,
+        intervention,
+        lambda connection: intervention_board.intervention(connection, intervention),
+    )
     if row is None:
         raise await _unseen(services, intervention)
     return _of(services, row)
@@ -208,14 +228,19 @@ async def list_items(
     intervention: Id,
     query: Annotated[ItemsQuery, Query()],
 ) -> Page[Item]:
+    """A page may have fewer items than asked for, or none, and a next one all the same."""
     path, stream = f"/interventions/{intervention}/items", stream_name("intervention", intervention)
     [after] = position(path, query, BY_VERSION) or (0,)
+    searched = after + _SEARCHED
     async with services.database.connection() as connection:
-        if await recorded.newest_version(connection, stream) is None:
+        newest = await recorded.newest_version(connection, stream)
+        if newest is None:
             raise await _unseen(services, intervention)
-        found = await _told(connection, stream, query, after)
-    more = len(found) > query.limit
-    found = found[: query.limit]
+        found = await _told(connection, stream, query, after, searched)
+    next_ = (searched,) if searched < newest else None
+    if len(found) > query.limit:
+        found = found[: query.limit]
+        next_ = (found[-1].version,)
     items = [
         Item(
             saga=one.data["saga"],
@@ -226,7 +251,7 @@ async def list_items(
         )
         for one in found
     ]
-    return page(items, (found[-1].version,) if more else None, path, query, response)
+    return page(items, next_, path, query, response)
 
 
 @router.post(
@@ -284,7 +309,7 @@ async def _dry_run(services: Services, which: Filter) -> DryRun:
 
 
 async def _told(
-    connection: AsyncConnection, stream: str, query: ItemsQuery, after: int
+    connection: AsyncConnection, stream: str, query: ItemsQuery, after: int, upto: int
 ) -> Sequence[recorded.StoredEvent]:
     """One more than asked for, which tells whether there is a next page."""
     return await recorded.read(
@@ -294,6 +319,7 @@ async def _told(
         limit=query.limit + 1,
         type_=SagaTold.__name__,
         data={"heard": query.status} if query.status else {},
+        upto=upto,
     )
 
 

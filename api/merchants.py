@@ -19,7 +19,6 @@ from domain.inventory.commands import ReceiveStock
 from domain.kernel import MerchantId, Sku
 from domain.settlement.commands import OpenMerchantAccount
 from projections import merchant_balance, stock_level
-from projections.as_of import as_of as row_as_of
 from projections.merchant_balance import MerchantBalance, Status
 from projections.stock_level import StockLevel
 
@@ -188,21 +187,23 @@ async def receive(
 
 
 _READS = responses(
-    "malformed-header", "not-found", "invalid-request", "read-model-behind", "database-unavailable"
+    "malformed-header",
+    "not-found",
+    "invalid-request",
+    "read-model-behind",
+    "history-too-long",
+    "database-unavailable",
 )
 
 
 @router.get("/merchants/{merchant}/balance", summary="What we owe a merchant", responses=_READS)
-async def show_balance(
-    services: ServicesDep, fresh: FreshnessDep, merchant: Id, as_of: AsOf = None
-) -> Balance:
-    if as_of is None:
-        await fresh.of("merchant_balance", id_=merchant)
-    async with services.database.connection() as connection:
-        if as_of is None:
-            row = await merchant_balance.merchant(connection, merchant)
-        else:
-            row = await row_as_of(connection, merchant_balance.PROJECTION, merchant, as_of)
+async def show_balance(fresh: FreshnessDep, merchant: Id, as_of: AsOf = None) -> Balance:
+    row = await fresh.row(
+        merchant_balance.PROJECTION,
+        merchant,
+        lambda connection: merchant_balance.merchant(connection, merchant),
+        as_of,
+    )
     if row is None:
         raise Problem("not-found", f"there is no merchant {merchant}")
     return _balance(row)
@@ -227,10 +228,13 @@ async def list_stock(
     await fresh.of("stock_level")
     async with services.database.connection() as connection:
         found = await stock_level.stock(connection, merchant, after=after, limit=query.limit)
+        ids = [row.item for row in found.rows]
+        parked = await fresh.rows(connection, stock_level.PROJECTION, ids)
         known = found.rows or await merchant_balance.merchant_currency(connection, merchant)
     if not known:
         raise Problem("not-found", f"there is no merchant {merchant}")
-    return page([_stock(row) for row in found.rows], found.next, path, query, response)
+    items = [_stock(row) for row in found.rows]
+    return page(items, found.next, path, query, response, parked=parked)
 
 
 @router.get(
@@ -238,17 +242,14 @@ async def list_stock(
     summary="How much of an article a merchant has to sell",
     responses=_READS,
 )
-async def show_stock(
-    services: ServicesDep, fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = None
-) -> Stock:
+async def show_stock(fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = None) -> Stock:
     item = f"{merchant}:{sku}"
-    if as_of is None:
-        await fresh.of("stock_level", id_=item)
-    async with services.database.connection() as connection:
-        if as_of is None:
-            row = await stock_level.item(connection, merchant, sku)
-        else:
-            row = await row_as_of(connection, stock_level.PROJECTION, item, as_of)
+    row = await fresh.row(
+        stock_level.PROJECTION,
+        item,
+        lambda connection: stock_level.item(connection, merchant, sku),
+        as_of,
+    )
     if row is None:
         raise Problem("not-found", f"{merchant} never received {sku}")
     return _stock(row)

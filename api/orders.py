@@ -16,7 +16,6 @@ from api.problems import Problem, responses
 from api.returns import Returning, return_everything
 from api.words import Actor, Asked, Id, Links, Money, Reason
 from projections import order_status
-from projections.as_of import as_of as row_as_of
 from projections.order_status import OrderStatus, Status
 from workflows.messages import Cancellation
 
@@ -117,8 +116,10 @@ async def list_orders(
             after=after,
             limit=query.limit,
         )
+        ids = [row.order for row in found.rows]
+        parked = await fresh.rows(connection, order_status.PROJECTION, ids)
     items = [_order(services, row) for row in found.rows]
-    return page(items, found.next, "/orders", query, response)
+    return page(items, found.next, "/orders", query, response, parked=parked)
 
 
 @router.get(
@@ -129,6 +130,7 @@ async def list_orders(
         "not-found",
         "invalid-request",
         "read-model-behind",
+        "history-too-long",
         "database-unavailable",
     ),
 )
@@ -138,13 +140,12 @@ async def show_order(
     """An order appears when it is placed, a moment after its saga has begun. Until then the answer
     is 503 with Retry-After while the saga runs, and 404 otherwise.
     """
-    if as_of is None:
-        await fresh.of("order_status", id_=order)
-    async with services.database.connection() as connection:
-        if as_of is None:
-            row = await order_status.order(connection, order)
-        else:
-            row = await row_as_of(connection, order_status.PROJECTION, order, as_of)
+    row = await fresh.row(
+        order_status.PROJECTION,
+        order,
+        lambda connection: order_status.order(connection, order),
+        as_of,
+    )
     if row is None:
         if as_of is None and await services.processes.is_running(order, of=_OF_AN_ORDER):
             said = f"{order} has begun and is not placed yet"

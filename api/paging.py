@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from api.problems import Problem
 from api.words import Asked, Id, Moment, SagaId, text, whole
 from domain import bounds
+from projections.parking import Standstill
 
 ItemT = TypeVar("ItemT")
 
@@ -32,11 +33,22 @@ CursorText = Annotated[
 ]
 
 
+INCOMPLETE: Final = (
+    "True while events of this read model are parked: rows may stand still, or be missing."
+)
+
+
 class Page(BaseModel, Generic[ItemT]):
     items: list[ItemT]
     next: str | None = Field(
         default=None, description="The address of the next page; also in the Link header."
     )
+    parked: list[str] = Field(
+        default=[],
+        description="The ids of those items whose rows are parked: they stand still at an event "
+        "that could not be applied, and are as they were before it.",
+    )
+    incomplete: bool = Field(default=False, description=INCOMPLETE)
 
 
 class PageQuery(Asked):
@@ -78,15 +90,19 @@ def page(
     path: str,
     query: PageQuery,
     response: Response,
+    *,
+    parked: Standstill | None = None,
 ) -> Page[ItemT]:
+    """`parked` is what `Freshness.rows` found, of a page of a read model."""
+    marks = {"parked": sorted(parked.rows), "incomplete": parked.anywhere} if parked else {}
     if next_ is None:
-        return Page(items=list(items))
+        return Page(items=list(items), **marks)
     keys = orjson.dumps([_list(path, query), *next_])
     cursor = base64.urlsafe_b64encode(keys).decode().rstrip("=")
     asked = {**query.filters, "limit": query.limit, "cursor": cursor}
     address = f"{path}?{urlencode(asked)}"
     response.headers["Link"] = f'<{address}>; rel="next"'
-    return Page(items=list(items), next=address)
+    return Page(items=list(items), next=address, **marks)
 
 
 def _list(path: str, query: PageQuery) -> int:

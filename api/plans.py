@@ -128,8 +128,10 @@ async def list_plans(
             after=after,
             limit=query.limit,
         )
+        ids = [row.order for row in found.rows]
+        parked = await fresh.rows(connection, instalment_plan.PROJECTION, ids)
     items = [_plan(services, row) for row in found.rows]
-    return page(items, found.next, "/plans", query, response)
+    return page(items, found.next, "/plans", query, response, parked=parked)
 
 
 @router.get(
@@ -145,9 +147,11 @@ async def list_plans(
 )
 async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Plan:
     """There is one as soon as the order stands."""
-    await fresh.of("instalment_plan", id_=order)
-    async with services.database.connection() as connection:
-        row = await instalment_plan.plan(connection, order)
+    row = await fresh.row(
+        instalment_plan.PROJECTION,
+        order,
+        lambda connection: instalment_plan.plan(connection, order),
+    )
     if row is None:
         raise Problem("not-found", f"there is no plan of {order}")
     return _plan(services, row)

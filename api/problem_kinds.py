@@ -99,6 +99,13 @@ KINDS: Final = _registry(
         "Use a method that the Allow header names.",
     ),
     Kind(
+        "request-timeout",
+        408,
+        "The request did not arrive in time",
+        "Its headers or its body were sent too slowly, and the connection was closed.",
+        "Send the whole request at once, with the same Idempotency-Key.",
+    ),
+    Kind(
         "idempotency-in-flight",
         409,
         "The same request is being worked on",
@@ -255,6 +262,13 @@ KINDS: Final = _registry(
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     Kind(
+        "too-many-streams",
+        429,
+        "Too many event streams are open",
+        "As many event streams of this client are open in this process as may be.",
+        "Close those that nobody reads, or poll the saga itself. Repeat it after Retry-After.",
+    ),
+    Kind(
         "http-error",
         400,
         "The request cannot be served",
@@ -283,6 +297,13 @@ KINDS: Final = _registry(
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     Kind(
+        "too-many-connections",
+        503,
+        "Too many connections are open",
+        "This process keeps as many connections as it may, and yours is one too many.",
+        "Close connections that are not used. Repeat it after Retry-After.",
+    ),
+    Kind(
         "webhook-secret-missing",
         503,
         "Webhooks of this source cannot be verified",
@@ -295,6 +316,30 @@ KINDS: Final = _registry(
         "The read model is behind",
         "It has not yet seen what your Handrail-Token stands for.",
         "Repeat it after Retry-After, allow more time with Prefer: wait, or drop the token.",
+    ),
+    Kind(
+        "read-model-exchanged",
+        503,
+        "The read model is being exchanged",
+        "The tables are of another version than this process: a new version is being rolled out.",
+        "Repeat it after Retry-After. If it stays, migrate, rebuild the read models that "
+        "`/readyz` names, and restart processes of the old version.",
+    ),
+    Kind(
+        "row-parked",
+        503,
+        "The read model stands still here",
+        "An event of this row could not be applied, and the row waits at it.",
+        "Drop the token to read the row as it was before. An operator finds the cause with "
+        "`handrail projections status`, and goes on with `handrail projections retry`.",
+    ),
+    Kind(
+        "history-too-long",
+        503,
+        "The history is longer than one request folds",
+        "As many events were folded as one request may; that work is kept.",
+        "Repeat it after Retry-After: it goes on from there. For questions over many rows or long "
+        "times ask the lake: `handrail lake query --as-of`.",
     ),
     Kind(
         "database-unavailable",

@@ -39,9 +39,14 @@ async def read(
     limit: int,
     type_: str | None = None,
     data: Mapping[str, str] | None = None,
+    upto: int | None = None,
 ) -> Sequence[StoredEvent]:
-    """Where `type_` is given, only those of it; where `data` is, only those that hold it."""
+    """Where `type_` is given, only those of it; where `data` is, only those that hold it. `upto`
+    bounds how far a stream is searched for such, by the version.
+    """
     conditions = [events.c.stream == stream, events.c.version > after]
+    if upto is not None:
+        conditions.append(events.c.version <= upto)
     if type_ is not None:
         conditions.append(events.c.type == type_)
     conditions += [events.c.data[name].astext == value for name, value in (data or {}).items()]

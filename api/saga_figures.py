@@ -11,8 +11,10 @@ from pydantic import BaseModel, Field
 
 from api.context import ServicesDep
 from api.freshness import FreshnessDep
+from api.paging import INCOMPLETE
 from api.problems import responses
 from projections import saga_figures
+from projections.parking import standstill
 from projections.saga_figures import UP_TO, Figures, Timed
 
 router = APIRouter(tags=["sagas"])
@@ -64,6 +66,7 @@ class TypeFigures(BaseModel):
 
 class SagaFigures(BaseModel):
     types: list[TypeFigures]
+    incomplete: bool = Field(default=False, description=INCOMPLETE)
 
 
 @router.get(
@@ -77,7 +80,9 @@ async def show_figures(services: ServicesDep, fresh: FreshnessDep) -> SagaFigure
     await fresh.of("saga_figures")
     async with services.database.connection() as connection:
         found = await saga_figures.figures(connection)
-    return SagaFigures(types=[_of_type(found, one) for one in found.types])
+        parked = await standstill(connection, saga_figures.PROJECTION, ())
+    types = [_of_type(found, one) for one in found.types]
+    return SagaFigures(types=types, incomplete=parked.anywhere)
 
 
 def _of_type(found: Figures, saga_type: str) -> TypeFigures:

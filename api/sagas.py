@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
@@ -26,10 +25,6 @@ from projections import saga_board
 from projections.saga_board import SagaRow, Status
 
 router = APIRouter(tags=["sagas"])
-
-_PAGE: Final = 200
-_FIRST_PAUSE: Final = 0.02  # seconds
-_LONGEST_PAUSE: Final = 0.5
 
 
 class Waiting(BaseModel):
@@ -127,8 +122,10 @@ async def list_sagas(
             after=after,
             limit=query.limit,
         )
+        ids = [row.saga for row in found.rows]
+        parked = await fresh.rows(connection, saga_board.PROJECTION, ids)
     items = [Saga(**_of(services, row)) for row in found.rows]
-    return page(items, found.next, "/sagas", query, response)
+    return page(items, found.next, "/sagas", query, response, parked=parked)
 
 
 @router.get(
@@ -143,9 +140,9 @@ async def list_sagas(
     ),
 )
 async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
-    await fresh.of("saga_board", id_=saga)
-    async with services.database.connection() as connection:
-        row = await saga_board.saga(connection, saga)
+    row = await fresh.row(
+        saga_board.PROJECTION, saga, lambda connection: saga_board.saga(connection, saga)
+    )
     if row is not None:
         return SagaWithTimeline(**_of(services, row), timeline=list(row.timeline))
     known = await services.processes.known(saga)
@@ -176,6 +173,7 @@ class NothingMore(Exception):
 
 
 async def following(
+    request: Request,
     services: ServicesDep,
     saga: SagaId,
     last_event_id: Annotated[
@@ -185,7 +183,7 @@ async def following(
             description="The id of the last event that was received: the next one follows.",
         ),
     ] = None,
-) -> Following:
+) -> AsyncIterator[Following]:
     after = _version(last_event_id)
     stream = stream_name("saga", saga)
     async with services.database.connection() as connection:
@@ -197,7 +195,9 @@ async def following(
         raise _no_such_event()
     if after == newest and _ends(last):
         raise NothingMore
-    return Following(services, stream, after)
+    # Open as long as the answer: what comes after this is done when all of it was sent.
+    with services.streams.opened(request.client.host if request.client else ""):
+        yield Following(services, stream, after)
 
 
 @router.get(
@@ -206,7 +206,13 @@ async def following(
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The saga has ended and Last-Event-ID is its last event"},
-        **responses("malformed-header", "not-found", "invalid-request", "database-unavailable"),
+        **responses(
+            "malformed-header",
+            "not-found",
+            "invalid-request",
+            "too-many-streams",
+            "database-unavailable",
+        ),
     },
 )
 async def follow(
@@ -217,21 +223,15 @@ async def follow(
     id of an event is its version in the stream `saga-{id}`, its name is its type.
     """
     del saga
-    after, pause = following.after, _FIRST_PAUSE
-    stopping = following.services.stopping
+    after, streams = following.after, following.services.streams
     yield ServerSentEvent(retry=1000)
     with suppress(Problem):  # the client comes back with Last-Event-ID, and may find it mended
-        while not stopping.is_set():
-            async with following.services.database.connection() as connection:
-                found = await recorded.read(connection, following.stream, after=after, limit=_PAGE)
+        while found := await streams.after(following.stream, after):
             for event in found:
                 after = event.version
                 yield ServerSentEvent(id=str(after), event=event.type, data=event)
             if _ends(found):
                 return
-            pause = _FIRST_PAUSE if found else min(pause * 1.5, _LONGEST_PAUSE)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause)
 
 
 def _version(last_event_id: str | None) -> int:

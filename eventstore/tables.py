@@ -203,6 +203,29 @@ snapshots = Table(
     Column("state", JSONB, nullable=False),
 )
 
+# Rows of read models in the middle of a long history, from which as-of reads fold on. `versions`
+# says for each stream which of its events are in `state`; `version` is that of the projection. A
+# cache: whatever is deleted here is folded again.
+row_snapshots = Table(
+    "row_snapshots",
+    metadata,
+    Column("projection", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("versions", JSONB, nullable=False),
+    Column("state", JSONB, nullable=False),
+    Column(
+        "taken_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("projection", "id", "version", "position", name="row_snapshots_pkey"),
+    # Old ones are deleted: each read that needs one takes it anew.
+    Index("row_snapshots_taken_at_idx", "taken_at"),
+)
+
 # Events a projection could not apply, or the relay could not publish to an exchange: there
 # `projection` is such as `relay/money`. Later events of the same stream wait behind the first one,
 # so a parked stream is worked off in order; other streams go on.
@@ -260,6 +283,7 @@ saga_places = Table(
         server_default=func.clock_timestamp(),
     ),
     PrimaryKeyConstraint("merchant", "saga", name="saga_places_pkey"),
+    # Those that nobody frees are found by their age.
     Index("saga_places_taken_at_idx", "taken_at"),
 )
 

@@ -39,6 +39,20 @@ class NotYetSeen(Exception):
     """The projection is behind: read without the token, or try again."""
 
 
+class RowParked(NotYetSeen):
+    """The projection has read the token's events and could not apply them: it parked one.
+
+    Waiting changes nothing. Read without the token, and the row is as it was before `stream` came
+    to `position`; once what `cause` names is mended, `handrail projections retry` applies them.
+    """
+
+    def __init__(self, projection: str, stream: str, position: int, cause: str) -> None:
+        super().__init__(f"{projection} parked {stream} at position {position}: {cause}")
+        self.projection = projection
+        self.stream = stream
+        self.position = position
+
+
 async def wait_until_seen(
     engine: Connects,
     projection: str,
@@ -50,7 +64,8 @@ async def wait_until_seen(
     """Return once the rows of `id_`, or all rows, hold what the token's transaction appended.
 
     No connection is kept between two looks. Raises BadToken and UnknownProjection at once, and
-    NotYetSeen after `timeout` seconds.
+    NotYetSeen after `timeout` seconds. Where an event of the token is parked, raises RowParked at
+    once. Of all rows, that is found as long as the outbox holds the token's events.
     """
     if not _NUMBER.fullmatch(token):
         raise BadToken(f"{token!r} is not the number of a transaction")
@@ -59,6 +74,7 @@ async def wait_until_seen(
         "token": token,
         "shards": list(range(SHARDS)) if id_ is None else [shard_of(f"-{id_}")],
         "nothing": NOTHING_SEEN,
+        "id": id_,
     }
     clock = asyncio.get_running_loop().time
     deadline, pause = clock() + timeout, _FIRST_PAUSE
@@ -72,18 +88,21 @@ async def wait_until_seen(
 async def _seen(engine: Connects, asked: dict[str, object]) -> bool:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        known, of_the_future, seen = (await connection.execute(_SEEN, asked)).one()
+        found = (await connection.execute(_SEEN_OR_PARKED, asked)).one()
+    known, of_the_future, seen, *parked = found
     if of_the_future:
         raise BadToken(f"{asked['token']} is later than anything that was appended")
     if not known:
         raise UnknownProjection(str(asked["projection"]))
+    if parked[0] is not None:
+        raise RowParked(str(asked["projection"]), *parked)
     return bool(seen)
 
 
 # A command that had nothing to do appends nothing, and an idle checkpoint does not move for it: so
 # the question is whether any event up to the token is unseen. What the outbox no longer holds was
 # seen by all, but for a rebuild that has only begun.
-_SEEN: Final[TextClause] = text("""
+_SEEN: Final = """
 SELECT count(*) > 0 AS known,
        CAST(:token AS xid8) >= pg_snapshot_xmax(pg_current_snapshot()) AS of_the_future,
        bool_and(
@@ -100,4 +119,27 @@ SELECT count(*) > 0 AS known,
        ) AS seen
 FROM checkpoints c
 WHERE c.projection = :projection AND c.shard = ANY (CAST(:shards AS smallint[]))
-""")
+"""
+
+# In the same snapshot, since a checkpoint moves in the transaction that parks. The outbox leads to
+# the token's events by its index; what it no longer holds is looked for among the events of the id.
+_PARKED: Final = """
+SELECT p.stream, p.position, p.cause FROM (
+    SELECT p.stream, p.position, p.cause
+    FROM outbox o JOIN events e USING (position)
+    JOIN parked_events p ON p.projection = :projection AND p.stream = e.stream
+        AND p.position = e.position
+    WHERE o.txid = CAST(:token AS xid8)
+    UNION ALL
+    SELECT p.stream, p.position, p.cause
+    FROM parked_events p JOIN events e USING (position)
+    WHERE p.projection = :projection AND e.txid = CAST(:token AS xid8)
+        AND substr(p.stream, strpos(p.stream, '-') + 1) = CAST(:id AS text)
+) p
+WHERE CAST(:id AS text) IS NULL OR substr(p.stream, strpos(p.stream, '-') + 1) = CAST(:id AS text)
+ORDER BY p.position LIMIT 1
+"""
+_SEEN_OR_PARKED: Final[TextClause] = text(
+    f"SELECT s.*, p.* FROM ({_SEEN}) s LEFT JOIN LATERAL ({_PARKED}) p"
+    " ON s.seen AND EXISTS (SELECT FROM parked_events WHERE projection = :projection)"
+)

@@ -54,7 +54,8 @@ parked_streams = Table(
 )
 
 # The message that could not be handled, and those of its stream that came later. One that was
-# settled stays, with who did it, when and why: `settled_as` tells the ways.
+# settled stays, with who did it, when and why: `settled_as` tells the ways. Those that were handled
+# are deleted in time; of those that were discarded, this is the only proof why they had no effect.
 parked_messages = Table(
     "parked_messages",
     metadata,
@@ -89,6 +90,12 @@ parked_messages = Table(
         "stream",
         "version",
         postgresql_where=text("settled_at IS NULL"),
+    ),
+    # Those that were handled in the end are deleted some time later.
+    Index(
+        "parked_messages_handled_idx",
+        "settled_at",
+        postgresql_where=text("settled_as = 'handled'"),
     ),
 )
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from eventstore.pool import Connection
 from projections.folding import Parked
+from projections.projection import Projection, id_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,45 @@ WAITING: Final = (
     " WHERE projection = ANY (%s) AND substr(stream, strpos(stream, '-') + 1) = ANY (%s)) AS p"
 )
 """Which of these ids have parked events for which of these projections."""
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """Which of some rows are parked, by id, with the position of their first parked event, and
+    whether any row of the projection is.
+    """
+
+    rows: Mapping[str, int]
+    anywhere: bool
+
+
+async def standstill(
+    connection: AsyncConnection, projection: Projection[Any], ids: Collection[str]
+) -> Standstill:
+    """One statement; where nothing of the projection is parked, one lookup in an index."""
+    streams = [f"{category}-{id_}" for category in projection.categories for id_ in ids]
+    found = await connection.execute(_STANDSTILL, {"name": projection.name, "streams": streams})
+    rows: dict[str, int] = {}
+    anywhere = False
+    for stream, position in found:
+        anywhere = True
+        if stream is not None:
+            rows[id_of(stream)] = min(position, rows.get(id_of(stream), position))
+    return Standstill(rows, anywhere)
+
+
+_STANDSTILL: Final = text("""
+WITH first AS MATERIALIZED (SELECT FROM parked_events WHERE projection = :name LIMIT 1)
+SELECT CAST(NULL AS text), CAST(NULL AS bigint) FROM first
+UNION ALL
+SELECT p.stream, p.position
+FROM unnest(CAST(:streams AS text[])) AS s (stream)
+CROSS JOIN LATERAL (
+    SELECT stream, position FROM parked_events
+    WHERE projection = :name AND stream = s.stream ORDER BY position LIMIT 1
+) p
+WHERE EXISTS (SELECT FROM first)
+""")
 
 
 async def park(connection: Connection, parked: Sequence[tuple[str, Parked]]) -> None:

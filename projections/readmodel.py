@@ -118,7 +118,7 @@ class ReadModel(Generic[RowT]):
         ).format(table=sql.Identifier(self.totals))
 
 
-def packed(rows: Sequence[Any]) -> str:
+def packed(rows: Any) -> str:
     try:
         return orjson.dumps(rows).decode()
     except TypeError as error:

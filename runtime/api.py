@@ -38,6 +38,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             webhooks_from=trust_of(settings),
             sagas_per_merchant=settings.sagas_per_merchant,
             stopping=stop,
+            as_of_events=settings.as_of_events,
+            event_streams=settings.event_streams,
+            event_streams_per_client=settings.event_streams_per_client,
         )
         await serve(app, settings, settings.api_host, settings.api_port, stop)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from domain.credit import credit_line
@@ -24,7 +24,7 @@ from domain.inventory.events import StockReleased, StockReserved, StockReturned,
 from domain.kernel import Event
 from domain.ordering import order
 from domain.payments import payment, plan, transfer
-from domain.sagas.events import SagaEvent
+from domain.sagas.events import SagaEvent, SagaStarted
 from domain.sagas.interventions import SagaTold
 from domain.settlement import application, merchant_account
 from domain.settlement.events import (
@@ -37,7 +37,7 @@ from domain.settlement.events import (
 from domain.shipping import shipment
 from eventstore.store import Recorded
 from projections.catalogue import PROJECTIONS
-from projections.projection import Happened, category_of, id_of
+from projections.projection import Happened, Projection, category_of, id_of
 from runtime.saga_facts import SagaFacts
 from runtime.stream_figures import CreditFigures, MerchantFigures, StockFigures
 
@@ -145,7 +145,6 @@ class Evidence:
     """The sagas that acted for this id, and its own."""
     acted: set[str] = field(default_factory=set)
     """The sagas that appended the events."""
-    fence: list[FenceRow] = field(default_factory=list)
     bank: Entries | None = None
     carrier: Entries | None = None
     balances: Mapping[str, int] = field(default_factory=dict)
@@ -157,6 +156,14 @@ class Evidence:
     folds: dict[str, Any] = field(default_factory=dict)
     """What the rows have to be: folded from the events that their checkpoints have passed."""
     workflows: Mapping[str, Workflow] | None = None
+    began: dict[int, date] = field(default_factory=dict)
+    """The days in the keys of the attempts of the id's saga."""
+    fence: list[FenceRow] = field(default_factory=list)
+    fence_since: date = date.min
+    """Rows of attempts that began on an earlier day may have been deleted after their retention,"""
+    fence_months: frozenset[date] = frozenset()
+    """unless the month of that day still has its partition: here are the first days of those."""
+    _standing: set[str] = field(default_factory=set)
     looked_at: datetime | None = None
     """When the event store was read; what came later is not known to it."""
 
@@ -165,6 +172,16 @@ class Evidence:
 
     def of(self, category: str) -> Sequence[Event]:
         return self.events.get(category, [])
+
+    def fence_deleted(self, attempt: int) -> str:
+        """Which rows of the fence were deleted with the attempt's, after their retention; empty
+        where they have to be there. 0 is any attempt.
+        """
+        for number, day in sorted(self.began.items()):
+            deleted = day < self.fence_since and day.replace(day=1) not in self.fence_months
+            if attempt in {0, number} and deleted:
+                return f"the fence of {day:%Y-%m} was deleted after its retention"
+        return ""
 
     @property
     def story(self) -> Sequence[SagaEvent]:
@@ -188,6 +205,8 @@ class Evidence:
         if category not in _NOT_KEPT:
             self.events.setdefault(category, []).append(event)
             self.acted.add(recorded.metadata.get("correlation", ""))
+        if isinstance(event, SagaStarted):
+            self.began[event.attempt] = event.opened_on or recorded.recorded_at.date()
         folded(self, recorded.stream, event)
         if seen is not None:
             self._fold_rows(stored, seen)
@@ -211,9 +230,18 @@ class Evidence:
             if projection.reads(recorded) and seen(
                 projection.name, stored.txid, recorded.position, recorded.stream
             ):
-                happened = Happened.of(recorded, stored.event)
-                row = self.folds.get(projection.name)
-                self.folds[projection.name] = projection.evolve(row, happened)
+                self._fold_row(projection, Happened.of(recorded, stored.event))
+
+    def _fold_row(self, projection: Projection[Any], happened: Happened) -> None:
+        """Stands still where the read model does: at an event that it had to park."""
+        if projection.name in self._standing:
+            return
+        try:
+            row = projection.evolve(self.folds.get(projection.name), happened)
+        except Exception:  # noqa: BLE001  # the read model parks whatever it is, and that is counted
+            self._standing.add(projection.name)
+        else:
+            self.folds[projection.name] = row
 
 
 def folded(evidence: Evidence, stream: str, event: Event) -> None:

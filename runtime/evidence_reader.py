@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from psycopg.rows import dict_row
@@ -23,6 +23,8 @@ from projections.projection import id_of
 from runtime.companies import Entry, step_of
 from runtime.evidence import MENTIONS, Evidence, FenceRow, Mention, Seen, Stored
 from runtime.invariants_of_read_models import seen_by
+from runtime.invariants_of_the_store import FINANCE, PASSED_BY_FINANCE
+from runtime.pruning import COMMANDS_KEPT
 from runtime.saga_facts import SagaFacts, facts_of
 from runtime.sorted_rows import SortedRows, first_id
 from workflows import (
@@ -40,15 +42,18 @@ _AT_ONCE: Final = 200
 """Rows fetched at a time."""
 
 _ID: Final = "substr({0}, strpos({0}, '-') + 1) COLLATE \"C\""
+# An inbox is pruned: that finance has handled an event is also known from its checkpoint, and that
+# the event is parked, or was discarded, from what is kept of it.
 _UNBOOKED: Final = (
     "(e.type = ANY(%(booked)s)"
-    " AND NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = 'finance'"
-    " AND i.id = e.stream || '/' || e.version AND NOT EXISTS (SELECT FROM parked_messages p"
-    " WHERE p.consumer = i.consumer AND p.stream = e.stream AND p.version = e.version"
-    " AND p.settled_as = 'discarded'))"
-    " AND NOT EXISTS (SELECT FROM ledger_lines l WHERE l.event = e.stream || '/' || e.version))"
+    " AND NOT EXISTS (SELECT FROM ledger_lines l WHERE l.event = e.stream || '/' || e.version)"
+    " AND (EXISTS (SELECT FROM parked_messages p WHERE p.consumer = %(consumer)s"
+    "  AND p.stream = e.stream AND p.version = e.version"
+    "  AND (p.settled_as = 'discarded' OR p.settled_at IS NULL))"
+    " OR NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = %(consumer)s"
+    f"  AND i.id = e.stream || '/' || e.version) AND NOT {PASSED_BY_FINANCE}))"
 )
-_BOOKED: Final = {"booked": sorted(finance.CONSUMER.types)}
+_BOOKED: Final = {"booked": sorted(finance.CONSUMER.types), **FINANCE}
 
 _STREAMS: Final = f"SELECT {_ID.format('name')} AS id, name, version FROM streams ORDER BY 1, name"
 _OWN: Final = (
@@ -66,6 +71,13 @@ _FENCE: Final = (
     "SELECT saga COLLATE \"C\" AS id, attempt, split_part(step, '~', 1), direction,"
     " answer IS NOT NULL FROM commands"
     " WHERE saga NOT LIKE 'request-%' AND step NOT LIKE 'journal:%' ORDER BY 1"
+)
+_KEPT_OF_THE_FENCE: Final = (
+    "SELECT (current_date - %s::interval)::date,"
+    " coalesce(array_agg(to_date(substr(name, 10), 'YYYY_MM')), '{}') FROM ("
+    "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+    " WHERE inhparent = 'commands'::regclass) AS partitions"
+    " WHERE name ~ '^commands_[0-9]{4}_[0-9]{2}$'"
 )
 _BALANCES: Final = (
     'SELECT party COLLATE "C" AS id, account, sum(amount)::bigint FROM ledger_lines'
@@ -142,6 +154,7 @@ class EvidenceReader:
     async def pages(self) -> AsyncIterator[Sequence[Evidence]]:
         """All ids that any store or company knows, in their order."""
         seen = await self._checkpoints()
+        self._fence_since, self._fence_months = await self._kept_of_the_fence()
         while page := await self._page():
             await self._read_streams(page, seen)
             await self._read_sagas(page)
@@ -166,7 +179,12 @@ class EvidenceReader:
 
     async def _collect(self, id_: str) -> Evidence:
         """All but the events of its own streams."""
-        found = Evidence(id_, looked_at=self._looked_at)
+        found = Evidence(
+            id_,
+            looked_at=self._looked_at,
+            fence_since=self._fence_since,
+            fence_months=self._fence_months,
+        )
         found.heads = dict(await self._streams.of(id_))
         found.fence = [FenceRow(*row) for row in await self._fence.of(id_)]
         found.balances = dict(await self._balances.of(id_))
@@ -228,6 +246,11 @@ class EvidenceReader:
                 ([one.name for one in PROJECTIONS],),
             )
             return seen_by(await cursor.fetchall())
+
+    async def _kept_of_the_fence(self) -> tuple[date, frozenset[date]]:
+        rows = await self._connection.execute(_KEPT_OF_THE_FENCE, (COMMANDS_KEPT,))
+        [(since, months)] = await rows.fetchall()
+        return since, frozenset(months)
 
     async def _rows(
         self, name: str, query: str, parameters: Mapping[str, Any] | None = None

@@ -44,12 +44,14 @@ def _not_compensated(evidence: Evidence) -> Iterator[Violation]:
         for row in evidence.fence
         if not row.answered and row.direction == "do"
     }
-    begun = set[tuple[int, str]]()
+    begun, unknown = set[tuple[int, str]](), set[tuple[int, str]]()
     for event in evidence.story:
         match event:
             case StepDone(outcome=outcome) if outcome:
                 begun.add((event.attempt, event.step))
+                unknown.discard((event.attempt, event.step))
             case StepUnknown(direction="do"):
+                unknown |= {(event.attempt, event.step)} - begun
                 begun.add((event.attempt, event.step))
             case StepCompensated():
                 begun = {
@@ -62,7 +64,9 @@ def _not_compensated(evidence: Evidence) -> Iterator[Violation]:
             case SagaEnded(ending=ending):
                 for attempt, step in sorted(begun - never):
                     text = f"saga {evidence.id} ({ending}): {step} of attempt {attempt}"
-                    yield Violation(f"{text} was not taken back", steps(step))
+                    # The row that shut it before it took effect may have been deleted.
+                    deleted = evidence.fence_deleted(attempt) if (attempt, step) in unknown else ""
+                    yield Violation(f"{text} was not taken back", steps(step), deleted)
                 begun.clear()
             case _:
                 pass
@@ -133,7 +137,8 @@ def _at_the_fence(evidence: Evidence) -> Iterator[Violation]:
         attempt, step, direction = key
         name = "/".join([evidence.id, *([str(attempt)] if attempt else []), step, direction])
         where = "the fence" if key in answered else "the saga's stream"
-        yield Violation(f"step {name} is known to {where} only", steps(step))
+        deleted = "" if key in answered else evidence.fence_deleted(attempt)
+        yield Violation(f"step {name} is known to {where} only", steps(step), deleted)
 
 
 def _was_done(evidence: Evidence, step: str, *, until: int) -> bool:

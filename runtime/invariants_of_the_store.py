@@ -9,10 +9,16 @@ from eventstore.feed import BEGINNING, read_page
 from eventstore.pool import Connection
 from eventstore.store import SHARDS
 from messaging import finance
-from messaging.pruning import KEPT
 from runtime.invariants_of_feed import page_in_order
 from runtime.violations import Violation
 
+FINANCE: Final = {"consumer": finance.CONSUMER.name, "follower": finance.CONSUMER.follower}
+PASSED_BY_FINANCE: Final = (
+    "EXISTS (SELECT FROM checkpoints c WHERE c.projection = %(follower)s AND c.shard = e.shard"
+    " AND (pg_visible_in_snapshot(e.txid, c.since) OR c.until IS NOT NULL"
+    " AND e.position <= c.after_position AND pg_visible_in_snapshot(e.txid, c.until)))"
+)
+"""Whether its checkpoint has passed the event `e`; its parameters are those of FINANCE."""
 _PAGE: Final = 500
 _LAST: Final = 2**63 - 1
 
@@ -49,7 +55,7 @@ async def feed_once_in_order(connection: Connection) -> AsyncIterator[Violation]
 async def ledger_agrees(connection: Connection) -> AsyncIterator[Violation]:
     """Every entry of finance adds up to nothing, and is of an event that finance has handled.
 
-    An inbox is pruned: of an old entry, the event has to be in the store.
+    An inbox is pruned: that finance has handled an event is also known from its checkpoint.
     """
     unbalanced = connection.cursor(name="unbalanced")
     await unbalanced.execute(
@@ -62,11 +68,11 @@ async def ledger_agrees(connection: Connection) -> AsyncIterator[Violation]:
     unknown = connection.cursor(name="unknown")
     await unknown.execute(
         "SELECT DISTINCT l.event FROM ledger_lines l"
-        " WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = %s AND i.id = l.event)"
-        " AND (l.booked_at > now() - %s OR NOT EXISTS (SELECT FROM events e"
-        " WHERE e.stream = regexp_replace(l.event, '/[0-9]+$', '')"
-        " AND e.version = substring(l.event FROM '[0-9]+$')::bigint))",
-        (finance.CONSUMER.name, KEPT),
+        " WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.consumer = %(consumer)s AND i.id = l.event)"
+        " AND NOT EXISTS (SELECT FROM events e"
+        "  WHERE e.stream = regexp_replace(l.event, '/[0-9]+$', '')"
+        f"  AND e.version = substring(l.event FROM '[0-9]+$')::bigint AND {PASSED_BY_FINANCE})",
+        FINANCE,
     )
     async for (event,) in unknown:
         text = f"ledger: there is an entry of {event}, which finance has not handled"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from eventstore.pool import Connection, Pool, open_pool
+from eventstore.pool import Pool, open_pool
 from projections.runner import Runner
 from runtime.figures import served
+from runtime.pruning import prune
 from runtime.ready import ready
 from runtime.settings import Settings
 
@@ -24,22 +24,6 @@ _HISTORY_PAGE: Final = 5000
 else of this process waits meanwhile, for some tenths of a second.
 """
 _MAINTENANCE_SECONDS: Final = 60.0
-_ANSWERS_KEPT: Final = timedelta(days=7)
-"""How long the answer to an Idempotency-Key is kept."""
-_PLACES_KEPT: Final = timedelta(days=7)
-"""How long a merchant's place may be taken: of those who have few orders, nobody frees them."""
-_WEBHOOKS_KEPT: Final = timedelta(days=30)
-"""How long a webhook that had its effect is kept; no sender repeats one for that long."""
-_AT_ONCE: Final = 10_000
-"""How many rows of a table go at most each time."""
-_OLD: Final = {
-    "requests": ("created_at < now() - %s", _ANSWERS_KEPT),
-    "saga_places": ("taken_at < now() - %s", _PLACES_KEPT),
-    "webhooks": ("status = 'accepted' AND received_at < now() - %s", _WEBHOOKS_KEPT),
-}
-"""Of each table the rows that go, and the time they are kept for. No index helps to find what is
-older than `clock_timestamp()`, which may change from row to row.
-"""
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -73,16 +57,6 @@ def _metrics(runner: Runner, port: int | None) -> Iterator[None]:
         gauge.set_function(value)
     with served(registry, port):
         yield
-
-
-async def prune(connection: Connection) -> None:
-    """Delete what is kept for a time and is older; of each table so much at once."""
-    for table, (old, kept) in _OLD.items():
-        await connection.execute(
-            f"DELETE FROM {table} WHERE ctid = ANY (ARRAY("
-            f"SELECT ctid FROM {table} WHERE {old} LIMIT %s))".encode(),
-            (kept, _AT_ONCE),
-        )
 
 
 async def _announce(runner: Runner, settings: Settings) -> None:

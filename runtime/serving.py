@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 
+from runtime.http_protocol import HttpBounds, bounded
 from runtime.ready import ready
 from runtime.settings import Settings
+
+_HEADER_BYTES: Final = 16 * 1024
+"""Of a request's first line and headers together."""
 
 
 class _Server(uvicorn.Server):
@@ -36,6 +40,16 @@ async def serve(app: Any, settings: Settings, host: str, port: int, stop: asynci
             uvicorn.Config(
                 app,
                 log_config=None,
+                http=bounded(
+                    HttpBounds(
+                        connections=settings.api_connections,
+                        receive_seconds=settings.api_receive_seconds,
+                        stalled_seconds=settings.api_stalled_seconds,
+                    )
+                ),
+                ws="none",
+                h11_max_incomplete_event_size=_HEADER_BYTES,
+                timeout_keep_alive=settings.api_keep_alive_seconds,
                 access_log=settings.log_level == "debug",
                 timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
             ),

@@ -190,6 +190,33 @@ class Settings(BaseSettings):
     api_port: Port = Field(
         default=8080, description="The port the API listens on. 0: one that is free."
     )
+    api_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=900,
+        description="How many connections an HTTP server keeps open; those beyond are answered "
+        "503. The process needs as many file descriptors, and some more.",
+    )
+    api_receive_seconds: Annotated[Seconds, Field(le=3600)] = Field(
+        default=20,
+        description="How long a request may take to arrive, headers and body; then it is "
+        "answered 408 and its connection closed.",
+    )
+    api_keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=5, description="How many seconds an idle connection is kept for another request."
+    )
+    api_stalled_seconds: Annotated[Seconds, Field(le=3600)] = Field(
+        default=60, description="How long a client may not read its answer before it is cut off."
+    )
+    event_streams: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=500, description="How many streams of live events an API process keeps open."
+    )
+    event_streams_per_client: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=100, description="How many of them one client may have, by its address."
+    )
+    as_of_events: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
+        default=20_000,
+        description="How many events one point-in-time read (`as_of`) folds; a longer history is "
+        "answered 503, and the next request goes on from there.",
+    )
     api_url: Annotated[HttpUrl | None, Unset] = Field(
         default=None,
         description="Where operators' commands find the API. "

@@ -47,7 +47,9 @@ class Unreachable(Exception):
 
 @dataclass
 class Findings:
-    """What is wrong, and what only differs because a person did it by hand and said so."""
+    """What is wrong, and what only differs because a person did it by hand and said so, or because
+    one of the two sides was deleted after its retention.
+    """
 
     count: int = 0
     texts: list[str] = field(default_factory=list)
@@ -62,7 +64,7 @@ class Findings:
         else:
             self.explained += 1
             if len(self.explanations) < KEPT:
-                self.explanations.append(f"{violation.text}: by hand, {explained_by}")
+                self.explanations.append(f"{violation.text}: {explained_by}")
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Proof:
         return {name: not found.count for name, found in self.findings.items()}
 
     def explained(self) -> dict[str, int]:
-        """How many differences a person has answered for, where there are any."""
+        """How many differences are explained, where there are any."""
         return {name: one.explained for name, one in self.findings.items() if one.explained}
 
 

@@ -11,17 +11,23 @@ from runtime.evidence import Evidence
 @dataclass(frozen=True)
 class Violation:
     """`steps` are those that leave such a difference where a person skips or resolves them: what
-    was done by hand is in no store of ours.
+    was done by hand is in no store of ours. `deleted` says what its retention deleted, where that
+    alone makes the difference.
     """
 
     text: str
     steps: frozenset[str] = frozenset()
+    deleted: str = ""
 
     def explained_by(self, evidence: Evidence) -> str | None:
-        """The saga in which a person answers for it, and the step; None where nobody does."""
+        """What was deleted after its retention, or the step and the saga in which a person answers
+        for it; None where nothing explains it.
+        """
+        if self.deleted:
+            return self.deleted
         for saga, facts in sorted(evidence.sagas.items()):
             for step in sorted(self.steps & facts.documented):
-                return f"{step} of saga {saga}"
+                return f"by hand, {step} of saga {saga}"
         return None
 
 

@@ -67,6 +67,7 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks, saga_places, followers TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON inbox, parked_streams TO {name}",
+        f"GRANT DELETE ON parked_messages, campaigns TO {name}",
         f"GRANT UPDATE ON parked_streams TO {name}",  # which is the right to lock its rows
         f"GRANT SELECT, INSERT, UPDATE ON parked_messages, packing_lines, packing_lists TO {name}",
         f"GRANT SELECT, INSERT ON ledger_lines TO {name}",
@@ -76,6 +77,7 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT SELECT, INSERT, DELETE ON notification_early, campaign_audience TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON notification_instalments TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON lake_batches TO {name}",
+        f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
         "REVOKE EXECUTE ON FUNCTION maintain_partitions FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION maintain_partitions TO {name}",
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +70,7 @@ class House:
         webhooks_from: WebhookTrust | None = None,
         stopping: asyncio.Event | None = None,
         sagas_per_merchant: int = 0,
+        bounds: Mapping[str, int] | None = None,
         **options: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(
@@ -80,6 +81,7 @@ class House:
             webhooks_from=webhooks_from,
             stopping=stopping,
             sagas_per_merchant=sagas_per_merchant,
+            **(bounds or {}),
         )
         async with (
             served(app) as address,

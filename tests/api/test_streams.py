@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import httpx
 
 from tests.api.conftest import House
@@ -44,3 +46,28 @@ async def test_a_long_stream_comes_in_pages(
 async def test_an_article_of_a_merchant_has_a_stream(api: httpx.AsyncClient, shop: Shop) -> None:
     found = await api.get(f"/streams/stock-{shop.merchant}:{shop.sku}")
     assert [one["type"] for one in found.json()["items"]] == ["StockReceived"]
+
+
+async def test_items_of_a_status_are_searched_a_bounded_part_of_the_stream_at_a_time(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    intervention = f"int-{uuid4().hex[:8]}"
+    await house.sql(
+        """
+        WITH e AS (
+            INSERT INTO events (stream, version, shard, type, schema, data, metadata)
+            SELECT 'intervention-' || %s, n, 0, 'SagaTold', 1, jsonb_build_object(
+                'intervention', %s::text, 'saga', 'saga-' || n, 'step', 's', 'said', '',
+                'heard', CASE WHEN n = 4500 THEN 'refused' ELSE 'accepted' END), '{}'
+            FROM generate_series(1, 4500) AS n
+        ) INSERT INTO streams VALUES ('intervention-' || %s, 4500)
+        """,
+        *[intervention] * 3,
+    )
+    pages = []
+    path: str | None = f"/interventions/{intervention}/items?status=refused"
+    while path:
+        pages.append((await api.get(path)).json())
+        path = pages[-1]["next"]
+
+    assert [[one["saga"] for one in page["items"]] for page in pages] == [[], [], ["saga-4500"]]

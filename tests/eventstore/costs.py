@@ -30,7 +30,7 @@ from messaging.envelope import Received
 from messaging.feeding import has_caught_up, snapshot
 from projections.parking import WAITING
 from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.projector import prune
+from runtime.pruning import prune
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, notes, step, store_over
 from tests.eventstore.plans import Plans, plans_of
 

@@ -5,11 +5,17 @@ import asyncio
 import psycopg
 import pytest
 
-from domain.kernel import OrderId
+from domain.credit.events import CreditHeld
+from domain.kernel import CustomerId, Event, OrderId
+from domain.ordering.events import OrderCompleted, OrderConfirmed
 from eventstore.store import shard_of
-from eventstore.tokens import BadToken, NotYetSeen, UnknownProjection, wait_until_seen
+from eventstore.tokens import BadToken, NotYetSeen, RowParked, UnknownProjection, wait_until_seen
+from projections.folding import BEHIND
+from projections.projection import id_of
+from tests.controls import NOON, eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World
+from tests.statements import statements_of
 
 ORDER = OrderId("1")
 
@@ -131,3 +137,83 @@ async def test_a_token_from_the_future_is_refused_at_once(world: World) -> None:
 async def test_an_unknown_projection_is_refused_at_once(world: World) -> None:
     with pytest.raises(UnknownProjection):
         await wait_until_seen(world.engine, "weather", "5", timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("projection", "stream", "event"),
+    [
+        ("order_status", "order-7", OrderConfirmed(order=OrderId("7"))),
+        ("order_status", "order-8", OrderCompleted(order=OrderId("8"), completed_at=NOON)),
+        (
+            "customer_account",
+            "credit-ann",
+            CreditHeld(
+                customer=CustomerId("ann"),
+                order=OrderId("o"),
+                amount=eur(1),
+                held=eur(1),
+                used=eur(0),
+            ),
+        ),
+    ],
+    ids=["order confirmed", "order completed", "credit held"],
+)
+async def test_a_token_of_a_parked_event_is_never_seen(
+    world: World, projection: str, stream: str, event: Event
+) -> None:
+    token = await world.append(stream, event)
+    await world.catch_up()
+
+    with pytest.raises(RowParked, match=f"{stream} at position [0-9]+: OutOfPlace"):
+        await wait_until_seen(world.engine, projection, token, id_=id_of(stream))
+    with pytest.raises(RowParked):
+        await wait_until_seen(world.engine, projection, token)
+
+
+async def test_what_waits_behind_a_parked_event_is_not_seen_either(world: World) -> None:
+    await world.append("order-7", OrderConfirmed(order=OrderId("7")))
+    await world.catch_up()
+    token = await world.append("order-7", placed(OrderId("7")))
+    await world.catch_up()
+
+    with pytest.raises(RowParked, match=BEHIND):
+        await wait_until_seen(world.engine, "order_status", token, id_="7")
+
+
+async def test_a_token_is_seen_though_other_rows_are_parked(world: World) -> None:
+    await world.append("order-7", OrderConfirmed(order=OrderId("7")))
+    token = await world.append("order-1", placed(ORDER))
+    await world.catch_up()
+
+    await wait_until_seen(world.engine, "order_status", token, id_=ORDER, timeout=1)
+    await wait_until_seen(world.engine, "order_status", token, timeout=1)
+
+
+async def test_a_parked_row_is_known_when_the_outbox_has_forgotten_its_event(world: World) -> None:
+    token = await world.append("order-7", OrderConfirmed(order=OrderId("7")))
+    await world.catch_up()
+    await world.sql("DELETE FROM outbox")
+
+    with pytest.raises(RowParked):
+        await wait_until_seen(world.engine, "order_status", token, id_="7")
+
+
+async def test_a_token_is_seen_once_the_row_was_worked_off(world: World) -> None:
+    token = await world.append("order-7", OrderConfirmed(order=OrderId("7")))
+    await world.catch_up()
+    await world.sql("DELETE FROM parked_events")
+
+    await wait_until_seen(world.engine, "order_status", token, id_="7", timeout=1)
+
+
+async def test_a_look_at_a_token_is_one_statement(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await world.append("order-1", placed(ORDER))
+    await world.catch_up()
+    sent = statements_of(world.url, monkeypatch)
+
+    await wait_until_seen(world.engine, "order_status", token, id_=ORDER)
+
+    assert len([one for one in sent if "checkpoints" in one]) == 1
+    assert len([one for one in sent if "parked_events" in one]) == 1
