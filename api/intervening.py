@@ -17,7 +17,7 @@ from api.freshness import FreshnessDep
 from api.idempotency import Answered, Claim, OptionalKey, Requests, once
 from api.interventions import Stepping
 from api.new_intervention import Filter, NewInterventionInMany, id_of
-from api.paging import BY_TIME, BY_VERSION, Page, PageQuery, page, position
+from api.paging import BY_TIME, BY_VERSION, Page, PageQuery, RowPage, page, position, row_page
 from api.problems import Problem, responses
 from api.steering import IN_MANY
 from api.words import Id, Links, Money
@@ -174,14 +174,14 @@ async def list_interventions(
     fresh: FreshnessDep,
     response: Response,
     query: Annotated[PageQuery, Query()],
-) -> Page[InterventionInMany]:
+) -> RowPage[InterventionInMany]:
     after = position("/interventions", query, BY_TIME)
     async with services.database.connection() as connection:
         found = await intervention_board.interventions(connection, after=after, limit=query.limit)
         ids = [row.intervention for row in found.rows]
         parked = await fresh.rows(connection, intervention_board.PROJECTION, ids)
     items = [_of(services, row) for row in found.rows]
-    return page(items, found.next, "/interventions", query, response, parked=parked)
+    return row_page(items, found.next, "/interventions", query, response, parked=parked)
 
 
 @router.get(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.context import JSON_BODY, ActorDep, AsOf, ServicesDep
 from api.freshness import TOKEN, FreshnessDep
 from api.idempotency import OptionalKey, wish
-from api.paging import BY_NAME, Page, PageQuery, page, position
+from api.paging import BY_NAME, PageQuery, RowPage, position, row_page
 from api.problems import Problem, responses
 from api.words import Asked, Currency, Id, Links, Money, Quantity, whole
 from domain import bounds
@@ -220,7 +220,7 @@ async def list_stock(
     response: Response,
     merchant: Id,
     query: Annotated[PageQuery, Query()],
-) -> Page[Stock]:
+) -> RowPage[Stock]:
     """By SKU. A merchant who never received anything has an empty list."""
     path = f"/merchants/{merchant}/stock"
     after = position(path, query, BY_NAME)
@@ -234,7 +234,7 @@ async def list_stock(
     if not known:
         raise Problem("not-found", f"there is no merchant {merchant}")
     items = [_stock(row) for row in found.rows]
-    return page(items, found.next, path, query, response, parked=parked)
+    return row_page(items, found.next, path, query, response, parked=parked)
 
 
 @router.get(

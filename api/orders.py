@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.context import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from api.freshness import FreshnessDep
 from api.idempotency import OptionalKey
-from api.paging import BY_TIME, Page, PageQuery, page, position
+from api.paging import BY_TIME, PageQuery, RowPage, position, row_page
 from api.problems import Problem, responses
 from api.returns import Returning, return_everything
 from api.words import Actor, Asked, Id, Links, Money, Reason
@@ -104,7 +104,7 @@ async def list_orders(
     fresh: FreshnessDep,
     response: Response,
     query: Annotated[OrdersQuery, Query()],
-) -> Page[Order]:
+) -> RowPage[Order]:
     after = position("/orders", query, BY_TIME)
     await fresh.of("order_status")
     async with services.database.connection() as connection:
@@ -119,7 +119,7 @@ async def list_orders(
         ids = [row.order for row in found.rows]
         parked = await fresh.rows(connection, order_status.PROJECTION, ids)
     items = [_order(services, row) for row in found.rows]
-    return page(items, found.next, "/orders", query, response, parked=parked)
+    return row_page(items, found.next, "/orders", query, response, parked=parked)
 
 
 @router.get(

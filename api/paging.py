@@ -43,6 +43,11 @@ class Page(BaseModel, Generic[ItemT]):
     next: str | None = Field(
         default=None, description="The address of the next page; also in the Link header."
     )
+
+
+class RowPage(Page[ItemT], Generic[ItemT]):
+    """A page of a read model, which says which of its rows stand still."""
+
     parked: list[str] = Field(
         default=[],
         description="The ids of those items whose rows are parked: they stand still at an event "
@@ -90,19 +95,39 @@ def page(
     path: str,
     query: PageQuery,
     response: Response,
-    *,
-    parked: Standstill | None = None,
 ) -> Page[ItemT]:
-    """`parked` is what `Freshness.rows` found, of a page of a read model."""
-    marks = {"parked": sorted(parked.rows), "incomplete": parked.anywhere} if parked else {}
+    return Page(items=list(items), next=_next(next_, path, query, response))
+
+
+def row_page(
+    items: Sequence[ItemT],
+    next_: tuple[Any, ...] | None,
+    path: str,
+    query: PageQuery,
+    response: Response,
+    *,
+    parked: Standstill,
+) -> RowPage[ItemT]:
+    """`parked` is what `Freshness.rows` found."""
+    return RowPage(
+        items=list(items),
+        next=_next(next_, path, query, response),
+        parked=sorted(parked.rows),
+        incomplete=parked.anywhere,
+    )
+
+
+def _next(
+    next_: tuple[Any, ...] | None, path: str, query: PageQuery, response: Response
+) -> str | None:
     if next_ is None:
-        return Page(items=list(items), **marks)
+        return None
     keys = orjson.dumps([_list(path, query), *next_])
     cursor = base64.urlsafe_b64encode(keys).decode().rstrip("=")
     asked = {**query.filters, "limit": query.limit, "cursor": cursor}
     address = f"{path}?{urlencode(asked)}"
     response.headers["Link"] = f'<{address}>; rel="next"'
-    return Page(items=list(items), next=address, **marks)
+    return address
 
 
 def _list(path: str, query: PageQuery) -> int:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.context import JSON_BODY, ActorDep, Services, ServicesDep
 from api.freshness import FreshnessDep
 from api.idempotency import OptionalKey
-from api.paging import BY_TIME, Page, PageQuery, page, position
+from api.paging import BY_TIME, PageQuery, RowPage, position, row_page
 from api.problems import Problem, at, responses
 from api.words import Actor, Asked, Day, Id, Links, Money, Reference, whole
 from domain import bounds
@@ -117,7 +117,7 @@ async def list_plans(
     fresh: FreshnessDep,
     response: Response,
     query: Annotated[PlansQuery, Query()],
-) -> Page[Plan]:
+) -> RowPage[Plan]:
     after = position("/plans", query, BY_TIME)
     await fresh.of("instalment_plan")
     async with services.database.connection() as connection:
@@ -131,7 +131,7 @@ async def list_plans(
         ids = [row.order for row in found.rows]
         parked = await fresh.rows(connection, instalment_plan.PROJECTION, ids)
     items = [_plan(services, row) for row in found.rows]
-    return page(items, found.next, "/plans", query, response, parked=parked)
+    return row_page(items, found.next, "/plans", query, response, parked=parked)
 
 
 @router.get(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from api import recorded
 from api.context import Services, ServicesDep
 from api.freshness import FreshnessDep
-from api.paging import BY_TIME, Page, PageQuery, page, position
+from api.paging import BY_TIME, PageQuery, RowPage, position, row_page
 from api.problems import Problem, in_header, responses
 from api.recorded import StoredEvent
 from api.words import Id, Links, Money, Name, SagaId, form
@@ -109,7 +109,7 @@ async def list_sagas(
     fresh: FreshnessDep,
     response: Response,
     query: Annotated[SagasQuery, Query()],
-) -> Page[Saga]:
+) -> RowPage[Saga]:
     after = position("/sagas", query, BY_TIME)
     await fresh.of("saga_board")
     async with services.database.connection() as connection:
@@ -125,7 +125,7 @@ async def list_sagas(
         ids = [row.saga for row in found.rows]
         parked = await fresh.rows(connection, saga_board.PROJECTION, ids)
     items = [Saga(**_of(services, row)) for row in found.rows]
-    return page(items, found.next, "/sagas", query, response, parked=parked)
+    return row_page(items, found.next, "/sagas", query, response, parked=parked)
 
 
 @router.get(
