@@ -13,7 +13,7 @@ from datetime import timedelta
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from eventstore.feed import Cursor
+from eventstore.feed import SERVER, Cursor
 from eventstore.pool import Connection
 from eventstore.tables import NOTHING_SEEN
 
@@ -51,6 +51,8 @@ _LIST = (
 _MATCH = "c.projection = known.projection AND c.shard = known.shard AND c.revision = known.revision"
 _KNOWN = f" JOIN {_LIST} ON {_MATCH} WHERE true"
 _THESE = f" FROM {_LIST} WHERE {_MATCH}"
+_THERE = f" AND %(server)s IN ('', {SERVER})"
+"""A snapshot is written down where it was read, and not on the next server behind a pooler."""
 
 
 def _these(checkpoints: Sequence[Checkpoint]) -> dict[str, object]:
@@ -127,11 +129,12 @@ async def move(
         "UPDATE checkpoints AS c SET since = %(since)s::pg_snapshot,"
         " until = %(until)s::pg_snapshot,"
         " after_position = %(after)s, revision = c.revision + 1, moved_at = clock_timestamp(),"
-        f" leased_until = clock_timestamp() + %(lease)s{_THESE}",
+        f" leased_until = clock_timestamp() + %(lease)s{_THESE}{_THERE}",
         {
             "since": to.since,
             "until": to.until,
             "after": to.after,
+            "server": to.server,
             "lease": lease,
             **_these(checkpoints),
         },
@@ -139,17 +142,18 @@ async def move(
 
 
 async def move_if_appended(
-    connection: Connection, checkpoints: Sequence[Checkpoint], to: str, lease: timedelta
+    connection: Connection, checkpoints: Sequence[Checkpoint], to: Cursor, lease: timedelta
 ) -> Sequence[Checkpoint]:
     """Move these, none of which has an event before `to`, and answer where all of them are now.
 
     It is written down only where something was appended since, in whatever shard: otherwise two
-    idle workers would see each other's writes as news for ever. Not written down, it is still true.
+    idle workers would see each other's writes as news for ever. Not written down, it is true as
+    long as the server is there that the snapshot was read from.
     """
     cursor = await connection.execute(
         "UPDATE checkpoints AS c SET since = %(to)s::pg_snapshot, until = NULL,"
         " after_position = 0, revision = c.revision + 1, moved_at = clock_timestamp(),"
-        f" leased_until = clock_timestamp() + %(lease)s{_THESE}"
+        f" leased_until = clock_timestamp() + %(lease)s{_THESE}{_THERE}"
         " AND (c.since::text = %(nothing)s OR EXISTS ("
         " SELECT FROM outbox o WHERE o.txid >= pg_snapshot_xmax(c.since)"
         " AND o.txid < pg_snapshot_xmax(%(to)s::pg_snapshot)"
@@ -158,11 +162,17 @@ async def move_if_appended(
         " SELECT FROM outbox o WHERE o.txid = ANY (ARRAY(SELECT pg_snapshot_xip(c.since)))"
         " AND pg_visible_in_snapshot(o.txid, %(to)s::pg_snapshot)))"
         " RETURNING c.projection, c.shard",
-        {"to": to, "nothing": NOTHING_SEEN, "lease": lease, **_these(checkpoints)},
+        {
+            "to": to.since,
+            "server": to.server,
+            "nothing": NOTHING_SEEN,
+            "lease": lease,
+            **_these(checkpoints),
+        },
     )
     written = set(await cursor.fetchall())
     return [
-        Checkpoint(one.projection, one.shard, Cursor(to), one.revision + (one.key in written))
+        Checkpoint(one.projection, one.shard, to, one.revision + (one.key in written))
         for one in checkpoints
     ]
 
