@@ -30,7 +30,7 @@ _LATER: Final = 1 / 24
 _log = structlog.get_logger(__name__)
 
 _DECIDED: Final[TextClause] = text("""
-SELECT w.stream, e.type, e.schema, e.data, e.txid::text AS token
+SELECT w.stream, e.type, e.schema, e.data, store_token(e.txid) AS token
 FROM unnest(CAST(:streams AS text[])) AS w (stream)
 JOIN events e ON e.stream = w.stream
 WHERE e.type = 'SagaDecided'

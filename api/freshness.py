@@ -11,7 +11,13 @@ from api.preferences import seconds_to_wait
 from api.problems import Problem, in_header
 from api.words import form
 from domain import bounds
-from eventstore.tokens import BadToken, NotYetSeen, UnknownProjection, wait_until_seen
+from eventstore.tokens import (
+    BadToken,
+    NotYetSeen,
+    TokenOfAnotherEpoch,
+    UnknownProjection,
+    wait_until_seen,
+)
 
 TOKEN: Final = "Handrail-Token"  # noqa: S105  # a name, and no secret
 _WAITS: Final = 2
@@ -52,6 +58,11 @@ class Freshness:
     async def _wait(self, projection: str, token: str, id_: str | None) -> None:
         try:
             await wait_until_seen(self._database, projection, token, id_=id_, timeout=self._seconds)
+        except TokenOfAnotherEpoch as error:
+            said = f"{error}; read without it"
+            raise Problem(
+                "token-of-another-epoch", f"{TOKEN}: {said}", [in_header(TOKEN, said)]
+            ) from None
         except BadToken:
             said = "not a token that a write was answered with"
             raise Problem(

@@ -172,7 +172,9 @@ def responses(*slugs: str) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of a route's problems, with an example of each."""
     found: dict[int | str, dict[str, Any]] = {}
     # Whoever asks the database may have to wait for a connection to it.
-    more = ("too-busy",) if "database-unavailable" in slugs else ()
+    more = ("too-busy", "other-store") if "database-unavailable" in slugs else ()
+    if "read-model-behind" in slugs:  # who waits for one has a token
+        more = (*more, "token-of-another-epoch")
     for slug in (*slugs, *more):
         kind = KINDS[slug]
         example = {

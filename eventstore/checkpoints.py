@@ -14,6 +14,7 @@ from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from eventstore.feed import SERVER, Cursor
+from eventstore.identity import OtherStore
 from eventstore.pool import Connection
 from eventstore.tables import NOTHING_SEEN
 
@@ -69,12 +70,21 @@ def _checkpoint(row: TupleRow) -> Checkpoint:
 
 
 async def held(connection: Connection, projections: Sequence[str]) -> Sequence[Held]:
+    """Raises OtherStore where one was brought here from another epoch of the store."""
     cursor = await connection.execute(
-        f"SELECT {_COLUMNS}, owner, owner IS NULL OR leased_until < clock_timestamp()"
+        f"SELECT {_COLUMNS}, owner, owner IS NULL OR leased_until < clock_timestamp(),"
+        " nullif(epoch, (SELECT coalesce(max(epoch), 1) FROM store_epochs))"
         " FROM checkpoints WHERE projection = ANY (%s) ORDER BY shard, projection",
         (list(projections),),
     )
-    return [Held(_checkpoint(row), row[6], row[7]) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    for row in rows:
+        if row[8] is not None:
+            raise OtherStore(
+                f"the checkpoint of {row[0]} for shard {row[1]} is of epoch {row[8]}, and the store"
+                " is in another: somebody put it back alone; see `handrail restore check`"
+            )
+    return [Held(_checkpoint(row), row[6], row[7]) for row in rows]
 
 
 async def claim(

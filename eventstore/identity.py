@@ -118,6 +118,24 @@ class Standing:
         )
 
 
+def refuse_another_store(connection: Any, new_timeline: NewTimeline = "stop", by: str = "") -> None:
+    """Look from a connection of the driver that is new, and in no transaction. Raises Refused."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(LOOK)
+            standing = Standing.of(cursor.fetchone())
+            if standing.is_promoted and new_timeline == "adopt":
+                cursor.execute(ADOPT, (by,))
+                cursor.execute(LOOK)
+                standing = Standing.of(cursor.fetchone())
+    except NOT_MIGRATED:
+        connection.rollback()
+        return
+    connection.commit()
+    if standing.refusal:
+        raise standing.refusal
+
+
 def refused_in(error: BaseException) -> Refused | None:
     """What an error says of the store, however it was wrapped."""
     original = getattr(error, "orig", None)

@@ -1,6 +1,7 @@
 """Read your writes: wait until a projection has seen what a transaction appended.
 
-A token is the number of the transaction, as `EventStore.append` returns it.
+A token is the number of the transaction, as `EventStore.append` returns it: `4711`, and
+`2-4711` in the second epoch of the store. Another epoch gives the same numbers out again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from eventstore.tables import NOTHING_SEEN
 
 _FIRST_PAUSE: Final = 0.004
 _LONGEST_PAUSE: Final = 0.05
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_TOKEN: Final = re.compile(r"(?:([1-9][0-9]{0,8})-)?([1-9][0-9]{0,18})")
 
 
 class Connects(Protocol):
@@ -29,6 +30,12 @@ class Connects(Protocol):
 
 class BadToken(ValueError):
     """No append has ever returned this token."""
+
+
+class TokenOfAnotherEpoch(BadToken):
+    """The store was restored, or a standby promoted, since the token was given: nobody can tell
+    what it stands for.
+    """
 
 
 class UnknownProjection(LookupError):
@@ -49,14 +56,17 @@ async def wait_until_seen(
 ) -> None:
     """Return once the rows of `id_`, or all rows, hold what the token's transaction appended.
 
-    No connection is kept between two looks. Raises BadToken and UnknownProjection at once, and
-    NotYetSeen after `timeout` seconds.
+    No connection is kept between two looks. Raises BadToken (TokenOfAnotherEpoch for one that was
+    given before the store was restored) and UnknownProjection at once, and NotYetSeen after
+    `timeout` seconds.
     """
-    if not _NUMBER.fullmatch(token):
+    if not (parts := _TOKEN.fullmatch(token)):
         raise BadToken(f"{token!r} is not the number of a transaction")
+    epoch, number = parts.groups()
     asked: dict[str, object] = {
         "projection": projection,
-        "token": token,
+        "token": number,
+        "epoch": int(epoch or 1),
         "shards": list(range(SHARDS)) if id_ is None else [shard_of(f"-{id_}")],
         "nothing": NOTHING_SEEN,
     }
@@ -72,7 +82,11 @@ async def wait_until_seen(
 async def _seen(engine: Connects, asked: dict[str, object]) -> bool:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        known, of_the_future, seen = (await connection.execute(_SEEN, asked)).one()
+        known, epoch, of_the_future, seen = (await connection.execute(_SEEN, asked)).one()
+    if epoch != asked["epoch"]:
+        raise TokenOfAnotherEpoch(
+            f"the token was given in epoch {asked['epoch']} of the store, and this is epoch {epoch}"
+        )
     if of_the_future:
         raise BadToken(f"{asked['token']} is later than anything that was appended")
     if not known:
@@ -85,6 +99,7 @@ async def _seen(engine: Connects, asked: dict[str, object]) -> bool:
 # seen by all, but for a rebuild that has only begun.
 _SEEN: Final[TextClause] = text("""
 SELECT count(*) > 0 AS known,
+       (SELECT coalesce(max(epoch), 1) FROM store_epochs) AS epoch,
        CAST(:token AS xid8) >= pg_snapshot_xmax(pg_current_snapshot()) AS of_the_future,
        bool_and(
            pg_visible_in_snapshot(CAST(:token AS xid8), c.since)

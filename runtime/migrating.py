@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import structlog
 
+from eventstore.identity import NewTimeline
+
 _log = structlog.get_logger(__name__)
 
 
-def migrate(url: str, role: str) -> None:
-    """Safe to run again, and by several processes at once. An empty role grants nothing."""
+def migrate(url: str, role: str, new_timeline: NewTimeline = "stop") -> None:
+    """Safe to run again, and by several processes at once. An empty role grants nothing.
+
+    Raises OtherStore where the server is not the one the store was on.
+    """
     # Alembic is slow to import, and most processes do not need it.
     from eventstore.migrations import upgrade  # noqa: PLC0415
     from messaging.catalogue import CONSUMERS  # noqa: PLC0415
     from projections.install import install  # noqa: PLC0415
 
-    upgrade(url, role)
+    upgrade(url, role, new_timeline=new_timeline)
     others = ["relay", "lake", *(one.follower for one in CONSUMERS)]
     installed = install(url, role or None, others=others)
     for name in installed.being_built:
