@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
-from eventstore.identity import NewTimeline
+from eventstore.identity import NewTimeline, refused_in
 
 _log = structlog.get_logger(__name__)
 
@@ -21,7 +22,10 @@ def migrate(url: str, role: str, new_timeline: NewTimeline = "stop") -> None:
 
     upgrade(url, role, new_timeline=new_timeline)
     others = ["relay", "lake", *(one.follower for one in CONSUMERS)]
-    installed = install(url, role or None, others=others)
+    try:
+        installed = install(url, role or None, others=others)
+    except OperationalError as error:
+        raise refused_in(error) or error from None
     for name in installed.being_built:
         _log.warning(
             "a new version is ready to be built", run=f"handrail projections rebuild {name}"

@@ -13,14 +13,14 @@ BEGIN
     -- A later snapshot knows of higher numbers, or of the same and fewer that are still under way.
     SELECT array_agg(s.snapshot ORDER BY pg_snapshot_xmax(s.snapshot), s.under_way DESC) INTO v_snapshots
     FROM (
-        SELECT DISTINCT known.snapshot::text::pg_snapshot AS snapshot,
-               (SELECT count(*) FROM pg_snapshot_xip(known.snapshot)) AS under_way
-        FROM (SELECT since FROM checkpoints UNION ALL SELECT until FROM checkpoints
-              UNION ALL SELECT since FROM lake_batches WHERE settled_at IS NULL
-              UNION ALL SELECT until FROM lake_batches WHERE settled_at IS NULL
-              UNION ALL SELECT next_since FROM lake_batches WHERE settled_at IS NULL
-              UNION ALL SELECT next_until FROM lake_batches WHERE settled_at IS NULL) AS known (snapshot)
-        WHERE known.snapshot IS NOT NULL AND known.snapshot::text <> '1:1:'
+        SELECT known.said::pg_snapshot AS snapshot,
+               (SELECT count(*) FROM pg_snapshot_xip(known.said::pg_snapshot)) AS under_way
+        FROM (SELECT since::text FROM checkpoints UNION SELECT until::text FROM checkpoints
+              UNION SELECT since::text FROM lake_batches WHERE settled_at IS NULL
+              UNION SELECT until::text FROM lake_batches WHERE settled_at IS NULL
+              UNION SELECT next_since::text FROM lake_batches WHERE settled_at IS NULL
+              UNION SELECT next_until::text FROM lake_batches WHERE settled_at IS NULL) AS known (said)
+        WHERE known.said <> '1:1:'
     ) AS s;
     IF coalesce(array_length(v_snapshots, 1), 0) > v_room THEN
         RAISE EXCEPTION USING ERRCODE = 'HR503', MESSAGE = format(

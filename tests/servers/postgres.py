@@ -72,8 +72,12 @@ async def fail_over(primary: EmbeddedPostgres, standby: EmbeddedPostgres) -> Non
 def whoever_writes(*servers: EmbeddedPostgres) -> str:
     """The URL that leads to the primary among them, as libpq finds it."""
     password = (servers[0].data_dir / "password").read_text()
-    hosts = ",".join(f"127.0.0.1:{one.port}" for one in servers)
-    return f"postgresql://postgres:{password}@{hosts}/{DATABASE}?target_session_attrs=read-write"
+    hosts = ",".join("127.0.0.1" for _ in servers)
+    ports = ",".join(str(one.port) for one in servers)
+    return (
+        f"postgresql://postgres:{password}@/{DATABASE}?host={hosts}&port={ports}"
+        "&target_session_attrs=read-write"
+    )
 
 
 async def dump(server: EmbeddedPostgres, to: Path) -> Path:
