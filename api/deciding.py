@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import TextClause, text
 
 from api.database import Database
+from api.problems import Problem
 from api.starting import Beginning
 from domain.kernel import stream_name
 from domain.sagas.events import SagaDecided
@@ -78,7 +79,8 @@ class Decisions:
             try:
                 await self._tell()
             except Exception as error:  # noqa: BLE001  # one that ends would leave all waiting
-                _log.warning("no look at decisions", error=repr(error))
+                if not (isinstance(error, Problem) and error.slug == "other-store"):
+                    _log.warning("no look at decisions", error=repr(error))
 
     async def _tell(self) -> None:
         async with self._database.connection() as connection:

@@ -46,6 +46,12 @@ class NotYetSeen(Exception):
     """The projection is behind: read without the token, or try again."""
 
 
+def parts_of(token: str) -> tuple[int, int]:
+    """The epoch and the number of a transaction; 0 and 0 for what is no token."""
+    parts = _TOKEN.fullmatch(token)
+    return (int(parts[1] or 1), int(parts[2])) if parts else (0, 0)
+
+
 async def wait_until_seen(
     engine: Connects,
     projection: str,
@@ -60,13 +66,13 @@ async def wait_until_seen(
     given before the store was restored) and UnknownProjection at once, and NotYetSeen after
     `timeout` seconds.
     """
-    if not (parts := _TOKEN.fullmatch(token)):
+    epoch, number = parts_of(token)
+    if not number:
         raise BadToken(f"{token!r} is not the number of a transaction")
-    epoch, number = parts.groups()
     asked: dict[str, object] = {
         "projection": projection,
-        "token": number,
-        "epoch": int(epoch or 1),
+        "token": str(number),
+        "epoch": epoch,
         "shards": list(range(SHARDS)) if id_ is None else [shard_of(f"-{id_}")],
         "nothing": NOTHING_SEEN,
     }
