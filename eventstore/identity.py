@@ -25,7 +25,7 @@ transaction numbers of another one already."""
 # The last column: `off` would let others see, and act on, what the server forgets when it crashes.
 LOOK: Final = """
 SELECT i.system_identifier, i.timeline, i.events_oid,
-       e.epoch, e.system_identifier, e.timeline, e.events_oid,
+       e.epoch, e.system_identifier, e.timeline, e.events_oid, e.first_position,
        CASE WHEN current_setting('synchronous_commit') = 'off'
            THEN set_config('synchronous_commit', 'on', false) END
 FROM store_identity() AS i
@@ -77,12 +77,14 @@ class Standing:
     now: Identity
     epoch: int = 0
     adopted: Identity | None = None
+    first_position: int = 0
+    """Of the epoch: what has a lower one is of an earlier epoch."""
 
     @classmethod
     def of(cls, row: Sequence[Any]) -> Standing:
         """A row of LOOK."""
         now = Identity(*row[:3])
-        return cls(now) if row[3] is None else cls(now, row[3], Identity(*row[4:7]))
+        return cls(now) if row[3] is None else cls(now, row[3], Identity(*row[4:7]), row[7])
 
     @property
     def is_adopted(self) -> bool:

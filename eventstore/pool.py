@@ -27,6 +27,8 @@ _log = structlog.get_logger(__name__)
 class StoreConnection(AsyncConnection[TupleRow]):
     epoch: int = 0
     """The one of the store that it has come to. 0: the store knows none."""
+    first_position: int = 0
+    """Of that epoch."""
     refusal: Refused | None = None
     """Why it is given to nobody."""
 
@@ -77,7 +79,7 @@ class StorePool(Pool):
             else:
                 standing = await _standing(connection)
                 _log.warning("a new timeline was adopted", epoch=standing.epoch)
-        connection.epoch = standing.epoch
+        connection.epoch, connection.first_position = standing.epoch, standing.first_position
         return standing.refusal
 
     def _say(self, refusal: str) -> None:
@@ -149,6 +151,11 @@ def connection_options(name: str, synchronous_commit: str = "") -> dict[str, Any
 def epoch_of(connection: Connection) -> int:
     """Of the store that it has come to. 0: nobody has looked, or there is none."""
     return getattr(connection, "epoch", 0)
+
+
+def first_position_of(connection: Connection) -> int:
+    """Of the epoch that it has come to: what has a lower one is of an earlier epoch."""
+    return getattr(connection, "first_position", 0)
 
 
 async def _standing(connection: Connection) -> Standing:

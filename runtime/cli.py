@@ -305,6 +305,13 @@ def migrate() -> int:
 
 
 app.command(
+    "runtime.operating.restore:restore",
+    name="restore",
+    help="A server that was lost, promoted or restored from a backup.",
+)
+
+
+app.command(
     "runtime.operating.projections:projections",
     name="projections",
     help="Look after the read models.",

@@ -1,4 +1,4 @@
-"""Where the store was cut off: what is before it came through, and what is behind it may be lost."""
+"""Where the store was cut off: what is before it came through, what is behind it may be lost."""
 
 from __future__ import annotations
 

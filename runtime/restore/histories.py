@@ -53,7 +53,7 @@ class LostSaga:
         if self.running:
             return (
                 f"terminate {self.workflow} in Temporal, then `handrail sagas again"
-                f" {self.workflow}`: the next attempt takes back, or goes on from, what the store has"
+                f" {self.workflow}`: the next attempt goes by what the store has"
             )
         if not self.in_store:
             return (
@@ -87,7 +87,7 @@ async def lost_steps(client: Client, connection: Connection, boundary: Boundary)
     found = Histories()
     remembered: list[_Remembered] = []
     places = asyncio.Semaphore(_AT_ONCE)
-    tasks = []
+    tasks: list[asyncio.Task[_Remembered]] = []
     async for execution in _listed(client, since):
         if len(tasks) == MOST:
             found.complete = False
