@@ -82,7 +82,8 @@ class Handler(Generic[StateT]):
 
     A remembered state may be old. The expected version of the append guards it, also where the
     decision was to do nothing; a broken rule appends nothing, so it is only believed of a state
-    that was just loaded.
+    that was just loaded. In another epoch of the store a version may be of other events: nothing
+    is remembered from one to the next.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Handler(Generic[StateT]):
         form = json.dumps(self._state.json_schema(), sort_keys=True)
         self._fingerprint = f"{zlib.crc32(form.encode()):08x}"
         self._folded: OrderedDict[str, tuple[int, StateT]] = OrderedDict()
+        self._epoch = 0
         self._remembered = remembered
         self._turns: defaultdict[str, tuple[asyncio.Lock, set[object]]] = defaultdict(
             lambda: (asyncio.Lock(), set())
@@ -110,6 +112,7 @@ class Handler(Generic[StateT]):
         }
         async with self._turn(sorted(ids)):
             for tries in range(1, TRIES + 1):
+                self._forget_unless(getattr(self._store, "epoch", 0))
                 guess = tries == 1 and isinstance(command, self._aggregate.begun_by)
                 just_loaded = not guess and self._folded.keys().isdisjoint(ids)
                 states = await self._states(list(ids), guess=guess)
@@ -146,6 +149,7 @@ class Handler(Generic[StateT]):
         states: Mapping[str, tuple[int, StateT]],
         events: Sequence[Event],
     ) -> Answer:
+        epoch = self._epoch  # the one that the states are of: nobody was waited for since
         added: dict[str, list[Event]] = {stream: [] for stream in states}
         for event in events:
             added[stream_name(self._aggregate.category, self._aggregate.id_of(event))].append(event)
@@ -156,9 +160,15 @@ class Handler(Generic[StateT]):
         if not context.alone:
             appends.append((stream_name("saga", context.key.saga), ANY_VERSION, told))
         appended = await self._store.append(
-            appends, context=context, answer=answer, metadata=metadata_of(context)
+            appends,
+            context=context,
+            answer=answer,
+            metadata=metadata_of(context),
+            **({"epoch": epoch} if epoch else {}),
         )
-        if appended.status == "appended":
+        if epoch == self._epoch:  # it was none, or no other task has come to another one meanwhile
+            self._forget_unless(appended.epoch)
+        if appended.status == "appended" and appended.epoch == self._epoch:
             for stream, (version, state) in states.items():
                 await self._remember(stream, version, state, added[stream])
         return _answer(appended)
@@ -172,6 +182,7 @@ class Handler(Generic[StateT]):
         if missing and not guess:
             loaded = await self._store.load(missing, self._fingerprint)
             for stream, found in loaded.items():
+                self._forget_unless(found.epoch)
                 start = initial
                 if found.snapshot is not None:
                     start = self._state.validate_python(found.snapshot)
@@ -189,6 +200,11 @@ class Handler(Generic[StateT]):
             await self._store.save_snapshot(
                 stream, now, self._fingerprint, self._state.dump_json(folded)
             )
+
+    def _forget_unless(self, epoch: int) -> None:
+        if epoch != self._epoch:
+            self._folded.clear()
+            self._epoch = epoch
 
     def _forget(self, streams: Iterable[str]) -> None:
         for stream in streams:

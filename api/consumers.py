@@ -15,12 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.context import JSON_BODY, ActorDep, ServicesDep
-from api.database import Database
+from api.database import Database, other_store
 from api.paging import BY_VERSION, Page, PageQuery, page, position
 from api.problems import Problem, responses, unavailable
 from api.streams import StreamName
 from api.words import Actor, Asked, Links, Moment, Name, Reason, whole
 from domain import bounds
+from eventstore.identity import refused_in
 from eventstore.pool import Connection
 from messaging import parking
 from messaging.catalogue import CONSUMERS, UnknownConsumer, consumer_named
@@ -253,7 +254,9 @@ async def _connected(database: Database, limit: float = 5.0) -> AsyncIterator[Co
             yield cast("Connection", raw.driver_connection)
     except NothingParked as nothing:
         raise Problem("not-found", str(nothing)) from None
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout):
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        if refused := refused_in(error):
+            raise other_store(refused) from None
         raise unavailable("database-unavailable", "PostgreSQL cannot be reached") from None
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.problems import Problem, unavailable
 from api.turns import Turns
+from eventstore.identity import Refused, refused_in
 
 LIMIT: Final = 5.0  # seconds
 _WITHOUT_POOL: Final = 100
@@ -33,6 +34,9 @@ _log = structlog.get_logger(__name__)
 
 _TURNS: Final = WeakKeyDictionary[Engine, Turns]()
 """Of each pool of connections: whoever finds none free waits in front of it, and not in it."""
+
+
+_SAID: Final = [""]
 
 
 class Database:
@@ -86,6 +90,8 @@ async def bounded(limit: float = LIMIT) -> AsyncIterator[None]:
     except exc.TimeoutError:  # of the pool, where others take from it beside us
         raise unavailable("too-busy", "no connection to PostgreSQL became free in time") from None
     except (exc.OperationalError, exc.InterfaceError) as error:
+        if refused := refused_in(error):
+            raise other_store(refused) from None
         _log.warning("database unavailable", error=str(error.orig))
         raise unavailable("database-unavailable", "PostgreSQL cannot be reached") from None
     except exc.DBAPIError as error:
@@ -115,6 +121,14 @@ def _of_another_version(error: exc.DBAPIError) -> bool:
 def _exchanged() -> Problem:
     said = "a table is of another version than this process: read models are being exchanged"
     return Problem("read-model-exchanged", said, retry_after=5)
+
+
+def other_store(refused: Refused) -> Problem:
+    """It is logged once, and not for every request."""
+    if str(refused) != _SAID[-1]:
+        _SAID[:] = [str(refused)]
+        _log.error("no connection", why=str(refused))
+    return unavailable("other-store", str(refused))
 
 
 def _without_read_models() -> Problem:

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import TextClause, text
 
 from api.database import Database
+from api.problems import Problem
 from api.starting import Beginning
 from domain.kernel import stream_name
 from domain.sagas.events import SagaDecided
@@ -30,7 +31,7 @@ _LATER: Final = 1 / 24
 _log = structlog.get_logger(__name__)
 
 _DECIDED: Final[TextClause] = text("""
-SELECT w.stream, e.type, e.schema, e.data, e.txid::text AS token
+SELECT w.stream, e.type, e.schema, e.data, store_token(e.txid) AS token
 FROM unnest(CAST(:streams AS text[])) AS w (stream)
 JOIN events e ON e.stream = w.stream
 WHERE e.type = 'SagaDecided'
@@ -78,7 +79,8 @@ class Decisions:
             try:
                 await self._tell()
             except Exception as error:  # noqa: BLE001  # one that ends would leave all waiting
-                _log.warning("no look at decisions", error=repr(error))
+                if not (isinstance(error, Problem) and error.slug == "other-store"):
+                    _log.warning("no look at decisions", error=repr(error))
 
     async def _tell(self) -> None:
         async with self._database.connection() as connection:

@@ -18,7 +18,14 @@ from api.preferences import seconds_to_wait
 from api.problems import Problem, in_header
 from api.words import form
 from domain import bounds
-from eventstore.tokens import BadToken, NotYetSeen, RowParked, UnknownProjection, wait_until_seen
+from eventstore.tokens import (
+    BadToken,
+    NotYetSeen,
+    RowParked,
+    TokenOfAnotherEpoch,
+    UnknownProjection,
+    wait_until_seen,
+)
 from projections.parking import Standstill, standstill
 from projections.projection import Projection
 
@@ -113,6 +120,11 @@ class Freshness:
     async def _wait(self, projection: str, token: str, id_: str | None) -> None:
         try:
             await wait_until_seen(self._database, projection, token, id_=id_, timeout=self._seconds)
+        except TokenOfAnotherEpoch as error:
+            said = f"{error}; read without it"
+            raise Problem(
+                "token-of-another-epoch", f"{TOKEN}: {said}", [in_header(TOKEN, said)]
+            ) from None
         except BadToken:
             said = "not a token that a write was answered with"
             raise Problem(

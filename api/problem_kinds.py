@@ -178,6 +178,14 @@ KINDS: Final = _registry(
         "Look at the events of the stream under /streams.",
     ),
     Kind(
+        "token-of-another-epoch",
+        412,
+        "The token is from before the store was restored",
+        "The database was restored, or a standby was promoted, after the Handrail-Token was given:"
+        " what it stands for may be lost.",
+        "Read without the token, and look whether what you wrote is there.",
+    ),
+    Kind(
         "body-too-large",
         413,
         "The body is too large",
@@ -346,6 +354,14 @@ KINDS: Final = _registry(
         503,
         "The database does not answer",
         "PostgreSQL cannot be reached, or is too slow. Running sagas wait for it.",
+        "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    Kind(
+        "other-store",
+        503,
+        "The store is not the one that was adopted",
+        "The database was restored, or a standby was promoted; `detail` says which. Nothing is read"
+        " or written until an operator has decided.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     Kind(

@@ -172,9 +172,10 @@ def responses(*slugs: str) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of a route's problems, with an example of each."""
     found: dict[int | str, dict[str, Any]] = {}
     # Whoever asks the database may have to wait for a connection to it.
-    more = ["too-busy"] if "database-unavailable" in slugs else []
-    # Whoever reads a read model may find it exchanged, or the row parked.
-    more += ["read-model-exchanged", "row-parked"] if "read-model-behind" in slugs else []
+    more = ["too-busy", "other-store"] if "database-unavailable" in slugs else []
+    # Whoever reads a read model may find it exchanged, or the row parked; who waits has a token.
+    if "read-model-behind" in slugs:
+        more += ["read-model-exchanged", "row-parked", "token-of-another-epoch"]
     for slug in (*slugs, *more):
         kind = KINDS[slug]
         example = {

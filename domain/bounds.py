@@ -221,7 +221,12 @@ LOCAL_TIME: Final = Text(
     shortest=5, longest=5, pattern="([01][0-9]|2[0-3]):[0-5][0-9]", says="a time such as 07:30"
 )
 SLUG: Final = Text(shortest=1, longest=64, pattern="[a-z][a-z-]*", says="small letters and hyphens")
-TOKEN: Final = Text(shortest=1, longest=19, pattern="[0-9]*", says="digits")
+TOKEN: Final = Text(
+    shortest=1,
+    longest=29,
+    pattern="[0-9]*(?:-[0-9]*)?",
+    says="digits, or two numbers with a hyphen between them",
+)
 EVENT_ID: Final = Text(shortest=1, longest=18, pattern="[0-9]*", says="digits")
 CURSOR: Final = Text(
     shortest=1, longest=512, pattern="[A-Za-z0-9_-]*", says="what `next` of the page before says"

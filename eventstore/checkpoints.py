@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
-from eventstore.feed import Cursor
+from eventstore.feed import SERVER, Cursor
+from eventstore.identity import OtherStore
 from eventstore.pool import Connection
 from eventstore.tables import NOTHING_SEEN
 
@@ -55,6 +56,8 @@ _LIST = (
 _MATCH = "c.projection = known.projection AND c.shard = known.shard AND c.revision = known.revision"
 _KNOWN = f" JOIN {_LIST} ON {_MATCH} WHERE true"
 _THESE = f" FROM {_LIST} WHERE {_MATCH}"
+_THERE = f" AND %(server)s IN ('', {SERVER})"
+"""A snapshot is written down where it was read, and not on the next server behind a pooler."""
 
 
 def _these(checkpoints: Sequence[Checkpoint]) -> dict[str, object]:
@@ -71,13 +74,22 @@ def _checkpoint(row: TupleRow) -> Checkpoint:
 
 
 async def held(connection: Connection, projections: Sequence[str]) -> Sequence[Held]:
+    """Raises OtherStore where one was brought here from another epoch of the store."""
     cursor = await connection.execute(
         f"SELECT {_COLUMNS}, owner, owner IS NULL OR leased_until < clock_timestamp(),"
-        " nullif(leased_until, 'infinity'), lease"
+        " nullif(leased_until, 'infinity'), lease,"
+        " nullif(epoch, (SELECT coalesce(max(epoch), 1) FROM store_epochs))"
         " FROM checkpoints WHERE projection = ANY (%s) ORDER BY shard, projection",
         (list(projections),),
     )
-    return [Held(_checkpoint(row), *row[6:]) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    for row in rows:
+        if row[10] is not None:
+            raise OtherStore(
+                f"the checkpoint of {row[0]} for shard {row[1]} is of epoch {row[10]}, and the"
+                " store is in another: somebody put it back alone; see `handrail restore check`"
+            )
+    return [Held(_checkpoint(row), *row[6:10]) for row in rows]
 
 
 async def claim(
@@ -155,11 +167,12 @@ async def move(
         "UPDATE checkpoints AS c SET since = %(since)s::pg_snapshot,"
         " until = %(until)s::pg_snapshot,"
         " after_position = %(after)s, revision = c.revision + 1, moved_at = clock_timestamp(),"
-        f" leased_until = clock_timestamp() + %(lease)s{_THESE}",
+        f" leased_until = clock_timestamp() + %(lease)s{_THESE}{_THERE}",
         {
             "since": to.since,
             "until": to.until,
             "after": to.after,
+            "server": to.server,
             "lease": lease,
             **_these(checkpoints),
         },
@@ -167,17 +180,18 @@ async def move(
 
 
 async def move_if_appended(
-    connection: Connection, checkpoints: Sequence[Checkpoint], to: str, lease: timedelta
+    connection: Connection, checkpoints: Sequence[Checkpoint], to: Cursor, lease: timedelta
 ) -> Sequence[Checkpoint]:
     """Move these, none of which has an event before `to`, and answer where all of them are now.
 
     It is written down only where something was appended since, in whatever shard: otherwise two
-    idle workers would see each other's writes as news for ever. Not written down, it is still true.
+    idle workers would see each other's writes as news for ever. Not written down, it is true as
+    long as the server is there that the snapshot was read from.
     """
     cursor = await connection.execute(
         "UPDATE checkpoints AS c SET since = %(to)s::pg_snapshot, until = NULL,"
         " after_position = 0, revision = c.revision + 1, moved_at = clock_timestamp(),"
-        f" leased_until = clock_timestamp() + %(lease)s{_THESE}"
+        f" leased_until = clock_timestamp() + %(lease)s{_THESE}{_THERE}"
         " AND (c.since::text = %(nothing)s OR EXISTS ("
         " SELECT FROM outbox o WHERE o.txid >= pg_snapshot_xmax(c.since)"
         " AND o.txid < pg_snapshot_xmax(%(to)s::pg_snapshot)"
@@ -186,11 +200,17 @@ async def move_if_appended(
         " SELECT FROM outbox o WHERE o.txid = ANY (ARRAY(SELECT pg_snapshot_xip(c.since)))"
         " AND pg_visible_in_snapshot(o.txid, %(to)s::pg_snapshot)))"
         " RETURNING c.projection, c.shard",
-        {"to": to, "nothing": NOTHING_SEEN, "lease": lease, **_these(checkpoints)},
+        {
+            "to": to.since,
+            "server": to.server,
+            "nothing": NOTHING_SEEN,
+            "lease": lease,
+            **_these(checkpoints),
+        },
     )
     written = set(await cursor.fetchall())
     return [
-        Checkpoint(one.projection, one.shard, Cursor(to), one.revision + (one.key in written))
+        Checkpoint(one.projection, one.shard, to, one.revision + (one.key in written))
         for one in checkpoints
     ]
 

@@ -10,7 +10,7 @@ snapshot does not see yet, a later one will, so nothing is lost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from eventstore.pool import Connection
@@ -22,11 +22,16 @@ from eventstore.tables import NOTHING_SEEN
 class Cursor:
     """How far a reader is: all that `since` sees, and of the batch up to `until` the positions up
     to `after`. Between two batches `until` is None and `after` is 0.
+
+    `server` is the server's process that the snapshots were read from, empty where they stand in a
+    table. What stands there goes with the server that has it; what is only in memory may be of a
+    server that is lost, and its numbers are given out again by the next one.
     """
 
     since: str
     until: str | None = None
     after: int = 0
+    server: str = field(default="", compare=False)
 
 
 BEGINNING: Final = Cursor(NOTHING_SEEN)
@@ -43,6 +48,12 @@ class Page:
         return self.next.until is None
 
 
+# A process of a server ends with it, and when the server recovers from a crash: so what was read
+# from it is true as long as it answers.
+SERVER: Final = (
+    "pg_backend_pid()::text || '@' || extract(epoch FROM pg_postmaster_start_time())::text"
+)
+
 _IN_OUTBOX = (
     "SELECT events.* FROM {}(%(since)s::pg_snapshot, u.until, %(after)s,"
     " %(shards)s::smallint[], %(limit)s) AS o JOIN events ON events.position = o.position"
@@ -58,6 +69,7 @@ async def read_page(
     """The next page of at most `limit` events, in one statement.
 
     It has to be one statement: its snapshot is what it reads by and what it returns as `until`.
+    Whoever has the cursor from memory compares `next.server` before the events are handled.
     A transaction that reads a page must not append: the next batch would take its events for seen.
     And a standby's snapshots do not tell who is still writing: only the primary has a feed.
     """
@@ -67,9 +79,10 @@ async def read_page(
         events_of_page = _LATER_PAGE if cursor.after else _FIRST_PAGE
     result = await connection.execute(
         "WITH u AS MATERIALIZED ("
-        " SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until)"
-        " SELECT u.until::text, e.position, e.stream, e.version, e.type, e.schema, e.data,"
-        " e.metadata, e.recorded_at"
+        " SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,"
+        f" {SERVER} AS server)"
+        " SELECT u.until::text || ' ' || u.server, e.position, e.stream, e.version, e.type,"
+        " e.schema, e.data, e.metadata, e.recorded_at"
         f" FROM u LEFT JOIN LATERAL ({events_of_page}) AS e ON true ORDER BY e.position",
         {
             "since": cursor.since,
@@ -80,8 +93,9 @@ async def read_page(
         },
     )
     rows = await result.fetchall()
-    until: str = rows[0][0]
+    until, server = rows[0][0].split()
     events = [Recorded(*row[1:]) for row in rows if row[1] is not None]
     if len(events) < limit:
-        return Page(events, Cursor(until))
-    return Page(events, replace(cursor, until=until, after=events[-1].position))
+        return Page(events, Cursor(until, server=server))
+    after = events[-1].position
+    return Page(events, replace(cursor, until=until, after=after, server=server))

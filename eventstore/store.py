@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -14,7 +14,7 @@ from psycopg import errors
 from domain.kernel import Event
 from domain.sagas.steps import StepContext
 from eventstore.codec import Codec, Unstorable
-from eventstore.pool import Pool
+from eventstore.pool import Pool, epoch_of
 
 SHARDS: Final = 16
 """Streams are spread over so many shards of the feed. Stored with every event: never change it."""
@@ -54,6 +54,8 @@ class Loaded:
     version: int
     snapshot: Any | None
     events: Sequence[Event]
+    epoch: int = 0
+    """Of the store it was read from."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Appended:
     status: Literal["appended", "repeated"]
     answer: Mapping[str, Any] | None
     token: str
+    epoch: int = field(default=0, compare=False)
+    """Of the store it was appended to."""
 
 
 def shard_of(stream: str) -> int:
@@ -81,12 +85,17 @@ class EventStore:
         self._pool = pool
         self._codec = codec
 
+    @property
+    def epoch(self) -> int:
+        """The newest that a connection has come to: what was read before it may be gone."""
+        return getattr(self._pool, "epoch", 0)
+
     async def load(self, streams: Mapping[str, int], fingerprint: str = "") -> Mapping[str, Loaded]:
         """Each stream's events after the given version, in one round trip.
 
         With a `fingerprint`, a snapshot of that form stands in for the events it holds.
         """
-        rows = await self._fetch(
+        rows, epoch = await self._fetch(
             "SELECT * FROM load_streams(%s::text[], %s::bigint[], %s::text[])",
             (list(streams), list(streams.values()), [fingerprint] * len(streams)),
         )
@@ -100,7 +109,7 @@ class EventStore:
             else:
                 events.append(self._codec.decode(type_, schema, data))
                 found[stream] = (version, snapshot, events)
-        return {name: Loaded(*parts) for name, parts in found.items()}
+        return {name: Loaded(*parts, epoch) for name, parts in found.items()}
 
     async def append(
         self,
@@ -109,15 +118,18 @@ class EventStore:
         context: StepContext | None = None,
         answer: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        epoch: int | None = None,
     ) -> Appended:
         """Append to some streams, all or none, in one round trip.
 
         Each of `appends` is a stream's name, the version it must be at (ANY_VERSION for none) and
-        its new events; an empty sequence only checks the version. `context` is the fence.
+        its new events; an empty sequence only checks the version. `context` is the fence, and
+        `epoch` the one in which the versions were read.
 
         Raises ValueError when a stream is given twice: which version would the second one expect?
-        Raises VersionConflict when a stream has moved, StepClosed when the fence is shut. When the
-        connection breaks the outcome is unknown: append again with the same `context` to learn it.
+        Raises VersionConflict when a stream has moved, or the epoch is another one, where the same
+        version may be of other events; StepClosed when the fence is shut. When the connection
+        breaks the outcome is unknown: append again with the same `context` to learn it.
         """
         if len({stream for stream, _, _ in appends}) < len(appends):
             raise ValueError("a stream is given twice: " + ", ".join(s for s, _, _ in appends))
@@ -135,7 +147,7 @@ class EventStore:
             _step(context, answer) if context else None,
         )
         try:
-            [(result,)] = await self._fetch(_APPEND, [_json(one) for one in parameters])
+            [(result,)], now = await self._fetch(_APPEND, [_json(one) for one in parameters], epoch)
         except errors.DatabaseError as error:
             if error.sqlstate == "HR409":
                 raise VersionConflict(error.diag.message_primary) from None
@@ -144,7 +156,7 @@ class EventStore:
             raise
         if result["status"] == "closed":
             raise StepClosed(str(context and context.key))
-        return Appended(result["status"], result.get("answer", answer or {}), result["token"])
+        return Appended(result["status"], result.get("answer", answer or {}), result["token"], now)
 
     def _event(self, of: int, nth: int, event: Event) -> Mapping[str, Any]:
         encoded = self._codec.encode(event)
@@ -170,15 +182,20 @@ class EventStore:
                 (stream, version, fingerprint, state.decode()),
             )
 
-    async def _fetch(self, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def _fetch(
+        self, query: str, parameters: Sequence[Any], epoch: int | None = None
+    ) -> tuple[list[tuple[Any, ...]], int]:
         async with self._pool.connection() as connection:
+            now = epoch_of(connection)
+            if epoch is not None and epoch != now:
+                raise VersionConflict(f"what was read in epoch {epoch} is appended to in {now}")
             try:
                 cursor = await connection.execute(query, parameters)
             except errors.CheckViolation as error:
                 if not _is_of_an_attached_partition(error) or not connection.autocommit:
                     raise
                 cursor = await connection.execute(query, parameters)
-            return await cursor.fetchall()
+            return await cursor.fetchall(), now
 
 
 def _is_of_an_attached_partition(error: errors.CheckViolation) -> bool:

@@ -158,6 +158,7 @@ fence_walks = Table(
 # token: who moves the checkpoint must know it, so a worker that lost its lease changes nothing.
 # `lease` is how long the owner's leases are: one that ends later than that, or never, is no sign of
 # life (`eventstore/following/signs.py`).
+# `epoch` is the one of the store whose transaction numbers the snapshots are made of.
 checkpoints = Table(
     "checkpoints",
     metadata,
@@ -176,8 +177,38 @@ checkpoints = Table(
         server_default=func.clock_timestamp(),
     ),
     Column("lease", Interval),
+    Column("epoch", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("projection", "shard", name="checkpoints_pkey"),
     postgresql_with={"fillfactor": 50},
+)
+
+# Which server the store is on, and since when: the newest row is the epoch that there is, and it
+# names the server by what no other one has. Transaction numbers, positions and the versions of a
+# stream are given out once within an epoch: events up to `restored_position` were there when it
+# began, and it gives out positions from `first_position` on. Where it is `renumbered`, the `txid`
+# of events up to `restored_position` is a number of another server: snapshots are then asked about
+# the row of the outbox. Rows are added by a migration, by an operator who adopts a store that was
+# restored, or by a process that may adopt a new timeline; none is ever changed.
+store_epochs = Table(
+    "store_epochs",
+    metadata,
+    Column("epoch", Integer, nullable=False, autoincrement=False),
+    Column("system_identifier", BigInteger, nullable=False),
+    Column("timeline", Integer, nullable=False),
+    Column("events_oid", BigInteger, nullable=False),
+    Column("restored_position", BigInteger, nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("renumbered", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "began_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    Column("cause", Text, nullable=False),
+    Column("decided_by", Text, nullable=False),
+    PrimaryKeyConstraint("epoch", name="store_epochs_pkey"),
+    CheckConstraint("first_position > restored_position", name="store_epochs_positions_check"),
 )
 
 # The processes that follow the feed and are alive, so that each knows its fair share. `serves`

@@ -1,6 +1,7 @@
 """Read your writes: wait until a projection has seen what a transaction appended.
 
-A token is the number of the transaction, as `EventStore.append` returns it.
+A token is the number of the transaction, as `EventStore.append` returns it: `4711`, and
+`2-4711` in the second epoch of the store. Another epoch gives the same numbers out again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from eventstore.tables import NOTHING_SEEN
 
 _FIRST_PAUSE: Final = 0.004
 _LONGEST_PAUSE: Final = 0.05
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_TOKEN: Final = re.compile(r"(?:([1-9][0-9]{0,8})-)?([1-9][0-9]{0,18})")
 
 
 class Connects(Protocol):
@@ -29,6 +30,12 @@ class Connects(Protocol):
 
 class BadToken(ValueError):
     """No append has ever returned this token."""
+
+
+class TokenOfAnotherEpoch(BadToken):
+    """The store was restored, or a standby promoted, since the token was given: nobody can tell
+    what it stands for.
+    """
 
 
 class UnknownProjection(LookupError):
@@ -53,6 +60,12 @@ class RowParked(NotYetSeen):
         self.position = position
 
 
+def parts_of(token: str) -> tuple[int, int]:
+    """The epoch and the number of a transaction; 0 and 0 for what is no token."""
+    parts = _TOKEN.fullmatch(token)
+    return (int(parts[1] or 1), int(parts[2])) if parts else (0, 0)
+
+
 async def wait_until_seen(
     engine: Connects,
     projection: str,
@@ -63,15 +76,18 @@ async def wait_until_seen(
 ) -> None:
     """Return once the rows of `id_`, or all rows, hold what the token's transaction appended.
 
-    No connection is kept between two looks. Raises BadToken and UnknownProjection at once, and
-    NotYetSeen after `timeout` seconds. Where an event of the token is parked, raises RowParked at
-    once. Of all rows, that is found as long as the outbox holds the token's events.
+    No connection is kept between two looks. Raises BadToken (TokenOfAnotherEpoch for one that was
+    given before the store was restored) and UnknownProjection at once, and NotYetSeen after
+    `timeout` seconds. Where an event of the token is parked, raises RowParked at once. Of all rows,
+    that is found as long as the outbox holds the token's events.
     """
-    if not _NUMBER.fullmatch(token):
+    epoch, number = parts_of(token)
+    if not number:
         raise BadToken(f"{token!r} is not the number of a transaction")
     asked: dict[str, object] = {
         "projection": projection,
-        "token": token,
+        "token": str(number),
+        "epoch": epoch,
         "shards": list(range(SHARDS)) if id_ is None else [shard_of(f"-{id_}")],
         "nothing": NOTHING_SEEN,
         "id": id_,
@@ -89,7 +105,11 @@ async def _seen(engine: Connects, asked: dict[str, object]) -> bool:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         found = (await connection.execute(_SEEN_OR_PARKED, asked)).one()
-    known, of_the_future, seen, *parked = found
+    known, epoch, of_the_future, seen, *parked = found
+    if epoch != asked["epoch"]:
+        raise TokenOfAnotherEpoch(
+            f"the token was given in epoch {asked['epoch']} of the store, and this is epoch {epoch}"
+        )
     if of_the_future:
         raise BadToken(f"{asked['token']} is later than anything that was appended")
     if not known:
@@ -104,6 +124,7 @@ async def _seen(engine: Connects, asked: dict[str, object]) -> bool:
 # seen by all, but for a rebuild that has only begun.
 _SEEN: Final = """
 SELECT count(*) > 0 AS known,
+       (SELECT coalesce(max(epoch), 1) FROM store_epochs) AS epoch,
        CAST(:token AS xid8) >= pg_snapshot_xmax(pg_current_snapshot()) AS of_the_future,
        bool_and(
            pg_visible_in_snapshot(CAST(:token AS xid8), c.since)

@@ -21,6 +21,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 
+from eventstore.identity import refused_in
 from eventstore.pool import Pool
 from messaging.cloud_events import NotAnEvent, received
 from messaging.consumer import Consumer
@@ -156,7 +157,7 @@ class Consuming:
         if isinstance(error, ChannelNotFoundEntity):
             remedy = "handrail topology apply declares it"
             _log.warning("there is no such queue", **where, remedy=remedy, seconds=rest)
-        else:
+        elif not refused_in(error):  # which the pool says, once
             _log.warning("not subscribed", **where, error=cause_of(error), seconds=rest)
 
 

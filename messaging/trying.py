@@ -17,6 +17,7 @@ from messaging.consumer import Consumer
 from messaging.envelope import Received
 from messaging.failures import cause_of, is_of_the_database
 from messaging.inbox import Outcome, park, receive, receive_all
+from messaging.lost import without_lost
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +35,8 @@ class Counted:
     parked: int = 0
     passed_over: int = 0
     """Not wanted: a binding that is too wide."""
+    lost: int = 0
+    """Of events that the store has lost."""
     rejected: int = 0
     """No events at all: they are among the dead letters."""
     subscriptions: int = 0
@@ -77,12 +80,14 @@ class Trying:
         wanted = [one for one in messages if one.type in self._consumer.types]
         try:
             async with self._slots, self._pool.connection(_CONNECT) as connection:
-                outcomes = await receive_all(connection, self._consumer, wanted)
+                there = await without_lost(connection, self._consumer.name, wanted)
+                outcomes = await receive_all(connection, self._consumer, there)
         except Exception as error:  # noqa: BLE001  # nobody can know what an event may break
             _log.info("messages are handled one by one", error=cause_of(error))
             return False
         self._count(outcomes)
         self.counted.passed_over += len(messages) - len(wanted)
+        self.counted.lost += len(wanted) - len(there)
         return True
 
     async def handle(self, received: Received, over: asyncio.Event) -> Answer:
@@ -119,7 +124,10 @@ class Trying:
 
     async def _receive(self, received: Received) -> None:
         async with self._slots, self._pool.connection(_CONNECT) as connection:
-            self._count([await receive(connection, self._consumer, received)])
+            if await without_lost(connection, self._consumer.name, [received]):
+                self._count([await receive(connection, self._consumer, received)])
+            else:
+                self.counted.lost += 1
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         self.counted.handled += outcomes.count(Outcome.HANDLED)

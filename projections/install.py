@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 
+from eventstore.identity import refuse_another_store
 from eventstore.store import SHARDS
 from eventstore.tables import NOTHING_SEEN
 from projections.catalogue import PROJECTIONS
@@ -59,7 +60,14 @@ def install(
 
 
 def owner_engine(url: str) -> Engine:
-    return create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    """Its connections raise Refused where the server is not the one the store was on."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+
+    @event.listens_for(engine, "connect")
+    def look(connection: Any, _record: Any) -> None:
+        refuse_another_store(connection)
+
+    return engine
 
 
 def lock(connection: Connection) -> None:
@@ -128,8 +136,9 @@ def _install(
 def _add_checkpoints(connection: Connection, name: str) -> None:
     connection.execute(
         text(
-            "INSERT INTO checkpoints (projection, shard, since)"
-            " SELECT :name, s, CAST(:since AS pg_snapshot)"
+            "INSERT INTO checkpoints (projection, shard, since, epoch)"
+            " SELECT :name, s, CAST(:since AS pg_snapshot),"
+            " (SELECT coalesce(max(epoch), 1) FROM store_epochs)"
             " FROM generate_series(0, :shards - 1) AS s ON CONFLICT DO NOTHING"
         ),
         {"name": name, "since": NOTHING_SEEN, "shards": SHARDS},

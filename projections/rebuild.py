@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
+from eventstore.identity import refused_in
 from eventstore.store import SHARDS
 from eventstore.tables import NOTHING_SEEN
 from projections.catalogue import PROJECTIONS
@@ -79,6 +80,8 @@ def finish(url: str, name: str, projections: Sequence[Projection[Any]] = PROJECT
             with engine.begin() as connection:
                 _thaw(connection, name)
     except OperationalError as error:
+        if refused_in(error):
+            raise
         _log.info("not exchanged yet", projection=name, error=str(error.orig))
         return False
     finally:

@@ -11,7 +11,7 @@ from temporalio.service import RetryConfig
 
 from api.app import create_app
 from api.context import WebhookTrust
-from runtime.engine import open_engine
+from runtime.connecting import store_engine
 from runtime.serving import serve
 from runtime.settings import Settings, require
 from runtime.temporal import DATA_CONVERTER
@@ -24,9 +24,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
-    async with open_engine(
-        cast("str", settings.database_url), role=settings.database_role
-    ) as engine:
+    async with store_engine(settings) as engine:
         client = await lazy_client(
             cast("str", settings.temporal_address), settings.temporal_namespace
         )

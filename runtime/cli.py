@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import structlog
 from cyclopts import App, Parameter
 
+from eventstore.identity import Refused
 from runtime import logs
 from runtime.errands import Process, database_errand
 from runtime.errands import errand as _errand
@@ -294,9 +295,20 @@ def migrate() -> int:
     if settings.owner_url is None:
         require(settings, "database_url")
     logs.configure(settings, "migrate")
-    run(str(settings.owner_url), settings.database_role)
+    try:
+        run(str(settings.owner_url), settings.database_role, settings.new_timeline)
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
     _log.info("migrated")
     return 0
+
+
+app.command(
+    "runtime.operating.restore:restore",
+    name="restore",
+    help="A server that was lost, promoted or restored from a backup.",
+)
 
 
 app.command(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 import structlog
@@ -17,13 +17,15 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from rich.console import Console
 
-from eventstore.pool import Pool, open_pool
+from eventstore.identity import refused_in
+from eventstore.pool import Pool
 from messaging import feeding
 from messaging.catalogue import UnknownConsumer, consumer_named
 from messaging.consumer import Consumer
 from messaging.feeding import Feeding
 from messaging.pruning import prune
 from messaging.settling import Settling
+from runtime.connecting import store_pool
 from runtime.extras import require_extra
 from runtime.figures import served
 from runtime.ready import not_ready, ready
@@ -148,12 +150,7 @@ async def _announce(reading: asyncio.Event, settings: Settings) -> None:
 
 @asynccontextmanager
 async def _pool(settings: Settings) -> AsyncIterator[Pool]:
-    async with open_pool(
-        cast("str", settings.database_url),
-        role=settings.database_role or "",
-        size=_AT_ONCE + 3,
-        name="handrail-consumer",
-    ) as pool:
+    async with store_pool(settings, size=_AT_ONCE + 3, name="handrail-consumer") as pool:
         yield pool
 
 
@@ -166,7 +163,8 @@ async def _prune(pool: Pool, consumer: Consumer) -> None:
                     await prune(connection, consumer, seen)
                 seen = await feeding.snapshot(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
-            _log.warning("inbox not pruned", error=repr(error))
+            if not refused_in(error):
+                _log.warning("inbox not pruned", error=repr(error))
         await asyncio.sleep(_MAINTENANCE_SECONDS)
 
 

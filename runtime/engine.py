@@ -12,12 +12,27 @@ from psycopg import sql
 from sqlalchemy import event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from eventstore.identity import NewTimeline, refuse_another_store
+
 
 @asynccontextmanager
 async def open_engine(
-    url: str, *, role: str = "", size: int = 16, name: str = "handrail api"
+    url: str,
+    *,
+    role: str = "",
+    size: int = 16,
+    name: str = "handrail api",
+    new_timeline: NewTimeline = "stop",
+    synchronous_commit: str = "",
 ) -> AsyncIterator[AsyncEngine]:
-    """Every statement commits by itself, and none takes longer than seconds."""
+    """Every statement commits by itself, and none takes longer than seconds.
+
+    Its connections raise Refused, as `orig` of an OperationalError, where the server is not the one
+    the store was on. For `new_timeline` and `synchronous_commit` see `eventstore.pool.open_pool`.
+    """
+    options = "-c statement_timeout=5000"
+    if synchronous_commit:
+        options += f" -c synchronous_commit={synchronous_commit}"
     engine = create_async_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         isolation_level="AUTOCOMMIT",
@@ -31,7 +46,7 @@ async def open_engine(
         connect_args={
             "connect_timeout": 2,
             "application_name": name,
-            "options": "-c statement_timeout=5000",
+            "options": options,
         },
     )
 
@@ -47,13 +62,13 @@ async def open_engine(
         if driver.closed or said.poll(0):
             raise exc.DisconnectionError
 
-    if role:
-
-        @event.listens_for(engine.sync_engine, "connect")
-        def become(connection: Any, _record: Any) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def become(connection: Any, _record: Any) -> None:
+        if role:
             with connection.cursor() as cursor:
                 cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)).as_string())
             connection.commit()
+        refuse_another_store(connection, new_timeline, name)
 
     try:
         yield engine

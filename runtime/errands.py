@@ -8,8 +8,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psycopg
 import structlog
+from sqlalchemy import exc
 
+from eventstore.identity import refused_in
 from runtime import logs
 from runtime.exiting import INTERRUPTED, leave
 from runtime.lock import StackAlreadyRunning
@@ -42,7 +45,7 @@ def process(name: str, run: Process, *needs: str) -> int:
         _log.info("stopped")
         return 0
 
-    return _run(work)
+    return _run_or_say(work)
 
 
 def errand(
@@ -67,10 +70,21 @@ def errand(
         return interrupted if working.cancelled() else working.result()
 
     try:
-        return _run(run)
+        return _run_or_say(run)
     except (FailedToStart, StackAlreadyRunning, ComponentEnded) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    """A store that may not be used is not a fault of this program: its sentence is enough."""
+    try:
+        return _run(work)
+    except (psycopg.OperationalError, exc.OperationalError) as error:
+        if refused := refused_in(error):
+            print(refused, file=sys.stderr)
+            return 1
+        raise
 
 
 def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:

@@ -7,14 +7,15 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from eventstore.following import enrolling
-from eventstore.pool import Pool, open_pool
+from eventstore.pool import Pool
 from messaging.lake import batches
 from messaging.lake.turn import FOLLOWER
+from runtime.connecting import store_pool
 from runtime.extras import require_extra
 from runtime.figures import served
 from runtime.ready import ready
@@ -84,8 +85,7 @@ async def _exporter(settings: Settings) -> AsyncIterator[Exporter]:
 
 
 def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:
-    url = cast("str", settings.database_url)
-    return open_pool(url, role=settings.database_role or "", size=2, name="handrail-lake")
+    return store_pool(settings, size=2, name="handrail-lake")
 
 
 @contextlib.contextmanager

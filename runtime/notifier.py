@@ -16,10 +16,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from eventstore.pool import Pool, open_pool
+from eventstore.identity import refused_in
+from eventstore.pool import Pool
 from messaging.notifications.notifier import Notifier
 from messaging.notifications.provider import HttpProvider
 from messaging.notifications.pruning import prune
+from runtime.connecting import store_pool
 from runtime.figures import served
 from runtime.ready import ready
 from runtime.settings import BAD_SETTINGS, Settings, variable
@@ -32,12 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Whatever is not sent by then, others send, or it does later."""
     _check(settings)
     async with (
-        open_pool(
-            cast("str", settings.database_url),
-            role=settings.database_role,
-            size=3,
-            name="handrail-notifier",
-        ) as pool,
+        store_pool(settings, size=3, name="handrail-notifier") as pool,
         httpx.AsyncClient(
             base_url=cast("str", settings.provider_url),
             limits=httpx.Limits(max_connections=settings.notifier_slots),
@@ -82,7 +79,8 @@ async def _maintain(pool: Pool) -> None:
             async with pool.connection() as connection:
                 await prune(connection)
         except psycopg.OperationalError as error:
-            _log.warning("old messages not deleted", error=str(error))
+            if not refused_in(error):
+                _log.warning("old messages not deleted", error=str(error))
         await asyncio.sleep(_MAINTENANCE_SECONDS)
 
 

@@ -16,11 +16,11 @@ from rich.table import Table
 
 from api.words import Id, text
 from domain import bounds
-from eventstore.pool import open_pool
 from messaging.notifications import campaigns, operating
 from messaging.notifications.campaigns import Campaign, CampaignDiffers
 from messaging.notifications.contacts import LANGUAGES, Channel
 from messaging.notifications.operating import By, Which
+from runtime.connecting import store_pool
 from runtime.settings import Settings
 
 _PHONE: Final = 160
@@ -37,7 +37,7 @@ class BadTemplate(Exception):
 
 async def show(settings: Settings, *, json: bool) -> int:
     """0 where nothing is stuck, 1 where something waits for a person."""
-    async with open_pool(_database(settings), role=settings.database_role, size=1) as pool:  # noqa: SIM117
+    async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             lanes = await operating.standing(connection)
             stuck = await operating.stuck(connection)
@@ -70,7 +70,7 @@ async def discard(settings: Settings, by: By, which: Which) -> int:
 
 
 async def _change(settings: Settings, which: Which, by: By, *, discard: bool) -> int:
-    async with open_pool(_database(settings), role=settings.database_role, size=1) as pool:  # noqa: SIM117
+    async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             change = operating.discard if discard else operating.retry
             changed = await change(connection, by, which)
@@ -80,7 +80,7 @@ async def _change(settings: Settings, which: Which, by: By, *, discard: bool) ->
 
 
 async def stop(settings: Settings, by: By, name: str) -> int:
-    async with open_pool(_database(settings), role=settings.database_role, size=1) as pool:  # noqa: SIM117
+    async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             stopped = await operating.stop_campaign(connection, by, name)
     Console(stderr=True).print(f"campaign {name} is stopped; {stopped} messages were discarded")
@@ -93,7 +93,7 @@ async def campaign(
     """0 once everybody is in the queue. Ended earlier, the same command goes on from there."""
     console = Console(stderr=True)
     columns = (TextColumn(campaign.name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    async with open_pool(_database(settings), role=settings.database_role, size=1) as pool:  # noqa: SIM117
+    async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             try:
                 progress = await campaigns.begin(connection, campaign, by, customers)

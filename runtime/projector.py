@@ -10,8 +10,10 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from eventstore.pool import Pool, open_pool
+from eventstore.identity import refused_in
+from eventstore.pool import Pool
 from projections.runner import Runner
+from runtime.connecting import store_pool
 from runtime.figures import served
 from runtime.pruning import prune
 from runtime.ready import ready
@@ -30,9 +32,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set, beside any number of others."""
     if settings.database_url is None:
         raise ValueError("a projector needs the URL of the database")
-    async with open_pool(
-        settings.database_url, role=settings.database_role or "", size=3, name="handrail-projector"
-    ) as pool:
+    async with store_pool(settings, size=3, name="handrail-projector") as pool:
         runner = Runner(pool, poll=settings.projector_poll_ms / 1000, history_page=_HISTORY_PAGE)
         maintenance = asyncio.create_task(_maintain(pool, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
@@ -71,7 +71,8 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
                 await connection.execute("SELECT maintain_partitions(1000000, interval '1 year')")
                 await prune(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
-            _log.warning("tables not maintained", error=repr(error))
+            if not refused_in(error):
+                _log.warning("tables not maintained", error=repr(error))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_MAINTENANCE_SECONDS):
                 await stop.wait()

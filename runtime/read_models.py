@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import orjson
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from eventstore.following.lag import lag
-from eventstore.pool import open_pool
 from eventstore.tokens import UnknownProjection
 from projections import parking, retrying
 from projections.catalogue import PROJECTIONS, READ_MODELS
 from projections.rebuild import UnknownReadModel, rebuild
+from runtime.connecting import store_engine, store_pool
 from runtime.settings import Settings
 
 
 async def status(settings: Settings, *, json: bool) -> int:
     """0 where nothing is parked, 1 where something waits for a person."""
-    url = make_url(cast("str", settings.database_url)).set(drivername="postgresql+psycopg")
-    engine = create_async_engine(url)
-    try:
-        async with engine.connect() as connection:
-            standing = [one for one in await lag(connection) if one.follower in READ_MODELS]
-            parked = await parking.parked(connection)
-    finally:
-        await engine.dispose()
+    async with store_engine(settings, size=1) as engine, engine.connect() as connection:
+        standing = [one for one in await lag(connection) if one.follower in READ_MODELS]
+        parked = await parking.parked(connection)
     console = Console(stderr=json)
     table = Table("read model", "behind by", "for", "parked events")
     for one in standing:
@@ -79,9 +71,7 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
 async def work_off(settings: Settings, name: str, stream: str) -> int:
     """0 where nothing is left parked for the row of this stream."""
     console = Console(stderr=True)
-    async with open_pool(
-        cast("str", settings.database_url), role=settings.database_role, size=1
-    ) as pool:
+    async with store_pool(settings, size=1, name="handrail-projections") as pool:
         try:
             done = await retrying.retry(pool, name, stream)
         except UnknownProjection as unknown:

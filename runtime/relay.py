@@ -20,12 +20,14 @@ from rich.table import Table
 
 from eventstore.following.enrolling import enroll, forget, is_followed
 from eventstore.following.follower import Follower
-from eventstore.pool import Pool, open_pool
+from eventstore.identity import refused_in
+from eventstore.pool import Pool
 from messaging.publishing import Counted, NotPublished, Publisher
 from messaging.relay import Relay
 from messaging.relay_parking import RELAY, forget_parked, parked_streams
 from messaging.relay_retrying import retry
 from messaging.topology import RELAY as RELAY_USER
+from runtime.connecting import store_pool
 from runtime.figures import served
 from runtime.ready import ready
 from runtime.settings import Settings
@@ -119,12 +121,7 @@ async def forget_relay(settings: Settings) -> int:
 
 
 def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManager[Pool]:
-    return open_pool(
-        cast("str", settings.database_url),
-        role=settings.database_role or "",
-        size=size,
-        name="handrail-relay",
-    )
+    return store_pool(settings, size=size, name="handrail-relay")
 
 
 def _publisher(settings: Settings) -> Publisher:
@@ -138,7 +135,8 @@ async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
             async with pool.connection() as connection:
                 await enroll(connection, RELAY)
         except Exception as error:  # noqa: BLE001  # the database may come back
-            _log.warning("relay cannot begin yet", error=repr(error))
+            if not refused_in(error):
+                _log.warning("relay cannot begin yet", error=repr(error))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_WATCH_SECONDS):
                     await stop.wait()

@@ -65,6 +65,11 @@ RETENTIONS: Final[Sequence[Retention]] = (
         by="projector",
     ),
     Retention(
+        tables=("store_epochs",),
+        until=FOR_EVER,
+        protects="Which server's transaction numbers the feed, tokens and the lake count in.",
+    ),
+    Retention(
         tables=("checkpoints",),
         until="as long as its follower is known",
         protects="Where each follower goes on reading.",

@@ -124,6 +124,18 @@ class Settings(BaseSettings):
         default="handrail_app",
         description="The role with least rights that processes switch to. Empty: they do not.",
     )
+    new_timeline: Literal["stop", "adopt"] = Field(
+        default="stop",
+        description="What processes do where a standby was promoted: wait for an operator, or go "
+        "on by themselves, which is for clusters whose standbys miss no commit. See `restore.md`.",
+    )
+    synchronous_commit: Annotated[
+        Literal["local", "on", "remote_write", "remote_apply"] | None, Unset
+    ] = Field(
+        default=None,
+        description="How far a commit must have come before it is one. Unset: as the server says, "
+        "but never `off`. See `restore.md`.",
+    )
     broker_url: Annotated[AmqpUrl | None, Unset] = Field(
         default=None,
         repr=False,

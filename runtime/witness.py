@@ -19,14 +19,14 @@ POLL_SECONDS = 0.05
 class Witness:
     """An independent reader of the live feed: every event once, every stream in its order.
 
-    It holds no lease and writes nothing, so it changes nothing for anybody.
+    It holds no lease and writes nothing, so it changes nothing for anybody. Where a connection is
+    lost it begins anew, since the snapshot it had may be of a server that is gone.
     """
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._heads: defaultdict[str, int] = defaultdict(int)
         self.violations: list[str] = []
-        self._cursor = BEGINNING
         self._pages = 0
 
     async def __aenter__(self) -> Self:
@@ -55,7 +55,7 @@ class Witness:
 
     async def _follow(self) -> None:
         while True:
-            with suppress(psycopg.OperationalError):  # the server is away: read on from the cursor
+            with suppress(psycopg.OperationalError):  # the server is away
                 async with await psycopg.AsyncConnection.connect(
                     self._url, autocommit=True
                 ) as connection:
@@ -63,15 +63,17 @@ class Witness:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _read(self, connection: Connection) -> None:
+        cursor, heads = BEGINNING, defaultdict[str, int](int)
         while True:
-            page = await read_page(connection, self._cursor, range(SHARDS), 1_000)
+            page = await read_page(connection, cursor, range(SHARDS), 1_000)
             for one in page.events:
-                if one.version != self._heads[one.stream] + 1:
+                if one.version != heads[one.stream] + 1:
                     self.violations.append(
-                        f"stream {one.stream}: {one.version} came after {self._heads[one.stream]}"
+                        f"stream {one.stream}: {one.version} came after {heads[one.stream]}"
                     )
-                self._heads[one.stream] = one.version
-            self._cursor = page.next
+                heads[one.stream] = one.version
+            cursor = page.next
             if page.ends_batch:
+                self._heads = heads
                 self._pages += 1
                 await asyncio.sleep(POLL_SECONDS)

@@ -16,10 +16,9 @@ from activities.payments.gateway import Bank, HttpBank
 from activities.settlement.gateway import HttpRegistry, Registry
 from activities.shipping.gateway import Carrier, HttpCarrier
 from eventstore.messages import CODEC
-from eventstore.pool import open_pool
 from eventstore.store import EventStore
 from runtime import intervening, paying
-from runtime.engine import open_engine
+from runtime.connecting import store_engine, store_pool
 from runtime.ready import ready
 from runtime.settings import Settings, require
 from runtime.temporal import Activities, connect, workers
@@ -30,12 +29,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     require(settings, "database_url", "temporal_address", "bank_url", "carrier_url", "registry_url")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            open_pool(
-                cast("str", settings.database_url),
-                role=settings.database_role,
-                size=16,
-                name="handrail worker",
-            )
+            store_pool(settings, size=16, name="handrail worker")
         )
         session = await stack.enter_async_context(open_session())
 
@@ -51,12 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         )
         client = await connect(cast("str", settings.temporal_address), settings.temporal_namespace)
         engine = await stack.enter_async_context(
-            open_engine(
-                cast("str", settings.database_url),
-                role=settings.database_role,
-                size=2,
-                name="handrail worker board",
-            )
+            store_engine(settings, size=2, name="handrail worker board")
         )
         activities = with_read_models(activities, store, client, engine)
         for worker in workers(

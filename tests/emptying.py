@@ -8,7 +8,8 @@ import psycopg
 
 _FILLED: Final = """
 SELECT string_agg(oid::regclass::text, ', ') FROM pg_class
-WHERE relkind = 'r' AND relname <> 'alembic_version' AND relnamespace = 'public'::regnamespace
+WHERE relkind = 'r' AND relname NOT IN ('alembic_version', 'store_epochs')
+    AND relnamespace = 'public'::regnamespace
     AND pg_relation_size(oid) > 0
 """
 _SEQUENCES: Final = """

@@ -13,8 +13,9 @@ async def enroll(connection: Connection, name: str) -> None:
     From now on the outbox keeps what it has not seen.
     """
     await connection.execute(
-        "INSERT INTO checkpoints (projection, shard, since)"
-        " SELECT %s, s, %s::pg_snapshot FROM generate_series(0, %s) AS s ON CONFLICT DO NOTHING",
+        "INSERT INTO checkpoints (projection, shard, since, epoch)"
+        " SELECT %s, s, %s::pg_snapshot, (SELECT coalesce(max(epoch), 1) FROM store_epochs)"
+        " FROM generate_series(0, %s) AS s ON CONFLICT DO NOTHING",
         (name, NOTHING_SEEN, SHARDS - 1),
     )
 

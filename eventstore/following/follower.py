@@ -19,7 +19,9 @@ from eventstore.checkpoints import Checkpoint, LostLease
 from eventstore.feed import Cursor, Page, read_page
 from eventstore.following.handling import PageHandler
 from eventstore.following.leases import Leases
+from eventstore.identity import refused_in
 from eventstore.pool import Connection, Pool
+from eventstore.store import shard_of
 from eventstore.tables import NOTHING_SEEN
 
 _log = structlog.get_logger(__name__)
@@ -27,6 +29,10 @@ _log = structlog.get_logger(__name__)
 _IDLE_FACTOR: Final = 4  # an idle one slows down to this many times its poll
 _FIRST_REST: Final = 0.1
 _LONGEST_REST: Final = 5.0
+_WRITES_EVERY: Final = 1.0
+"""Seconds between two times that it is written down how far the feed was read where there was
+nothing to do. While somebody keeps an old snapshot, no row that was overwritten is cleared away.
+"""
 
 
 class Follower:
@@ -59,6 +65,9 @@ class Follower:
             self._lease,
         )
         self._mine: dict[tuple[str, int], Checkpoint] = {}
+        self._read_from: Connection | None = None
+        self._unwritten: set[tuple[str, int]] = set()
+        self._writes_every, self._write_at = _WRITES_EVERY, 0.0
         self._balance_at = 0.0
         self.reading = asyncio.Event()
         """Set once the first pages were read: the process does its work."""
@@ -83,12 +92,13 @@ class Follower:
                             self.reading.set()
                             await _wait(stop, pause)
                 except Exception as error:  # noqa: BLE001  # one that ends helps nobody
-                    _log.warning(
-                        "follower rests",
-                        kind=self._handler.kind,
-                        error=repr(error),
-                        seconds=rest,
-                    )
+                    if not refused_in(error):  # which the pool says, once
+                        _log.warning(
+                            "follower rests",
+                            kind=self._handler.kind,
+                            error=repr(error),
+                            seconds=rest,
+                        )
                     self._balance_at = 0.0
                     await _wait(stop, rest)
                     rest = min(2 * rest, _LONGEST_REST)
@@ -103,8 +113,12 @@ class Follower:
         async with self._pool.connection() as connection:
             await self._leases.renew(connection)
             self._balance_at = 0.0
-            while any(await self.tick(connection)):
-                pass
+            self._writes_every = 0.0
+            try:
+                while any(await self.tick(connection)):
+                    pass
+            finally:
+                self._writes_every = _WRITES_EVERY
         await self._leave()
 
     async def tick(self, connection: Connection) -> Sequence[int]:
@@ -113,8 +127,11 @@ class Follower:
         All batches that begin in a tick end at the same snapshot, so that those who fell behind are
         together with the others again once they have caught up.
         """
+        if connection is not self._read_from:
+            self._forget(connection)
         if _now() >= self._balance_at:
             await self._balance(connection)
+        writes = _now() >= self._write_at
         until: str | None = None
         counts = []
         for group in self._groups():
@@ -125,12 +142,15 @@ class Follower:
             shards = sorted({one.shard for one in group})
             limit = self._history_page if cursor.since == NOTHING_SEEN else self._page
             page = await read_page(connection, cursor, shards, limit)
+            if {one.cursor.server for one in group} - {"", page.next.server}:
+                self._forget(connection)
+                break
             if begins:
                 until = page.next.until or page.next.since
             counts.append(len(page.events))
             self.events_read += len(page.events)
             try:
-                await self._handle(connection, group, page)
+                await self._handle(connection, group, page, writes=writes)
             except LostLease as lost:
                 _log.info("lease lost", detail=str(lost))
                 await self._balance(connection)
@@ -148,22 +168,50 @@ class Follower:
         return self._poll if any(counts) else min(max(before, self._poll) * 1.2, self._longest)
 
     async def _handle(
-        self, connection: Connection, group: Sequence[Checkpoint], page: Page
+        self, connection: Connection, group: Sequence[Checkpoint], page: Page, *, writes: bool
     ) -> None:
-        if not page.events and page.ends_batch:
-            self._now_at(await self._idle_move(connection, group, page.next))
-            return
-        handled = await self._handler.handle(connection, group, page, self._lease)
-        self._now_at(handled.moved)
-        for name, error in handled.failed.items():
-            self._rest(name, error)
+        """Checkpoints that the page has nothing for are written down only now and then, with those
+        of the others where there are any: who reads on from where they were finds nothing to do.
+        """
+        shards = {shard_of(one.stream) for one in page.events}
+        passed = [] if page.events and writes else [one for one in group if one.shard not in shards]
+        if page.events:
+            concerned = [one for one in group if one.shard in shards] if passed else group
+            handled = await self._handler.handle(connection, concerned, page, self._lease)
+            self._now_at(handled.moved)
+            self._unwritten -= {one.key for one in handled.moved}
+            for name, error in handled.failed.items():
+                self._rest(name, error)
+            self._now_at(self._only_in_memory(passed, page.next))
+            if writes:
+                self._write_at = _now() + self._writes_every
+        else:
+            self._now_at(await self._pass(connection, passed, page, writes=writes))
 
-    async def _idle_move(
-        self, connection: Connection, group: Sequence[Checkpoint], to: Cursor
+    async def _pass(
+        self, connection: Connection, passed: Sequence[Checkpoint], page: Page, *, writes: bool
     ) -> Sequence[Checkpoint]:
-        if group[0].cursor == to:
-            return group
-        return await checkpoints.move_if_appended(connection, group, to.since, self._lease)
+        keys = {one.key for one in passed}
+        begins = passed[0].cursor.since == NOTHING_SEEN
+        if not (writes or begins):
+            return self._only_in_memory(passed, page.next)
+        if passed[0].cursor == page.next and self._unwritten.isdisjoint(keys):
+            return passed
+        self._unwritten -= keys
+        if not begins:
+            self._write_at = _now() + self._writes_every
+        return await checkpoints.move_if_appended(connection, passed, page.next, self._lease)
+
+    def _only_in_memory(self, passed: Sequence[Checkpoint], to: Cursor) -> Sequence[Checkpoint]:
+        self._unwritten |= {one.key for one in passed if one.cursor != to}
+        return [replace(one, cursor=to) for one in passed]
+
+    def _forget(self, connection: Connection) -> None:
+        """What is in memory was read from another server's process than the one that answers now,
+        and may be what nobody has any more: the table says how far it is.
+        """
+        self._mine, self._unwritten = {}, set()
+        self._read_from, self._balance_at = connection, 0.0
 
     def _groups(self) -> Sequence[Sequence[Checkpoint]]:
         """Checkpoints that stand at the same place read on together."""
@@ -196,6 +244,7 @@ class Follower:
             else one
             for key, one in found.items()
         }
+        self._unwritten &= self._mine.keys()
         self._balance_at = _now() + self._lease.total_seconds() / 6
 
     async def _live(self, left: asyncio.Event) -> None:
@@ -206,13 +255,14 @@ class Follower:
                 async with self._pool.connection() as connection:
                     await self._leases.renew(connection)
             except Exception as error:  # noqa: BLE001  # the next time may be better
-                _log.warning("lease not renewed", error=repr(error))
+                if not refused_in(error):
+                    _log.warning("lease not renewed", error=repr(error))
 
     async def _leave(self) -> None:
         with contextlib.suppress(Exception):  # otherwise the leases run out by themselves
             async with self._pool.connection(timeout=1) as connection:
                 await self._leases.leave(connection)
-        self._mine = {}
+        self._mine, self._read_from = {}, None
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

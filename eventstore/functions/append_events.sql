@@ -9,9 +9,9 @@
 --               is kept and given to whoever asks again, and `closes` names steps of the same saga and
 --               attempt whose door is shut, or is missing: forward, or back where `/undo` follows the name
 --
--- Answers {status, token}, where the status is `appended`, and the token the transaction. Where the fence
--- was passed before it is `repeated`, with the first `answer` and its token; or `closed` where its
--- compensation came first.
+-- Answers {status, token}, where the status is `appended`, and the token the transaction, with the epoch of
+-- the store before it from the second on. Where the fence was passed before it is `repeated`, with the first
+-- `answer` and its token; or `closed` where its compensation came first.
 -- Raises HR409 when a stream is not at its expected version, and HR410 when the attempt is over, before
 -- a position is taken.
 --
@@ -60,7 +60,7 @@ BEGIN
               AND c.step = v_key.step AND c.direction = v_key.direction;
             RETURN jsonb_build_object(
                 'status', CASE WHEN v_first.answer IS NULL THEN 'closed' ELSE 'repeated' END,
-                'answer', v_first.answer, 'token', v_first.txid::text);
+                'answer', v_first.answer, 'token', store_token(v_first.txid));
         END IF;
         IF p_step ? 'closes' THEN
             INSERT INTO commands AS c (opened_on, saga, attempt, step, direction, closed)
@@ -136,5 +136,6 @@ BEGIN
     INSERT INTO outbox (position, txid, shard)
     SELECT stored.position, stored.txid, stored.shard FROM stored;
 
-    RETURN jsonb_build_object('status', 'appended', 'token', pg_current_xact_id()::text);
+    RETURN jsonb_build_object('status', 'appended', 'token', concat(
+        (SELECT nullif(max(e.epoch), 1) || '-' FROM store_epochs e), pg_current_xact_id()));
 END $$;

@@ -72,7 +72,7 @@ async def cut(
     page = await read_page(connection, cursor, _ALL, limit)
     if not page.events and page.ends_batch:
         if cursor != page.next:
-            mine = await checkpoints.move_if_appended(connection, mine, page.next.since, lease)
+            mine = await checkpoints.move_if_appended(connection, mine, page.next, lease)
         return mine, None, []
     fixed = replace(cursor, until=page.next.until or page.next.since)
     async with connection.transaction():

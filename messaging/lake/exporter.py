@@ -26,6 +26,7 @@ from eventstore import checkpoints
 from eventstore.checkpoints import Checkpoint, LostLease
 from eventstore.following.enrolling import enroll
 from eventstore.following.signs import Owners
+from eventstore.identity import refused_in
 from eventstore.pool import Connection, Pool
 from eventstore.store import Recorded
 from messaging.lake import batches
@@ -101,7 +102,8 @@ class Exporter:
                 except LostLease as lost:
                     _log.info("another process exports", detail=str(lost))
                 except Exception as error:  # noqa: BLE001  # one that ends helps nobody
-                    _log.error("export rests", error=repr(error), seconds=rest)
+                    if not refused_in(error):  # which the pool says, once
+                        _log.error("export rests", error=repr(error), seconds=rest)
                     pause, rest = rest, min(2 * rest, _LONGEST_REST)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(pause):
@@ -212,4 +214,5 @@ class Exporter:
                 async with self._pool.connection() as connection:
                     await checkpoints.renew(connection, self._owner, self._lease)
             except Exception as error:  # noqa: BLE001  # the next time may be better
-                _log.warning("lease not renewed", error=repr(error))
+                if not refused_in(error):
+                    _log.warning("lease not renewed", error=repr(error))

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     func,
+    text,
 )
 
 from eventstore.tables import PgSnapshot
@@ -22,7 +23,8 @@ metadata = MetaData()
 # A batch is the `events` events of the feed that follow the cursor (`since`, `until`,
 # `after_position`); the next one begins at the other cursor. Its number goes into the log of the
 # lake with its events, so whoever finds a batch that is not settled can tell whether it is there.
-# `lake` is the id of the Delta table, and `lake_version` the first version that has the batch.
+# `lake` is the id of the Delta table, and `lake_version` the first version that has the batch;
+# `epoch` is that of the store whose transaction numbers the snapshots are made of.
 lake_batches = Table(
     "lake_batches",
     metadata,
@@ -40,6 +42,7 @@ lake_batches = Table(
     ),
     Column("lake_version", BigInteger),
     Column("settled_at", DateTime(timezone=True)),
+    Column("epoch", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("batch", name="lake_batches_pkey"),
     CheckConstraint(
         "(settled_at IS NULL) = (lake_version IS NULL)", name="lake_batches_settled_check"

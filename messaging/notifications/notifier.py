@@ -21,6 +21,7 @@ from typing import Final, assert_never
 import psycopg
 import structlog
 
+from eventstore.identity import refused_in
 from eventstore.pool import Pool
 from messaging.notifications import queue
 from messaging.notifications.deciding import SendFrom, Withhold, decide
@@ -108,7 +109,8 @@ class Notifier:
                 await self._something_happens(stopped)
             await self._note()
         except psycopg.OperationalError as error:
-            _log.warning("the queue cannot be asked", error=str(error))
+            if not refused_in(error):  # which the pool says, once
+                _log.warning("the queue cannot be asked", error=str(error))
             await asyncio.wait({stopped}, timeout=_REST)
 
     async def _something_happens(self, stopped: asyncio.Task[bool]) -> None:

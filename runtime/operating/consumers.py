@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 import orjson
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from eventstore.pool import Connection, open_pool
+from eventstore.pool import Connection
 from messaging import parking
 from messaging.catalogue import CONSUMERS
 from messaging.consumer import Consumer
 from messaging.parking import By, NothingParked, ParkedStream
+from runtime.connecting import store_pool
 from runtime.consumer import known
 from runtime.errands import database_errand
 from runtime.operating.client import login_name
@@ -136,9 +137,8 @@ def _run(work: Callable[[Connection, Console], Awaitable[Result]], *, json: bool
     console = Console(stderr=json)
 
     async def connected(settings: Settings) -> int:
-        url = cast("str", settings.database_url)
         async with (
-            open_pool(url, role=settings.database_role, size=1, name="handrail-consumers") as pool,
+            store_pool(settings, size=1, name="handrail-consumers") as pool,
             pool.connection() as connection,
         ):
             try:

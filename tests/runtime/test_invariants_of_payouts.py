@@ -122,7 +122,9 @@ def test_a_transfer_that_a_person_made_by_hand_is_explained() -> None:
 
     for invariant in ("payouts_equal_prepared", "clearing_accounts_at_zero"):
         assert violations(invariant, evidence(*story)) == []
-        assert explained(invariant, evidence(*story)) == ["by hand, TransferPayout of saga payout-p1"]
+        assert explained(invariant, evidence(*story)) == [
+            "by hand, TransferPayout of saga payout-p1"
+        ]
 
 
 def test_what_a_person_did_for_another_step_or_without_evidence_explains_nothing() -> None:

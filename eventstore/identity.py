@@ -1,0 +1,146 @@
+"""Which store a connection has come to, and whether it is the one that was adopted.
+
+A server that lost its last moments, a promoted standby, a restored dump: each gives out again what
+the lost one had given out, transaction numbers, positions, versions of streams. So each begins an
+epoch of the store, and until somebody has decided on that, nobody gets a connection. A server's
+timeline cannot change under a connection to a primary: to look once for each connection is exact.
+`docs/decisions/0023-epochs.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import psycopg
+
+NewTimeline = Literal["stop", "adopt"]
+"""What is done where nothing but the timeline is new: wait for an operator, or begin an epoch."""
+
+UNKNOWN: Final = 0
+"""The system identifier of an epoch whose server nobody knows: what was migrated when it held
+transaction numbers of another one already."""
+
+# The last column: `off` would let others see, and act on, what the server forgets when it crashes.
+LOOK: Final = """
+SELECT i.system_identifier, i.timeline, i.events_oid,
+       e.epoch, e.system_identifier, e.timeline, e.events_oid, e.first_position,
+       CASE WHEN current_setting('synchronous_commit') = 'off'
+           THEN set_config('synchronous_commit', 'on', false) END
+FROM store_identity() AS i
+LEFT JOIN LATERAL (SELECT * FROM store_epochs ORDER BY epoch DESC LIMIT 1) AS e ON true
+"""
+
+ADOPT: Final = "SELECT adopt_timeline(%s)"
+
+NOT_MIGRATED: Final = (psycopg.errors.UndefinedFunction, psycopg.errors.UndefinedTable)
+"""What the look ends in where the database is not at this code's schema yet."""
+
+
+class Refused(psycopg.OperationalError):
+    """The server answers, and nothing may be read from it or written to it now. What it says is a
+    sentence for operators.
+    """
+
+
+class OtherStore(Refused):
+    """The server is not the one the store was on: an operator decides."""
+
+
+class Standby(Refused):
+    """The server is a standby: it has no feed, and takes no events."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`timeline` is None on a standby."""
+
+    system_identifier: int
+    timeline: int | None
+    events_oid: int
+
+    def __str__(self) -> str:
+        if self.system_identifier == UNKNOWN:
+            return "a server that nobody knows"
+        # As pg_controldata prints it.
+        system = self.system_identifier % 2**64
+        return f"system {system}, timeline {self.timeline}, events {self.events_oid}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a connection has come to, and what the newest epoch says; there is none in a store that
+    is not migrated.
+    """
+
+    now: Identity
+    epoch: int = 0
+    adopted: Identity | None = None
+    first_position: int = 0
+    """Of the epoch: what has a lower one is of an earlier epoch."""
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Standing:
+        """A row of LOOK."""
+        now = Identity(*row[:3])
+        return cls(now) if row[3] is None else cls(now, row[3], Identity(*row[4:7]), row[7])
+
+    @property
+    def is_adopted(self) -> bool:
+        return self.adopted is None or self.adopted == self.now
+
+    @property
+    def is_promoted(self) -> bool:
+        """Nothing but the timeline is new, and it is a later one."""
+        before, now = self.adopted, self.now
+        return (
+            before is not None
+            and before.system_identifier == now.system_identifier
+            and before.events_oid == now.events_oid
+            and (before.timeline or 0) < (now.timeline or 0)
+        )
+
+    @property
+    def refusal(self) -> Refused | None:
+        """Why nobody may use it."""
+        if self.now.timeline is None:
+            return Standby(
+                "the server is a standby, which has no feed and takes no events:"
+                " HANDRAIL_DATABASE_URL has to lead to the primary"
+                " (with several hosts, target_session_attrs=read-write)"
+            )
+        if self.is_adopted:
+            return None
+        return OtherStore(
+            f"this is another store than the one of epoch {self.epoch}: the server is {self.now},"
+            f" and that one was {self.adopted}; nothing is read or written before"
+            " `handrail restore check` has said what was lost, and `handrail restore adopt` has"
+            f" begun epoch {self.epoch + 1}"
+        )
+
+
+def refuse_another_store(connection: Any, new_timeline: NewTimeline = "stop", by: str = "") -> None:
+    """Look from a connection of the driver that is new, and in no transaction. Raises Refused."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(LOOK)
+            standing = Standing.of(cursor.fetchone())
+            if standing.is_promoted and new_timeline == "adopt":
+                cursor.execute(ADOPT, (by,))
+                cursor.execute(LOOK)
+                standing = Standing.of(cursor.fetchone())
+    except NOT_MIGRATED:
+        connection.rollback()
+        return
+    connection.commit()
+    if standing.refusal:
+        raise standing.refusal
+
+
+def refused_in(error: BaseException) -> Refused | None:
+    """What an error says of the store, however it was wrapped."""
+    original = getattr(error, "orig", None)
+    if isinstance(original, Refused):
+        return original
+    return error if isinstance(error, Refused) else None

@@ -1,0 +1,199 @@
+"""A standby is promoted under load: what was lost is named, and nothing that exists is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+import orjson
+import pytest
+from rich.console import Console
+
+from projections.catalogue import PROJECTIONS
+from projections.projection import Projection
+from runtime import demo_plan, verify
+from runtime.demo_customers import SETTLED, Outcome, drive
+from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.settings import Settings
+from runtime.stack import Stack
+from runtime.temporal import connect
+from tests.projections.world import World, a_world, until
+from tests.servers.postgres import (
+    a_server,
+    a_standby,
+    configure,
+    cut_off,
+    fail_over,
+    sql,
+    value,
+    whoever_writes,
+)
+
+pytestmark = pytest.mark.journey
+
+HANDRAIL: Final = str(Path(sys.executable).with_name("handrail"))
+WHOLE: Final = ("feed_once_in_order", "read_models_equal_fold", "no_message_parked")
+"""The invariants that a store with losses keeps: others have what it has lost."""
+
+
+@asynccontextmanager
+async def _stack(
+    tmp_path: Path, *servers: EmbeddedPostgres, **settings: Any
+) -> AsyncIterator[Stack]:
+    url = whoever_writes(*servers)
+    chosen = Settings(
+        data_dir=tmp_path / "stack",
+        database_url=url,
+        api_port=0,
+        step_deadline_seconds=15,
+        step_patience_seconds=60,
+        **settings,
+    )
+    async with Stack(chosen, temporal_ui=False, consumers=True) as stack:
+        yield stack
+
+
+def _plan(orders: int, prefix: str) -> demo_plan.Plan:
+    return demo_plan.make(orders=orders, merchants=3, faults=0, seed=orders, prefix=prefix)
+
+
+async def _orders(stack: Stack, orders: int, prefix: str, **options: Any) -> Outcome:
+    plan = _plan(orders, prefix)
+    return await drive(stack.api_url, stack.database_url, plan, Console(stderr=True), **options)
+
+
+@asynccontextmanager
+async def _customers(stack: Stack, prefix: str) -> AsyncIterator[None]:
+    """Who order again and again at the accounts of an earlier plan, whatever they are answered."""
+    over = asyncio.Event()
+    limits = httpx.Limits(max_keepalive_connections=0)
+
+    async def order(client: httpx.AsyncClient, orders: Sequence[demo_plan.Order]) -> None:
+        while not over.is_set():
+            for one in orders:
+                with suppress(httpx.HTTPError):
+                    headers = {"Idempotency-Key": uuid4().hex}
+                    await client.post("/orders", json=one.body, headers=headers)
+
+    async with httpx.AsyncClient(base_url=stack.api_url, timeout=10, limits=limits) as client:
+        orders = _plan(20, prefix).orders
+        async with asyncio.TaskGroup() as group:
+            for _ in range(4):
+                group.create_task(order(client, orders))
+            yield
+            over.set()
+
+
+async def _handrail(stack: Stack, *arguments: str) -> dict[str, Any]:
+    process = await asyncio.create_subprocess_exec(
+        HANDRAIL, *arguments, "--json",
+        env={**os.environ, **stack.settings.environment()},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, error = await asyncio.wait_for(process.communicate(), 120)
+    assert out, error.decode()
+    said: dict[str, Any] = orjson.loads(out.splitlines()[-1])
+    return said
+
+
+async def _terminate(stack: Stack, sagas: Sequence[dict[str, Any]]) -> None:
+    """As the advice says."""
+    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    for saga in sagas:
+        if saga["running"]:
+            with suppress(Exception):  # it has ended meanwhile
+                await temporal.get_workflow_handle(saga["workflow"]).terminate("lost by a failover")
+
+
+async def _all_is_read(world: World) -> None:
+    """Deliveries go on meanwhile."""
+    for projection in PROJECTIONS:
+
+        async def is_read(one: Projection[Any] = projection) -> bool:
+            return bool(await world.rows(one) == await world.folded(one))
+
+        await until(is_read, seconds=60)
+    await until(lambda: world.seen_all("consumer-finance"), seconds=60)
+
+
+async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_is_read(
+    tmp_path: Path,
+) -> None:
+    async with (
+        a_server(tmp_path / "primary") as primary,
+        a_standby(primary, tmp_path / "standby") as standby,
+        _stack(tmp_path, primary, standby) as stack,
+    ):
+        before = await _orders(stack, 20, "before-")
+        await cut_off(standby)
+        lost = await _orders(stack, 15, "lost-")
+        async with _customers(stack, "before-"):
+            await asyncio.sleep(2)  # so that some sagas are in the middle of it
+            await fail_over(primary, standby)
+
+        found = await _handrail(stack, "restore", "check")
+        named = {one["workflow"] for one in found["sagas"]}
+
+        if lost.started.keys() - named:
+            t = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+            for w in lost.started.keys() - named:
+                h = t.get_workflow_handle(w)
+                print("DEBUG", w, await h.describe(), lost.sagas.get(w))
+                async for e in h.fetch_history_events():
+                    print("DEBUG", str(e)[:1500])
+        assert named >= lost.started.keys()
+        assert not named & before.started.keys()
+        assert "handrail restore check" in found["refused"]
+        await _terminate(stack, found["sagas"])
+        adopted = await _handrail(
+            stack, "restore", "adopt", "--because", "the primary burned", "--yes"
+        )
+        assert adopted["epoch"] == 2
+
+        after = await _orders(stack, 20, "after-")
+        assert {one["status"] for one in after.sagas.values()} <= SETTLED
+        assert list(after.feed_violations) == []
+        async with a_world(stack.database_url) as world:
+            await _all_is_read(world)
+            known = {
+                order for (order,) in await sql(standby.url, 'SELECT "order" FROM order_status')
+            }
+            assert known >= before.started.keys() | after.started.keys()
+            assert not known & lost.started.keys()
+        proof = await verify.prove(stack.database_url, None, None)
+        assert {name: proof.violations[name] for name in WHOLE if proof.violations[name]} == {}
+
+
+async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path: Path) -> None:
+    async with (
+        a_server(tmp_path / "primary") as primary,
+        a_standby(primary, tmp_path / "standby") as standby,
+    ):
+        await configure(primary, synchronous_standby_names="*")
+        async with _stack(
+            tmp_path, primary, standby, new_timeline="adopt", synchronous_commit="remote_apply"
+        ) as stack:
+            outcome = await _orders(
+                stack, 100, "order-", meanwhile=lambda: fail_over(primary, standby)
+            )
+
+            standing = {one: outcome.sagas.get(one, {}).get("status") for one in outcome.started}
+            assert len(outcome.started) == 100
+            assert {order: was for order, was in standing.items() if was not in SETTLED} == {}
+            assert await value(standby.url, "SELECT max(epoch) FROM store_epochs") == 2
+            found = await _handrail(stack, "restore", "check")
+            assert found["sagas"] == []
+            async with a_world(stack.database_url) as world:
+                await _all_is_read(world)
+            temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+            proof = await verify.prove(
+                stack.database_url, stack.bank_url, stack.carrier_url, temporal
+            )
+            assert {name: one for name, one in proof.violations.items() if one} == {}
