@@ -176,8 +176,8 @@ checkpoints = Table(
         nullable=False,
         server_default=func.clock_timestamp(),
     ),
-    Column("lease", Interval),
     Column("epoch", Integer, nullable=False, server_default=text("1")),
+    Column("lease", Interval),
     PrimaryKeyConstraint("projection", "shard", name="checkpoints_pkey"),
     postgresql_with={"fillfactor": 50},
 )

@@ -30,6 +30,7 @@ STARTED_BY_NAME = {
     "runtime/operating/notifications.py",  # `handrail notifications`
     "runtime/operating/projections.py",  # `handrail projections`
     "runtime/operating/relay.py",  # `handrail relay`
+    "runtime/operating/restore.py",  # `handrail restore`
     "runtime/operating/topology.py",  # `handrail topology`
     "eventstore/migrations/env.py",  # Alembic
 }
