@@ -193,7 +193,10 @@ class Stack:
     async def _migrate(self) -> None:
         try:
             await asyncio.to_thread(
-                migrate, str(self.settings.owner_url), self.settings.database_role
+                migrate,
+                str(self.settings.owner_url),
+                self.settings.database_role,
+                self.settings.new_timeline,
             )
         except Exception as error:
             raise FailedToStart("migrations", f"failed: {error}") from error

@@ -17,7 +17,7 @@ from eventstore.following.lag import lag
 from eventstore.identity import OtherStore, Standby
 from eventstore.messages import CODEC
 from eventstore.pool import Pool, open_pool
-from eventstore.store import EventStore
+from eventstore.store import EventStore, VersionConflict
 from eventstore.tokens import NotYetSeen, TokenOfAnotherEpoch, wait_until_seen
 from projections.catalogue import PROJECTIONS
 from projections.rebuild import rebuild
@@ -186,6 +186,10 @@ async def test_a_worker_forgets_what_it_remembers_of_a_stream_that_was_lost(pair
         await _ask(pool)
 
         after = await store.load({"order-before": 0})
+        seen = before["order-before"].version
+        with pytest.raises(VersionConflict, match="read in epoch 1"):
+            await store.append([("order-before", seen, ())], epoch=1)
+        await store.append([("order-before", seen, ())], epoch=2)
 
     assert before["order-before"].epoch == 1
     assert after["order-before"].epoch == store.epoch == 2

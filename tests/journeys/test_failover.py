@@ -35,10 +35,14 @@ from tests.servers.postgres import (
     value,
     whoever_writes,
 )
+from tests.servers.postgres import (
+    until as until_at,
+)
 
 pytestmark = pytest.mark.journey
 
 HANDRAIL: Final = str(Path(sys.executable).with_name("handrail"))
+SAGAS: Final = "SELECT count(*) FROM streams WHERE name LIKE 'saga-%'"
 WHOLE: Final = ("feed_once_in_order", "read_models_equal_fold", "no_message_parked")
 """The invariants that a store with losses keeps: others have what it has lost."""
 
@@ -135,7 +139,8 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
         await cut_off(standby)
         lost = await _orders(stack, 15, "lost-")
         async with _customers(stack, "before-"):
-            await asyncio.sleep(2)  # so that some sagas are in the middle of it
+            some = await value(primary.url, SAGAS) + 20
+            await until_at(primary, f"SELECT ({SAGAS}) > {some}")  # others are in the middle of it
             await fail_over(primary, standby)
 
         found = await _handrail(stack, "restore", "check")
@@ -155,9 +160,7 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
         assert list(after.feed_violations) == []
         async with a_world(stack.database_url) as world:
             await _all_is_read(world)
-            known = {
-                order for (order,) in await sql(standby.url, 'SELECT "order" FROM order_status')
-            }
+            known = {saga for (saga,) in await sql(standby.url, "SELECT saga FROM saga_board")}
             assert known >= before.started.keys() | after.started.keys()
             assert known & lost.started.keys() == anew
         proof = await verify.prove(stack.database_url, None, None)
