@@ -68,7 +68,10 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks, saga_places, followers TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON inbox, parked_streams TO {name}",
         f"GRANT UPDATE ON parked_streams TO {name}",  # which is the right to lock its rows
-        f"GRANT SELECT, INSERT, UPDATE ON parked_messages, packing_lines, packing_lists TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON parked_messages TO {name}",
+        f"GRANT SELECT, INSERT ON consumer_wants TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON consumer_backfills TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON packing_lines, packing_lists TO {name}",
         f"GRANT SELECT, INSERT ON ledger_lines TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON notifications TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON notification_contacts TO {name}",
