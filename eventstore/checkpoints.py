@@ -6,7 +6,7 @@ changes it: a worker that was thought dead and wakes up knows an old one, and ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -157,14 +157,21 @@ async def release_all(connection: Connection, owner: str) -> None:
 
 
 async def move(
-    connection: Connection, checkpoints: Sequence[Checkpoint], to: Cursor, lease: timedelta
+    connection: Connection,
+    checkpoints: Sequence[Checkpoint],
+    to: Cursor,
+    lease: timedelta,
+    beside: tuple[str, Mapping[str, object]] = ("", {}),
 ) -> AsyncCursor[TupleRow]:
     """Compare and set. Give the answer to `moved`: until then nothing may rely on it.
 
     Done first in a transaction, it also locks out whoever else would write for these checkpoints.
+    `beside` is a WITH clause, and its parameters, that has its effect in the same statement; for it
+    the checkpoints are where they were. It knows them as `projections`, `shards`, `revisions`.
     """
+    clause, values = beside
     return await connection.execute(
-        "UPDATE checkpoints AS c SET since = %(since)s::pg_snapshot,"
+        f"{clause} UPDATE checkpoints AS c SET since = %(since)s::pg_snapshot,"
         " until = %(until)s::pg_snapshot,"
         " after_position = %(after)s, revision = c.revision + 1, moved_at = clock_timestamp(),"
         f" leased_until = clock_timestamp() + %(lease)s{_THESE}{_THERE}",
@@ -174,6 +181,7 @@ async def move(
             "after": to.after,
             "server": to.server,
             "lease": lease,
+            **values,
             **_these(checkpoints),
         },
     )

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-import structlog
-
 from eventstore import checkpoints
 from eventstore.checkpoints import Checkpoint
 from eventstore.feed import Page
@@ -20,15 +18,15 @@ from eventstore.following.follower import Follower
 from eventstore.following.handling import Handled
 from eventstore.pool import Connection, Pool
 from eventstore.tables import NOTHING_SEEN
+from messaging.backfill import backfill, groups, read_on
 from messaging.consumer import Consumer
 from messaging.envelope import Received, received_from_store
-from messaging.failures import cause_of, is_of_the_database
-from messaging.inbox import park, receive, receive_all
-
-_log = structlog.get_logger(__name__)
+from messaging.pages import handle_or_park, handle_page
+from messaging.wants import left_behind, register
 
 _PAGE: Final = 200
-_TRIES: Final = 3
+_BACKFILL: Final = 3.0
+"""Seconds that types are read from history before the process looks whether it is to stop."""
 _NEXT_LOOK: Final = 0.2
 """Seconds until it is seen whether others are done with their share."""
 
@@ -43,35 +41,37 @@ class Feeding(Follower):
 class FromStore:
     def __init__(self, consumer: Consumer) -> None:
         self.consumer = consumer
+        self._is_registered = False
 
     @property
     def kind(self) -> str:
         return self.consumer.follower
 
     async def followers(self, connection: Connection) -> Sequence[str]:
+        """Nobody, as long as types are read from history: what comes later waits for that."""
         await enroll(connection, self.consumer.follower)
-        return [self.consumer.follower]
+        if not self._is_registered:
+            await register(connection, self.consumer)
+            self._is_registered = True
+        _, done = await read_on(connection, self.consumer, seconds=_BACKFILL)
+        return [self.consumer.follower] if done else []
 
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
     ) -> Handled:
-        wanted = self.wanted(page)
-        try:
-            async with connection.transaction():
-                move = await checkpoints.move(connection, group, page.next, lease)
-                moved = checkpoints.moved(move, group, page.next)
-                if wanted:
-                    await receive_all(connection, self.consumer, wanted)
-        except Exception as error:
-            if not _is_of_a_message(connection, error):
-                raise
-            _log.info("page is handled one by one", consumer=self.kind, error=cause_of(error))
-            async with connection.transaction():
-                move = await checkpoints.move(connection, group, page.next, lease)
-                moved = checkpoints.moved(move, group, page.next)
-                for received in wanted:
-                    await self.handle_or_park(connection, received)
+        async def move() -> Sequence[Checkpoint]:
+            return await self.move(connection, group, page, lease)
+
+        moved = await handle_page(connection, self.consumer, self.wanted(page), move)
         return Handled(moved=list(moved))
+
+    async def move(
+        self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
+    ) -> Sequence[Checkpoint]:
+        """Move the checkpoints over the page; what others want of it is left behind for them."""
+        beside = left_behind(self.consumer, page)
+        answer = await checkpoints.move(connection, group, page.next, lease, beside)
+        return checkpoints.moved(answer, group, page.next)
 
     def wanted(self, page: Page) -> Sequence[Received]:
         types = self.consumer.types
@@ -79,23 +79,7 @@ class FromStore:
 
     async def handle_or_park(self, connection: Connection, received: Received) -> None:
         """Raises the error of a database that is at fault."""
-        for _ in range(_TRIES):
-            try:
-                await receive(connection, self.consumer, received)
-            except Exception as error:
-                if not _is_of_a_message(connection, error):
-                    raise
-                cause = cause_of(error)
-            else:
-                return
-        await park(connection, self.consumer, received, cause, _TRIES)
-        _log.error("message parked", consumer=self.kind, id=received.id, cause=cause)
-
-
-def _is_of_a_message(connection: Connection, error: Exception) -> bool:
-    return not (
-        connection.closed or isinstance(error, checkpoints.LostLease) or is_of_the_database(error)
-    )
+        await handle_or_park(connection, self.consumer, received)
 
 
 # Of a batch that is being read, what is left lies along the positions; whatever that batch does not
@@ -148,18 +132,23 @@ async def catch_up(pool: Pool, consumer: Consumer, **options: Any) -> int:
     while True:
         await feeding.catch_up()
         async with pool.connection() as connection:
-            if await has_caught_up(connection, consumer, goal):
+            if await has_caught_up(connection, consumer, goal) and not await groups(
+                connection, consumer
+            ):
                 return feeding.events_read
         await asyncio.sleep(_NEXT_LOOK)
 
 
 async def begin(pool: Pool, consumer: Consumer, **options: Any) -> int:
-    """Catch up, where the consumer is new; answers as `catch_up` does."""
+    """Catch up, where the consumer is new, and read from history the types that it wants now and
+    did not before; answers how many events were read, or handled, for it.
+    """
     async with pool.connection() as connection:
         await enroll(connection, consumer.follower)
+        await register(connection, consumer)
         cursor = await connection.execute(
             "SELECT bool_or(since::text = %s) FROM checkpoints WHERE projection = %s",
             (NOTHING_SEEN, consumer.follower),
         )
         [(is_new,)] = await cursor.fetchall()
-    return await catch_up(pool, consumer, **options) if is_new else 0
+    return await (catch_up(pool, consumer, **options) if is_new else backfill(pool, consumer))

@@ -1,4 +1,4 @@
-"""Finance keeps its own ledger, from events alone.
+"""Finance keeps its own ledger, from events alone: one entry for each event, under its id.
 
 What it says a merchant is owed has to be what settlement says: `handrail verify` compares them.
 """
@@ -43,7 +43,7 @@ async def handle(connection: Connection, received: Received) -> None:
     event = received.event
     match event:
         case AdjustmentReverted(return_id=about):
-            lines = await _taken_back(connection, about)
+            lines = await _taken_back(connection, received, about)
         case PlanAdjusted(return_id=about):
             lines = lines_of(event)
         case _:
@@ -51,13 +51,13 @@ async def handle(connection: Connection, received: Received) -> None:
     await _book(connection, received, about, lines)
 
 
-async def _taken_back(connection: Connection, about: str) -> Sequence[Line]:
+async def _taken_back(connection: Connection, received: Received, about: str) -> Sequence[Line]:
     """What brings every account back to where it was before the entries about this."""
     cursor = await connection.execute(
         "SELECT account, party, -sum(amount)::bigint, currency FROM ledger_lines"
-        " WHERE about = %s GROUP BY account, party, currency HAVING sum(amount) <> 0"
-        " ORDER BY account, party",
-        (about,),
+        " WHERE about = %s AND event <> %s GROUP BY account, party, currency"
+        " HAVING sum(amount) <> 0 ORDER BY account, party",
+        (about, received.id),
     )
     lines = [
         Line(account, party, Money(amount, currency))
@@ -75,7 +75,7 @@ async def _book(
         "INSERT INTO ledger_lines (event, line, account, party, amount, currency, about, booked_at)"
         " SELECT %s, l.line, l.account, l.party, l.amount, l.currency, %s, %s FROM"
         " unnest(%s::text[], %s::text[], %s::bigint[], %s::text[]) WITH ORDINALITY"
-        " AS l (account, party, amount, currency, line)",
+        " AS l (account, party, amount, currency, line) ON CONFLICT (event, line) DO NOTHING",
         (
             received.id,
             about,
@@ -111,4 +111,5 @@ CONSUMER: Final = Consumer(
         PayoutTransferred,
     ),
     handle=handle,
+    repeated="nothing: an event has one entry, under its id",
 )

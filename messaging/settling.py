@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import structlog
 
-from eventstore import checkpoints
 from eventstore.checkpoints import Checkpoint
 from eventstore.feed import Page
 from eventstore.following.follower import Follower
@@ -65,8 +64,7 @@ class BehindTheBroker(FromStore):
                 return Handled(moved=list(group))
             await asyncio.sleep(_POLL)
         async with connection.transaction():
-            move = await checkpoints.move(connection, group, page.next, lease)
-            moved = checkpoints.moved(move, group, page.next)
+            moved = await self.move(connection, group, page, lease)
         return Handled(moved=list(moved))
 
     async def _missing(

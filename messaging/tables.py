@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -19,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from eventstore.tables import PgSnapshot
+
 metadata = MetaData()
 
 
@@ -29,8 +32,8 @@ def _now(name: str) -> Column[object]:
 
 
 # The messages that had their effect, or were discarded: each is written in the transaction of its
-# effect, so a message that comes again has none. Old rows are deleted once nothing can bring their
-# messages again.
+# effect, so a message that comes again has none. Old rows are deleted once the consumer's own
+# checkpoint covers their events: from then on that tells a duplicate.
 inbox = Table(
     "inbox",
     metadata,
@@ -91,11 +94,50 @@ parked_messages = Table(
         "version",
         postgresql_where=text("settled_at IS NULL"),
     ),
-    # Those that were handled in the end are deleted some time later.
+    # What was settled is deleted after its retention.
     Index(
-        "parked_messages_handled_idx",
+        "parked_messages_settled_idx",
+        "consumer",
         "settled_at",
-        postgresql_where=text("settled_as = 'handled'"),
+        postgresql_where=text("settled_at IS NOT NULL"),
+    ),
+)
+
+# The types of events that each consumer has ever wanted. The consumer's checkpoint stands for all
+# of them, except where `consumer_backfills` has a row.
+consumer_wants = Table(
+    "consumer_wants",
+    metadata,
+    Column("consumer", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    _now("wanted_at"),
+    PrimaryKeyConstraint("consumer", "type", name="consumer_wants_pkey"),
+)
+
+# Where a type of one shard stands that the consumer's checkpoint does not stand for: it was added
+# later, or a process that does not want it moved the checkpoint over it, or it was rewound. The
+# cursor has the columns of a checkpoint. It is read from history until it is where the checkpoint
+# is; then the row goes. `from_position`: no event before it is missing of those that `until` does
+# not see; the greatest number there is where none is missing. `again`: what the inbox knows from
+# before `begun_at` is handled once more, as the actor asked for.
+consumer_backfills = Table(
+    "consumer_backfills",
+    metadata,
+    Column("consumer", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("since", PgSnapshot, nullable=False),
+    Column("until", PgSnapshot),
+    Column("after_position", BigInteger, nullable=False, server_default=text("0")),
+    Column("from_position", BigInteger, nullable=False, server_default=text("0")),
+    Column("again", Boolean, nullable=False, server_default=text("false")),
+    _now("begun_at"),
+    Column("actor", Text),
+    Column("reason", Text),
+    PrimaryKeyConstraint("consumer", "type", "shard", name="consumer_backfills_pkey"),
+    CheckConstraint(
+        "NOT again OR (coalesce(actor, '') <> '' AND coalesce(reason, '') <> '')",
+        name="consumer_backfills_again_by_check",
     ),
 )
 
@@ -119,7 +161,9 @@ ledger_lines = Table(
 )
 
 # The warehouse's packing lists. What is to be packed comes from the streams of stock, and how far
-# it got from that of the shipment: they change different columns, so either may come first.
+# it got from that of the shipment: they change different columns, so either may come first. Of a
+# list, `made_from` is the version of the shipment's event that gave it its state, and `booked_from`
+# that of the one that gave it its booking: an earlier event that comes late does not turn it back.
 packing_lines = Table(
     "packing_lines",
     metadata,
@@ -138,4 +182,6 @@ packing_lists = Table(
     Column("state", Text, nullable=False),
     Column("booking", Text, nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("made_from", BigInteger, nullable=False, server_default=text("0")),
+    Column("booked_from", BigInteger, nullable=False, server_default=text("0")),
 )

@@ -1,7 +1,8 @@
 """The warehouse has a packing list for every order: what goes into the parcel, and how far it is.
 
 Lines come from the streams of stock, the state from that of the shipment: whichever comes first,
-the list is the same.
+the list is the same. A list says what the newest event of its shipment says, in whatever order they
+come; the lines are sums, in which each event counts once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from domain.shipping.events import (
 from eventstore.pool import Connection
 from messaging.consumer import Consumer
 from messaging.envelope import Received
+from messaging.newest import newest
 
 
 async def handle(connection: Connection, received: Received) -> None:
@@ -34,15 +36,17 @@ async def handle(connection: Connection, received: Received) -> None:
         case StockReturned() as event:
             await _line(connection, event, came_back=event.quantity)
         case ShipmentBooked(order=order, booking=booking):
-            await _list(connection, order, "to pack", received.recorded_at, booking)
+            await _list(
+                connection, received, order, "to pack", at=received.recorded_at, booking=booking
+            )
         case ShipmentCancelled(order=order):
-            await _list(connection, order, "cancelled", received.recorded_at)
+            await _list(connection, received, order, "cancelled", at=received.recorded_at)
         case ShipmentDispatched(order=order, at=at):
-            await _list(connection, order, "dispatched", at)
+            await _list(connection, received, order, "dispatched", at=at)
         case ShipmentDelivered(order=order, at=at):
-            await _list(connection, order, "delivered", at)
+            await _list(connection, received, order, "delivered", at=at)
         case ShipmentLost(order=order, at=at):
-            await _list(connection, order, "lost", at)
+            await _list(connection, received, order, "lost", at=at)
         case other:
             raise TypeError(f"the warehouse does nothing with {type(other).__name__}")
 
@@ -65,14 +69,21 @@ async def _line(
 
 
 async def _list(
-    connection: Connection, order: OrderId, state: str, at: datetime, booking: str = ""
+    connection: Connection,
+    received: Received,
+    order: OrderId,
+    state: str,
+    *,
+    at: datetime,
+    booking: str = "",
 ) -> None:
     await connection.execute(
-        "INSERT INTO packing_lists AS l (order_id, state, booking, changed_at)"
-        " VALUES (%s, %s, %s, %s) ON CONFLICT (order_id) DO UPDATE SET state = excluded.state,"
-        " booking = coalesce(nullif(excluded.booking, ''), l.booking),"
-        " changed_at = excluded.changed_at",
-        (order, state, booking, at),
+        "INSERT INTO packing_lists AS l"
+        " (order_id, state, changed_at, made_from, booking, booked_from)"
+        " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (order_id) DO UPDATE"
+        f" SET {newest('l', 'made_from', 'state', 'changed_at')},"
+        f" {newest('l', 'booked_from', 'booking')}",
+        (order, state, at, received.version, booking, received.version if booking else 0),
     )
 
 
@@ -92,4 +103,5 @@ CONSUMER: Final = Consumer(
         ShipmentLost,
     ),
     handle=handle,
+    repeated="the quantities of packing lines are counted once more; states and bookings stay",
 )

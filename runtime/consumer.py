@@ -23,7 +23,7 @@ from messaging import feeding
 from messaging.catalogue import UnknownConsumer, consumer_named
 from messaging.consumer import Consumer
 from messaging.feeding import Feeding
-from messaging.pruning import prune
+from messaging.pruning import prune, prune_settled
 from messaging.settling import Settling
 from runtime.connecting import store_pool
 from runtime.extras import require_extra
@@ -161,6 +161,7 @@ async def _prune(pool: Pool, consumer: Consumer) -> None:
             async with pool.connection() as connection:
                 if seen:
                     await prune(connection, consumer, seen)
+                await prune_settled(connection, consumer)
                 seen = await feeding.snapshot(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
             if not refused_in(error):

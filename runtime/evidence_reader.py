@@ -56,16 +56,9 @@ _UNBOOKED: Final = (
 _BOOKED: Final = {"booked": sorted(finance.CONSUMER.types), **FINANCE}
 
 _STREAMS: Final = f"SELECT {_ID.format('name')} AS id, name, version FROM streams ORDER BY 1, name"
-# The number by which snapshots tell whether they see an event: of one that came from another server
-# it is in the outbox, and where it is not there any more, all have seen it.
-_NUMBER: Final = (
-    "CASE WHEN e.position > (SELECT coalesce(max(restored_position), 0) FROM store_epochs"
-    " WHERE renumbered) THEN e.txid ELSE coalesce((SELECT o.txid FROM outbox o"
-    " WHERE o.position = e.position), '3'::xid8) END::text::bigint"
-)
 _OWN: Final = (
-    f"SELECT {_NUMBER}, e.position, e.stream, e.version, e.type, e.schema, e.data,"
-    f" e.metadata, e.recorded_at, {_UNBOOKED} FROM events e WHERE e.stream = ANY(%(streams)s)"
+    "SELECT event_number(e.position, e.txid)::text::bigint, e.position, e.stream, e.version,"
+    f" e.type, e.schema, e.data, e.metadata, e.recorded_at, {_UNBOOKED} FROM events e WHERE e.stream = ANY(%(streams)s)"
     f" ORDER BY {_ID.format('e.stream')}, e.position"
 )
 _MENTIONS: Final = (

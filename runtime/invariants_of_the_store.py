@@ -9,14 +9,14 @@ from eventstore.feed import BEGINNING, read_page
 from eventstore.pool import Connection
 from eventstore.store import SHARDS
 from messaging import finance
+from messaging.coverage import covers
 from runtime.invariants_of_feed import page_in_order
 from runtime.violations import Violation
 
 FINANCE: Final = {"consumer": finance.CONSUMER.name, "follower": finance.CONSUMER.follower}
 PASSED_BY_FINANCE: Final = (
     "EXISTS (SELECT FROM checkpoints c WHERE c.projection = %(follower)s AND c.shard = e.shard"
-    " AND (pg_visible_in_snapshot(e.txid, c.since) OR c.until IS NOT NULL"
-    " AND e.position <= c.after_position AND pg_visible_in_snapshot(e.txid, c.until)))"
+    f" AND {covers('c', 'e')})"
 )
 """Whether its checkpoint has passed the event `e`; its parameters are those of FINANCE."""
 _PAGE: Final = 500

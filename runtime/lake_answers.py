@@ -14,20 +14,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from messaging.lake.questions import QUESTIONS, Answer, NotAQuery, ask
+from messaging.lake.questions import QUESTIONS, SECONDS, Answer, NotAQuery, TooMuch, ask
 from messaging.lake.reading import NoLake, open_lake
 from messaging.lake.report.page import page, shown
 
 _WIDEST: Final = 1000
 
 
-def answer(folder: Path, sql: str, as_of: datetime | None, *, json: bool) -> int:
+def answer(
+    folder: Path, sql: str, as_of: datetime | None, *, json: bool, seconds: float = SECONDS
+) -> int:
     """0 where there is an answer, which may be empty."""
     question = QUESTIONS.get(sql.strip())
     try:
         with open_lake(folder, as_of=as_of) as lake:
-            found = ask(lake, question.sql if question else sql)
-    except (NoLake, NotAQuery, duckdb.Error) as wrong:
+            found = ask(lake, question.sql if question else sql, seconds=seconds)
+    except (NoLake, NotAQuery, TooMuch, duckdb.Error) as wrong:
         print(wrong, file=sys.stderr)
         return 1
     if json:
@@ -46,7 +48,7 @@ def write_report(folder: Path, file: Path, as_of: datetime | None) -> int:
     try:
         with open_lake(folder, as_of=as_of) as lake:
             written = page(lake, datetime.now(UTC))
-    except NoLake as wrong:
+    except (NoLake, TooMuch) as wrong:
         print(wrong, file=sys.stderr)
         return 1
     file.write_text(written)

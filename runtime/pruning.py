@@ -19,8 +19,6 @@ WEBHOOKS_KEPT: Final = timedelta(days=30)
 """How long a webhook that had its effect is kept; no sender repeats one for that long."""
 ROW_SNAPSHOTS_KEPT: Final = timedelta(days=30)
 """How long a snapshot of a row is kept. Whoever needs one later takes it anew."""
-HANDLED_KEPT: Final = timedelta(days=90)
-"""How long a parked message is kept that was handled in the end, with who did it and why."""
 COMMANDS_KEPT: Final = "1 year"
 """What `maintain_partitions` is called with."""
 _AT_ONCE: Final = 10_000
@@ -42,10 +40,6 @@ _STATEMENTS: Final[Mapping[str, tuple[str, timedelta]]] = {
     "saga_places": (_old("saga_places", "taken_at"), PLACES_KEPT),
     "webhooks": (_old("webhooks", "received_at", "AND status = 'accepted'"), WEBHOOKS_KEPT),
     "row_snapshots": (_old("row_snapshots", "taken_at"), ROW_SNAPSHOTS_KEPT),
-    "parked_messages": (
-        _old("parked_messages", "settled_at", "AND settled_as = 'handled'"),
-        HANDLED_KEPT,
-    ),
 }
 
 

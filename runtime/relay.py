@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Final, cast
 
 import orjson
@@ -22,10 +23,12 @@ from eventstore.following.enrolling import enroll, forget, is_followed
 from eventstore.following.follower import Follower
 from eventstore.identity import refused_in
 from eventstore.pool import Pool
+from messaging.catalogue import CONSUMERS
 from messaging.publishing import Counted, NotPublished, Publisher
 from messaging.relay import Relay
 from messaging.relay_parking import RELAY, forget_parked, parked_streams
 from messaging.relay_retrying import retry
+from messaging.republishing import Republished, republished
 from messaging.topology import RELAY as RELAY_USER
 from runtime.connecting import store_pool
 from runtime.figures import served
@@ -106,18 +109,41 @@ async def work_off(settings: Settings, exchange: str | None, stream: str | None)
     return 1 if done.stopped_by else 0
 
 
-async def forget_relay(settings: Settings) -> int:
-    """0 once nothing is kept for a relay."""
+async def forget_relay(settings: Settings, *, yes: bool = True, json: bool = False) -> int:
+    """0 once nothing is kept for a relay; 1 where it was only said what comes again by that."""
     console = Console(stderr=True)
     async with _pool(settings, 1) as pool, pool.connection() as connection:
         if await is_followed(connection, RELAY):
             console.print("a relay is running: stop it first")
             return 1
-        async with connection.transaction():
-            await forget(connection, RELAY)
-            count = await forget_parked(connection)
-    console.print(f"the relay is forgotten, and {count} events that waited at it")
-    return 0
+        again = await republished(connection, CONSUMERS)
+        _say(console, again)
+        if yes:
+            async with connection.transaction():
+                await forget(connection, RELAY)
+                count = await forget_parked(connection)
+            console.print(f"the relay is forgotten, and {count} events that waited at it")
+        else:
+            console.print("Nothing was forgotten. With --yes it is.")
+    if json:
+        print(orjson.dumps({**asdict(again), "forgotten": yes}).decode())
+    return 0 if yes else 1
+
+
+def _say(console: Console, again: Republished) -> None:
+    since = f", the first of {again.since:%F %T}" if again.since else ""
+    console.print(
+        f"The next relay publishes {again.events} events again{since}."
+        f" {again.waiting} of them wait at the relay and were not published yet.",
+        highlight=False,
+    )
+    table = Table("consumer", "gets", "without effect: it knows them", "has yet to handle")
+    for one in again.consumers:
+        table.add_row(one.consumer, str(one.wanted), str(one.known), str(one.handled))
+    console.print(table)
+    console.print(
+        "Other services get them again, too: under the same ce-id, by which they can tell."
+    )
 
 
 def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManager[Pool]:

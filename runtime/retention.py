@@ -137,11 +137,17 @@ RETENTIONS: Final[Sequence[Retention]] = (
     ),
     Retention(
         tables=("parked_messages",),
-        after=pruning.HANDLED_KEPT,
+        after=inbox.SETTLED_KEPT,
         until="after it was handled; until a person settles it; for ever where it was discarded",
         protects="That nothing is left out in silence. Of a discarded message it is the only proof "
         "that a person decided so, which `verify` needs.",
-        by="projector",
+        by="each consumer",
+    ),
+    Retention(
+        tables=("consumer_wants", "consumer_backfills"),
+        until="as long as the consumer is known; a backfill until it has caught up",
+        protects="Of which events the consumer's checkpoint speaks.",
+        by="each consumer",
     ),
     Retention(
         tables=("ledger_lines",),

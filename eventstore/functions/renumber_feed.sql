@@ -1,4 +1,4 @@
--- Gives the outbox, the checkpoints and the batch that is on its way to the lake numbers below all of
+-- Gives the outbox, the checkpoints, the backfills and the batch that is on its way to the lake numbers below all of
 -- this cluster's, so that each snapshot sees of the outbox what it saw before. See adopt_store.
 --
 -- Raises HR503 where the cluster is so new that there is no room below its numbers.
@@ -16,6 +16,7 @@ BEGIN
         SELECT known.said::pg_snapshot AS snapshot,
                (SELECT count(*) FROM pg_snapshot_xip(known.said::pg_snapshot)) AS under_way
         FROM (SELECT since::text FROM checkpoints UNION SELECT until::text FROM checkpoints
+              UNION SELECT since::text FROM consumer_backfills UNION SELECT until::text FROM consumer_backfills
               UNION SELECT since::text FROM lake_batches WHERE settled_at IS NULL
               UNION SELECT until::text FROM lake_batches WHERE settled_at IS NULL
               UNION SELECT next_since::text FROM lake_batches WHERE settled_at IS NULL
@@ -33,6 +34,8 @@ BEGIN
          WHERE pg_visible_in_snapshot(o.txid, s.snapshot)),
         coalesce(array_length(v_snapshots, 1), 0) + 1))::text::xid8;
     UPDATE checkpoints SET since = renumbered(since, v_snapshots), until = renumbered(until, v_snapshots);
+    UPDATE consumer_backfills
+    SET since = renumbered(since, v_snapshots), until = renumbered(until, v_snapshots);
     UPDATE lake_batches SET since = renumbered(since, v_snapshots), until = renumbered(until, v_snapshots),
         next_since = renumbered(next_since, v_snapshots), next_until = renumbered(next_until, v_snapshots)
     WHERE settled_at IS NULL;

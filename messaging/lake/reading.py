@@ -9,6 +9,7 @@ over as Arrow would all have been read before the first was asked for.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import types
 import typing
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal, NewType, Union, get_args, get_origin
 
 import duckdb
@@ -43,6 +45,14 @@ _PLAIN: Final[Mapping[Any, str]] = {
     datetime: "TIMESTAMPTZ",
 }
 
+_CONFIG: Final[dict[str, str | int | float | list[str]]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "memory_limit": "2GB",
+    "threads": min(os.cpu_count() or 1, 4),
+    "max_temp_directory_size": "10GB",
+}
 _INSTALMENTS: Final = Path(__file__).with_name("instalments.sql")
 
 
@@ -60,15 +70,20 @@ def open_lake(
 ) -> Iterator[Connection]:
     """One version of the lake, to be read only. With `as_of`, as it would have been then.
 
+    DuckDB can reach the data files of that version, and no other file: not the log of the table
+    either. Memory, threads and what goes to disk meanwhile are bounded. Ask it through
+    `questions.ask`, which refuses what would write.
+
     Raises NoLake.
     """
     folder = folder.resolve()
     if not DeltaTable.is_deltatable(folder / "events"):
         raise NoLake(f"there is no lake in {folder}: `handrail lake export --once` makes one")
     table = DeltaTable(folder / "events")
-    with duckdb.connect(
-        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    ) as connection:
+    with (
+        TemporaryDirectory(prefix="handrail-lake-") as spilled,
+        duckdb.connect(config={**_CONFIG, "temp_directory": spilled}) as connection,
+    ):
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET parquet_metadata_cache = true")
         connection.execute("SET VARIABLE as_of = coalesce(?, now())", [as_of])
@@ -86,7 +101,8 @@ def open_lake(
         if PlanOpened in events:
             connection.execute(f"CREATE VIEW instalments AS {_INSTALMENTS.read_text()}")
         _view_of_all(connection, table)
-        connection.execute(f"SET allowed_directories = [{_quoted(f'{folder}/')}]")
+        files = ", ".join(map(_quoted, table.file_uris()))
+        connection.execute(f"SET allowed_paths = [{files}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection
@@ -119,7 +135,7 @@ def _view_of_all(connection: Connection, table: DeltaTable) -> None:
         f'"{name}"' if name in there else f'NULL::{type_} AS "{name}"'
         for name, type_ in ours.items()
     ]
-    columns += [f'"{name}"' for name in sorted(there - ours.keys())]
+    columns += [_identifier(name) for name in sorted(there - ours.keys())]
     connection.execute(
         f"CREATE OR REPLACE VIEW events AS SELECT {', '.join(columns)} FROM read_parquet([{files}],"
         " union_by_name = true, hive_partitioning = true,"
@@ -132,7 +148,7 @@ def _view_of_nothing(connection: Connection, table: DeltaTable) -> None:
     ours = {one.name: one.sql for one in COLUMNS}
     others = sorted({field.name for field in table.schema().fields} - ours.keys())
     columns = [f'NULL::{type_} AS "{name}"' for name, type_ in ours.items()]
-    columns += [f'NULL::VARCHAR AS "{name}"' for name in others]
+    columns += [f"NULL::VARCHAR AS {_identifier(name)}" for name in others]
     connection.execute(f"CREATE OR REPLACE VIEW events AS SELECT {', '.join(columns)} WHERE false")
 
 
@@ -208,6 +224,10 @@ def _form(annotation: Any) -> Any:
         return [_form(arguments[0])]
     hints = typing.get_type_hints(annotation)
     return {one.name: _form(hints[one.name]) for one in dataclasses.fields(annotation)}
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _quoted(text: str) -> str:

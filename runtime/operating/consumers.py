@@ -1,12 +1,14 @@
-"""`handrail consumers`: what waits at consumers for a person, and what a person does with it."""
+"""`handrail consumers`: how far consumers are, what waits there, and what a person does with it."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import orjson
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from rich.console import Console
 from rich.table import Table
 
@@ -17,19 +19,29 @@ from messaging.consumer import Consumer
 from messaging.parking import By, NothingParked, ParkedStream
 from runtime.connecting import store_pool
 from runtime.consumer import known
+from runtime.consumer_progress import (
+    Result,
+    Target,
+    Unwanted,
+    bring_back,
+    read_history,
+    show_standing,
+)
 from runtime.errands import database_errand
 from runtime.operating.client import login_name
-from runtime.operating.commands import Why
+from runtime.operating.commands import USAGE, Why
 from runtime.options import Json
 from runtime.settings import Settings
 
 consumers = App(
-    name="consumers", help="Look at what waits at consumers, and have it handled or discarded."
+    name="consumers", help="Look after consumers: how far they are, and what waits there."
 )
 
 _PAGE: Final = 100
-Result = tuple[int, dict[str, Any]]
 Name = Annotated[str, Parameter(help="The consumer.")]
+OneOrAll = Annotated[str | None, Parameter(help="The consumer. Without: all.")]
+Yes = Annotated[bool, Parameter(negative="", help="Do it, and do not only say what it does.")]
+_POSITIONS: Final = validators.Number(gte=0, lte=2**63 - 1)
 Stream = Annotated[str, Parameter(help="The stream, such as merchant-m7.")]
 
 
@@ -133,6 +145,75 @@ def discard(
     return _run(work, json=json)
 
 
+@consumers.command
+def status(name: OneOrAll = None, /, *, json: Json = False) -> int:
+    """How far consumers are, and which types they read from history.
+
+    The exit code is 1 where one does, or has to.
+    """
+    chosen = [known(name)] if name else list(CONSUMERS)
+    return _run(lambda one, console: show_standing(one, console, chosen), json=json)
+
+
+@consumers.command
+def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
+    """Read the types that were added to what a consumer wants from history.
+
+    Without --yes it only says what that is, and the exit code is 1 where there is something.
+    """
+    consumer = known(name)
+    return _run(
+        lambda one, console: read_history(one, console, consumer, yes=yes),
+        json=json,
+    )
+
+
+@consumers.command
+def rewind(
+    name: Name,
+    /,
+    *,
+    why: Why,
+    to_position: Annotated[
+        int | None,
+        Parameter(help="The last position to be left as it is.", validator=_POSITIONS),
+    ] = None,
+    to_time: Annotated[
+        datetime | None,
+        Parameter(help="Or the moment to go back to, such as 2026-03-02T12:00; in UTC."),
+    ] = None,
+    type: Annotated[  # noqa: A002  # as on the command line
+        list[str] | None, Parameter(negative="", help="Only this type; may be given repeatedly.")
+    ] = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
+    """Have a consumer handle again what it has handled since.
+
+    Without --yes it only says what would be handled again, and what has its effect twice; the exit
+    code is 1 then.
+    """
+    consumer = known(name)
+    if (to_position is None) == (to_time is None):
+        print("either --to-position or --to-time says how far to go back", file=sys.stderr)
+        return USAGE
+    by = _by(why)
+
+    async def work(connection: Connection, console: Console) -> Result:
+        target = Target(to_position, to_time)
+        return await bring_back(
+            connection,
+            console,
+            consumer,
+            target,
+            type or [],
+            by=(by.actor, by.reason),
+            yes=yes,
+        )
+
+    return _run(work, json=json)
+
+
 def _run(work: Callable[[Connection, Console], Awaitable[Result]], *, json: bool) -> int:
     console = Console(stderr=json)
 
@@ -143,8 +224,8 @@ def _run(work: Callable[[Connection, Console], Awaitable[Result]], *, json: bool
         ):
             try:
                 code, figures = await work(connection, console)
-            except NothingParked as nothing:
-                console.print(str(nothing), highlight=False)
+            except (NothingParked, Unwanted) as wrong:
+                console.print(str(wrong), highlight=False)
                 return 1
         if json:
             print(orjson.dumps(figures).decode())

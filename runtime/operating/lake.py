@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from runtime import lake as run
 from runtime.errands import database_errand, process
@@ -47,6 +47,12 @@ def query(
     ],
     *,
     as_of: AsOf = None,
+    seconds: Annotated[
+        float,
+        Parameter(
+            help="How long the answer may take.", validator=validators.Number(gt=0, lte=86_400)
+        ),
+    ] = 300.0,
     json: Annotated[
         bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
     ] = False,
@@ -55,7 +61,7 @@ def query(
     run.require_it()
     from runtime.lake_answers import answer  # noqa: PLC0415  # it needs the extra
 
-    return answer(load().lake_folder, sql, _in_utc(as_of), json=json)
+    return answer(load().lake_folder, sql, _in_utc(as_of), json=json, seconds=seconds)
 
 
 @lake.command

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from runtime.errands import database_errand, errand, process
 from runtime.extras import require_extra
@@ -44,12 +44,20 @@ def retry(
 
 
 @relay.command
-def forget() -> int:
+def forget(
+    *,
+    yes: Annotated[
+        bool, Parameter(negative="", help="Do it, and do not only say what comes again then.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """Keep nothing more for a relay: there is none any more.
 
-    What waits at it is forgotten, too. The next relay begins with the first event.
+    What waits at it is forgotten, too. The next relay begins with the first event. Without --yes it
+    only says what would be published again, and to whom; the exit code is 1 then.
     """
-    return database_errand("relay", _module().forget_relay)
+    forget_relay = _module().forget_relay
+    return database_errand("relay", lambda settings: forget_relay(settings, yes=yes, json=json))
 
 
 def _module() -> Any:

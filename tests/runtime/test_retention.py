@@ -70,13 +70,6 @@ def test_the_page_says_what_the_code_does() -> None:
     assert PAGE.read_text() == page(), "`make retention` brings it up to date"
 
 
-PARKED = """
-INSERT INTO parked_messages (consumer, stream, version, position, type, schema, recorded_at,
-    metadata, data, cause, attempts, settled_at, settled_as, actor, reason)
-SELECT 'finance', %s, 1, 1, 'Noted', 1, now(), '{}', '{}', 'a cause', 1, now() - s.age,
-    CASE WHEN s.age IS NOT NULL THEN s.settled_as END, 'ann', 'looked at it'
-FROM (SELECT %s::interval AS age, %s::text AS settled_as) AS s
-"""
 OLD: dict[str, tuple[str, timedelta]] = {
     "saga_places": (
         "INSERT INTO saga_places (merchant, saga, taken_at) VALUES ('m', %s, now() - %s)",
@@ -96,7 +89,6 @@ OLD: dict[str, tuple[str, timedelta]] = {
         """,
         pruning.ROW_SNAPSHOTS_KEPT,
     ),
-    "parked_messages": (PARKED.replace("%s::text AS", "'handled' AS"), pruning.HANDLED_KEPT),
 }
 
 
@@ -113,20 +105,6 @@ async def test_what_is_older_than_its_retention_is_deleted(
 
     assert {name: rows for name, rows in gone.items() if rows} == {table: 1}
     assert await _rows(database, f"SELECT count(*) FROM {table}") == [(1,)]
-
-
-@pytest.mark.parametrize(
-    ("age", "settled_as"), [(timedelta(days=1000), "discarded"), (None, "handled")]
-)
-async def test_what_a_person_decided_or_still_has_to_is_kept(
-    database: str, pool: Pool, age: timedelta | None, settled_as: str
-) -> None:
-    await _rows(database, PARKED, "order-1", age, settled_as)
-
-    async with pool.connection() as connection:
-        await prune(connection)
-
-    assert await _rows(database, "SELECT count(*) FROM parked_messages") == [(1,)]
 
 
 async def test_a_webhook_that_waits_is_kept(database: str, pool: Pool) -> None:

@@ -18,8 +18,6 @@ CREATE TABLE row_snapshots (
 );
 CREATE INDEX row_snapshots_taken_at_idx ON row_snapshots (taken_at);
 
-CREATE INDEX parked_messages_handled_idx ON parked_messages (settled_at)
-    WHERE settled_as = 'handled';
 """
 
 
@@ -28,5 +26,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP INDEX parked_messages_handled_idx")
     op.execute("DROP TABLE row_snapshots")

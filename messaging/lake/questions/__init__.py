@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
+import duckdb
+
 from messaging.lake.reading import Connection
+from messaging.lake.select_only import NotAQuery, only_select
+
+__all__ = [
+    "ARREARS",
+    "DELIVERY",
+    "QUESTIONS",
+    "REFUSALS",
+    "SECONDS",
+    "VINTAGES",
+    "Answer",
+    "NotAQuery",
+    "Question",
+    "TooMuch",
+    "ask",
+]
+
+SECONDS: Final = 300.0
+"""How long an answer may take."""
+ROWS: Final = 100_000
+"""How many rows an answer has at most."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +60,26 @@ VINTAGES: Final = Question("vintages", "Arrears by cohort and months since the p
 QUESTIONS: Final = {one.name: one for one in (REFUSALS, DELIVERY, ARREARS, VINTAGES)}
 
 
-class NotAQuery(ValueError):
-    """The lake is read only: one SELECT."""
+class TooMuch(Exception):
+    """The answer has too many rows, or takes too long. Says what to do."""
 
 
-def ask(connection: Connection, sql: str) -> Answer:
-    """Raises NotAQuery, and duckdb.Error for what DuckDB cannot answer."""
-    statements = connection.extract_statements(sql)
-    if [one.type.name for one in statements] not in (["SELECT"], ["EXPLAIN"]):
-        raise NotAQuery("the lake is asked by one SELECT at a time; nothing in it is changed")
-    result = connection.execute(sql)
-    described = result.description or []
-    return Answer([one[0] for one in described], result.fetchall())
+def ask(connection: Connection, sql: str, *, seconds: float = SECONDS, rows: int = ROWS) -> Answer:
+    """Raises NotAQuery, TooMuch, and duckdb.Error for what DuckDB cannot answer."""
+    query = only_select(connection, sql)
+    ended = threading.Timer(seconds, connection.interrupt)
+    ended.daemon = True
+    ended.start()
+    try:
+        result = connection.execute(query)
+        found = result.fetchmany(rows + 1)
+    except duckdb.InterruptException:
+        raise TooMuch(
+            f"there was no answer within {seconds:g} seconds: name a `day` or a `context`, or allow"
+            " it more `--seconds`"
+        ) from None
+    finally:
+        ended.cancel()
+    if len(found) > rows:
+        raise TooMuch(f"the answer has more than {rows} rows: add a LIMIT, or count")
+    return Answer([one[0] for one in result.description or []], found)

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from domain.kernel import OrderId
+from domain.kernel import Event, OrderId
 from domain.ordering.events import OrderConfirmed, OrderRejected
 from eventstore.pool import Connection, open_pool
 from eventstore.store import Recorded
@@ -29,12 +29,13 @@ GRANT SELECT, INSERT ON notes TO handrail_app;
 
 @dataclass
 class Notebook:
-    """A consumer of OrderConfirmed and OrderRejected whose handler can be told to fail."""
+    """A consumer whose handler can be told to fail."""
 
     name: str = "notebook"
     queue: str = "notes"
     vhost: str = "finance"
     ordered: bool = True
+    wants: tuple[type[Event], ...] = (OrderConfirmed, OrderRejected)
     failing: dict[str, Exception | int] = field(default_factory=dict)
     """By id: what is raised, or how many times it fails before it does not."""
     decodes: bool = False
@@ -50,7 +51,7 @@ class Notebook:
             vhost=self.vhost,
             queue=self.queue,
             ordered=self.ordered,
-            wants=(OrderConfirmed, OrderRejected),
+            wants=self.wants,
             handle=self.handle,
         )
 

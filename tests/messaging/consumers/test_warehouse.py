@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from domain.shipping.events import (
 from messaging import warehouse
 from messaging.feeding import catch_up
 from messaging.inbox import receive
+from messaging.settling import Settling
 from tests.controls import NOON
 from tests.messaging.consumers.place import Place
 
@@ -97,7 +101,7 @@ async def test_whatever_stream_comes_first(
     await catch_up(place.pool, warehouse.CONSUMER)
     assert await lists(place) == wanted
 
-    await place.sql("TRUNCATE inbox, packing_lists, packing_lines")
+    await place.sql("TRUNCATE checkpoints, inbox, packing_lists, packing_lines")
     async with place.pool.connection() as connection:
         for message in (
             *await place.messages("shipment-o1"),
@@ -105,3 +109,65 @@ async def test_whatever_stream_comes_first(
         ):
             await receive(connection, warehouse.CONSUMER, message)
     assert await lists(place) == wanted
+
+
+BOOKED = ShipmentBooked(order=ORDER, booking="b")
+AGAIN = ShipmentBooked(order=ORDER, booking="b2")
+DISPATCHED = ShipmentDispatched(order=ORDER, at=NOON)
+LATER = NOON + timedelta(hours=1)
+STORIES: dict[str, tuple[list[Event], tuple[str, str]]] = {
+    "delivered": (
+        [BOOKED, DISPATCHED, ShipmentDelivered(order=ORDER, at=LATER)],
+        ("delivered", "b"),
+    ),
+    "lost": (
+        [BOOKED, DISPATCHED, ShipmentLost(order=ORDER, at=LATER, cause="fire")],
+        ("lost", "b"),
+    ),
+    "booked again": (
+        [BOOKED, ShipmentCancelled(order=ORDER), AGAIN, DISPATCHED],
+        ("dispatched", "b2"),
+    ),
+}
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_in_whatever_order_its_events_come_the_list_says_what_the_newest_says(
+    place: Place, story: str
+) -> None:
+    events, expected = STORIES[story]
+    await happened(place, *events)
+    messages = await place.messages("shipment-o1")
+    found = set[tuple[Any, ...]]()
+    for order in permutations(messages):
+        await place.sql("TRUNCATE inbox, packing_lists")
+        async with place.pool.connection() as connection:
+            for message in order:
+                await receive(connection, warehouse.CONSUMER, message)
+        found.update(await _list_of(place))
+
+    assert {one[:2] for one in found} == {expected}
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_what_the_broker_lost_and_the_store_brings_late_does_not_turn_a_list_back(
+    place: Place, story: str
+) -> None:
+    events, expected = STORIES[story]
+    await happened(place, *events)
+    messages = await place.messages("shipment-o1")
+    for lost in messages:
+        await place.sql("TRUNCATE checkpoints, inbox, packing_lists")
+        async with place.pool.connection() as connection:
+            for message in messages:
+                if message != lost:
+                    await receive(connection, warehouse.CONSUMER, message)
+        await Settling(place.pool, warehouse.CONSUMER, patience=0).catch_up()
+
+        [(state, booking, _)] = await _list_of(place)
+        assert (state, booking) == expected, f"{lost.type} was lost"
+
+
+async def _list_of(place: Place) -> Sequence[tuple[Any, ...]]:
+    return await place.sql("SELECT state, booking, changed_at FROM packing_lists")
