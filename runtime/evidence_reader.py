@@ -58,7 +58,8 @@ _BOOKED: Final = {"booked": sorted(finance.CONSUMER.types), **FINANCE}
 _STREAMS: Final = f"SELECT {_ID.format('name')} AS id, name, version FROM streams ORDER BY 1, name"
 _OWN: Final = (
     "SELECT event_number(e.position, e.txid)::text::bigint, e.position, e.stream, e.version,"
-    f" e.type, e.schema, e.data, e.metadata, e.recorded_at, {_UNBOOKED} FROM events e WHERE e.stream = ANY(%(streams)s)"
+    f" e.type, e.schema, e.data, e.metadata, e.recorded_at, {_UNBOOKED} FROM events e"
+    " WHERE e.stream = ANY(%(streams)s)"
     f" ORDER BY {_ID.format('e.stream')}, e.position"
 )
 _MENTIONS: Final = (

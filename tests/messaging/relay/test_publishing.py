@@ -192,7 +192,7 @@ async def test_what_was_confirmed_is_not_sent_again_when_the_database_goes_away(
             [pid] = await until_found(
                 world,
                 "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                " AND query LIKE 'UPDATE checkpoints AS c SET since%'",
+                " AND query LIKE '%UPDATE checkpoints AS c SET since%'",
             )
             await world.rows("SELECT pg_terminate_backend(%s)", pid)
         await until(world.seen_all)
