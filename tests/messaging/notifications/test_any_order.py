@@ -129,3 +129,27 @@ async def test_streams_that_come_at_the_same_time_lose_nothing(
         await forget(world)
         await asyncio.gather(*map(one_by_one, reversed(STREAMS)))
         assert await world.sql(WRITTEN) == expected
+
+
+async def remembered(world: World) -> tuple[list[Any], list[Any]]:
+    return (
+        await world.sql("SELECT * FROM notification_instalments ORDER BY order_id, number"),
+        await world.sql(
+            "SELECT channel, due_at, body FROM notifications"
+            " WHERE kind = 'instalment-due' AND state = 'waiting' ORDER BY channel, due_at, body"
+        ),
+    )
+
+
+@pytest.mark.parametrize("late", range(4))
+async def test_an_event_of_a_plan_that_comes_late_leaves_the_same_reminders(
+    world: World, told: dict[str, list[Received]], late: int
+) -> None:
+    await written_in_order(world, told)
+    in_order = await remembered(world)
+    await forget(world)
+    plan = told["plan-o"]
+    for one in (*told["order-o"], *plan[:late], *plan[late + 1 :], plan[late]):
+        await hear(world, one)
+
+    assert await remembered(world) == in_order
