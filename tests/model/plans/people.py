@@ -82,8 +82,10 @@ def interventions(state: State, id_: str, code: Process) -> Iterator[State]:
         kinds = [("retry", True)]
     elif parked.in_doubt:
         stands = any(one.key.startswith(f"{id_}/") for one in state.ledger.standing("refund"))
-        kinds = [("resolve", stands)]
-        if parked.nth <= RETRIES:
+        adjustment = state.plan.adjustments.get(parked.command.return_id)  # type: ignore[attr-defined]  # a refund
+        is_known = adjustment is not None and adjustment.paid
+        kinds = [] if is_known else [("resolve", stands)]
+        if is_known or parked.nth <= RETRIES:
             kinds.append(("retry", True))
     for kind, happened in kinds:
         by = Intervention(
