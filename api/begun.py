@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.database import Database
 from api.reaching import RPC, reaching
-from domain.kernel import stream_name
+from domain.kernel import Event, stream_name
 from domain.sagas.events import Ending, SagaEnded, SagaStarted
 from eventstore.messages import CODEC
 
@@ -51,6 +51,11 @@ async def last_attempt(database: Database, saga: str) -> LastAttempt | None:
     async with database.connection() as connection:
         rows = (await connection.execute(_ATTEMPTS, asked)).all()
     story = [CODEC.decode(type_, schema, data) for type_, schema, data in rows]
+    return newest_attempt(story)
+
+
+def newest_attempt(story: Sequence[Event]) -> LastAttempt | None:
+    """As a saga's own stream tells it."""
     begun = [one for one in story if isinstance(one, SagaStarted)]
     if not begun:
         return None

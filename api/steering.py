@@ -200,7 +200,7 @@ class Steering:
                 found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
                 if found.workflow_type not in SAGAS:
                     raise Problem("not-found", f"there is no saga {saga}")
-                self._check_left(saga, found.status, told)
+                check_left(saga, found.status, told)
                 run = self._client.get_workflow_handle(saga, run_id=found.run_id)
                 async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):
                     return self._begun_by(event)
@@ -227,18 +227,6 @@ class Steering:
             priority=fair(told.merchant),
             search_attributes=begun_as(told.saga_type, told.merchant),
         )
-
-    def _check_left(
-        self, saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None
-    ) -> None:
-        """Raises Problem unless the last attempt left something to do."""
-        stands = status.name.lower() if status else "unknown"
-        if status is WorkflowExecutionStatus.RUNNING:
-            raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
-        if told and told.ending in {"refused", "compensated"}:
-            raise Problem("saga-ended", f"{saga} is {told.ending}: nothing of it is left to do")
-        if status not in _GONE:
-            raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
 
     def _begun_by(self, event: HistoryEvent) -> _LastRun:
         started: WorkflowExecutionStartedEventAttributes
@@ -275,6 +263,21 @@ def _is_other(correction: Mapping[str, Any], taken: str) -> bool:
         or (isinstance(correction[name], str | int) and correction[name] != changed["is"])
         for name, changed in orjson.loads(taken).items()
     )
+
+
+def check_left(
+    saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None
+) -> None:
+    """Raises Problem unless the last attempt left something to do. `told` is what its stream says
+    of it, `status` what Temporal does.
+    """
+    stands = status.name.lower() if status else "unknown"
+    if status is WorkflowExecutionStatus.RUNNING:
+        raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+    if told and told.ending in {"refused", "compensated"}:
+        raise Problem("saga-ended", f"{saga} is {told.ending}: nothing of it is left to do")
+    if status not in _GONE:
+        raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,7 @@ class CollectInstalmentsWorkflow:
             if not self._collections:
                 break
         await workflow.wait_condition(workflow.all_handlers_finished)
-        while self._is_to_look:
-            await self._look()
+        await self._look_once_more()
         if self._plan.due or self._collections:
             workflow.continue_as_new(args=[asked, options, actor, self._now])
         workflow.upsert_search_attributes([SAGA_STATUS.value_set("completed")])
@@ -215,6 +214,11 @@ class CollectInstalmentsWorkflow:
     async def _look(self) -> None:
         self._is_to_look = False
         self._moved(plan=await _read_plan(self._asked.order))
+
+    async def _look_once_more(self) -> None:
+        """Where it was told to, while it was about to end."""
+        while self._is_to_look:
+            await self._look()
 
     async def _remember(self) -> None:
         """What an earlier process of this plan knew of misses."""

@@ -27,6 +27,8 @@ from workflows.tasks import uninterrupted
 TYPE: Final = "ReturnOrder"
 COLLECTS_AGAIN: Final = "collects-what-came-back"
 """The patch from which on a return that is taken back sees to who collects the plan."""
+BEFORE_ITS_END: Final = "collects-before-its-end"
+"""The patch from which on it does so before its end is recorded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,25 +155,41 @@ class ReturnOrderWorkflow(SagaHandlers):
             ),
             options,
         )
+        self._asked = asked
+        self._options = options
+        self._actor = actor
+        self._is_seen_to = False
 
     @workflow.run
     async def run(
-        self, asked: ReturnOrder, options: RunOptions, actor: str, _attempt: int
+        self, _asked: ReturnOrder, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         try:
-            result = await self._saga.run()
+            result = await self._saga.run(before_end=self._before_end)
         except asyncio.CancelledError:
-            await uninterrupted(_collect_what_came_back(asked, options, actor))
+            await uninterrupted(self._after_end())
             raise
         if result.ending != "completed":
-            await uninterrupted(_collect_what_came_back(asked, options, actor))
+            await uninterrupted(self._after_end())
         return result
 
+    async def _before_end(self, result: SagaResult) -> None:
+        """While its adjustment stood the plan may have been empty, and its collection have ended."""
+        if result.ending != "completed" and workflow.patched(BEFORE_ITS_END):
+            await self._collect_what_came_back()
+            self._is_seen_to = True
 
-async def _collect_what_came_back(r: ReturnOrder, options: RunOptions, actor: str) -> None:
-    """While its adjustment stood the plan may have been empty, and its collection have ended."""
-    if workflow.patched(COLLECTS_AGAIN):
-        asked = CollectInstalments(
-            order=r.order, customer=r.customer, merchant=r.merchant, terms=options.terms
+    async def _after_end(self) -> None:
+        """In workflows that recorded their end before this was seen to."""
+        if not self._is_seen_to and workflow.patched(COLLECTS_AGAIN):
+            await self._collect_what_came_back()
+
+    async def _collect_what_came_back(self) -> None:
+        asked = self._asked
+        plan = CollectInstalments(
+            order=asked.order,
+            customer=asked.customer,
+            merchant=asked.merchant,
+            terms=self._options.terms,
         )
-        await is_collected(asked, options, actor)
+        await is_collected(plan, self._options, self._actor)

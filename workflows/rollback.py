@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -38,6 +38,7 @@ class Rollback(Waiting):
         self._questions: dict[str, Question] = {}
         self._remembered: list[Sequence[Step]] = []
         self._end_is_told = False
+        self._before_end: Callable[[SagaResult], Awaitable[None]] | None = None
 
     # What earlier attempts left.
 
@@ -206,6 +207,8 @@ class Rollback(Waiting):
 
     async def _ended(self, result: SagaResult) -> SagaResult:
         if not self._end_is_told:
+            if self._before_end is not None:
+                await self._before_end(result)
             await self._record("ended", self._fact(SagaEnded, **vars(result)))
         self._show(ending=result.ending)
         await workflow.wait_condition(workflow.all_handlers_finished)

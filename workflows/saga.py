@@ -20,7 +20,7 @@ The rules, and why each is here (`docs/failures.md` tells what every failure lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,8 +43,16 @@ from workflows.waiting import TurnedBack
 class SagaRun(Rollback):
     """One attempt at a saga, inside a workflow."""
 
-    async def run(self) -> SagaResult:
-        """Raises CancelledError, once all is taken back, where Temporal cancelled the workflow."""
+    async def run(
+        self, before_end: Callable[[SagaResult], Awaitable[None]] | None = None
+    ) -> SagaResult:
+        """Raises CancelledError, once all is taken back, where Temporal cancelled the workflow.
+
+        `before_end` is what has to follow where the saga does not complete. It is seen to before
+        the end is recorded: a workflow that is terminated in it leaves a saga that has not ended,
+        and the next attempt sees to it again. So it has to be done once however often it is begun.
+        """
+        self._before_end = before_end
         result = await uninterrupted(self._run())
         if result.because == "cancelled" and workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError(result.reason)

@@ -16,12 +16,14 @@ from domain.payments.commands import (
     ChargeLateFee,
     CollectInstalment,
     OpenPlan,
+    PlanCommand,
     RefundPayment,
     Reschedule,
     RevertAdjustment,
     SettleEarly,
     WriteOffPlan,
 )
+from domain.payments.events import PlanEvent
 from domain.sagas.steps import Answer, StepContext
 from eventstore.store import EventStore
 
@@ -44,6 +46,14 @@ def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
     ]
 
 
+def _decide(command: PlanCommand, state: plan.InstalmentPlan) -> Sequence[PlanEvent]:
+    """Of a saga's pivot that finds nothing to do, its credit would be given back all the same."""
+    events = plan.decide(command, state)
+    if not events:
+        plan.check_unpaid(command, state)
+    return events
+
+
 class Plans:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
@@ -54,7 +64,7 @@ class Plans:
                 plan.CATEGORY,
                 plan.InstalmentPlan(),
                 lambda message: message.order,
-                plan.decide,
+                _decide,
                 plan.evolve,
                 begun_by=(OpenPlan,),
             ),

@@ -121,6 +121,21 @@ def decide(  # noqa: C901, PLR0911  # one arm a command
             assert_never(command)
 
 
+def check_unpaid(command: PlanCommand, plan: InstalmentPlan) -> None:
+    """Raises OutOfOrder where a return took off the plan what is to be collected: nobody has paid
+    it, so nothing may follow as if somebody had.
+    """
+    order = command.order
+    if isinstance(command, CollectInstalment):
+        one = plan.instalment(command.number)
+        if one is not None and one.status == "cancelled":
+            raise OutOfOrder(f"instalment {command.number} of {order} was cancelled")
+    # The last that was due is what a settlement pays, and what a return takes first.
+    is_absorbed = not plan.due and plan.instalments[-1].status == "cancelled"
+    if isinstance(command, SettleEarly) and is_absorbed:
+        raise OutOfOrder(f"nothing of {order} is due any more, and not because it was paid")
+
+
 def _open(command: OpenPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     count, financed = command.instalments, command.financed
     if count <= 0 or financed.amount < count:

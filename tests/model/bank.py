@@ -9,17 +9,20 @@ from domain.kernel import Money
 from domain.payments.commands import Approved, BankReply, Declined
 from tests.model.driving import pause
 
-Kind = Literal["hold", "capture", "payout"]
+Kind = Literal["hold", "capture", "payout", "charge", "refund"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """`held` is, of a capture, the key under which what it took was held."""
+    """`held` is, of a capture, the key under which what it took was held. `amount` is kept of what
+    is charged or refunded.
+    """
 
     key: str
     kind: Kind
     standing: bool = True
     held: str = ""
+    amount: Money | None = None
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,14 @@ class Ledger:
 
 
 class MemoryBank:
-    """The port `activities.payments.gateway.Bank`; says no while it is told to `decline`."""
+    """The port `activities.payments.gateway.Bank`; says no while it is told to `decline`, to
+    everything or to what is in `declined`.
+    """
 
     def __init__(self) -> None:
         self.ledger = Ledger()
         self.declines = False
+        self.declined: frozenset[Kind] = frozenset()
 
     async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
         return await self._ask(key, "hold")
@@ -55,10 +61,10 @@ class MemoryBank:
         return await self._ask(key, "payout")
 
     async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
-        raise NotImplementedError("no saga of the model charges")
+        return await self._ask(key, "charge", amount)
 
     async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> BankReply:
-        raise NotImplementedError("no saga of the model refunds")
+        return await self._ask(key, "refund", amount)
 
     async def void(self, *, key: str, order: str, closes: str) -> BankReply:
         await pause("bank")
@@ -76,7 +82,7 @@ class MemoryBank:
         self.ledger = replace(self.ledger, entries=entries, voided=voided)
         return self._say(key, Approved(reference=key))
 
-    async def _ask(self, key: str, kind: Kind) -> BankReply:
+    async def _ask(self, key: str, kind: Kind, amount: Money | None = None) -> BankReply:
         await pause("bank")
         if (before := self._said(key)) is not None:
             return before
@@ -89,9 +95,9 @@ class MemoryBank:
             if not holds:
                 return self._say(key, Declined(code="nothing-held"))
             held = holds[-1]
-        if self.declines:
+        if self.declines or kind in self.declined:
             return self._say(key, Declined(code="declined"))
-        entry = Entry(key, kind, held=held)
+        entry = Entry(key, kind, held=held, amount=amount)
         self.ledger = replace(self.ledger, entries=(*self.ledger.entries, entry))
         return self._say(key, Approved(reference=key))
 

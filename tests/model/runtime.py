@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -66,7 +67,7 @@ class Told:
     """An update: `id` is Temporal's; `instead` is the command of a correction."""
 
     id: str
-    what: Cancellation | Intervention | Verdict
+    what: Any
     instead: Command | None = None
 
 
@@ -168,10 +169,10 @@ def _not_here(*_: object, **__: object) -> Any:
     raise NotImplementedError("no saga asks Temporal for this")
 
 
-class _Temporal(_context._Runtime):
+class Temporal(_context._Runtime):
     """What `temporalio.workflow` asks of the worker."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Code) -> None:
         super().__init__()
         self._run = run
 
@@ -185,7 +186,7 @@ class _Temporal(_context._Runtime):
         return self._run.info
 
     def workflow_patch(self, id: str, **_: Any) -> bool:  # noqa: A002  # as the SDK calls it
-        return self._run.patched and id not in LEFT_OUT
+        return self._run.is_patched(id) and id not in LEFT_OUT
 
     def workflow_payload_converter(self) -> PayloadConverter:
         return DATA_CONVERTER.payload_converter
@@ -216,19 +217,18 @@ class _Temporal(_context._Runtime):
         await self._run.until(fn, timeout)
 
 
-for _name in _context._Runtime.__abstractmethods__ - set(vars(_Temporal)):
-    setattr(_Temporal, _name, _not_here)
-_Temporal.__abstractmethods__ = frozenset()
+for _name in _context._Runtime.__abstractmethods__ - set(vars(Temporal)):
+    setattr(Temporal, _name, _not_here)
+Temporal.__abstractmethods__ = frozenset()
 
 
-class Run:
-    """One run of a saga's workflow, as its worker has it in memory."""
+class Code(ABC):
+    """One run of a workflow's code, as its worker has it in memory."""
 
-    def __init__(
-        self, saga: Saga, attempt: int, run: str, first_run: str, *, patched: bool
-    ) -> None:
-        self.patched = patched
-        self.now = BEGAN
+    temporal: type[Temporal] = Temporal
+
+    def __init__(self, began: datetime, **info: Any) -> None:
+        self.now = began
         self.cancelled: str | None = None
         self.handlers: dict[str, asyncio.Task[None]] = {}
         self.updates: dict[str, str] = {}
@@ -236,26 +236,26 @@ class Run:
         self.rejected: set[str] = set()
         """Updates that a validator refused: nothing is recorded of them."""
         self.pending: dict[int, Scheduled] = {}
-        self.timers: dict[int, float] = {}
+        self.timers: dict[int, datetime] = {}
+        """Until when each of them runs."""
         self.main: asyncio.Task[Any] | None = None
-        self.info = SimpleNamespace(
-            run_id=run, first_execution_run_id=first_run, workflow_start_time=BEGAN
-        )
+        self.info = SimpleNamespace(workflow_start_time=began, **info)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._alarms: dict[int, asyncio.Future[bool]] = {}
         self._nth = self._nth_timer = 0
-        self.loop = Loop()  # type: ignore[abstract]  # a saga needs no more of it
-        setattr(self.loop, "__temporal_workflow_runtime", _Temporal(self))  # type: ignore[abstract]  # filled in below the class
-        identity = SagaIdentity(
-            saga=SAGA,
-            saga_type="Model",
-            merchant=MerchantId("merchant"),
-            at_stake=Money(100, "EUR"),
-            actor="customer",
-            attempt=attempt,
-        )
-        with self.loop.running():
-            self.saga = SagaRun(saga, identity, OPTIONS)
+        self.loop = Loop()  # type: ignore[abstract]  # a workflow needs no more of it
+        setattr(self.loop, "__temporal_workflow_runtime", self.temporal(self))  # filled in above
+
+    @abstractmethod
+    def is_patched(self, patch: str) -> bool: ...
+
+    @abstractmethod
+    def begin(self) -> Coroutine[Any, Any, Any]:
+        """The workflow's own story."""
+
+    @abstractmethod
+    def asked(self, told: Told) -> tuple[Callable[[], None], Coroutine[Any, Any, Any]]:
+        """The validator and the handler of an update."""
 
     def hear(self, entry: Entry) -> None:
         with self.loop.running():
@@ -277,7 +277,7 @@ class Run:
     def _take(self, entry: Entry) -> None:
         match entry:
             case Begin():
-                self.main = self.loop.create_task(self.saga.run())
+                self.main = self.loop.create_task(self.begin())
                 if self.cancelled is not None:
                     self.loop.call_soon(self.main.cancel)
             case Answered(nth=nth, value=value, failure=failure):
@@ -288,7 +288,7 @@ class Run:
                 else:
                     future.set_result(value)
             case Fired(nth=nth):
-                self.now += timedelta(seconds=self.timers.pop(nth))
+                self.now = max(self.now, self.timers.pop(nth))
                 self._alarms.pop(nth).set_result(False)
             case CancelledByTemporal(reason=reason):
                 self.cancelled = reason
@@ -298,16 +298,7 @@ class Run:
                 self._update(entry)
 
     def _update(self, told: Told) -> None:
-        match told.what:
-            case Cancellation() as wish:
-                check: Callable[[], None] = partial(self.saga.may_cancel, wish)
-                handler: Coroutine[Any, Any, None] = self.saga.cancel(wish)
-            case Intervention() as by:
-                check = partial(self.saga.may_intervene, by, told.instead)
-                handler = self.saga.intervene(by, told.instead)
-            case Verdict() as verdict:
-                check = partial(self.saga.may_answer, verdict)
-                handler = self.saga.answer(verdict)
+        check, handler = self.asked(told)
         try:
             check()
         except ApplicationError as no:
@@ -318,7 +309,7 @@ class Run:
         self.updates[told.id] = "accepted"
         self.handlers[told.id] = self.loop.create_task(self._handled(told.id, handler))
 
-    async def _handled(self, id_: str, handler: Coroutine[Any, Any, None]) -> None:
+    async def _handled(self, id_: str, handler: Coroutine[Any, Any, Any]) -> None:
         try:
             await handler
             self.updates[id_] = "done"
@@ -344,7 +335,7 @@ class Run:
         nth = 0
         if timeout is not None:
             nth = self._nth_timer = self._nth_timer + 1
-            self.timers[nth] = timeout
+            self.timers[nth] = self.now + timedelta(seconds=timeout)
             self._alarms[nth] = future
         try:
             in_time = await future
@@ -355,3 +346,41 @@ class Run:
             self.loop.conditions[:] = left
         if not in_time:
             raise TimeoutError
+
+
+class Run(Code):
+    """One run of a saga's workflow."""
+
+    def __init__(
+        self, saga: Saga, attempt: int, run: str, first_run: str, *, patched: bool
+    ) -> None:
+        super().__init__(BEGAN, run_id=run, first_execution_run_id=first_run)
+        self._patched = patched
+        identity = SagaIdentity(
+            saga=SAGA,
+            saga_type="Model",
+            merchant=MerchantId("merchant"),
+            at_stake=Money(100, "EUR"),
+            actor="customer",
+            attempt=attempt,
+        )
+        with self.loop.running():
+            self.saga = SagaRun(saga, identity, OPTIONS)
+
+    def is_patched(self, patch: str) -> bool:
+        return self._patched
+
+    def begin(self) -> Coroutine[Any, Any, Any]:
+        return self.saga.run()
+
+    def asked(self, told: Told) -> tuple[Callable[[], None], Coroutine[Any, Any, Any]]:
+        match told.what:
+            case Cancellation() as wish:
+                return partial(self.saga.may_cancel, wish), self.saga.cancel(wish)
+            case Intervention() as by:
+                check = partial(self.saga.may_intervene, by, told.instead)
+                return check, self.saga.intervene(by, told.instead)
+            case Verdict() as verdict:
+                return partial(self.saga.may_answer, verdict), self.saga.answer(verdict)
+            case other:
+                raise NotImplementedError(f"no saga is told {other}")

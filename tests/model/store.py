@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -40,7 +41,7 @@ class Contents:
     fence: Mapping[Key, Row] = field(default_factory=dict)
     commits: int = 0
 
-    @property
+    @cached_property
     def fingerprint(self) -> int:
         """The same for contents that answer the same, whatever they were before."""
         rows = ((key, row.answer, row.closed) for key, row in self.fence.items())

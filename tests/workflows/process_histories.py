@@ -21,8 +21,10 @@ from runtime.embedded.postgres import EmbeddedPostgres
 from runtime.embedded.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 from tests.workflows.collecting import a_plan, skipping_time
 from tests.workflows.histories import FOLDER, SUFFIX, write
+from tests.workflows.returned import a_delivered_order, a_return
 from tests.workflows.running import eventually
 from tests.workflows.test_collect_instalments import DAY, FIRST_DUE, LONG_AGO, collection_of
+from tests.workflows.test_collecting_again import the_plan_of
 from tests.workflows.test_deliver_order import (
     DELIVERED,
     DISPATCHED,
@@ -93,11 +95,39 @@ async def lost(world: World, _soon: World) -> str:
     return f"delivery-{order.id}"
 
 
+async def refused_and_collected_anew(world: World, _soon: World) -> str:
+    """The return is refused once who collects its plan has ended."""
+    order = await a_delivered_order(world, card="card_refund_declined")
+    await order.is_being_collected()
+    plan = the_plan_of(order)
+    back = await a_return(order)
+    refund = back.is_held("RefundPayment")
+    await back.starts()
+    await refund.reached()
+    await plan.is_to_be_paid()
+    await plan.ends()
+    refund.open()
+    await back.ends()
+    return back.id
+
+
+async def refused_and_collected_on(world: World, _soon: World) -> str:
+    """The return is refused while its plan is collected."""
+    order = await a_delivered_order(world, card="card_refund_declined")
+    await order.is_being_collected()
+    back = await a_return(order)
+    await back.starts()
+    await back.ends()
+    return back.id
+
+
 STORIES: Final[Mapping[str, Story]] = {
     "CollectInstalments-missed_and_paid": missed_and_paid,
     "CollectInstalments-given_up": given_up,
     "CollectInstalments-moved_and_settled": moved_and_settled,
     "CollectInstalments-waiting_beside": waiting_beside,
+    "ReturnOrder-refused_and_collected_anew": refused_and_collected_anew,
+    "ReturnOrder-refused_and_collected_on": refused_and_collected_on,
     "DeliverOrder-delivered": delivered,
     "DeliverOrder-lost": lost,
 }

@@ -11,6 +11,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.kernel import Money, stream_name
 from domain.payments.events import AdjustmentReverted, InstalmentMissed, LateFeeCharged
+from domain.sagas.events import SagaEnded
 from tests.controls import eur
 from tests.workflows.collecting import Plan, a_plan, skipping_time, told
 from tests.workflows.faults import A_LONG_TIME
@@ -102,6 +103,36 @@ async def test_it_is_collected_however_the_return_is_taken_back(world: World, ho
         await back.is_cancelled_by_temporal()
         held.open()
     await back.ends()
+    assert (await plan_of(order)).outstanding == before.outstanding
+    assert await status_of(plan) == RUNNING
+
+
+@pytest.mark.parametrize("how", ["refused", "cancelled by the customer", "cancelled by Temporal"])
+async def test_a_return_that_is_terminated_once_its_end_is_stored_has_seen_to_the_collection(
+    world: World, how: str
+) -> None:
+    """Its saga has ended then, so that another attempt would find nothing left to do."""
+    order = await a_delivered_order(world, card="card_refund_declined")
+    await order.is_being_collected()
+    before, plan = await plan_of(order), the_plan_of(order)
+    back = await a_return(order)
+    held = back.is_held("RefundPayment" if how == "refused" else "AdjustPlan")
+    await back.starts()
+    await held.reached()
+    if how == "refused":
+        await plan.is_to_be_paid()
+        await collection_has_ended(plan)
+    else:
+        await plan.handle.terminate("a test")
+    end = back.loses_its_task_at("journal:ended")
+    if how == "cancelled by Temporal":
+        await back.is_cancelled_by_temporal()
+    if how == "cancelled by the customer":
+        await back.is_cancelled_by_the_customer()
+    held.open()
+    await end.committed()
+    await back.is_terminated()
+    assert isinstance((await back.story())[-1], SagaEnded)
     assert (await plan_of(order)).outstanding == before.outstanding
     assert await status_of(plan) == RUNNING
 
