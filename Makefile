@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test model matrix journeys bench performance costs bounds retention histories check fmt lock clean
+.PHONY: help setup demo up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,11 @@ demo: setup ## start everything, drive checkouts, prove the invariants, stop eve
 up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
-test: setup ## run every test that needs no Docker, but for the long ones (eight minutes on two cores)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix"
+test: setup ## run every test that needs no Docker, but for the long ones (five minutes on two cores)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough"
+
+thorough: setup ## run the tests that need many inputs, sizes or servers (four minutes)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
 
 model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out
 	@$(BIN)/python -m tests.model
@@ -65,6 +68,7 @@ check: setup ## format, lint, types, import contracts, tests, a demo: what CI ru
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MAKE) test
+	$(MAKE) thorough
 	$(MAKE) model
 	$(BIN)/handrail demo --orders 30 --json
 

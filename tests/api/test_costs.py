@@ -23,6 +23,8 @@ from runtime import pruning
 from runtime.embedded.postgres import EmbeddedPostgres
 from tests.eventstore.plans import plans_of
 
+pytestmark = pytest.mark.thorough
+
 FEW, MANY = 4_000, 40_000
 AT_MOST: Final = 1.3
 NOW: Final = datetime(2027, 1, 1, tzinfo=UTC)

@@ -97,6 +97,7 @@ async def test_two_readers_of_one_stream_both_get_its_events(house: House) -> No
         assert [await first(one) for one in following] == [2, 2]
 
 
+@pytest.mark.thorough
 async def test_a_stream_of_more_events_than_one_look_reads_is_sent_whole(house: House) -> None:
     saga = f"long-{uuid4().hex[:10]}"
     for version in range(1, 451):

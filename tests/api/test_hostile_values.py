@@ -19,6 +19,8 @@ from tests.api.hostile import NUMBERS, TEXTS, VALUES, Attempt, attempts
 from tests.api.shop import Shop, a_key, eventually, open_shop, place, problem, settled
 from tests.api.test_webhooks import BANKS, TRUST, signed
 
+pytestmark = pytest.mark.thorough
+
 AT_ONCE = 8
 LONGEST_TEXT = 2_100  # an evidence, which is the longest that is taken
 LONGEST_DOCUMENT = 16 * 1024

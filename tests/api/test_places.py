@@ -234,6 +234,7 @@ async def slow_to_take(house: House, merchant: str, seconds: float) -> AsyncIter
         await house.sql("DROP FUNCTION takes_long")
 
 
+@pytest.mark.thorough
 async def test_many_orders_at_one_merchant_wait_for_each_other_and_are_all_taken(
     house: House, shop: Shop
 ) -> None:

@@ -9,6 +9,8 @@ import pytest
 from runtime.embedded.postgres import EmbeddedPostgres
 from tests.eventstore.costs import COSTS, Cost, measure
 
+pytestmark = pytest.mark.thorough
+
 _log = logging.getLogger(__name__)
 
 

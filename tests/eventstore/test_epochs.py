@@ -39,6 +39,8 @@ from tests.servers.postgres import (
     whoever_writes,
 )
 
+pytestmark = pytest.mark.thorough
+
 ADOPT = "SELECT adopt_store('the tests say so', 'tests')"
 ORDERS = 'SELECT "order" FROM order_status ORDER BY 1'
 

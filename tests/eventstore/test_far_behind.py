@@ -15,6 +15,8 @@ from messaging.feeding import has_caught_up, snapshot
 from tests.eventstore.costs import CONSUMER
 from tests.eventstore.interleaving import Lab
 
+pytestmark = pytest.mark.thorough
+
 UNSEEN = """
 SELECT count(*) FROM outbox o JOIN checkpoints c ON c.shard = o.shard
 WHERE pg_visible_in_snapshot(o.txid, pg_current_snapshot())

@@ -7,9 +7,13 @@ import random
 import time
 from dataclasses import dataclass, field
 
+import pytest
+
 from eventstore.feed import read_page
 from eventstore.store import ANY_VERSION
 from tests.eventstore.interleaving import Lab, Noted, Reader, Writer
+
+pytestmark = pytest.mark.thorough
 
 SEED = 20261123
 WRITERS, APPENDS, STREAMS = 16, 5_000, 200

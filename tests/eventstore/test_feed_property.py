@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eventstore.feed import Cursor
 from eventstore.tables import NOTHING_SEEN
 from tests.eventstore.interleaving import Lab, Reader, Writer
+
+pytestmark = pytest.mark.thorough
 
 Deed = Literal["append", "elsewhere", "savepoint", "roll back to savepoint", "commit", "roll back"]
 WRITERS, STREAMS = 4, 3

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from domain.kernel import OrderId
 from projections.runner import Runner
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import a_server, migrated, use_numbers, value
+
+pytestmark = pytest.mark.thorough
 
 NEXT_NUMBER = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 

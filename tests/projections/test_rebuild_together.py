@@ -90,6 +90,7 @@ async def test_all_are_exchanged_while_a_projector_dies_in_the_middle(world: Wor
     await all_rows_are_right(world)
 
 
+@pytest.mark.thorough
 async def test_the_memory_of_a_rebuild_does_not_grow_with_history(world: World) -> None:
     peaks = []
     for name, events in (("short", 1000), ("long", 4000)):

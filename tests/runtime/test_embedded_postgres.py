@@ -10,6 +10,8 @@ import pytest
 from runtime.embedded.postgres import EmbeddedPostgres, PostgresAlreadyRunning
 from runtime.supervisor import wait_until
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:

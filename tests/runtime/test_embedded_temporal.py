@@ -12,6 +12,8 @@ from temporalio.testing import WorkflowEnvironment
 from runtime.embedded.temporal import SEARCH_ATTRIBUTES, EmbeddedTemporal
 from runtime.supervisor import FailedToStart
 
+pytestmark = pytest.mark.thorough
+
 
 async def test_it_serves_its_namespace_with_the_search_attributes_and_a_ui(tmp_path: Path) -> None:
     async with EmbeddedTemporal(tmp_path, namespace="tests") as server:

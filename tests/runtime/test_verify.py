@@ -85,6 +85,7 @@ async def peak_of(world: World) -> tuple[int, Proof]:
         tracemalloc.stop()
 
 
+@pytest.mark.thorough
 async def test_its_memory_does_not_grow_with_the_store(world: World) -> None:
     few, many = 200, 2_000
     await many_orders(world, range(few))

@@ -275,6 +275,7 @@ async def test_a_run_that_is_full_hands_on_what_is_being_collected(world: World)
     assert (await plan.stands()).status == "settled"
 
 
+@pytest.mark.thorough
 async def test_more_wishes_than_one_run_takes_are_heard_by_the_next(world: World) -> None:
     plan = await a_plan(world)
     await plan.is_collected()

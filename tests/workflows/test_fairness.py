@@ -6,6 +6,7 @@ import statistics
 from functools import partial
 from uuid import uuid4
 
+import pytest
 from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
@@ -15,6 +16,8 @@ from runtime.temporal import SANDBOX
 from tests.workflows.queueing import Queueing
 from tests.workflows.running import eventually
 from workflows.fairness import fair
+
+pytestmark = pytest.mark.thorough
 
 GREEDY, MODEST = ["greedy"] * 30, ["modest"] * 6
 

@@ -18,6 +18,8 @@ from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World
 from workflows.messages import Cancellation, Intervention
 
+pytestmark = pytest.mark.thorough
+
 CANCELLED = Cancellation(actor="customer", reason="changed my mind")
 SKIP = Intervention(
     id="skip-1", kind="skip", actor="ops", reason="by hand", step="BookShipment", evidence="4711"

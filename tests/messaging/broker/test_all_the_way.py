@@ -24,6 +24,8 @@ from tests.messaging.consumers.lines import running
 from tests.messaging.consumers.place import Place, a_place
 from tests.projections.world import until
 
+pytestmark = pytest.mark.thorough
+
 MERCHANTS = 10
 FEE, NET = 3, 97
 

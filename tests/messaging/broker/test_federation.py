@@ -37,6 +37,7 @@ async def test_what_is_published_while_the_link_is_down_comes_in_order_once_it_i
     await _down_for(house, 0.5, 40)
 
 
+@pytest.mark.thorough
 async def test_a_link_that_is_cut_while_much_is_on_its_way_loses_nothing(house: House) -> None:
     sent = [f"{number}" for number in range(1000)]
     await house.close_the_way()

@@ -19,6 +19,8 @@ from messaging.lake.select_only import LONGEST
 from runtime import lake_answers
 from tests.messaging.lake.place import Place
 
+pytestmark = pytest.mark.thorough
+
 LOG = "{lake}/events/_delta_log/00000000000000000000.json"
 WRITES = [
     "EXPLAIN ANALYZE COPY (SELECT 1) TO '{log}' (FORMAT csv)",
