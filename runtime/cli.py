@@ -109,7 +109,13 @@ def bench(
 
 
 @app.command
-def verify(*, json: Json = False) -> int:
+def verify(
+    *,
+    feed: Annotated[
+        bool, Parameter(negative="", help="Look at the store, the feed and its followers, too.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
     from runtime.verify import Unreachable
     from runtime.verify import verify as run
@@ -119,7 +125,7 @@ def verify(*, json: Json = False) -> int:
 
     async def work(settings: Settings) -> int:
         try:
-            return await run(settings, json=json)
+            return await run(settings, json=json, feed=feed)
         except Unreachable as away:
             print(away, file=sys.stderr)
             return 1

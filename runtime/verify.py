@@ -23,6 +23,7 @@ from eventstore.pool import Connection
 from runtime import companies
 from runtime.evidence import Evidence
 from runtime.evidence_reader import EvidenceReader, size_of
+from runtime.feed_checks import FEED_CHECKS
 from runtime.invariants import INVARIANTS
 from runtime.invariants_of_the_store import STORE_INVARIANTS
 from runtime.settings import Settings
@@ -98,16 +99,21 @@ async def prove(
     carrier_url: str | None,
     temporal: Client | None = None,
     step: Step | None = None,
+    *,
+    feed: bool = False,
 ) -> Proof:
-    """Without a bank, a carrier or a Temporal, what they would have to say is not asked for."""
-    findings = {name: Findings() for name in NAMES}
+    """Without a bank, a carrier or a Temporal, what they would have to say is not asked for; the
+    store, the feed and its followers themselves are looked at where `feed` says so.
+    """
+    checks = {**STORE_INVARIANTS, **FEED_CHECKS} if feed else STORE_INVARIANTS
+    findings = {name: Findings() for name in dict.fromkeys([*NAMES, *checks])}
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(await _connect(database_url))
         live = await stack.enter_async_context(await _connect(database_url, autocommit=True))
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         size = await size_of(connection)
-        for name, invariant in STORE_INVARIANTS.items():
+        for name, invariant in checks.items():
             async for violation in invariant(connection):
                 findings[name].add(violation)
         reader = EvidenceReader(
@@ -173,7 +179,7 @@ async def _temporal(settings: Settings) -> Client | None:
         raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
 
 
-async def verify(settings: Settings, *, json: bool) -> int:
+async def verify(settings: Settings, *, json: bool, feed: bool = False) -> int:
     """0 where every invariant holds, 1 where one does not.
 
     Raises Unreachable where one that has to be asked does not answer.
@@ -198,6 +204,7 @@ async def verify(settings: Settings, *, json: bool) -> int:
                 settings.carrier_url,
                 temporal,
                 lambda read, of: bars.update(bar, completed=read, total=of),
+                feed=feed,
             )
         except httpx.TransportError as error:
             url = error.request.url.copy_with(path="/")

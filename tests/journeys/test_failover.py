@@ -163,7 +163,7 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
             known = {saga for (saga,) in await sql(standby.url, "SELECT saga FROM saga_board")}
             assert known >= before.started.keys() | after.started.keys()
             assert known & lost.started.keys() == anew
-        proof = await verify.prove(stack.database_url, None, None)
+        proof = await verify.prove(stack.database_url, None, None, feed=True)
         assert {name: proof.violations[name] for name in WHOLE if proof.violations[name]} == {}
 
 

@@ -74,7 +74,9 @@ async def test_every_order_reaches_an_end_though_it_was_killed(stack: Stack, vic
     assert _unsettled(outcome) == {}
     assert list(outcome.feed_violations) == []
     temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
+    proof = await verify.prove(
+        stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
+    )
     assert {name: found for name, found in proof.violations.items() if found} == {}
 
 

@@ -103,7 +103,9 @@ async def test_everything_adds_up_whatever_is_thrown_at_it(stack: Stack) -> None
         terminations=terminations,
         people=people,
         board=board,
-        proof=await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal),
+        proof=await verify.prove(
+            stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
+        ),
         books=await books.read(stack.database_url, stack.bank_url, stack.carrier_url),
     )
     _say(

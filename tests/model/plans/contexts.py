@@ -154,7 +154,6 @@ class Contexts:
             self.bank.declined = frozenset()
 
 
-
 @contextmanager
 def _made() -> Iterator[list[Handler[Any]]]:
     """The handlers that are made meanwhile: activities show none."""

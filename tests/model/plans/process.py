@@ -181,9 +181,7 @@ class Process(Code):
         return patch not in self._without
 
     def begin(self) -> Coroutine[Any, Any, Any]:
-        story: Coroutine[Any, Any, Any] = self._definition.run_fn(
-            self.code, *self.begun.arguments
-        )
+        story: Coroutine[Any, Any, Any] = self._definition.run_fn(self.code, *self.begun.arguments)
         return story
 
     def asked(self, told: Told) -> tuple[Callable[[], None], Coroutine[Any, Any, Any]]:
