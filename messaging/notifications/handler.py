@@ -162,4 +162,5 @@ CONSUMER: Final = Consumer(
     queue="notifications",
     wants=WANTS,
     handle=handle,
+    repeated="nothing: a message is written once for each event, and old ones are not sent",
 )

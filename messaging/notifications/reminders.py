@@ -1,7 +1,7 @@
 """Reminders of instalments: written when a plan is opened, and taken back when it changes.
 
-The instalments still to come are kept as the plan's own events tell them, which come in the order
-of their stream.
+The instalments still to come are kept as the plan's own events tell them, in the order of their
+stream: what comes out of that order has them folded anew.
 """
 
 from __future__ import annotations
@@ -24,20 +24,14 @@ from domain.payments.events import (
     PlanWrittenOff,
 )
 from eventstore.pool import Connection
+from messaging.notifications import plan_instalments
 from messaging.notifications.contacts import Contact
 from messaging.notifications.kinds import KINDS
+from messaging.notifications.plan_instalments import FOLDED, Instalments, changed, folded, stored
 from messaging.notifications.templates import Values
 from messaging.notifications.writing import Message, Recipient, Row, rows_later, write
 
-HEARD: Final[tuple[type[Event], ...]] = (
-    PlanOpened,
-    InstalmentCollected,
-    InstalmentRescheduled,
-    PlanSettled,
-    PlanWrittenOff,
-    PlanAdjusted,
-    AdjustmentReverted,
-)
+HEARD: Final[tuple[type[Event], ...]] = FOLDED
 DAYS_BEFORE: Final = timedelta(days=3)
 AT: Final = time(10)
 """When customers are reminded, in their own time."""
@@ -47,8 +41,16 @@ _KIND: Final = KINDS["instalment-due"]
 async def remind(
     connection: Connection, source: str, event: Event, to: Recipient, now: datetime
 ) -> None:
-    """Bring the reminders of the order up to date with an event of its plan."""
+    """Bring the reminders of the order up to date with an event of its plan.
+
+    `source` is the event's id. One that comes late, or again, does not turn them back.
+    """
     order = to.order
+    stream, _, version = source.rpartition("/")
+    made_from = await plan_instalments.advance(connection, order, int(version))
+    if made_from >= int(version):
+        await _fold_anew(connection, source, await folded(connection, stream, made_from), to, now)
+        return
     match event:
         case PlanOpened(instalments=instalments) | AdjustmentReverted(instalments=instalments):
             await _keep(connection, order, instalments)
@@ -64,6 +66,17 @@ async def remind(
             await _forget(connection, order, None)
         case _:
             pass
+
+
+async def _fold_anew(
+    connection: Connection, source: str, after: Instalments, to: Recipient, now: datetime
+) -> None:
+    before = await stored(connection, to.order)
+    if gone := sorted(before.keys() - after.keys()):
+        await _forget(connection, to.order, gone)
+    if different := changed(before, after):
+        await _keep(connection, to.order, different)
+        await _again(connection, source, different, to, now)
 
 
 @dataclass(frozen=True)

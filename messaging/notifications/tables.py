@@ -55,12 +55,14 @@ notification_contacts = Table(
 )
 
 # Whose an order is. Events of other streams than the order's name the order only. `customer` is
-# empty while such events have come and the order itself has not.
+# empty while such events have come and the order itself has not. `plan_from` is the version of the
+# plan's stream that the order's instalments were made from.
 notification_orders = Table(
     "notification_orders",
     metadata,
     Column("order_id", Text, primary_key=True),
     Column("customer", Text),
+    Column("plan_from", BigInteger, nullable=False, server_default=text("0")),
 )
 
 # Events that came before their order: written about as soon as it comes.

@@ -34,6 +34,8 @@ ALTER TABLE packing_lists
     ADD COLUMN made_from bigint DEFAULT 0 NOT NULL,
     ADD COLUMN booked_from bigint DEFAULT 0 NOT NULL;
 
+ALTER TABLE notification_orders ADD COLUMN plan_from bigint DEFAULT 0 NOT NULL;
+
 CREATE INDEX parked_messages_settled_idx ON parked_messages (consumer, settled_at)
     WHERE settled_at IS NOT NULL;
 """
@@ -93,14 +95,31 @@ WHERE e.stream = 'shipment-' || l.order_id;
 """
 
 
+# The inbox tells which events of a plan were handled; of old ones it knows nothing any more.
+PLAN_FROM = """
+UPDATE notification_orders o SET plan_from = p.version
+FROM (
+    SELECT i.order_id, max(e.version) AS version
+    FROM (SELECT DISTINCT order_id FROM notification_instalments) AS i
+    JOIN events e ON e.stream = 'plan-' || i.order_id AND e.type IN (
+        'PlanOpened', 'InstalmentCollected', 'InstalmentRescheduled', 'PlanSettled',
+        'PlanWrittenOff', 'PlanAdjusted', 'AdjustmentReverted')
+    JOIN inbox n ON n.consumer = 'notifications' AND n.id = e.stream || '/' || e.version
+    GROUP BY i.order_id
+) AS p
+WHERE p.order_id = o.order_id;
+"""
+
+
 def upgrade() -> None:
-    for statements in (TABLES, WANTED, MADE_FROM):
+    for statements in (TABLES, WANTED, MADE_FROM, PLAN_FROM):
         op.execute(statements)
 
 
 def downgrade() -> None:
     op.execute(
         "DROP INDEX parked_messages_settled_idx;"
+        " ALTER TABLE notification_orders DROP COLUMN plan_from;"
         " ALTER TABLE packing_lists DROP COLUMN booked_from, DROP COLUMN made_from;"
         " DROP TABLE consumer_backfills, consumer_wants"
     )
