@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import permutations
 
 import pytest
 from psycopg.types.json import Jsonb
@@ -20,6 +21,9 @@ from domain.payments.events import (
     PlanWrittenOff,
     Reduction,
 )
+from eventstore.store import Recorded
+from messaging.envelope import Received, received_from_store
+from messaging.notifications.handler import handle_at
 from tests.controls import eur
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed
@@ -51,6 +55,10 @@ async def reminded(world: World, *events: Event) -> dict[int, tuple[date, str]]:
     await world.append("order-o", placed(ORDER, CUSTOMER))
     await world.append("plan-o", *events)
     await world.hear("order-o", "plan-o")
+    return await waiting(world)
+
+
+async def waiting(world: World) -> dict[int, tuple[date, str]]:
     found = await world.sql(
         "SELECT source, due_at, body FROM notifications WHERE kind = 'instalment-due'"
         " AND channel = 'email' AND state = 'waiting'"
@@ -152,3 +160,57 @@ async def test_reminders_come_at_ten_in_the_customers_own_time(world: World) -> 
     await world.hear("order-o", "plan-o")
     found = await world.sql("SELECT DISTINCT due_at::time FROM notifications")
     assert found == [(time(1),)]
+
+
+MOVED = InstalmentRescheduled(order=ORDER, number=2, due=in_days(70))
+MOVED_AGAIN = InstalmentRescheduled(order=ORDER, number=2, due=in_days(80))
+LESS = PlanAdjusted(
+    order=ORDER,
+    return_id=ReturnId("r"),
+    value=eur(10_00),
+    absorbed=eur(10_00),
+    refund=eur(0),
+    reductions=(Reduction(number=3, amount=eur(10_00)),),
+)
+AS_BEFORE = AdjustmentReverted(
+    order=ORDER, return_id=ReturnId("r"), instalments=(instalment(3, in_days(90)),)
+)
+OUT_OF_ORDER = {
+    "moved twice": [OPENED, MOVED, MOVED_AGAIN, PAID],
+    "made less and whole again": [OPENED, LESS, AS_BEFORE, PAID],
+    "settled": [OPENED, MOVED, PAID, SETTLED],
+    "less and paid": [OPENED, LESS, MOVED, PAID],
+}
+
+
+@pytest.mark.parametrize("story", OUT_OF_ORDER)
+async def test_in_whatever_order_the_events_of_a_plan_come_its_reminders_are_the_same(
+    world: World, story: str
+) -> None:
+    """Such as one that the broker lost, and the store brings behind later ones."""
+    events = OUT_OF_ORDER[story]
+    expected = await reminded(world, *events)
+    instalments = await world.sql(INSTALMENTS)
+    plan = await plan_of(world)
+
+    for order in permutations(plan):
+        await world.sql("TRUNCATE notifications, notification_orders, notification_instalments")
+        await world.hear("order-o")
+        for received in (*order, order[0]):
+            async with world.pool.connection() as connection, connection.transaction():
+                await handle_at(connection, received, datetime.now(UTC))
+
+        said = [one.version for one in order]
+        assert await waiting(world) == expected, said
+        assert await world.sql(INSTALMENTS) == instalments, said
+
+
+INSTALMENTS = "SELECT number, due, amount FROM notification_instalments ORDER BY number"
+
+
+async def plan_of(world: World) -> Sequence[Received]:
+    found = await world.sql(
+        "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
+        " FROM events WHERE stream = 'plan-o' ORDER BY version"
+    )
+    return [received_from_store(Recorded(*row)) for row in found]

@@ -1,0 +1,110 @@
+"""A database of before: nothing is read again, and no list or reminder is turned back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, make_url
+
+from domain.inventory.events import StockReserved
+from domain.kernel import CustomerId, MerchantId, OrderId, Sku
+from domain.payments.events import InstalmentCollected, PlannedInstalment, PlanOpened
+from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDispatched
+from eventstore import migrations
+from messaging import warehouse
+from messaging.feeding import catch_up
+from messaging.notifications.handler import CONSUMER as NOTIFICATIONS
+from runtime.embedded.postgres import EmbeddedPostgres
+from tests.controls import NOON, eur
+from tests.messaging.consumers.place import Place, a_place
+from tests.projections.stories import placed
+
+ORDER, CUSTOMER = OrderId("o1"), CustomerId("c")
+
+
+@pytest.fixture
+async def place(postgres: EmbeddedPostgres, database_template: str) -> AsyncIterator[Place]:
+    """A database of its own, since its tables are changed."""
+    name = f"before_{uuid4().hex[:8]}"
+    async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as admin:
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {database_template}".encode())
+        async with a_place(postgres.url_of(name)) as one:
+            yield one
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def as_it_was(url: str) -> None:
+    """Without this revision and what follows it; then up again, with what was in the tables."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        revision = ScriptDirectory.from_config(config).get_revision("0012")
+        command.downgrade(config, str(revision.down_revision))
+        command.upgrade(config, "head")
+        migrations.grant(connection, "handrail_app")
+    engine.dispose()
+
+
+async def test_what_consumers_wanted_before_is_not_read_again(place: Place) -> None:
+    await place.append(
+        "stock-m:cup",
+        StockReserved(
+            merchant=MerchantId("m"),
+            sku=Sku("cup"),
+            order=ORDER,
+            quantity=2,
+            available=0,
+            reserved=0,
+        ),
+    )
+    await catch_up(place.pool, warehouse.CONSUMER)
+
+    await asyncio.to_thread(as_it_was, place.url)
+    await place.sql("TRUNCATE inbox")
+    await catch_up(place.pool, warehouse.CONSUMER)
+
+    assert await place.value("SELECT to_pack FROM packing_lines") == 2
+    wanted = await place.sql("SELECT consumer, type FROM consumer_wants ORDER BY type")
+    assert wanted == [("logistics", one) for one in sorted(warehouse.CONSUMER.types)]
+
+
+async def test_a_packing_list_knows_which_events_it_was_made_from(place: Place) -> None:
+    await place.append(
+        "shipment-o1",
+        ShipmentBooked(order=ORDER, booking="b"),
+        ShipmentCancelled(order=ORDER),
+        ShipmentBooked(order=ORDER, booking="b2"),
+        ShipmentDispatched(order=ORDER, at=NOON),
+    )
+    await catch_up(place.pool, warehouse.CONSUMER)
+
+    await asyncio.to_thread(as_it_was, place.url)
+
+    made = await place.sql("SELECT state, made_from, booking, booked_from FROM packing_lists")
+    assert made == [("dispatched", 4, "b2", 3)]
+
+
+async def test_reminders_know_which_version_of_the_plan_they_were_made_from(place: Place) -> None:
+    due = NOON.date()
+    instalments = tuple(
+        PlannedInstalment(number=number, due=due, amount=eur(5)) for number in (1, 2)
+    )
+    opened = PlanOpened(order=ORDER, customer=CUSTOMER, card="card", instalments=instalments)
+    paid = InstalmentCollected(order=ORDER, number=1, principal=eur(5), fees=eur(0), charge="c")
+    await place.append("order-o1", placed(ORDER, CUSTOMER))
+    await place.append("plan-o1", opened, paid)
+    await catch_up(place.pool, NOTIFICATIONS)
+
+    await asyncio.to_thread(as_it_was, place.url)
+
+    assert await place.sql("SELECT order_id, plan_from FROM notification_orders") == [("o1", 2)]
