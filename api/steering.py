@@ -265,9 +265,7 @@ def _is_other(correction: Mapping[str, Any], taken: str) -> bool:
     )
 
 
-def check_left(
-    saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None
-) -> None:
+def check_left(saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None) -> None:
     """Raises Problem unless the last attempt left something to do. `told` is what its stream says
     of it, `status` what Temporal does.
     """

@@ -120,5 +120,3 @@ def _is_by_hand(state: State, return_id: str) -> bool:
 
 def _sum(amounts: Any) -> Money:
     return sum(amounts, NOTHING)
-
-
