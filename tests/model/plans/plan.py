@@ -30,7 +30,7 @@ SINGLE: Final[Sequence[Part]] = (
 )
 _PAIRS: Final = (
     ("passing", frozenset({"switch", "time"})),
-    ("left", frozenset({"settle", "end return"})),
+    ("left", frozenset({"end return"})),
     ("without a collector", frozenset({"switch", "end collector"})),
     ("stopped", frozenset({"settle", "cancel", "temporal"})),
 )
