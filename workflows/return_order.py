@@ -174,7 +174,7 @@ class ReturnOrderWorkflow(SagaHandlers):
         return result
 
     async def _before_end(self, result: SagaResult) -> None:
-        """While its adjustment stood the plan may have been empty, and its collection have ended."""
+        """While its adjustment stood nothing may have been due, and the collection have ended."""
         if result.ending != "completed" and workflow.patched(BEFORE_ITS_END):
             await self._collect_what_came_back()
             self._is_seen_to = True

@@ -25,6 +25,7 @@ from domain.payments.commands import (
     CollectInstalment,
     OpenPlan,
     RefundPayment,
+    RevertAdjustment,
     SettleEarly,
     TransferPayout,
 )
@@ -129,6 +130,24 @@ async def test_another_amount_certainly_moves_nothing(store: EventStore, bank: W
         await plans.collect(collect(order, 29), asked())
     assert (broken.value.type, broken.value.details) == ("ContentDiffers", (NOT_DONE,))
     assert await bank.states() == []
+
+
+async def test_what_a_return_took_off_the_plan_is_not_collected_as_if_it_was_paid(
+    store: EventStore, bank: Watched
+) -> None:
+    """The saga would give the credit back, and have completed once what was taken off is due."""
+    plans = Plans(store, bank)
+    order = await a_plan(plans)
+    taken = AdjustPlan(order=order, return_id=RETURN, value=eur(90), absorbed=eur(60))
+    await plans.handle(taken, asked("AdjustPlan"))
+    for wish in (plans.collect(collect(order), asked()), plans.settle(settle(order), asked())):
+        with pytest.raises(ApplicationError) as broken:
+            await wish
+        assert (broken.value.type, broken.value.details) == ("OutOfOrder", (NOT_DONE,))
+    assert await bank.states() == []
+    back = RevertAdjustment(order=order, return_id=RETURN)
+    await plans.handle(back, asked("RevertAdjustment"))
+    assert (await plans.collect(collect(order), asked())).outcome == "InstalmentCollected"
 
 
 async def test_a_charge_for_what_was_paid_meanwhile_is_given_back(

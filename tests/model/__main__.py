@@ -5,11 +5,16 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Final
 
-from tests.model.plan import WHOLE, Part
+from tests.model.plan import WHOLE as SAGAS
+from tests.model.plan import Part
+from tests.model.plans import plan as plans
 
-WIDTH = 30
+WHOLE: Final[Sequence[Part | plans.Part]] = (*SAGAS, *plans.WHOLE)
+WIDTH: Final = 30
 
 
 def main() -> int:
@@ -42,7 +47,7 @@ def main() -> int:
     return 1 if broken else 0
 
 
-def _run(part: Part) -> tuple[tuple[int, int, int, list[str]], float]:
+def _run(part: Part | plans.Part) -> tuple[tuple[int, int, int, list[str]], float]:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     began = time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from tests.model.bank import Ledger
 from tests.model.laws import LAWS
@@ -18,10 +19,20 @@ LONGEST = 120
 """Moves of a schedule: more means that it goes on for ever."""
 
 
+class Stands(Protocol):
+    """Where a schedule has come to."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def ledger(self) -> Ledger: ...
+
+
 @dataclass(frozen=True)
 class Counterexample:
     law: str
-    state: State
+    state: Stands
 
     def __str__(self) -> str:
         lines = [self.law, ""]

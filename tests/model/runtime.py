@@ -225,7 +225,7 @@ Temporal.__abstractmethods__ = frozenset()
 class Code(ABC):
     """One run of a workflow's code, as its worker has it in memory."""
 
-    temporal: type[Temporal] = Temporal
+    temporal: type[Temporal] = Temporal  # type: ignore[type-abstract]  # filled in above
 
     def __init__(self, began: datetime, **info: Any) -> None:
         self.now = began

@@ -1,4 +1,4 @@
-"""The code of workflows in memory, made from what Temporal recorded wherever it is not there yet."""
+"""The code of workflows in memory, made from what Temporal recorded where it is not there yet."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from domain.ordering.commands import CompleteOrder, ConfirmOrder, PlaceOrder
 from domain.ordering.events import OrderLine, ReturnLine
 from domain.payments.commands import OpenPlan
 from domain.payments.plan import InstalmentPlan, evolve
-from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from domain.sagas.steps import StepContext, StepKey
+from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from tests.model.bank import Kind, Ledger, MemoryBank
 from tests.model.driving import Deed, drive
 from tests.model.runtime import BEGAN, Loop

@@ -48,6 +48,7 @@ ALL: Final = frozenset(
         "decline",
         "doubt",
         "die",
+        "slow",
         "end return",
         "end collector",
     }
@@ -56,9 +57,7 @@ ALL: Final = frozenset(
 _SEEN: Final = frozenset({"AdjustPlan", "RevertAdjustment", "RefundPayment"})
 """Steps that others notice; it makes no difference what goes on before or after any other."""
 _WHOLE: Final = frozenset({"CollectInstalment", "SettleEarly", "WriteOff"})
-"""Sagas that go on to their end, or until they wait for a person, at once: `tests/model/plan.py` has
-their schedules.
-"""
+"""Sagas that go on to their end, or until they wait for a person, at once."""
 
 
 class Moves:
@@ -68,7 +67,7 @@ class Moves:
         self._kinds = kinds
 
     def of(self, state: State) -> Iterator[State]:
-        """The next states: first the one that needs no disturbance; none where all waits for time."""
+        """The next states: first one that needs no disturbance; none where all wait for time."""
         ready = self.ready(state)
         if state.active not in ready:
             yield from (replace(state, active=one) for one in ready)
@@ -132,11 +131,14 @@ class Moves:
     ) -> Iterator[State]:
         code = self._code(state, id_)
         asked = _next_of(code)
-        if asked is None or not asked.local:
-            if not code.is_over:
-                # What is on a queue, or a command, was recorded before anybody could see it.
-                state = state.having(state.instances[id_].records())
-        if asked is not None and (asked.local or not code.commands):
+        if (asked is None or not asked.local) and not code.is_over:
+            # What is on a queue, or a command, was recorded before anybody could see it.
+            state = state.having(state.instances[id_].records())
+        if late := [one for one in state.late if one[0] == id_]:
+            rest = tuple(one for one in state.late if one[0] != id_)
+            answered = replace(state, late=rest).after(f"{id_}: what it read arrives")
+            yield answered.heard(id_, late[0][1])
+        elif asked is not None and (asked.local or not code.commands):
             yield self._serve(state, id_, asked, declined)
             if asked.name == "RefundPayment" and asked.arguments[0].amount.amount:
                 yield self._serve(state, id_, asked, frozenset({"refund"}))
@@ -233,6 +235,8 @@ class Moves:
         asked = None if whole else _next_of(code)
         if "die" in self._kinds and not whole:
             yield from self._dies(state, active, asked)
+        if asked is not None and asked.name == "ReadPlan" and "slow" in self._kinds:
+            yield from self._slow(state, active, asked)
         if asked is not None and asked.name == "RefundPayment" and "doubt" in self._kinds:
             yield from self._in_doubt(state, active, asked)
         if may_be_terminated(instance, self._kinds):
@@ -266,9 +270,17 @@ class Moves:
             return
         what = f"the worker of {active} dies: its task is run again"
         if instance.recorded < len(instance.log):
-            yield state.having(instance.loses_its_task()).after(what)
+            yield state.having(instance.loses_its_task()).without_late(active).after(what)
         for cut in self._cut(state, active, asked):
             yield cut.having(instance.loses_its_task()).after(what)
+
+    def _slow(self, state: State, active: str, asked: Scheduled) -> Iterator[State]:
+        """What it reads is on its way, and others go on."""
+        if all(id_ != active for id_, _ in state.late):
+            read = self._serve(state, active, asked)
+            _, entry = read.instances[active].log[-1]
+            read = replace(read, instances=state.instances, active="")
+            yield replace(read, late=(*state.late, (active, entry)))
 
     def _in_doubt(self, state: State, active: str, asked: Scheduled) -> Iterator[State]:
         failure = ApplicationError("no definite answer", type="OutsideUnavailable")
@@ -283,10 +295,11 @@ class Moves:
     def from_outside(self, state: State) -> Iterator[State]:
         """The budget is spent already."""
         kinds, once = self._kinds, state.once
+        free = replace(state, active="")
         if "time" in kinds:
-            yield from self.later(state)
+            yield from self.later(free)
         if "settle" in kinds and "settle" not in once:
-            yield from self._settled(replace(state, once=once | {"settle"}))
+            yield from self._settled(replace(free, once=once | {"settle"}))
         if not kinds & {"cancel", "temporal", *_TERMINATIONS}:
             return
         for id_ in sorted(state.instances):
@@ -353,7 +366,7 @@ def terminated(state: State, id_: str) -> State:
     """Who has to collect what is due again is a person, where no return sees to it."""
     owed = {people.COLLECTS} if id_ == people.COLLECTOR else {id_}
     instance = replace(state.instances[id_].records(), status="terminated")
-    return state.having(instance, owed=state.owed | owed, active="")
+    return state.having(instance, owed=state.owed | owed, active="").without_late(id_)
 
 
 def _next_of(code: Process) -> Scheduled | None:

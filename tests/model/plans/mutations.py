@@ -71,10 +71,6 @@ async def _only_once(asked: Any, options: Any, actor: str) -> None:
         await _only_a_signal(asked, options, actor)
 
 
-async def _as_another_plan(asked: Any, options: Any, actor: str) -> None:
-    await children.start_again(_collector_of(asked), options, actor, None)
-
-
 async def _no_attempt(_: str) -> int:
     return 0
 
@@ -119,7 +115,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "after the end",
         "sees to the collection once its end is recorded, and is terminated in between",
         "all of it",
-        "settle, time, end return",
+        "settle, end return",
         2,
         _DUE,
         without=return_order.BEFORE_ITS_END,
@@ -155,8 +151,8 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "deaf in the end",
         "does not look once more when it is told to while it is about to end",
         "all of it",
-        "switch, time, settle",
-        3,
+        "slow, time",
+        2,
         _DUE,
         (CollectInstalmentsWorkflow, "_look_once_more", _nobody),
     ),
@@ -164,7 +160,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "forgets misses",
         "collects anew, and does not know what was missed before",
         "all of it",
-        "switch, time, settle, decline",
+        "time, decline",
         4,
         _KNOWN,
         (CollectInstalmentsWorkflow, "_remember", _nobody),
@@ -173,19 +169,10 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "forgets attempts",
         "collects anew, and asks for each instalment as for the first time",
         "all of it",
-        "switch, time, decline",
-        4,
+        "time, decline",
+        3,
         f"{_DUE}, {_KNOWN}, all_was_asked_for",
         (collect_instalments, "last_attempt", _no_attempt),
-    ),
-    _mutation(
-        "another plan",
-        "collects anew as if nobody had collected it before",
-        "all of it",
-        "switch, time, settle, decline",
-        4,
-        _KNOWN,
-        (return_order, "is_collected", _as_another_plan),
     ),
     _mutation(
         "done with nothing",
@@ -193,7 +180,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "all of it",
         "switch, time",
         2,
-        "who_pays_may_borrow_again, a step is tried for ever, it goes on for ever, a_return_ends_once",
+        "it goes on for ever, who_pays_may_borrow_again",
         (plan, "check_unpaid", lambda *_: None),
     ),
 )

@@ -29,8 +29,8 @@ SINGLE: Final[Sequence[Part]] = (
     Part("any one", "two returns", ALL, 1),
 )
 _PAIRS: Final = (
-    ("passing", frozenset({"switch", "time", "settle"})),
-    ("left", frozenset({"switch", "end return"})),
+    ("passing", frozenset({"switch", "time"})),
+    ("left", frozenset({"end return"})),
     ("without a collector", frozenset({"switch", "end collector"})),
     ("stopped", frozenset({"settle", "cancel", "temporal"})),
 )

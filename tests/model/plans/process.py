@@ -141,7 +141,9 @@ class _Temporal(runtime.Temporal):
         except TimeoutError:
             return
 
-    async def workflow_start_child_workflow(self, code: Any, *arguments: Any, **how: Any) -> Any:
+    async def workflow_start_child_workflow(  # type: ignore[override]  # any options
+        self, code: Any, *arguments: Any, **how: Any
+    ) -> Any:
         return await self._run.start(code, arguments, how)
 
     def workflow_get_external_workflow_handle(self, id: str, **_: Any) -> Any:  # noqa: A002  # as the SDK calls it
@@ -180,9 +182,8 @@ class Process(Code):
     def is_patched(self, patch: str) -> bool:
         return patch not in self._without
 
-    def begin(self) -> Coroutine[Any, Any, Any]:
-        story: Coroutine[Any, Any, Any] = self._definition.run_fn(self.code, *self.begun.arguments)
-        return story
+    async def begin(self) -> Any:
+        return await self._definition.run_fn(self.code, *self.begun.arguments)
 
     def asked(self, told: Told) -> tuple[Callable[[], None], Coroutine[Any, Any, Any]]:
         update = self._definition.updates[_UPDATES[type(told.what)]]

@@ -72,7 +72,8 @@ class Instance:
 @dataclass(frozen=True)
 class State:
     """`active` is whose turn it is, empty where nobody's. `once` are inputs that have come, `owed`
-    what a person has yet to see to, `budget` how many more disturbances there may be.
+    what a person has yet to see to, `budget` how many more disturbances there may be. `late` are
+    answers of activities that are on their way, and to whom.
     """
 
     contents: Contents
@@ -84,6 +85,7 @@ class State:
     active: str = ""
     once: frozenset[str] = frozenset()
     owed: frozenset[str] = frozenset()
+    late: tuple[tuple[str, Answered], ...] = ()
     sent: int = 0
     broken: str = ""
     """The law that the last thing broke, where it did."""
@@ -91,7 +93,15 @@ class State:
     @cached_property
     def key(self) -> int:
         instances = tuple((id_, one.key) for id_, one in sorted(self.instances.items()))
-        rest = (self.now, self.budget, self.active, self.once, self.owed, self.broken)
+        rest = (
+            self.now,
+            self.budget,
+            self.active,
+            self.once,
+            self.owed,
+            repr(self.late),
+            self.broken,
+        )
         return hash((self.contents.fingerprint, self.ledger, instances, rest))
 
     @cached_property
@@ -115,6 +125,9 @@ class State:
 
     def heard(self, id_: str, entry: Any) -> State:
         return self.having(self.instances[id_].hears(self.now, entry))
+
+    def without_late(self, id_: str) -> State:
+        return replace(self, late=tuple(one for one in self.late if one[0] != id_))
 
     def is_running(self, id_: str) -> bool:
         return id_ in self.instances and self.instances[id_].status == "running"
