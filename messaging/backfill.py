@@ -253,6 +253,8 @@ async def _move(
     unmoved = _UNMOVED
     first = "from_position"
     if group.begins_round:
+        # What was left behind since may be behind the first that is missing, and lower nothing.
+        await _lock_unmoved(connection, consumer, group)
         unmoved += " AND b.from_position = %(first)s"
         first = f"{NOWHERE}"
     moved = await connection.execute(
@@ -275,6 +277,25 @@ async def _move(
     )
     if moved.rowcount != len(group.types):
         raise LostLease(f"{moved.rowcount} of {len(group.types)} backfills were where they stood")
+
+
+async def _lock_unmoved(connection: Connection, consumer: Consumer, group: Group) -> None:
+    """Keep the checkpoints where the round took them to be. Raises LostLease."""
+    shards, target = sorted({*group.shards}), group.place.target
+    locked = await connection.execute(
+        "SELECT FROM checkpoints WHERE projection = %(follower)s AND shard = ANY (%(shards)s)"
+        " AND since::text = %(since)s AND until::text IS NOT DISTINCT FROM %(until)s::text"
+        " AND after_position = %(after)s ORDER BY shard FOR UPDATE",
+        {
+            "follower": consumer.follower,
+            "shards": shards,
+            "since": target.since,
+            "until": target.until,
+            "after": target.after,
+        },
+    )
+    if locked.rowcount != len(shards):
+        raise LostLease(f"{locked.rowcount} of {len(shards)} checkpoints were where they stood")
 
 
 async def _forget(
