@@ -146,7 +146,7 @@ async def stored(house: House) -> dict[str, float]:
             SELECT stream, version, type, lag(type)
                 OVER (PARTITION BY stream, type IN ('SagaStarted', 'SagaEnded') ORDER BY version)
                 IS DISTINCT FROM 'SagaStarted' AND type = 'SagaStarted' AS begins
-            FROM events WHERE stream IN (SELECT stream FROM events
+            FROM events JOIN outbox USING (position) WHERE stream IN (SELECT stream FROM events
                 WHERE type = 'SagaStarted' AND data ->> 'saga_type' = 'Checkout')
         ), sagas AS (
             SELECT stream, type, count(*) FILTER (WHERE begins)
