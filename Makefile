@@ -27,10 +27,10 @@ demo: setup ## start everything, drive checkouts, prove the invariants, stop eve
 up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
-test: setup ## run every test that needs no Docker, but for the long ones (five minutes on two cores)
+test: setup ## run every test that needs no Docker, but for the long ones
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough"
 
-thorough: setup ## run the tests that need many inputs, sizes or servers (four minutes)
+thorough: setup ## run the tests that need many inputs, sizes or servers (two minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
 
 model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out

@@ -14,23 +14,6 @@ from workflows.messages import Cancellation
 
 
 @side_by_side
-async def test_what_was_cancelled_stays_cancelled(world: World) -> None:
-    """While another company was asked, which may take long."""
-    order = await world.an_order("queues")
-    held = order.is_held("AuthoriseDownPayment")
-    await order.starts()
-    await held.reached()
-    await order.is_cancelled_by_the_customer()
-    await order.is_terminated()
-    order.recovers("AuthoriseDownPayment")
-    await order.is_started_again()
-    await order.ends()
-    assert [(one.ending, one.because) for one in await ends_of(order)] == [
-        ("compensated", "cancelled")
-    ]
-
-
-@side_by_side
 async def test_what_an_operator_has_taken_back_is_not_done_after_all(world: World) -> None:
     order = await world.an_order(patience=2)
     order.fails(PIVOT)
