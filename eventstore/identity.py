@@ -22,8 +22,8 @@ UNKNOWN: Final = 0
 """The system identifier of an epoch whose server nobody knows: what was migrated when it held
 transaction numbers of another one already."""
 
-# The last column: `off` would let others see, and act on, what the server forgets when it crashes. It
-# is set in any case: a server whose files say `off` from now on does not change who is connected.
+# The last column: `off` would let others see, and act on, what the server forgets when it crashes.
+# It is set in any case: a server whose files say `off` later does not change who is connected.
 LOOK: Final = """
 SELECT i.system_identifier, i.timeline, i.events_oid,
        e.epoch, e.system_identifier, e.timeline, e.events_oid, e.first_position,

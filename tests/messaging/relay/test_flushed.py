@@ -30,7 +30,7 @@ class Deadly(Publisher):
         super().__init__(url)
         self._server = server
 
-    async def publish(self, exchange: str, message: Message) -> str | None:
+    async def publish(self, exchange: str, message: Message) -> str:
         cause = await super().publish(exchange, message)
         await self._server.kill()
         return cause
