@@ -23,11 +23,12 @@ UNKNOWN: Final = 0
 transaction numbers of another one already."""
 
 # The last column: `off` would let others see, and act on, what the server forgets when it crashes.
+# It is set in any case: a server whose files say `off` later does not change who is connected.
 LOOK: Final = """
 SELECT i.system_identifier, i.timeline, i.events_oid,
        e.epoch, e.system_identifier, e.timeline, e.events_oid, e.first_position,
-       CASE WHEN current_setting('synchronous_commit') = 'off'
-           THEN set_config('synchronous_commit', 'on', false) END
+       set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+           WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
 FROM store_identity() AS i
 LEFT JOIN LATERAL (SELECT * FROM store_epochs ORDER BY epoch DESC LIMIT 1) AS e ON true
 """

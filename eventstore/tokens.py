@@ -104,7 +104,7 @@ async def wait_until_seen(
 async def _seen(engine: Connects, asked: dict[str, object]) -> bool:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        found = (await connection.execute(_SEEN_OR_PARKED, asked)).one()
+        found = (await connection.execute(SEEN_OR_PARKED, asked)).one()
     known, epoch, of_the_future, seen, *parked = found
     if epoch != asked["epoch"]:
         raise TokenOfAnotherEpoch(
@@ -160,7 +160,7 @@ SELECT p.stream, p.position, p.cause FROM (
 WHERE CAST(:id AS text) IS NULL OR substr(p.stream, strpos(p.stream, '-') + 1) = CAST(:id AS text)
 ORDER BY p.position LIMIT 1
 """
-_SEEN_OR_PARKED: Final[TextClause] = text(
+SEEN_OR_PARKED: Final[TextClause] = text(
     f"SELECT s.*, p.* FROM ({_SEEN}) s LEFT JOIN LATERAL ({_PARKED}) p"
     " ON s.seen AND EXISTS (SELECT FROM parked_events WHERE projection = :projection)"
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from eventstore.flushing import FLUSHED
 from eventstore.pool import Connection
 from eventstore.store import Recorded
 from messaging.routing import EXCHANGES
@@ -61,13 +62,15 @@ _EXCHANGE: Final = f"substr(projection, {len(RELAY) + 2})"
 
 
 async def places(connection: Connection, streams: Collection[str]) -> set[Place]:
-    """Where events of these streams wait."""
+    """Where events of these streams wait. What was read before is flushed then: it may go out."""
     cursor = await connection.execute(
-        f"SELECT DISTINCT {_EXCHANGE}, stream FROM parked_events"
-        " WHERE projection = ANY (%s) AND stream = ANY (%s)",
+        f"WITH flushed AS MATERIALIZED ({FLUSHED})"
+        f" SELECT {_EXCHANGE}, stream FROM parked_events"
+        " WHERE projection = ANY (%s) AND stream = ANY (%s)"
+        " UNION SELECT NULL, NULL FROM flushed",
         (_NAMES, list(streams)),
     )
-    return {(exchange, stream) for exchange, stream in await cursor.fetchall()}
+    return {(exchange, stream) for exchange, stream in await cursor.fetchall() if stream}
 
 
 async def still_wait(connection: Connection, wanted: Collection[Place]) -> bool:

@@ -16,6 +16,9 @@ from messaging.catalogue import CONSUMERS
 from messaging.coverage import IS_COVERED
 from messaging.pruning import KEPT
 from projections.catalogue import PROJECTIONS
+from runtime.feed_checks_of_the_lake import LAKE_CHECK
+from runtime.feed_checks_of_tokens import tokens_are_exact
+from runtime.restore.findings import around_the_events
 from runtime.violations import Violation
 
 Check = Callable[[Connection], AsyncIterator[Violation]]
@@ -103,6 +106,11 @@ async def checkpoints_are_of_this_server(connection: Connection) -> AsyncIterato
         " OR pg_snapshot_xmax(since) > pg_snapshot_xmax(pg_current_snapshot())"
         " OR pg_snapshot_xmax(until) > pg_snapshot_xmax(pg_current_snapshot())"
         " OR pg_snapshot_xmax(until) < pg_snapshot_xmax(since)"
+        " OR EXISTS (SELECT FROM pg_snapshot_xip(until) AS x (txid)"
+        "  WHERE pg_visible_in_snapshot(x.txid, since))"
+        " OR EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS x (txid)"
+        "  WHERE pg_visible_in_snapshot(x.txid, since) OR pg_visible_in_snapshot(x.txid, until))"
+        " OR shard NOT BETWEEN 0 AND 15"
     )
     async for follower, shard, is_of_another in _rows(connection, query):
         said = "is of another epoch" if is_of_another else "knows what this server has not done"
@@ -155,6 +163,33 @@ async def parked_rows_are_of_events(connection: Connection) -> AsyncIterator[Vio
             yield Violation(f"{one.name}: {said}")
 
 
+async def messages_wait_in_order(connection: Connection) -> AsyncIterator[Violation]:
+    """What waits at a consumer keeps its stream waiting, and nothing newer was handled."""
+    free = (
+        "SELECT DISTINCT m.consumer, m.stream FROM parked_messages m WHERE m.settled_at IS NULL"
+        " AND NOT EXISTS (SELECT FROM parked_streams p"
+        "  WHERE p.consumer = m.consumer AND p.stream = m.stream)"
+    )
+    async for consumer, stream in _rows(connection, free):
+        yield Violation(f"{consumer}: a message of {stream} waits, and the stream goes on")
+    overtaken = (
+        "SELECT f.consumer, f.stream, e.version, f.first FROM (SELECT consumer, stream,"
+        "  min(version) AS first FROM parked_messages WHERE settled_at IS NULL"
+        "  GROUP BY consumer, stream) AS f"
+        " JOIN events e ON e.stream = f.stream AND e.version > f.first"
+        " JOIN inbox i ON i.consumer = f.consumer AND i.id = e.stream || '/' || e.version"
+    )
+    async for consumer, stream, version, first in _rows(connection, overtaken):
+        yield Violation(f"{consumer}: {stream}/{version} was handled, and {first} waits")
+
+
+async def nothing_is_of_lost_events(connection: Connection) -> AsyncIterator[Violation]:
+    """What inboxes, finance, parked messages and messages to customers are of, is stored."""
+    for found in await around_the_events(connection):
+        if found.of not in {"checkpoints", "parked_events"}:
+            yield Violation(found.said)
+
+
 FEED_CHECKS: Final[Mapping[str, Check]] = {
     one.__name__: one
     for one in (
@@ -165,5 +200,23 @@ FEED_CHECKS: Final[Mapping[str, Check]] = {
         checkpoints_are_of_this_server,
         consumers_have_what_they_passed,
         parked_rows_are_of_events,
+        messages_wait_in_order,
+        nothing_is_of_lost_events,
+        tokens_are_exact,
     )
 }
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "versions_without_holes": "the store lost rows: restore it from a backup, docs/restore.md",
+    "shards_by_stream": "rebuild read models and rewind consumers that missed it",
+    "outbox_is_of_events": "rebuild read models and rewind consumers that missed it",
+    "nothing_unseen_is_gone": "handrail projections rebuild, or handrail consumers rewind",
+    "checkpoints_are_of_this_server": "handrail restore check",
+    "consumers_have_what_they_passed": "handrail consumers rewind, to before that event",
+    "parked_rows_are_of_events": "handrail projections rebuild, of that read model",
+    "messages_wait_in_order": "handrail consumers retry; then see whether order mattered",
+    "nothing_is_of_lost_events": "handrail restore check",
+    "tokens_are_exact": "handrail projections rebuild, of that read model",
+    LAKE_CHECK: "handrail lake forget, and export anew into an empty folder",
+}
+"""What an operator does where a check finds something."""

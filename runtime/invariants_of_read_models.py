@@ -17,9 +17,9 @@ def read_models_equal_fold(evidence: Evidence) -> Iterator[Violation]:
     """A read model is the fold of exactly the events that its checkpoints have seen."""
     for name in sorted(evidence.folds.keys() | evidence.rows.keys()):
         fold = evidence.folds.get(name)
-        expected = None if fold is None else _plain(asdict(fold))
+        expected = None if fold is None else as_json(asdict(fold))
         row = evidence.rows.get(name)
-        found = None if row is None else _plain(row)
+        found = None if row is None else as_json(row)
         if expected != found:
             yield Violation(f"{name} {evidence.id}: {_difference(expected, found)}")
 
@@ -57,7 +57,7 @@ class _Snapshot:
         return txid < self._xmax and txid not in self._running
 
 
-def _plain(row: Mapping[str, Any]) -> Any:
+def as_json(row: Mapping[str, Any]) -> Any:
     return orjson.loads(orjson.dumps(row, option=orjson.OPT_UTC_Z))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final, cast
 
 import httpx
@@ -23,9 +25,11 @@ from eventstore.pool import Connection
 from runtime import companies
 from runtime.evidence import Evidence
 from runtime.evidence_reader import EvidenceReader, size_of
-from runtime.feed_checks import FEED_CHECKS
+from runtime.feed_checks import FEED_CHECKS, REMEDIES
+from runtime.feed_checks_of_the_lake import LAKE_CHECK, lake_equals_events
 from runtime.invariants import INVARIANTS
 from runtime.invariants_of_the_store import STORE_INVARIANTS
+from runtime.restore.lake import is_there
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.temporal_comparison import ask_temporal, parked_in_stores
@@ -101,21 +105,25 @@ async def prove(
     step: Step | None = None,
     *,
     feed: bool = False,
+    lake: Path | None = None,
 ) -> Proof:
     """Without a bank, a carrier or a Temporal, what they would have to say is not asked for; the
-    store, the feed and its followers themselves are looked at where `feed` says so.
+    store, the feed and its followers themselves are looked at where `feed` says so, and the lake in
+    the folder `lake` where there is one.
     """
     checks = {**STORE_INVARIANTS, **FEED_CHECKS} if feed else STORE_INVARIANTS
-    findings = {name: Findings() for name in dict.fromkeys([*NAMES, *checks])}
+    of_the_lake = [LAKE_CHECK] if feed and lake else []
+    findings = {name: Findings() for name in dict.fromkeys([*NAMES, *checks, *of_the_lake])}
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(await _connect(database_url))
         live = await stack.enter_async_context(await _connect(database_url, autocommit=True))
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
         size = await size_of(connection)
-        for name, invariant in checks.items():
-            async for violation in invariant(connection):
-                findings[name].add(violation)
+        await _ask_the_stores(checks, connection, findings)
+        if of_the_lake and lake:
+            checks = {LAKE_CHECK: lambda one: lake_equals_events(one, live, lake)}
+            await _ask_the_stores(checks, connection, findings)
         reader = EvidenceReader(
             connection,
             live,
@@ -142,6 +150,16 @@ async def prove(
     return Proof(findings, events=size.events, sagas=size.sagas)
 
 
+async def _ask_the_stores(
+    checks: Mapping[str, Callable[[Connection], AsyncIterator[Violation]]],
+    connection: Connection,
+    findings: Mapping[str, Findings],
+) -> None:
+    for name, check in checks.items():
+        async for violation in check(connection):
+            findings[name].add(violation)
+
+
 def judge(evidence: Evidence, findings: Mapping[str, Findings]) -> None:
     for name, invariant in INVARIANTS.items():
         for violation in invariant(evidence):
@@ -161,7 +179,8 @@ def show(proof: Proof, console: Console) -> None:
     for name, found in proof.findings.items():
         mark = "[red]✗[/red]" if found.count else "[green]✓[/green]"
         rest = found.count - SHOWN
-        lines = [*found.texts[:SHOWN], *([f"… and {rest} more"] if rest > 0 else [])]
+        remedy = [f"→ {REMEDIES[name]}"] if found.count and name in REMEDIES else []
+        lines = [*found.texts[:SHOWN], *([f"… and {rest} more"] if rest > 0 else []), *remedy]
         if found.explained:
             lines.append(f"{found.explained} explained: {found.explanations[0]}")
         table.add_row(mark, name.replace("_", " "), "\n".join(lines))
@@ -177,6 +196,12 @@ async def _temporal(settings: Settings) -> Client | None:
         return await connect(address, settings.temporal_namespace)
     except RuntimeError:
         raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
+
+
+def _lake(settings: Settings) -> Path | None:
+    """Where there is one, and what it is read with is installed."""
+    can = find_spec("deltalake") and find_spec("duckdb")
+    return settings.lake_folder if can and is_there(settings.lake_folder) else None
 
 
 async def verify(settings: Settings, *, json: bool, feed: bool = False) -> int:
@@ -205,6 +230,7 @@ async def verify(settings: Settings, *, json: bool, feed: bool = False) -> int:
                 temporal,
                 lambda read, of: bars.update(bar, completed=read, total=of),
                 feed=feed,
+                lake=_lake(settings) if feed else None,
             )
         except httpx.TransportError as error:
             url = error.request.url.copy_with(path="/")

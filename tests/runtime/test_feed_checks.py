@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from itertools import chain
+from pathlib import Path
+from random import Random
 
 import psycopg
 import pytest
 
 from domain.kernel import OrderId
 from domain.ordering.events import OrderConfirmed
+from eventstore.feed import BEGINNING, read_page
 from messaging import finance, warehouse
+from messaging.catalogue import CONSUMERS
 from messaging.feeding import catch_up
-from runtime.feed_checks import FEED_CHECKS
+from messaging.lake.columns import as_table
+from messaging.lake.exporter import Exporter
+from messaging.lake.table import Lake
+from runtime.feed_checks import FEED_CHECKS, REMEDIES
+from runtime.feed_checks_of_the_lake import LAKE_CHECK
 from runtime.verify import Proof, prove
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
+from tests.servers.postgres import a_server, dump, migrated, restore, sql, use_numbers
 
 
 @pytest.fixture
@@ -35,13 +44,14 @@ async def world(database_with_read_models: str) -> AsyncIterator[World]:
         yield one
 
 
-async def proved(world: World) -> Proof:
-    return await prove(world.url, None, None, feed=True)
+async def proved(world: World, lake: Path | None = None) -> Proof:
+    return await prove(world.url, None, None, feed=True, lake=lake)
 
 
-async def wrong(world: World) -> set[str]:
-    found = await proved(world)
-    return {name for name in FEED_CHECKS if found.findings[name].count}
+async def wrong(world: World, lake: Path | None = None) -> set[str]:
+    found = await proved(world, lake)
+    checks = [*FEED_CHECKS, *([LAKE_CHECK] if lake else [])]
+    return {name for name in checks if found.findings[name].count}
 
 
 async def is_broken(world: World, statement: str) -> None:
@@ -62,16 +72,130 @@ async def test_nothing_is_wrong_while_a_row_is_parked(world: World) -> None:
     assert await wrong(world) == set()
 
 
-async def test_nothing_is_wrong_where_the_clock_was_put_back(world: World) -> None:
+async def test_nothing_is_wrong_where_the_clock_was_put_back(world: World, tmp_path: Path) -> None:
     await is_broken(
         world,
-        "UPDATE events SET recorded_at = recorded_at - interval '1 hour' WHERE position % 2 = 0",
+        (
+            "UPDATE events SET recorded_at = recorded_at - interval '1 hour' * (position % 2)"
+            " + interval '1 hour' * (position % 3) WHERE stream LIKE '%-3'"
+        ),
     )
+    await world.catch_up()
+    await Exporter(world.pool, Lake(tmp_path)).catch_up()
 
-    assert await wrong(world) == set()
+    assert await wrong(world, tmp_path) == set()
+
+
+@pytest.fixture
+async def lake(world: World, tmp_path: Path) -> Path:
+    """All there is, in batches of a few events."""
+    await Exporter(world.pool, Lake(tmp_path), limit=7).catch_up()
+    return tmp_path
+
+
+async def test_nothing_is_wrong_with_a_lake_that_is_as_the_store(world: World, lake: Path) -> None:
+    await world.append("order-9", OrderConfirmed(order=OrderId("9")))
+
+    assert await wrong(world, lake) == set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("UPDATE events SET metadata = '{}' WHERE stream = 'order-1' AND version = 1", "other in"),
+        ("DELETE FROM events WHERE stream = 'order-1' AND version = 1", "not in the store"),
+        (
+            (
+                "UPDATE checkpoints SET since = pg_current_snapshot(), until = NULL,"
+                " after_position = 0 WHERE projection = 'lake'"
+            ),
+            "not in the lake",
+        ),
+    ],
+)
+async def test_a_lake_that_differs_is_found(
+    world: World, lake: Path, fault: str, said: str
+) -> None:
+    await world.append("order-9", OrderConfirmed(order=OrderId("9")))
+    await is_broken(world, fault)
+
+    found = (await proved(world, lake)).findings[LAKE_CHECK]
+
+    assert found.count == 1
+    assert said in found.texts[0]
+
+
+async def test_an_event_that_is_twice_in_the_lake_is_found(world: World, lake: Path) -> None:
+    async with world.pool.connection() as connection:
+        first = await read_page(connection, BEGINNING, range(16), 1)
+    Lake(lake).write(10_000, as_table(first.events))
+
+    found = (await proved(world, lake)).findings[LAKE_CHECK]
+
+    assert [text.endswith("2 times in the lake") for text in found.texts] == [True]
+
+
+async def test_nothing_is_wrong_with_a_restored_dump_that_was_adopted(tmp_path: Path) -> None:
+    async with a_server(tmp_path / "old") as old:
+        await migrated(old)
+        await use_numbers(old.url, 3000)
+        async with a_world(old.url) as before:
+            shop = Shop()
+            for stream, events in chain(shop.opens(), shop.sells(OrderId("1"))):
+                await before.append(stream, *events)
+            await before.catch_up()
+            for stream, events in shop.sells(OrderId("2")):
+                await before.append(stream, *events)
+        dumped = await dump(old, tmp_path / "dump")
+    async with a_server(tmp_path / "new") as new:
+        await restore(dumped, new)
+        await sql(new.url, "SELECT adopt_store('the tests say so', 'tests')")
+        async with a_world(new.url) as after:
+            assert await wrong(after) == set()
+            for stream, events in shop.sells(OrderId("3")):
+                await after.append(stream, *events)
+            await after.catch_up()
+            assert await wrong(after) == set()
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_nothing_is_wrong_with_any_history_of_several_followers(
+    database_with_read_models: str, tmp_path: Path, seed: int
+) -> None:
+    dice = Random(seed)
+    async with a_world(database_with_read_models) as world:
+        shop = Shop()
+        for stream, events in shop.opens():
+            await world.append(stream, *events)
+        exporter = Exporter(world.pool, Lake(tmp_path), limit=dice.randrange(2, 9))
+        for number in range(6):
+            order = OrderId(str(number))
+            for stream, events in dice.choice((shop.sells, shop.is_refused))(order):
+                await world.append(stream, *events)
+                match dice.choice(("a page", "all", "a consumer", "the lake", "poison", "", "")):
+                    case "a page":
+                        async with world.pool.connection() as connection:
+                            await world.runner(page=dice.randrange(1, 9), lease=600).tick(
+                                connection
+                            )
+                    case "all":
+                        await world.catch_up(page=dice.randrange(2, 20))
+                    case "a consumer":
+                        await catch_up(world.pool, dice.choice(CONSUMERS))
+                    case "the lake":
+                        await exporter.catch_up()
+                    case "poison":
+                        await world.append(f"order-none{number}", OrderConfirmed(order=order))
+                    case _:
+                        pass
+            assert await wrong(world, tmp_path) == set()
 
 
 PARKED = "INSERT INTO parked_events (projection, stream, position, cause) "
+WAITS = (
+    "INSERT INTO parked_messages (consumer, stream, version, position, type, schema, recorded_at,"
+    " metadata, data, cause, attempts) SELECT"
+)
 PLACED = "WHERE stream = 'order-1' AND version = 1"
 FAULTS = [
     ("DELETE FROM events WHERE stream = 'order-1' AND version = 2", "versions_without_holes"),
@@ -89,6 +213,28 @@ FAULTS = [
     ),
     ("UPDATE checkpoints SET epoch = 7", "checkpoints_are_of_this_server"),
     ("DELETE FROM inbox WHERE consumer = 'finance'", "consumers_have_what_they_passed"),
+    (
+        (
+            "UPDATE checkpoints SET since = pg_current_snapshot(), until = NULL, after_position = 0"
+            " WHERE projection = 'order_status'"
+        ),
+        "tokens_are_exact",
+    ),
+    (
+        "UPDATE checkpoints SET since = '3:3:' WHERE projection = 'order_status'",
+        "tokens_are_exact",
+    ),
+    (
+        "INSERT INTO inbox VALUES ('finance', 'order-lost/1')",
+        "nothing_is_of_lost_events",
+    ),
+    (
+        (
+            f"{WAITS} 'finance', stream, version, position, type, schema, recorded_at, metadata,"
+            " data, 'none', 3 FROM events WHERE stream = 'credit-customer-1' AND version = 2"
+        ),
+        "messages_wait_in_order",
+    ),
     (
         PARKED + "VALUES ('order_status', 'order-1', 999999, 'none')",
         "parked_rows_are_of_events",
@@ -114,8 +260,9 @@ async def test_what_the_inbox_keeps_no_longer_is_not_missed(world: World) -> Non
     await is_broken(world, "UPDATE events SET recorded_at = recorded_at - interval '91 days'")
     await is_broken(world, "DELETE FROM inbox")
 
-    assert await wrong(world) == set()
+    assert "consumers_have_what_they_passed" not in await wrong(world)
 
 
 def test_every_check_is_tried() -> None:
     assert {check for _, check in FAULTS} == set(FEED_CHECKS)
+    assert set(REMEDIES) == {*FEED_CHECKS, LAKE_CHECK}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg
@@ -18,7 +19,16 @@ from runtime.settings import Settings
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world, until
 from tests.runtime.conftest import Spawn
-from tests.servers.postgres import a_server, dump, migrated, restore, sql, use_numbers, value
+from tests.servers.postgres import (
+    a_server,
+    configure,
+    dump,
+    migrated,
+    restore,
+    sql,
+    use_numbers,
+    value,
+)
 
 SENTENCE = "this is another store than the one of epoch 1"
 WHAT_TO_DO = "handrail restore check"
@@ -117,6 +127,31 @@ async def test_commits_are_as_the_settings_say_and_never_off(database: str) -> N
             assert found == (is_,)
         async with store_engine(settings, size=1) as engine, engine.connect() as two:
             assert (await two.exec_driver_sql("SHOW synchronous_commit")).scalar_one() == is_
+
+
+async def test_a_server_that_says_off_from_now_on_does_not_change_who_is_connected(
+    tmp_path: Path,
+) -> None:
+    async with a_server(tmp_path / "server") as server:
+        await migrated(server)
+        settings = Settings(database_url=server.url)
+        async with (
+            await psycopg.AsyncConnection.connect(server.url, autocommit=True) as other,
+            store_pool(settings, size=1, name="tests") as pool,
+            pool.connection() as ours,
+        ):
+            await configure(server, synchronous_commit="off")
+
+            async def is_off() -> bool:
+                return await _commits(other) == "off"
+
+            await until(is_off)
+            assert await _commits(ours) == "on"
+
+
+async def _commits(connection: psycopg.AsyncConnection[Any]) -> str:
+    found = await (await connection.execute("SHOW synchronous_commit")).fetchall()
+    return str(found[0][0])
 
 
 async def test_a_restored_dump_is_checked_tried_and_adopted_and_then_everything_adds_up(

@@ -1,0 +1,87 @@
+"""What the relay has published is in the store, whatever a server that crashes forgets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from eventstore.messages import CODEC
+from eventstore.pool import open_pool
+from eventstore.store import ANY_VERSION
+from messaging.publishing import Message, Publisher
+from runtime.embedded.postgres import EmbeddedPostgres
+from tests.eventstore.interleaving import store_over
+from tests.messaging.relay.world import World, a_world, held
+from tests.servers.postgres import a_server, migrated, value
+
+UNFLUSHED = "SELECT pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
+
+
+class Deadly(Publisher):
+    """The server crashes as soon as the broker has confirmed something."""
+
+    def __init__(self, url: str, server: EmbeddedPostgres) -> None:
+        super().__init__(url)
+        self._server = server
+
+    async def publish(self, exchange: str, message: Message) -> str:
+        cause = await super().publish(exchange, message)
+        await self._server.kill()
+        return cause
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
+    async with a_server(tmp_path / "server") as one:
+        await migrated(one)
+        yield one
+
+
+@pytest.fixture
+async def world(server: EmbeddedPostgres, broker: Any) -> AsyncIterator[World]:
+    async with (
+        open_pool(server.url, role="handrail_app", size=4) as pool,
+        a_world(server.url, pool, broker.url, broker.management_url) as one,
+    ):
+        yield one
+
+
+def the_log_writer_stops(server: EmbeddedPostgres) -> None:
+    """Nothing is flushed any more but by who waits for it."""
+    for child in psutil.Process(server.pid).children():
+        if "walwriter" in " ".join(child.cmdline()):
+            child.suspend()
+            return
+    raise AssertionError("there is no WAL writer")
+
+
+async def append_without_waiting(world: World, stream: str, number: str) -> None:
+    async with await psycopg.AsyncConnection.connect(world.url, autocommit=True) as hasty:
+        await hasty.execute("SET synchronous_commit = off")
+        await store_over(hasty, CODEC).append([(stream, ANY_VERSION, [held("ann", number)])])
+
+
+async def test_an_event_that_the_server_could_still_forget_is_flushed_before_it_is_published(
+    world: World, server: EmbeddedPostgres, broker: Any
+) -> None:
+    async with Deadly(broker.url, server) as deadly:
+        follower = world.follower(deadly, lease=600)
+        with contextlib.suppress(psycopg.OperationalError):
+            async with world.pool.connection() as connection:
+                await follower.tick(connection)  # its leases are renewed, and for long enough
+                the_log_writer_stops(server)
+                await append_without_waiting(world, "credit-ann", "1")
+                assert await value(server.url, UNFLUSHED), "it was flushed too early to matter"
+                await follower.tick(connection)
+    assert not server.running
+    await server.start()
+
+    published = [one.id for one in await world.broker.read("money")]
+    stored = await value(server.url, "SELECT array_agg(stream || '/' || version) FROM events")
+    assert published == stored == ["credit-ann/1"]
