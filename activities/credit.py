@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from activities.handling import Handler, single
-from activities.serving import serve
 from domain.credit import credit_line
 from domain.credit.commands import COMMANDS
-from eventstore.store import EventStore
+from handrail.activities.command_activity import serve
+from handrail.activities.command_handler import Handler, single
+from handrail.eventstore.store import EventStore
 
 
 def activities(store: EventStore) -> Sequence[Callable[..., Any]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
-from activities.handling import Aggregate, Handler
-from activities.serving import serve
 from domain.inventory import stock
 from domain.inventory.commands import (
     COMMANDS,
@@ -18,8 +16,10 @@ from domain.inventory.commands import (
     StockCommand,
 )
 from domain.inventory.events import StockEvent
-from domain.kernel import Sku
-from eventstore.store import EventStore
+from handrail.activities.command_activity import serve
+from handrail.activities.command_handler import Aggregate, Handler
+from handrail.eventstore.store import EventStore
+from handrail.kernel import Sku
 
 
 def activities(store: EventStore) -> Sequence[Callable[..., Any]]:

@@ -14,44 +14,38 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
-from api import (
-    applications,
+from api import applications, contacts, customers, merchants, payouts, plans, returns
+from api.orders import place_order as placing
+from api.orders import routes as orders
+from api.payout_runs import PayoutRuns
+from handrail.errors import DomainError
+from handrail.http import problems
+from handrail.http.consistency import PARKED, PARKED_DESCRIPTION
+from handrail.http.database import Database
+from handrail.http.decision_waiter import Decisions
+from handrail.http.dependencies import Services, WebhookTrust
+from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
+from handrail.http.metrics import Metrics
+from handrail.http.middleware import Boundary
+from handrail.http.point_in_time import History
+from handrail.http.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
+from handrail.http.routes import asyncapi as event_contracts
+from handrail.http.routes import bulk_interventions as intervening
+from handrail.http.routes import (
     consumers,
-    contacts,
-    customers,
-    event_contracts,
-    intervening,
     interventions,
-    merchants,
     operations,
-    orders,
-    payouts,
-    placing,
-    plans,
-    problems,
-    returns,
     saga_figures,
     sagas,
     streams,
     webhooks,
 )
-from api.boundary import Boundary
-from api.context import Services, WebhookTrust
-from api.database import Database
-from api.deciding import Decisions
-from api.event_streams import AT_ONCE, PER_CLIENT, EventStreams
-from api.freshness import PARKED, PARKED_DESCRIPTION
-from api.history import History
-from api.metrics import Metrics
-from api.paying import PayoutRuns
-from api.places import Places
-from api.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
-from api.processes import Processes
-from api.sagas import NothingMore
-from api.steering import Steering
-from domain.errors import DomainError
-from projections.as_of import EVENTS_AT_MOST
-from workflows.messages import RunOptions
+from handrail.http.routes.sagas import NothingMore
+from handrail.http.saga_control import Steering
+from handrail.http.temporal_gateway import Processes
+from handrail.http.tenant_limit import Places
+from handrail.projections.as_of import EVENTS_AT_MOST
+from handrail.sagas.options import RunOptions
 
 _ABOUT: Final = """
 Start business processes, follow them, and read what has become of them.

@@ -9,17 +9,17 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.begun import last_attempt
-from api.context import JSON_BODY, ActorDep, Services, ServicesDep
-from api.freshness import FreshnessDep
-from api.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
 from api.merchants import NewMerchant
-from api.problems import Problem, responses
-from api.starting import Beginning
-from api.words import Asked, Id, Links, Reference, members
-from domain import bounds
-from domain.kernel import MerchantId
 from domain.settlement.commands import Document as PaperOf
+from handrail import bounds
+from handrail.http.consistency import FreshnessDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
+from handrail.http.problems import Problem, responses
+from handrail.http.schemas import Asked, Id, Links, Reference, members
+from handrail.http.start_input import last_attempt
+from handrail.http.start_request import Beginning
+from handrail.kernel import MerchantId
 from projections import merchant_application, merchant_balance
 from projections.merchant_application import MerchantApplication, Status
 from workflows import onboard_merchant

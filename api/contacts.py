@@ -19,12 +19,12 @@ from pydantic import (
 
 from api import contact_store
 from api.contact_store import State, Told
-from api.context import JSON_BODY, ActorDep, ServicesDep
-from api.paging import Page, PageQuery, page, position
-from api.problems import Problem, responses
-from api.words import Asked, Id, Links, Moment, text
-from domain import bounds
-from messaging.notifications.contacts import Channel, Contact, Language, QuietHours, Topic
+from handrail import bounds
+from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.pagination import Page, PageQuery, page, position
+from handrail.http.problems import Problem, responses
+from handrail.http.schemas import Asked, Id, Links, Moment, text
+from handrail.notifications.contacts import Channel, Contact, Language, QuietHours, Topic
 
 router = APIRouter(tags=["customers"])
 

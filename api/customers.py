@@ -7,13 +7,13 @@ from datetime import datetime
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
-from api.context import JSON_BODY, ActorDep, AsOf, ServicesDep
-from api.freshness import TOKEN, FreshnessDep
-from api.idempotency import OptionalKey, wish
-from api.problems import Problem, responses
-from api.words import Asked, AskedMoney, Id, Links, Money
 from domain.credit.commands import AssignLimit
-from domain.kernel import CustomerId
+from handrail.http.consistency import TOKEN, FreshnessDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
+from handrail.http.idempotency import OptionalKey, wish
+from handrail.http.problems import Problem, responses
+from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money
+from handrail.kernel import CustomerId
 from projections import customer_account
 from projections.customer_account import CustomerAccount
 

@@ -8,16 +8,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.context import JSON_BODY, ActorDep, AsOf, ServicesDep
-from api.freshness import TOKEN, FreshnessDep
-from api.idempotency import OptionalKey, wish
-from api.paging import BY_NAME, PageQuery, RowPage, position, row_page
-from api.problems import Problem, responses
-from api.words import Asked, Currency, Id, Links, Money, Quantity, whole
-from domain import bounds
 from domain.inventory.commands import ReceiveStock
-from domain.kernel import MerchantId, Sku
 from domain.settlement.commands import OpenMerchantAccount
+from handrail import bounds
+from handrail.http.consistency import TOKEN, FreshnessDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
+from handrail.http.idempotency import OptionalKey, wish
+from handrail.http.pagination import BY_NAME, PageQuery, RowPage, position, row_page
+from handrail.http.problems import Problem, responses
+from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, whole
+from handrail.kernel import MerchantId, Sku
 from projections import merchant_balance, stock_level
 from projections.merchant_balance import MerchantBalance, Status
 from projections.stock_level import StockLevel

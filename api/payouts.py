@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.context import JSON_BODY, ActorDep, ServicesDep
-from api.idempotency import OptionalKey
-from api.problems import responses
-from api.words import Actor, Asked, Links, Money, Price, Reason, text
-from domain import bounds
+from handrail import bounds
+from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.idempotency import OptionalKey
+from handrail.http.problems import responses
+from handrail.http.schemas import Actor, Asked, Links, Money, Price, Reason, text
 from workflows.pay_merchants import By, Progress
 
 router = APIRouter(tags=["payouts"])

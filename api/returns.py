@@ -11,20 +11,20 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import recorded
-from api.context import JSON_BODY, ActorDep, Services, ServicesDep
-from api.freshness import TOKEN
-from api.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
-from api.preferences import applied, seconds_to_wait
-from api.problems import Problem, responses
-from api.starting import Beginning
-from api.words import Asked, Id, Links, Money, Quantity, Reason, members
-from domain import bounds
-from domain.kernel import OrderId, ReturnId, Sku, stream_name
 from domain.ordering.events import ReturnLine
-from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
+from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
+from handrail import bounds
+from handrail.http import stream_reader
+from handrail.http.consistency import TOKEN
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
+from handrail.http.prefer_header import applied, seconds_to_wait
+from handrail.http.problems import Problem, responses
+from handrail.http.schemas import Asked, Id, Links, Money, Quantity, Reason, members
+from handrail.http.start_request import Beginning
+from handrail.kernel import OrderId, ReturnId, Sku, stream_name
+from handrail.sagas.options import Decision
 from workflows import return_order
-from workflows.messages import Decision
 from workflows.return_order import ReturnOrder
 
 _LONGEST_WAIT: Final = 30
@@ -181,7 +181,9 @@ async def return_everything(
     return_id = derived_id("ret", f"POST /orders/{order}/cancellation", wish)
     saga = return_order.saga_id(return_id)
     async with services.database.connection() as connection:
-        begun = await recorded.newest_version(connection, stream_name("saga", saga)) is not None
+        begun = (
+            await stream_reader.newest_version(connection, stream_name("saga", saga)) is not None
+        )
     everything = replace(
         _beginning(_asked_for(order, return_id, quote, reason), ()),
         same=lambda before: before.order == order,

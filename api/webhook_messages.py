@@ -13,14 +13,14 @@ from pydantic import (
     ValidationError,
 )
 
-from api import recorded
-from api.context import Services
-from api.problems import Problem, at, pointer_to
-from api.webhook_store import Source
-from api.words import AskedPrice, Cause, Id, Moment
-from domain.kernel import OrderId, stream_name
 from domain.payments.commands import RecordDispute
-from workflows.messages import CarrierNotice
+from handrail.http import stream_reader
+from handrail.http.dependencies import Services
+from handrail.http.problems import Problem, at, pointer_to
+from handrail.http.schemas import AskedPrice, Cause, Id, Moment
+from handrail.http.webhook_store import Source
+from handrail.kernel import OrderId, stream_name
+from handrail.sagas.options import CarrierNotice
 
 
 class _Told(BaseModel):
@@ -139,7 +139,7 @@ async def _compare(services: Services, parcel: Parcel, kind: ParcelNews) -> None
     """
     stream = stream_name("shipment", parcel.order)
     async with services.database.connection() as connection:
-        found = await recorded.read(connection, stream, after=0, limit=_ALL_OF_A_SHIPMENT)
+        found = await stream_reader.read(connection, stream, after=0, limit=_ALL_OF_A_SHIPMENT)
     booked = [one for one in found if one.type in {"ShipmentBooked", "ShipmentCancelled"}]
     if booked and booked[-1].data.get("booking") != parcel.booking:
         said = f"no parcel of {parcel.order} is booked as {parcel.booking}"
@@ -152,7 +152,7 @@ async def _compare(services: Services, parcel: Parcel, kind: ParcelNews) -> None
 async def _record(services: Services, id_: str, dispute: Dispute, actor: str) -> None:
     async with services.database.connection() as connection:
         payment = stream_name("payment", dispute.order)
-        if await recorded.newest_version(connection, payment) is None:
+        if await stream_reader.newest_version(connection, payment) is None:
             raise Problem("webhook-subject-unknown", f"there is no payment for {dispute.order}")
     await services.processes.do(
         RecordDispute(

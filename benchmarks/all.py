@@ -21,8 +21,8 @@ from rich.table import Table
 
 from benchmarks.goals import GOALS
 from benchmarks.reporting import Finding, Result, kept_at, mark, read
-from runtime.settings import Settings
-from runtime.supervisor import Child
+from handrail.dev.supervisor import Child
+from handrail.settings import Settings
 
 USUALLY: Final[Mapping[str, int]] = {
     "saga": 4,
@@ -110,7 +110,7 @@ async def _one(name: str, settings: Settings, console: Console) -> Ended:
 
 
 def command(name: str) -> Sequence[str]:
-    return [sys.executable, "-m", "runtime.cli", "bench", name, "--json"]
+    return [sys.executable, "-m", "handrail.cli.main", "bench", name, "--json"]
 
 
 def _waiting(name: str, console: Console) -> Progress:

@@ -30,18 +30,18 @@ from typing import Final, Protocol
 
 from rich.console import Console
 
-from activities.handling import metadata_of
 from benchmarks.appends import ANSWER, Append
 from benchmarks.peers.eventsourcing_library import EventsourcingLibrary
 from benchmarks.peers.raw_insert import RawInsert
 from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
-from eventstore.messages import CODEC
-from eventstore.migrations import upgrade
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.settings import Settings
+from handrail.activities.command_handler import metadata_of
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.migrations import upgrade
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.settings import Settings
+from runtime.registry.messages import CODEC
 
 WRITERS: Final = (1, 16)
 GROWN: Final = 20

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from activities.handling import metadata_of
 from domain.credit.events import CreditConsumed, CreditHeld
-from domain.kernel import CustomerId, Event, Money, OrderId
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.store import shard_of
+from handrail.activities.command_handler import metadata_of
+from handrail.eventstore.store import shard_of
+from handrail.kernel import CustomerId, Event, Money, OrderId
+from handrail.sagas.step_keys import StepContext, StepKey
+from runtime.registry.messages import CODEC
 
 OPENED_ON: Final = datetime.now(UTC).date()
 ANSWER: Final = {"status": "done", "outcome": "CreditConsumed", "reason": ""}

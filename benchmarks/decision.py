@@ -23,8 +23,8 @@ from rich.console import Console
 from benchmarks.contenders.turns import Contender, contender
 from benchmarks.load import Customers, Served, open_shop
 from benchmarks.reporting import Result, bar, report
-from runtime.settings import Settings
-from runtime.stack import Stack
+from handrail.dev.stack import Stack
+from handrail.settings import Settings
 
 ORDERS: Final = 80
 """And as many workflows."""

@@ -20,8 +20,8 @@ from rich.console import Console
 
 from benchmarks.load import Customers, Served, open_shop
 from benchmarks.reporting import Result, bar, report
-from runtime.settings import Settings
-from runtime.stack import Stack
+from handrail.dev.stack import Stack
+from handrail.settings import Settings
 
 MODEST: Final = 20
 SHARE: Final = 0.25

@@ -32,13 +32,13 @@ from benchmarks.lags import Lags
 from benchmarks.peers.polling import POLL, Polling
 from benchmarks.reporting import Result, bar, report
 from benchmarks.steady import CUSTOMERS, MERCHANTS, market
-from eventstore.pool import Connection, open_pool
-from eventstore.tables import NOTHING_SEEN
-from projections.catalogue import PROJECTIONS
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.migrating import migrate
-from runtime.settings import Settings
-from runtime.supervisor import Service
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.supervisor import Service
+from handrail.eventstore.pool import Connection, open_pool
+from handrail.eventstore.tables import NOTHING_SEEN
+from handrail.migrate import migrate
+from handrail.settings import Settings
+from runtime.registry.projections import PROJECTIONS
 
 RATE: Final = 1_000
 SECONDS: Final = 60

@@ -23,17 +23,17 @@ from typing import Final
 import psycopg
 from rich.console import Console
 
-from activities.handling import metadata_of
 from benchmarks.appends import ANSWER, Append
 from benchmarks.long_past import FORM, line, lines_of, write_long_past
 from benchmarks.reporting import KEPT_IN, Result, bar, report
-from eventstore.feed import Cursor, read_page
-from eventstore.messages import CODEC
-from eventstore.migrations import upgrade
-from eventstore.pool import Pool, open_pool
-from eventstore.store import ANY_VERSION, SHARDS, EventStore
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.settings import Settings
+from handrail.activities.command_handler import metadata_of
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.feed import Cursor, read_page
+from handrail.eventstore.migrations import upgrade
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import ANY_VERSION, SHARDS, EventStore
+from handrail.settings import Settings
+from runtime.registry.messages import CODEC
 
 SMALL: Final = 100_000
 LARGE: Final = 10_000_000

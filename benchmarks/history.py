@@ -9,9 +9,9 @@ from typing import Final
 import orjson
 
 from benchmarks.market import DAY, Append
-from eventstore.messages import CODEC
-from eventstore.pool import Connection
-from eventstore.store import shard_of
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.store import shard_of
+from runtime.registry.messages import CODEC
 
 EVERY: Final = timedelta(milliseconds=20)
 """Between two events of the past."""

@@ -21,10 +21,10 @@ from rich.console import Console
 from benchmarks.contenders.flash_sale import IN_STOCK, ORDERS, SALES, SHOP, Kind, articles
 from benchmarks.contenders.turns import Turn, contender
 from benchmarks.reporting import Result, bar, report
-from eventstore.migrations import upgrade
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.temporal import EmbeddedTemporal
-from runtime.settings import Settings
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.temporal import EmbeddedTemporal
+from handrail.eventstore.migrations import upgrade
+from handrail.settings import Settings
 
 IN_FLIGHT: Final = 64
 WARM_UP: Final = 200

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from eventstore.pool import Connection
+from handrail.eventstore.pool import Connection
 
 _LOOKS_EVERY: Final = 0.008
 """Seconds: half of it is, on average, in every lag."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from eventstore.following.lag import lag
+from handrail.eventstore.subscriptions.lag import lag
 
 _LOOK_SECONDS = 1.0
 _COMPLETED = "SELECT count(*) FROM saga_board WHERE saga_type = 'Checkout' AND status = 'completed'"

@@ -10,10 +10,10 @@ from typing import Final
 import orjson
 import psycopg
 
-from activities.handling import metadata_of
 from benchmarks.appends import OPENED_ON, Append
-from eventstore.messages import CODEC
-from eventstore.store import shard_of
+from handrail.activities.command_handler import metadata_of
+from handrail.eventstore.store import shard_of
+from runtime.registry.messages import CODEC
 
 FORM: Final = 1
 """Of this past: a kept one of another form is not used."""

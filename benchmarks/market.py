@@ -23,7 +23,6 @@ from domain.credit.events import (
     LimitAssigned,
 )
 from domain.inventory.events import StockReceived, StockReleased, StockReserved, StockShipped
-from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
 from domain.ordering.events import (
     OrderCompleted,
     OrderConfirmed,
@@ -39,7 +38,10 @@ from domain.payments.events import (
     PlannedInstalment,
     PlanOpened,
 )
-from domain.sagas.events import (
+from domain.settlement.events import MerchantAccountOpened, PayableAccrued
+from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
+from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
+from handrail.sagas.events import (
     CompensationStarted,
     Ending,
     SagaDecided,
@@ -49,8 +51,6 @@ from domain.sagas.events import (
     StepDone,
     StepRefused,
 )
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued
-from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
 
 DAY: Final = datetime(2026, 1, 1, tzinfo=UTC)
 AT_ONCE: Final = 50

@@ -24,8 +24,8 @@ from benchmarks.leftovers import until_completed
 from benchmarks.load import Customers, Served, open_shop
 from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
-from runtime.settings import Settings
-from runtime.stack import Stack
+from handrail.dev.stack import Stack
+from handrail.settings import Settings
 
 MERCHANTS: Final = 10
 WARM_UP: Final = 10

@@ -16,8 +16,8 @@ from typing import Final
 
 from benchmarks.chapters import CHAPTERS, Chapter
 from benchmarks.reporting import MACHINE, Finding, Result, kept_at, read
-from runtime.extras import require_extra
-from runtime.settings import load
+from handrail.optional_deps import require_extra
+from handrail.settings import load
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = "performance.md"

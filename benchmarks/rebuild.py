@@ -29,14 +29,14 @@ from benchmarks.market import Market, everything
 from benchmarks.peers.plain_loop import COLUMNS, PlainLoop, connect
 from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
-from eventstore.pool import open_pool
-from eventstore.tables import NOTHING_SEEN
-from projections.catalogue import PROJECTIONS
-from projections.rebuild import rebuild
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.migrating import migrate
-from runtime.settings import Settings
-from runtime.supervisor import Service
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.supervisor import Service
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.tables import NOTHING_SEEN
+from handrail.migrate import migrate
+from handrail.projections.rebuild import rebuild
+from handrail.settings import Settings
+from runtime.registry.projections import PROJECTIONS
 
 EVENTS: Final = 1_000_000
 SAMPLE: Final = 20_000

@@ -27,27 +27,27 @@ from rich.console import Console
 from benchmarks.reporting import Result, bar, report
 from domain.credit.events import CreditConsumed, CreditHeld
 from domain.inventory.events import StockReserved
-from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
 from domain.ordering.events import OrderConfirmed, OrderPlaced
 from domain.payments.events import PaymentAuthorised, PaymentCaptured
-from domain.sagas.events import StepDone
 from domain.settlement.events import PayableAccrued
-from eventstore.feed import BEGINNING, read_page
-from eventstore.following.enrolling import enroll
-from eventstore.following.follower import Follower
-from eventstore.messages import CODEC
-from eventstore.migrations import upgrade
-from eventstore.pool import Pool, open_pool
-from eventstore.store import ANY_VERSION, SHARDS, EventStore, Recorded
-from messaging.cloud_events import message_of
-from messaging.envelope import id_of
-from messaging.publishing import Publisher
-from messaging.relay import Relay
-from messaging.relay_parking import RELAY
-from messaging.routing import EXCHANGES, HOME, exchanges_of, routing_key
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
-from runtime.settings import Settings
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.eventstore.feed import BEGINNING, read_page
+from handrail.eventstore.migrations import upgrade
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import ANY_VERSION, SHARDS, EventStore, Recorded
+from handrail.eventstore.subscriptions.registration import enroll
+from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
+from handrail.messaging.cloud_events import message_of
+from handrail.messaging.envelope import id_of
+from handrail.messaging.relay.parked_messages import RELAY
+from handrail.messaging.relay.publisher import Publisher
+from handrail.messaging.relay.relay import Relay
+from handrail.messaging.relay.routing import EXCHANGES, HOME, exchanges_of, routing_key
+from handrail.sagas.events import StepDone
+from handrail.settings import Settings
+from runtime.registry.messages import CODEC
 
 ORDERS: Final = 600
 """In each round; an order is 13 events in 6 streams."""

@@ -22,10 +22,10 @@ from rich.console import Console
 
 from benchmarks.contenders.turns import Contender, Turn, contender
 from benchmarks.reporting import Result, bar, report
-from eventstore.migrations import upgrade
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.temporal import EmbeddedTemporal
-from runtime.settings import Settings
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.temporal import EmbeddedTemporal
+from handrail.eventstore.migrations import upgrade
+from handrail.settings import Settings
 
 IN_FLIGHT: Final = 50
 SAGAS: Final = 150

@@ -26,10 +26,10 @@ from benchmarks.leftovers import Leftovers, settled
 from benchmarks.load import Customers, Served, open_shop
 from benchmarks.over_time import Sample, growth, points, quarter, watch
 from benchmarks.reporting import Result, bar, report
-from runtime import verify
-from runtime.settings import Settings
-from runtime.stack import Stack
-from runtime.temporal import connect
+from handrail.dev.stack import Stack
+from handrail.settings import Settings
+from handrail.temporal.client import connect
+from runtime.verify import prove
 
 SECONDS: Final = 20 * 60.0
 CAPACITY_SECONDS: Final = 30.0
@@ -67,7 +67,7 @@ async def run(settings: Settings, *, json: bool) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     soaked = await soak(settings, console, seconds=SECONDS, capacity_seconds=CAPACITY_SECONDS)
     for name, found in soaked.violations.items():
-        for one in found[: verify.SHOWN]:
+        for one in found[: prove.SHOWN]:
             console.print(f"{name}: {one}", highlight=False, markup=False)
     return report(result(soaked, SECONDS, settings), settings.data_dir, console, json=json)
 
@@ -109,7 +109,7 @@ async def _phases(
     bars.advance(task)
     task = bars.add_task("invariants", total=1)
     temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
+    proof = await prove.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
     soaked.violations = {name: found for name, found in proof.violations.items() if found}
     soaked.events = proof.events
     bars.advance(task)

@@ -16,10 +16,10 @@ from typing import Final
 import uvloop
 
 from benchmarks.market import Append, Market
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION, EventStore
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.sagas.step_keys import StepContext, StepKey
+from runtime.registry.messages import CODEC
 
 CUSTOMERS, MERCHANTS = 2_000, 100
 WRITERS: Final = 4

@@ -20,11 +20,11 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
-from domain.kernel import Money
-from projections.paging import After, Slice, one_of, slice_of
-from projections.projection import Happened, OutOfPlace, Projection, begun
-from projections.rows import replace
-from projections.tables import read_model
+from handrail.kernel import Money
+from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
+from handrail.projections.replace_row import replace
+from handrail.projections.tables import read_model
 
 Open = Mapping[str, Mapping[str, int]]
 

@@ -24,10 +24,10 @@ from domain.payments.events import (
     PlanWrittenOff,
     RefundPaid,
 )
-from projections.paging import After, Slice, one_of, slice_of
-from projections.projection import Happened, OutOfPlace, Projection, begun
-from projections.rows import replace
-from projections.tables import index, read_model
+from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
+from handrail.projections.replace_row import replace
+from handrail.projections.tables import index, read_model
 
 Item = Mapping[str, Any]
 

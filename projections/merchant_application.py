@@ -18,7 +18,6 @@ from sqlalchemy import Column, DateTime, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.kernel import Event
 from domain.settlement.events import (
     ApplicationIncomplete,
     ApplicationSubmitted,
@@ -30,10 +29,11 @@ from domain.settlement.events import (
     RegistryChecked,
     RegistryRefused,
 )
-from projections.paging import one_of
-from projections.projection import Happened, OutOfPlace, Projection, begun
-from projections.rows import replace
-from projections.tables import read_model
+from handrail.kernel import Event
+from handrail.projections.paging import one_of
+from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
+from handrail.projections.replace_row import replace
+from handrail.projections.tables import read_model
 
 Status = Literal["incomplete", "submitted", "in_review", "withdrawn", "active"]
 

@@ -11,7 +11,6 @@ from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.kernel import Event
 from domain.settlement.events import (
     MerchantAccountClosed,
     MerchantAccountOpened,
@@ -21,10 +20,11 @@ from domain.settlement.events import (
     PayoutConfirmed,
     PayoutPrepared,
 )
-from projections.paging import After, Slice, one_of, slice_of
-from projections.projection import Happened, OutOfPlace, Projection, begun
-from projections.rows import replace
-from projections.tables import read_model
+from handrail.kernel import Event
+from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
+from handrail.projections.replace_row import replace
+from handrail.projections.tables import read_model
 
 Status = Literal["open", "closed"]
 

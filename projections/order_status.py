@@ -21,7 +21,6 @@ from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.kernel import Event, Refusal
 from domain.ordering.events import (
     OrderCompleted,
     OrderConfirmed,
@@ -39,7 +38,6 @@ from domain.payments.events import (
     PaymentRefunded,
     PaymentVoided,
 )
-from domain.sagas.events import SagaDecided, SagaEnded
 from domain.shipping.events import (
     ShipmentBooked,
     ShipmentCancelled,
@@ -48,11 +46,13 @@ from domain.shipping.events import (
     ShipmentDispatched,
     ShipmentLost,
 )
-from eventstore.messages import EVENTS
-from projections.paging import After, Slice, one_of, slice_of
-from projections.projection import Happened, Projection, begun
-from projections.rows import replace
-from projections.tables import index, read_model
+from handrail.kernel import Event, Refusal
+from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.projection import Happened, Projection, begun
+from handrail.projections.replace_row import replace
+from handrail.projections.tables import index, read_model
+from handrail.sagas.events import SagaDecided, SagaEnded
+from runtime.registry.messages import EVENTS
 
 Status = Literal[
     "placed",

@@ -16,10 +16,10 @@ from domain.inventory.events import (
     StockReturned,
     StockShipped,
 )
-from projections.paging import After, Slice, one_of, slice_of
-from projections.projection import Happened, OutOfPlace, Projection, begun
-from projections.rows import replace
-from projections.tables import index, read_model
+from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
+from handrail.projections.replace_row import replace
+from handrail.projections.tables import index, read_model
 
 
 @dataclass(frozen=True, kw_only=True)

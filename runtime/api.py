@@ -10,13 +10,13 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig
 
 from api.app import create_app
-from api.context import WebhookTrust
-from runtime.connecting import store_engine
-from runtime.serving import serve
-from runtime.settings import Settings, require
-from runtime.temporal import DATA_CONVERTER
+from handrail.connections import store_engine
+from handrail.http.dependencies import WebhookTrust
+from handrail.processes.asgi_server import serve
+from handrail.sagas.options import RunOptions
+from handrail.settings import Settings, require
+from handrail.temporal.client import DATA_CONVERTER
 from workflows.dunning import Terms
-from workflows.messages import RunOptions
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:

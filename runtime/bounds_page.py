@@ -14,14 +14,14 @@ from typing import Any, Final
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from activities.outside import No, Yes
 from api.app import create_app
 from api.webhook_messages import TYPES, Envelope
-from domain import bounds
-from domain.command_fields import bounds_of, why_not_correctable
-from eventstore.messages import COMMANDS
+from handrail import bounds
+from handrail.activities.http_gateway import No, Yes
+from handrail.command_fields import bounds_of, why_not_correctable
+from handrail.sagas.options import RunOptions
 from runtime.api import lazy_client
-from workflows.messages import RunOptions
+from runtime.registry.messages import COMMANDS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "bounds.md"
 
@@ -31,7 +31,7 @@ Schema = Mapping[str, Any]
 
 _HEAD: Final = f"""# Bounds
 
-What every field that comes from outside may be. The bounds stand in `domain/bounds.py`. This page
+What every field that comes from outside may be. The bounds stand in `handrail/bounds.py`. This page
 is written from the types by `make bounds`; `tests/architecture/test_bounds_page.py` compares the
 two, and fails for a field without a bound.
 
@@ -53,7 +53,7 @@ is a test in `tests/workflows/test_final_failures.py`; hostile values in every f
 
 
 class Unbounded(Exception):
-    """A field without a bound: give its type one of `domain/bounds.py`."""
+    """A field without a bound: give its type one of `handrail/bounds.py`."""
 
     def __init__(self, field: str) -> None:
         super().__init__(f"{type(self).__doc__} {field}")

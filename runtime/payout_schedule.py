@@ -20,9 +20,9 @@ from temporalio.client import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.paying import workflow_id
+from api.payout_runs import workflow_id
+from handrail.sagas.options import RunOptions
 from workflows import pay_merchants
-from workflows.messages import RunOptions
 from workflows.pay_merchants import PayMerchants
 
 

@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from messaging import pruning as inbox
-from messaging.notifications import pruning as notifications
-from projections.catalogue import PROJECTIONS
-from projections.totals import totals_name
-from runtime import pruning
+from handrail.messaging.consumers import prune_inbox as inbox
+from handrail.notifications import pruning as notifications
+from handrail.processes import prune_tables
+from handrail.projections.totals import totals_name
+from runtime.registry.projections import PROJECTIONS
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "retention.md"
 
@@ -89,7 +89,7 @@ RETENTIONS: Final[Sequence[Retention]] = (
     ),
     Retention(
         tables=("row_snapshots",),
-        after=pruning.ROW_SNAPSHOTS_KEPT,
+        after=prune_tables.ROW_SNAPSHOTS_KEPT,
         until="after it was taken",
         protects="The time that a point-in-time read of a long history takes. A cache.",
         by="projector",
@@ -102,7 +102,7 @@ RETENTIONS: Final[Sequence[Retention]] = (
     ),
     Retention(
         tables=("requests",),
-        after=pruning.ANSWERS_KEPT,
+        after=prune_tables.ANSWERS_KEPT,
         until="after the request",
         protects="That a request repeated under its Idempotency-Key gets the same answer. Later "
         "the ids that follow from the key protect from a second effect.",
@@ -110,14 +110,14 @@ RETENTIONS: Final[Sequence[Retention]] = (
     ),
     Retention(
         tables=("saga_places",),
-        after=pruning.PLACES_KEPT,
+        after=prune_tables.PLACES_KEPT,
         until="after it was taken, or until the saga has ended",
         protects="How many checkouts of a merchant may run at the same time.",
         by="projector",
     ),
     Retention(
         tables=("webhooks",),
-        after=pruning.WEBHOOKS_KEPT,
+        after=prune_tables.WEBHOOKS_KEPT,
         until="after it had its effect; one that waits or is unknown until a person settles it",
         protects="That a webhook sent again has no second effect, and its signed bytes.",
         by="projector",

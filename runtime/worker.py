@@ -10,18 +10,23 @@ from typing import cast
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from activities import credit, inventory, ordering, payments, reading, sagas, settlement, shipping
-from activities.outside import Outside, open_session
+from activities import credit, inventory, ordering, queries
+from activities.payments import activities as payments
 from activities.payments.gateway import Bank, HttpBank
+from activities.settlement import activities as settlement
 from activities.settlement.gateway import HttpRegistry, Registry
+from activities.shipping import activities as shipping
 from activities.shipping.gateway import Carrier, HttpCarrier
-from eventstore.messages import CODEC
-from eventstore.store import EventStore
-from runtime import intervening, paying
-from runtime.connecting import store_engine, store_pool
-from runtime.ready import ready
-from runtime.settings import Settings, require
-from runtime.temporal import Activities, connect, workers
+from handrail.activities import saga_recorder
+from handrail.activities.http_gateway import Outside, open_session
+from handrail.connections import store_engine, store_pool
+from handrail.eventstore.store import EventStore
+from handrail.processes import intervention_targets
+from handrail.readiness import ready
+from handrail.settings import Settings, require
+from handrail.temporal.client import Activities, connect, workers
+from runtime import payable_reader
+from runtime.registry.messages import CODEC
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -64,7 +69,10 @@ def with_read_models(
     activities: Activities, store: EventStore, client: Client, engine: AsyncEngine
 ) -> Activities:
     """Who looks at what is parked, or at balances, works where the sagas do."""
-    more = [*intervening.activities(store, client, engine), *paying.activities(engine)]
+    more = [
+        *intervention_targets.activities(store, client, engine),
+        *payable_reader.activities(engine),
+    ]
     return {**activities, "sagas": [*activities["sagas"], *more]}
 
 
@@ -72,7 +80,7 @@ def all_activities(
     store: EventStore, bank: Bank, carrier: Carrier, registry: Registry
 ) -> Activities:
     return {
-        "sagas": [*sagas.activities(store), *reading.activities(store)],
+        "sagas": [*saga_recorder.activities(store), *queries.activities(store)],
         "ordering": ordering.activities(store),
         "inventory": inventory.activities(store),
         "credit": credit.activities(store),

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 
 pytest_plugins = ["tests.sharing"]
 _TEMPLATE = "handrail_template"
@@ -67,7 +67,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture(scope="session")
 async def database_template(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody connects to, for others to be copied from."""
-    from eventstore.migrations import upgrade  # noqa: PLC0415  # only who asks needs it
+    from handrail.eventstore.migrations import upgrade  # noqa: PLC0415  # only who asks needs it
 
     await _administer(postgres.url, f"CREATE DATABASE {_TEMPLATE}")
     upgrade(postgres.url_of(_TEMPLATE), "handrail_app")
@@ -85,7 +85,7 @@ async def database(postgres: EmbeddedPostgres, database_template: str) -> str:
 
 @pytest.fixture(scope="session")
 async def template_with_read_models(postgres: EmbeddedPostgres, database_template: str) -> str:
-    from projections.install import install  # noqa: PLC0415  # only who asks needs it
+    from handrail.projections.install import install  # noqa: PLC0415  # only who asks needs it
 
     await _administer(
         postgres.url, f"CREATE DATABASE {_WITH_READ_MODELS} TEMPLATE {database_template}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from domain.kernel import CustomerId, MerchantId, Money, OrderId, Sku
 from domain.ordering.commands import PlaceOrder
 from domain.ordering.events import OrderLine
 from domain.ordering.terms import down_payment
+from handrail.kernel import CustomerId, MerchantId, Money, OrderId, Sku
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ from functools import reduce
 from operator import attrgetter
 from typing import Any, Protocol
 
-from domain.errors import DomainError
-from domain.kernel import Command, Event, Refusal
+from handrail.errors import DomainError
+from handrail.kernel import Command, Event, Refusal
 
 
 class Decider(Protocol):

@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 from aiohttp import ClientSession
 
-from activities.outside import Outside
+from handrail.activities.http_gateway import Outside
 
 _NO_CERTIFICATES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 

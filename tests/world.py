@@ -17,30 +17,30 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-import runtime.temporal
+import handrail.temporal.client
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
 from domain.credit.events import LimitAssigned
 from domain.inventory.events import StockReceived
-from domain.kernel import stream_name
 from domain.ordering.events import OrderLine
 from domain.settlement.events import MerchantAccountOpened
-from eventstore.messages import CODEC
-from eventstore.pool import Pool, open_pool
-from eventstore.store import EventStore
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import EventStore
+from handrail.kernel import stream_name
+from handrail.sagas.options import RunOptions
+from handrail.simulators.in_process import served
+from handrail.temporal.client import DATA_CONVERTER, SANDBOX, Activities
+from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
 from runtime.simulators.registry import create_registry
-from runtime.temporal import DATA_CONVERTER, SANDBOX, Activities
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.unencrypted import a_client, company
 from tests.workflows.faults import Faults, SometimesAway
 from tests.workflows.losing import LosingTasks
 from tests.workflows.ordered import Ordered, Placement, a_checkout
-from workflows.messages import RunOptions
 
 IN_STOCK = 10
 FIRST_TRY = 0.5  # seconds that another company is given beside the saga
@@ -138,8 +138,8 @@ class World:
             Worker, sticky_queue_schedule_to_start_timeout=timedelta(seconds=1), **options
         )
         activities = self.activities()
-        with patch.object(runtime.temporal, "Worker", quick):
-            hired = runtime.temporal.workers(
+        with patch.object(handrail.temporal.client, "Worker", quick):
+            hired = handrail.temporal.client.workers(
                 self.client,
                 activities,
                 list(activities),

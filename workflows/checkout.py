@@ -11,7 +11,6 @@ from temporalio import workflow
 
 from domain.credit.commands import ConsumeCredit, HoldCredit, ReleaseCredit
 from domain.inventory.commands import ReleaseStock, ReserveStock, StockLine
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, Sku
 from domain.ordering.commands import (
     CloseReview,
     ConfirmOrder,
@@ -27,18 +26,19 @@ from domain.payments.commands import (
     OpenPlan,
     VoidPayment,
 )
-from domain.payments.schedule import months_after
+from domain.payments.due_dates import months_after
 from domain.settlement.commands import AccruePayable
 from domain.shipping.commands import BookShipment
+from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, Sku
+from handrail.sagas.cancellation import side_by_side, uninterrupted
+from handrail.sagas.child_workflows import Child, start_process
+from handrail.sagas.definition import Duty, Parallel, Saga, Step
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows import collect_instalments, deliver_order
-from workflows.children import Child, start_process
 from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Duty, Parallel, Saga, Step
-from workflows.tasks import side_by_side, uninterrupted
 
 AS_USUAL: Final = RunOptions()
 

@@ -11,12 +11,12 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from domain.credit.commands import RestoreCredit
-from domain.kernel import CustomerId, MerchantId, Money, OrderId
 from domain.payments.commands import CollectInstalment
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Saga
+from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.sagas.definition import Saga
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "CollectInstalment"
 TELLS: Final = "tells-that-it-waits"

@@ -21,15 +21,12 @@ from typing import Any, Final
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from domain import bounds
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, context_of
 from domain.payments.commands import ChargeLateFee, Reschedule
-from domain.payments.instalments import Instalment, InstalmentPlan
-from domain.sagas.events import SagaEnded
-from domain.sagas.steps import Answer, StepContext, StepKey
-from workflows import collect_instalment, settle_early, write_off
-from workflows.bounded import check_bounds
-from workflows.children import (
+from domain.payments.plan_state import Instalment, InstalmentPlan
+from handrail import bounds
+from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, context_of
+from handrail.sagas.bounded_arguments import check_bounds
+from handrail.sagas.child_workflows import (
     READING,
     Child,
     follow_saga,
@@ -37,10 +34,13 @@ from workflows.children import (
     run_saga,
     start_again,
 )
+from handrail.sagas.events import SagaEnded
+from handrail.sagas.options import RunOptions
+from handrail.sagas.step_keys import Answer, StepContext, StepKey
+from handrail.sagas.visibility import SAGA_STATUS
+from workflows import collect_instalment, settle_early, write_off
 from workflows.dunning import Dunning, Terms
-from workflows.messages import RunOptions
 from workflows.plan_wishes import NewDate, PayAllNow
-from workflows.timeline import SAGA_STATUS
 
 TYPE: Final = "CollectInstalments"
 WISHES_A_RUN: Final = 100

@@ -13,15 +13,15 @@ from typing import Any, Final, Literal, NoReturn
 
 from temporalio import workflow
 
-from domain.kernel import CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
-from domain.sagas.events import SagaEnded
-from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
+from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
+from handrail.kernel import CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
+from handrail.sagas.child_workflows import READING, Child, run_saga, show_parked, show_running
+from handrail.sagas.events import SagaEnded
+from handrail.sagas.options import CarrierNotice, RunOptions
+from handrail.sagas.visibility import FAILURE_CODE, SAGA_STATUS
 from workflows import parcels, return_order
-from workflows.children import READING, Child, run_saga, show_parked, show_running
-from workflows.messages import CarrierNotice, RunOptions
 from workflows.parcels import Parcels
 from workflows.return_order import ReturnOrder, ReturnOrderWorkflow
-from workflows.timeline import FAILURE_CODE, SAGA_STATUS
 
 TYPE: Final = "DeliverOrder"
 TRIES_AT_ONCE: Final = 5

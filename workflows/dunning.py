@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
-from domain.payments.instalments import Instalment, InstalmentPlan
+from domain.payments.plan_state import Instalment, InstalmentPlan
 
 NINE: Final = time(9, tzinfo=UTC)
 FEE_FROM: Final = 2

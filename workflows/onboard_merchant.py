@@ -8,7 +8,6 @@ from typing import Final
 
 from temporalio import workflow
 
-from domain.kernel import MerchantId, Money
 from domain.settlement.commands import (
     ActivateMerchant,
     CheckRegistry,
@@ -21,10 +20,11 @@ from domain.settlement.commands import (
     SubmitApplication,
     WithdrawApplication,
 )
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Saga, Step
+from handrail.kernel import MerchantId, Money
+from handrail.sagas.definition import Saga, Step
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "OnboardMerchant"
 APPROVED_WITHIN: Final = timedelta(days=14)

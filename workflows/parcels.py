@@ -13,13 +13,13 @@ from typing import Final
 from temporalio import workflow
 
 from domain.inventory.commands import ShipStock
-from domain.kernel import MerchantId, Money, OrderId, Sku
 from domain.ordering.commands import CompleteOrder
 from domain.shipping.commands import RecordDelivery, RecordDispatch, RecordLoss
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Saga
+from handrail.kernel import MerchantId, Money, OrderId, Sku
+from handrail.sagas.definition import Saga
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 
 DISPATCH: Final = "Dispatch"
 DELIVERED: Final = "Delivered"

@@ -7,13 +7,13 @@ from typing import Final
 
 from temporalio import workflow
 
-from domain.kernel import MerchantId, Money, PayoutId
 from domain.payments.commands import TransferPayout
 from domain.settlement.commands import CancelPayout, ConfirmPayout, PreparePayout
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Saga, Step
+from handrail.kernel import MerchantId, Money, PayoutId
+from handrail.sagas.definition import Saga, Step
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "PayMerchant"
 

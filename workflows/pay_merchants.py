@@ -16,13 +16,13 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
-from domain.kernel import Money, PayoutId
-from domain.sagas.payouts import Payable
+from domain.settlement.payable import Payable
+from handrail.kernel import Money, PayoutId
+from handrail.sagas.fairness import fair
+from handrail.sagas.options import RunOptions, SagaResult
+from handrail.sagas.visibility import SAGA_STATUS, SAGA_TYPE, begun_as
 from workflows import pay_merchant
-from workflows.fairness import fair
-from workflows.messages import RunOptions, SagaResult
 from workflows.pay_merchant import PayMerchant, PayMerchantWorkflow
-from workflows.timeline import SAGA_STATUS, SAGA_TYPE, begun_as
 
 TYPE: Final = "PayMerchants"
 PAGE: Final = 100

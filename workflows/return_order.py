@@ -12,17 +12,17 @@ from temporalio import workflow
 
 from domain.credit.commands import RestoreCredit
 from domain.inventory.commands import Restock, StockLine
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
 from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawReturn
 from domain.ordering.events import ReturnLine, Why
 from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.settlement.commands import ClawBack
+from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
+from handrail.sagas.cancellation import uninterrupted
+from handrail.sagas.definition import Saga, Step
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.collect_instalments import CollectInstalments, is_collected
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Saga, Step
-from workflows.tasks import uninterrupted
 
 TYPE: Final = "ReturnOrder"
 COLLECTS_AGAIN: Final = "collects-what-came-back"

@@ -8,12 +8,12 @@ from typing import Final
 from temporalio import workflow
 
 from domain.credit.commands import RestoreCredit
-from domain.kernel import CustomerId, MerchantId, Money, OrderId
 from domain.payments.commands import SettleEarly
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Saga, numbered
+from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.sagas.definition import Saga, numbered
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "SettleEarly"
 PAYMENT: Final = "settlement"

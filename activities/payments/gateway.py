@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from activities.outside import No, Outside, Yes, wire_key
-from domain.kernel import Money
 from domain.payments.commands import Approved, BankReply, Declined
+from handrail.activities.http_gateway import No, Outside, Yes, wire_key
+from handrail.kernel import Money
 
 
 class Bank(Protocol):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from activities.handling import single
-from activities.payments.asking import Asked, void_of_bank
+from activities.payments.bank_steps import Asked, void_of_bank
 from activities.payments.gateway import Bank
-from activities.serving import serve
 from domain.payments import transfer
 from domain.payments.commands import TransferPayout
-from domain.sagas.steps import Answer, StepContext
-from eventstore.store import EventStore
+from handrail.activities.command_activity import serve
+from handrail.activities.command_handler import single
+from handrail.eventstore.store import EventStore
+from handrail.sagas.step_keys import Answer, StepContext
 
 
 def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:

@@ -6,10 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from activities.handling import Handler, single
-from activities.serving import serve
 from activities.settlement.gateway import Registry
-from domain.sagas.steps import Answer, StepContext
 from domain.settlement import application
 from domain.settlement.commands import (
     ActivateMerchant,
@@ -20,7 +17,10 @@ from domain.settlement.commands import (
     SubmitApplication,
     WithdrawApplication,
 )
-from eventstore.store import EventStore
+from handrail.activities.command_activity import serve
+from handrail.activities.command_handler import Handler, single
+from handrail.eventstore.store import EventStore
+from handrail.sagas.step_keys import Answer, StepContext
 
 
 def activities(store: EventStore, registry: Registry) -> Sequence[Callable[..., Any]]:

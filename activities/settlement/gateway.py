@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from activities.outside import No, Outside, Yes
 from domain.settlement.commands import NotRegistered, Registered, RegistryReply
+from handrail.activities.http_gateway import No, Outside, Yes
 
 
 class Registry(Protocol):
     """What Handrail demands of a registry: of keys and answers, the same as of a bank.
 
     A question changes nothing there, so there is nothing to take back. What is no definite answer
-    is raised, as the errors in `activities.outside`.
+    is raised, as the errors in `handrail.activities.http_gateway`.
     """
 
     async def check(self, *, key: str, merchant: str, registration: str) -> RegistryReply:

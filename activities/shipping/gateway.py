@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from activities.outside import No, Outside, Yes, wire_key
 from domain.shipping.commands import Booked, CarrierReply, NotBooked
+from handrail.activities.http_gateway import No, Outside, Yes, wire_key
 
 
 class Carrier(Protocol):
@@ -13,7 +13,7 @@ class Carrier(Protocol):
 
     The same key with the same content answers what it answered first, and books once. A
     cancellation holds against bookings that the carrier has yet to receive. What is no definite
-    answer is raised, as the errors in `activities.outside`.
+    answer is raised, as the errors in `handrail.activities.http_gateway`.
     """
 
     async def book(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from benchmarks.contenders.orders import CUSTOMERS, MERCHANTS, PLENTY, SKUS, customer, merchant, sku
 from domain.credit.events import LimitAssigned
 from domain.inventory.events import StockReceived
-from domain.kernel import MerchantId, Money, Sku, stream_name
 from domain.settlement.events import MerchantAccountOpened
-from eventstore.store import EventStore
+from handrail.eventstore.store import EventStore
+from handrail.kernel import MerchantId, Money, Sku, stream_name
 
 _NOTHING = Money(0, "EUR")
 

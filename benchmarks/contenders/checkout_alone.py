@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from temporalio import workflow
 
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.checkout import NEWEST, Checkout, saga
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
 
 
 @workflow.defn(name="CheckoutAlone")

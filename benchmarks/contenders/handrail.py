@@ -13,15 +13,15 @@ from benchmarks.contenders.books import open_books
 from benchmarks.contenders.checkout_alone import CheckoutAlone
 from benchmarks.contenders.orders import checkout
 from benchmarks.contenders.turns import Saga, contend
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.sagas.options import SagaResult
+from handrail.settings import Settings
+from handrail.temporal.client import WORKFLOWS, connect, workers
 from runtime.api import options_of
-from runtime.settings import Settings
-from runtime.temporal import WORKFLOWS, connect, workers
+from runtime.registry.messages import CODEC
 from runtime.worker import all_activities
 from workflows.checkout import Checkout
-from workflows.messages import SagaResult
 
 
 @asynccontextmanager

@@ -24,8 +24,8 @@ import orjson
 import uvloop
 
 from benchmarks.processor import cpu_seconds
-from runtime.exiting import run_and_leave
-from runtime.ready import seldom_collect
+from handrail.process_exit import run_and_leave
+from handrail.readiness import seldom_collect
 
 _READY: Final = b"ready\n"
 _LOOK: Final = 2.0  # seconds

@@ -17,7 +17,7 @@ from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from benchmarks.contenders.orders import customer, merchant, sku
 from benchmarks.contenders.turns import Saga, contend
-from eventstore.pool import Pool, open_pool
+from handrail.eventstore.pool import Pool, open_pool
 
 STEPS: Final[tuple[tuple[str, str], ...]] = (
     ("order", "OrderPlaced"),

@@ -17,12 +17,12 @@ from psycopg import sql
 from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
 from sqlalchemy.dialects.postgresql import JSONB
 
-from eventstore.messages import CODEC
-from eventstore.store import Recorded
-from projections.catalogue import PROJECTIONS
-from projections.folding import apply, read
-from projections.projection import OutOfPlace, Projection
-from projections.totals import changes
+from handrail.eventstore.store import Recorded
+from handrail.projections.fold import apply, read
+from handrail.projections.projection import OutOfPlace, Projection
+from handrail.projections.totals import changes
+from runtime.registry.messages import CODEC
+from runtime.registry.projections import PROJECTIONS
 
 COLUMNS = "position, stream, version, type, schema, data, metadata, recorded_at"
 _ADD = (

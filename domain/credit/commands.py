@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from domain.kernel import Command, CustomerId, Money, OrderId
+from handrail.kernel import Command, CustomerId, Money, OrderId
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,8 +30,8 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
-from domain.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
-from domain.kernel import Money, OrderId
+from handrail.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
+from handrail.kernel import Money, OrderId
 
 CATEGORY: Final = "credit"
 

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from domain.kernel import CustomerId, Event, Money, OrderId, Refusal
+from handrail.kernel import CustomerId, Event, Money, OrderId, Refusal
 
 
 @dataclass(frozen=True, kw_only=True)

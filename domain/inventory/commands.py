@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from domain.kernel import Command, MerchantId, OrderId, ReturnId, Sku
+from handrail.kernel import Command, MerchantId, OrderId, ReturnId, Sku
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from domain.kernel import Event, MerchantId, OrderId, Refusal, ReturnId, Sku
+from handrail.kernel import Event, MerchantId, OrderId, Refusal, ReturnId, Sku
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
-from domain.errors import ContentDiffers, NoLines, NotPositive, UnknownAggregate
 from domain.inventory.commands import (
     ReceiveStock,
     ReleaseStock,
@@ -29,7 +28,8 @@ from domain.inventory.events import (
     StockShipped,
     StockUnavailable,
 )
-from domain.kernel import MerchantId, OrderId, ReturnId, Sku
+from handrail.errors import ContentDiffers, NoLines, NotPositive, UnknownAggregate
+from handrail.kernel import MerchantId, OrderId, ReturnId, Sku
 
 CATEGORY: Final = "stock"
 

@@ -1,8 +1,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId
 from domain.ordering.events import OrderLine, ReturnLine, Why
+from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)

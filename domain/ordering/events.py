@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, Refusal, ReturnId, Sku
+from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, Refusal, ReturnId, Sku
 
 Why = Literal["returned", "lost"]
 """Why an order comes back: the customer sent it, or it never reached them."""

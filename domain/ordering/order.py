@@ -6,16 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
-from domain.errors import (
-    ContentDiffers,
-    DownPaymentDiffers,
-    NoLines,
-    NotPositive,
-    OutOfOrder,
-    TotalDiffers,
-    UnknownAggregate,
-)
-from domain.kernel import Money
 from domain.ordering.commands import (
     AcceptReturn,
     CloseReview,
@@ -53,6 +43,16 @@ from domain.ordering.returns import (
     withdraw,
 )
 from domain.ordering.terms import down_payment
+from handrail.errors import (
+    ContentDiffers,
+    DownPaymentDiffers,
+    NoLines,
+    NotPositive,
+    OutOfOrder,
+    TotalDiffers,
+    UnknownAggregate,
+)
+from handrail.kernel import Money
 
 CATEGORY: Final = "order"
 

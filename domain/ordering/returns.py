@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
 
-from domain.errors import ContentDiffers, NoLines, NotPositive, OutOfOrder, TotalDiffers
-from domain.kernel import Money, ReturnId, Sku
 from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawReturn
 from domain.ordering.events import (
     OrderLine,
@@ -24,6 +22,8 @@ from domain.ordering.events import (
     ReturnRefused,
     ReturnWithdrawn,
 )
+from handrail.errors import ContentDiffers, NoLines, NotPositive, OutOfOrder, TotalDiffers
+from handrail.kernel import Money, ReturnId, Sku
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What is due at once and what is financed."""
 
-from domain.errors import NotPositive
-from domain.kernel import Money
+from handrail.errors import NotPositive
+from handrail.kernel import Money
 
 
 def down_payment(total: Money, instalments: int) -> Money:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, PayoutId, ReturnId
+from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, PayoutId, ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from domain.kernel import (
+from handrail.kernel import (
     CustomerId,
     Event,
     MerchantId,

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
-from domain.errors import ContentDiffers, NotPositive, OutOfOrder, OutsideAnswerMissing
-from domain.kernel import Money
 from domain.payments.commands import (
     Approved,
     AuthoriseDownPayment,
@@ -31,6 +29,8 @@ from domain.payments.events import (
     PaymentRefunded,
     PaymentVoided,
 )
+from handrail.errors import ContentDiffers, NotPositive, OutOfOrder, OutsideAnswerMissing
+from handrail.kernel import Money
 
 CATEGORY: Final = "payment"
 

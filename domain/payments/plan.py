@@ -11,16 +11,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Final, Literal, assert_never
 
-from domain.errors import (
-    ContentDiffers,
-    CurrencyMismatch,
-    NotPositive,
-    OutOfOrder,
-    OutsideAnswerMissing,
-    UnknownAggregate,
-)
-from domain.kernel import Money, OrderId
-from domain.payments import returning
+from domain.payments import plan_adjustment
 from domain.payments.commands import (
     AdjustPlan,
     Approved,
@@ -35,6 +26,7 @@ from domain.payments.commands import (
     SettleEarly,
     WriteOffPlan,
 )
+from domain.payments.due_dates import monthly
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -51,8 +43,16 @@ from domain.payments.events import (
     RefundPaid,
     SettlementDeclined,
 )
-from domain.payments.instalments import Adjustment, Instalment, InstalmentPlan
-from domain.payments.schedule import monthly
+from domain.payments.plan_state import Adjustment, Instalment, InstalmentPlan
+from handrail.errors import (
+    ContentDiffers,
+    CurrencyMismatch,
+    NotPositive,
+    OutOfOrder,
+    OutsideAnswerMissing,
+    UnknownAggregate,
+)
+from handrail.kernel import Money, OrderId
 
 __all__ = ["CATEGORY", "Adjustment", "Instalment", "InstalmentPlan", "decide", "evolve"]
 
@@ -112,11 +112,11 @@ def decide(  # noqa: C901, PLR0911  # one arm a command
         case WriteOffPlan():
             return _write_off(command, plan)
         case AdjustPlan():
-            return returning.adjust(command, plan)
+            return plan_adjustment.adjust(command, plan)
         case RevertAdjustment():
-            return returning.revert(command, plan)
+            return plan_adjustment.revert(command, plan)
         case RefundPayment():
-            return returning.refund(command, plan)
+            return plan_adjustment.refund(command, plan)
         case _:
             assert_never(command)
 

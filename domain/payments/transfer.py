@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
-from domain.errors import ContentDiffers, NotPositive, OutsideAnswerMissing
-from domain.kernel import MerchantId, Money
 from domain.payments.commands import Approved, Declined, TransferCommand
 from domain.payments.events import PayoutTransferred, TransferDeclined, TransferEvent
+from handrail.errors import ContentDiffers, NotPositive, OutsideAnswerMissing
+from handrail.kernel import MerchantId, Money
 
 CATEGORY: Final = "transfer"
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
-from domain.errors import ContentDiffers, OutOfOrder, OutsideAnswerMissing
-from domain.kernel import MerchantId
 from domain.settlement.commands import (
     ActivateMerchant,
     ApplicationCommand,
@@ -32,6 +30,8 @@ from domain.settlement.events import (
     RegistryChecked,
     RegistryRefused,
 )
+from handrail.errors import ContentDiffers, OutOfOrder, OutsideAnswerMissing
+from handrail.kernel import MerchantId
 
 CATEGORY: Final = "application"
 

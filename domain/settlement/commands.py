@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from domain.kernel import Command, MerchantId, Money, OrderId, PayoutId, ReturnId
+from handrail.kernel import Command, MerchantId, Money, OrderId, PayoutId, ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)

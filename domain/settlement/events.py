@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from domain.kernel import Event, MerchantId, Money, OrderId, PayoutId, Refusal, ReturnId
 from domain.settlement.commands import Document
+from handrail.kernel import Event, MerchantId, Money, OrderId, PayoutId, Refusal, ReturnId
 
 NO_RETURN: Final = ReturnId("")
 

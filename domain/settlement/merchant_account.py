@@ -11,15 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
-from domain.errors import (
-    ContentDiffers,
-    FeeOutOfRange,
-    NotACurrency,
-    NotPositive,
-    OutOfOrder,
-    UnknownAggregate,
-)
-from domain.kernel import MerchantId, Money, OrderId, ReturnId
 from domain.settlement.commands import (
     AccruePayable,
     CancelPayout,
@@ -43,6 +34,15 @@ from domain.settlement.events import (
     PayoutRefused,
 )
 from domain.settlement.payouts import Payouts, Pending, cancel, confirm, prepare
+from handrail.errors import (
+    ContentDiffers,
+    FeeOutOfRange,
+    NotACurrency,
+    NotPositive,
+    OutOfOrder,
+    UnknownAggregate,
+)
+from handrail.kernel import MerchantId, Money, OrderId, ReturnId
 
 CATEGORY: Final = "merchant"
 

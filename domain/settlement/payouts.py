@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from domain.errors import ContentDiffers, NotPositive, OutOfOrder
-from domain.kernel import Money, OrderId, PayoutId
 from domain.settlement.commands import CancelPayout, ConfirmPayout, PreparePayout
 from domain.settlement.events import (
     PayoutCancelled,
@@ -16,6 +14,8 @@ from domain.settlement.events import (
     PayoutPrepared,
     PayoutRefused,
 )
+from handrail.errors import ContentDiffers, NotPositive, OutOfOrder
+from handrail.kernel import Money, OrderId, PayoutId
 
 # A payout is asked for again soon or never. The event store's fence catches what is older.
 REMEMBERED_PAYOUTS: Final = 32

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from domain.kernel import Command, MerchantId, OrderId
+from handrail.kernel import Command, MerchantId, OrderId
 
 
 @dataclass(frozen=True, kw_only=True)

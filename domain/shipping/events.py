@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.kernel import Event, OrderId, Refusal
+from handrail.kernel import Event, OrderId, Refusal
 
 
 @dataclass(frozen=True, kw_only=True)

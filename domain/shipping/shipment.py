@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
-from domain.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
 from domain.shipping.commands import (
     Booked,
     BookShipment,
@@ -26,6 +25,7 @@ from domain.shipping.events import (
     ShipmentEvent,
     ShipmentLost,
 )
+from handrail.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
 
 CATEGORY: Final = "shipment"
 

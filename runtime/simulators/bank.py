@@ -40,7 +40,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 
-from runtime.simulators.bank_book import BankBook
+from handrail.simulators.keyed_requests import Key, open_company
+from handrail.simulators.statement import add_statement
+from handrail.simulators.webhook_sender import Target, Teller
+from runtime.simulators.bank_accounts import BankBook
 from runtime.simulators.bank_requests import (
     AnyRequest,
     Authorise,
@@ -51,9 +54,6 @@ from runtime.simulators.bank_requests import (
     Refund,
     Void,
 )
-from runtime.simulators.desk import Key, open_company
-from runtime.simulators.statement import add_statement
-from runtime.simulators.webhooks import Target, Teller
 
 
 def create_bank(ledger_path: Path | None, target: Target | None = None) -> FastAPI:

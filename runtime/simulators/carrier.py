@@ -37,12 +37,12 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from runtime.simulators.desk import Key, open_company
-from runtime.simulators.ledger import Answer
-from runtime.simulators.misbehaviour import Behaviour, Declines, behaviour
+from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
+from handrail.simulators.keyed_requests import Key, open_company
+from handrail.simulators.request_journal import Answer
+from handrail.simulators.statement import add_statement
+from handrail.simulators.webhook_sender import Target, Teller
 from runtime.simulators.parcels import Timetable, course, news_of
-from runtime.simulators.statement import add_statement
-from runtime.simulators.webhooks import Target, Teller
 
 State = Literal["booked", "cancelled"]
 Stage = Literal["book", "cancel"]

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.simulators.webhooks import News
+from handrail.simulators.webhook_sender import News
 
 Seconds = Annotated[float, Field(ge=0)]
 

@@ -26,9 +26,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from runtime.simulators.desk import Key, open_company
-from runtime.simulators.ledger import Answer
-from runtime.simulators.misbehaviour import Behaviour, Declines, behaviour
+from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
+from handrail.simulators.keyed_requests import Key, open_company
+from handrail.simulators.request_journal import Answer
 
 Text = Annotated[str, Field(min_length=1)]
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import ClientSession
 
-from activities.outside import open_session
+from handrail.activities.http_gateway import open_session
 
 
 @pytest.fixture

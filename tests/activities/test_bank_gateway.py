@@ -15,17 +15,17 @@ from aiohttp import ClientSession
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from activities.outside import (
+from activities.payments.gateway import Bank, HttpBank
+from domain.payments.commands import Approved, Declined
+from handrail.activities.http_gateway import (
     Outside,
     OutsideAnswerUnreadable,
     OutsideKeyReused,
     OutsideUnavailable,
 )
-from activities.payments.gateway import Bank, HttpBank
-from domain.kernel import Money
-from domain.payments.commands import Approved, Declined
+from handrail.kernel import Money
+from handrail.simulators.in_process import served
 from runtime.simulators.bank import create_bank
-from runtime.simulators.in_process import served
 from tests.unencrypted import a_client, company
 
 ORDER = "order-7"

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from aiohttp import ClientSession
 
-from activities.outside import OutsideKeyReused, OutsideUnavailable
 from activities.shipping.gateway import Carrier, HttpCarrier
 from domain.shipping.commands import Booked, CarrierReply, NotBooked
+from handrail.activities.http_gateway import OutsideKeyReused, OutsideUnavailable
+from handrail.simulators.in_process import served
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
 from tests.unencrypted import a_client, company
 
 ORDER = "order-7"

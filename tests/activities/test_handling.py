@@ -12,10 +12,8 @@ import pytest
 from aiohttp import ClientSession
 from temporalio.exceptions import ApplicationError
 
-from activities import credit, handling, inventory, ordering, settlement
-from activities.handling import Handler, HotStream, single
-from activities.outside import Outside
-from activities.serving import serve
+from activities import credit, inventory, ordering
+from activities.settlement import activities as settlement
 from activities.settlement.gateway import HttpRegistry
 from domain.credit import credit_line
 from domain.credit.commands import (
@@ -27,15 +25,19 @@ from domain.credit.commands import (
 )
 from domain.credit.credit_line import CreditLine
 from domain.credit.events import CreditHeld, CreditRefused, LimitAssigned
-from domain.errors import OutOfOrder
 from domain.inventory.commands import ReceiveStock, ReserveStock, StockLine
-from domain.kernel import Command, Event
 from domain.payments.commands import CapturePayment
-from domain.sagas.steps import NOT_DONE, Answer, StepContext, StepKey
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
-from eventstore.messages import CODEC
-from eventstore.pool import Pool, open_pool
-from eventstore.store import Appended, EventStore, Loaded, StepClosed, VersionConflict
+from handrail.activities import command_handler as handling
+from handrail.activities.command_activity import serve
+from handrail.activities.command_handler import Handler, HotStream, single
+from handrail.activities.http_gateway import Outside
+from handrail.errors import OutOfOrder
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import Appended, EventStore, Loaded, StepClosed, VersionConflict
+from handrail.kernel import Command, Event
+from handrail.sagas.step_keys import NOT_DONE, Answer, StepContext, StepKey
+from runtime.registry.messages import CODEC
 from tests.controls import a_customer, a_merchant, a_sku, an_order, an_order_id, eur, readable_id
 
 CUSTOMER = a_customer()

@@ -14,16 +14,16 @@ from aiohttp import ClientSession
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from activities.outside import Outside, OutsideAnswerUnreadable, OutsideUnavailable
-from activities.payments import Payments
+from activities.payments.activities import Payments
 from activities.payments.gateway import HttpBank
-from domain.bounds import ANSWER_BYTES, CUT, OUTSIDE, is_storable
 from domain.payments.commands import Approved, AuthoriseDownPayment, Declined
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
-from runtime.simulators.in_process import served
+from handrail.activities.http_gateway import Outside, OutsideAnswerUnreadable, OutsideUnavailable
+from handrail.bounds import ANSWER_BYTES, CUT, OUTSIDE, is_storable
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.sagas.step_keys import StepContext, StepKey
+from handrail.simulators.in_process import served
+from runtime.registry.messages import CODEC
 from tests.controls import an_order_id, eur
 
 PRICE = eur(25_00)

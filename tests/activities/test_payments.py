@@ -10,11 +10,10 @@ import httpx
 import pytest
 from aiohttp import ClientSession
 
-from activities.payments import Payments
+from activities.payments.activities import Payments
 from activities.payments.gateway import HttpBank
-from activities.shipping import Shipments
+from activities.shipping.activities import Shipments
 from activities.shipping.gateway import HttpCarrier
-from domain.errors import OutOfOrder
 from domain.payments.commands import (
     Approved,
     AuthoriseDownPayment,
@@ -23,14 +22,15 @@ from domain.payments.commands import (
     Declined,
     VoidPayment,
 )
-from domain.sagas.steps import StepContext, StepKey
 from domain.shipping.commands import BookShipment, CancelShipment
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore, StepClosed
+from handrail.errors import OutOfOrder
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore, StepClosed
+from handrail.sagas.step_keys import StepContext, StepKey
+from handrail.simulators.in_process import served
+from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
 from tests.controls import a_merchant, an_order_id, eur
 from tests.unencrypted import a_client, company
 

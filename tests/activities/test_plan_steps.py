@@ -15,10 +15,9 @@ from temporalio.exceptions import ApplicationError
 from activities.payments.gateway import HttpBank
 from activities.payments.plan import Plans
 from activities.payments.transfer import Transfers
-from activities.reading import Reading
-from domain.errors import UnknownAggregate
-from domain.kernel import Money, OrderId, PayoutId, ReturnId, stream_name
+from activities.queries import Reading
 from domain.ordering.events import OrderPlaced, ReturnLine
+from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from domain.payments.commands import (
     AdjustPlan,
     BankReply,
@@ -29,13 +28,14 @@ from domain.payments.commands import (
     SettleEarly,
     TransferPayout,
 )
-from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
-from domain.sagas.steps import NOT_DONE, StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION, EventStore, StepClosed
+from handrail.errors import UnknownAggregate
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore, StepClosed
+from handrail.kernel import Money, OrderId, PayoutId, ReturnId, stream_name
+from handrail.sagas.step_keys import NOT_DONE, StepContext, StepKey
+from handrail.simulators.in_process import served
+from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
-from runtime.simulators.in_process import served
 from tests.controls import a_customer, a_line, a_merchant, an_order, an_order_id, eur, readable_id
 from tests.unencrypted import a_client, company
 

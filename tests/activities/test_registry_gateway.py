@@ -8,10 +8,10 @@ import httpx
 import pytest
 from aiohttp import ClientSession
 
-from activities.outside import OutsideKeyReused, OutsideUnavailable
 from activities.settlement.gateway import HttpRegistry, Registry
 from domain.settlement.commands import NotRegistered, Registered, RegistryReply
-from runtime.simulators.in_process import served
+from handrail.activities.http_gateway import OutsideKeyReused, OutsideUnavailable
+from handrail.simulators.in_process import served
 from runtime.simulators.registry import create_registry
 from tests.unencrypted import a_client, company
 

@@ -11,10 +11,11 @@ import pytest
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities import sagas
-from domain.kernel import MerchantId, Money, stream_name
-from domain.sagas.commands import RequestCancellation, TurnBack
-from domain.sagas.events import (
+from handrail.activities import saga_recorder
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore, StepClosed
+from handrail.kernel import MerchantId, Money, stream_name
+from handrail.sagas.events import (
     AnswerAwaited,
     CancelRequested,
     Direction,
@@ -29,11 +30,10 @@ from domain.sagas.events import (
     StepDone,
     StepRefused,
 )
-from domain.sagas.records import Begun, Cancelled, Turned
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION, EventStore, StepClosed
+from handrail.sagas.step_keys import StepContext, StepKey
+from handrail.sagas.stream_answers import Begun, Cancelled, Turned
+from handrail.sagas.stream_commands import RequestCancellation, TurnBack
+from runtime.registry.messages import CODEC
 from tests.controls import NOON, readable_id
 
 TODAY = date(2026, 3, 2)
@@ -64,7 +64,7 @@ class Journal:
         return StepContext(key=key, actor="tests", closes=tuple(closes))
 
     async def asks(self, name: str, asked: Any, context: StepContext) -> Any:
-        serving = {definition_of(one).name: one for one in sagas.activities(self.store)}
+        serving = {definition_of(one).name: one for one in saga_recorder.activities(self.store)}
         return await serving[name](asked, context)
 
     async def begins(

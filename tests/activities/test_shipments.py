@@ -10,18 +10,18 @@ import httpx
 import pytest
 from aiohttp import ClientSession
 
-from activities.shipping import Shipments
+from activities.shipping.activities import Shipments
 from activities.shipping.gateway import HttpCarrier
-from domain.errors import OutOfOrder
-from domain.kernel import Event
-from domain.sagas.steps import StepContext, StepKey
 from domain.shipping.commands import BookShipment, RecordDelivery, RecordDispatch
 from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
+from handrail.errors import OutOfOrder
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.kernel import Event
+from handrail.sagas.step_keys import StepContext, StepKey
+from handrail.simulators.in_process import served
+from runtime.registry.messages import CODEC
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
 from tests.controls import NOON, a_merchant, an_order_id
 from tests.unencrypted import a_client, company
 

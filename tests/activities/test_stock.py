@@ -15,11 +15,11 @@ from domain.inventory.commands import (
     StockLine,
 )
 from domain.inventory.events import StockReceived, StockReserved, StockReturned, StockShipped
-from domain.kernel import Command, ReturnId
-from domain.sagas.steps import Answer, StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.kernel import Command, ReturnId
+from handrail.sagas.step_keys import Answer, StepContext, StepKey
+from runtime.registry.messages import CODEC
 from tests.controls import a_merchant, a_sku, an_order_id, readable_id
 
 

@@ -17,29 +17,29 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from activities.outside import Outside, open_session
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
 from api.app import create_app
-from api.context import WebhookTrust
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
-from projections.install import install
-from projections.runner import Runner
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.engine import open_engine
+from handrail.activities.http_gateway import Outside, open_session
+from handrail.database_engine import open_engine
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.http.dependencies import WebhookTrust
+from handrail.projections.install import install
+from handrail.projections.projector import Runner
+from handrail.sagas.options import RunOptions
+from handrail.simulators.in_process import served
+from handrail.temporal.client import DATA_CONVERTER, workers
+from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
 from runtime.simulators.registry import create_registry
-from runtime.temporal import DATA_CONVERTER, workers
 from runtime.worker import all_activities, with_read_models
 from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
 from tests.unencrypted import a_client
-from workflows.messages import RunOptions
 
 ROLE = "handrail_app"
 

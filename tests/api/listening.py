@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from workflows.messages import CarrierNotice
+from handrail.sagas.options import CarrierNotice
 
 
 @workflow.defn(name="DeliverOrder")

@@ -7,8 +7,8 @@ import asyncio
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from domain.kernel import Command
-from workflows.messages import Intervention
+from handrail.kernel import Command
+from handrail.sagas.options import Intervention
 
 
 @workflow.defn(name="Checkout")

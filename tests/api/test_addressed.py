@@ -15,7 +15,7 @@ from temporalio.client import WorkflowHandle
 from temporalio.common import RawValue
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from api import reaching
+from handrail.http import temporal_errors as reaching
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, eventually, place, problem
 from tests.api.test_interventions import UNDELIVERABLE, onboarding, parked, told

@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 
-from api.processes import Processes
-from domain.kernel import MerchantId
 from domain.settlement.commands import SubmitApplication
+from handrail.http.temporal_gateway import Processes
+from handrail.kernel import MerchantId
+from handrail.sagas.options import RunOptions
 from tests.api.conftest import House
 from tests.api.shop import a_key, open_shop, place, problem, read, settled
 from tests.controls import NOON, a_merchant
-from workflows.messages import RunOptions
 
 KINDS = ("identity", "bank_account", "registration")
 

@@ -8,8 +8,9 @@ import httpx
 import pytest
 from temporalio.common import WorkflowIDReusePolicy
 
-import workflows.saga
-from api.begun import begun_with
+import handrail.sagas.execution
+from handrail.http.start_input import begun_with
+from handrail.sagas.options import RunOptions
 from tests.api.conftest import House
 from tests.api.shop import Shop, eventually, place, problem, settled
 from tests.api.test_applications import apply, is_answered, is_in_review
@@ -17,7 +18,6 @@ from tests.api.test_idempotency import is_forgotten
 from tests.api.test_interventions import UNDELIVERABLE, parked
 from tests.controls import a_merchant
 from workflows.checkout import Checkout
-from workflows.messages import RunOptions
 
 WHY = {"reason": "the code is mended"}
 
@@ -128,7 +128,7 @@ async def test_where_the_input_is_forgotten_everywhere_the_problem_says_what_can
     house: House, impatient: httpx.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As for a saga that began before its stream had room for it."""
-    monkeypatch.setattr(workflows.saga, "_written", lambda _: "")
+    monkeypatch.setattr(handrail.sagas.execution, "_written", lambda _: "")
     saga = await parked(impatient, shop, ship_to=UNDELIVERABLE)
     await is_terminated(house, saga)
     await is_forgotten(house, saga)

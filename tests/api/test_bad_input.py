@@ -11,7 +11,7 @@ import httpx
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.idempotency import derived_id
+from handrail.http.idempotency import derived_id
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, open_shop, problem
 

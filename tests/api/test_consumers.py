@@ -8,14 +8,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from domain.kernel import MerchantId, OrderId, PayoutId
+from consumers import finance
 from domain.settlement.events import PayableAccrued, PayoutPrepared
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION, EventStore, Recorded
-from messaging import finance
-from messaging.envelope import received_from_store
-from messaging.inbox import park, receive
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
+from handrail.kernel import MerchantId, OrderId, PayoutId
+from handrail.messaging.consumers.inbox import park, receive
+from handrail.messaging.envelope import received_from_store
+from runtime.registry.messages import CODEC
 from tests.api.conftest import ROLE, House
 from tests.controls import eur
 

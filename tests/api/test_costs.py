@@ -14,13 +14,14 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from api import event_streams
-from eventstore.pool import Connection
-from eventstore.tokens import NotYetSeen, wait_until_seen
-from messaging.notifications import pruning as notifications
-from projections import as_of, customer_account, merchant_balance, parking
-from runtime import pruning
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.tokens import NotYetSeen, wait_until_seen
+from handrail.http import event_streams
+from handrail.notifications import pruning as notifications
+from handrail.processes import prune_tables
+from handrail.projections import as_of, parked_rows
+from projections import customer_account, merchant_balance
 from tests.eventstore.plans import plans_of
 
 pytestmark = pytest.mark.thorough
@@ -153,12 +154,12 @@ async def a_look_for_event_streams(one: Open) -> None:
 
 async def a_page_of_rows_that_may_be_parked(one: Open) -> None:
     ids = [f"c{number}" for number in range(0, 400, 2)]
-    await parking.standstill(one.connection, customer_account.PROJECTION, ids)
+    await parked_rows.standstill(one.connection, customer_account.PROJECTION, ids)
 
 
 async def a_page_of_rows_where_none_is(one: Open) -> None:
     ids = [f"m{number}" for number in range(200)]
-    await parking.standstill(one.connection, merchant_balance.PROJECTION, ids)
+    await parked_rows.standstill(one.connection, merchant_balance.PROJECTION, ids)
 
 
 async def a_token(one: Open) -> None:
@@ -170,7 +171,7 @@ async def a_token(one: Open) -> None:
 
 async def deleting_what_is_old(one: Open) -> None:
     """There is nothing of it: what is young, or kept for ever, is not looked through."""
-    assert set((await pruning.prune(one.driver)).values()) == {0}
+    assert set((await prune_tables.prune(one.driver)).values()) == {0}
 
 
 async def deleting_old_messages(one: Open) -> None:

@@ -8,8 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.engine import open_engine
+from handrail.database_engine import open_engine
+from handrail.dev.postgres import EmbeddedPostgres
 from tests.api.conftest import ROLE, House
 from tests.api.shop import problem
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from domain import bounds
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail import bounds
+from handrail.dev.postgres import EmbeddedPostgres
 from tests.api.conftest import House, open_house
 from tests.api.hostile import NUMBERS, TEXTS, VALUES, Attempt, attempts
 from tests.api.shop import Shop, a_key, eventually, open_shop, place, problem, settled

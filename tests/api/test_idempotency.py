@@ -14,10 +14,10 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.service import RPCError
 
-from api.begun import begun_with
-from api.database import Database
-from api.idempotency import Answered, Claim, Requests, derived_id
-from api.problems import Problem
+from handrail.http.database import Database
+from handrail.http.idempotency import Answered, Claim, Requests, derived_id
+from handrail.http.problems import Problem
+from handrail.http.start_input import begun_with
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, eventually, open_shop, problem, settled
 from tests.api.test_applications import apply, is_in_review

@@ -13,7 +13,8 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.settlement.commands import Document
-from runtime.temporal import DATA_CONVERTER
+from handrail.sagas.options import RunOptions
+from handrail.temporal.client import DATA_CONVERTER
 from tests.api.conftest import House
 from tests.api.parking import ParksBehindTheLook
 from tests.api.shop import (
@@ -27,7 +28,6 @@ from tests.api.shop import (
     settled,
 )
 from tests.controls import NOON, a_merchant
-from workflows.messages import RunOptions
 from workflows.onboard_merchant import OnboardMerchant
 
 UNDELIVERABLE = "addr_undeliverable"

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import structlog
 
-from runtime.settings import Settings
+from handrail.settings import Settings
 from tests.api.conftest import ROLE, House
 from tests.api.shop import Shop, eventually, problem
 from tests.projections.long_history import a_merchant_with
@@ -59,7 +59,7 @@ async def a_process(house: House, folder: Path) -> AsyncIterator[tuple[httpx.Asy
     file = folder / "ready"
     environment = {**os.environ, **settings.environment(), "HANDRAIL_READY_FILE": str(file)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "runtime.cli", "api", env=environment
+        sys.executable, "-m", "handrail.cli.main", "api", env=environment
     )
 
     async def address() -> str | None:

@@ -11,32 +11,25 @@ import pytest
 from fastapi.openapi.models import OpenAPI
 from pydantic import TypeAdapter
 
-from api import (
-    applications,
+from api import applications, contacts, customers, merchants, payouts, plans, returns
+from api.orders import routes, validation
+from handrail.http import problems
+from handrail.http.problem_types import KINDS
+from handrail.http.problems import MEDIA_TYPE, ProblemDetails
+from handrail.http.routes import (
+    bulk_intervention_request,
+    bulk_interventions,
     consumers,
-    contacts,
-    customers,
-    intervening,
     interventions,
-    merchants,
-    new_intervention,
-    new_order,
-    orders,
-    payouts,
-    plans,
-    problems,
-    returns,
 )
-from api.problem_kinds import KINDS
-from api.problems import MEDIA_TYPE, ProblemDetails
 
 EXAMPLED: list[Any] = [
-    new_order.NewOrder,
+    validation.NewOrder,
     customers.NewLimit,
     contacts.NewContact,
     merchants.NewMerchant,
     merchants.Delivery,
-    orders.CancelOrder,
+    routes.CancelOrder,
     plans.PayAll,
     plans.Move,
     returns.NewReturn,
@@ -47,8 +40,8 @@ EXAMPLED: list[Any] = [
     interventions.NewAnswer,
     interventions.NewAttempt,
     interventions.NewCancellation,
-    new_intervention.NewInterventionInMany,
-    intervening.NewStop,
+    bulk_intervention_request.NewInterventionInMany,
+    bulk_interventions.NewStop,
     consumers.Settling,
     consumers.Discarding,
 ]

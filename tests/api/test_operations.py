@@ -8,8 +8,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.saga_figures import quantile
-from projections.saga_figures import BUCKETS
+from handrail.http.routes.saga_figures import quantile
+from handrail.projections.saga_figures import BUCKETS
 from tests.api.conftest import House
 from tests.api.shop import Shop, eventually, place, problem, read, settled
 
@@ -64,7 +64,7 @@ async def test_a_read_model_of_another_version_is_not_ready(
 async def test_a_projection_that_stands_still_is_not_ready(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.operations.LAG_LIMIT", -1)
+    monkeypatch.setattr("handrail.http.routes.operations.LAG_LIMIT", -1)
     found = problem(await api.get("/readyz"), 503, "not-ready")
     assert [one["parameter"] for one in found["errors"]] == ["projections"]
 

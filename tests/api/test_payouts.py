@@ -13,14 +13,14 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
-from domain.kernel import MerchantId, Money
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
+from handrail.kernel import MerchantId, Money
+from handrail.sagas.options import RunOptions
 from tests.api.delivery import Contexts
 from tests.api.shop import eventually, problem, read, settled
 from tests.controls import a_merchant, an_order_id
 from tests.workflows.asked import does
 from workflows import pay_merchants
-from workflows.messages import RunOptions
 from workflows.pay_merchants import (
     WISHES_A_RUN,
     By,

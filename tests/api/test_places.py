@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from api.database import Database
-from api.idempotency import derived_id
-from api.places import Places
-from api.problems import Problem
-from runtime.engine import open_engine
+from handrail.database_engine import open_engine
+from handrail.http.database import Database
+from handrail.http.idempotency import derived_id
+from handrail.http.problems import Problem
+from handrail.http.tenant_limit import Places
 from tests.api.conftest import ROLE, House
 from tests.api.shop import Shop, a_key, eventually, place, problem, settled
 from tests.api.test_idempotency import placed_with, post

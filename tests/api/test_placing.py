@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from sqlalchemy import event
 
-from runtime.engine import open_engine
+from handrail.database_engine import open_engine
 from tests.api.conftest import ROLE, House
 from tests.api.shop import Shop, a_key, open_shop, place, settled
 

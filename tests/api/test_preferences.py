@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi import Request
 
-from api.preferences import seconds_to_wait
+from handrail.http.prefer_header import seconds_to_wait
 
 
 @pytest.mark.parametrize(

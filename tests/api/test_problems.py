@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api.problem_kinds import KINDS
-from api.problems import RULES, of_rule, pointer_to
-from domain import errors
-from domain.errors import DomainError
+from handrail import errors
+from handrail.errors import DomainError
+from handrail.http.problem_types import KINDS
+from handrail.http.problems import RULES, of_rule, pointer_to
 from tests.api.shop import problem
 
 PAGE = Path(__file__).parents[2] / "docs" / "http-api.md"
@@ -43,7 +43,7 @@ async def test_a_mistake_of_ours_tells_nothing(
     def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("the secret is 42")
 
-    monkeypatch.setattr("projections.saga_board.sagas", broken)
+    monkeypatch.setattr("handrail.projections.saga_board.sagas", broken)
     answer = await api.get("/sagas", headers={"X-Request-Id": "request-17"})
     found = problem(answer, 500, "internal-error")
     assert found["request_id"] == "request-17"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
+from handrail.settings import Settings
 from runtime.api import run
-from runtime.settings import Settings
 from tests.api.conftest import ROLE, House
 from tests.api.shop import eventually, problem
 

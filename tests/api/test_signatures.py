@@ -10,7 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from api.signatures import (
+from handrail.bounds import MESSAGE
+from handrail.http.webhook_signatures import (
     NotSigned,
     Stale,
     Unsigned,
@@ -20,7 +21,6 @@ from api.signatures import (
     sign,
     verify,
 )
-from domain.bounds import MESSAGE
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ID = "msg_p5jXN8AQM9LWM0D4loKWxJek"

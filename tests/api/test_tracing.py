@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from api.tracing import traced, traceparent
+from handrail.http.tracing import traced, traceparent
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, settled
 

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from api.database import Database
-from api.problems import Problem, unavailable
-from api.turns import Turns
-from runtime.engine import open_engine
+from handrail.database_engine import open_engine
+from handrail.http.admission import Turns
+from handrail.http.database import Database
+from handrail.http.problems import Problem, unavailable
 from tests.api.conftest import ROLE, House
 
 

@@ -17,13 +17,14 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from api import processes, reaching
-from api.database import Database
-from api.places import Places
-from api.problems import Problem
+from handrail.database_engine import open_engine
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.http import temporal_errors as reaching
+from handrail.http import temporal_gateway as processes
+from handrail.http.database import Database
+from handrail.http.problems import Problem
+from handrail.http.tenant_limit import Places
 from runtime.api import lazy_client
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.engine import open_engine
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, eventually, place, problem
 from tests.controls import NOON, a_customer

@@ -16,25 +16,25 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from api import webhook_store
-from api.boundary import MAX_BODY
-from api.context import WebhookTrust
-from api.processes import Processes
-from api.signatures import new_secret, sign
-from domain.kernel import Money, OrderId
 from domain.payments.commands import AuthoriseDownPayment, CapturePayment
+from handrail.http import webhook_store
+from handrail.http.dependencies import WebhookTrust
+from handrail.http.middleware import MAX_BODY
+from handrail.http.temporal_gateway import Processes
+from handrail.http.webhook_signatures import new_secret, sign
+from handrail.kernel import Money, OrderId
+from handrail.sagas.options import CarrierNotice, RunOptions
+from handrail.settings import Settings
+from handrail.simulators.in_process import served
+from handrail.simulators.webhook_sender import Target
 from runtime.api import lazy_client
-from runtime.settings import Settings
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
-from runtime.simulators.webhooks import Target
 from tests.api.conftest import House
 from tests.api.listening import Listens
 from tests.api.shop import eventually, problem
 from tests.api.test_addressed import Stranger, a_stranger
 from tests.api.test_unavailable import nobody_listens
 from tests.unencrypted import a_client
-from workflows.messages import CarrierNotice, RunOptions
 
 NEW, OLD, BANKS = new_secret(), new_secret(), new_secret()
 TRUST = WebhookTrust({"carrier": (NEW, OLD), "bank": (BANKS,)}, tolerance_seconds=60)

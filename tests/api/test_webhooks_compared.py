@@ -11,8 +11,6 @@ import httpx
 import pytest
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from api.processes import Processes
-from domain.kernel import CustomerId, MerchantId, Money, OrderId
 from domain.payments.commands import (
     AuthoriseDownPayment,
     CapturePayment,
@@ -20,6 +18,9 @@ from domain.payments.commands import (
     OpenPlan,
 )
 from domain.shipping.commands import BookShipment, RecordDelivery, RecordLoss
+from handrail.http.temporal_gateway import Processes
+from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.sagas.options import RunOptions
 from tests.api.conftest import House
 from tests.api.listening import Listens
 from tests.api.shop import problem
@@ -35,7 +36,6 @@ from tests.api.test_webhooks import (
     parcel,
     tell,
 )
-from workflows.messages import RunOptions
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
-from api.words import Day, Evidence, Moment, Quantity
+from handrail.http.schemas import Day, Evidence, Moment, Quantity
 from runtime.bounds_page import PAGE, Unbounded, fields_of, page
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.kernel import Refusal
-from eventstore.messages import EVENTS
+from handrail.kernel import Refusal
+from runtime.registry.messages import EVENTS
 
 TESTS = Path(__file__).parents[1]
 REFUSALS = [one for one in EVENTS if issubclass(one, Refusal)]

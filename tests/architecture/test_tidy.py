@@ -10,29 +10,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CODE = (
+    "handrail",
     "domain",
     "workflows",
     "activities",
-    "eventstore",
     "projections",
-    "messaging",
+    "consumers",
     "api",
     "runtime",
 )
 LONGEST = 500  # lines; a domain file fits a screen or two, and most others should
 STARTED_BY_NAME = {
-    "runtime/launch.py",  # between fork and exec
-    "runtime/cli.py",  # the console script
-    "runtime/operating/commands.py",  # `handrail sagas`, which loads it when it is asked for
-    "runtime/operating/payouts.py",  # `handrail payouts`, likewise
-    "runtime/operating/consumers.py",  # `handrail consumers`
-    "runtime/operating/lake.py",  # `handrail lake`
-    "runtime/operating/notifications.py",  # `handrail notifications`
-    "runtime/operating/projections.py",  # `handrail projections`
-    "runtime/operating/relay.py",  # `handrail relay`
-    "runtime/operating/restore.py",  # `handrail restore`
-    "runtime/operating/topology.py",  # `handrail topology`
-    "eventstore/migrations/env.py",  # Alembic
+    "handrail/dev/spawn.py",  # between fork and exec
+    "handrail/cli/main.py",  # the console script
+    "handrail/cli/sagas.py",  # `handrail sagas`, which loads it when it is asked for
+    "runtime/payouts_cli.py",  # `handrail payouts`, likewise
+    "handrail/cli/consumers.py",  # `handrail consumers`
+    "handrail/cli/lake.py",  # `handrail lake`
+    "handrail/cli/notifications.py",  # `handrail notifications`
+    "handrail/cli/projections.py",  # `handrail projections`
+    "handrail/cli/relay.py",  # `handrail relay`
+    "handrail/cli/restore.py",  # `handrail restore`
+    "handrail/cli/topology.py",  # `handrail topology`
+    "handrail/eventstore/migrations/env.py",  # Alembic
 }
 
 

@@ -13,10 +13,10 @@ from benchmarks.history import write_past
 from benchmarks.market import Market, everything
 from benchmarks.peers.plain_loop import COLUMNS, PlainLoop, connect
 from benchmarks.steady import write
-from eventstore.pool import open_pool
-from projections.catalogue import PROJECTIONS
-from projections.install import install
-from projections.runner import Runner
+from handrail.eventstore.pool import open_pool
+from handrail.projections.install import install
+from handrail.projections.projector import Runner
+from runtime.registry.projections import PROJECTIONS
 
 ROLE = "handrail_app"
 SOME = Market("some", customers=30, merchants=3, skus=2)

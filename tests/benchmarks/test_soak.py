@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks import soak
 from benchmarks.goals import GOALS
-from runtime.settings import Settings
+from handrail.settings import Settings
 
 pytestmark = pytest.mark.journey
 

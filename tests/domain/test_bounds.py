@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from domain import bounds
-from domain.bounds import CUT, REPLACEMENT, storable
+from handrail import bounds
+from handrail.bounds import CUT, REPLACEMENT, storable
 
 HALF = "\ud83d"
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from domain.command_fields import bounds_of, why_not_correctable, wrong_value
-from domain.kernel import Command, MerchantId, Money, OrderId, PayoutId
 from domain.payments.commands import AuthoriseDownPayment, CollectInstalment, TransferPayout
 from domain.settlement.commands import Document, SubmitApplication
 from domain.shipping.commands import BookShipment
-from eventstore.messages import COMMANDS
+from handrail.command_fields import bounds_of, why_not_correctable, wrong_value
+from handrail.kernel import Command, MerchantId, Money, OrderId, PayoutId
+from runtime.registry.messages import COMMANDS
 
 BOOKING = BookShipment(
     order=OrderId("o-1"), merchant=MerchantId("m-1"), ship_to="addr_ok", parcels=1

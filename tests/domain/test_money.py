@@ -1,7 +1,7 @@
 import pytest
 
-from domain.errors import CurrencyMismatch
-from domain.kernel import Money
+from handrail.errors import CurrencyMismatch
+from handrail.kernel import Money
 from tests.controls import eur, usd
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from domain.bounds import ANSWER_BYTES
-from domain.outside_answers import read_answer
+from handrail.activities.remote_answers import read_answer
+from handrail.bounds import ANSWER_BYTES
 
 
 def declined(code: str) -> bytes:

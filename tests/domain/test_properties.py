@@ -24,7 +24,6 @@ from domain.inventory.events import (
     StockUnavailable,
 )
 from domain.inventory.stock import StockItem
-from domain.kernel import Money, Sku
 from domain.ordering import order
 from domain.ordering.events import OrderConfirmed, OrderPlaced, OrderRejected, ReturnCompleted
 from domain.ordering.order import Order
@@ -55,6 +54,7 @@ from domain.shipping.events import (
     ShipmentLost,
 )
 from domain.shipping.shipment import Shipment
+from handrail.kernel import Money, Sku
 from tests.controls import eur
 from tests.domain import walks
 from tests.domain.walks import walk

@@ -11,17 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from domain.credit import commands as credit
-from domain.errors import DomainError
 from domain.inventory import commands as inventory
-from domain.kernel import (
-    CustomerId,
-    MerchantId,
-    Money,
-    OrderId,
-    PayoutId,
-    ReturnId,
-    Sku,
-)
 from domain.ordering import commands as ordering
 from domain.ordering.events import OrderLine, ReturnLine, Why
 from domain.ordering.order import Order
@@ -30,6 +20,8 @@ from domain.ordering.terms import down_payment
 from domain.payments import commands as payments
 from domain.settlement import commands as settlement
 from domain.shipping import commands as shipping
+from handrail.errors import DomainError
+from handrail.kernel import CustomerId, MerchantId, Money, OrderId, PayoutId, ReturnId, Sku
 from tests.controls import NOON, an_order, eur
 from tests.scenario import Decider, Keyed, decide_twice
 

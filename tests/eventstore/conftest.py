@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
 from tests.eventstore.interleaving import Lab
 
 SHARED = "eventstore_tests"

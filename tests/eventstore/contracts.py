@@ -11,8 +11,8 @@ import typing
 from collections.abc import Iterator
 from typing import Any, Literal, NewType, Union, get_args, get_origin
 
-from eventstore.codec import Codec
-from eventstore.messages import CODEC
+from handrail.eventstore.codec import Codec
+from runtime.registry.messages import CODEC
 
 
 def contract(cls: type, codec: Codec = CODEC) -> str:

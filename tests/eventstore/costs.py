@@ -21,16 +21,16 @@ from rich.table import Table
 from sqlalchemy import StaticPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from eventstore.feed import Cursor, read_page
-from eventstore.following.lag import lag
-from eventstore.migrations import upgrade
-from eventstore.pool import Connection
-from messaging.consumer import Consumer
-from messaging.envelope import Received
-from messaging.feeding import has_caught_up, snapshot
-from projections.parking import WAITING
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.pruning import prune
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.feed import Cursor, read_page
+from handrail.eventstore.migrations import upgrade
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.subscriptions.lag import lag
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.consumers.store_consumer import has_caught_up, snapshot
+from handrail.messaging.envelope import Received
+from handrail.processes.prune_tables import prune
+from handrail.projections.parked_rows import WAITING
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, notes, step, store_over
 from tests.eventstore.plans import Plans, plans_of
 

@@ -17,13 +17,13 @@ from typing import Any, Self, TypeVar, cast
 
 import psycopg
 
-from domain.kernel import Event
-from domain.sagas.events import Direction
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.codec import Codec
-from eventstore.feed import BEGINNING, Cursor, read_page
-from eventstore.pool import Connection, Pool
-from eventstore.store import ANY_VERSION, SHARDS, Appended, EventStore, Recorded
+from handrail.eventstore.codec import Codec
+from handrail.eventstore.feed import BEGINNING, Cursor, read_page
+from handrail.eventstore.pool import Connection, Pool
+from handrail.eventstore.store import ANY_VERSION, SHARDS, Appended, EventStore, Recorded
+from handrail.kernel import Event
+from handrail.sagas.events import Direction
+from handrail.sagas.step_keys import StepContext, StepKey
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from eventstore.pool import Connection
+from handrail.eventstore.pool import Connection
 
 
 @dataclass

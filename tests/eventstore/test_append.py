@@ -6,8 +6,8 @@ import orjson
 import pytest
 from psycopg import errors
 
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION, EventStore, VersionConflict, shard_of
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore, VersionConflict, shard_of
 from tests.eventstore.interleaving import CODEC, Lab, Noted, notes, step
 from tests.eventstore.tracing import traced
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eventstore.store import ANY_VERSION
+from handrail.eventstore.store import ANY_VERSION
 from tests.eventstore.interleaving import DEADLINE, Lab, notes, store_over
 
 ROWS = 10

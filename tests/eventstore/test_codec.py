@@ -11,10 +11,10 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
-from domain.kernel import Event, Money, OrderId
 from domain.payments.events import PaymentRefunded, PaymentVoided
-from eventstore.codec import Codec, UnknownMessage
-from eventstore.messages import CODEC, COMMANDS, EVENTS
+from handrail.eventstore.codec import Codec, UnknownMessage
+from handrail.kernel import Event, Money, OrderId
+from runtime.registry.messages import CODEC, COMMANDS, EVENTS
 from tests.eventstore.anything import anything
 from tests.eventstore.contracts import contract, contracts
 

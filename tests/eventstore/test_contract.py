@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from domain.sagas.steps import OVER, StepContext
-from eventstore.store import ANY_VERSION, EventStore, StepClosed, VersionConflict
+from handrail.eventstore.store import ANY_VERSION, EventStore, StepClosed, VersionConflict
+from handrail.sagas.step_keys import OVER, StepContext
 from tests.eventstore.interleaving import Lab, Noted, notes, step
 from tests.model.store import MemoryStore
 

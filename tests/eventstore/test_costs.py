@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
 from tests.eventstore.costs import COSTS, Cost, measure
 
 pytestmark = pytest.mark.thorough

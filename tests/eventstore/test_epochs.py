@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from domain.kernel import OrderId
-from eventstore.following.lag import lag
-from eventstore.identity import OtherStore, Standby
-from eventstore.messages import CODEC
-from eventstore.pool import Pool, open_pool
-from eventstore.store import EventStore, VersionConflict
-from eventstore.tokens import NotYetSeen, TokenOfAnotherEpoch, wait_until_seen
-from projections.catalogue import PROJECTIONS
-from projections.rebuild import rebuild
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.identity import OtherStore, Standby
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import EventStore, VersionConflict
+from handrail.eventstore.subscriptions.lag import lag
+from handrail.eventstore.tokens import NotYetSeen, TokenOfAnotherEpoch, wait_until_seen
+from handrail.kernel import OrderId
+from handrail.projections.rebuild import rebuild
+from runtime.registry.messages import CODEC
+from runtime.registry.projections import PROJECTIONS
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import (

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from eventstore.following import lag as lags
-from eventstore.following.lag import Lag, lag
-from eventstore.pool import Connection
-from messaging.feeding import has_caught_up, snapshot
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.subscriptions import lag as lags
+from handrail.eventstore.subscriptions.lag import Lag, lag
+from handrail.messaging.consumers.store_consumer import has_caught_up, snapshot
 from tests.eventstore.costs import CONSUMER
 from tests.eventstore.interleaving import Lab
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from eventstore.feed import read_page
-from eventstore.store import ANY_VERSION, shard_of
+from handrail.eventstore.feed import read_page
+from handrail.eventstore.store import ANY_VERSION, shard_of
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, notes
 from tests.eventstore.tracing import traced
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from eventstore.feed import read_page
-from eventstore.store import ANY_VERSION
+from handrail.eventstore.feed import read_page
+from handrail.eventstore.store import ANY_VERSION
 from tests.eventstore.interleaving import Lab, Noted, Reader, Writer
 
 pytestmark = pytest.mark.thorough

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventstore.feed import Cursor
-from eventstore.tables import NOTHING_SEEN
+from handrail.eventstore.feed import Cursor
+from handrail.eventstore.tables import NOTHING_SEEN
 from tests.eventstore.interleaving import Lab, Reader, Writer
 
 pytestmark = pytest.mark.thorough

@@ -9,15 +9,9 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
-from domain.sagas.events import Direction
-from domain.sagas.steps import OVER, StepContext
-from eventstore.store import (
-    ANY_VERSION,
-    Appended,
-    EventStore,
-    StepClosed,
-    VersionConflict,
-)
+from handrail.eventstore.store import ANY_VERSION, Appended, EventStore, StepClosed, VersionConflict
+from handrail.sagas.events import Direction
+from handrail.sagas.step_keys import OVER, StepContext
 from tests.eventstore.interleaving import Lab, notes, step, store_over
 from tests.eventstore.wire import wire_to
 

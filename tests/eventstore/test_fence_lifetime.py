@@ -7,11 +7,11 @@ from typing import Literal
 
 import pytest
 
-from domain.kernel import MerchantId, Money
-from domain.sagas.events import SagaEnded, SagaEvent, SagaStarted
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.store import ANY_VERSION, EventStore
+from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.kernel import MerchantId, Money
+from handrail.sagas.events import SagaEnded, SagaEvent, SagaStarted
+from handrail.sagas.step_keys import StepContext, StepKey
+from runtime.registry.messages import CODEC
 from tests.eventstore.interleaving import Lab, notes, store_over
 
 Status = Literal["appended", "repeated"]

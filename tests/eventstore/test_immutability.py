@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from eventstore.store import ANY_VERSION
+from handrail.eventstore.store import ANY_VERSION
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, Reader, notes, step, store_over
 
 CHANGES = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eventstore.store import Loaded
+from handrail.eventstore.store import Loaded
 from tests.eventstore.interleaving import Lab, Noted, notes, store_over
 from tests.eventstore.tracing import traced
 

@@ -15,13 +15,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, make_url
 
-from eventstore import migrations
-from eventstore.migrations import FUNCTIONS, upgrade
-from eventstore.tables import metadata
-from messaging import tables as messaging
-from messaging.lake import tables as lake
-from messaging.notifications import tables as notifications
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore import migrations
+from handrail.eventstore.migrations import FUNCTIONS, upgrade
+from handrail.eventstore.tables import metadata
+from handrail.lake import tables as lake
+from handrail.messaging import tables as messaging
+from handrail.notifications import tables as notifications
 from tests.eventstore.interleaving import DEADLINE, Lab
 
 DECLARED = (metadata, messaging.metadata, notifications.metadata, lake.metadata)
@@ -81,7 +81,9 @@ async def _upgrade(url: str, role: str = "handrail_app") -> None:
 
 async def _upgrade_in_a_process(url: str, role: str = "handrail_app") -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", f"from eventstore.migrations import *; upgrade({url!r}, {role!r})"
+        sys.executable,
+        "-c",
+        f"from handrail.eventstore.migrations import *; upgrade({url!r}, {role!r})",
     )
     assert await asyncio.wait_for(process.wait(), 3 * DEADLINE) == 0
 

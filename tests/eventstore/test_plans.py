@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
-from eventstore.feed import Cursor, read_page
-from eventstore.store import ANY_VERSION
-from eventstore.tables import NOTHING_SEEN
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.feed import Cursor, read_page
+from handrail.eventstore.store import ANY_VERSION
+from handrail.eventstore.tables import NOTHING_SEEN
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, notes, step, store_over
 from tests.eventstore.plans import Plans, plans_of
 

@@ -9,7 +9,7 @@ from typing import Literal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventstore.tables import NOTHING_SEEN
+from handrail.eventstore.tables import NOTHING_SEEN
 from tests.eventstore.interleaving import Lab
 
 FIRST = 5_000_000_000  # beyond 32 bits, and beyond whatever this cluster gives out

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore.checkpoints import Checkpoint, Held
-from eventstore.feed import BEGINNING
-from eventstore.following.shares import plan
+from handrail.eventstore.checkpoints import Checkpoint, Held
+from handrail.eventstore.feed import BEGINNING
+from handrail.eventstore.subscriptions.shard_assignment import plan
 
 NAMES = ("orders", "stock")
 WORKERS = ("a", "b", "c")

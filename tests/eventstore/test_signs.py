@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from eventstore.following.enrolling import enroll, is_followed
-from eventstore.following.leases import Leases
-from eventstore.following.signs import Sign, SignsOfLife
-from eventstore.pool import Connection
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.subscriptions.heartbeats import Sign, SignsOfLife
+from handrail.eventstore.subscriptions.leases import Leases
+from handrail.eventstore.subscriptions.registration import enroll, is_followed
 from tests.eventstore.interleaving import Lab
 
 LEASE = timedelta(seconds=3)

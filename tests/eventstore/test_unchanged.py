@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from eventstore.store import ANY_VERSION, VersionConflict
+from handrail.eventstore.store import ANY_VERSION, VersionConflict
 from tests.eventstore.interleaving import Lab, Writer, notes
 
 Streams = Mapping[str, tuple[int | None, int]]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from psycopg import pq
 
-from eventstore.pool import Connection
+from handrail.eventstore.pool import Connection
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from runtime.companies import STANDS
+from runtime.verify.companies import STANDS
 
 Sums = Counter[tuple[str, str]]
 """Minor units by what it is about (an order or a payout) and currency."""

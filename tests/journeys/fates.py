@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from runtime import demo_plan
-from runtime.demo_plan import Order, Plan
+from runtime.demo import scenario
+from runtime.demo.scenario import Order, Plan
 
 CARDS: Final = (
     "card_lost",
@@ -72,7 +72,7 @@ class Fate:
 
 def plan(*, orders: int, seed: int) -> Plan:
     """The means of payment and the addresses are those of `fates`."""
-    return demo_plan.make(orders=orders, merchants=8, faults=0, seed=seed, prefix="thrown-")
+    return scenario.make(orders=orders, merchants=8, faults=0, seed=seed, prefix="thrown-")
 
 
 def fates(plan: Plan, *, seed: int) -> Sequence[Fate]:

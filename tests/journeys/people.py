@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx
 
-from runtime.companies import step_of
+from runtime.verify.companies import step_of
 from tests.journeys.calls import post, sagas, slug
 from tests.journeys.unrest import Terminations
 

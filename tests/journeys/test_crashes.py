@@ -18,13 +18,15 @@ import psycopg
 import pytest
 from rich.console import Console
 
-from eventstore.pool import open_pool
-from runtime import demo_messages, demo_plan, lake, verify
-from runtime.demo_consumers import consumed
-from runtime.demo_customers import drive
-from runtime.settings import Settings
-from runtime.stack import Stack
-from runtime.temporal import connect
+from handrail.dev.stack import Stack
+from handrail.eventstore.pool import open_pool
+from handrail.processes import lake_exporter
+from handrail.settings import Settings
+from handrail.temporal.client import connect
+from runtime.demo import notifications, scenario
+from runtime.demo.consumers import consumed
+from runtime.demo.customers import drive
+from runtime.verify import prove
 from tests.messaging.lake.place import Place
 from tests.projections.world import until
 
@@ -49,7 +51,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
 
 
 async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stack) -> None:
-    plan = demo_plan.make(orders=ORDERS, merchants=6, faults=0.1, seed=20, prefix="crash-")
+    plan = scenario.make(orders=ORDERS, merchants=6, faults=0.1, seed=20, prefix="crash-")
     crashes: list[str] = []
     stop = asyncio.Event()
     exporting = asyncio.create_task(_exports(stack.settings, stop))
@@ -64,19 +66,19 @@ async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stac
     services = await consumed(stack.database_url)
     stop.set()
     await exporting
-    assert await lake.catch_up(stack.settings) == 0
+    assert await lake_exporter.catch_up(stack.settings) == 0
 
     assert len(crashes) == CRASHES
     assert len(outcome.started) == ORDERS
     assert list(outcome.feed_violations) == []
     assert [one for one in services if not one.complete] == []
     temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-    proof = await verify.prove(
+    proof = await prove.prove(
         stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
     )
     assert {name: found for name, found in proof.violations.items() if found} == {}
     await _the_lake_is_the_store(stack)
-    told = await demo_messages.told(stack.database_url, str(stack.settings.provider_url))
+    told = await notifications.told(stack.database_url, str(stack.settings.provider_url))
     assert told.complete, str(told)
 
 
@@ -84,7 +86,7 @@ async def _exports(settings: Settings, stop: asyncio.Event) -> None:
     """Begun again whenever the database was away, as a supervisor does."""
     while not stop.is_set():
         with contextlib.suppress(psycopg.OperationalError):
-            await lake.export(settings, stop)
+            await lake_exporter.export(settings, stop)
 
 
 async def _crash_again_and_again(stack: Stack, crashes: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runtime.embedded.rabbitmq import is_installed
+from handrail.dev.rabbitmq import is_installed
 
 pytestmark = pytest.mark.journey
 needs_broker = pytest.mark.skipif(

@@ -16,14 +16,15 @@ import orjson
 import pytest
 from rich.console import Console
 
-from projections.catalogue import PROJECTIONS
-from projections.projection import Projection
-from runtime import demo_plan, verify
-from runtime.demo_customers import SETTLED, Outcome, drive
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.settings import Settings
-from runtime.stack import Stack
-from runtime.temporal import connect
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.stack import Stack
+from handrail.projections.projection import Projection
+from handrail.settings import Settings
+from handrail.temporal.client import connect
+from runtime.demo import scenario
+from runtime.demo.customers import SETTLED, Outcome, drive
+from runtime.registry.projections import PROJECTIONS
+from runtime.verify import prove
 from tests.projections.world import World, a_world, until
 from tests.servers.postgres import (
     a_server,
@@ -64,8 +65,8 @@ async def _stack(
         yield stack
 
 
-def _plan(orders: int, prefix: str) -> demo_plan.Plan:
-    return demo_plan.make(orders=orders, merchants=3, faults=0, seed=orders, prefix=prefix)
+def _plan(orders: int, prefix: str) -> scenario.Plan:
+    return scenario.make(orders=orders, merchants=3, faults=0, seed=orders, prefix=prefix)
 
 
 async def _orders(stack: Stack, orders: int, prefix: str, **options: Any) -> Outcome:
@@ -79,7 +80,7 @@ async def _customers(stack: Stack, prefix: str) -> AsyncIterator[None]:
     over = asyncio.Event()
     limits = httpx.Limits(max_keepalive_connections=0)
 
-    async def order(client: httpx.AsyncClient, orders: Sequence[demo_plan.Order]) -> None:
+    async def order(client: httpx.AsyncClient, orders: Sequence[scenario.Order]) -> None:
         while not over.is_set():
             for one in orders:
                 with suppress(httpx.HTTPError):
@@ -163,7 +164,7 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
             known = {saga for (saga,) in await sql(standby.url, "SELECT saga FROM saga_board")}
             assert known >= before.started.keys() | after.started.keys()
             assert known & lost.started.keys() == anew
-        proof = await verify.prove(stack.database_url, None, None, feed=True)
+        proof = await prove.prove(stack.database_url, None, None, feed=True)
         assert {name: proof.violations[name] for name in WHOLE if proof.violations[name]} == {}
 
 
@@ -189,7 +190,7 @@ async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path
             async with a_world(stack.database_url) as world:
                 await _all_is_read(world)
             temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-            proof = await verify.prove(
+            proof = await prove.prove(
                 stack.database_url, stack.bank_url, stack.carrier_url, temporal
             )
             assert {name: one for name, one in proof.violations.items() if one} == {}

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 import pytest
 from rich.console import Console
 
-from runtime import demo_plan, verify
-from runtime.demo_customers import SETTLED, Outcome, drive
-from runtime.settings import Settings
-from runtime.stack import Stack
-from runtime.temporal import connect
+from handrail.dev.stack import Stack
+from handrail.settings import Settings
+from handrail.temporal.client import connect
+from runtime.demo import scenario
+from runtime.demo.customers import SETTLED, Outcome, drive
+from runtime.verify import prove
 
 ORDERS = 200
 Killing = Callable[[Stack], Awaitable[None]]
@@ -58,7 +59,7 @@ KILLINGS: Mapping[str, Killing] = {
 
 @pytest.mark.parametrize("victim", KILLINGS)
 async def test_every_order_reaches_an_end_though_it_was_killed(stack: Stack, victim: str) -> None:
-    plan = demo_plan.make(
+    plan = scenario.make(
         orders=ORDERS, merchants=8, faults=0.1, seed=len(victim), prefix=f"{victim}-"
     )
 
@@ -74,7 +75,7 @@ async def test_every_order_reaches_an_end_though_it_was_killed(stack: Stack, vic
     assert _unsettled(outcome) == {}
     assert list(outcome.feed_violations) == []
     temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-    proof = await verify.prove(
+    proof = await prove.prove(
         stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
     )
     assert {name: found for name, found in proof.violations.items() if found} == {}

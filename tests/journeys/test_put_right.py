@@ -10,12 +10,13 @@ import httpx
 import pytest
 from rich.console import Console
 
-from runtime import demo_plan, verify
-from runtime.demo_customers import SETTLED, drive
-from runtime.demo_plan import Customer, Merchant, Order, Plan
-from runtime.settings import Settings
-from runtime.stack import Stack
-from runtime.temporal import connect
+from handrail.dev.stack import Stack
+from handrail.settings import Settings
+from handrail.temporal.client import connect
+from runtime.demo import scenario
+from runtime.demo.customers import SETTLED, drive
+from runtime.demo.scenario import Customer, Merchant, Order, Plan
+from runtime.verify import prove
 
 ORDERS = 200
 PARKED = 100
@@ -39,7 +40,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 async def test_every_order_reaches_an_end_though_the_bank_is_down_for_half_a_minute(
     stack: Stack,
 ) -> None:
-    plan = demo_plan.make(orders=ORDERS, merchants=8, faults=0, seed=11, prefix="down-")
+    plan = scenario.make(orders=ORDERS, merchants=8, faults=0, seed=11, prefix="down-")
     async with httpx.AsyncClient() as client:
         told = await client.post(f"{stack.bank_url}/faults", json={"down_for": DOWN_FOR})
         told.raise_for_status()
@@ -121,5 +122,5 @@ async def _once(client: httpx.AsyncClient, path: str, condition: Any) -> Mapping
 
 async def _all_adds_up(stack: Stack) -> None:
     temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-    proof = await verify.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
+    proof = await prove.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
     assert {name: found for name, found in proof.violations.items() if found} == {}

@@ -21,21 +21,21 @@ import pytest
 from rich.console import Console
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from runtime import verify
-from runtime.demo_consumers import consumed
-from runtime.demo_customers import drive
-from runtime.demo_plan import Plan
-from runtime.settings import Settings
-from runtime.stack import Stack
-from runtime.temporal import connect
-from runtime.witness import Witness
+from handrail.dev.stack import Stack
+from handrail.settings import Settings
+from handrail.temporal.client import connect
+from handrail.testing.feed_verifier import Witness
+from runtime.demo.consumers import consumed
+from runtime.demo.customers import drive
+from runtime.demo.scenario import Plan
+from runtime.registry.sagas import SAGAS
+from runtime.verify import prove
 from tests.journeys import books, fates, stories
 from tests.journeys.calls import post, sagas, slug
 from tests.journeys.fates import Fate
 from tests.journeys.outcome import Outcome, Told
 from tests.journeys.people import People
 from tests.journeys.unrest import Terminations, kill_workers, let_a_month_pass, look_again
-from workflows.catalogue import SAGAS
 
 ORDERS: Final = int(os.environ.get("JOURNEY_ORDERS", "300"))
 SEED: Final = int(os.environ.get("JOURNEY_SEED") or secrets.randbelow(1_000_000))
@@ -103,7 +103,7 @@ async def test_everything_adds_up_whatever_is_thrown_at_it(stack: Stack) -> None
         terminations=terminations,
         people=people,
         board=board,
-        proof=await verify.prove(
+        proof=await prove.prove(
             stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
         ),
         books=await books.read(stack.database_url, stack.bank_url, stack.carrier_url),

@@ -17,10 +17,10 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
-from runtime.supervisor import Service
+from handrail.dev.supervisor import Service
+from runtime.registry.sagas import SAGAS
 from tests.journeys.calls import post, slug
 from workflows import collect_instalments
-from workflows.catalogue import SAGAS
 
 GONE: Final = frozenset(
     {

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ, is_installed
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
 
 REQUIRED = "REQUIRE_BROKER"
 

@@ -16,20 +16,20 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
-from domain.kernel import Event, Money
 from domain.payments.events import PaymentVoided
-from eventstore.codec import Codec
-from eventstore.messages import CODEC, EVENTS
-from eventstore.store import Recorded
-from messaging.catalogue import CONSUMERS
-from messaging.contracts.asyncapi import document
-from messaging.contracts.committed import FOLDER, Contracts
-from messaging.contracts.compatibility import breaks
-from messaging.contracts.examples import example_of
-from messaging.contracts.schemas import Schema, schema_of, tolerant
-from messaging.routing import HOME, exchanges_of, routing_key
-from messaging.topology import topology
-from runtime import contracts as command
+from handrail.cli import contracts as command
+from handrail.eventstore.codec import Codec
+from handrail.eventstore.store import Recorded
+from handrail.kernel import Event, Money
+from handrail.messaging.broker.topology import topology
+from handrail.messaging.contracts.asyncapi import document
+from handrail.messaging.contracts.committed import FOLDER, Contracts
+from handrail.messaging.contracts.compatibility import breaks
+from handrail.messaging.contracts.examples import example_of
+from handrail.messaging.contracts.schemas import Schema, schema_of, tolerant
+from handrail.messaging.relay.routing import HOME, exchanges_of, routing_key
+from runtime.registry.consumers import CONSUMERS
+from runtime.registry.messages import CODEC, EVENTS
 from tests.eventstore.anything import anything
 
 ROOT = Path(__file__).parents[2]
@@ -221,12 +221,12 @@ class _routed:  # noqa: N801  # reads as what it is in a with statement
     """Events that exist only in a test have a place at the broker meanwhile."""
 
     def __enter__(self) -> None:
-        from messaging import routing  # noqa: PLC0415  # its table is what is extended
+        from handrail.messaging.relay import routing  # noqa: PLC0415  # its table is what is extended
 
         routing._CONTEXTS["Noted"] = "credit"
 
     def __exit__(self, *_: object) -> None:
-        from messaging import routing  # noqa: PLC0415
+        from handrail.messaging.relay import routing  # noqa: PLC0415
 
         del routing._CONTEXTS["Noted"]
 
@@ -315,7 +315,9 @@ def test_the_address_of_a_channel_fits_the_routing_keys_of_its_messages(
 def test_a_message_and_its_example_are_as_the_document_says(
     name: str, asyncapi: dict[str, Any]
 ) -> None:
-    cloud_events = pytest.importorskip("messaging.cloud_events", reason="the extra `broker`")
+    cloud_events = pytest.importorskip(
+        "handrail.messaging.cloud_events", reason="the extra `broker`"
+    )
     message = asyncapi["components"]["messages"][name]
     assert message["bindings"]["amqp"]["messageType"] == routing_key(name, 1)
     encoded = CODEC.encode(example_of(CODEC.classes[name]))

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventstore.codec import UnknownMessage
-from eventstore.messages import CODEC, EVENTS
-from eventstore.store import Recorded
-from messaging.cloud_events import NotAnEvent, Unpublishable, message_of, received
-from messaging.envelope import received_from_store
-from messaging.routing import context_of, exchanges_of, routing_key
+from handrail.eventstore.codec import UnknownMessage
+from handrail.eventstore.store import Recorded
+from handrail.messaging.cloud_events import NotAnEvent, Unpublishable, message_of, received
+from handrail.messaging.envelope import received_from_store
+from handrail.messaging.relay.routing import context_of, exchanges_of, routing_key
+from runtime.registry.messages import CODEC, EVENTS
 from tests.eventstore.anything import anything
 
 CREDIT_HELD = {"customer": "ann", "order_id": "o1"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from domain.kernel import Money
 from domain.payments.commands import Approved, BankReply, Declined
+from handrail.kernel import Money
 from tests.model.driving import pause
 
 Kind = Literal["hold", "capture", "payout", "charge", "refund"]

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
-from activities.handling import Aggregate, single
-from domain.errors import OutOfOrder
-from domain.kernel import Command, Event, Refusal
+from handrail.activities.command_handler import Aggregate, single
+from handrail.errors import OutOfOrder
+from handrail.kernel import Command, Event, Refusal
 
 CATEGORY: Final = "book"
 Mood = Literal["", "refuse", "break"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from handrail.sagas.definition import Saga
 from tests.model.bank import Ledger
 from tests.model.laws import LAWS
 from tests.model.moves import Moves, Retried, Rules
@@ -13,7 +14,6 @@ from tests.model.runtime import Run
 from tests.model.state import Execution, Path, State
 from tests.model.store import Contents
 from tests.model.world import World
-from workflows.shape import Saga
 
 LONGEST = 120
 """Moves of a schedule: more means that it goes on for ever."""

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from domain.sagas.events import (
+from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.events import (
     CancelRequested,
     SagaDecided,
     SagaEnded,
@@ -18,7 +19,6 @@ from domain.sagas.events import (
 from tests.model import books
 from tests.model.moves import BANK
 from tests.model.state import State
-from workflows.shape import Duty, Saga, Step
 
 Law = Callable[[Saga, State], str]
 

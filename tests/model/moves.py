@@ -10,8 +10,10 @@ from typing import Any, Final
 from temporalio.exceptions import ApplicationError
 
 from domain.payments.commands import AuthoriseDownPayment
-from domain.sagas.events import SagaResumed
-from domain.sagas.steps import StepKey
+from handrail.sagas.events import SagaResumed
+from handrail.sagas.options import Cancellation, Intervention, InterventionKind, Verdict
+from handrail.sagas.parking import POSSIBLE, Parked
+from handrail.sagas.step_keys import StepKey
 from tests.model import books
 from tests.model.driving import CHANGES, CutShort, Deed
 from tests.model.runtime import (
@@ -27,8 +29,6 @@ from tests.model.runtime import (
 )
 from tests.model.state import Execution, State, Zombie
 from tests.model.world import World
-from workflows.messages import Cancellation, Intervention, InterventionKind, Verdict
-from workflows.parking import POSSIBLE, Parked
 
 ZOMBIE_MOVES: Final = 2
 ATTEMPTS: Final = 4

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from unittest.mock import patch
 
-import activities.sagas
-import workflows.rollback
-from domain.sagas import story
-from domain.sagas.events import SagaDecided
-from domain.sagas.steps import StepKey
-from domain.sagas.story import Standing
-from workflows.asking import Desk
-from workflows.way_back import way_back
+import handrail.activities.saga_recorder
+import handrail.sagas.rollback
+from handrail.sagas import recovery as story
+from handrail.sagas.events import SagaDecided
+from handrail.sagas.recovery import Standing
+from handrail.sagas.rollback_plan import way_back
+from handrail.sagas.step_executor import Desk
+from handrail.sagas.step_keys import StepKey
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _counted(self: Desk, step: str, *more: Any, **named: Any) -> StepKey:
 
 _DECISION: Final = [
     (story, "decision_of", _first_decision),
-    (activities.sagas, "decision_of", _first_decision),
+    (handrail.activities.saga_recorder, "decision_of", _first_decision),
 ]
 _STANDS: Final = "nothing_done_stays_undone_for"
 _TOLD: Final = "what_was_told_is_not_contradicted"
@@ -129,7 +129,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate",
         2,
         f"{_STANDS}, {_AGREE}, the_pivot_takes_effect_at_most_once, {_TOLD}",
-        (activities.sagas, "unended", _only_the_last),
+        (handrail.activities.saga_recorder, "unended", _only_the_last),
     ),
     _mutation(
         "A2",
@@ -157,7 +157,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate, cancel, refuse",
         2,
         f"{_STANDS}, {_AGREE}",
-        (workflows.rollback, "way_back", _without_the_pivot),
+        (handrail.sagas.rollback, "way_back", _without_the_pivot),
     ),
     _mutation(
         "A6",
@@ -166,7 +166,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate",
         1,
         _ONE_END,
-        (activities.sagas, "_final_end", lambda *_: None),
+        (handrail.activities.saga_recorder, "_final_end", lambda *_: None),
     ),
     _mutation(
         "no doors",
@@ -175,7 +175,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "zombie, cancel",
         2,
         f"{_STANDS}, {_TOLD}",
-        (activities.sagas, "_keys_of_steps", lambda *_: ()),
+        (handrail.activities.saga_recorder, "_keys_of_steps", lambda *_: ()),
     ),
     _mutation(
         "nobody is over",
@@ -184,7 +184,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate",
         1,
         f"{_STANDS}, {_TOLD}, {_ONE_END}, what_is_completed_was_done",
-        (activities.sagas._Journal, "_end_attempts", _ends_nobody),
+        (handrail.activities.saga_recorder._Journal, "_end_attempts", _ends_nobody),
     ),
     _mutation(
         "no orphans",
@@ -193,7 +193,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate, cancel",
         2,
         f"{_STANDS}, {_AGREE}",
-        (workflows.rollback, "way_back", _without_orphans),
+        (handrail.sagas.rollback, "way_back", _without_orphans),
     ),
     _mutation(
         "known alone",
@@ -202,7 +202,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "give up",
         1,
         f"{_STANDS}, {_AGREE}",
-        (workflows.rollback, "way_back", _only_what_is_known),
+        (handrail.sagas.rollback, "way_back", _only_what_is_known),
     ),
     _mutation(
         "counted records",
@@ -220,7 +220,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate, cancel",
         2,
         "an_accepted_cancellation_is_kept",
-        (activities.sagas, "_has_begun", lambda *_: True),
+        (handrail.activities.saga_recorder, "_has_begun", lambda *_: True),
     ),
     _mutation(
         "taken back after its end",
@@ -229,6 +229,6 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "give up, reset",
         2,
         f"{_ONE_END}, {_STANDS}, {_TOLD}",
-        (activities.sagas, "_has_gone_on", lambda *_: False),
+        (handrail.activities.saga_recorder, "_has_gone_on", lambda *_: False),
     ),
 )

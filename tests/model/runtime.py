@@ -22,11 +22,11 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.workflow import _context
 
-from domain.kernel import Command, MerchantId, Money
-from runtime.temporal import DATA_CONVERTER
-from workflows.messages import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict
-from workflows.saga import SagaRun
-from workflows.shape import Saga
+from handrail.kernel import Command, MerchantId, Money
+from handrail.sagas.definition import Saga
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict
+from handrail.temporal.client import DATA_CONVERTER
 
 BEGAN: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SAGA: Final = "saga"

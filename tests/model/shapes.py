@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from domain.kernel import MerchantId, Money, OrderId, PayoutId
 from domain.payments.commands import (
     AuthoriseDownPayment,
     CapturePayment,
     TransferPayout,
     VoidPayment,
 )
+from handrail.kernel import MerchantId, Money, OrderId, PayoutId
+from handrail.sagas.definition import Parallel, Saga, Step
 from tests.model.books import (
     Confirm,
     Hold,
@@ -25,7 +26,6 @@ from tests.model.books import (
     Ship,
     Withdraw,
 )
-from workflows.shape import Parallel, Saga, Step
 
 ORDER, PRICE = OrderId("order"), Money(100, "EUR")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from temporalio.exceptions import ApplicationError
 
-from domain.kernel import Event
-from domain.sagas.events import SagaEvent
+from handrail.kernel import Event
+from handrail.sagas.events import SagaEvent
 from tests.model.bank import Ledger
 from tests.model.runtime import SAGA, Answered, Begin, Entry, Fired, Scheduled, Told
 from tests.model.store import Contents

@@ -14,10 +14,10 @@ from typing import Any
 
 import orjson
 
-from domain.kernel import Event
-from domain.sagas.events import Direction
-from domain.sagas.steps import OVER, StepContext
-from eventstore.store import Appended, Loaded, StepClosed, VersionConflict
+from handrail.eventstore.store import Appended, Loaded, StepClosed, VersionConflict
+from handrail.kernel import Event
+from handrail.sagas.events import Direction
+from handrail.sagas.step_keys import OVER, StepContext
 from tests.model.driving import pause
 
 Key = tuple[date, str, int, str, Direction]
@@ -49,7 +49,7 @@ class Contents:
 
 
 class MemoryStore:
-    """What the activities need of `eventstore.store.EventStore`; each call is one transaction."""
+    """What the activities need of `EventStore`; each call is one transaction."""
 
     def __init__(self) -> None:
         self.contents = Contents()

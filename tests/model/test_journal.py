@@ -7,12 +7,12 @@ from datetime import date
 
 import pytest
 
-from activities.sagas import activities
-from domain.kernel import MerchantId, Money
-from domain.sagas.commands import RequestCancellation, TurnBack
-from domain.sagas.events import CancelRequested, SagaDecided, SagaEnded, SagaStarted, StepDone
-from domain.sagas.records import Begun, Cancelled, Turned
-from domain.sagas.steps import OVER, StepContext, StepKey
+from handrail.activities.saga_recorder import activities
+from handrail.kernel import MerchantId, Money
+from handrail.sagas.events import CancelRequested, SagaDecided, SagaEnded, SagaStarted, StepDone
+from handrail.sagas.step_keys import OVER, StepContext, StepKey
+from handrail.sagas.stream_answers import Begun, Cancelled, Turned
+from handrail.sagas.stream_commands import RequestCancellation, TurnBack
 from tests.model.bank import Ledger
 from tests.model.store import Contents, MemoryStore
 from tests.model.world import World

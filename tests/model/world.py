@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-import activities.serving
-from activities.handling import Handler
-from activities.payments import Payments
-from activities.payments.asking import void_of_bank
+import handrail.activities.command_activity
+from activities.payments.activities import Payments
+from activities.payments.bank_steps import void_of_bank
 from activities.payments.transfer import Transfers
-from activities.sagas import activities as journal
-from activities.serving import serve
 from domain.payments.commands import (
     AuthoriseDownPayment,
     CapturePayment,
     TransferPayout,
     VoidPayment,
 )
+from handrail.activities.command_activity import serve
+from handrail.activities.command_handler import Handler
+from handrail.activities.saga_recorder import activities as journal
 from tests.model import books
 from tests.model.bank import Ledger, MemoryBank
 from tests.model.driving import Deed, drive
@@ -78,8 +78,8 @@ class World:
     ) -> tuple[Any, tuple[Deed, ...]]:
         """What the activity answers, and its deeds. Raises what it raises, and CutShort."""
         self.bank.declines = mood == "refuse"
-        before, activities.serving._is_asked_again = (
-            activities.serving._is_asked_again,
+        before, handrail.activities.command_activity._is_asked_again = (
+            handrail.activities.command_activity._is_asked_again,
             lambda: asked_again,
         )
         try:
@@ -87,5 +87,5 @@ class World:
                 story = self._served[name](*arguments)
                 return drive(story, self._loop.settle, cut_after=cut_after, between=between)
         finally:
-            activities.serving._is_asked_again = before
+            handrail.activities.command_activity._is_asked_again = before
             self.bank.declines = False

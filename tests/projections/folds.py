@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from functools import reduce
 from typing import TypeVar
 
-from domain.kernel import Event
-from projections.projection import Happened, Projection
+from handrail.kernel import Event
+from handrail.projections.projection import Happened, Projection
 from tests.controls import NOON
 
 RowT = TypeVar("RowT")

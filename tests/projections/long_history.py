@@ -6,11 +6,11 @@ from typing import Final
 
 import psycopg
 
-from domain.kernel import MerchantId, OrderId
 from domain.settlement.events import MerchantAccountOpened, PayableAccrued
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION, EventStore
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.kernel import MerchantId, OrderId
+from runtime.registry.messages import CODEC
 from tests.controls import eur
 
 _MORE: Final = """

@@ -19,7 +19,6 @@ from domain.inventory.events import (
     StockReturned,
     StockShipped,
 )
-from domain.kernel import CustomerId, Event, MerchantId, OrderId, ReturnId, Sku
 from domain.ordering.events import (
     OrderCompleted,
     OrderConfirmed,
@@ -30,7 +29,10 @@ from domain.ordering.events import (
     ReturnLine,
 )
 from domain.payments.events import PaymentAuthorised, PaymentCaptured, PaymentDeclined
-from domain.sagas.events import (
+from domain.settlement.events import MerchantAccountOpened, PayableAccrued, PayableClawedBack
+from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
+from handrail.kernel import CustomerId, Event, MerchantId, OrderId, ReturnId, Sku
+from handrail.sagas.events import (
     CompensationStarted,
     SagaDecided,
     SagaEnded,
@@ -39,8 +41,6 @@ from domain.sagas.events import (
     StepDone,
     StepRefused,
 )
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued, PayableClawedBack
-from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
 from tests.controls import NOON, a_line, eur
 
 Told = tuple[str, Sequence[Event]]

@@ -11,11 +11,12 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.kernel import OrderId
-from projections import merchant_balance, order_status, saga_board
-from projections.as_of import HistoryTooLong, as_of, fold_as_of
-from projections.catalogue import PROJECTIONS
-from projections.projection import id_of
+from handrail.kernel import OrderId
+from handrail.projections import saga_board
+from handrail.projections.as_of import HistoryTooLong, as_of, fold_as_of
+from handrail.projections.projection import id_of
+from projections import merchant_balance, order_status
+from runtime.registry.projections import PROJECTIONS
 from tests.projections.long_history import a_merchant_with
 from tests.projections.stories import Shop
 from tests.projections.world import World, as_stored

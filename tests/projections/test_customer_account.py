@@ -13,9 +13,9 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
-from domain.kernel import CustomerId, OrderId
+from handrail.kernel import CustomerId, OrderId
+from handrail.projections.projection import OutOfPlace
 from projections.customer_account import PROJECTION, CustomerAccount
-from projections.projection import OutOfPlace
 from tests.controls import eur
 from tests.projections import folds
 from tests.projections.folds import at

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psycopg
 
-from domain.kernel import OrderId
-from projections.catalogue import PROJECTIONS
+from handrail.kernel import OrderId
+from runtime.registry.projections import PROJECTIONS
 from tests.projections.stories import placed
 from tests.projections.world import World
 

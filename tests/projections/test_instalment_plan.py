@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from domain.kernel import CustomerId, Event, OrderId, ReturnId
 from domain.payments import plan
 from domain.payments.commands import OpenPlan
 from domain.payments.events import (
@@ -24,9 +23,10 @@ from domain.payments.events import (
     RefundPaid,
 )
 from domain.payments.plan import InstalmentPlan
+from handrail.kernel import CustomerId, Event, OrderId, ReturnId
+from handrail.projections.projection import OutOfPlace
 from projections import instalment_plan
 from projections.instalment_plan import PROJECTION
-from projections.projection import OutOfPlace
 from tests.controls import eur
 from tests.domain.walks import plan_commands, walk
 from tests.projections import folds

@@ -6,7 +6,9 @@ from functools import partial
 
 import pytest
 
-from domain.sagas.interventions import (
+from handrail.projections.intervention_board import PROJECTION
+from handrail.projections.projection import OutOfPlace
+from handrail.sagas.interventions import (
     Heard,
     InterveneInMany,
     InterventionBegun,
@@ -15,8 +17,6 @@ from domain.sagas.interventions import (
     SagaTold,
     Which,
 )
-from projections.intervention_board import PROJECTION
-from projections.projection import OutOfPlace
 from tests.controls import NOON
 from tests.projections import folds
 from tests.projections.folds import at

@@ -14,12 +14,13 @@ from domain.credit import credit_line
 from domain.credit.credit_line import CreditLine
 from domain.inventory import stock
 from domain.inventory.stock import StockItem
-from domain.kernel import OrderId
 from domain.settlement import merchant_account
 from domain.settlement.merchant_account import MerchantAccount
-from projections import customer_account, merchant_balance, order_status, saga_board, stock_level
-from projections.catalogue import PROJECTIONS
-from projections.projection import Happened, Projection, category_of, id_of
+from handrail.kernel import OrderId
+from handrail.projections import saga_board
+from handrail.projections.projection import Happened, Projection, category_of, id_of
+from projections import customer_account, merchant_balance, order_status, stock_level
+from runtime.registry.projections import PROJECTIONS
 from tests.domain.walks import credit_commands, merchant_commands, stock_commands, walk
 from tests.projections.folds import folded, told
 from tests.projections.stories import Shop, Told

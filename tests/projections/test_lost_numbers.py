@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.kernel import OrderId
-from projections.runner import Runner
+from handrail.kernel import OrderId
+from handrail.projections.projector import Runner
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import a_server, migrated, use_numbers, value

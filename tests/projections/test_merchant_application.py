@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 
-from domain.kernel import Event, MerchantId
 from domain.settlement.commands import Document
 from domain.settlement.events import (
     ApplicationIncomplete,
@@ -17,8 +16,9 @@ from domain.settlement.events import (
     RegistryChecked,
     RegistryRefused,
 )
+from handrail.kernel import Event, MerchantId
+from handrail.projections.projection import OutOfPlace
 from projections.merchant_application import PROJECTION, MerchantApplication
-from projections.projection import OutOfPlace
 from tests.controls import NOON
 from tests.projections import folds
 from tests.projections.folds import at

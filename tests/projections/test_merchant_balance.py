@@ -4,7 +4,6 @@ from functools import partial
 
 import pytest
 
-from domain.kernel import MerchantId, OrderId, PayoutId
 from domain.settlement.events import (
     MerchantAccountClosed,
     MerchantAccountOpened,
@@ -14,8 +13,9 @@ from domain.settlement.events import (
     PayoutConfirmed,
     PayoutPrepared,
 )
+from handrail.kernel import MerchantId, OrderId, PayoutId
+from handrail.projections.projection import OutOfPlace
 from projections.merchant_balance import PROJECTION, MerchantBalance
-from projections.projection import OutOfPlace
 from tests.controls import eur
 from tests.projections import folds
 from tests.projections.folds import at

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from domain.kernel import Event, OrderId, ReturnId, Sku
 from domain.ordering.events import (
     OrderCompleted,
     OrderConfirmed,
@@ -20,7 +19,6 @@ from domain.payments.events import (
     PaymentRefunded,
     PaymentVoided,
 )
-from domain.sagas.events import SagaDecided, SagaEnded
 from domain.shipping.events import (
     ShipmentBooked,
     ShipmentCancelled,
@@ -29,8 +27,10 @@ from domain.shipping.events import (
     ShipmentDispatched,
     ShipmentLost,
 )
+from handrail.kernel import Event, OrderId, ReturnId, Sku
+from handrail.projections.projection import OutOfPlace
+from handrail.sagas.events import SagaDecided, SagaEnded
 from projections.order_status import PROJECTION, OrderStatus
-from projections.projection import OutOfPlace
 from tests.controls import NOON, eur
 from tests.projections.folds import after, at, folded, told
 from tests.projections.stories import placed

@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 
 from domain.inventory.events import StockReceived
-from domain.kernel import MerchantId, OrderId, Sku
 from domain.ordering.events import OrderConfirmed, OrderPlaced
 from domain.payments.events import PaymentAuthorised
-from eventstore.codec import Codec, Encoded
-from eventstore.messages import EVENTS
-from eventstore.tokens import UnknownProjection
-from projections import order_status, parking, stock_level
-from projections.folding import BEHIND
+from handrail.eventstore.codec import Codec, Encoded
+from handrail.eventstore.tokens import UnknownProjection
+from handrail.kernel import MerchantId, OrderId, Sku
+from handrail.projections import parked_rows
+from handrail.projections.fold import BEHIND
+from handrail.projections.projection import Happened, Projection
+from handrail.projections.retry_parked import retry
+from projections import order_status, stock_level
 from projections.order_status import OrderStatus
-from projections.projection import Happened, Projection
-from projections.retrying import retry
+from runtime.registry.messages import EVENTS
 from tests.controls import eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World, nobody_can_write, stuck, until
@@ -148,7 +149,7 @@ async def test_more_than_one_chunk_is_worked_off(
     for _ in range(5):
         await authorised(world, BAD)
     await world.catch_up([BUGGY])
-    monkeypatch.setattr("projections.retrying.CHUNK", 3)
+    monkeypatch.setattr("handrail.projections.retry_parked.CHUNK", 3)
 
     done = await retry(world.pool, "order_status", f"payment-{BAD}")
 
@@ -253,8 +254,8 @@ async def test_what_is_parked_can_be_seen(world: World) -> None:
     await a_poisoned_order(world)
 
     async with world.engine.connect() as connection:
-        [row] = await parking.parked(connection)
-        counts = await parking.parked_counts(connection)
+        [row] = await parked_rows.parked(connection)
+        counts = await parked_rows.parked_counts(connection)
 
     assert (row.projection, row.id, row.stream, row.events) == (
         "order_status",

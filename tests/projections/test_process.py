@@ -7,10 +7,10 @@ from pathlib import Path
 
 import httpx
 
+from handrail.dev.supervisor import free_port
+from handrail.processes.projector import run
+from handrail.settings import Settings
 from projections import merchant_balance
-from runtime.projector import run
-from runtime.settings import Settings
-from runtime.supervisor import free_port
 from tests.projections.stories import Shop
 from tests.projections.world import World, until
 

@@ -9,21 +9,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.kernel import CustomerId, MerchantId, OrderId
-from domain.sagas.events import SagaParked, SagaStarted
 from domain.settlement.events import MerchantAccountOpened
-from eventstore.following.lag import Lag, lag
-from projections import (
-    customer_account,
-    merchant_balance,
-    order_status,
-    saga_board,
-    saga_figures,
-    stock_level,
-)
-from projections.catalogue import PROJECTIONS
-from projections.paging import Slice
-from projections.saga_board import Waits
+from handrail.eventstore.subscriptions.lag import Lag, lag
+from handrail.kernel import CustomerId, MerchantId, OrderId
+from handrail.projections import saga_board, saga_figures
+from handrail.projections.paging import Slice
+from handrail.projections.saga_board import Waits
+from handrail.sagas.events import SagaParked, SagaStarted
+from projections import customer_account, merchant_balance, order_status, stock_level
+from runtime.registry.projections import PROJECTIONS
 from tests.controls import NOON, eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World

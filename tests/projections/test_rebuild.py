@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, MetaData, Text
 
-from domain.kernel import OrderId
 from domain.settlement.events import PayableAccrued
-from eventstore.following.enrolling import enroll
+from handrail.eventstore.subscriptions.registration import enroll
+from handrail.kernel import OrderId
+from handrail.projections.install import Installed, VersionForgotten, install
+from handrail.projections.projection import Happened, Projection
+from handrail.projections.rebuild import UnknownReadModel, finish, pending, rebuild, start
+from handrail.projections.retry_parked import retry
 from projections import merchant_balance, order_status
-from projections.catalogue import PROJECTIONS
-from projections.install import Installed, VersionForgotten, install
 from projections.merchant_balance import MerchantBalance
-from projections.projection import Happened, Projection
-from projections.rebuild import UnknownReadModel, finish, pending, rebuild, start
-from projections.retrying import retry
+from runtime.registry.projections import PROJECTIONS
 from tests.projections.stories import Shop, Told
 from tests.projections.world import ROLE, Projections, World, until
 

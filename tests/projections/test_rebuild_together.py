@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.history import write_past
 from benchmarks.market import Market, everything
-from eventstore.pool import open_pool
-from projections.catalogue import PROJECTIONS
-from projections.readmodel import NEXT
-from projections.rebuild import finish, pending, rebuild, start
+from handrail.eventstore.pool import open_pool
+from handrail.projections.read_model import NEXT
+from handrail.projections.rebuild import finish, pending, rebuild, start
+from runtime.registry.projections import PROJECTIONS
 from tests.projections.world import ROLE, World, nobody_can_write, stuck, until
 from tests.statements import statements_of
 

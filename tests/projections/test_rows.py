@@ -7,10 +7,10 @@ from datetime import date
 
 import pytest
 
-from domain.kernel import CustomerId, OrderId
 from domain.payments.events import InstalmentCollected, PlannedInstalment, PlanOpened
+from handrail.kernel import CustomerId, OrderId
+from handrail.projections.replace_row import replace
 from projections import instalment_plan, merchant_balance
-from projections.rows import replace
 from tests.controls import eur
 from tests.projections.folds import after
 from tests.projections.stories import Shop

@@ -11,14 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from domain.kernel import OrderId
-from eventstore.following.handling import Handled
-from eventstore.pool import Connection, open_pool
-from eventstore.store import SHARDS
+from handrail.eventstore.pool import Connection, open_pool
+from handrail.eventstore.store import SHARDS
+from handrail.eventstore.subscriptions.page_handler import Handled
+from handrail.kernel import OrderId
+from handrail.projections.apply_page import apply_page
+from handrail.projections.projector import Runner
 from projections import merchant_balance, stock_level
-from projections.applying import apply_page
-from projections.catalogue import PROJECTIONS
-from projections.runner import Runner
+from runtime.registry.projections import PROJECTIONS
 from tests.projections.stories import Shop, Told
 from tests.projections.world import ROLE, World, nobody_can_write, stuck, until
 
@@ -116,7 +116,7 @@ async def test_a_batch_whose_commit_was_not_heard_of_is_not_applied_again(
             raise psycopg.OperationalError("the server closed the connection")
         return applied
 
-    monkeypatch.setattr("projections.runner.apply_page", committed_but_not_heard_of)
+    monkeypatch.setattr("handrail.projections.projector.apply_page", committed_but_not_heard_of)
     shop = Shop()
     async with world.running(world.runner(lease=600)):
         await tell(world, chain(shop.opens(), checkouts(shop, 3)))

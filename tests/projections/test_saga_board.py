@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from domain.kernel import Event, MerchantId
-from domain.sagas.events import (
+from handrail.kernel import Event, MerchantId
+from handrail.projections.projection import OutOfPlace
+from handrail.projections.saga_board import PROJECTION
+from handrail.sagas.events import (
     EVENTS,
     AnswerAwaited,
     AnswerReminded,
@@ -27,8 +29,6 @@ from domain.sagas.events import (
     StepRefused,
     StepUnknown,
 )
-from projections.projection import OutOfPlace
-from projections.saga_board import PROJECTION
 from tests.controls import NOON, eur
 from tests.projections import folds
 from tests.projections.folds import at

@@ -13,8 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.kernel import Event, OrderId
-from domain.sagas.events import (
+from handrail.kernel import Event, OrderId
+from handrail.projections import saga_board, saga_figures
+from handrail.projections.rebuild import rebuild
+from handrail.projections.saga_figures import BUCKETS, GAUGES, LABELS, PROJECTION, SagaTally, adds
+from handrail.projections.totals import Key, changes
+from handrail.sagas.events import (
     SagaDecided,
     StepAnswered,
     StepCompensated,
@@ -22,10 +26,6 @@ from domain.sagas.events import (
     StepRefused,
     StepUnknown,
 )
-from projections import saga_board, saga_figures
-from projections.rebuild import rebuild
-from projections.saga_figures import BUCKETS, GAUGES, LABELS, PROJECTION, SagaTally, adds
-from projections.totals import Key, changes
 from tests.projections import folds
 from tests.projections.folds import at, told
 from tests.projections.stories import Shop
@@ -281,7 +281,7 @@ async def test_a_page_that_is_not_kept_is_not_counted(world: World) -> None:
     await world.sql(
         "ALTER TABLE saga_figures_totals DROP CONSTRAINT saga_figures_totals_figure_check"
     )
-    from projections.retrying import retry  # noqa: PLC0415  # only here
+    from handrail.projections.retry_parked import retry  # noqa: PLC0415  # only here
 
     for (stream,) in waiting:
         await retry(world.pool, PROJECTION.name, stream, [PROJECTION])

@@ -12,8 +12,8 @@ from domain.inventory.events import (
     StockReturned,
     StockShipped,
 )
-from domain.kernel import MerchantId, OrderId, ReturnId, Sku
-from projections.projection import OutOfPlace
+from handrail.kernel import MerchantId, OrderId, ReturnId, Sku
+from handrail.projections.projection import OutOfPlace
 from projections.stock_level import PROJECTION, StockLevel
 from tests.projections import folds
 from tests.projections.folds import at

@@ -6,12 +6,18 @@ import psycopg
 import pytest
 
 from domain.credit.events import CreditHeld
-from domain.kernel import CustomerId, Event, OrderId
 from domain.ordering.events import OrderCompleted, OrderConfirmed
-from eventstore.store import shard_of
-from eventstore.tokens import BadToken, NotYetSeen, RowParked, UnknownProjection, wait_until_seen
-from projections.folding import BEHIND
-from projections.projection import id_of
+from handrail.eventstore.store import shard_of
+from handrail.eventstore.tokens import (
+    BadToken,
+    NotYetSeen,
+    RowParked,
+    UnknownProjection,
+    wait_until_seen,
+)
+from handrail.kernel import CustomerId, Event, OrderId
+from handrail.projections.fold import BEHIND
+from handrail.projections.projection import id_of
 from tests.controls import NOON, eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World

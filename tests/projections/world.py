@@ -12,15 +12,15 @@ import orjson
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from domain.kernel import Event
-from eventstore.codec import Codec
-from eventstore.messages import CODEC
-from eventstore.pool import Pool, open_pool
-from eventstore.store import ANY_VERSION, EventStore, Recorded
-from projections.catalogue import PROJECTIONS
-from projections.folding import apply, read
-from projections.projection import Projection, id_of
-from projections.runner import Runner
+from handrail.eventstore.codec import Codec
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
+from handrail.kernel import Event
+from handrail.projections.fold import apply, read
+from handrail.projections.projection import Projection, id_of
+from handrail.projections.projector import Runner
+from runtime.registry.messages import CODEC
+from runtime.registry.projections import PROJECTIONS
 
 ROLE = "handrail_app"
 Projections = Sequence[Projection[Any]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.supervisor import wait_until
+from handrail.dev.supervisor import wait_until
 
 ROOT = Path(__file__).parents[2]
 Spawn = Callable[..., Awaitable[asyncio.subprocess.Process]]
@@ -49,7 +49,7 @@ def handrail(python: Spawn) -> Spawn:
     """Starts the console script."""
 
     async def spawn(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
-        return await python("-m", "runtime.cli", *arguments, **settings)
+        return await python("-m", "handrail.cli.main", *arguments, **settings)
 
     return spawn
 

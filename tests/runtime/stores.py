@@ -8,17 +8,26 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from domain.kernel import Event
-from domain.sagas.events import StepCompensated, StepDone
-from eventstore.messages import CODEC
-from eventstore.store import Recorded
-from messaging import finance
-from messaging.ledger import lines_of
-from projections.projection import id_of
-from runtime.evidence import MENTIONS, Evidence, FenceRow, Mention, Seen, Stored, Workflow, folded
-from runtime.evidence_reader import sagas_about
-from runtime.invariants import INVARIANTS
-from runtime.saga_facts import facts_of
+from consumers import finance
+from consumers.ledger import lines_of
+from handrail.eventstore.store import Recorded
+from handrail.kernel import Event
+from handrail.projections.projection import id_of
+from handrail.sagas.events import StepCompensated, StepDone
+from handrail.verify.saga_facts import facts_of
+from runtime.registry.messages import CODEC
+from runtime.verify.evidence import (
+    MENTIONS,
+    Evidence,
+    FenceRow,
+    Mention,
+    Seen,
+    Stored,
+    Workflow,
+    folded,
+)
+from runtime.verify.evidence_reader import sagas_about
+from runtime.verify.invariants import INVARIANTS
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 Happening = tuple[str, Event]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runtime.settings import settings_table
+from handrail.settings import settings_table
 from tests.runtime.conftest import Spawn
 
 Appears = Callable[[Path], Awaitable[None]]

@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from messaging.catalogue import CONSUMERS, consumer_named
-from messaging.management import login_in
-from messaging.topology import topology
-from runtime.cli import app
-from runtime.embedded.rabbitmq import PLUGINS
-from runtime.embedded.temporal import SEARCH_ATTRIBUTES
-from runtime.settings import Settings
+from handrail.cli.main import app
+from handrail.dev.rabbitmq import PLUGINS
+from handrail.dev.temporal import SEARCH_ATTRIBUTES
+from handrail.messaging.broker.management_api import login_in
+from handrail.messaging.broker.topology import topology
+from handrail.settings import Settings
+from runtime.registry.consumers import CONSUMERS, consumer_named
 from tests.runtime.conftest import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -7,8 +7,8 @@ import psutil
 import psycopg
 import pytest
 
-from runtime.embedded.postgres import EmbeddedPostgres, PostgresAlreadyRunning
-from runtime.supervisor import wait_until
+from handrail.dev.postgres import EmbeddedPostgres, PostgresAlreadyRunning
+from handrail.dev.supervisor import wait_until
 
 pytestmark = pytest.mark.thorough
 

@@ -9,9 +9,9 @@ import httpx
 import psutil
 import pytest
 
-from runtime.embedded import rabbitmq
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ, is_installed
-from runtime.supervisor import FailedToStart
+from handrail.dev import rabbitmq
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
+from handrail.dev.supervisor import FailedToStart
 
 needs_server = pytest.mark.skipif(
     not is_installed() and os.environ.get("REQUIRE_BROKER") != "1",

@@ -9,8 +9,8 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.embedded.temporal import SEARCH_ATTRIBUTES, EmbeddedTemporal
-from runtime.supervisor import FailedToStart
+from handrail.dev.supervisor import FailedToStart
+from handrail.dev.temporal import SEARCH_ATTRIBUTES, EmbeddedTemporal
 
 pytestmark = pytest.mark.thorough
 

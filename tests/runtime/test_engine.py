@@ -6,7 +6,7 @@ import psycopg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from runtime.engine import open_engine
+from handrail.database_engine import open_engine
 from tests.api.shop import eventually
 
 

@@ -7,7 +7,7 @@ from tests.runtime.conftest import Spawn
 SCRIPT = """
 import atexit, sys, threading
 from temporalio.runtime import Runtime
-from runtime.exiting import run_and_leave
+from handrail.process_exit import run_and_leave
 
 Runtime.default()
 threading.Thread(target=threading.Event().wait).start()  # would keep the interpreter for ever

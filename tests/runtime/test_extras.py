@@ -6,7 +6,7 @@ from tests.runtime.conftest import Spawn
 
 WITHOUT = (
     "import sys; sys.modules.update(dict.fromkeys(sys.argv.pop(1).split(','), None));"
-    " from runtime.cli import main; main()"
+    " from handrail.cli.main import main; main()"
 )
 
 

@@ -10,18 +10,18 @@ from random import Random
 import psycopg
 import pytest
 
-from domain.kernel import OrderId
+from consumers import finance, warehouse
 from domain.ordering.events import OrderConfirmed
-from eventstore.feed import BEGINNING, read_page
-from messaging import finance, warehouse
-from messaging.catalogue import CONSUMERS
-from messaging.feeding import catch_up
-from messaging.lake.columns import as_table
-from messaging.lake.exporter import Exporter
-from messaging.lake.table import Lake
-from runtime.feed_checks import FEED_CHECKS, REMEDIES
-from runtime.feed_checks_of_the_lake import LAKE_CHECK
-from runtime.verify import Proof, prove
+from handrail.eventstore.feed import BEGINNING, read_page
+from handrail.kernel import OrderId
+from handrail.lake.columns import as_table
+from handrail.lake.exporter import Exporter
+from handrail.lake.table import Lake
+from handrail.messaging.consumers.store_consumer import catch_up
+from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
+from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
+from runtime.registry.consumers import CONSUMERS
+from runtime.verify.prove import Proof, prove
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import a_server, dump, migrated, restore, sql, use_numbers

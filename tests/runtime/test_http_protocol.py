@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from runtime.serving import serve
-from runtime.settings import Settings
+from handrail.processes.asgi_server import serve
+from handrail.settings import Settings
 
 A_LONG_TIME = 20.0  # seconds
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

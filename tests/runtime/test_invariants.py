@@ -10,7 +10,6 @@ import pytest
 
 from domain.credit.events import CreditConsumed, CreditHeld, CreditRestored, LimitAssigned
 from domain.inventory.events import StockReceived, StockReserved, StockReturned, StockShipped
-from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, PayoutId, ReturnId, Sku
 from domain.ordering.events import OrderLine, OrderPlaced, ReturnAccepted, ReturnLine
 from domain.payments.events import (
     PaymentAuthorised,
@@ -21,20 +20,21 @@ from domain.payments.events import (
     Reduction,
     RefundPaid,
 )
-from domain.sagas.events import SagaEnded, SagaStarted, StepDone
 from domain.settlement.events import (
     MerchantAccountOpened,
     PayableAccrued,
     PayableClawedBack,
     PayoutPrepared,
 )
-from eventstore.store import SHARDS
-from eventstore.tables import NOTHING_SEEN
+from handrail.eventstore.store import SHARDS
+from handrail.eventstore.tables import NOTHING_SEEN
+from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, PayoutId, ReturnId, Sku
+from handrail.sagas.events import SagaEnded, SagaStarted, StepDone
+from handrail.verify.feed_invariants import page_in_order
+from handrail.verify.read_model_invariants import seen_by
 from projections import merchant_balance
-from runtime.evidence import FenceRow
-from runtime.invariants import INVARIANTS
-from runtime.invariants_of_feed import page_in_order
-from runtime.invariants_of_read_models import seen_by
+from runtime.verify.evidence import FenceRow
+from runtime.verify.invariants import INVARIANTS
 from tests.runtime.stores import AT, Stores, evidence, violations
 
 ORDER, CUSTOMER, MERCHANT = OrderId("o1"), CustomerId("c1"), MerchantId("m1")

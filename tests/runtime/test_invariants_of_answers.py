@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from domain.kernel import Event
-from domain.sagas.events import (
+from handrail.kernel import Event
+from handrail.sagas.events import (
     CancelRequested,
     SagaDecided,
     SagaEnded,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from domain.kernel import Event
-from domain.sagas.events import SagaEnded, SagaResumed, SagaStarted, StepUnknown
-from domain.sagas.interventions import SagaTold
+from handrail.kernel import Event
+from handrail.sagas.events import SagaEnded, SagaResumed, SagaStarted, StepUnknown
+from handrail.sagas.interventions import SagaTold
 from tests.runtime.stores import evidence, violations
 
 told = (

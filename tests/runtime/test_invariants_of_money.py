@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from domain.credit.events import CreditRestored
-from domain.kernel import PayoutId
 from domain.ordering.events import OrderConfirmed, ReturnCompleted
 from domain.payments.events import (
     InstalmentCollected,
@@ -18,7 +17,8 @@ from domain.payments.events import (
     Reduction,
     RefundPaid,
 )
-from domain.sagas.events import SagaEnded, SagaStarted
+from handrail.kernel import PayoutId
+from handrail.sagas.events import SagaEnded, SagaStarted
 from tests.runtime.stores import Happening, evidence, violations
 from tests.runtime.test_invariants import (
     A_COMPLETED_ORDER,

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from domain.kernel import MerchantId, PayoutId
 from domain.payments.events import PayoutTransferred
-from domain.sagas.events import SagaResumed
 from domain.settlement.events import PayoutCancelled, PayoutPrepared
+from handrail.kernel import MerchantId, PayoutId
+from handrail.sagas.events import SagaResumed
 from tests.runtime.stores import Happening, Stores, evidence, explained, violations
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, A_RETURN, MERCHANT, eur, paid_back
 from tests.runtime.test_invariants_of_money import PAYOUT, begun, ended

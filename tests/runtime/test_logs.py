@@ -6,12 +6,12 @@ from typing import Literal
 
 import pytest
 
-from runtime.settings import Settings
+from handrail.settings import Settings
 
 FAILING = """
 import structlog
 from runtime import logs
-from runtime.settings import Settings
+from handrail.settings import Settings
 logs.configure(Settings(log_format="{format}"), "test")
 def connect(secret):
     raise ValueError("cannot connect")

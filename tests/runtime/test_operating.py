@@ -15,16 +15,16 @@ import httpx
 import pytest
 from rich.console import Console
 
-from runtime.lock import StackLock
-from runtime.operating.client import api_url
-from runtime.operating.showing import show_items
-from runtime.settings import Settings
-from runtime.supervisor import free_port
+from handrail.cli.api_client import api_url
+from handrail.cli.saga_tables import show_items
+from handrail.dev.lock import StackLock
+from handrail.dev.supervisor import free_port
+from handrail.settings import Settings
+from runtime.registry.sagas import SAGAS
 from tests.api import conftest as served
 from tests.api.conftest import House
 from tests.api.shop import Shop, open_shop, place, settled
 from tests.runtime.conftest import Spawn
-from workflows.catalogue import SAGAS
 
 pytestmark = pytest.mark.journey
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from handrail.dev.supervisor import free_port
 from runtime import payout_schedule
 from runtime.payout_schedule import Stands
-from runtime.supervisor import free_port
 from tests.api import conftest as served
 from tests.api.conftest import House
 from tests.api.shop import eventually, read

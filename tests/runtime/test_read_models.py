@@ -7,14 +7,14 @@ import psycopg
 import pytest
 
 from domain.settlement.events import MerchantAccountOpened
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
-from projections.catalogue import PROJECTIONS
-from projections.install import install
-from projections.runner import Runner
-from runtime.read_models import build_anew, status, work_off
-from runtime.settings import Settings
+from handrail.cli.projection_commands import build_anew, status, work_off
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.projections.install import install
+from handrail.projections.projector import Runner
+from handrail.settings import Settings
+from runtime.registry.messages import CODEC
+from runtime.registry.projections import PROJECTIONS
 from tests.controls import a_merchant
 
 MERCHANT = a_merchant()

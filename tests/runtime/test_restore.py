@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import structlog
 
-from domain.kernel import OrderId
-from runtime.connecting import store_engine, store_pool
-from runtime.projector import run
-from runtime.settings import Settings
+from handrail.connections import store_engine, store_pool
+from handrail.kernel import OrderId
+from handrail.processes.projector import run
+from handrail.settings import Settings
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world, until
 from tests.runtime.conftest import Spawn

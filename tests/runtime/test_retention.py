@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from eventstore.pool import Pool, open_pool
-from projections.install import install
-from projections.readmodel import NEXT
-from runtime import pruning
-from runtime.pruning import prune
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.processes import prune_tables
+from handrail.processes.prune_tables import prune
+from handrail.projections.install import install
+from handrail.projections.read_model import NEXT
 from runtime.retention import PAGE, RETENTIONS, page
 
 ROLE = "handrail_app"
@@ -73,21 +73,21 @@ def test_the_page_says_what_the_code_does() -> None:
 OLD: dict[str, tuple[str, timedelta]] = {
     "saga_places": (
         "INSERT INTO saga_places (merchant, saga, taken_at) VALUES ('m', %s, now() - %s)",
-        pruning.PLACES_KEPT,
+        prune_tables.PLACES_KEPT,
     ),
     "webhooks": (
         """
         INSERT INTO webhooks (source, id, type, body, status, received_at)
         VALUES ('bank', %s, 'any', '', 'accepted', now() - %s)
         """,
-        pruning.WEBHOOKS_KEPT,
+        prune_tables.WEBHOOKS_KEPT,
     ),
     "row_snapshots": (
         """
         INSERT INTO row_snapshots (projection, id, version, position, versions, state, taken_at)
         VALUES ('p', %s, 1, 1, '{}', 'null', now() - %s)
         """,
-        pruning.ROW_SNAPSHOTS_KEPT,
+        prune_tables.ROW_SNAPSHOTS_KEPT,
     ),
 }
 

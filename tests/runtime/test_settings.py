@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from handrail.settings import CONTEXTS, Settings, load, require, settings_table
 from runtime.api import options_of
-from runtime.settings import CONTEXTS, Settings, load, require, settings_table
 from tests.runtime.conftest import ROOT
 from workflows.dunning import Terms
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from runtime.operating.showing import money
+from handrail.cli.saga_tables import money
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,13 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from api.signatures import new_secret, verify
-from runtime.simulators import webhooks
+from handrail.dev.supervisor import wait_until
+from handrail.http.webhook_signatures import new_secret, verify
+from handrail.simulators import webhook_sender as webhooks
+from handrail.simulators.in_process import served
+from handrail.simulators.webhook_sender import Target
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
-from runtime.simulators.webhooks import Target
-from runtime.supervisor import wait_until
 from tests.runtime.conftest import Spawn
 from tests.unencrypted import a_client
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from handrail.simulators.in_process import served
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
-from runtime.simulators.in_process import served
 from runtime.simulators.provider import create_provider
 from runtime.simulators.registry import create_registry
 from tests.unencrypted import a_client

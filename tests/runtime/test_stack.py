@@ -10,11 +10,11 @@ import psutil
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.lock import StackAlreadyRunning, running_stack
-from runtime.settings import Settings
-from runtime.stack import ComponentEnded, Stack, joined
-from runtime.supervisor import FailedToStart, free_port
+from handrail.dev.lock import StackAlreadyRunning, running_stack
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.stack import ComponentEnded, Stack, joined
+from handrail.dev.supervisor import FailedToStart, free_port
+from handrail.settings import Settings
 from tests.runtime.conftest import Spawn
 
 pytestmark = pytest.mark.journey
@@ -188,7 +188,7 @@ async def test_a_failed_start_stops_what_was_started_and_shows_why(
 UP = """
 from pathlib import Path
 from runtime import cli
-from runtime.stack import Stack
+from handrail.dev.stack import Stack
 
 def progress(component, state):
     Path(component).with_suffix("." + state).touch()

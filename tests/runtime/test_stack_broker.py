@@ -10,12 +10,12 @@ import psutil
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from messaging.catalogue import CONSUMERS
-from messaging.topology import topology
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ, is_installed
-from runtime.settings import Settings
-from runtime.stack import Stack, joined
-from runtime.supervisor import FailedToStart, wait_until
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
+from handrail.dev.stack import Stack, joined
+from handrail.dev.supervisor import FailedToStart, wait_until
+from handrail.messaging.broker.topology import topology
+from handrail.settings import Settings
+from runtime.registry.consumers import CONSUMERS
 from tests.projections.world import until
 from tests.runtime.conftest import Spawn
 

@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from runtime.supervisor import Child, FailedToStart, Service, free_port, wait_until
+from handrail.dev.supervisor import Child, FailedToStart, Service, free_port, wait_until
 from tests.runtime.conftest import Spawn
 
 DEAF = """
@@ -87,9 +87,9 @@ async def test_a_service_is_ready_only_when_it_answers(tmp_path: Path) -> None:
 
 PARENT = """
 import asyncio, pathlib, sys
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.temporal import EmbeddedTemporal
-from runtime.supervisor import Service
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.temporal import EmbeddedTemporal
+from handrail.dev.supervisor import Service
 
 async def main():
     folder = pathlib.Path(sys.argv[1])

@@ -18,24 +18,25 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import WorkflowEnvironment
 
-from domain.kernel import Event
-from domain.sagas.events import SagaStarted
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.store import ANY_VERSION, EventStore
-from runtime import companies
-from runtime.evidence_reader import EVENTS_A_PAGE
-from runtime.feed_checks import FEED_CHECKS
+from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.kernel import Event
+from handrail.sagas.events import SagaStarted
+from handrail.sagas.step_keys import StepContext, StepKey
+from handrail.sagas.visibility import SAGA_STATUS
+from handrail.simulators.in_process import served
+from handrail.temporal.client import DATA_CONVERTER
+from handrail.verify.feed_checks import FEED_CHECKS
+from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
+from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
-from runtime.simulators.in_process import served
-from runtime.temporal import DATA_CONVERTER
-from runtime.verify import KEPT, NAMES, Proof, prove
+from runtime.verify import companies
+from runtime.verify.evidence_reader import EVENTS_A_PAGE
+from runtime.verify.prove import KEPT, NAMES, Proof, prove
 from tests.projections.world import World, a_world, until
 from tests.runtime.stores import Happening
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur
 from tests.runtime.test_invariants_of_payouts import A_PAYOUT, by_hand, transferred
 from tests.unencrypted import a_client
-from workflows.timeline import SAGA_STATUS
 
 AT_ONCE = 50
 EventT = TypeVar("EventT", bound=Event)
@@ -321,4 +322,8 @@ async def test_a_saga_that_waits_in_temporal_and_not_on_the_board_is_seen(
 def test_every_invariant_is_in_the_docs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "verify.md").read_text()
 
-    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {*NAMES, *FEED_CHECKS}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {
+        *NAMES,
+        *FEED_CHECKS,
+        LAKE_CHECK,
+    }

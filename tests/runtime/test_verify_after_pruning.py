@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from consumers import finance
 from domain.credit.events import CreditHeld
-from domain.kernel import CustomerId, OrderId
-from domain.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone, StepUnknown
-from domain.sagas.steps import StepContext, StepKey
-from eventstore.messages import CODEC
-from eventstore.store import ANY_VERSION, EventStore
-from messaging import finance
-from messaging.feeding import catch_up
-from runtime.verify import Proof, prove
+from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.kernel import CustomerId, OrderId
+from handrail.messaging.consumers.store_consumer import catch_up
+from handrail.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone, StepUnknown
+from handrail.sagas.step_keys import StepContext, StepKey
+from runtime.registry.messages import CODEC
+from runtime.verify.prove import Proof, prove
 from tests.projections.world import World, a_world
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur, started
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from runtime.verify import NAMES
+from runtime.verify.prove import NAMES
 from tests.projections.world import a_world
 from tests.runtime.conftest import Spawn
 from tests.runtime.stores import Happening

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.verify import Proof, prove
+from runtime.verify.prove import Proof, prove
 from tests.world import World, open_world
 
 SOON = 1.0  # seconds, for what is never answered

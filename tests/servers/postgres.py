@@ -16,8 +16,8 @@ from typing import Any
 
 import psycopg
 
-from runtime.embedded.postgres import DATABASE, EmbeddedPostgres, _program
-from runtime.migrating import migrate
+from handrail.dev.postgres import DATABASE, EmbeddedPostgres, _program
+from handrail.migrate import migrate
 
 ROLE = "handrail_app"
 _DEADLINE = 30

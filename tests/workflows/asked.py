@@ -8,10 +8,10 @@ from uuid import uuid4
 
 from temporalio.client import Client
 
-from domain.kernel import Command, context_of, stream_name
-from domain.sagas.events import SagaEnded
-from domain.sagas.steps import Answer, StepContext, StepKey
-from eventstore.messages import CODEC
+from handrail.kernel import Command, context_of, stream_name
+from handrail.sagas.events import SagaEnded
+from handrail.sagas.step_keys import Answer, StepContext, StepKey
+from runtime.registry.messages import CODEC
 from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.running import Running
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 from temporalio import workflow
 
 from domain.ordering.commands import CloseReview, ConfirmOrder, RequestReview
+from handrail.sagas.definition import Parallel, Saga, Step
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows import checkout
 from workflows.checkout import Checkout
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Parallel, Saga, Step
 
 
 def saga(o: Checkout) -> Saga:

@@ -11,20 +11,14 @@ import httpx
 
 from domain.credit import credit_line
 from domain.inventory import stock
-from domain.kernel import Event, Money, stream_name
 from domain.ordering import order
 from domain.payments import payment
-from domain.sagas.events import (
-    SagaEnded,
-    SagaEvent,
-    StepCompensated,
-    StepDone,
-    StepUnknown,
-)
 from domain.settlement import merchant_account
 from domain.shipping import shipment
-from eventstore.messages import CODEC
-from eventstore.pool import Pool
+from handrail.eventstore.pool import Pool
+from handrail.kernel import Event, Money, stream_name
+from handrail.sagas.events import SagaEnded, SagaEvent, StepCompensated, StepDone, StepUnknown
+from runtime.registry.messages import CODEC
 from workflows.checkout import Checkout, saga
 
 EventT = TypeVar("EventT", bound=Event)

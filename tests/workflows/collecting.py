@@ -11,12 +11,13 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from domain.credit.commands import AssignLimit, ConsumeCredit, HoldCredit
-from domain.kernel import CustomerId, Event, MerchantId, Money, OrderId, stream_name
 from domain.payments.commands import OpenPlan
-from domain.payments.instalments import InstalmentPlan
-from domain.payments.schedule import months_after
-from eventstore.messages import CODEC
-from runtime.temporal import DATA_CONVERTER
+from domain.payments.due_dates import months_after
+from domain.payments.plan_state import InstalmentPlan
+from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, stream_name
+from handrail.sagas.options import RunOptions
+from handrail.temporal.client import DATA_CONVERTER
+from runtime.registry.messages import CODEC
 from tests.controls import a_customer, a_merchant, an_order_id, eur
 from tests.workflows.asked import does, reads
 from tests.workflows.faults import A_LONG_TIME
@@ -26,7 +27,6 @@ from tests.world import World
 from workflows import collect_instalment, collect_instalments
 from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow, Progress
 from workflows.dunning import Terms
-from workflows.messages import RunOptions
 from workflows.plan_wishes import NewDate, PayAllNow
 
 EventT = TypeVar("EventT", bound=Event)

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
 from tests.world import World, open_world
 
 # A worker warns when a try that has just ended was to be cancelled; as an error that would kill it.

@@ -22,15 +22,15 @@ from psycopg import conninfo
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.outside import Outside
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
-from domain.sagas.steps import Answer, StepContext
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import EventStore
-from runtime.temporal import DATA_CONVERTER, SANDBOX, workers
+from handrail.activities.http_gateway import Outside
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import EventStore
+from handrail.sagas.step_keys import Answer, StepContext
+from handrail.temporal.client import DATA_CONVERTER, SANDBOX, workers
+from runtime.registry.messages import CODEC
 from runtime.worker import all_activities
 from tests.workflows.faults import A_LONG_TIME, Fault, Faults
 from tests.workflows.running import Running

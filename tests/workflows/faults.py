@@ -12,11 +12,11 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.handling import metadata_of
-from domain.kernel import stream_name
-from domain.sagas.events import Direction, StepRefused
-from domain.sagas.steps import NOT_DONE, Answer, StepContext
-from eventstore.store import ANY_VERSION, Appended, EventStore
+from handrail.activities.command_handler import metadata_of
+from handrail.eventstore.store import ANY_VERSION, Appended, EventStore
+from handrail.kernel import stream_name
+from handrail.sagas.events import Direction, StepRefused
+from handrail.sagas.step_keys import NOT_DONE, Answer, StepContext
 
 ALWAYS = math.inf
 A_LONG_TIME = 120.0  # seconds: a test that waits longer for anything has failed

@@ -8,11 +8,11 @@ from typing import Final
 from temporalio import workflow
 
 from domain.credit.commands import AssignLimit, HoldCredit, ReleaseCredit
-from domain.kernel import CustomerId, MerchantId, Money, OrderId
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.shape import Saga, Step
+from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.sagas.definition import Saga, Step
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 
 
 @dataclass(frozen=True, kw_only=True)

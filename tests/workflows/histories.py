@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from temporalio.testing import WorkflowEnvironment
 
-from eventstore.migrations import upgrade
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.eventstore.migrations import upgrade
+from runtime.registry.sagas import SAGAS
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.trial import SOON, Trial, a_trial
 from tests.world import open_world
-from workflows.catalogue import SAGAS
 
 FOLDER: Final = Path(__file__).parent / "histories"
 SUFFIX: Final = ".json"

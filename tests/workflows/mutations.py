@@ -8,16 +8,18 @@ from typing import Any
 
 import pytest
 
-import activities.sagas
-import activities.serving
-import domain.sagas.story
-import workflows.rollback
-import workflows.way_back
-from activities.handling import Handler
-from activities.sagas import _Journal
-from domain.kernel import Event, stream_name
-from domain.sagas.commands import TurnBack
-from domain.sagas.events import (
+import handrail.activities.command_activity
+import handrail.activities.saga_recorder
+import handrail.sagas.recovery
+import handrail.sagas.rollback
+import handrail.sagas.rollback_plan
+from handrail.activities.command_handler import Handler
+from handrail.activities.saga_recorder import _Journal
+from handrail.eventstore.store import VersionConflict
+from handrail.kernel import Event, stream_name
+from handrail.sagas.control import Hearing
+from handrail.sagas.definition import Step
+from handrail.sagas.events import (
     CancelRequested,
     SagaDecided,
     SagaEvent,
@@ -25,17 +27,15 @@ from domain.sagas.events import (
     SagaStarted,
     StepFailed,
 )
-from domain.sagas.records import Begun, Turned
-from domain.sagas.steps import Answer, StepContext, StepKey
-from domain.sagas.story import Left, Standing
-from eventstore.store import VersionConflict
-from workflows.asking import Desk
-from workflows.hearing import Hearing
-from workflows.messages import Cancellation, SagaResult
-from workflows.question import Question
-from workflows.saga import SagaRun
-from workflows.shape import Step
-from workflows.way_back import WayBack
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import Cancellation, SagaResult
+from handrail.sagas.recovery import Left, Standing
+from handrail.sagas.rollback_plan import WayBack
+from handrail.sagas.step_executor import Desk
+from handrail.sagas.step_keys import Answer, StepContext, StepKey
+from handrail.sagas.step_request import Question
+from handrail.sagas.stream_answers import Begun, Turned
+from handrail.sagas.stream_commands import TurnBack
 
 Patched = pytest.MonkeyPatch
 Story = Sequence[SagaEvent]
@@ -69,7 +69,7 @@ def an_undo_does_not_shut_the_pivot(patched: Patched) -> None:
 
 
 def turning_back_closes_no_doors(patched: Patched) -> None:
-    patched.setattr(activities.sagas, "_keys_of_steps", lambda *_: ())
+    patched.setattr(handrail.activities.saga_recorder, "_keys_of_steps", lambda *_: ())
 
 
 def a_cancellation_does_not_close_the_pivot(patched: Patched) -> None:
@@ -112,34 +112,34 @@ def a_companys_pivot_is_not_voided(patched: Patched) -> None:
 
 
 def a_companys_orphans_are_left(patched: Patched) -> None:
-    way_back = workflows.way_back.way_back
+    way_back = handrail.sagas.rollback_plan.way_back
 
     def without(*asked: Any) -> WayBack:
         return replace(way_back(*asked), orphans=())
 
-    patched.setattr(workflows.rollback, "way_back", without)
+    patched.setattr(handrail.sagas.rollback, "way_back", without)
 
 
 # What attempts take over.
 
 
 def attempts_but_the_last_are_forgotten(patched: Patched) -> None:
-    taking_over = activities.sagas._taking_over
+    taking_over = handrail.activities.saga_recorder._taking_over
 
     def last_only(attempt: int, token: str, story: Story) -> Begun:
         begun = taking_over(attempt, token, story)
         return replace(begun, lefts=begun.lefts[-1:])
 
-    patched.setattr(activities.sagas, "_taking_over", last_only)
+    patched.setattr(handrail.activities.saga_recorder, "_taking_over", last_only)
 
 
 def _left(patched: Patched, change: Callable[[Left], Left]) -> None:
-    left_by = domain.sagas.story.left_by
+    left_by = handrail.sagas.recovery.left_by
 
     def changed(started: SagaStarted, story: Story) -> Left:
         return change(left_by(started, story))
 
-    patched.setattr(activities.sagas, "left_by", changed)
+    patched.setattr(handrail.activities.saga_recorder, "left_by", changed)
 
 
 def recovery_takes_back_only_what_is_known_to_be_done(patched: Patched) -> None:
@@ -167,7 +167,7 @@ def an_ended_attempt_is_taken_for_a_left_one(patched: Patched) -> None:
     def whatever_ended(story: Story, before: int) -> Sequence[SagaStarted]:
         return [one for one in story if isinstance(one, SagaStarted) and one.attempt < before]
 
-    patched.setattr(activities.sagas, "unended", whatever_ended)
+    patched.setattr(handrail.activities.saga_recorder, "unended", whatever_ended)
 
 
 def what_the_last_attempt_decided_counts(patched: Patched) -> None:
@@ -184,14 +184,14 @@ def what_the_last_attempt_decided_counts(patched: Patched) -> None:
 
 
 def a_completed_saga_may_be_begun_again(patched: Patched) -> None:
-    patched.setattr(activities.sagas, "_final_end", lambda *_: None)
+    patched.setattr(handrail.activities.saga_recorder, "_final_end", lambda *_: None)
 
 
 def any_run_may_begin_an_attempt(patched: Patched) -> None:
     def next_one(_: SagaStarted, story: Story) -> int:
         return 1 + max((one.attempt for one in story if isinstance(one, SagaStarted)), default=0)
 
-    patched.setattr(activities.sagas, "_number", next_one)
+    patched.setattr(handrail.activities.saga_recorder, "_number", next_one)
 
 
 def another_run_may_turn_an_attempt_back(patched: Patched) -> None:
@@ -203,7 +203,9 @@ def another_run_may_turn_an_attempt_back(patched: Patched) -> None:
         except VersionConflict:
             return None
         first = {key: value for key, value in (found.answer or {}).items() if key != "run"}
-        return replace(activities.sagas._TURNED.validate_python(first), token=found.token)
+        return replace(
+            handrail.activities.saga_recorder._TURNED.validate_python(first), token=found.token
+        )
 
     patched.setattr(_Journal, "_first_turn", whoever_asks)
 
@@ -216,12 +218,12 @@ def the_first_decision_counts(patched: Patched) -> None:
         decided = (one for one in story if isinstance(one, SagaDecided) and one.attempt == attempt)
         return next(decided, None)
 
-    for module in (domain.sagas.story, activities.sagas):
+    for module in (handrail.sagas.recovery, handrail.activities.saga_recorder):
         patched.setattr(module, "decision_of", first)
 
 
 def a_doubt_is_forgotten_by_a_later_certain_failure(patched: Patched) -> None:
-    turned = activities.sagas._turned
+    turned = handrail.activities.saga_recorder._turned
 
     def certain(asked: TurnBack, attempt: int, story: Story) -> Turned | None:
         back = turned(asked, attempt, story)
@@ -234,28 +236,28 @@ def a_doubt_is_forgotten_by_a_later_certain_failure(patched: Patched) -> None:
         unknown = tuple(step for step in standing.unknown if step not in failed)
         return replace(back, standing=replace(standing, not_done=not_done, unknown=unknown))
 
-    patched.setattr(activities.sagas, "_turned", certain)
+    patched.setattr(handrail.activities.saga_recorder, "_turned", certain)
 
 
 def a_refusal_in_the_stream_is_no_reason(patched: Patched) -> None:
-    patched.setattr(activities.sagas, "refusal_in", lambda *_: None)
+    patched.setattr(handrail.activities.saga_recorder, "refusal_in", lambda *_: None)
 
 
 def a_person_may_deny_what_our_books_have(patched: Patched) -> None:
-    patched.setattr(activities.sagas, "standing_of", lambda *_: Standing())
+    patched.setattr(handrail.activities.saga_recorder, "standing_of", lambda *_: Standing())
 
 
 def what_was_asked_is_not_looked_for(patched: Patched) -> None:
-    patched.setattr(activities.sagas, "was_asked", lambda *_: False)
+    patched.setattr(handrail.activities.saga_recorder, "was_asked", lambda *_: False)
 
 
 def an_empty_step_is_taken_back(patched: Patched) -> None:
-    may_stand = workflows.way_back._may_stand
+    may_stand = handrail.sagas.rollback_plan._may_stand
 
     def whatever_passed(step: Step, standing: Standing) -> bool:
         return may_stand(step, replace(standing, unchanged=()))
 
-    patched.setattr(workflows.way_back, "_may_stand", whatever_passed)
+    patched.setattr(handrail.sagas.rollback_plan, "_may_stand", whatever_passed)
 
 
 # What a workflow remembers.
@@ -312,4 +314,4 @@ def a_state_is_remembered_that_was_only_repeated(patched: Patched) -> None:
 
 
 def a_broken_rule_at_a_later_try_is_called_certain(patched: Patched) -> None:
-    patched.setattr(activities.serving, "_is_asked_again", lambda: False)
+    patched.setattr(handrail.activities.command_activity, "_is_asked_again", lambda: False)

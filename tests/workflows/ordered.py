@@ -9,13 +9,13 @@ from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
 from domain.ordering.commands import PlaceOrder
+from handrail.sagas.options import Decision
 from tests.workflows.books import Books, assert_clean_slate, read_books
 from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.running import ONE_TASK, Placement, Running, Shown, eventually
 from workflows import collect_instalments
 from workflows.checkout import Checkout, CheckoutWorkflow
 from workflows.collect_instalments import CollectInstalmentsWorkflow
-from workflows.messages import Decision
 
 __all__ = ["A_LONG_TIME", "Ordered", "Placement", "Shown", "a_checkout", "eventually"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from domain.kernel import MerchantId, Money
+from handrail.kernel import MerchantId, Money
+from handrail.sagas.cancellation import uninterrupted
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 from tests.workflows.growing import Grow, shape_2
-from workflows.handlers import SagaHandlers
-from workflows.messages import RunOptions, SagaIdentity, SagaResult
-from workflows.saga import SagaRun
-from workflows.tasks import uninterrupted
 
 
 @workflow.defn(name="Nap")

@@ -16,9 +16,9 @@ from typing import Any, Final
 from temporalio.testing import WorkflowEnvironment
 
 from domain.payments.events import InstalmentCollected
-from eventstore.migrations import upgrade
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.eventstore.migrations import upgrade
 from tests.workflows.collecting import a_plan, skipping_time
 from tests.workflows.histories import FOLDER, SUFFIX, write
 from tests.workflows.returned import a_delivered_order, a_return

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from domain.inventory.commands import ShipStock
-from domain.kernel import ReturnId
 from domain.ordering.commands import CompleteOrder
 from domain.ordering.events import ReturnLine, Why
+from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from domain.payments.commands import CollectInstalment
-from domain.payments.instalments import InstalmentPlan
-from domain.sagas.quotes import QuoteReturnOf, ReturnQuote
+from domain.payments.plan_state import InstalmentPlan
+from handrail.kernel import ReturnId
 from tests.controls import NOON, readable_id
 from tests.workflows.asked import does, reads
 from tests.workflows.ordered import Ordered

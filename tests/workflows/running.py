@@ -14,12 +14,9 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from domain.kernel import Command, stream_name
-from domain.sagas.events import Direction, SagaEvent
-from eventstore.messages import CODEC
-from tests.workflows.faults import A_LONG_TIME, ALWAYS, Fault, Gate, Loss
-from workflows.handlers import SagaHandlers
-from workflows.messages import (
+from handrail.kernel import Command, stream_name
+from handrail.sagas.events import Direction, SagaEvent
+from handrail.sagas.options import (
     Cancellation,
     Intervention,
     InterventionKind,
@@ -27,7 +24,7 @@ from workflows.messages import (
     SagaResult,
     Verdict,
 )
-from workflows.timeline import (
+from handrail.sagas.visibility import (
     FAILURE_CODE,
     MERCHANT,
     PARKED_SINCE,
@@ -35,6 +32,9 @@ from workflows.timeline import (
     SAGA_STEP,
     SAGA_TYPE,
 )
+from handrail.sagas.workflow_handlers import SagaHandlers
+from runtime.registry.messages import CODEC
+from tests.workflows.faults import A_LONG_TIME, ALWAYS, Fault, Gate, Loss
 
 if TYPE_CHECKING:
     from tests.world import World

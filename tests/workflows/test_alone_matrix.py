@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from handrail.sagas.definition import Saga
+from runtime.registry.sagas import SAGAS
 from tests.workflows.harness.alone import ALONE
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.trial import PATIENT, SOON, a_trial
@@ -19,8 +21,6 @@ from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
 from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
 from tests.world import World
-from workflows.catalogue import SAGAS
-from workflows.shape import Saga
 
 
 def alone() -> Iterator[Any]:

@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from domain.kernel import Command, MerchantId, OrderId
 from domain.payments.commands import CollectInstalment
 from domain.settlement.commands import Document, SubmitApplication
 from domain.shipping.commands import BookShipment, RecordLoss
-from runtime.temporal import DATA_CONVERTER
+from handrail.kernel import Command, MerchantId, OrderId
+from handrail.sagas.corrections import as_corrected, in_words
+from handrail.temporal.client import DATA_CONVERTER
 from tests.controls import NOON, eur
-from workflows.correcting import as_corrected, in_words
 
 CONVERTER = DATA_CONVERTER.payload_converter
 BOOKING = BookShipment(order=OrderId("o"), merchant=MerchantId("m"), ship_to="addr_1", parcels=1)

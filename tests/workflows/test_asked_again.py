@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from domain.kernel import ReturnId
 from domain.payments.commands import AdjustPlan, RevertAdjustment
 from domain.payments.events import InstalmentMissed
-from domain.sagas.events import SagaParked
+from handrail.kernel import ReturnId
+from handrail.sagas.events import SagaParked
 from tests.controls import eur
 from tests.workflows.asked import does
 from tests.workflows.collecting import a_plan

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runtime.registry.sagas import SAGAS
 from tests.workflows.harness.attempts import (
     ATTEMPTS,
     Attempts,
@@ -23,7 +24,6 @@ from tests.workflows.running import ONE_TASK, Placement
 from tests.workflows.steps import side_by_side
 from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
 from tests.world import World
-from workflows.catalogue import SAGAS
 
 
 def attempts() -> Iterator[Any]:

@@ -10,14 +10,14 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
 
-from domain.sagas.events import AnswerAwaited, SagaEnded, SagaEvent, SagaParked, StepAnswered
-from runtime.temporal import SANDBOX
+from handrail.sagas.events import AnswerAwaited, SagaEnded, SagaEvent, SagaParked, StepAnswered
+from handrail.sagas.execution import SagaRun
+from handrail.temporal.client import SANDBOX
 from tests.workflows.beside import BesideWorkflow
 from tests.workflows.harness.evidence import read
 from tests.workflows.running import Running, eventually
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
-from workflows.saga import SagaRun
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 REVIEW = "RequestReview"

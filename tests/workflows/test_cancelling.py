@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from domain.sagas.events import CancelRequested, StepDone
+from handrail.sagas.events import CancelRequested, StepDone
 from tests.workflows.ordered import Ordered, Placement
 from tests.workflows.steps import COMPENSATABLE, GROUPS, LATER, PIVOT, at
 from tests.world import World

@@ -7,9 +7,10 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
 
 from domain.credit.commands import AssignLimit
-from domain.kernel import OrderId
-from domain.sagas.events import CancelRequested, StepDone
-from runtime.temporal import SANDBOX
+from handrail.kernel import OrderId
+from handrail.sagas.events import CancelRequested, StepDone
+from handrail.sagas.options import RunOptions
+from handrail.temporal.client import SANDBOX
 from tests.controls import a_customer, an_order_id, eur
 from tests.workflows.asked import does
 from tests.workflows.growing import Grow
@@ -17,7 +18,6 @@ from tests.workflows.harness.evidence import read
 from tests.workflows.parent import Nap, Parent
 from tests.workflows.running import Running, eventually
 from tests.world import World
-from workflows.messages import RunOptions
 
 CHILD_STARTED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED
 CHILD_COMPLETED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED

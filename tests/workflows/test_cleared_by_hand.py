@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.sagas.events import StepCompensated
+from handrail.sagas.events import StepCompensated
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.trial import a_trial
 from tests.workflows.steps import PIVOT, side_by_side

@@ -11,14 +11,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
 from domain.credit.events import CreditRestored, DebtWrittenOff
-from domain.kernel import stream_name
+from domain.payments.due_dates import months_after
 from domain.payments.events import (
     InstalmentCollected,
     InstalmentMissed,
     LateFeeCharged,
     SettlementDeclined,
 )
-from domain.payments.schedule import months_after
+from handrail.kernel import stream_name
+from handrail.sagas.visibility import SAGA_STATUS
 from tests.controls import eur
 from tests.workflows.collecting import LIMIT, Plan, a_plan, skipping_time, told
 from tests.workflows.ordered import TODAY
@@ -32,7 +33,6 @@ from workflows.collect_instalments import (
     Progress,
 )
 from workflows.dunning import Terms
-from workflows.timeline import SAGA_STATUS
 
 FIRST_DUE = months_after(TODAY.date(), 1)
 DAY = timedelta(days=1)

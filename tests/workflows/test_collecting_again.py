@@ -9,9 +9,9 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
-from domain.kernel import Money, stream_name
 from domain.payments.events import AdjustmentReverted, InstalmentMissed, LateFeeCharged
-from domain.sagas.events import SagaEnded
+from handrail.kernel import Money, stream_name
+from handrail.sagas.events import SagaEnded
 from tests.controls import eur
 from tests.workflows.collecting import Plan, a_plan, skipping_time, told
 from tests.workflows.faults import A_LONG_TIME

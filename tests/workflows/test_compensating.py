@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 
-from domain.sagas.events import (
+from handrail.sagas.events import (
     CancelRequested,
     SagaParked,
     SagaResumed,
     StepCompensated,
     StepUnknown,
 )
-from domain.sagas.steps import Answer
+from handrail.sagas.step_keys import Answer
 from tests.workflows.ordered import Ordered, Placement
 from tests.workflows.steps import COMPENSATABLE, at, side_by_side
 from tests.world import World

@@ -10,10 +10,10 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from domain.command_fields import why_not_correctable
-from domain.kernel import Command, Money
 from domain.payments.commands import Approved
-from domain.sagas.events import SagaResumed
+from handrail.command_fields import why_not_correctable
+from handrail.kernel import Command, Money
+from handrail.sagas.events import SagaResumed
 from tests.controls import eur
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.trial import Trial, a_trial

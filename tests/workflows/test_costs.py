@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from eventstore.messages import CODEC
-from eventstore.pool import Pool
-from eventstore.store import EventStore
+from handrail.eventstore.pool import Pool
+from handrail.eventstore.store import EventStore
+from runtime.registry.messages import CODEC
 from tests.workflows.ordered import Placement
 from tests.workflows.steps import EVERY
 from tests.world import World

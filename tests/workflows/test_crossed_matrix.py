@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from runtime.registry.sagas import SAGAS
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.interventions import CROSSED, names_side_by_side
 from tests.workflows.harness.trial import SOON, a_trial
@@ -18,7 +19,6 @@ from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
 from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
 from tests.world import World
-from workflows.catalogue import SAGAS
 
 
 def crossed() -> Iterator[Any]:

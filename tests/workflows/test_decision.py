@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.sagas.events import SagaDecided
+from handrail.sagas.events import SagaDecided
 from tests.workflows.ordered import Placement
 from tests.workflows.steps import side_by_side
 from tests.world import World

@@ -10,10 +10,12 @@ from typing import Any
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.testing import WorkflowEnvironment
 
-from domain.kernel import Money, stream_name
 from domain.payments.events import PlanMovedOn
-from domain.sagas.events import SagaEnded
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
+from handrail.kernel import Money, stream_name
+from handrail.sagas.events import SagaEnded
+from handrail.sagas.options import CarrierNotice
+from handrail.sagas.visibility import FAILURE_CODE
 from tests.controls import NOON, eur
 from tests.workflows.collecting import skipping_time, told
 from tests.workflows.faults import A_LONG_TIME
@@ -29,10 +31,8 @@ from workflows.deliver_order import (
     DeliverOrderWorkflow,
     Progress,
 )
-from workflows.messages import CarrierNotice
 from workflows.parcels import LossWorkflow
 from workflows.return_order import ReturnOrderWorkflow
-from workflows.timeline import FAILURE_CODE
 
 DISPATCHED = CarrierNotice(id="1", kind="dispatched", at=NOON)
 DELIVERED = CarrierNotice(id="2", kind="delivered", at=NOON)

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from domain.kernel import OrderId
 from domain.ordering.commands import ConfirmOrder, RejectOrder
 from domain.payments.commands import CapturePayment, VoidPayment
+from handrail.kernel import OrderId
+from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.diagram import mermaid, table, tree
+from handrail.sagas.explain import explain
+from runtime.registry.sagas import SAGAS, SagaType
 from tests.controls import eur
 from tests.workflows.steps import EVERY, GROUPS, PIVOT, SAGA
-from workflows.catalogue import SAGAS, SagaType
 from workflows.checkout import example
-from workflows.drawing import mermaid, table, tree
-from workflows.explaining import explain
-from workflows.shape import Duty, Saga, Step
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -84,5 +84,5 @@ def test_the_readme_shows_the_saga_as_it_is(name: str, drawn: Callable[[Saga], s
     shown = re.search(f"<!-- saga:{name} -->\n(.*?)<!-- /saga -->", README.read_text(), re.DOTALL)
     assert shown, f"README.md has no <!-- saga:{name} --> … <!-- /saga -->"
     assert shown[1].strip() == drawn(example()), (
-        "the saga has changed: put what `python -m workflows.drawing` prints into README.md"
+        "the saga has changed: put what `python -m handrail.sagas.diagram` prints into README.md"
     )

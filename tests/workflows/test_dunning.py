@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from domain.payments.instalments import Instalment, InstalmentPlan
+from domain.payments.plan_state import Instalment, InstalmentPlan
 from tests.controls import eur
 from workflows.dunning import Dunning, Terms
 

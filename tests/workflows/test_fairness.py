@@ -12,10 +12,10 @@ from temporalio.client import WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from runtime.temporal import SANDBOX
+from handrail.sagas.fairness import fair
+from handrail.temporal.client import SANDBOX
 from tests.workflows.queueing import Queueing
 from tests.workflows.running import eventually
-from workflows.fairness import fair
 
 pytestmark = pytest.mark.thorough
 

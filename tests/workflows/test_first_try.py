@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.sagas.events import StepDone
+from handrail.sagas.events import StepDone
 from tests.workflows.ordered import Ordered
 from tests.workflows.steps import side_by_side
 from tests.world import World

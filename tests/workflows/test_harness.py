@@ -7,31 +7,31 @@ from typing import Any
 
 import pytest
 
-import workflows.rollback
-import workflows.way_back
-from domain.sagas.story import Standing
+import handrail.sagas.rollback
+import handrail.sagas.rollback_plan
+from handrail.sagas.definition import Saga, Step
+from handrail.sagas.recovery import Standing
+from handrail.sagas.rollback_plan import WayBack, way_back
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.failures import FAILURES
 from tests.workflows.harness.trial import PATIENT, SOON, a_trial, undisturbed
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
-from workflows.shape import Saga, Step
-from workflows.way_back import WayBack, way_back
 
 SAGA = "Checkout"
 
 
 def takes_back_the_oldest_first(patched: pytest.MonkeyPatch) -> None:
-    patched.setattr(workflows.rollback, "reversed", iter, raising=False)
+    patched.setattr(handrail.sagas.rollback, "reversed", iter, raising=False)
 
 
 def forgets_what_is_unknown(patched: pytest.MonkeyPatch) -> None:
-    may_stand = workflows.way_back._may_stand
+    may_stand = handrail.sagas.rollback_plan._may_stand
 
     def forgetting(step: Step, standing: Standing) -> bool:
         return step.name not in standing.unknown and may_stand(step, standing)
 
-    patched.setattr(workflows.way_back, "_may_stand", forgetting)
+    patched.setattr(handrail.sagas.rollback_plan, "_may_stand", forgetting)
 
 
 def takes_back_all_but_the_newest(patched: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def takes_back_all_but_the_newest(patched: pytest.MonkeyPatch) -> None:
         way = way_back(saga, standing)
         return replace(way, groups=way.groups[:-1])
 
-    patched.setattr(workflows.rollback, "way_back", without_the_newest)
+    patched.setattr(handrail.sagas.rollback, "way_back", without_the_newest)
 
 
 @pytest.mark.parametrize(

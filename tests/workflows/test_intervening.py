@@ -20,18 +20,18 @@ from temporalio.common import RetryPolicy
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
-from domain.kernel import stream_name
-from domain.sagas.interventions import Begun, InterveneInMany, Kind, SagaTold, Target, Which
-from projections import intervention_board
-from projections.install import install
-from projections.intervention_board import InterventionRow
-from projections.runner import Runner
-from runtime import intervening
-from runtime.engine import open_engine
-from runtime.temporal import SANDBOX
+from handrail.database_engine import open_engine
+from handrail.kernel import stream_name
+from handrail.processes import intervention_targets
+from handrail.projections import intervention_board
+from handrail.projections.install import install
+from handrail.projections.intervention_board import InterventionRow
+from handrail.projections.projector import Runner
+from handrail.sagas.bulk_intervention import ASKING, InterveneInManyWorkflow, Progress, Stop
+from handrail.sagas.interventions import Begun, InterveneInMany, Kind, SagaTold, Target, Which
+from handrail.temporal.client import SANDBOX
 from tests.workflows.ordered import Ordered
 from tests.world import World, open_world
-from workflows.intervening import ASKING, InterveneInManyWorkflow, Progress, Stop
 
 ROLE = "handrail_app"
 Activities = Sequence[Callable[..., Any]]
@@ -71,7 +71,7 @@ class Operators:
         await Runner(self.world.pool, poll=0.01).catch_up()
 
     def activities(self) -> Activities:
-        return intervening.activities(self.world.store, self.world.client, self.engine)
+        return intervention_targets.activities(self.world.store, self.world.client, self.engine)
 
     @asynccontextmanager
     async def at_work(self, activities: Activities | None = None) -> AsyncIterator[None]:
@@ -167,7 +167,7 @@ async def test_each_is_told_once_also_when_it_is_parked_again(operators: Operato
 async def test_they_are_told_page_by_page(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.intervening.PAGE", 2)
+    monkeypatch.setattr("handrail.sagas.bulk_intervention.PAGE", 2)
     async with operators.world.at_work(), operators.at_work():
         orders = await operators.parked(5)
         told = await operators.tell()
@@ -207,7 +207,7 @@ async def test_a_saga_whose_worker_is_away_is_unreachable_and_the_others_are_tol
 ) -> None:
     soon = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
     monkeypatch.setitem(ASKING, "retry_policy", soon)
-    monkeypatch.setattr("activities.intervening.ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr("handrail.activities.bulk_intervention.ANSWER_WITHIN", 0.5)
     elsewhere = Operators(operators.world.elsewhere(), operators.engine)
     async with elsewhere.world.at_work():
         [away] = await elsewhere.parked(1)
@@ -361,7 +361,7 @@ async def test_no_more_are_told_in_a_second_than_was_asked_for(operators: Operat
 async def test_stopped_it_leaves_the_others_alone_and_the_first_who_stopped_it_counts(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.intervening.AT_ONCE", 1)
+    monkeypatch.setattr("handrail.sagas.bulk_intervention.AT_ONCE", 1)
     reached, opened = asyncio.Event(), asyncio.Event()
 
     async def held(serve: Serve) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pytest
 
+from runtime.registry.sagas import SAGAS
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.lost_tasks import LOST, Meanwhile
 from tests.workflows.harness.trial import PATIENT, SOON, a_trial
@@ -19,7 +20,6 @@ from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
 from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
 from tests.world import World
-from workflows.catalogue import SAGAS
 
 RARER: Final[Mapping[str, int]] = {"nothing": 3, "reset": 2}
 

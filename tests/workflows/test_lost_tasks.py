@@ -10,13 +10,13 @@ from __future__ import annotations
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from domain.sagas.events import SagaDecided, SagaEnded, SagaParked, SagaResumed
+from handrail.sagas.events import SagaDecided, SagaEnded, SagaParked, SagaResumed
+from handrail.sagas.options import Cancellation, Intervention
 from tests.workflows.dying import a_worker_that_dies
 from tests.workflows.knocking import ACCEPTED, knocks
 from tests.workflows.running import Running, eventually
 from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World
-from workflows.messages import Cancellation, Intervention
 
 pytestmark = pytest.mark.thorough
 

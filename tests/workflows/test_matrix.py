@@ -13,6 +13,8 @@ from typing import Any, get_args
 
 import pytest
 
+from handrail.sagas.definition import Saga
+from runtime.registry.sagas import SAGAS
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.evidence import Books
 from tests.workflows.harness.failures import FAILURES, Failure, Role
@@ -21,8 +23,6 @@ from tests.workflows.harness.trial import PATIENT, SOON, a_trial, undisturbed
 from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
 from tests.world import World
-from workflows.catalogue import SAGAS
-from workflows.shape import Saga
 
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 

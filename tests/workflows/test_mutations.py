@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from temporalio.service import RPCError
 
-import eventstore
-from runtime.embedded.postgres import EmbeddedPostgres
+import handrail.eventstore
+from handrail.dev.postgres import EmbeddedPostgres
 from tests.workflows import mutations as m
 from tests.workflows.harness.alone import ALONE
 from tests.workflows.harness.attempts import ATTEMPTS
@@ -31,7 +31,7 @@ from tests.world import World
 
 AT_MOST: Final = 30.0  # seconds: a mutant makes its story fail, and not wait
 
-FUNCTION: Final = Path(eventstore.__file__).parent / "functions" / "append_events.sql"
+FUNCTION: Final = Path(handrail.eventstore.__file__).parent / "functions" / "append_events.sql"
 OVER: Final = "AND c.step = 'journal:over'"
 
 

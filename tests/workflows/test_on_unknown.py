@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.sagas.events import SagaParked, SagaResumed, StepUnknown
+from handrail.sagas.definition import Parallel, Saga, Step
+from handrail.sagas.events import SagaParked, SagaResumed, StepUnknown
+from handrail.sagas.options import RunOptions
 from tests.workflows.ordered import Ordered
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 from workflows import checkout
 from workflows.checkout import Checkout
-from workflows.messages import RunOptions
-from workflows.shape import Parallel, Saga, Step
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 BOTH = {"ReserveStock", "HoldCredit"}

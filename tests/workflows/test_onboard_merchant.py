@@ -9,20 +9,20 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
-from domain.kernel import MerchantId, stream_name
 from domain.settlement import application, merchant_account
 from domain.settlement.application import Application
 from domain.settlement.commands import Document, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
-from eventstore.messages import CODEC
-from runtime.temporal import DATA_CONVERTER
+from handrail.kernel import MerchantId, stream_name
+from handrail.sagas.options import RunOptions
+from handrail.temporal.client import DATA_CONVERTER
+from runtime.registry.messages import CODEC
 from tests.controls import NOON, a_merchant
 from tests.workflows.asked import does, how_it_ended
 from tests.workflows.running import Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import onboard_merchant
-from workflows.messages import RunOptions
 from workflows.onboard_merchant import OnboardMerchant, OnboardMerchantWorkflow
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED

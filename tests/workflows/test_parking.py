@@ -8,7 +8,7 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from domain.sagas.events import SagaEnded, SagaResumed, StepRefused
+from handrail.sagas.events import SagaEnded, SagaResumed, StepRefused
 from tests.workflows.ordered import Ordered, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World

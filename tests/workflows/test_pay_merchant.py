@@ -7,18 +7,18 @@ from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.kernel import MerchantId, Money, PayoutId, stream_name
 from domain.settlement import merchant_account
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
-from eventstore.messages import CODEC
+from handrail.kernel import MerchantId, Money, PayoutId, stream_name
+from handrail.sagas.options import RunOptions
+from runtime.registry.messages import CODEC
 from tests.controls import a_merchant, an_order_id, eur
 from tests.workflows.asked import does, how_it_ended
 from tests.workflows.running import Running
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import pay_merchant
-from workflows.messages import RunOptions
 from workflows.pay_merchant import PayMerchant, PayMerchantWorkflow
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED

@@ -6,7 +6,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from activities.payments.gateway import HttpBank
 from domain.payments.commands import CapturePayment, Declined
-from domain.sagas.events import StepUnknown
+from handrail.sagas.events import StepUnknown
 from tests.unencrypted import company
 from tests.workflows.ordered import Ordered, Placement
 from tests.workflows.steps import PIVOT, at, side_by_side

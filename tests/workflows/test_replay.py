@@ -11,9 +11,9 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from runtime.temporal import DATA_CONVERTER, SANDBOX, WORKFLOWS
+from handrail.temporal.client import DATA_CONVERTER, SANDBOX, WORKFLOWS
+from runtime.registry.sagas import SAGAS
 from tests.workflows.histories import FOLDER, STORIES, SUFFIX, path_of
-from workflows.catalogue import SAGAS
 
 SAVED = sorted(FOLDER.glob(f"*{SUFFIX}"))
 

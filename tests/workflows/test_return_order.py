@@ -6,8 +6,8 @@ from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.kernel import Money
-from domain.sagas.events import SagaEnded
+from handrail.kernel import Money
+from handrail.sagas.events import SagaEnded
 from tests.controls import a_line, eur
 from tests.workflows.asked import how_it_ended
 from tests.workflows.ordered import Ordered

@@ -4,13 +4,13 @@ told that it turns back.
 
 from __future__ import annotations
 
+from handrail.sagas.options import Cancellation
 from tests.workflows.knocking import knocks
 from tests.workflows.running import eventually
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.workflows.test_attempts import ends_of, is_declined
 from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World
-from workflows.messages import Cancellation
 
 
 @side_by_side

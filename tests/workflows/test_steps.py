@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.sagas.events import SagaParked, StepDone, StepFailed, StepRefused, StepUnknown
-from domain.sagas.steps import Answer
+from handrail.sagas.events import SagaParked, StepDone, StepFailed, StepRefused, StepUnknown
+from handrail.sagas.step_keys import Answer
 from tests.workflows.ordered import Placement
 from tests.workflows.steps import COMPENSATABLE, EVERY, LATER, OUR_OWN, PIVOT, at, side_by_side
 from tests.world import World

@@ -8,9 +8,11 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
 
 from domain.credit.commands import AssignLimit
-from domain.kernel import OrderId
-from domain.sagas.events import SagaStarted, StepDone
-from runtime.temporal import SANDBOX
+from handrail.kernel import OrderId
+from handrail.sagas.events import SagaStarted, StepDone
+from handrail.sagas.options import RunOptions
+from handrail.temporal.client import SANDBOX
+from runtime.registry.sagas import SAGAS
 from tests.controls import a_customer, an_order_id, eur
 from tests.workflows.asked import does
 from tests.workflows.growing import After, Before, Grow
@@ -18,8 +20,6 @@ from tests.workflows.harness.evidence import read
 from tests.workflows.running import Running, eventually
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
-from workflows.catalogue import SAGAS
-from workflows.messages import RunOptions
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 

@@ -17,8 +17,8 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
-from domain.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
-from domain.kernel import Money, OrderId
+from handrail.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
+from handrail.kernel import Money, OrderId
 from tests.controls import a_customer, an_order_id, eur, usd
 from tests.scenario import Scenario
 

@@ -1,6 +1,5 @@
 import pytest
 
-from domain.errors import DomainError, NoLines, NotPositive, UnknownAggregate
 from domain.inventory import stock
 from domain.inventory.commands import ReleaseStock, ReserveStock, Restock, ShipStock, StockLine
 from domain.inventory.events import (
@@ -12,7 +11,8 @@ from domain.inventory.events import (
     StockUnavailable,
 )
 from domain.inventory.stock import REMEMBERED_RETURNS, StockItem
-from domain.kernel import OrderId, ReturnId, Sku
+from handrail.errors import DomainError, NoLines, NotPositive, UnknownAggregate
+from handrail.kernel import OrderId, ReturnId, Sku
 from tests.controls import a_merchant, an_order_id
 from tests.scenario import Keyed, Scenario
 

@@ -3,17 +3,6 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import (
-    ContentDiffers,
-    CurrencyMismatch,
-    DomainError,
-    DownPaymentDiffers,
-    NoLines,
-    NotPositive,
-    OutOfOrder,
-    TotalDiffers,
-    UnknownAggregate,
-)
 from domain.ordering import order
 from domain.ordering.commands import (
     CloseReview,
@@ -32,6 +21,17 @@ from domain.ordering.events import (
     ReviewRequested,
 )
 from domain.ordering.order import Order
+from handrail.errors import (
+    ContentDiffers,
+    CurrencyMismatch,
+    DomainError,
+    DownPaymentDiffers,
+    NoLines,
+    NotPositive,
+    OutOfOrder,
+    TotalDiffers,
+    UnknownAggregate,
+)
 from tests.controls import NOON, a_line, an_order, an_order_id, eur, usd
 from tests.scenario import Scenario
 

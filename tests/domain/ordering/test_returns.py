@@ -4,16 +4,6 @@ from typing import Any
 
 import pytest
 
-from domain.errors import (
-    ContentDiffers,
-    DomainError,
-    NoLines,
-    NotPositive,
-    OutOfOrder,
-    TotalDiffers,
-    UnknownAggregate,
-)
-from domain.kernel import Event, Money, ReturnId, Sku
 from domain.ordering import order
 from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawReturn
 from domain.ordering.events import (
@@ -30,6 +20,16 @@ from domain.ordering.events import (
 )
 from domain.ordering.order import Order
 from domain.ordering.returns import value_of
+from handrail.errors import (
+    ContentDiffers,
+    DomainError,
+    NoLines,
+    NotPositive,
+    OutOfOrder,
+    TotalDiffers,
+    UnknownAggregate,
+)
+from handrail.kernel import Event, Money, ReturnId, Sku
 from tests.controls import NOON, a_line, an_order, an_order_id, eur
 from tests.scenario import Scenario
 

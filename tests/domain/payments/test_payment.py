@@ -2,14 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from domain.errors import (
-    ContentDiffers,
-    CurrencyMismatch,
-    NotPositive,
-    OutOfOrder,
-    OutsideAnswerMissing,
-)
-from domain.kernel import Event, Money
 from domain.payments import payment
 from domain.payments.commands import (
     Approved,
@@ -30,6 +22,14 @@ from domain.payments.events import (
     PaymentVoided,
 )
 from domain.payments.payment import Payment
+from handrail.errors import (
+    ContentDiffers,
+    CurrencyMismatch,
+    NotPositive,
+    OutOfOrder,
+    OutsideAnswerMissing,
+)
+from handrail.kernel import Event, Money
 from tests.controls import an_order_id, eur, usd
 from tests.scenario import Scenario
 

@@ -7,15 +7,6 @@ from typing import Any
 
 import pytest
 
-from domain.errors import (
-    ContentDiffers,
-    CurrencyMismatch,
-    NotPositive,
-    OutOfOrder,
-    OutsideAnswerMissing,
-    UnknownAggregate,
-)
-from domain.kernel import Command, CustomerId, Event, Money, ReturnId
 from domain.payments import plan
 from domain.payments.commands import (
     AdjustPlan,
@@ -31,6 +22,7 @@ from domain.payments.commands import (
     SettleEarly,
     WriteOffPlan,
 )
+from domain.payments.due_dates import months_after
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -49,7 +41,15 @@ from domain.payments.events import (
     SettlementDeclined,
 )
 from domain.payments.plan import InstalmentPlan
-from domain.payments.schedule import months_after
+from handrail.errors import (
+    ContentDiffers,
+    CurrencyMismatch,
+    NotPositive,
+    OutOfOrder,
+    OutsideAnswerMissing,
+    UnknownAggregate,
+)
+from handrail.kernel import Command, CustomerId, Event, Money, ReturnId
 from tests.controls import an_order_id, eur, usd
 from tests.scenario import Scenario
 

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from domain.kernel import MerchantId, Money
-from domain.sagas.events import (
+from handrail.kernel import MerchantId, Money
+from handrail.sagas.events import (
     CancelRequested,
     SagaDecided,
     SagaEvent,
@@ -20,7 +20,7 @@ from domain.sagas.events import (
     StepRefused,
     StepUnknown,
 )
-from domain.sagas.story import is_crossed, left_by, refusal_in, standing_of
+from handrail.sagas.recovery import is_crossed, left_by, refusal_in, standing_of
 
 OF = {"saga": "s", "attempt": 1}
 

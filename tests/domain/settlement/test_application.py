@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from domain.errors import ContentDiffers, OutOfOrder, OutsideAnswerMissing
-from domain.kernel import Command, Event, MerchantId
 from domain.settlement import application
 from domain.settlement.application import REQUIRED, Application
 from domain.settlement.commands import (
@@ -30,6 +28,8 @@ from domain.settlement.events import (
     RegistryChecked,
     RegistryRefused,
 )
+from handrail.errors import ContentDiffers, OutOfOrder, OutsideAnswerMissing
+from handrail.kernel import Command, Event, MerchantId
 from tests.controls import NOON
 from tests.scenario import Scenario
 

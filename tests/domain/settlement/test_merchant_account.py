@@ -4,16 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import (
-    ContentDiffers,
-    CurrencyMismatch,
-    FeeOutOfRange,
-    NotACurrency,
-    NotPositive,
-    OutOfOrder,
-    UnknownAggregate,
-)
-from domain.kernel import Money, ReturnId
 from domain.settlement import merchant_account
 from domain.settlement.commands import (
     AccruePayable,
@@ -28,6 +18,16 @@ from domain.settlement.events import (
     PayableClawedBack,
 )
 from domain.settlement.merchant_account import REMEMBERED_RETURNS, MerchantAccount
+from handrail.errors import (
+    ContentDiffers,
+    CurrencyMismatch,
+    FeeOutOfRange,
+    NotACurrency,
+    NotPositive,
+    OutOfOrder,
+    UnknownAggregate,
+)
+from handrail.kernel import Money, ReturnId
 from tests.controls import a_merchant, an_order_id, eur, usd
 from tests.scenario import Scenario
 

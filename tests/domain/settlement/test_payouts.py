@@ -1,13 +1,5 @@
 import pytest
 
-from domain.errors import (
-    ContentDiffers,
-    CurrencyMismatch,
-    NotPositive,
-    OutOfOrder,
-    UnknownAggregate,
-)
-from domain.kernel import Money, PayoutId
 from domain.settlement import merchant_account
 from domain.settlement.commands import (
     AccruePayable,
@@ -26,6 +18,14 @@ from domain.settlement.events import (
 )
 from domain.settlement.merchant_account import MerchantAccount
 from domain.settlement.payouts import REMEMBERED_PAYOUTS
+from handrail.errors import (
+    ContentDiffers,
+    CurrencyMismatch,
+    NotPositive,
+    OutOfOrder,
+    UnknownAggregate,
+)
+from handrail.kernel import Money, PayoutId
 from tests.controls import a_merchant, an_order_id, eur, usd
 from tests.scenario import Scenario
 

@@ -2,8 +2,6 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
-from domain.kernel import Event
 from domain.shipping import shipment
 from domain.shipping.commands import (
     Booked,
@@ -24,6 +22,8 @@ from domain.shipping.events import (
     ShipmentLost,
 )
 from domain.shipping.shipment import Shipment
+from handrail.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
+from handrail.kernel import Event
 from tests.controls import NOON, a_merchant, an_order_id
 from tests.scenario import Scenario
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from tests.messaging.broker.house import House, a_house
 
 

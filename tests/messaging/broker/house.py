@@ -13,9 +13,10 @@ import aio_pika
 import httpx
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 
-from domain.kernel import Event
-from messaging import federation
-from messaging.definitions import (
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.kernel import Event
+from handrail.messaging.broker import federation_status
+from handrail.messaging.broker.definitions import (
     Access,
     Difference,
     Key,
@@ -24,10 +25,9 @@ from messaging.definitions import (
     found_in,
     objects_of,
 )
-from messaging.federation import Fed
-from messaging.management import Management, apply, login_in
-from messaging.topology import Topology, topology
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from handrail.messaging.broker.federation_status import Fed
+from handrail.messaging.broker.management_api import Management, apply, login_in
+from handrail.messaging.broker.topology import Topology, topology
 from tests.unencrypted import a_client
 
 HOSTS: Final = ("commerce", "finance", "logistics", "customers")
@@ -75,7 +75,7 @@ class House:
         for host in HOSTS:
             await self.http.delete(f"/api/vhosts/{host}")
         await self.apply()
-        assert not await federation.complete(self.management, self.declared, 20)
+        assert not await federation_status.complete(self.management, self.declared, 20)
 
     async def mend(self) -> None:
         if await self.apply(prune=True):  # other tests left something behind
@@ -83,7 +83,7 @@ class House:
         for host in SERVICES:
             for one in await self.get(f"queues/{host}"):
                 await self.ask("DELETE", f"queues/{host}/{one['name']}/contents")
-        assert not await federation.complete(self.management, self.declared, 20)
+        assert not await federation_status.complete(self.management, self.declared, 20)
 
     async def found(self) -> Objects:
         return found_in(await self.management.definitions(), HOSTS)
@@ -115,7 +115,7 @@ class House:
             yield connection
 
     async def finance(self) -> Fed:
-        found = await federation.look(self.management, self.declared)
+        found = await federation_status.look(self.management, self.declared)
         [one] = [one for one in found if one.vhost == "finance"]
         return one
 

@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.kernel import MerchantId, OrderId
+from consumers import finance
 from domain.settlement.events import PayableAccrued
-from eventstore.following.enrolling import enroll
-from eventstore.following.follower import Follower
-from messaging import finance
-from messaging.consuming import Consuming
-from messaging.publishing import Publisher
-from messaging.relay import Relay
+from handrail.eventstore.subscriptions.registration import enroll
+from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.kernel import MerchantId, OrderId
+from handrail.messaging.consumers.queue_consumer import Consuming
+from handrail.messaging.relay.publisher import Publisher
+from handrail.messaging.relay.relay import Relay
 from tests.controls import eur
 from tests.messaging.broker.house import House
 from tests.messaging.consumers.lines import running

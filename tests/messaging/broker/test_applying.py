@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from messaging.definitions import Access, document
-from messaging.management import login_in
+from handrail.messaging.broker.definitions import Access, document
+from handrail.messaging.broker.management_api import login_in
 from tests.messaging.broker.house import House, password_of
 
 HOLD = "bindings/finance/e/money/q/ledger"

@@ -9,7 +9,7 @@ from typing import Any
 import aio_pika
 import pytest
 
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from tests.messaging.broker.house import House, a_house, password_of
 from tests.runtime.conftest import Spawn, handrail, python
 

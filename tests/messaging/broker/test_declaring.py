@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from domain.ordering.events import OrderPlaced
-from eventstore.messages import EVENTS
-from messaging.catalogue import CONSUMERS
-from messaging.definitions import Access, objects_of
-from messaging.topology import NotToBeHad, topology
+from handrail.messaging.broker.definitions import Access, objects_of
+from handrail.messaging.broker.topology import NotToBeHad, topology
+from runtime.registry.consumers import CONSUMERS
+from runtime.registry.messages import EVENTS
 from tests.messaging.broker.house import EXCHANGES, address_of
 
 HOME, *SERVICES = topology().hosts

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from domain.payments.events import RefundPaid
-from messaging import federation
+from handrail.messaging.broker import federation_status
 from tests.messaging.broker.house import House
 from tests.projections.world import until
 
 
 async def test_when_bindings_reached_the_upstream_events_come(house: House) -> None:
-    assert await federation.complete(house.management, house.declared, 10) == []
+    assert await federation_status.complete(house.management, house.declared, 10) == []
 
     await house.publish([(RefundPaid, "now")])
 
@@ -28,7 +28,7 @@ async def test_a_binding_that_has_not_reached_the_upstream_is_told_by_name(house
 
     await until(told)
     await house.apply()
-    assert await federation.complete(house.management, house.declared, 10) == []
+    assert await federation_status.complete(house.management, house.declared, 10) == []
 
 
 async def test_what_is_published_while_the_link_is_down_comes_in_order_once_it_is_up(
@@ -78,4 +78,4 @@ async def _down_for(house: House, seconds: float, events: int) -> None:
 
     got = await house.take("finance", "ledger", until=after[-1])
     assert [*dict.fromkeys(got)] == [*before, *during, *after]
-    assert await federation.complete(house.management, house.declared, 20) == []
+    assert await federation_status.complete(house.management, house.declared, 20) == []

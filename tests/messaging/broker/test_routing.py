@@ -5,8 +5,8 @@ from __future__ import annotations
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
-from eventstore.messages import EVENTS
-from messaging.catalogue import CONSUMERS
+from runtime.registry.consumers import CONSUMERS
+from runtime.registry.messages import EVENTS
 from tests.messaging.broker.house import House, taken
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
 from tests.emptying import empty
 from tests.messaging.consumers.place import NOTES, Notebook, Place, a_place
 

@@ -11,11 +11,11 @@ from typing import Any, Final, Protocol, TypeAlias
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
-from eventstore.following.follower import Follower
-from eventstore.store import Recorded
-from messaging.cloud_events import message_of
-from messaging.consuming import Consuming
-from messaging.feeding import Feeding
+from handrail.eventstore.store import Recorded
+from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.messaging.cloud_events import message_of
+from handrail.messaging.consumers.queue_consumer import Consuming
+from handrail.messaging.consumers.store_consumer import Feeding
 from tests.messaging.consumers.place import Notebook, Place
 from tests.projections.world import until
 

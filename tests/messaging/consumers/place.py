@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from domain.kernel import Event, OrderId
 from domain.ordering.events import OrderConfirmed, OrderRejected
-from eventstore.pool import Connection, open_pool
-from eventstore.store import Recorded
-from messaging.consumer import Consumer
-from messaging.envelope import Received, received_from_store
+from handrail.eventstore.pool import Connection, open_pool
+from handrail.eventstore.store import Recorded
+from handrail.kernel import Event, OrderId
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.envelope import Received, received_from_store
 from tests.projections.world import ROLE, World, stuck, until
 
 NOTES = """

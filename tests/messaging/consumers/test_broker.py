@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from aio_pika import Queue
 
-from messaging import consuming
-from messaging.consuming import Consuming
-from messaging.envelope import Received
-from messaging.feeding import catch_up, has_caught_up
-from messaging.settling import Settling
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.messaging.consumers import queue_consumer as consuming
+from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.queue_consumer import Consuming
+from handrail.messaging.consumers.store_consumer import catch_up, has_caught_up
+from handrail.messaging.envelope import Received
 from tests.messaging.consumers.lines import BrokerLine, all_settled, broker_line, killed, running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until

@@ -11,21 +11,21 @@ import orjson
 import pytest
 from rich.console import Console
 
-from eventstore.following.enrolling import enroll
-from messaging import finance
-from messaging.consumer import Consumer
-from messaging.feeding import catch_up, snapshot
-from messaging.pruning import prune
-from messaging.relay_parking import RELAY
-from runtime.consumer_progress import (
+from consumers import finance
+from handrail.eventstore.subscriptions.registration import enroll
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.consumers.progress import (
     Target,
     Unwanted,
     bring_back,
     read_history,
     show_standing,
 )
-from runtime.relay import forget_relay
-from runtime.settings import Settings
+from handrail.messaging.consumers.prune_inbox import prune
+from handrail.messaging.consumers.store_consumer import catch_up, snapshot
+from handrail.messaging.relay.parked_messages import RELAY
+from handrail.processes.relay import forget_relay
+from handrail.settings import Settings
 from tests.messaging.consumers.place import Place, ids
 from tests.messaging.consumers.test_finance import happened, sold
 from tests.messaging.consumers.test_processes import handrail

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from domain.inventory.events import StockReceived
-from domain.kernel import MerchantId, OrderId, Sku
 from domain.ordering.events import OrderConfirmed
-from messaging.envelope import Received
-from messaging.inbox import BEHIND
-from messaging.parking import By, discard, retry
+from handrail.kernel import MerchantId, OrderId, Sku
+from handrail.messaging.consumers.inbox import BEHIND
+from handrail.messaging.consumers.parked_messages import By, discard, retry
+from handrail.messaging.envelope import Received
 from tests.messaging.consumers.lines import (
     FeedLine,
     Line,

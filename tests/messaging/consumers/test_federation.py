@@ -9,12 +9,12 @@ import aio_pika
 import httpx
 import pytest
 
-from eventstore.store import Recorded
-from messaging.cloud_events import message_of
-from messaging.consuming import Consuming
-from messaging.feeding import begin
-from messaging.settling import Settling
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.eventstore.store import Recorded
+from handrail.messaging.cloud_events import message_of
+from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.queue_consumer import Consuming
+from handrail.messaging.consumers.store_consumer import begin
 from tests.messaging.consumers.lines import FAST, all_settled, running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from eventstore import checkpoints
-from eventstore.checkpoints import LostLease
-from eventstore.feed import BEGINNING, read_page
-from eventstore.store import SHARDS
-from messaging.feeding import Feeding, FromStore, catch_up, has_caught_up
+from handrail.eventstore import checkpoints
+from handrail.eventstore.checkpoints import LostLease
+from handrail.eventstore.feed import BEGINNING, read_page
+from handrail.eventstore.store import SHARDS
+from handrail.messaging.consumers.store_consumer import Feeding, FromStore, catch_up, has_caught_up
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.statements import statements_of
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from domain.kernel import Event, Money, OrderId, PayoutId, ReturnId
+from consumers import finance
+from consumers.ledger import Unbalanced, lines_of
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -33,10 +34,9 @@ from domain.settlement.events import (
     PayoutCancelled,
     PayoutPrepared,
 )
-from messaging import finance
-from messaging.feeding import catch_up
-from messaging.ledger import Unbalanced, lines_of
-from runtime.verify import prove
+from handrail.kernel import Event, Money, OrderId, PayoutId, ReturnId
+from handrail.messaging.consumers.store_consumer import catch_up
+from runtime.verify.prove import prove
 from tests.controls import a_customer, a_merchant, eur
 from tests.messaging.consumers.place import Place, a_place
 

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from messaging import parking
-from messaging.envelope import Received
-from messaging.inbox import BEHIND, Outcome, park, receive, receive_all
-from messaging.parking import By, NothingParked, discard, retry
+from handrail.messaging.consumers import parked_messages
+from handrail.messaging.consumers.inbox import BEHIND, Outcome, park, receive, receive_all
+from handrail.messaging.consumers.parked_messages import By, NothingParked, discard, retry
+from handrail.messaging.envelope import Received
 from tests.messaging.consumers.place import Notebook, Place, ids, together
 from tests.statements import statements_of
 
@@ -33,7 +33,9 @@ async def take_all(place: Place, notebook: Notebook, *orders: str) -> None:
                 await park(connection, notebook.consumer, received, repr(error), 3)
 
 
-async def work_off(place: Place, notebook: Notebook, order: str, by: By = ANN) -> parking.Retried:
+async def work_off(
+    place: Place, notebook: Notebook, order: str, by: By = ANN
+) -> parked_messages.Retried:
     async with place.pool.connection() as connection:
         return await retry(connection, notebook.consumer, f"order-{order}", by)
 
@@ -177,7 +179,7 @@ async def test_more_than_one_chunk_is_worked_off(
     await place.confirms(*"aaaaaa")
     notebook.failing = {"order-a/1": 1}
     await take_all(place, notebook)
-    monkeypatch.setattr("messaging.parking.CHUNK", 3)
+    monkeypatch.setattr("handrail.messaging.consumers.parked_messages.CHUNK", 3)
 
     done = await work_off(place, notebook, "a")
 
@@ -369,10 +371,12 @@ async def test_what_waits_can_be_seen(place: Place, notebook: Notebook) -> None:
     await take_all(place, notebook)
 
     async with place.pool.connection() as connection:
-        first, second = await parking.streams(connection, "notebook")
-        rest = await parking.streams(connection, "notebook", after=(first.parked_at, first.stream))
-        behind = await parking.messages(connection, "notebook", "order-a", after=1)
-        counts = await parking.counts(connection)
+        first, second = await parked_messages.streams(connection, "notebook")
+        rest = await parked_messages.streams(
+            connection, "notebook", after=(first.parked_at, first.stream)
+        )
+        behind = await parked_messages.messages(connection, "notebook", "order-a", after=1)
+        counts = await parked_messages.counts(connection)
 
     assert (first.stream, first.version, first.type, first.attempts, first.waiting) == (
         "order-a",

@@ -11,9 +11,9 @@ import aio_pika
 import pytest
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 
-from eventstore.store import Recorded
-from messaging.cloud_events import message_of
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.eventstore.store import Recorded
+from handrail.messaging.cloud_events import message_of
 from tests.messaging.consumers.lines import BrokerLine, all_settled, running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from messaging.trying import Answer, Trying
+from handrail.messaging.consumers.delivery import Answer, Trying
 from tests.messaging.consumers.place import Notebook, Place, a_place, ids
 from tests.servers.postgres import sql
 

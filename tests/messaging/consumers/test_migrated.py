@@ -14,15 +14,15 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, make_url
 
+from consumers import warehouse
+from consumers.notifications.handler import CONSUMER as NOTIFICATIONS
 from domain.inventory.events import StockReserved
-from domain.kernel import CustomerId, MerchantId, OrderId, Sku
 from domain.payments.events import InstalmentCollected, PlannedInstalment, PlanOpened
 from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDispatched
-from eventstore import migrations
-from messaging import warehouse
-from messaging.feeding import catch_up
-from messaging.notifications.handler import CONSUMER as NOTIFICATIONS
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore import migrations
+from handrail.kernel import CustomerId, MerchantId, OrderId, Sku
+from handrail.messaging.consumers.store_consumer import catch_up
 from tests.controls import NOON, eur
 from tests.messaging.consumers.place import Place, a_place
 from tests.projections.stories import placed

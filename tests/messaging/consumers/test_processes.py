@@ -16,15 +16,15 @@ import httpx
 import orjson
 import pytest
 
-from domain.kernel import MerchantId, OrderId
+from consumers import finance
 from domain.settlement.events import PayableAccrued
-from eventstore.store import Recorded
-from messaging import finance
-from messaging.cloud_events import message_of
-from messaging.inbox import park
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
-from runtime.settings import Settings
-from runtime.supervisor import Service, wait_until
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.dev.supervisor import Service, wait_until
+from handrail.eventstore.store import Recorded
+from handrail.kernel import MerchantId, OrderId
+from handrail.messaging.cloud_events import message_of
+from handrail.messaging.consumers.inbox import park
+from handrail.settings import Settings
 from tests.controls import eur
 from tests.messaging.consumers.place import Place
 from tests.projections.world import until
@@ -56,7 +56,7 @@ async def handrail(
 ) -> tuple[int, dict[str, Any], str]:
     """The exit code, the JSON of the last line, and what it said to people."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "runtime.cli", *arguments),
+        *(sys.executable, "-m", "handrail.cli.main", *arguments),
         env={**os.environ, **settings_of(place, folder, **more).environment()},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

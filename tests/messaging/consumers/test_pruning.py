@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from consumers import warehouse
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
-from domain.kernel import Event, MerchantId, OrderId, ReturnId, Sku
-from messaging import warehouse
-from messaging.feeding import catch_up, snapshot
-from messaging.inbox import Outcome, receive
-from messaging.parking import By, discard, retry
-from messaging.pruning import KEPT, SETTLED_KEPT, prune, prune_settled
-from messaging.settling import Settling
+from handrail.kernel import Event, MerchantId, OrderId, ReturnId, Sku
+from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.inbox import Outcome, receive
+from handrail.messaging.consumers.parked_messages import By, discard, retry
+from handrail.messaging.consumers.prune_inbox import KEPT, SETTLED_KEPT, prune, prune_settled
+from handrail.messaging.consumers.store_consumer import catch_up, snapshot
 from tests.messaging.consumers.place import Notebook, Place, ids
 
 

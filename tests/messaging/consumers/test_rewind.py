@@ -6,14 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from consumers import finance
 from domain.ordering.events import OrderConfirmed, OrderRejected
-from messaging import backfill, finance
-from messaging.feeding import begin, catch_up, snapshot
-from messaging.inbox import Outcome, receive
-from messaging.parking import By, discard, retry
-from messaging.pruning import prune
-from messaging.rewind import CannotRewind, affected, position_before, rewind
-from messaging.settling import Settling
+from handrail.messaging.consumers import backfill
+from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.inbox import Outcome, receive
+from handrail.messaging.consumers.parked_messages import By, discard, retry
+from handrail.messaging.consumers.prune_inbox import prune
+from handrail.messaging.consumers.rewind import CannotRewind, affected, position_before, rewind
+from handrail.messaging.consumers.store_consumer import begin, catch_up, snapshot
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.messaging.consumers.test_finance import balances, happened, sold
 from tests.messaging.consumers.test_wants import happens, new, old

@@ -8,19 +8,25 @@ from datetime import timedelta
 
 import pytest
 
-from domain.kernel import OrderId
 from domain.ordering.events import OrderConfirmed, OrderRejected
-from eventstore import checkpoints
-from eventstore.checkpoints import LostLease
-from eventstore.feed import BEGINNING, read_page
-from eventstore.store import SHARDS
-from messaging import backfill
-from messaging.backfill import groups
-from messaging.feeding import Feeding, FromStore, begin, catch_up, snapshot
-from messaging.inbox import Outcome, receive
-from messaging.pruning import prune
-from messaging.settling import Settling
-from messaging.wants import register
+from handrail.eventstore import checkpoints
+from handrail.eventstore.checkpoints import LostLease
+from handrail.eventstore.feed import BEGINNING, read_page
+from handrail.eventstore.store import SHARDS
+from handrail.kernel import OrderId
+from handrail.messaging.consumers import backfill
+from handrail.messaging.consumers.backfill import groups
+from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.inbox import Outcome, receive
+from handrail.messaging.consumers.prune_inbox import prune
+from handrail.messaging.consumers.store_consumer import (
+    Feeding,
+    FromStore,
+    begin,
+    catch_up,
+    snapshot,
+)
+from handrail.messaging.consumers.wants import register
 from tests.messaging.consumers.lines import running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until

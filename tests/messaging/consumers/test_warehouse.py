@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from consumers import warehouse
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
-from domain.kernel import Event, MerchantId, OrderId, ReturnId, Sku
 from domain.shipping.events import (
     ShipmentBooked,
     ShipmentCancelled,
@@ -18,10 +18,10 @@ from domain.shipping.events import (
     ShipmentDispatched,
     ShipmentLost,
 )
-from messaging import warehouse
-from messaging.feeding import catch_up
-from messaging.inbox import receive
-from messaging.settling import Settling
+from handrail.kernel import Event, MerchantId, OrderId, ReturnId, Sku
+from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.inbox import receive
+from handrail.messaging.consumers.store_consumer import catch_up
 from tests.controls import NOON
 from tests.messaging.consumers.place import Place
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
 
 pytest.importorskip("deltalake", reason="NOT TESTED: the extra `lake` is not installed")
 

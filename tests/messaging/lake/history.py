@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from domain.credit.events import CreditRefused
 from domain.inventory.events import StockUnavailable
-from domain.kernel import CustomerId, Event, MerchantId, OrderId, Sku
 from domain.payments.events import (
     InstalmentCollected,
     InstalmentMissed,
@@ -18,13 +17,14 @@ from domain.payments.events import (
     PlanOpened,
     PlanWrittenOff,
 )
-from domain.sagas.events import SagaStarted
 from domain.shipping.events import (
     ShipmentBooked,
     ShipmentDeclined,
     ShipmentDelivered,
     ShipmentLost,
 )
+from handrail.kernel import CustomerId, Event, MerchantId, OrderId, Sku
+from handrail.sagas.events import SagaStarted
 from tests.controls import a_line, eur
 from tests.messaging.lake.place import Place
 from tests.projections.stories import placed

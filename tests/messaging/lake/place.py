@@ -17,13 +17,13 @@ import duckdb
 import psycopg
 from deltalake import DeltaTable
 
-from domain.kernel import Event
-from eventstore.messages import CODEC
-from eventstore.pool import Pool, open_pool
-from eventstore.store import ANY_VERSION, EventStore, shard_of
-from messaging.lake.columns import COLUMNS
-from messaging.lake.exporter import Exporter
-from messaging.lake.table import Lake
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore, shard_of
+from handrail.kernel import Event
+from handrail.lake.columns import COLUMNS
+from handrail.lake.exporter import Exporter
+from handrail.lake.table import Lake
+from runtime.registry.messages import CODEC
 
 HANDRAIL = str(Path(sys.executable).with_name("handrail"))
 KILLER = str(Path(__file__).with_name("killer.py"))

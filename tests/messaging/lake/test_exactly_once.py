@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from arro3.core import Table
 
-from domain.kernel import OrderId
 from domain.ordering.events import OrderConfirmed
-from eventstore.pool import open_pool
-from messaging.lake.exporter import Exporter
-from messaging.lake.table import Lake
+from handrail.eventstore.pool import open_pool
+from handrail.kernel import OrderId
+from handrail.lake.exporter import Exporter
+from handrail.lake.table import Lake
 from tests.controls import NOON
 from tests.messaging.lake.place import Place
 from tests.projections.stories import Shop

@@ -11,12 +11,12 @@ import pytest
 from arro3.core import Array, DataType, Field, Schema, Table
 from deltalake import write_deltalake
 
-from domain.kernel import OrderId
+from consumers.lake_questions import NotAQuery, TooMuch, ask
 from domain.ordering.events import OrderConfirmed
-from messaging.lake.questions import NotAQuery, TooMuch, ask
-from messaging.lake.reading import open_lake
-from messaging.lake.select_only import LONGEST
-from runtime import lake_answers
+from handrail.cli import lake_output
+from handrail.kernel import OrderId
+from handrail.lake.reading import open_lake
+from handrail.lake.select_only import LONGEST
 from tests.messaging.lake.place import Place
 
 pytestmark = pytest.mark.thorough
@@ -201,11 +201,11 @@ async def test_a_command_says_why_and_leaves_the_lake_as_it_was(
 ) -> None:
     before = everything_in(lake.folder)
 
-    assert lake_answers.answer(lake.folder, said(WRITES[0], lake, other), None, json=False) == 1
+    assert lake_output.answer(lake.folder, said(WRITES[0], lake, other), None, json=False) == 1
 
     assert "one SELECT at a time" in capsys.readouterr().err
     assert everything_in(lake.folder) == before
-    assert lake_answers.answer(lake.folder, "SELECT 1", None, json=False) == 0
+    assert lake_output.answer(lake.folder, "SELECT 1", None, json=False) == 0
 
 
 async def test_an_answer_is_bounded_in_time_rows_and_length(lake: Place) -> None:

@@ -14,7 +14,16 @@ from typing import Any
 import duckdb
 import pytest
 
-from domain.kernel import CustomerId, Event, Money, OrderId, Refusal, ReturnId
+from consumers.lake_questions import (
+    ARREARS,
+    DELIVERY,
+    QUESTIONS,
+    REFUSALS,
+    VINTAGES,
+    NotAQuery,
+    ask,
+)
+from consumers.lake_report.page import page
 from domain.ordering.events import OrderPlaced
 from domain.payments.events import (
     AdjustmentReverted,
@@ -27,27 +36,18 @@ from domain.payments.events import (
     PlanSettled,
     Reduction,
 )
-from domain.sagas.events import SagaStarted
 from domain.shipping.events import (
     ShipmentBooked,
     ShipmentDeclined,
     ShipmentDelivered,
     ShipmentLost,
 )
-from eventstore.codec import Codec
-from eventstore.messages import EVENTS
-from messaging.lake.questions import (
-    ARREARS,
-    DELIVERY,
-    QUESTIONS,
-    REFUSALS,
-    VINTAGES,
-    NotAQuery,
-    ask,
-)
-from messaging.lake.reading import NoLake, open_lake, view_name
-from messaging.lake.report.page import page
-from runtime import lake_answers
+from handrail.cli import lake_output
+from handrail.eventstore.codec import Codec
+from handrail.kernel import CustomerId, Event, Money, OrderId, Refusal, ReturnId
+from handrail.lake.reading import NoLake, open_lake, view_name
+from handrail.sagas.events import SagaStarted
+from runtime.registry.messages import EVENTS
 from tests.controls import NOON, eur
 from tests.messaging.lake.history import Told, happens
 from tests.messaging.lake.place import FIRST, Place
@@ -296,12 +296,12 @@ class routed:  # noqa: N801  # reads as what it is in a with statement
         self.name = name
 
     def __enter__(self) -> None:
-        from messaging import routing  # noqa: PLC0415  # its table is what is extended
+        from handrail.messaging.relay import routing  # noqa: PLC0415  # its table is what is extended
 
         routing._CONTEXTS[self.name] = "credit"
 
     def __exit__(self, *_: object) -> None:
-        from messaging import routing  # noqa: PLC0415
+        from handrail.messaging.relay import routing  # noqa: PLC0415
 
         del routing._CONTEXTS[self.name]
 
@@ -430,15 +430,15 @@ async def test_the_commands_answer(
     assert answer["rows"]
     assert set(answer["rows"][0]) == set(answer["columns"])
 
-    assert lake_answers.answer(place.folder, "arrears", LATER, json=False) == 0
+    assert lake_output.answer(place.folder, "arrears", LATER, json=False) == 0
     shown = capsys.readouterr().out
     assert "Instalment arrears by cohort" in shown
     assert "2026-01-01" in shown
 
     file = tmp_path / "report.html"
-    assert lake_answers.write_report(place.folder, file, LATER) == 0
+    assert lake_output.write_report(place.folder, file, LATER) == 0
     assert capsys.readouterr().out.strip() == str(file)
     assert file.read_text().startswith("<!doctype html>")
 
-    assert lake_answers.answer(place.folder, "SELECT * FROM nobody", None, json=False) == 1
+    assert lake_output.answer(place.folder, "SELECT * FROM nobody", None, json=False) == 1
     assert "Table with name nobody does not exist" in capsys.readouterr().err

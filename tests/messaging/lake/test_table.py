@@ -12,16 +12,16 @@ import httpx
 import pytest
 
 from domain.credit.events import LimitAssigned
-from domain.kernel import CustomerId, OrderId
 from domain.ordering.events import OrderConfirmed
-from eventstore.checkpoints import LostLease
-from eventstore.codec import UnknownMessage
-from messaging import routing
-from messaging.lake import batches, turn
-from messaging.lake.exporter import OtherLake
-from runtime.lake import catch_up, export, forget
-from runtime.settings import Settings
-from runtime.supervisor import free_port
+from handrail.dev.supervisor import free_port
+from handrail.eventstore.checkpoints import LostLease
+from handrail.eventstore.codec import UnknownMessage
+from handrail.kernel import CustomerId, OrderId
+from handrail.lake import batches, leader_lease
+from handrail.lake.exporter import OtherLake
+from handrail.messaging.relay import routing
+from handrail.processes.lake_exporter import catch_up, export, forget
+from handrail.settings import Settings
 from tests.controls import NOON, eur
 from tests.messaging.lake.place import Place, columns_without
 from tests.projections.world import until
@@ -82,7 +82,7 @@ async def test_who_lost_the_turn_cuts_no_batch(place: Place) -> None:
     await place.export()
     async with place.pool.connection() as connection:
         lease = timedelta(seconds=5)
-        mine = await turn.take(connection, "sleeper", lease)
+        mine = await leader_lease.take(connection, "sleeper", lease)
         assert mine is not None
         await an_order(place, "a")
         await place.lease_is_over()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from domain.kernel import OrderId
 from domain.ordering.events import OrderConfirmed
-from messaging.lake.exporter import OtherLake
-from runtime.restore import commands
-from runtime.settings import Settings
+from handrail.kernel import OrderId
+from handrail.lake.exporter import OtherLake
+from handrail.restore import commands
+from handrail.settings import Settings
 from tests.messaging.lake.place import Place, a_place
 
 REMEMBER = "CREATE TABLE was_{0} AS SELECT * FROM {0}"

@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from runtime.embedded.postgres import EmbeddedPostgres
-from runtime.simulators.in_process import served
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.simulators.in_process import served
 from runtime.simulators.provider import create_provider
 from tests.emptying import empty
 from tests.messaging.notifications.world import World, a_world

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.kernel import CustomerId, Event, OrderId
+from consumers.notifications.handler import handle_at
 from domain.ordering.events import OrderConfirmed
 from domain.payments.events import (
     InstalmentCollected,
@@ -21,9 +21,9 @@ from domain.payments.events import (
     PlanOpened,
 )
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched
-from eventstore.store import Recorded
-from messaging.envelope import Received, received_from_store
-from messaging.notifications.handler import handle_at
+from handrail.eventstore.store import Recorded
+from handrail.kernel import CustomerId, Event, OrderId
+from handrail.messaging.envelope import Received, received_from_store
 from tests.controls import NOON, eur
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed

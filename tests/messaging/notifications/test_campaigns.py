@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from messaging.notifications.campaigns import Campaign, CampaignDiffers, Progress, begin, enqueue
-from messaging.notifications.operating import By, stop_campaign
+from handrail.notifications.campaigns import Campaign, CampaignDiffers, Progress, begin, enqueue
+from handrail.notifications.operations import By, stop_campaign
 from tests.messaging.notifications.world import World
 from tests.projections.world import until
 

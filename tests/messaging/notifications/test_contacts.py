@@ -9,17 +9,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from messaging.notifications.contacts import (
-    CHANNELS,
-    RINGS,
-    TOPICS,
-    Channel,
-    Contact,
-    QuietHours,
-)
-from messaging.notifications.deciding import SendFrom, Withhold, decide, uses
-from messaging.notifications.kinds import KINDS, Kind
-from messaging.notifications.reminders import window
+from consumers.notifications.kinds import KINDS, Kind
+from consumers.notifications.reminders import window
+from handrail.notifications.contacts import CHANNELS, RINGS, TOPICS, Channel, Contact, QuietHours
+from handrail.notifications.send_policy import SendFrom, Withhold, decide, uses
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe")
 HOURS = st.tuples(st.integers(0, 23), st.sampled_from((0, 15, 30, 59))).map(lambda at: time(*at))

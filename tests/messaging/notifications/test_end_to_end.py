@@ -9,13 +9,13 @@ from dataclasses import replace
 
 import aio_pika
 
-from domain.kernel import OrderId
-from eventstore.store import Recorded
-from messaging.cloud_events import message_of
-from messaging.consuming import Consuming
-from messaging.feeding import Feeding
-from messaging.notifications.handler import CONSUMER
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ
+from consumers.notifications.handler import CONSUMER
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.eventstore.store import Recorded
+from handrail.kernel import OrderId
+from handrail.messaging.cloud_events import message_of
+from handrail.messaging.consumers.queue_consumer import Consuming
+from handrail.messaging.consumers.store_consumer import Feeding
 from tests.messaging.consumers.lines import running
 from tests.messaging.notifications.world import World, sent_twice
 from tests.projections.stories import Shop

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from domain.kernel import Event, OrderId, ReturnId
+from consumers.notifications.handler import CONSUMER
 from domain.ordering.events import OrderConfirmed, OrderRejected
 from domain.payments.events import (
     InstalmentCollected,
@@ -17,7 +17,7 @@ from domain.payments.events import (
     RefundPaid,
 )
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
-from messaging.notifications.handler import CONSUMER
+from handrail.kernel import Event, OrderId, ReturnId
 from tests.controls import NOON, a_customer, an_order_id, eur
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed

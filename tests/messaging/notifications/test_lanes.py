@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from psycopg.types.json import Jsonb
 
-from messaging.notifications import queue
+from handrail.notifications import queue
 from tests.eventstore.plans import plans_of
 from tests.messaging.notifications.world import World
 from tests.projections.world import until

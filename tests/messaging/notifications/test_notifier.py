@@ -262,7 +262,7 @@ async def test_a_message_that_no_one_understands_stops_no_other(world: World) ->
 
 
 async def test_two_who_take_at_once_take_different_messages(world: World) -> None:
-    from messaging.notifications import queue  # noqa: PLC0415
+    from handrail.notifications import queue  # noqa: PLC0415
 
     await many(world, 30)
     lease = timedelta(seconds=30)

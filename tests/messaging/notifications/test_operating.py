@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from psycopg.errors import CheckViolation
 
-from messaging.notifications import operating
-from messaging.notifications.operating import By, Standing, Which
+from handrail.notifications import operations
+from handrail.notifications.operations import By, Standing, Which
 from tests.messaging.notifications.world import World
 from tests.projections.world import until
 
@@ -31,7 +31,7 @@ async def stuck(world: World) -> World:
 
 async def test_what_is_stuck_is_shown_with_its_reason(stuck: World) -> None:
     async with stuck.pool.connection() as connection:
-        found = await operating.stuck(connection)
+        found = await operations.stuck(connection)
     assert {(one.source, one.state, one.attempts, one.reason) for one in found} == {
         ("parked-1", "parked", 2, "HTTP 500"),
         ("failed-1", "failed", 1, "unreachable"),
@@ -42,7 +42,7 @@ async def test_what_was_refused_goes_to_the_new_address_under_a_new_key(stuck: W
     """Under the old one the provider would only say no again."""
     await stuck.sql("UPDATE notification_contacts SET email = 'new-' || customer")
     async with stuck.pool.connection() as connection:
-        assert await operating.retry(connection, ANN, Which(source="failed-1")) == 1
+        assert await operations.retry(connection, ANN, Which(source="failed-1")) == 1
     await try_all(stuck)
     [carried] = await stuck.carried()
     assert (carried["key"], carried["to"]) == ("failed-1/email/2", "new-gone")
@@ -62,7 +62,7 @@ async def test_what_may_have_been_sent_is_tried_again_under_its_key(world: World
     assert len(await world.carried()) == 1
     await world.sql("UPDATE notification_contacts SET email = 'elsewhere'")
     async with world.pool.connection() as connection:
-        assert await operating.retry(connection, ANN) == 1
+        assert await operations.retry(connection, ANN) == 1
     await try_all(world)
     assert await world.states() == {("m-1", "email"): "sent"}
     assert len(await world.carried()) == 1
@@ -72,15 +72,15 @@ async def test_all_that_is_stuck_is_tried_again_with_one_command(stuck: World) -
     await stuck.sql("UPDATE notifications SET address = 'mended' WHERE source = 'parked-1'")
     await stuck.sql("UPDATE notification_contacts SET email = 'mended'")
     async with stuck.pool.connection() as connection:
-        assert await operating.retry(connection, ANN) == 2
+        assert await operations.retry(connection, ANN) == 2
     await try_all(stuck)
     assert set((await stuck.states()).values()) == {"sent"}
 
 
 async def test_what_is_discarded_says_who_and_why(stuck: World) -> None:
     async with stuck.pool.connection() as connection:
-        assert await operating.discard(connection, ANN, Which(source="parked-1")) == 1
-        assert await operating.retry(connection, ANN, Which(source="parked-1")) == 0
+        assert await operations.discard(connection, ANN, Which(source="parked-1")) == 1
+        assert await operations.retry(connection, ANN, Which(source="parked-1")) == 0
     [row] = await stuck.sql(
         "SELECT state, reason, actor, actor_reason FROM notifications WHERE source = 'parked-1'"
     )
@@ -96,7 +96,7 @@ async def test_the_figures_tell_the_lanes_apart(stuck: World) -> None:
     await stuck.enqueue("m-1", "lost")
     await stuck.knows("ann")
     async with stuck.pool.connection() as connection:
-        transactional, campaign = await operating.standing(connection)
+        transactional, campaign = await operations.standing(connection)
     assert transactional.waiting == transactional.parked == transactional.failed == 1
     assert 60 <= transactional.seconds < 120
     assert campaign == Standing("campaign", 0, 0.0, 0, 0)

@@ -14,9 +14,9 @@ import httpx
 import orjson
 import pytest
 
-from runtime.notifying import BadTemplate, read_campaign
-from runtime.settings import Settings
-from runtime.supervisor import Service, free_port
+from handrail.cli.notification_commands import BadTemplate, read_campaign
+from handrail.dev.supervisor import Service, free_port
+from handrail.settings import Settings
 from tests.messaging.notifications.world import World, sent_twice
 from tests.projections.world import until
 
@@ -57,7 +57,7 @@ async def notifiers(world: World, folder: Path, *names: str) -> AsyncIterator[li
 
 async def handrail(world: World, folder: Path, *arguments: str, **more: Any) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "runtime.cli", *arguments),
+        *(sys.executable, "-m", "handrail.cli.main", *arguments),
         env={**os.environ, **settings_of(world, folder, **more).environment()},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.bounds import CUT, OUTSIDE, REPLACEMENT
-from messaging.notifications.provider import (
+from handrail.bounds import CUT, OUTSIDE, REPLACEMENT
+from handrail.notifications.provider import (
     Answer,
     Declined,
     HttpProvider,

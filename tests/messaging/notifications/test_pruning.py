@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from messaging.notifications.pruning import CAMPAIGNS_KEPT, FAILED_KEPT, KEPT, prune
+from handrail.notifications.pruning import CAMPAIGNS_KEPT, FAILED_KEPT, KEPT, prune
 from tests.messaging.notifications.world import World
 
 OLD = datetime.now(UTC) - KEPT - timedelta(hours=1)

@@ -9,7 +9,7 @@ from itertools import permutations
 import pytest
 from psycopg.types.json import Jsonb
 
-from domain.kernel import CustomerId, Event, OrderId, ReturnId
+from consumers.notifications.handler import handle_at
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -21,9 +21,9 @@ from domain.payments.events import (
     PlanWrittenOff,
     Reduction,
 )
-from eventstore.store import Recorded
-from messaging.envelope import Received, received_from_store
-from messaging.notifications.handler import handle_at
+from handrail.eventstore.store import Recorded
+from handrail.kernel import CustomerId, Event, OrderId, ReturnId
+from handrail.messaging.envelope import Received, received_from_store
 from tests.controls import eur
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed

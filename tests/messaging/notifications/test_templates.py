@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from domain.kernel import Money
-from messaging.notifications.contacts import LANGUAGES, Language
-from messaging.notifications.kinds import CAMPAIGN, KINDS
-from messaging.notifications.templates import TEMPLATES, Values, render
+from consumers.notifications.kinds import CAMPAIGN, KINDS
+from consumers.notifications.templates import TEMPLATES, Values, render
+from handrail.kernel import Money
+from handrail.notifications.contacts import LANGUAGES, Language
 from tests.controls import eur
 
 VALUES: Values = {

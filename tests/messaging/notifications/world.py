@@ -13,14 +13,14 @@ import httpx
 import psycopg
 from psycopg.types.json import Jsonb
 
-from domain.kernel import Event
-from eventstore.messages import CODEC
-from eventstore.pool import Pool, open_pool
-from eventstore.store import ANY_VERSION, EventStore, Recorded
-from messaging.envelope import received_from_store
-from messaging.notifications.handler import handle_at
-from messaging.notifications.notifier import Notifier
-from messaging.notifications.provider import HttpProvider
+from consumers.notifications.handler import handle_at
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
+from handrail.kernel import Event
+from handrail.messaging.envelope import received_from_store
+from handrail.notifications.notifier import Notifier
+from handrail.notifications.provider import HttpProvider
+from runtime.registry.messages import CODEC
 from tests.unencrypted import a_client
 
 ROLE = "handrail_app"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from eventstore.pool import open_pool
+from handrail.eventstore.pool import open_pool
 from tests.messaging.relay.world import World, a_world
 
 

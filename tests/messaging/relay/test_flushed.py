@@ -11,11 +11,11 @@ import psutil
 import psycopg
 import pytest
 
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION
-from messaging.publishing import Message, Publisher
-from runtime.embedded.postgres import EmbeddedPostgres
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION
+from handrail.messaging.relay.publisher import Message, Publisher
+from runtime.registry.messages import CODEC
 from tests.eventstore.interleaving import store_over
 from tests.messaging.relay.world import World, a_world, held
 from tests.servers.postgres import a_server, migrated, value

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from eventstore.store import ANY_VERSION, EventStore
-from messaging.publishing import Publisher
-from runtime.embedded.rabbitmq import EmbeddedRabbitMQ, is_installed
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
+from handrail.eventstore.pool import open_pool
+from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.messaging.relay.publisher import Publisher
+from runtime.registry.messages import CODEC
 from tests.messaging.conftest import REQUIRED
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.world import World, a_world, first_of_each, held, in_order, until

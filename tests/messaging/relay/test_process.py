@@ -12,9 +12,9 @@ import httpx
 import orjson
 import pytest
 
-from runtime.relay import forget_relay, run, show_parked, work_off
-from runtime.settings import Settings
-from runtime.supervisor import free_port
+from handrail.dev.supervisor import free_port
+from handrail.processes.relay import forget_relay, run, show_parked, work_off
+from handrail.settings import Settings
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.world import World, until
 
@@ -179,7 +179,7 @@ async def test_a_command_that_cannot_work_says_why(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "runtime.cli",
+        "handrail.cli.main",
         "relay",
         *arguments,
         env={"HANDRAIL_DATABASE_URL": world.url, "HANDRAIL_DATA_DIR": str(tmp_path)},

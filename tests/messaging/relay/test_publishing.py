@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from domain.kernel import OrderId
-from messaging.publishing import Publisher
+from handrail.kernel import OrderId
+from handrail.messaging.relay.publisher import Publisher
 from tests.messaging.relay.world import (
     EXCHANGES,
     World,

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from structlog.testing import capture_logs
 
-from messaging.publishing import NotPublished, Publisher
-from messaging.relay_retrying import retry
+from handrail.messaging.relay.publisher import NotPublished, Publisher
+from handrail.messaging.relay.retry_parked import retry
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.wire import a_wire
 from tests.messaging.relay.world import World, first_of_each, in_order, until

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from domain.kernel import Event
-from eventstore.codec import Codec
-from eventstore.messages import CODEC
-from messaging import cloud_events, routing
-from messaging.publishing import Message, Publisher
-from messaging.relay_retrying import retry
+from handrail.eventstore.codec import Codec
+from handrail.kernel import Event
+from handrail.messaging import cloud_events
+from handrail.messaging.relay import routing
+from handrail.messaging.relay.publisher import Message, Publisher
+from handrail.messaging.relay.retry_parked import retry
+from runtime.registry.messages import CODEC
 from tests.messaging.relay.world import World, held, in_order, until
 
 

@@ -14,15 +14,15 @@ import httpx
 import psycopg
 
 from domain.credit.events import CreditHeld
-from domain.kernel import CustomerId, Event, OrderId
-from eventstore.codec import Codec
-from eventstore.following.enrolling import enroll
-from eventstore.following.follower import Follower
-from eventstore.messages import CODEC
-from eventstore.pool import Connection, Pool
-from eventstore.store import ANY_VERSION, EventStore
-from messaging.publishing import Publisher
-from messaging.relay import Relay
+from handrail.eventstore.codec import Codec
+from handrail.eventstore.pool import Connection, Pool
+from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.eventstore.subscriptions.registration import enroll
+from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.kernel import CustomerId, Event, OrderId
+from handrail.messaging.relay.publisher import Publisher
+from handrail.messaging.relay.relay import Relay
+from runtime.registry.messages import CODEC
 from tests.controls import eur
 from tests.unencrypted import a_client
 

@@ -10,19 +10,21 @@ from datetime import date
 from typing import Any, Final
 from unittest.mock import patch
 
-import activities.serving
-from activities import credit, inventory, ordering, reading, sagas, settlement
-from activities.handling import Handler
+import handrail.activities.command_activity
+from activities import credit, inventory, ordering, queries
 from activities.payments import plan as plans
+from activities.settlement import activities as settlement
 from domain.credit.commands import AssignLimit, ConsumeCredit, HoldCredit
 from domain.inventory.commands import ReceiveStock, ReserveStock, ShipStock, StockLine
-from domain.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
 from domain.ordering.commands import CompleteOrder, ConfirmOrder, PlaceOrder
 from domain.ordering.events import OrderLine, ReturnLine
 from domain.payments.commands import OpenPlan
 from domain.payments.plan import InstalmentPlan, evolve
-from domain.sagas.steps import StepContext, StepKey
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
+from handrail.activities import saga_recorder
+from handrail.activities.command_handler import Handler
+from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
+from handrail.sagas.step_keys import StepContext, StepKey
 from tests.model.bank import Kind, Ledger, MemoryBank
 from tests.model.driving import Deed, drive
 from tests.model.runtime import BEGAN, Loop
@@ -104,8 +106,8 @@ class Contexts:
         nobody: Any = None
         with _made() as self._handlers:
             served: list[Callable[..., Any]] = [
-                *sagas.activities(store),
-                *reading.activities(store),
+                *saga_recorder.activities(store),
+                *queries.activities(store),
                 *ordering.activities(store),
                 *inventory.activities(store),
                 *credit.activities(store),
@@ -141,8 +143,8 @@ class Contexts:
     ) -> tuple[Any, tuple[Deed, ...]]:
         """What the activity answers, and its deeds. Raises what it raises, and CutShort."""
         self.bank.declined = declined
-        before, activities.serving._is_asked_again = (
-            activities.serving._is_asked_again,
+        before, handrail.activities.command_activity._is_asked_again = (
+            handrail.activities.command_activity._is_asked_again,
             lambda: asked_again,
         )
         try:
@@ -150,7 +152,7 @@ class Contexts:
                 story = self._served[name](*arguments)
                 return drive(story, self._loop.settle, cut_after=cut_after)
         finally:
-            activities.serving._is_asked_again = before
+            handrail.activities.command_activity._is_asked_again = before
             self.bank.declined = frozenset()
 
 

@@ -10,9 +10,9 @@ from functools import reduce
 from typing import Any, Final
 
 from domain.credit import credit_line
-from domain.kernel import Money
 from domain.payments.events import InstalmentMissed, PlanWrittenOff
-from domain.sagas.events import SagaEnded, SagaResumed
+from handrail.kernel import Money
+from handrail.sagas.events import SagaEnded, SagaResumed
 from tests.model.plans.contexts import CUSTOMER, FINANCED, ORDER, PRICE
 from tests.model.plans.people import COLLECTOR, COLLECTS
 from tests.model.plans.process import Process

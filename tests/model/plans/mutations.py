@@ -12,8 +12,9 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from domain.payments import plan
-from workflows import children, collect_instalments, return_order
-from workflows.children import Child
+from handrail.sagas import child_workflows
+from handrail.sagas.child_workflows import Child
+from workflows import collect_instalments, return_order
 from workflows.collect_instalments import CollectInstalmentsWorkflow, Progress
 
 
@@ -56,7 +57,7 @@ def _collector_of(asked: Any) -> Child:
 async def _without_a_signal(asked: Any, options: Any, actor: str) -> None:
     if (await collect_instalments._read_plan(asked.order)).due:
         again = Progress(reopened=True)
-        await children.start_again(_collector_of(asked), options, actor, again)
+        await child_workflows.start_again(_collector_of(asked), options, actor, again)
 
 
 async def _only_a_signal(asked: Any, _options: Any, _actor: str) -> None:
@@ -67,7 +68,7 @@ async def _only_a_signal(asked: Any, _options: Any, _actor: str) -> None:
 
 async def _only_once(asked: Any, options: Any, actor: str) -> None:
     again = Progress(reopened=True)
-    if not await children.start_again(_collector_of(asked), options, actor, again):
+    if not await child_workflows.start_again(_collector_of(asked), options, actor, again):
         await _only_a_signal(asked, options, actor)
 
 

@@ -7,17 +7,17 @@ from typing import Any, Final
 
 from temporalio.client import WorkflowExecutionStatus
 
-from api.begun import newest_attempt
-from api.problems import Problem
-from api.steering import check_left
+from handrail.http.problems import Problem
+from handrail.http.saga_control import check_left
+from handrail.http.start_input import newest_attempt
+from handrail.sagas.options import Cancellation, Intervention
+from handrail.sagas.parking import Parked
 from tests.model.plans.contexts import CUSTOMER, MERCHANT, ORDER
 from tests.model.plans.process import Process
 from tests.model.plans.state import State, begins
 from tests.model.runtime import OPTIONS, Told
 from workflows import collect_instalments, return_order
 from workflows.collect_instalments import CollectInstalments, Progress
-from workflows.messages import Cancellation, Intervention
-from workflows.parking import Parked
 from workflows.plan_wishes import PayAllNow
 
 AGAIN: Final = "again "

@@ -17,11 +17,11 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
 )
 
+from handrail.sagas.options import Cancellation, Intervention
 from tests.model import runtime
 from tests.model.runtime import Code, Told
 from workflows.collect_instalment import CollectInstalmentWorkflow
 from workflows.collect_instalments import CollectInstalmentsWorkflow
-from workflows.messages import Cancellation, Intervention
 from workflows.plan_wishes import PayAllNow
 from workflows.return_order import ReturnOrderWorkflow
 from workflows.settle_early import SettleEarlyWorkflow

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from temporalio.exceptions import ApplicationError
 
 from domain.payments.plan import InstalmentPlan
-from domain.sagas.events import SagaEvent
+from handrail.sagas.events import SagaEvent
 from tests.model.bank import Ledger
 from tests.model.plans.contexts import plan_in
 from tests.model.plans.process import Begun, Signalled

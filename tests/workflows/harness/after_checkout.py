@@ -9,6 +9,7 @@ from typing import Final
 from domain.inventory.commands import ReceiveStock, ReserveStock, StockLine
 from domain.ordering.commands import ConfirmOrder
 from domain.shipping.commands import BookShipment
+from handrail.sagas.definition import Saga
 from tests.controls import NOON, a_line, an_order, eur
 from tests.workflows.asked import does
 from tests.workflows.collecting import Plan, a_plan
@@ -16,7 +17,6 @@ from tests.workflows.harness.subject import Case, Subject
 from tests.world import World
 from workflows import collect_instalment, parcels, settle_early, write_off
 from workflows.parcels import Parcels
-from workflows.shape import Saga
 
 
 def _names(plan: Plan) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from domain.sagas.events import SagaParked, StepUnknown
+from handrail.sagas.events import SagaParked, StepUnknown
 from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.harness.failures import Role
 from tests.workflows.harness.trial import Trial

@@ -11,7 +11,7 @@ from typing import Final
 
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.sagas.events import Direction, SagaEnded, SagaStarted, StepDone
+from handrail.sagas.events import Direction, SagaEnded, SagaStarted, StepDone
 from tests.workflows.faults import Gate
 from tests.workflows.harness.clean import assert_companies_agree
 from tests.workflows.harness.evidence import anonymous

@@ -8,8 +8,8 @@ from typing import Final
 
 from domain.credit.commands import AssignLimit
 from domain.inventory.commands import ReceiveStock
-from domain.kernel import PayoutId
 from domain.settlement.commands import AccruePayable, Document, OpenMerchantAccount
+from handrail.kernel import PayoutId
 from tests.controls import (
     NOON,
     a_customer,

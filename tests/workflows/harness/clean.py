@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.sagas.events import (
+from handrail.sagas.events import (
     SagaEnded,
     SagaResumed,
     SagaStarted,

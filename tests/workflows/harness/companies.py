@@ -13,7 +13,6 @@ from urllib.parse import unquote
 
 import httpx
 
-from domain.kernel import Event, Money, stream_name
 from domain.payments import payment, plan, transfer
 from domain.payments.events import (
     InstalmentCollected,
@@ -27,8 +26,9 @@ from domain.payments.events import (
 )
 from domain.shipping import shipment
 from domain.shipping.events import ShipmentBooked, ShipmentCancelled
-from eventstore.messages import CODEC
-from eventstore.pool import Pool
+from handrail.eventstore.pool import Pool
+from handrail.kernel import Event, Money, stream_name
+from runtime.registry.messages import CODEC
 
 STANDING: Final[Mapping[str, frozenset[str]]] = {
     "authorisations": frozenset({"authorised", "captured"}),

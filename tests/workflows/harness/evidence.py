@@ -10,12 +10,12 @@ from typing import Any, Final, TypeVar
 import httpx
 from pydantic import TypeAdapter
 
-from domain.kernel import Event, stream_name
-from domain.sagas.events import SagaEnded, SagaEvent, StepCompensated
-from eventstore.messages import CODEC
-from eventstore.pool import Pool
-from runtime.evidence import Evidence as Stores
-from runtime.evidence import folded
+from handrail.eventstore.pool import Pool
+from handrail.kernel import Event, stream_name
+from handrail.sagas.events import SagaEnded, SagaEvent, StepCompensated
+from runtime.registry.messages import CODEC
+from runtime.verify.evidence import Evidence as Stores
+from runtime.verify.evidence import folded
 from tests.workflows.harness.companies import NOT_LOOKED, Stand
 from tests.workflows.harness.essence import essence
 

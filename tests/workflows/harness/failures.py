@@ -14,7 +14,7 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from domain.sagas.events import (
+from handrail.sagas.events import (
     CancelRequested,
     SagaParked,
     SagaResumed,
@@ -25,9 +25,9 @@ from domain.sagas.events import (
     StepRefused,
     StepUnknown,
 )
+from handrail.sagas.options import Cancellation
 from tests.workflows.harness.trial import Trial
 from tests.workflows.knocking import ACCEPTED, knocks
-from workflows.messages import Cancellation
 
 Role = Literal["promise", "answered", "pivot", "duty"]
 Story = Callable[[Trial, str], Awaitable[None]]

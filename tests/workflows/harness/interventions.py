@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from domain.sagas.events import SagaParked, SagaResumed
+from handrail.sagas.definition import Saga
+from handrail.sagas.events import SagaParked, SagaResumed
+from handrail.sagas.options import Intervention, InterventionKind
 from tests.workflows.harness.failures import Role
 from tests.workflows.harness.trial import Trial
 from tests.workflows.knocking import ACCEPTED, ENDED, knocks
-from workflows.messages import Intervention, InterventionKind
-from workflows.shape import Saga
 
 Story = Callable[[Trial, str], Awaitable[None]]
 

@@ -14,19 +14,19 @@ from typing import Final, Literal
 
 from temporalio.client import WorkflowExecutionStatus
 
-from domain.sagas.events import (
+from handrail.sagas.events import (
     CancelRequested,
     SagaDecided,
     SagaParked,
     SagaResumed,
     StepAnswered,
 )
+from handrail.sagas.options import Cancellation, Intervention, InterventionKind, Verdict
 from tests.workflows.faults import Loss
 from tests.workflows.harness.failures import Role
 from tests.workflows.harness.trial import Trial
 from tests.workflows.knocking import ACCEPTED, is_reset, knocks
 from tests.workflows.running import ONE_TASK
-from workflows.messages import Cancellation, Intervention, InterventionKind, Verdict
 
 Meanwhile = Literal["nothing", "customer", "temporal", "reset", "person"]
 Story = Callable[[Trial, str, Meanwhile], Awaitable[None]]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from domain.sagas.events import Ending, SagaParked, StepCompensated
+from handrail.sagas.events import Ending, SagaParked, StepCompensated
 from tests.workflows.harness.trial import Trial
 
 Story = Callable[[Trial, str, str], Awaitable[None]]

@@ -14,11 +14,11 @@ from temporalio.client import ActivityFailureError, WorkflowQueryFailedError
 from activities import inventory
 from activities.payments.gateway import HttpBank
 from domain.inventory.commands import ReceiveStock, ReserveStock, ShipStock, StockLine
-from domain.kernel import Command
 from domain.payments.commands import CapturePayment, Declined
-from domain.sagas.events import SagaParked, SagaResumed, SagaStarted, StepUnknown
-from domain.sagas.steps import Answer, StepContext, StepKey
 from domain.settlement.commands import OpenMerchantAccount
+from handrail.kernel import Command
+from handrail.sagas.events import SagaParked, SagaResumed, SagaStarted, StepUnknown
+from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from tests.controls import a_line, a_merchant, an_order_id, eur
 from tests.unencrypted import company
 from tests.workflows.asked import asks, does

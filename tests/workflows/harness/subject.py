@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from domain.kernel import Command
-from workflows.shape import Saga
+from handrail.kernel import Command
+from handrail.sagas.definition import Saga
 
 if TYPE_CHECKING:
     from tests.world import World

@@ -11,15 +11,15 @@ from typing import Literal, Self
 from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from domain.sagas.events import Ending
+from handrail.sagas.events import Ending
+from handrail.sagas.options import RunOptions, Verdict
+from runtime.registry.sagas import SAGAS
 from tests.workflows.harness.clean import assert_clean_slate
 from tests.workflows.harness.companies import stand
 from tests.workflows.harness.evidence import Books, Evidence, anonymous, ledgers, read
 from tests.workflows.harness.subject import Case, Subject
 from tests.workflows.running import ONE_TASK, Placement, Running, eventually
 from tests.world import FIRST_TRY, World
-from workflows.catalogue import SAGAS
-from workflows.messages import RunOptions, Verdict
 
 SOON = 2.0  # seconds until a step is given up that is made to fail
 PATIENT = 60.0

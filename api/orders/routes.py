@@ -1,0 +1,238 @@
+"""Orders: look at them, take one back. They are placed in `placing.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.returns import Returning, return_everything
+from handrail.http.consistency import FreshnessDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
+from handrail.http.idempotency import OptionalKey
+from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
+from handrail.http.problems import Problem, responses
+from handrail.http.schemas import Actor, Asked, Id, Links, Money, Reason
+from handrail.sagas.options import Cancellation
+from projections import order_status
+from projections.order_status import OrderStatus, Status
+
+router = APIRouter(tags=["orders"])
+
+_OF_AN_ORDER: Final = ("Checkout",)
+"""The type of the workflow that has the order's id."""
+
+
+class Line(BaseModel):
+    sku: str
+    quantity: int
+    unit_price: Money
+
+
+class ReturnedLine(BaseModel):
+    sku: str
+    quantity: int
+
+
+class Return(BaseModel):
+    return_id: str
+    state: Literal["accepted", "withdrawn", "completed"]
+    why: Literal["returned", "lost"]
+    value: Money
+    lines: list[ReturnedLine]
+    accepted_at: datetime
+
+
+class Order(BaseModel):
+    order: str
+    customer: str
+    merchant: str
+    status: Status
+    total: Money
+    down_payment: Money
+    instalments: int
+    lines: list[Line]
+    because: str
+    reason: str
+    payment: str
+    shipment: str
+    booking: str
+    returned: Money = Field(description="The value of the returns that were completed.")
+    returns: list[Return]
+    placed_at: datetime
+    updated_at: datetime
+    links: Links
+
+
+class CancelOrder(Asked):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "the customer changed their mind"}]}
+    )
+
+    reason: Reason
+    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+
+
+class Cancelling(BaseModel):
+    order: str
+    saga: str
+    status: Literal["cancelling"] = "cancelling"
+    links: Links
+
+
+class OrdersQuery(PageQuery):
+    customer: Id | None = None
+    merchant: Id | None = None
+    status: Status | None = None
+
+
+@router.get(
+    "/orders",
+    summary="List orders, newest first",
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def list_orders(
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[OrdersQuery, Query()],
+) -> RowPage[Order]:
+    after = position("/orders", query, BY_TIME)
+    await fresh.of("order_status")
+    async with services.database.connection() as connection:
+        found = await order_status.orders(
+            connection,
+            customer=query.customer,
+            merchant=query.merchant,
+            status=query.status,
+            after=after,
+            limit=query.limit,
+        )
+        ids = [row.order for row in found.rows]
+        parked = await fresh.rows(connection, order_status.PROJECTION, ids)
+    items = [_order(services, row) for row in found.rows]
+    return row_page(items, found.next, "/orders", query, response, parked=parked)
+
+
+@router.get(
+    "/orders/{order}",
+    summary="How an order stands",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "history-too-long",
+        "database-unavailable",
+    ),
+)
+async def show_order(
+    services: ServicesDep, fresh: FreshnessDep, order: Id, as_of: AsOf = None
+) -> Order:
+    """An order appears when it is placed, a moment after its saga has begun. Until then the answer
+    is 503 with Retry-After while the saga runs, and 404 otherwise.
+    """
+    row = await fresh.row(
+        order_status.PROJECTION,
+        order,
+        lambda connection: order_status.order(connection, order),
+        as_of,
+    )
+    if row is None:
+        if as_of is None and await services.processes.is_running(order, of=_OF_AN_ORDER):
+            said = f"{order} has begun and is not placed yet"
+            raise Problem("read-model-behind", said, retry_after=1)
+        raise Problem("not-found", f"there is no order {order}")
+    return _order(services, row)
+
+
+@router.post(
+    "/orders/{order}/cancellation",
+    status_code=202,
+    summary="Cancel an order",
+    dependencies=JSON_BODY,
+    responses=responses(
+        "malformed-request",
+        "malformed-header",
+        "not-found",
+        "too-late",
+        "saga-ended",
+        "out-of-order",
+        "content-differs",
+        "body-too-large",
+        "unsupported-media-type",
+        "invalid-request",
+        "database-unavailable",
+        "temporal-unavailable",
+        "worker-unavailable",
+    ),
+)
+async def cancel(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, order: Id, asked: CancelOrder
+) -> Cancelling | Returning:
+    """Takes everything back, until the payment is being taken. What the customer has is returned
+    instead, all that is left of it. Asked twice, it is done once.
+    """
+    who = asked.actor or actor
+    try:
+        wish = Cancellation(actor=who, reason=asked.reason)
+        await services.processes.cancel(order, wish, of=_OF_AN_ORDER)
+    except Problem as problem:
+        if problem.slug not in {"too-late", "saga-ended"}:
+            raise
+        return await return_everything(
+            services, order, key=key, actor=who, reason=asked.reason, too_late=problem
+        )
+    return Cancelling(order=order, saga=order, links=services.links(order))
+
+
+def _order(services: Services, row: OrderStatus) -> Order:
+    return Order(
+        order=row.order,
+        customer=row.customer,
+        merchant=row.merchant,
+        status=row.status,
+        total=Money.of(row.total, row.currency),
+        down_payment=Money.of(row.down_payment, row.currency),
+        instalments=row.instalments,
+        lines=[
+            Line(
+                sku=line["sku"],
+                quantity=line["quantity"],
+                unit_price=Money.of(line["unit_price"], row.currency),
+            )
+            for line in row.lines
+        ],
+        because=row.because,
+        reason=row.reason,
+        payment=row.payment,
+        shipment=row.shipment,
+        booking=row.booking,
+        returned=Money.of(row.returned, row.currency),
+        returns=[
+            Return(
+                return_id=return_id,
+                state=one["state"],
+                why=one["why"],
+                value=Money.of(one["value"], row.currency),
+                lines=[ReturnedLine(**line) for line in one["lines"]],
+                accepted_at=one["accepted_at"],
+            )
+            for return_id, one in row.returns.items()
+        ],
+        placed_at=row.placed_at,
+        updated_at=row.updated_at,
+        links={
+            **services.links(row.order),
+            "customer": f"/customers/{row.customer}",
+            "merchant": f"/merchants/{row.merchant}/balance",
+        },
+    )

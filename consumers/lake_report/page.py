@@ -1,0 +1,154 @@
+"""The page: figures, a chart for each question, and the rows that it was drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from html import escape
+from importlib.resources import files
+from typing import Any, Final
+
+from consumers.lake_questions import ARREARS, DELIVERY, REFUSALS, VINTAGES, Answer, Question, ask
+from consumers.lake_report import charts
+from consumers.lake_report.drawing import plain
+from handrail.lake.reading import Connection
+
+_ROWS: Final = 500
+
+
+@dataclass(frozen=True)
+class _Part:
+    question: Question
+    says: str
+    draw: Callable[[charts.Rows], str] | None
+    drawable: Callable[[Mapping[str, Any]], bool] = lambda _: True
+
+
+_PARTS: Final = (
+    _Part(
+        REFUSALS,
+        "How often whom was refused what. A merchant with many refusals of one kind has one"
+        " problem: no stock, customers at their limits, or a bank that says no.",
+        charts.refusals,
+    ),
+    _Part(
+        DELIVERY,
+        "How long half of the parcels took from the order to the door, and nine tenths of them,"
+        " by the week of the order.",
+        charts.delivery,
+        lambda row: row["half_within_hours"] is not None,
+    ),
+    _Part(
+        VINTAGES,
+        "Each curve is the plans of one month, the newest the strongest. A new curve above the old"
+        " ones at the same age means that the new business pays worse.",
+        charts.vintages,
+    ),
+    _Part(ARREARS, "The same plans as they stand now, in units of their currency.", None),
+)
+_TILES: Final = """
+SELECT
+    count(*) AS "events",
+    count(DISTINCT stream) AS "streams",
+    count(*) FILTER (type = 'OrderPlaced') AS "orders",
+    count(*) FILTER (type = 'OrderRejected' OR type = 'StepRefused') AS "refused steps",
+    count(*) FILTER (type = 'ShipmentDelivered') AS "deliveries",
+    count(*) FILTER (type = 'PlanOpened') AS "plans"
+FROM events
+"""
+
+
+def page(connection: Connection, now: datetime) -> str:
+    """The whole of it, as HTML."""
+    [figures] = ask(connection, _TILES).records()
+    [span] = ask(connection, _SPAN).records()
+    tiles = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{plain(value)}</dd></div>"
+        for name, value in figures.items()
+        if value
+    )
+    since = f"{span['first']:%d %B %Y} to {span['last']:%d %B %Y, %H:%M}" if span["first"] else ""
+    return _PAGE.format(
+        style=(files(__package__) / "style.css").read_text(),
+        since=f"Events from {since} UTC." if since else "There are no events in the lake.",
+        tiles=f'<dl class="tiles">{tiles}</dl>' if tiles else "",
+        parts="".join(_section(connection, part) for part in _PARTS),
+        made=f"{now.astimezone(UTC):%d %B %Y, %H:%M} UTC",
+    )
+
+
+_SPAN: Final = "SELECT min(recorded_at) AS first, max(recorded_at) AS last FROM events"
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Handrail: what the events say</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<header><h1>What the events say</h1><p>{since}</p></header>
+{tiles}
+{parts}
+<footer>Made by <code>handrail lake report</code> on {made}.</footer>
+</main>
+</body>
+</html>
+"""
+
+
+def _section(connection: Connection, part: _Part) -> str:
+    answer = ask(connection, part.question.sql)
+    drawn = [row for row in answer.records() if part.drawable(row)]
+    if not drawn:
+        shown = '<p class="nothing">Nothing of the kind has happened yet.</p>'
+    elif part.draw is None:
+        shown = _table(answer)
+    else:
+        counted = "the row" if len(answer.rows) == 1 else f"the {len(answer.rows)} rows"
+        rows = f"<details><summary>{counted}</summary>{_table(answer)}</details>"
+        shown = part.draw(drawn) + rows
+    title = escape(part.question.title)
+    return f"<section><h2>{title}</h2><p>{escape(part.says)}</p>{shown}</section>"
+
+
+def _table(answer: Answer) -> str:
+    numbers = [
+        all(isinstance(row[index], int | float | Decimal | None) for row in answer.rows)
+        for index in range(len(answer.columns))
+    ]
+    head = _row(answer.columns, numbers, "th", lambda name: str(name).replace("_", " "))
+    body = "".join(_row(row, numbers, "td", shown) for row in answer.rows[:_ROWS])
+    rest = len(answer.rows) - _ROWS
+    more = f"<p>and {rest} more: ask with <code>handrail lake query</code></p>" if rest > 0 else ""
+    return f'<div class="scroll"><table>{head}{body}</table></div>{more}'
+
+
+def _row(
+    cells: Sequence[Any], numbers: Sequence[bool], tag: str, said: Callable[[Any], str]
+) -> str:
+    parts = (
+        f"<{tag}{' class=number' if number else ''}>{escape(said(cell))}</{tag}>"
+        for cell, number in zip(cells, numbers, strict=True)
+    )
+    return f"<tr>{''.join(parts)}</tr>"
+
+
+def shown(value: Any) -> str:
+    """A cell, for people."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M}"
+        case date():
+            return value.isoformat()
+        case int() | float() | Decimal():
+            return plain(float(value))
+        case _:
+            return str(value)

@@ -1,0 +1,193 @@
+"""Reminders of instalments: written when a plan is opened, and taken back when it changes.
+
+The instalments still to come are kept as the plan's own events tell them, in the order of their
+stream: what comes out of that order has them folded anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from consumers.notifications import plan_instalments
+from consumers.notifications.kinds import KINDS
+from consumers.notifications.plan_instalments import FOLDED, Instalments, changed, folded, stored
+from consumers.notifications.templates import Values
+from domain.payments.events import (
+    AdjustmentReverted,
+    InstalmentCollected,
+    InstalmentRescheduled,
+    PlanAdjusted,
+    PlannedInstalment,
+    PlanOpened,
+    PlanSettled,
+    PlanWrittenOff,
+)
+from handrail.eventstore.pool import Connection
+from handrail.kernel import Event, Money
+from handrail.notifications.contacts import Contact
+from handrail.notifications.enqueue import Message, Recipient, Row, rows_later, write
+
+HEARD: Final[tuple[type[Event], ...]] = FOLDED
+DAYS_BEFORE: Final = timedelta(days=3)
+AT: Final = time(10)
+"""When customers are reminded, in their own time."""
+_KIND: Final = KINDS["instalment-due"]
+
+
+async def remind(
+    connection: Connection, source: str, event: Event, to: Recipient, now: datetime
+) -> None:
+    """Bring the reminders of the order up to date with an event of its plan.
+
+    `source` is the event's id. One that comes late, or again, does not turn them back.
+    """
+    order = to.order
+    stream, _, version = source.rpartition("/")
+    made_from = await plan_instalments.advance(connection, order, int(version))
+    if made_from >= int(version):
+        await _fold_anew(connection, source, await folded(connection, stream, made_from), to, now)
+        return
+    match event:
+        case PlanOpened(instalments=instalments) | AdjustmentReverted(instalments=instalments):
+            await _keep(connection, order, instalments)
+            await _again(connection, source, instalments, to, now)
+        case InstalmentRescheduled(number=number, due=due):
+            await _again(connection, source, await _moved(connection, order, number, due), to, now)
+        case PlanAdjusted(reductions=reductions):
+            by = {one.number: one.amount.amount for one in reductions}
+            await _again(connection, source, await _reduced(connection, order, by), to, now)
+        case InstalmentCollected(number=number):
+            await _forget(connection, order, [number])
+        case PlanSettled() | PlanWrittenOff():
+            await _forget(connection, order, None)
+        case _:
+            pass
+
+
+async def _fold_anew(
+    connection: Connection, source: str, after: Instalments, to: Recipient, now: datetime
+) -> None:
+    before = await stored(connection, to.order)
+    if gone := sorted(before.keys() - after.keys()):
+        await _forget(connection, to.order, gone)
+    if different := changed(before, after):
+        await _keep(connection, to.order, different)
+        await _again(connection, source, different, to, now)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A reminder makes sense from one moment until another."""
+
+    begin: datetime
+    end: datetime
+
+
+def window(contact: Contact, due: date, now: datetime) -> Window | None:
+    """None where it is the day already, or later: it is being collected."""
+    zone = ZoneInfo(contact.time_zone)
+    begin = datetime.combine(due - DAYS_BEFORE, AT, zone)
+    end = datetime.combine(due, time(0), zone)
+    begin = contact.awake_from(max(begin, now))
+    return Window(begin, end) if begin < end else None
+
+
+async def _again(
+    connection: Connection,
+    source: str,
+    instalments: Iterable[PlannedInstalment],
+    to: Recipient,
+    now: datetime,
+) -> None:
+    """Of these, earlier reminders are wrong now; write new ones for those still to be paid."""
+    rows: list[Row] = []
+    numbers: list[int] = []
+    for one in instalments:
+        numbers.append(one.number)
+        when = window(to.contact, one.due, now)
+        if one.amount.amount > 0 and when is not None:
+            said = _said(f"{source}#{one.number}", one, to.order, when)
+            rows += rows_later(said, to, when.begin)
+    await _withdraw(connection, to.order, numbers)
+    await write(connection, rows)
+
+
+def _said(source: str, one: PlannedInstalment, order: str, when: Window) -> Message:
+    values: Values = {
+        "order": order,
+        "number": one.number,
+        "due": one.due,
+        "amount": one.amount,
+    }
+    return Message(source=source, kind=_KIND, values=values, expires_at=when.end)
+
+
+async def _keep(
+    connection: Connection, order: str, instalments: Sequence[PlannedInstalment]
+) -> None:
+    await connection.execute(
+        "INSERT INTO notification_instalments (order_id, number, due, amount, currency)"
+        " SELECT %s, * FROM unnest(%s::int[], %s::date[], %s::bigint[], %s::text[])"
+        " ON CONFLICT (order_id, number) DO UPDATE SET due = excluded.due,"
+        " amount = excluded.amount, currency = excluded.currency",
+        (
+            order,
+            [one.number for one in instalments],
+            [one.due for one in instalments],
+            [one.amount.amount for one in instalments],
+            [one.amount.currency for one in instalments],
+        ),
+    )
+
+
+async def _moved(
+    connection: Connection, order: str, number: int, due: date
+) -> Sequence[PlannedInstalment]:
+    cursor = await connection.execute(
+        "UPDATE notification_instalments SET due = %s WHERE order_id = %s AND number = %s"
+        " RETURNING number, due, amount, currency",
+        (due, order, number),
+    )
+    return [_instalment(*row) for row in await cursor.fetchall()]
+
+
+async def _reduced(
+    connection: Connection, order: str, by: dict[int, int]
+) -> Sequence[PlannedInstalment]:
+    cursor = await connection.execute(
+        "UPDATE notification_instalments AS i SET amount = i.amount - r.amount"
+        " FROM unnest(%s::int[], %s::bigint[]) AS r (number, amount)"
+        " WHERE i.order_id = %s AND i.number = r.number"
+        " RETURNING i.number, i.due, i.amount, i.currency",
+        (list(by), list(by.values()), order),
+    )
+    return [_instalment(*row) for row in await cursor.fetchall()]
+
+
+async def _forget(connection: Connection, order: str, numbers: Sequence[int] | None) -> None:
+    """These are paid or given up; None: all of them."""
+    await connection.execute(
+        "DELETE FROM notification_instalments WHERE order_id = %s"
+        " AND (%s::int[] IS NULL OR number = ANY (%s))",
+        (order, numbers, numbers),
+    )
+    await _withdraw(connection, order, numbers)
+
+
+async def _withdraw(connection: Connection, order: str, numbers: Sequence[int] | None) -> None:
+    await connection.execute(
+        "UPDATE notifications SET state = 'withdrawn', settled_at = clock_timestamp(),"
+        " reason = 'the plan has changed'"
+        " WHERE lane = 'transactional' AND order_id = %s AND kind = 'instalment-due'"
+        " AND state = 'waiting'"
+        " AND (%s::int[] IS NULL OR split_part(source, '#', 2)::int = ANY (%s))",
+        (order, numbers, numbers),
+    )
+
+
+def _instalment(number: int, due: date, amount: int, currency: str) -> PlannedInstalment:
+    return PlannedInstalment(number=number, due=due, amount=Money(amount, currency))

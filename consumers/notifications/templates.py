@@ -1,0 +1,138 @@
+"""What customers are told, in their language: a subject, and one text short enough for a phone.
+
+E-mails have both, push and SMS the text. Nothing personal is in them but the order's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from handrail.kernel import Money
+from handrail.notifications.contacts import Language
+
+Value = Money | date | int | str
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Wording:
+    subject: str
+    body: str
+
+
+TEMPLATES: Final[Mapping[str, Mapping[Language, Wording]]] = {
+    "order-confirmed": {
+        "en": Wording("Your order is confirmed", "Order {order} is confirmed. Thank you!"),
+        "de": Wording("Bestellung bestätigt", "Bestellung {order} ist bestätigt. Danke!"),
+    },
+    "order-rejected": {
+        "en": Wording("We could not take your order", "Order {order} was not carried out."),
+        "de": Wording("Bestellung nicht möglich", "Bestellung {order} wurde nicht ausgeführt."),
+    },
+    "order-reviewed": {
+        "en": Wording("We are checking your order", "We are checking order {order} ({total})."),
+        "de": Wording("Wir prüfen Ihre Bestellung", "Wir prüfen Bestellung {order} ({total})."),
+    },
+    "instalment-due": {
+        "en": Wording(
+            "An instalment is due soon",
+            "Instalment {number} of order {order} is due on {due}: {amount}.",
+        ),
+        "de": Wording(
+            "Bald ist eine Rate fällig",
+            "Rate {number} der Bestellung {order} ist am {due} fällig: {amount}.",
+        ),
+    },
+    "instalment-collected": {
+        "en": Wording(
+            "Thank you for your payment",
+            "We received {amount} for instalment {number} of order {order}.",
+        ),
+        "de": Wording(
+            "Danke für Ihre Zahlung",
+            "Wir haben {amount} für Rate {number} der Bestellung {order} erhalten.",
+        ),
+    },
+    "instalment-missed": {
+        "en": Wording(
+            "An instalment could not be collected",
+            "We could not collect {amount} for order {order}. Please check your card.",
+        ),
+        "de": Wording(
+            "Eine Rate konnte nicht eingezogen werden",
+            "{amount} für Bestellung {order} konnten nicht eingezogen werden. Bitte Karte prüfen.",
+        ),
+    },
+    "late-fee": {
+        "en": Wording("A late fee was charged", "A late fee of {amount} was added to {order}."),
+        "de": Wording("Mahngebühr", "Für Bestellung {order} fällt eine Mahngebühr an: {amount}."),
+    },
+    "plan-settled": {
+        "en": Wording("All paid", "Order {order} is paid in full. Thank you!"),
+        "de": Wording("Alles bezahlt", "Bestellung {order} ist vollständig bezahlt. Danke!"),
+    },
+    "plan-written-off": {
+        "en": Wording(
+            "Your plan was closed", "The plan of order {order} was closed with {amount} unpaid."
+        ),
+        "de": Wording(
+            "Ihr Ratenplan wurde beendet",
+            "Der Ratenplan der Bestellung {order} wurde beendet, offen sind {amount}.",
+        ),
+    },
+    "shipment-dispatched": {
+        "en": Wording("On its way", "Order {order} is on its way to you."),
+        "de": Wording("Unterwegs", "Bestellung {order} ist unterwegs zu Ihnen."),
+    },
+    "shipment-delivered": {
+        "en": Wording("Delivered", "Order {order} was delivered."),
+        "de": Wording("Zugestellt", "Bestellung {order} wurde zugestellt."),
+    },
+    "shipment-lost": {
+        "en": Wording(
+            "Your parcel was lost", "The parcel of order {order} was lost. You get your money back."
+        ),
+        "de": Wording(
+            "Ihr Paket ging verloren",
+            "Das Paket der Bestellung {order} ging verloren. Sie bekommen Ihr Geld zurück.",
+        ),
+    },
+    "return-accepted": {
+        "en": Wording("We took your return", "Your return of order {order} is accepted."),
+        "de": Wording("Rückgabe angenommen", "Ihre Rückgabe zu Bestellung {order} ist angenommen."),
+    },
+    "return-refused": {
+        "en": Wording("We cannot take your return", "Your return of order {order} was declined."),
+        "de": Wording("Rückgabe nicht möglich", "Ihre Rückgabe zu {order} wurde abgelehnt."),
+    },
+    "refund-paid": {
+        "en": Wording("Your refund", "We paid back {amount} for order {order}."),
+        "de": Wording("Ihre Erstattung", "Wir haben {amount} für Bestellung {order} erstattet."),
+    },
+}
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+
+
+def render(kind: str, language: Language, values: Values) -> Wording:
+    """Raises KeyError for a kind without a template, or a value that it needs and is not there."""
+    wording = TEMPLATES[kind][language]
+    said = {name: _said(value, language) for name, value in values.items()}
+    return Wording(wording.subject.format(**said), wording.body.format(**said))
+
+
+def _said(value: Value, language: Language) -> str:
+    match value, language:
+        case Money(), "de":
+            return str(value).replace(".", ",")
+        case date(), "de":
+            return f"{value.day}.{value.month}.{value.year}"
+        case date(), _:
+            return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
+        case _:
+            return str(value)

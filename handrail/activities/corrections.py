@@ -1,0 +1,62 @@
+"""A command with some of its fields changed, read as strictly as if it came from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from handrail.command_fields import Path, why_not_correctable, wrong_value
+from handrail.kernel import Command
+from runtime.registry.messages import CODEC
+
+
+class WrongCorrection(Exception):
+    """The command has no such field, or the field takes no such value; `path` leads to it."""
+
+    def __init__(self, path: Path, said: str) -> None:
+        super().__init__(f"{'.'.join(map(str, path))}: {said}")
+        self.path = path
+        self.said = said
+
+
+def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
+    """`changes` are JSON values by the names of fields; a value is replaced as a whole.
+
+    Raises WrongCorrection for the first of them that does not fit: the field may not be corrected,
+    or takes no such value, or not within the bounds of a request.
+    """
+    instead = _read(command, changes)
+    changed = [
+        one.name
+        for one in fields(command)
+        if getattr(instead, one.name) != getattr(command, one.name)
+    ]
+    for name in changed:
+        if said := why_not_correctable(type(command), name):
+            raise WrongCorrection((name,), said)
+        if wrong := wrong_value(instead, name):
+            raise WrongCorrection(*wrong)
+    return instead
+
+
+def _read(command: Command, changes: Mapping[str, Any]) -> Command:
+    adapter = CODEC.adapter(type(command))
+    for name, value in changes.items():
+        try:
+            orjson.dumps({name: value})
+        except orjson.JSONEncodeError:
+            raise WrongCorrection((name,), "holds what cannot be stored") from None
+    whole = {**adapter.dump_python(command, mode="json"), **changes}
+    try:
+        read: Command = adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        said = first["msg"]
+        if first["type"] == "unexpected_keyword_argument":
+            said = f"{type(command).__name__} has no such field"
+        raise WrongCorrection(first["loc"], said) from None
+    return read

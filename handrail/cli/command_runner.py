@@ -1,0 +1,119 @@
+"""What every command of ours is: a process that serves, or an errand that has an end of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import psycopg
+import structlog
+from sqlalchemy import exc
+
+from handrail import logs
+from handrail.dev.lock import StackAlreadyRunning
+from handrail.dev.stack import ComponentEnded, joined
+from handrail.dev.supervisor import FailedToStart
+from handrail.eventstore.identity import refused_in
+from handrail.process_exit import INTERRUPTED, leave
+from handrail.settings import Settings, load, require
+
+Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
+_log = structlog.get_logger("handrail")
+
+
+def process(name: str, run: Process, *needs: str) -> int:
+    """A process that serves until it is told to stop, and then finishes what it has begun."""
+    settings = joined(load()) if needs else load()
+    require(settings, *needs)
+    logs.configure(settings, name)
+    if settings.ready_file:
+        settings.ready_file.unlink(missing_ok=True)
+
+    async def work(stop: asyncio.Event) -> int:
+        serving = asyncio.ensure_future(run(settings, stop))
+        asked = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        await asyncio.wait({serving}, timeout=settings.shutdown_seconds + 1)
+        if not serving.done():
+            _log.error("did not finish in time", seconds=settings.shutdown_seconds)
+            leave(1)
+        serving.result()
+        _log.info("stopped")
+        return 0
+
+    return _run_or_say(work)
+
+
+def errand(
+    settings: Settings,
+    name: str,
+    work: Callable[[Settings], Awaitable[int]],
+    *,
+    interrupted: int = INTERRUPTED,
+) -> int:
+    """A process with an end of its own; told to stop earlier, it cleans up and says so."""
+    logs.configure(settings, name)
+
+    async def run(stop: asyncio.Event) -> int:
+        working = asyncio.ensure_future(work(settings))
+        asked = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if working.done():
+            return working.result()
+        working.cancel()
+        await asyncio.wait({working})
+        return interrupted if working.cancelled() else working.result()
+
+    try:
+        return _run_or_say(run)
+    except (FailedToStart, StackAlreadyRunning, ComponentEnded) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    """A store that may not be used is not a fault of this program: its sentence is enough."""
+    try:
+        return _run(work)
+    except (psycopg.OperationalError, exc.OperationalError) as error:
+        if refused := refused_in(error):
+            print(refused, file=sys.stderr)
+            return 1
+        raise
+
+
+def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
+    async def with_signals() -> int:
+        stop = asyncio.Event()
+
+        def on_signal() -> None:
+            if stop.is_set():  # asked twice: children are told by the kernel
+                leave(INTERRUPTED)
+            stop.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
+        return await work(stop)
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(with_signals())
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  # where there is one
+    except ImportError:  # it does not exist for every platform
+        return None
+    return uvloop.new_event_loop
+
+
+def database_errand(name: str, work: Callable[[Settings], Awaitable[int]]) -> int:
+    """An errand in the database that the settings, or the running stack, name."""
+    settings = joined(load())
+    require(settings, "database_url")
+    return errand(settings, name, work)

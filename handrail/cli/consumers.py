@@ -1,0 +1,262 @@
+"""`handrail consumers`: how far consumers are, what waits there, and what a person does with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import orjson
+from cyclopts import App, Parameter, validators
+from rich.console import Console
+from rich.table import Table
+
+from handrail.cli.api_client import login_name
+from handrail.cli.command_runner import database_errand
+from handrail.cli.options import Json
+from handrail.cli.sagas import USAGE, Why
+from handrail.connections import store_pool
+from handrail.eventstore.pool import Connection
+from handrail.messaging.consumers import parked_messages
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.consumers.parked_messages import By, NothingParked, ParkedStream
+from handrail.messaging.consumers.progress import (
+    Result,
+    Target,
+    Unwanted,
+    bring_back,
+    read_history,
+    show_standing,
+)
+from handrail.processes.consumer import known
+from handrail.settings import Settings
+from runtime.registry.consumers import CONSUMERS
+
+consumers = App(
+    name="consumers", help="Look after consumers: how far they are, and what waits there."
+)
+
+_PAGE: Final = 100
+Name = Annotated[str, Parameter(help="The consumer.")]
+OneOrAll = Annotated[str | None, Parameter(help="The consumer. Without: all.")]
+Yes = Annotated[bool, Parameter(negative="", help="Do it, and do not only say what it does.")]
+_POSITIONS: Final = validators.Number(gte=0, lte=2**63 - 1)
+Stream = Annotated[str, Parameter(help="The stream, such as merchant-m7.")]
+
+
+@consumers.command(name="list")
+def list_consumers(*, json: Json = False) -> int:
+    """Who consumes events, and how much waits there. The exit code is 1 where something does."""
+
+    async def work(connection: Connection, console: Console) -> Result:
+        counts = await parked_messages.counts(connection)
+        table = Table(
+            "consumer", "virtual host", "queue", "events", "streams wait", "messages wait"
+        )
+        found = []
+        for one in CONSUMERS:
+            streams, messages = counts.get(one.name, (0, 0))
+            table.add_row(
+                one.name, one.vhost, one.queue, str(len(one.wants)), str(streams), str(messages)
+            )
+            found.append({"name": one.name, "parked_streams": streams, "parked": messages})
+        console.print(table)
+        return int(any(counts.values())), {"consumers": found}
+
+    return _run(work, json=json)
+
+
+@consumers.command
+def parked(name: Name, *, json: Json = False) -> int:
+    """Which streams wait, since when and why. The exit code is 1 where one does."""
+    consumer = known(name)
+
+    async def work(connection: Connection, console: Console) -> Result:
+        found = await parked_messages.streams(connection, consumer.name, limit=_PAGE)
+        for one in found:
+            console.print(
+                f"{one.stream}: {one.waiting} wait since {one.parked_at:%F %T}. {one.type},"
+                f" version {one.version}, was tried {one.attempts} times: {one.cause}\n"
+                f"  once that is mended: handrail consumers retry {name} {one.stream} --reason …",
+                highlight=False,
+            )
+        if len(found) == _PAGE:
+            console.print(f"and maybe more: these are {_PAGE}")
+        if not found:
+            console.print(f"nothing waits at {name}")
+        return int(bool(found)), {"parked": [_as_json(one) for one in found]}
+
+    return _run(work, json=json)
+
+
+@consumers.command
+def retry(
+    name: Name,
+    stream: Annotated[str | None, Parameter(help="The stream. Without: all that wait.")] = None,
+    /,
+    *,
+    why: Why,
+    json: Json = False,
+) -> int:
+    """Handle what waits, in its order, up to the first message that fails again."""
+    consumer = known(name)
+
+    async def work(connection: Connection, console: Console) -> Result:
+        streams = [stream] if stream else await _all_streams(connection, consumer)
+        handled, stopped = 0, dict[str, str]()
+        for one in streams:
+            done = await parked_messages.retry(connection, consumer, one, _by(why))
+            handled += done.handled
+            if done.stopped_by:
+                stopped[one] = done.stopped_by.cause
+                console.print(
+                    f"{one} stopped at version {done.stopped_by.version}: {done.stopped_by.cause}",
+                    highlight=False,
+                )
+        console.print(f"{handled} messages handled")
+        return int(bool(stopped)), {"handled": handled, "stopped": stopped}
+
+    return _run(work, json=json)
+
+
+@consumers.command
+def discard(
+    name: Name,
+    stream: Stream,
+    /,
+    *,
+    why: Why,
+    version: Annotated[
+        int | None, Parameter(help="Which message. Without: the first that waits.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Never handle a message that waits; those behind it follow on the next retry."""
+    consumer = known(name)
+
+    async def work(connection: Connection, console: Console) -> Result:
+        dropped = await parked_messages.discard(
+            connection, consumer.name, stream, _by(why), version=version
+        )
+        console.print(f"{stream}/{dropped} was discarded")
+        return 0, {"discarded": {"stream": stream, "version": dropped}}
+
+    return _run(work, json=json)
+
+
+@consumers.command
+def status(name: OneOrAll = None, /, *, json: Json = False) -> int:
+    """How far consumers are, and which types they read from history.
+
+    The exit code is 1 where one does, or has to.
+    """
+    chosen = [known(name)] if name else list(CONSUMERS)
+    return _run(lambda one, console: show_standing(one, console, chosen), json=json)
+
+
+@consumers.command
+def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
+    """Read the types that were added to what a consumer wants from history.
+
+    Without --yes it only says what that is, and the exit code is 1 where there is something.
+    """
+    consumer = known(name)
+    return _run(
+        lambda one, console: read_history(one, console, consumer, yes=yes),
+        json=json,
+    )
+
+
+@consumers.command
+def rewind(
+    name: Name,
+    /,
+    *,
+    why: Why,
+    to_position: Annotated[
+        int | None,
+        Parameter(help="The last position to be left as it is.", validator=_POSITIONS),
+    ] = None,
+    to_time: Annotated[
+        datetime | None,
+        Parameter(help="Or the moment to go back to, such as 2026-03-02T12:00; in UTC."),
+    ] = None,
+    type: Annotated[  # noqa: A002  # as on the command line
+        list[str] | None, Parameter(negative="", help="Only this type; may be given repeatedly.")
+    ] = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> int:
+    """Have a consumer handle again what it has handled since.
+
+    Without --yes it only says what would be handled again, and what has its effect twice; the exit
+    code is 1 then.
+    """
+    consumer = known(name)
+    if (to_position is None) == (to_time is None):
+        print("either --to-position or --to-time says how far to go back", file=sys.stderr)
+        return USAGE
+    by = _by(why)
+
+    async def work(connection: Connection, console: Console) -> Result:
+        target = Target(to_position, to_time)
+        return await bring_back(
+            connection,
+            console,
+            consumer,
+            target,
+            type or [],
+            by=(by.actor, by.reason),
+            yes=yes,
+        )
+
+    return _run(work, json=json)
+
+
+def _run(work: Callable[[Connection, Console], Awaitable[Result]], *, json: bool) -> int:
+    console = Console(stderr=json)
+
+    async def connected(settings: Settings) -> int:
+        async with (
+            store_pool(settings, size=1, name="handrail-consumers") as pool,
+            pool.connection() as connection,
+        ):
+            try:
+                code, figures = await work(connection, console)
+            except (NothingParked, Unwanted) as wrong:
+                console.print(str(wrong), highlight=False)
+                return 1
+        if json:
+            print(orjson.dumps(figures).decode())
+        return code
+
+    return database_errand("consumers", connected)
+
+
+async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:
+    found: list[ParkedStream] = []
+    while page := await parked_messages.streams(
+        connection,
+        consumer.name,
+        after=(found[-1].parked_at, found[-1].stream) if found else None,
+        limit=_PAGE,
+    ):
+        found += page
+    return [one.stream for one in found]
+
+
+def _by(why: Why) -> By:
+    return By(why.actor or login_name(), why.reason)
+
+
+def _as_json(one: ParkedStream) -> dict[str, Any]:
+    return {
+        "stream": one.stream,
+        "parked_at": one.parked_at,
+        "version": one.version,
+        "type": one.type,
+        "cause": one.cause,
+        "attempts": one.attempts,
+        "waiting": one.waiting,
+    }

@@ -1,0 +1,81 @@
+"""`handrail lake`: export the events to the data lake, and ask it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter, validators
+
+from handrail.cli.command_runner import database_errand, process
+from handrail.processes import lake_exporter as run
+from handrail.settings import load
+
+lake = App(name="lake", help="The data lake: the same events, to be asked anything.")
+AsOf = Annotated[
+    datetime | None,
+    Parameter(help="What was known then, such as 2026-03-02T12:00; in UTC. Without it: now."),
+]
+
+
+@lake.command
+def export(
+    *,
+    once: Annotated[bool, Parameter(negative="", help="End when all is exported.")] = False,
+) -> int:
+    """Write the events to the lake, each once, as long as it runs."""
+    run.require_it()
+    if once:
+        return database_errand("lake", run.catch_up)
+    return process("lake", run.export, "database_url")
+
+
+@lake.command
+def forget() -> int:
+    """Forget what was exported: nothing more is kept for the lake; it stays, and gets no more.
+
+    The next export begins with the first event, in an empty folder.
+    """
+    return database_errand("lake", run.forget)
+
+
+@lake.command
+def query(
+    sql: Annotated[
+        str, Parameter(help="A SELECT, or one of: refusals, delivery, arrears, vintages.")
+    ],
+    *,
+    as_of: AsOf = None,
+    seconds: Annotated[
+        float,
+        Parameter(
+            help="How long the answer may take.", validator=validators.Number(gt=0, lte=86_400)
+        ),
+    ] = 300.0,
+    json: Annotated[
+        bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
+    ] = False,
+) -> int:
+    """Ask the lake. Its tables: `events`, and one for each kind of event, such as `credit_held`."""
+    run.require_it()
+    from handrail.cli.lake_output import answer  # noqa: PLC0415  # it needs the extra
+
+    return answer(load().lake_folder, sql, _in_utc(as_of), json=json, seconds=seconds)
+
+
+@lake.command
+def report(
+    file: Annotated[Path, Parameter(help="The file to write.")] = Path("handrail-report.html"),
+    *,
+    as_of: AsOf = None,
+) -> int:
+    """Write what the events say as one HTML file, with charts."""
+    run.require_it()
+    from handrail.cli.lake_output import write_report  # noqa: PLC0415  # it needs the extra
+
+    return write_report(load().lake_folder, file, _in_utc(as_of))
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,111 @@
+"""`handrail notifications` and `handrail campaign`: messages to customers, seen from the inside."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from handrail import bounds
+from handrail.cli import notification_commands
+from handrail.cli.api_client import login_name
+from handrail.cli.bounded_options import within
+from handrail.cli.command_runner import database_errand
+from handrail.cli.notification_commands import BadTemplate
+from handrail.notifications.operations import By, Which
+from handrail.settings import BAD_SETTINGS, Settings
+
+notifications = App(name="notifications", help="Look after the messages to customers.")
+campaign = App(name="campaign", help="Write to many customers at once, behind all else.")
+
+Json = Annotated[
+    bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
+]
+Reason = Annotated[
+    str,
+    Parameter(help="Why: it is stored with what it changes.", validator=within(bounds.REASON)),
+]
+Actor = Annotated[
+    str | None,
+    Parameter(help="Who. Without: the login name.", validator=within(bounds.ACTOR)),
+]
+Source = Annotated[
+    str | None,
+    Parameter(
+        help="What the message is about, as it is shown. Without: all of them.",
+        validator=within(bounds.SOURCE),
+    ),
+]
+
+
+@notifications.command
+def parked(*, json: Json = False) -> int:
+    """How many messages wait, and which ones could not be sent. 1 where there are such."""
+    return database_errand(
+        "notifications", lambda settings: notification_commands.show(settings, json=json)
+    )
+
+
+@notifications.command
+def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
+    """Send what could not be sent, once the cause is mended."""
+    by, which = _by(actor, reason), Which(source)
+    return database_errand(
+        "notifications", lambda settings: notification_commands.retry(settings, by, which)
+    )
+
+
+@notifications.command
+def discard(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
+    """Never send what could not be sent."""
+    by, which = _by(actor, reason), Which(source)
+    return database_errand(
+        "notifications", lambda settings: notification_commands.discard(settings, by, which)
+    )
+
+
+@campaign.default
+def start(
+    name: Annotated[str, Parameter(help="Under the same name nobody is written to twice.")],
+    *,
+    template: Annotated[Path, Parameter(help="TOML: channel, and subject and body by language.")],
+    to: Annotated[str, Parameter(help="`all`, or a file with one customer a line.")],
+    rate: Annotated[
+        float | None, Parameter(help="Messages a second. Without: as fast as the provider.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Put a campaign into the queue. Stopped half way, the same command goes on from there."""
+    try:
+        read = notification_commands.read_campaign(name, template, rate)
+        customers = None if to == "all" else notification_commands.read_customers(Path(to))
+    except BadTemplate as bad:
+        print(bad, file=sys.stderr)
+        return BAD_SETTINGS
+
+    async def work(settings: Settings) -> int:
+        return await notification_commands.campaign(
+            settings, read, login_name(), customers, json=json
+        )
+
+    return database_errand("campaign", work)
+
+
+@campaign.command
+def stop(
+    name: Annotated[str, Parameter(validator=within(bounds.ID))],
+    *,
+    reason: Reason,
+    actor: Actor = None,
+) -> int:
+    """Discard what waits of a campaign, and put in nobody else."""
+    by = _by(actor, reason)
+    return database_errand(
+        "campaign", lambda settings: notification_commands.stop(settings, by, name)
+    )
+
+
+def _by(actor: str | None, reason: str) -> By:
+    return By(actor or login_name(), reason)

@@ -1,0 +1,84 @@
+"""What an operator does with read models: see how they stand, build one anew, retry what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import orjson
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from handrail.connections import store_engine, store_pool
+from handrail.eventstore.subscriptions.lag import lag
+from handrail.eventstore.tokens import UnknownProjection
+from handrail.projections import parked_rows, retry_parked
+from handrail.projections.rebuild import UnknownReadModel, rebuild
+from handrail.settings import Settings
+from runtime.registry.projections import PROJECTIONS, READ_MODELS
+
+
+async def status(settings: Settings, *, json: bool) -> int:
+    """0 where nothing is parked, 1 where something waits for a person."""
+    async with store_engine(settings, size=1) as engine, engine.connect() as connection:
+        standing = [one for one in await lag(connection) if one.follower in READ_MODELS]
+        parked = await parked_rows.parked(connection)
+    console = Console(stderr=json)
+    table = Table("read model", "behind by", "for", "parked events")
+    for one in standing:
+        table.add_row(one.follower, f"{one.events} events", f"{one.seconds:.1f} s", str(one.parked))
+    console.print(table)
+    for row in parked:
+        console.print(
+            f"{row.projection}: {row.events} events of {row.id} wait since {row.parked_at:%F %T}."
+            f" {row.stream} could not be applied: {row.cause}\n"
+            f"  once that is mended: handrail projections retry {row.projection} {row.stream}"
+        )
+    if json:
+        figures = {
+            "projections": [
+                {
+                    "name": one.follower,
+                    "events": one.events,
+                    "seconds": one.seconds,
+                    "parked": one.parked,
+                }
+                for one in standing
+            ]
+        }
+        print(orjson.dumps(figures).decode())
+    return 1 if parked else 0
+
+
+async def build_anew(settings: Settings, names: Sequence[str]) -> int:
+    """0 once the new ones are in use; without names, all of them. The projectors that run do the
+    work.
+    """
+    console = Console(stderr=True)
+    names = names or [one.name for one in PROJECTIONS]
+    listed = ", ".join(names)
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bars:
+        bars.add_task(f"building beside those in use: {listed}; a projector must be running")
+        try:
+            await rebuild(str(settings.owner_url), settings.database_role or None, names)
+        except UnknownReadModel as unknown:
+            console.print(str(unknown))
+            return 1
+    console.print(f"built anew and in use: {listed}")
+    return 0
+
+
+async def work_off(settings: Settings, name: str, stream: str) -> int:
+    """0 where nothing is left parked for the row of this stream."""
+    console = Console(stderr=True)
+    async with store_pool(settings, size=1, name="handrail-projections") as pool:
+        try:
+            done = await retry_parked.retry(pool, name, stream)
+        except UnknownProjection as unknown:
+            console.print(f"there is no read model {unknown}")
+            return 1
+    console.print(f"{done.applied} events applied")
+    if done.stopped_by:
+        console.print(f"stopped at position {done.stopped_by.position}: {done.stopped_by.cause}")
+        return 1
+    return 0

@@ -1,0 +1,47 @@
+"""`handrail projections`: look after the read models."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from cyclopts import App
+
+from handrail.cli.command_runner import database_errand
+from handrail.cli.options import Json
+from handrail.settings import Settings
+
+# The modules behind the commands are imported inside them: a process loads only what it runs.
+# ruff: noqa: PLC0415
+
+projections = App(name="projections", help="Look after the read models.")
+
+
+@projections.command
+def status(*, json: Json = False) -> int:
+    """How far each read model is behind, and which events wait for a person."""
+    from handrail.cli.projection_commands import status as show
+
+    return _errand(lambda settings: show(settings, json=json))
+
+
+@projections.command
+def rebuild(*names: str) -> int:
+    """Build read models anew from the first event, beside those in use, and exchange them.
+
+    Without a name, all of them.
+    """
+    from handrail.cli.projection_commands import build_anew
+
+    return _errand(lambda settings: build_anew(settings, names))
+
+
+@projections.command
+def retry(name: str, stream: str) -> int:
+    """Apply, in order, the events that wait behind one that could not be applied."""
+    from handrail.cli.projection_commands import work_off
+
+    return _errand(lambda settings: work_off(settings, name, stream))
+
+
+def _errand(work: Callable[[Settings], Awaitable[int]]) -> int:
+    return database_errand("projections", work)

@@ -1,0 +1,54 @@
+"""Connections to the store, as the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, cast
+
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from handrail.database_engine import open_engine
+from handrail.eventstore.identity import OtherStore
+from handrail.eventstore.pool import Pool, open_pool
+from handrail.settings import Settings
+
+_FIRST: Final = 2.0
+"""Seconds a process that starts waits for its first connection, before it goes on without one."""
+
+
+@asynccontextmanager
+async def store_pool(settings: Settings, *, size: int, name: str) -> AsyncIterator[Pool]:
+    """Raises OtherStore at once where the server is not the one the store was on. A pool that is
+    open already tells whoever wants a connection, until an operator has decided.
+    """
+    async with open_pool(
+        cast("str", settings.database_url),
+        role=settings.database_role or "",
+        size=size,
+        name=name,
+        new_timeline=settings.new_timeline,
+        synchronous_commit=settings.synchronous_commit or "",
+    ) as pool:
+        try:
+            async with pool.connection(timeout=_FIRST):
+                pass
+        except OtherStore:
+            raise
+        except psycopg.OperationalError:
+            pass  # it may come yet, and is waited for where it is needed
+        yield pool
+
+
+def store_engine(
+    settings: Settings, *, size: int = 16, name: str = "handrail api"
+) -> AbstractAsyncContextManager[AsyncEngine]:
+    return open_engine(
+        cast("str", settings.database_url),
+        role=settings.database_role or "",
+        size=size,
+        name=name,
+        new_timeline=settings.new_timeline,
+        synchronous_commit=settings.synchronous_commit or "",
+    )

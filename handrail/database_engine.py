@@ -1,0 +1,76 @@
+"""Reading from PostgreSQL through SQLAlchemy, which knows the tables of the read models."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from psycopg import sql
+from sqlalchemy import event, exc, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from handrail.eventstore.identity import NewTimeline, refuse_another_store
+
+
+@asynccontextmanager
+async def open_engine(
+    url: str,
+    *,
+    role: str = "",
+    size: int = 16,
+    name: str = "handrail api",
+    new_timeline: NewTimeline = "stop",
+    synchronous_commit: str = "",
+) -> AsyncIterator[AsyncEngine]:
+    """Every statement commits by itself, and none takes longer than seconds.
+
+    Its connections raise Refused, as `orig` of an OperationalError, where the server is not the one
+    the store was on. For `new_timeline` and `synchronous_commit` see `eventstore.pool.open_pool`.
+    """
+    options = "-c statement_timeout=5000"
+    if synchronous_commit:
+        options += f" -c synchronous_commit={synchronous_commit}"
+    engine = create_async_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=3,
+        # The one that was used last has what it needs in its caches.
+        pool_use_lifo=True,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "connect_timeout": 2,
+            "application_name": name,
+            "options": options,
+        },
+    )
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def is_alive(connection: Any, _record: Any, _proxy: Any) -> None:
+        """In place of the pool's own ping, which is a round trip before every statement.
+
+        A server that has gone has closed its end, and one that is about to says so first.
+        """
+        driver, said = connection.driver_connection, select.poll()
+        if not driver.closed:
+            said.register(driver.fileno(), select.POLLIN)
+        if driver.closed or said.poll(0):
+            raise exc.DisconnectionError
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def become(connection: Any, _record: Any) -> None:
+        if role:
+            with connection.cursor() as cursor:
+                cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)).as_string())
+            connection.commit()
+        refuse_another_store(connection, new_timeline, name)
+
+    try:
+        yield engine
+    finally:
+        await engine.dispose()

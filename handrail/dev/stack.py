@@ -1,0 +1,353 @@
+"""Everything on one machine: brought up in order, taken down in reverse, killed on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from handrail.dev.lock import StackLock, running_stack
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.dev.rabbitmq import EmbeddedRabbitMQ
+from handrail.dev.supervisor import FailedToStart, Service, free_port
+from handrail.dev.temporal import EmbeddedTemporal
+from handrail.http.webhook_signatures import new_secret
+from handrail.migrate import migrate
+from handrail.settings import Settings
+
+# What knows the events is imported where it is used: every command imports this module.
+# ruff: noqa: PLC0415
+
+State = Literal["starting", "ready", "stopped"]
+Progress = Callable[[str, State], None]
+Component = EmbeddedPostgres | EmbeddedTemporal | EmbeddedRabbitMQ | Service
+
+_ADDRESSES = (
+    "database_url",
+    "temporal_address",
+    "temporal_ui_url",
+    "bank_url",
+    "carrier_url",
+    "registry_url",
+    "provider_url",
+    "broker_url",
+    "broker_management_url",
+    "broker_passwords",
+)
+_TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
+
+
+class ComponentEnded(Exception):
+    """A part of the stack ended, though nobody asked it to."""
+
+    def __init__(self, name: str, log_tail: str) -> None:
+        super().__init__(f"{name} ended unexpectedly\n{log_tail}")
+        self.component = name
+
+
+def joined(settings: Settings) -> Settings:
+    """The settings, with the addresses they lack taken from the stack that runs on their folder."""
+    running = running_stack(settings.data_dir) or {}
+    lacking = [name for name in _ADDRESSES if getattr(settings, name) in {None, ()}]
+    found = {name: running[name] for name in lacking if name in running}
+    return settings.model_copy(
+        update={
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found.items()
+        }
+    )
+
+
+class Stack:
+    """What the settings give an address for is used; everything else is started.
+
+    Each handle can be killed and started again: `postgres`, `temporal`, `rabbitmq`, `bank`,
+    `carrier`, `registry`, `provider`, `workers`, `projectors`, `notifiers`, `relays`, `consumers`,
+    `api`. The first seven are None when they are somebody else's, and the provider when there are
+    no notifiers. A broker is only started where it is asked for: without one, consumers are fed by
+    the store, and there is no relay.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        data_dir: Path | None = None,
+        workers: int = 1,
+        projectors: int = 1,
+        notifiers: int = 0,
+        consumers: bool = False,
+        broker: bool = False,
+        api: bool = True,
+        simulators: bool = True,
+        temporal_ui: bool = True,
+        progress: Progress = lambda _component, _state: None,
+    ) -> None:
+        self.data_dir = (data_dir or settings.data_dir).resolve()
+        self.settings = settings.model_copy(update={"data_dir": self.data_dir})
+        self.postgres: EmbeddedPostgres | None = None
+        self.temporal: EmbeddedTemporal | None = None
+        self.rabbitmq: EmbeddedRabbitMQ | None = None
+        self.bank: Service | None = None
+        self.carrier: Service | None = None
+        self.registry: Service | None = None
+        self.provider: Service | None = None
+        self.workers: list[Service] = []
+        self.projectors: list[Service] = []
+        self.notifiers: list[Service] = []
+        self.relays: list[Service] = []
+        self.consumers: list[Service] = []
+        self.api: Service | None = None
+        self._wanted = (workers, projectors, api)
+        self._notifiers = notifiers
+        self._consumers, self._broker = consumers, broker
+        self._simulators = simulators
+        self._temporal_ui = temporal_ui
+        self._progress = progress
+        self._lock = StackLock(self.data_dir)
+
+    @property
+    def api_url(self) -> str:
+        host = self.settings.api_host
+        host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # any
+        return f"http://{host}:{self.settings.api_port}"
+
+    @property
+    def database_url(self) -> str:
+        return self._known("database_url")
+
+    @property
+    def temporal_address(self) -> str:
+        return self._known("temporal_address")
+
+    @property
+    def temporal_ui_url(self) -> str | None:
+        return self.settings.temporal_ui_url
+
+    @property
+    def bank_url(self) -> str:
+        return self._known("bank_url")
+
+    @property
+    def carrier_url(self) -> str:
+        return self._known("carrier_url")
+
+    @property
+    def registry_url(self) -> str:
+        return self._known("registry_url")
+
+    async def __aenter__(self) -> Self:
+        self._lock.acquire()
+        try:
+            self._claim_api_port()
+            await _together(self._start_database(), self._start_temporal(), self._start_broker())
+            await _together(*self._start_processes())
+            self._lock.describe(
+                {"api_url": self.api_url}
+                | {
+                    name: value
+                    for name in _ADDRESSES
+                    if (value := getattr(self.settings, name)) not in {None, ()}
+                }
+            )
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    async def watch(self) -> None:
+        """Returns never; raises when a part of the stack ends on its own."""
+        while True:
+            for name, component in self._components():
+                if not component.running:
+                    raise ComponentEnded(name, component.log_tail())
+            await asyncio.sleep(0.2)
+
+    def _known(self, name: str) -> str:
+        value = getattr(self.settings, name)
+        if value is None:
+            raise RuntimeError(f"the stack has no {name}: it was neither given nor started")
+        return str(value)
+
+    def _learned(self, **addresses: Any) -> None:
+        self.settings = self.settings.model_copy(update=addresses)
+
+    def _claim_api_port(self) -> None:
+        asked = self.settings.api_port
+        port = free_port(asked)
+        if asked not in {0, port}:
+            raise FailedToStart("api", f"cannot have port {asked}: set HANDRAIL_API_PORT (0: any)")
+        self._learned(api_port=port)
+
+    async def _start_database(self) -> None:
+        if self.settings.database_url is None:
+            self.postgres = EmbeddedPostgres(self.data_dir / "postgres")
+            await self._start("postgres", self.postgres.start)
+            self._learned(database_url=self.postgres.url)
+        await self._start("migrations", self._migrate)
+
+    async def _migrate(self) -> None:
+        try:
+            await asyncio.to_thread(
+                migrate,
+                str(self.settings.owner_url),
+                self.settings.database_role,
+                self.settings.new_timeline,
+            )
+        except Exception as error:
+            raise FailedToStart("migrations", f"failed: {error}") from error
+
+    async def _start_temporal(self) -> None:
+        if self.settings.temporal_address is not None:
+            return
+        self.temporal = EmbeddedTemporal(
+            self.data_dir / "temporal",
+            namespace=self.settings.temporal_namespace,
+            port=free_port(_TEMPORAL_PORT),
+            ui_port=free_port(_TEMPORAL_UI_PORT),
+            ui=self._temporal_ui,
+        )
+        await self._start("temporal", self.temporal.start)
+        self._learned(temporal_address=self.temporal.address)
+        if self.settings.temporal_ui_url is None:
+            self._learned(temporal_ui_url=self.temporal.ui_url)
+
+    async def _start_broker(self) -> None:
+        if self._broker and self.settings.broker_url is None:
+            self.rabbitmq = EmbeddedRabbitMQ(self.data_dir / "rabbitmq")
+            await self._start("rabbitmq", self.rabbitmq.start)
+            from handrail.dev import broker_users
+
+            self._learned(**broker_users.addresses(self.rabbitmq))
+        if self.settings.broker_url and self.settings.broker_management_url:
+            from handrail.cli.topology_commands import establish
+
+            await self._start("topology", lambda: establish(self.settings))
+
+    def _start_processes(self) -> list[Coroutine[Any, Any, None]]:
+        if self._simulators:
+            self._let_simulators_tell()
+        if self._simulators and self.settings.bank_url is None:
+            self.bank = self._simulator("bank")
+        if self._simulators and self.settings.carrier_url is None:
+            self.carrier = self._simulator("carrier")
+        if self._simulators and self.settings.registry_url is None:
+            self.registry = self._simulator("registry")
+        if self._simulators and self._notifiers and self.settings.provider_url is None:
+            self.provider = self._simulator("provider")
+        workers, projectors, api = self._wanted
+        self.workers = [
+            self._service(f"worker-{number}", "worker", metrics=number - 1)
+            for number in range(1, workers + 1)
+        ]
+        self.projectors = [
+            self._service(f"projector-{number}", "projector", metrics=workers + number - 1)
+            for number in range(1, projectors + 1)
+        ]
+        self.notifiers = [
+            self._service(
+                f"notifier-{number}", "notifier", metrics=workers + projectors + number - 1
+            )
+            for number in range(1, self._notifiers + 1)
+        ]
+        if self._consumers:
+            self._begin_messaging(metrics=workers + projectors + self._notifiers)
+        self.api = self._service("api", "api") if api else None
+        return [self._start(service.name, service.start) for service in self._services()]
+
+    def _begin_messaging(self, metrics: int) -> None:
+        from handrail.dev.broker_users import CONSUMING, PUBLISHING
+
+        if self.settings.broker_url:
+            self.relays = [self._service("relay-1", "relay", metrics=metrics, user=PUBLISHING)]
+        self.consumers = [
+            self._service(f"consumer-{name}", "consumer", name, metrics=number, user=user)
+            for number, (name, user) in enumerate(CONSUMING.items(), metrics + 1)
+        ]
+
+    def _let_simulators_tell(self) -> None:
+        """Secrets of this run for what only its own processes sign and verify."""
+        _, _, api = self._wanted
+        if api and self.settings.webhook_target_url is None:
+            self._learned(webhook_target_url=self.api_url)
+        for name in ("bank", "carrier"):
+            if getattr(self.settings, f"{name}_url") is None:
+                known = getattr(self.settings, f"{name}_webhook_secrets")
+                self._learned(**{f"{name}_webhook_secrets": known or (new_secret(),)})
+
+    def _simulator(self, name: str) -> Service:
+        port = free_port()
+        self._learned(**{f"{name}_url": f"http://127.0.0.1:{port}"})
+        ledger = self.data_dir / f"{name}.ledger"
+        return self._service(name, name, "--port", str(port), "--ledger", str(ledger))
+
+    def _service(
+        self, name: str, *arguments: str, metrics: int | None = None, user: str | None = None
+    ) -> Service:
+        """`user` is who it is at the broker, where it has to do with that."""
+        port = self.settings.metrics_port
+        port = None if port is None or metrics is None else port + metrics if port else 0
+        settings = self.settings.known_to(user).model_copy(update={"metrics_port": port})
+        return Service(
+            name,
+            arguments,
+            folder=self.data_dir,
+            environment=settings.environment(),
+            stop_seconds=settings.shutdown_seconds,
+        )
+
+    async def _start(self, name: str, start: Callable[[], Awaitable[object]]) -> None:
+        self._progress(name, "starting")
+        await start()
+        self._progress(name, "ready")
+
+    def _services(self) -> list[Service]:
+        simulators = [self.bank, self.carrier, self.registry, self.provider]
+        messaging = [*self.notifiers, *self.relays, *self.consumers]
+        own = [*self.workers, *self.projectors, *messaging, self.api]
+        return [service for service in (*simulators, *own) if service is not None]
+
+    def _components(self) -> list[tuple[str, Component]]:
+        servers: list[tuple[str, Component | None]] = [
+            ("postgres", self.postgres),
+            ("temporal", self.temporal),
+            ("rabbitmq", self.rabbitmq),
+        ]
+        return [
+            *((name, server) for name, server in servers if server is not None),
+            *((service.name, service) for service in self._services()),
+        ]
+
+    async def _stop(self) -> None:
+        """Whoever asks for work goes first, whoever is asked goes last."""
+        simulators = {"bank", "carrier", "registry", "provider"}
+        services = [each for each in self._components() if isinstance(each[1], Service)]
+        rounds: Sequence[list[tuple[str, Component]]] = (
+            [each for each in services if each[0] == "api"],
+            [each for each in services if each[0] not in simulators | {"api"}],
+            [each for each in services if each[0] in simulators],
+            [each for each in self._components() if each[0] in {"temporal", "rabbitmq"}],
+            [each for each in self._components() if each[0] == "postgres"],
+        )
+        for round_ in rounds:
+            await _together(*(self._stop_one(name, component) for name, component in round_))
+        self._lock.release()
+
+    async def _stop_one(self, name: str, component: Component) -> None:
+        if component.running:
+            await component.stop()
+            self._progress(name, "stopped")
+
+
+async def _together(*work: Coroutine[Any, Any, None]) -> None:
+    """All at once; the first failure ends the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -1,0 +1,125 @@
+"""Messages by name: a registered name and a schema version stand for exactly one class."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
+
+from handrail.bounds import LARGEST_INTEGER, is_storable
+
+_SUSPECT: Final = re.compile(rb"\\u0000|[0-9]{19}")
+"""Most messages hold neither, and need no second look."""
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class UnknownMessage(LookupError):
+    """No class is registered under this name and schema version: deploy the code that knows it."""
+
+
+class Unstorable(ValueError):
+    """A message holds a number of more than 64 bits, or a character that cannot be stored: it would
+    not be read back as what it was, so send another value.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{' '.join((type(self).__doc__ or '').split())} {detail}")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    type: str
+    schema: int
+    data: bytes
+    """JSON"""
+
+
+@dataclass(frozen=True)
+class Codec:
+    """Encodes the newest version of every message, and decodes all versions there have been.
+
+    `upcasters` lift the JSON of version n to version n + 1: keyed by name and n. A class without
+    any is at version 1.
+    """
+
+    classes: Mapping[str, type]
+    upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
+    _adapters: dict[type, TypeAdapter[Any]] = field(default_factory=dict, init=False, repr=False)
+
+    @classmethod
+    def of(
+        cls, classes: Iterable[type], upcasters: Mapping[tuple[str, int], Upcaster] | None = None
+    ) -> Codec:
+        """Register each class under its own name.
+
+        Raises ValueError when two classes share a name.
+        """
+        named: dict[str, type] = {}
+        for one in classes:
+            if named.setdefault(one.__name__, one) is not one:
+                raise ValueError(f"{one.__name__} is registered twice")
+        return cls(named, upcasters or {})
+
+    def knows(self, cls: type) -> bool:
+        return self.classes.get(cls.__name__) is cls
+
+    def version(self, name: str) -> int:
+        newest = 1
+        while (name, newest) in self.upcasters:
+            newest += 1
+        return newest
+
+    def encode(self, message: object) -> Encoded:
+        """Raises UnknownMessage for an object of an unregistered class, and Unstorable."""
+        cls = type(message)
+        if not self.knows(cls):
+            raise UnknownMessage(f"{cls.__module__}.{cls.__name__}")
+        try:
+            data = self.adapter(cls).dump_json(message)
+        except PydanticSerializationError:
+            raise Unstorable(cls.__name__) from None  # what it says would repeat the text
+        if _SUSPECT.search(data):
+            _check(json.loads(data), cls.__name__)
+        return Encoded(cls.__name__, self.version(cls.__name__), data)
+
+    def decode(self, name: str, schema: int, data: dict[str, Any]) -> Any:
+        """Raises UnknownMessage for an unregistered name or a version newer than this code's.
+
+        Fields this code does not know are passed over, so that an old reader can follow a new
+        writer that only added some.
+        """
+        cls = self.classes.get(name)
+        newest = self.version(name)
+        if cls is None or schema > newest:
+            raise UnknownMessage(f"{name} v{schema}")
+        for version in range(schema, newest):
+            data = self.upcasters[name, version](data)
+        return self.adapter(cls).validate_python(data)
+
+    def adapter(self, cls: type) -> TypeAdapter[Any]:
+        if (adapter := self._adapters.get(cls)) is None:
+            adapter = self._adapters[cls] = TypeAdapter(cls)
+        return adapter
+
+
+def _check(value: Any, where: str) -> None:
+    match value:
+        case int() if not -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER:
+            raise Unstorable(where)
+        case str() if not is_storable(value):
+            raise Unstorable(where)
+        case list():
+            for number, one in enumerate(value):
+                _check(one, f"{where}.{number}")
+        case dict():
+            for name, one in value.items():
+                _check(name, where)
+                _check(one, f"{where}.{name}")
+        case _:
+            pass

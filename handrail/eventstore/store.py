@@ -1,0 +1,231 @@
+"""Load streams and append to them, one round trip each."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import orjson
+from psycopg import errors
+
+from handrail.eventstore.codec import Codec, Unstorable
+from handrail.eventstore.pool import Pool, epoch_of
+from handrail.kernel import Event
+from handrail.sagas.step_keys import StepContext
+
+SHARDS: Final = 16
+"""Streams are spread over so many shards of the feed. Stored with every event: never change it."""
+
+ANY_VERSION: Final = None
+
+# Few parameters, of text: adapting one that is an array takes the driver as long as all of these.
+_APPEND: Final = "SELECT append_events(" + ", ".join(["%b::text::jsonb"] * 4) + ")"
+
+
+class VersionConflict(Exception):
+    """Somebody else appended first: load the stream again and decide anew."""
+
+
+class StepClosed(Exception):
+    """The step was taken back, or its attempt is over: it may no longer take effect."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """An event as it is stored; `Codec.decode` makes it a message."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    schema: int
+    data: dict[str, Any]
+    metadata: Mapping[str, Any]
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The newest part of a stream: a snapshot, where one was usable, and the events after it."""
+
+    version: int
+    snapshot: Any | None
+    events: Sequence[Event]
+    epoch: int = 0
+    """Of the store it was read from."""
+
+
+@dataclass(frozen=True)
+class Appended:
+    """`answer` is this append's, or the first one's where the fence had been passed before.
+
+    `token` names the transaction that wrote it, for reads that must see it.
+    """
+
+    status: Literal["appended", "repeated"]
+    answer: Mapping[str, Any] | None
+    token: str
+    epoch: int = field(default=0, compare=False)
+    """Of the store it was appended to."""
+
+
+def shard_of(stream: str) -> int:
+    """All streams with the same id, whatever their category, share a shard.
+
+    CRC-32 (ITU-T V.42), because it is the same in every language and in every version.
+    """
+    return zlib.crc32(stream.partition("-")[2].encode()) % SHARDS
+
+
+class EventStore:
+    def __init__(self, pool: Pool, codec: Codec) -> None:
+        self._pool = pool
+        self._codec = codec
+
+    @property
+    def epoch(self) -> int:
+        """The newest that a connection has come to: what was read before it may be gone."""
+        return getattr(self._pool, "epoch", 0)
+
+    async def load(self, streams: Mapping[str, int], fingerprint: str = "") -> Mapping[str, Loaded]:
+        """Each stream's events after the given version, in one round trip.
+
+        With a `fingerprint`, a snapshot of that form stands in for the events it holds.
+        """
+        rows, epoch = await self._fetch(
+            "SELECT * FROM load_streams(%s::text[], %s::bigint[], %s::text[])",
+            (list(streams), list(streams.values()), [fingerprint] * len(streams)),
+        )
+        found: dict[str, tuple[int, Any | None, list[Event]]] = {
+            name: (after, None, []) for name, after in streams.items()
+        }
+        for stream, version, type_, schema, data in rows:
+            _, snapshot, events = found[stream]
+            if type_ is None:
+                found[stream] = (version, data, events)
+            else:
+                events.append(self._codec.decode(type_, schema, data))
+                found[stream] = (version, snapshot, events)
+        return {name: Loaded(*parts, epoch) for name, parts in found.items()}
+
+    async def append(
+        self,
+        appends: Sequence[tuple[str, int | None, Sequence[Event]]],
+        *,
+        context: StepContext | None = None,
+        answer: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        epoch: int | None = None,
+    ) -> Appended:
+        """Append to some streams, all or none, in one round trip.
+
+        Each of `appends` is a stream's name, the version it must be at (ANY_VERSION for none) and
+        its new events; an empty sequence only checks the version. `context` is the fence, and
+        `epoch` the one in which the versions were read.
+
+        Raises ValueError when a stream is given twice: which version would the second one expect?
+        Raises VersionConflict when a stream has moved, or the epoch is another one, where the same
+        version may be of other events; StepClosed when the fence is shut. When the connection
+        breaks the outcome is unknown: append again with the same `context` to learn it.
+        """
+        if len({stream for stream, _, _ in appends}) < len(appends):
+            raise ValueError("a stream is given twice: " + ", ".join(s for s, _, _ in appends))
+        # In the order of their names, which is the order they are locked in.
+        ordered = sorted(appends, key=lambda one: one[0])
+        places = {stream: place for place, (stream, _, _) in enumerate(ordered)}
+        parameters = (
+            [_stream(*one) for one in ordered],
+            [
+                self._event(places[stream], nth, event)
+                for stream, _, events in appends
+                for nth, event in enumerate(events, start=1)
+            ],
+            metadata or {},
+            _step(context, answer) if context else None,
+        )
+        try:
+            [(result,)], now = await self._fetch(_APPEND, [_json(one) for one in parameters], epoch)
+        except errors.DatabaseError as error:
+            if error.sqlstate == "HR409":
+                raise VersionConflict(error.diag.message_primary) from None
+            if error.sqlstate == "HR410":
+                raise StepClosed(error.diag.message_primary) from None
+            raise
+        if result["status"] == "closed":
+            raise StepClosed(str(context and context.key))
+        return Appended(result["status"], result.get("answer", answer or {}), result["token"], now)
+
+    def _event(self, of: int, nth: int, event: Event) -> Mapping[str, Any]:
+        encoded = self._codec.encode(event)
+        return {
+            "of": of,
+            "nth": nth,
+            "type": encoded.type,
+            "schema": encoded.schema,
+            "data": orjson.Fragment(encoded.data),
+        }
+
+    async def save_snapshot(
+        self, stream: str, version: int, fingerprint: str, state: bytes
+    ) -> None:
+        """Keep the folded state of a stream, unless a newer one is there already."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "INSERT INTO snapshots AS s (stream, version, fingerprint, state)"
+                " VALUES (%s, %s, %s, %s::text::jsonb) ON CONFLICT (stream) DO UPDATE SET"
+                " version = excluded.version, fingerprint = excluded.fingerprint,"
+                " state = excluded.state"
+                " WHERE s.version < excluded.version OR s.fingerprint <> excluded.fingerprint",
+                (stream, version, fingerprint, state.decode()),
+            )
+
+    async def _fetch(
+        self, query: str, parameters: Sequence[Any], epoch: int | None = None
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        async with self._pool.connection() as connection:
+            now = epoch_of(connection)
+            if epoch is not None and epoch != now:
+                raise VersionConflict(f"what was read in epoch {epoch} is appended to in {now}")
+            try:
+                cursor = await connection.execute(query, parameters)
+            except errors.CheckViolation as error:
+                if not _is_of_an_attached_partition(error) or not connection.autocommit:
+                    raise
+                cursor = await connection.execute(query, parameters)
+            return await cursor.fetchall(), now
+
+
+def _is_of_an_attached_partition(error: errors.CheckViolation) -> bool:
+    """The partition of a row was attached while the row was on its way to the default one.
+
+    Partitions are attached where that cannot be (`attach_partition`); this is for who jumps ahead,
+    further than a partition is long. What fails so was rolled back, and finds its partition now.
+    """
+    return error.diag.table_name in ("outbox_default", "commands_default")
+
+
+def _stream(name: str, expected: int | None, events: Sequence[Event]) -> Mapping[str, Any]:
+    return {"name": name, "shard": shard_of(name), "expected": expected, "added": len(events)}
+
+
+def _step(context: StepContext, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    key = context.key
+    step = {
+        "opened_on": key.opened_on,
+        "saga": key.saga,
+        "attempt": key.attempt,
+        "step": key.asked_step,
+        "direction": key.direction,
+        "answer": answer or {},
+    }
+    return {**step, "closes": context.closes} if context.closes else step
+
+
+def _json(value: Any) -> str | None:
+    try:
+        return None if value is None else orjson.dumps(value).decode()
+    except orjson.JSONEncodeError as error:
+        raise Unstorable(str(error)) from None

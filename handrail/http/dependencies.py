@@ -1,0 +1,119 @@
+"""What the routes work with, and the short names of their parameters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Protocol, cast
+
+from fastapi import Depends, Header, Query, Request
+
+from api.payout_runs import PayoutRuns
+from handrail import bounds
+from handrail.http.database import Database
+from handrail.http.decision_waiter import Decisions
+from handrail.http.event_streams import EventStreams
+from handrail.http.metrics import Metrics
+from handrail.http.point_in_time import History
+from handrail.http.problem_types import KINDS
+from handrail.http.problems import Problem, in_header
+from handrail.http.saga_control import Steering
+from handrail.http.schemas import Links, Moment, form
+from handrail.http.temporal_gateway import Processes
+from handrail.http.tenant_limit import Places
+from handrail.http.webhook_store import Source
+
+
+class Figures(Protocol):
+    """Brings the metrics up to date that are counted in the database."""
+
+    async def refresh(self, services: Services) -> None: ...
+
+
+@dataclass(frozen=True)
+class WebhookTrust:
+    """Whose webhooks are believed: the secrets of each source, newest first, and how many seconds a
+    timestamp may be off.
+    """
+
+    secrets: Mapping[Source, Sequence[str]] = field(default_factory=dict)
+    tolerance_seconds: float = 300
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a route may reach; `stopping` is set when streams have to come to an end."""
+
+    database: Database
+    history: History
+    places: Places
+    processes: Processes
+    decisions: Decisions
+    streams: EventStreams
+    steering: Steering
+    payouts: PayoutRuns
+    metrics: Metrics
+    figures: Figures
+    temporal_ui: str | None = None
+    webhooks: WebhookTrust = field(default_factory=WebhookTrust)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def links(self, saga: str) -> Links:
+        """Of an order or of its saga: they have the same id."""
+        return {
+            "order": f"/orders/{saga}",
+            "saga": f"/sagas/{saga}",
+            "events": f"/sagas/{saga}/events",
+            "stream": f"/streams/saga-{saga}",
+            **self.in_temporal_ui(saga),
+        }
+
+    def in_temporal_ui(self, saga: str) -> Links:
+        """The link to a saga's workflow, where there is a UI."""
+        if self.temporal_ui is None:
+            return {}
+        namespace = self.processes.namespace
+        address = f"{self.temporal_ui}/namespaces/{namespace}/workflows/{saga}"
+        return {"temporal_ui": address}
+
+
+def services(request: Request) -> Services:
+    return cast("Services", request.app.state.services)
+
+
+def json_body(request: Request) -> None:
+    """Raises Problem before anybody wonders why the body has no fields."""
+    essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if essence != "application/json":
+        raise Problem("unsupported-media-type", KINDS["unsupported-media-type"].meaning)
+
+
+def actor_of(
+    actor: Annotated[
+        str,
+        Header(
+            alias="Handrail-Actor",
+            json_schema_extra=form(bounds.ACTOR),
+            description="Who asks: stored with every event it causes.",
+        ),
+    ] = "api",
+) -> str:
+    if bounds.ACTOR.wrong_with(actor):
+        said = "1 to 64 letters, digits and . _ @ : + -"
+        raise Problem(
+            "malformed-header", f"Handrail-Actor: {said}", [in_header("Handrail-Actor", said)]
+        )
+    return actor
+
+
+ServicesDep = Annotated[Services, Depends(services)]
+ActorDep = Annotated[str, Depends(actor_of)]
+JSON_BODY: Final = [Depends(json_body)]
+AsOf = Annotated[
+    Moment | None,
+    Query(
+        description="What was known at this moment (RFC 3339, such as 2026-03-02T12:00:00Z), "
+        "folded from the events that were recorded by then."
+    ),
+]

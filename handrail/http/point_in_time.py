@@ -1,0 +1,44 @@
+"""Point-in-time reads for the routes: a bounded fold for each, and one page of all at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Final, TypeVar
+
+from handrail.http.admission import Turns
+from handrail.http.database import Database
+from handrail.http.problems import Problem
+from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, HistoryTooLong, fold_as_of
+from handrail.projections.projection import Projection
+
+RowT = TypeVar("RowT")
+
+_AT_ONCE: Final = 16
+"""Histories that are being folded; each holds one page of events in memory."""
+
+
+class History:
+    """`events_at_most` bounds what one request folds."""
+
+    def __init__(self, database: Database, events_at_most: int = EVENTS_AT_MOST) -> None:
+        self._database = database
+        self._events_at_most = events_at_most
+        self._turns = Turns(_AT_ONCE)
+        self._turn = asyncio.Lock()
+
+    async def row(self, projection: Projection[RowT], id_: str, moment: datetime) -> AsOfRow[RowT]:
+        """Raises Problem."""
+        async with self._turns.taken():
+            try:
+                return await fold_as_of(
+                    self._database,
+                    projection,
+                    id_,
+                    moment,
+                    events_at_most=self._events_at_most,
+                    turn=self._turn,
+                )
+            except HistoryTooLong as long:
+                said = f"folded {long.folded} of about {long.events} events: ask again"
+                raise Problem("history-too-long", said, retry_after=1) from None

@@ -1,0 +1,250 @@
+"""How the API says no: problem details of RFC 9457, for every error that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from handrail import bounds, errors
+from handrail.errors import DomainError
+from handrail.http.problem_types import KINDS, Kind
+from handrail.http.schemas import text
+
+MEDIA_TYPE: Final = "application/problem+json"
+_MOST_ERRORS: Final = 100
+"""How many wrong values one answer names."""
+_LONGEST_NAME: Final = 100
+"""Characters of a name of a field as it was sent."""
+
+
+_OF_STATUS: Final[Mapping[int, str]] = {
+    400: "malformed-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+}
+
+_OF_RULE: Final[Mapping[type[DomainError], str]] = {
+    errors.CurrencyMismatch: "wrong-currency",
+    errors.UnknownAggregate: "not-found",
+    errors.OutOfOrder: "out-of-order",
+    errors.ContentDiffers: "content-differs",
+    errors.NotPositive: "rule-broken",
+    errors.NoLines: "rule-broken",
+    errors.TotalDiffers: "rule-broken",
+    errors.DownPaymentDiffers: "rule-broken",
+    errors.FeeOutOfRange: "rule-broken",
+    errors.NotACurrency: "rule-broken",
+    errors.OutsideAnswerMissing: "internal-error",
+}
+"""Every broken rule, so that a new one is noticed here: a test compares."""
+
+RULES: Final[Mapping[str, str]] = {rule.__name__: slug for rule, slug in _OF_RULE.items()}
+"""The slug of a rule's name, which is what arrives of it through Temporal."""
+
+
+class ErrorItem(BaseModel):
+    """One wrong value, and where it is: a JSON pointer into the body, or else a name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pointer: str | None = None
+    parameter: str | None = None
+    header: str | None = None
+    detail: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    errors: list[ErrorItem] = []
+
+
+@dataclass
+class Problem(Exception):
+    """Raise it anywhere below a route; whatever `detail` says, the client will read."""
+
+    slug: str
+    detail: str
+    errors: Sequence[ErrorItem] = ()
+    retry_after: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__(self.detail)
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.slug]
+
+
+def at(pointer: str, detail: str) -> ErrorItem:
+    return ErrorItem(pointer=pointer, detail=detail)
+
+
+def in_header(name: str, detail: str) -> ErrorItem:
+    return ErrorItem(header=name, detail=detail)
+
+
+def unavailable(slug: str, detail: str) -> Problem:
+    return Problem(slug, detail, retry_after=2)
+
+
+def of_rule(name: str, said: str) -> Problem:
+    """What a broken rule of the domain is to a client."""
+    slug = RULES.get(name, "internal-error")
+    return Problem(slug, said if slug != "internal-error" else KINDS[slug].meaning)
+
+
+def answer(problem: Problem, request: Request) -> Response:
+    status = problem.status or problem.kind.status
+    details = ProblemDetails(
+        type=problem.kind.type,
+        title=problem.kind.title,
+        status=status,
+        detail=problem.detail,
+        instance=request.scope["path"],
+        request_id=request.scope.get("handrail.request_id", ""),
+        errors=list(problem.errors),
+    )
+    headers = dict(problem.headers)
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    body = details.model_dump_json(exclude_none=True)
+    return Response(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def of_http(error: HTTPException) -> Problem:
+    """The framework's own, in our form."""
+    slug = _OF_STATUS.get(error.status_code, "http-error")
+    detail = KINDS[slug].meaning if slug != "http-error" else str(error.detail)
+    return Problem(slug, detail, headers=error.headers or {}, status=error.status_code)
+
+
+def of_validation(error: RequestValidationError) -> Problem:
+    """Names what is wrong and where, and never repeats what was sent."""
+    found = error.errors()
+    if broken := next((one for one in found if one["type"] == "json_invalid"), None):
+        said, where = broken.get("ctx", {}).get("error", "not JSON"), broken["loc"][-1]
+        return Problem("malformed-request", f"not JSON at character {where}: {said}")
+    items = [_item(one["loc"], one["msg"]) for one in found[:_MOST_ERRORS]]
+    first = items[0]
+    where = first.pointer or first.parameter or first.header
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return Problem("invalid-request", f"{where}: {first.detail}{more}", items)
+
+
+def _item(where: Sequence[int | str], said: str) -> ErrorItem:
+    source, path = where[0], where[1:]
+    said = said.removeprefix("Value error, ")
+    if source == "body":
+        return at(pointer_to(*path), said)
+    name = bounds.storable(str(path[-1] if path else source), _LONGEST_NAME)
+    if source == "header":
+        return in_header(name, said)
+    return ErrorItem(parameter=name, detail=said)
+
+
+def pointer_to(*path: int | str) -> str:
+    """RFC 6901, as a fragment. A name that nobody could have meant is cut."""
+    parts = (bounds.storable(str(part), _LONGEST_NAME) for part in path)
+    escaped = (part.replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(["#", *(f"/{part}" for part in escaped)])
+
+
+def responses(*slugs: str) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of a route's problems, with an example of each."""
+    found: dict[int | str, dict[str, Any]] = {}
+    # Whoever asks the database may have to wait for a connection to it.
+    more = ["too-busy", "other-store"] if "database-unavailable" in slugs else []
+    # Whoever reads a read model may find it exchanged, or the row parked; who waits has a token.
+    if "read-model-behind" in slugs:
+        more += ["read-model-exchanged", "row-parked", "token-of-another-epoch"]
+    for slug in (*slugs, *more):
+        kind = KINDS[slug]
+        example = {
+            "type": kind.type,
+            "title": kind.title,
+            "status": kind.status,
+            "detail": kind.meaning,
+            "instance": "/orders/ord-7d4k2m9q",
+            "request_id": "0d3adf5f3c5e4b0d9a3c7f0f5f2f1b11",
+            "errors": [],
+        }
+        entry = found.setdefault(
+            kind.status,
+            {
+                "description": kind.title,
+                "content": {
+                    MEDIA_TYPE: {
+                        "schema": {"$ref": "#/components/schemas/ProblemDetails"},
+                        "examples": {},
+                    }
+                },
+            },
+        )
+        if entry["description"] != kind.title:
+            entry["description"] = "One of the problems shown"
+        entry["content"][MEDIA_TYPE]["examples"][slug] = {"value": example}
+    return found
+
+
+router = APIRouter(tags=["problems"])
+
+
+class ProblemPage(BaseModel):
+    type: str
+    status: int
+    title: str
+    meaning: str
+    remedy: str = Field(description="What to do about it.")
+    kind: Literal["problem"] = "problem"
+
+
+class ProblemPages(BaseModel):
+    items: list[ProblemPage]
+
+
+def _page(kind: Kind) -> ProblemPage:
+    return ProblemPage(
+        type=kind.type,
+        status=kind.status,
+        title=kind.title,
+        meaning=kind.meaning,
+        remedy=kind.remedy,
+    )
+
+
+@router.get("/problems", summary="All problem types")
+async def list_problems() -> ProblemPages:
+    return ProblemPages(items=[_page(kind) for kind in KINDS.values()])
+
+
+Slug = Annotated[str, text(bounds.SLUG), Field(examples=["unknown-merchant"])]
+
+
+@router.get(
+    "/problems/{slug}",
+    summary="What a problem means and what to do",
+    responses=responses("not-found", "invalid-request"),
+)
+async def show_problem(slug: Slug) -> ProblemPage:
+    if slug not in KINDS:
+        raise Problem("not-found", f"there is no problem type {slug}")
+    return _page(KINDS[slug])

@@ -1,0 +1,96 @@
+"""A new intervention in many sagas: its form, and which sagas are meant."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import orjson
+from pydantic import ConfigDict, Field
+
+from handrail import bounds
+from handrail.http.idempotency import required_key
+from handrail.http.problems import Problem, at, in_header
+from handrail.http.routes.interventions import HowToGoOn
+from handrail.http.schemas import Asked, Cause, Id, Name, whole
+from handrail.projections.saga_board import Waits
+from handrail.sagas.interventions import InterveneInMany, Which
+
+
+class Filter(Asked):
+    """The parked sagas that are meant: all that is given has to hold."""
+
+    saga_type: Name | None = None
+    step: Name | None = None
+    failure: Cause | None = Field(default=None, description="A text within the cause, in any case.")
+    merchant: Id | None = None
+    older_than_seconds: Annotated[int, whole(bounds.SECONDS, strict=False)] | None = Field(
+        default=None, description="Parked for at least so long."
+    )
+
+    def waits(self, now: datetime) -> Waits:
+        older = self.older_than_seconds
+        return Waits(
+            saga_type=self.saga_type,
+            step=self.step,
+            failure=self.failure,
+            merchant=self.merchant,
+            until=now - timedelta(seconds=older) if older else None,
+        )
+
+    def to_domain(self) -> Which:
+        return Which(**self.model_dump(exclude_none=True))
+
+
+class NewInterventionInMany(HowToGoOn):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "filter": {"step": "BookShipment", "failure": "503"},
+                    "kind": "retry",
+                    "reason": "the carrier is back",
+                    "dry_run": True,
+                }
+            ]
+        }
+    )
+
+    filter: Filter = Field(description="At least one of its members is needed.")
+    per_second: Annotated[int, whole(bounds.PER_SECOND, strict=False)] = Field(
+        default=10, description="How many sagas are told in a second at most."
+    )
+    dry_run: bool = Field(strict=True, description="Only look which sagas would be told.")
+
+    def check(self) -> None:
+        super().check()
+        if not self.filter.model_dump(exclude_none=True):
+            said = "say which sagas are meant, by at least one member"
+            raise Problem("invalid-request", f"#/filter: {said}", [at("#/filter", said)])
+        if self.kind == "correct" and self.filter.step is None:
+            said = "a correction fits one kind of step: name it"
+            raise Problem("invalid-request", f"#/filter/step: {said}", [at("#/filter/step", said)])
+
+    def to_domain(self, id_: str, actor: str) -> InterveneInMany:
+        return InterveneInMany(
+            intervention=id_,
+            which=self.filter.to_domain(),
+            kind=self.kind,
+            actor=actor,
+            reason=self.reason,
+            per_second=self.per_second,
+            evidence=self.evidence or "",
+            happened=self.happened,
+            correction=orjson.dumps(self.correction).decode() if self.correction else "",
+        )
+
+
+def id_of(key: str | None) -> str:
+    """The intervention's id, which is its Idempotency-Key; raises Problem where it cannot be."""
+    id_ = required_key(key)
+    if bounds.ID.wrong_with(id_):
+        said = "it is the intervention's id: 1 to 64 letters, digits and _ . -"
+        raise Problem(
+            "malformed-header", f"Idempotency-Key: {said}", [in_header("Idempotency-Key", said)]
+        )
+    return id_

@@ -1,0 +1,376 @@
+"""Interventions in many sagas at once: a dry run, the run, its progress, its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, Literal
+
+import orjson
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from handrail.http import stream_reader
+from handrail.http.consistency import FreshnessDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.idempotency import Answered, Claim, OptionalKey, Requests, once
+from handrail.http.pagination import (
+    BY_TIME,
+    BY_VERSION,
+    Page,
+    PageQuery,
+    RowPage,
+    page,
+    position,
+    row_page,
+)
+from handrail.http.problems import Problem, responses
+from handrail.http.routes.bulk_intervention_request import Filter, NewInterventionInMany, id_of
+from handrail.http.routes.interventions import Stepping
+from handrail.http.saga_control import IN_MANY
+from handrail.http.schemas import Id, Links, Money
+from handrail.kernel import stream_name
+from handrail.projections import intervention_board, saga_board
+from handrail.projections.intervention_board import InterventionRow, State
+from handrail.sagas.bulk_intervention import Stop
+from handrail.sagas.interventions import Heard, Kind, SagaTold
+
+router = APIRouter(tags=["sagas"])
+
+_ROUTE: Final = "POST /interventions"
+_LEASE: Final = timedelta(seconds=20)
+_SHOWN: Final = 50
+_SEARCHED: Final = 2_000
+"""Events of an intervention that one page of its items looks through for those of a status."""
+"""How many sagas a dry run shows: those that have waited the longest."""
+
+
+class Found(BaseModel):
+    saga: str
+    saga_type: str
+    step: str
+    cause: str
+    seconds: float = Field(description="How long it has been parked.")
+    at_stake: Money
+    links: Links
+
+
+class DryRun(BaseModel):
+    """`sagas` are those that have waited the longest, `count` is how many there are."""
+
+    count: int
+    at_stake: list[Money] = Field(description="One amount for each currency.")
+    sagas: list[Found]
+
+
+class Begun(BaseModel):
+    intervention: str
+    state: Literal["running"] = "running"
+    links: Links
+
+
+class InterventionInMany(BaseModel):
+    """`remaining` have not been told yet, or not any more where it was stopped."""
+
+    intervention: str
+    state: State
+    kind: Kind
+    filter: dict[str, Any]
+    actor: str
+    reason: str
+    evidence: str
+    happened: bool
+    correction: dict[str, Any] | None
+    per_second: int
+    found: int
+    accepted: int
+    refused: int
+    unreachable: int
+    remaining: int
+    stopped_by: str
+    stop_reason: str
+    began_at: datetime
+    ended_at: datetime | None
+    updated_at: datetime
+    links: Links
+
+
+class Item(BaseModel):
+    """`said` is why a saga refused, or that it could not be reached."""
+
+    saga: str
+    step: str
+    status: Heard
+    said: str
+    at: datetime
+
+
+class ItemsQuery(PageQuery):
+    status: Heard | None = None
+
+
+class NewStop(Stepping):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "it made it worse"}]})
+
+
+class Stopping(BaseModel):
+    intervention: str
+    status: Literal["stopping"] = "stopping"
+    links: Links
+
+
+@router.post(
+    "/interventions",
+    status_code=202,
+    summary="Let many parked sagas go on",
+    response_model=Begun,
+    dependencies=JSON_BODY,
+    responses={
+        200: {"model": DryRun, "description": "Which sagas would be told, where it is a dry run"},
+        **responses(
+            "malformed-request",
+            "malformed-header",
+            "idempotency-key-missing",
+            "idempotency-in-flight",
+            "content-differs",
+            "body-too-large",
+            "unsupported-media-type",
+            "invalid-request",
+            "idempotency-key-reused",
+            "database-unavailable",
+            "temporal-unavailable",
+        ),
+    },
+)
+async def intervene_in_many(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, asked: NewInterventionInMany
+) -> Response:
+    """Tells every parked saga that matches, each once, at most so many in a second. What is parked
+    later is left alone. The Idempotency-Key is the intervention's id. A dry run needs none, and
+    only shows which sagas are meant.
+    """
+    asked.check()
+    if asked.dry_run:
+        found = await _dry_run(services, asked.filter)
+        return Answered(200, found.model_dump(mode="json")).response()
+    id_ = id_of(key)
+
+    async def work(claim: Claim) -> Answered:
+        wish = asked.to_domain(id_, asked.actor or actor)
+        await services.steering.start_in_many(wish, begun=claim.begun)
+        body = Begun(intervention=id_, links=_links(services, id_))
+        return Answered(202, body.model_dump(mode="json"), {"Location": f"/interventions/{id_}"})
+
+    kept = Requests(services.database)
+    stream = stream_name("intervention", id_)
+    return await once(kept, _ROUTE, id_, asked=asked, lease=_LEASE, work=work, stream=stream)
+
+
+@router.get(
+    "/interventions",
+    summary="List interventions in many sagas, newest first",
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def list_interventions(
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[PageQuery, Query()],
+) -> RowPage[InterventionInMany]:
+    after = position("/interventions", query, BY_TIME)
+    async with services.database.connection() as connection:
+        found = await intervention_board.interventions(connection, after=after, limit=query.limit)
+        ids = [row.intervention for row in found.rows]
+        parked = await fresh.rows(connection, intervention_board.PROJECTION, ids)
+    items = [_of(services, row) for row in found.rows]
+    return row_page(items, found.next, "/interventions", query, response, parked=parked)
+
+
+@router.get(
+    "/interventions/{intervention}",
+    summary="How far an intervention has come",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+        "temporal-unavailable",
+    ),
+)
+async def show_intervention(
+    services: ServicesDep, fresh: FreshnessDep, intervention: Id
+) -> InterventionInMany:
+    """It appears a moment after it was begun; until then the answer is 503 with Retry-After."""
+    row = await fresh.row(
+        intervention_board.PROJECTION,
+        intervention,
+        lambda connection: intervention_board.intervention(connection, intervention),
+    )
+    if row is None:
+        raise await _unseen(services, intervention)
+    return _of(services, row)
+
+
+@router.get(
+    "/interventions/{intervention}/items",
+    summary="What became of each saga",
+    responses=responses(
+        "not-found",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+        "temporal-unavailable",
+    ),
+)
+async def list_items(
+    services: ServicesDep,
+    response: Response,
+    intervention: Id,
+    query: Annotated[ItemsQuery, Query()],
+) -> Page[Item]:
+    """A page may have fewer items than asked for, or none, and a next one all the same."""
+    path, stream = f"/interventions/{intervention}/items", stream_name("intervention", intervention)
+    [after] = position(path, query, BY_VERSION) or (0,)
+    searched = after + _SEARCHED
+    async with services.database.connection() as connection:
+        newest = await stream_reader.newest_version(connection, stream)
+        if newest is None:
+            raise await _unseen(services, intervention)
+        found = await _told(connection, stream, query, after, searched)
+    next_ = (searched,) if searched < newest else None
+    if len(found) > query.limit:
+        found = found[: query.limit]
+        next_ = (found[-1].version,)
+    items = [
+        Item(
+            saga=one.data["saga"],
+            step=one.data["step"],
+            status=one.data["heard"],
+            said=one.data["said"],
+            at=one.recorded_at,
+        )
+        for one in found
+    ]
+    return page(items, next_, path, query, response)
+
+
+@router.post(
+    "/interventions/{intervention}/stop",
+    status_code=202,
+    summary="Tell no more sagas",
+    dependencies=JSON_BODY,
+    responses=responses(
+        "malformed-request",
+        "malformed-header",
+        "not-found",
+        "intervention-ended",
+        "body-too-large",
+        "unsupported-media-type",
+        "invalid-request",
+        "temporal-unavailable",
+        "worker-unavailable",
+    ),
+)
+async def stop(
+    services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewStop
+) -> Stopping:
+    """Those that were told stay told, the others are left alone. Stopped twice is stopped once."""
+    wish = Stop(actor=asked.actor or actor, reason=asked.reason)
+    await services.steering.stop_in_many(intervention, wish)
+    return Stopping(intervention=intervention, links=_links(services, intervention))
+
+
+async def _dry_run(services: Services, which: Filter) -> DryRun:
+    now = datetime.now(UTC)
+    waits = which.waits(now)
+    async with services.database.connection() as connection:
+        stakes = await saga_board.parked_stakes(connection, waits)
+        found = await saga_board.parked(connection, waits, limit=_SHOWN)
+    sagas = []
+    for row in found.rows:
+        step = which.step or row.step
+        since = datetime.fromisoformat(row.waiting[step]["since"])
+        sagas.append(
+            Found(
+                saga=row.saga,
+                saga_type=row.saga_type,
+                step=step,
+                cause=row.waiting[step]["cause"],
+                seconds=round((now - since).total_seconds(), 1),
+                at_stake=Money.of(row.at_stake, row.currency),
+                links=services.links(row.saga),
+            )
+        )
+    return DryRun(
+        count=sum(one.count for one in stakes),
+        at_stake=[Money.of(one.at_stake, one.currency) for one in stakes],
+        sagas=sagas,
+    )
+
+
+async def _told(
+    connection: AsyncConnection, stream: str, query: ItemsQuery, after: int, upto: int
+) -> Sequence[stream_reader.StoredEvent]:
+    """One more than asked for, which tells whether there is a next page."""
+    return await stream_reader.read(
+        connection,
+        stream,
+        after=after,
+        limit=query.limit + 1,
+        type_=SagaTold.__name__,
+        data={"heard": query.status} if query.status else {},
+        upto=upto,
+    )
+
+
+async def _unseen(services: Services, intervention: str) -> Problem:
+    if await services.processes.known(stream_name("intervention", intervention), of=IN_MANY):
+        return Problem("read-model-behind", f"{intervention} has begun", retry_after=1)
+    return Problem("not-found", f"there is no intervention {intervention}")
+
+
+def _of(services: Services, row: InterventionRow) -> InterventionInMany:
+    told = row.accepted + row.refused + row.unreachable
+    return InterventionInMany(
+        intervention=row.intervention,
+        state=row.state,
+        kind=row.kind,
+        filter={name: value for name, value in row.which.items() if value},
+        actor=row.actor,
+        reason=row.reason,
+        evidence=row.evidence,
+        happened=row.happened,
+        correction=orjson.loads(row.correction) if row.correction else None,
+        per_second=row.per_second,
+        found=row.found,
+        accepted=row.accepted,
+        refused=row.refused,
+        unreachable=row.unreachable,
+        remaining=0 if row.state == "finished" else max(0, row.found - told),
+        stopped_by=row.stopped_by,
+        stop_reason=row.stop_reason,
+        began_at=row.began_at,
+        ended_at=row.ended_at,
+        updated_at=row.updated_at,
+        links=_links(services, row.intervention),
+    )
+
+
+def _links(services: Services, intervention: str) -> Links:
+    workflow = stream_name("intervention", intervention)
+    return {
+        "intervention": f"/interventions/{intervention}",
+        "items": f"/interventions/{intervention}/items",
+        "stop": f"/interventions/{intervention}/stop",
+        "stream": f"/streams/{workflow}",
+        **services.in_temporal_ui(workflow),
+    }

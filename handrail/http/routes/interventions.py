@@ -1,0 +1,259 @@
+"""Stepping in: let a parked step of one saga go on, answer one that waits, take back, try again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.idempotency import OptionalKey
+from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
+from handrail.http.schemas import Actor, Asked, Changes, Evidence, Id, Links, Name, Reason, SagaId
+from handrail.sagas.interventions import Kind
+from handrail.sagas.options import Cancellation, Intervention, Verdict
+
+router = APIRouter(tags=["sagas"])
+
+_OF_A_BODY: Final = (
+    "malformed-request",
+    "malformed-header",
+    "body-too-large",
+    "unsupported-media-type",
+    "invalid-request",
+)
+_OF_A_SAGA: Final = (*_OF_A_BODY, "not-found", "temporal-unavailable", "worker-unavailable")
+
+
+class Stepping(Asked):
+    """What every way of stepping in says: who, and why."""
+
+    reason: Reason
+    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+
+
+class HowToGoOn(Stepping):
+    kind: Kind = Field(
+        description="`retry`: ask again. `correct`: ask again with other input. `skip`: go on "
+        "without it. `resolve`: it was done by hand. `compensate`: take everything back."
+    )
+    evidence: Evidence | None = Field(
+        default=None, description="What a skip or a resolution rests on: needed for those."
+    )
+    happened: bool = Field(
+        default=True, description="Of `resolve`: false where it certainly did not happen."
+    )
+    correction: Changes | None = Field(
+        default=None, description="Of `correct`: the fields of the step's command to change."
+    )
+
+    def check(self) -> None:
+        """Raises Problem where the parts do not fit each other."""
+        if wrong := list(self._wrong()):
+            raise Problem("invalid-request", f"{wrong[0].pointer}: {wrong[0].detail}", wrong)
+
+    def _wrong(self) -> Iterator[ErrorItem]:
+        if self.kind in {"skip", "resolve"} and self.evidence is None:
+            yield at("#/evidence", f"{self.kind} needs evidence: what it rests on")
+        if self.kind == "correct" and not self.correction:
+            yield at("#/correction", "correct needs the fields to change")
+        if self.kind != "correct" and self.correction is not None:
+            yield at("#/correction", f"{self.kind} corrects nothing")
+        if self.kind != "resolve" and not self.happened:
+            yield at("#/happened", f"{self.kind} says nothing about what happened")
+
+
+class NewIntervention(HowToGoOn):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "int-7",
+                    "kind": "retry",
+                    "step": "BookShipment",
+                    "actor": "ops@example.com",
+                    "reason": "the carrier is back",
+                },
+                {
+                    "id": "int-8",
+                    "kind": "correct",
+                    "step": "BookShipment",
+                    "correction": {"ship_to": "address-2"},
+                    "reason": "the customer has moved",
+                },
+                {
+                    "id": "int-9",
+                    "kind": "resolve",
+                    "step": "BookShipment",
+                    "evidence": "booked by telephone, number 4711, see ticket 88",
+                    "reason": "the carrier's system is down until Monday",
+                },
+            ]
+        }
+    )
+
+    id: Id | None = Field(default=None, description="Instead of the header Idempotency-Key.")
+    step: Name | None = Field(default=None, description="May be left out where one step is parked.")
+
+
+class Intervening(BaseModel):
+    intervention: str
+    saga: str
+    status: Literal["accepted"] = "accepted"
+    links: Links
+
+
+class NewAnswer(Stepping):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "ans-1", "approved": True, "reason": "known for ten years"}]
+        }
+    )
+
+    id: Id | None = Field(default=None, description="Instead of the header Idempotency-Key.")
+    approved: bool = Field(strict=True)
+    step: Name | None = Field(
+        default=None, description="May be left out where one step waits for an answer."
+    )
+
+
+class Answering(BaseModel):
+    answer: str
+    saga: str
+    status: Literal["accepted"] = "accepted"
+    links: Links
+
+
+class NewAttempt(Stepping):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "the code is mended"}]})
+
+
+class Attempting(BaseModel):
+    saga: str
+    attempt: int
+    status: Literal["running"] = "running"
+    links: Links
+
+
+class NewCancellation(Stepping):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "asked for by mistake"}]})
+
+
+class CancellingSaga(BaseModel):
+    saga: str
+    status: Literal["cancelling"] = "cancelling"
+    links: Links
+
+
+@router.post(
+    "/sagas/{saga}/interventions",
+    status_code=202,
+    summary="Let a parked step go on",
+    dependencies=JSON_BODY,
+    responses=responses(
+        *_OF_A_SAGA,
+        "idempotency-key-missing",
+        "content-differs",
+        "database-unavailable",
+        "not-parked",
+        "not-possible",
+        "too-late",
+        "saga-ended",
+    ),
+)
+async def intervene(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, saga: SagaId, asked: NewIntervention
+) -> Intervening:
+    """The parked step goes on as `kind` says. A correction is checked as the step's own command is;
+    `skip` and `resolve` need evidence. The same id twice is one intervention.
+    """
+    id_ = _named(asked.id, key)
+    asked.check()
+    await services.steering.intervene(
+        saga,
+        Intervention(
+            id=id_,
+            kind=asked.kind,
+            actor=asked.actor or actor,
+            reason=asked.reason,
+            step=asked.step or "",
+            evidence=asked.evidence or "",
+            happened=asked.happened,
+        ),
+        asked.correction,
+    )
+    return Intervening(intervention=id_, saga=saga, links=services.links(saga))
+
+
+@router.post(
+    "/sagas/{saga}/answers",
+    status_code=202,
+    summary="Answer a step that waits for a person",
+    dependencies=JSON_BODY,
+    responses=responses(*_OF_A_SAGA, "idempotency-key-missing", "not-parked", "saga-ended"),
+)
+async def answer(
+    services: ServicesDep, actor: ActorDep, key: OptionalKey, saga: SagaId, asked: NewAnswer
+) -> Answering:
+    """A yes lets the step be done, a no is a refusal. The same id twice is one answer."""
+    id_ = _named(asked.id, key)
+    verdict = Verdict(
+        id=id_,
+        approved=asked.approved,
+        actor=asked.actor or actor,
+        reason=asked.reason,
+        step=asked.step or "",
+    )
+    await services.steering.answer(saga, verdict)
+    return Answering(answer=id_, saga=saga, links=services.links(saga))
+
+
+@router.post(
+    "/sagas/{saga}/attempts",
+    status_code=202,
+    summary="Try a saga again whose workflow failed",
+    dependencies=JSON_BODY,
+    responses=responses(
+        *_OF_A_BODY,
+        "not-found",
+        "not-failed",
+        "saga-ended",
+        "input-forgotten",
+        "database-unavailable",
+        "temporal-unavailable",
+    ),
+)
+async def attempt(
+    services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewAttempt
+) -> Attempting:
+    """For a workflow that failed, was terminated or ran out of time: the next attempt begins with
+    the same input. It first shuts every door of all since the last end, and takes back what they
+    left. What was refused or taken back stays so.
+    """
+    number = await services.steering.begin_again(saga, asked.actor or actor, asked.reason)
+    return Attempting(saga=saga, attempt=number, links=services.links(saga))
+
+
+@router.post(
+    "/sagas/{saga}/cancellation",
+    status_code=202,
+    summary="Cancel a saga",
+    dependencies=JSON_BODY,
+    responses=responses(*_OF_A_SAGA, "too-late", "saga-ended"),
+)
+async def cancel(
+    services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewCancellation
+) -> CancellingSaga:
+    """Takes everything back, until its pivot was asked. Asked twice, it is done once."""
+    wish = Cancellation(actor=asked.actor or actor, reason=asked.reason)
+    await services.processes.cancel(saga, wish)
+    return CancellingSaga(saga=saga, links=services.links(saga))
+
+
+def _named(id_: str | None, key: str | None) -> str:
+    if id_ is None and key is None:
+        said = "send an Idempotency-Key, or an id in the body"
+        raise Problem("idempotency-key-missing", said, [in_header("Idempotency-Key", said)])
+    return id_ or key or ""

@@ -1,0 +1,217 @@
+"""For those who run it: is it alive, is it ready, and how is it doing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+from sqlalchemy import select, text
+
+from handrail.eventstore.subscriptions.lag import Lag, lag
+from handrail.http import webhook_store
+from handrail.http.database import Database
+from handrail.http.dependencies import Services, ServicesDep
+from handrail.http.problems import ErrorItem, Problem, responses
+from handrail.http.routes.consumers import parked_at_consumers
+from handrail.notifications.operations import STANDING, standing_of
+from handrail.projections.saga_figures import figures
+from handrail.projections.tables import forms
+from runtime.registry.projections import PROJECTIONS, READ_MODELS
+
+router = APIRouter(tags=["operations"])
+
+_LIMIT: Final = 3.0  # seconds
+LAG_LIMIT: Final = 30.0
+"""Seconds a read model may be behind before the API is not ready."""
+_FIGURES_LAST: Final = 5.0
+"""Seconds; several may scrape."""
+
+
+class Health(BaseModel):
+    status: Literal["alive"] = "alive"
+
+
+class Behind(BaseModel):
+    events: int
+    seconds: float
+    unowned: int
+    parked: int
+
+
+class Projected(Behind):
+    projection: str
+
+
+class Following(Behind):
+    follower: str
+
+
+class Readiness(BaseModel):
+    """`projections` says how far each read model is behind, `followers` who else follows the
+    feed, such as the relay. These do not make it less ready: nobody reads here what they keep.
+    """
+
+    status: Literal["ready"] = "ready"
+    checks: list[str]
+    projections: list[Projected]
+    followers: list[Following]
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz() -> Health:
+    return Health()
+
+
+@router.get("/readyz", summary="Can it serve?", responses=responses("not-ready"))
+async def readyz(services: ServicesDep) -> Readiness:
+    """Asks PostgreSQL and Temporal, compares the database with what this code expects, and looks at
+    how far the read models are behind.
+    """
+    lags: list[Lag] = []
+    checks = {
+        "postgres": _postgres(services.database),
+        "migrations": _migrations(services.database),
+        "read models": _read_models(services.database),
+        "projections": _projections(services.database, lags),
+        "temporal": _temporal(services),
+    }
+    said = dict(zip(checks, await asyncio.gather(*map(_said, checks.values())), strict=True))
+    wrong = [ErrorItem(parameter=name, detail=what) for name, what in said.items() if what]
+    if wrong:
+        names = ", ".join(str(one.parameter) for one in wrong)
+        raise Problem("not-ready", f"not ready: {names}", wrong, retry_after=5)
+    return Readiness(
+        checks=list(checks),
+        projections=[
+            Projected(projection=one.follower, **_behind(one))
+            for one in lags
+            if one.follower in READ_MODELS
+        ],
+        followers=[
+            Following(follower=one.follower, **_behind(one))
+            for one in lags
+            if one.follower not in READ_MODELS
+        ],
+    )
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(services: ServicesDep) -> Response:
+    """Without the database, too: then `handrail_database_up` is 0 and what it counts is old."""
+    await services.figures.refresh(services)
+    return Response(services.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class Figures:
+    """Counts the database for the metrics, every few seconds at most."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._counted_at = -_FIGURES_LAST
+
+    async def refresh(self, services: Services) -> None:
+        async with self._lock:
+            if time.monotonic() - self._counted_at < _FIGURES_LAST:
+                return
+            try:
+                await _count(services)
+            except Problem:
+                services.metrics.database_up.set(0)
+            else:
+                services.metrics.database_up.set(1)
+                self._counted_at = time.monotonic()
+
+
+async def _count(services: Services) -> None:
+    async with services.database.connection(_LIMIT) as connection:
+        found, behind = await figures(connection), await lag(connection)
+        webhooks = await webhook_store.left(connection)
+        parked = await parked_at_consumers(connection)
+        lanes = standing_of(tuple(row) for row in await connection.execute(text(STANDING)))
+    measures = services.metrics
+    for name, (streams, messages) in parked.items():
+        measures.consumer_streams.labels(name).set(streams)
+        measures.consumer_messages.labels(name).set(messages)
+    for lane in lanes:
+        measures.messages_waiting.labels(lane.lane).set(lane.waiting)
+        measures.messages_overdue.labels(lane.lane).set(lane.seconds)
+        measures.messages_stuck.labels(lane.lane, "parked").set(lane.parked)
+        measures.messages_stuck.labels(lane.lane, "failed").set(lane.failed)
+    measures.sagas.show(found)
+    for (source, status), count in webhooks.items():
+        measures.webhooks.labels(source, status).set(count)
+    for one in behind:
+        shown = measures.projections if one.follower in READ_MODELS else measures.followers
+        shown.show(one)
+
+
+def _behind(one: Lag) -> dict[str, Any]:
+    return {
+        "events": one.events,
+        "seconds": one.seconds,
+        "unowned": one.unowned,
+        "parked": one.parked,
+    }
+
+
+async def _said(check: Awaitable[str]) -> str:
+    try:
+        return await check
+    except Problem as problem:
+        return problem.detail
+
+
+async def _postgres(database: Database) -> str:
+    async with database.connection(_LIMIT) as connection:
+        await connection.execute(text("SELECT 1"))
+    return ""
+
+
+async def _migrations(database: Database) -> str:
+    async with database.connection(_LIMIT) as connection:
+        found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        is_at = found.scalar_one_or_none()
+    head = await asyncio.to_thread(_head)
+    return "" if is_at == head else f"the database is at {is_at}, and this code needs {head}"
+
+
+async def _read_models(database: Database) -> str:
+    async with database.connection(_LIMIT) as connection:
+        found = await connection.execute(select(forms.c.name, forms.c.version))
+        installed = {row.name: row.version for row in found}
+    wrong = [
+        f"{one.name} is at version {installed.get(one.name)} and should be at {one.version}"
+        for one in PROJECTIONS
+        if installed.get(one.name) != one.version
+    ]
+    return "; ".join(wrong)
+
+
+async def _projections(database: Database, lags: list[Lag]) -> str:
+    async with database.connection(_LIMIT) as connection:
+        lags.extend(await lag(connection))
+    names = {one.name for one in PROJECTIONS}
+    behind = [one for one in lags if one.follower in names and one.seconds > LAG_LIMIT]
+    return "; ".join(f"{one.follower} is {one.seconds:.0f} s behind" for one in behind)
+
+
+async def _temporal(services: Services) -> str:
+    return "" if await services.processes.reachable() else "Temporal cannot be reached"
+
+
+@cache
+def _head() -> str | None:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415  # slow, and only needed here
+
+    return ScriptDirectory(str(files("handrail.eventstore") / "migrations")).get_current_head()

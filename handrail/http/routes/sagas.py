@@ -1,0 +1,282 @@
+"""Sagas: which there are, what happened in each, and what happens in it now."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, Field
+
+from handrail import bounds
+from handrail.http import stream_reader
+from handrail.http.consistency import FreshnessDep
+from handrail.http.dependencies import Services, ServicesDep
+from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
+from handrail.http.problems import Problem, in_header, responses
+from handrail.http.schemas import Id, Links, Money, Name, SagaId, form
+from handrail.http.stream_reader import StoredEvent
+from handrail.kernel import stream_name
+from handrail.projections import saga_board
+from handrail.projections.saga_board import SagaRow, Status
+from handrail.sagas.events import SagaEnded
+
+router = APIRouter(tags=["sagas"])
+
+
+class Waiting(BaseModel):
+    """A step that is parked, or awaits an answer."""
+
+    step: str
+    kind: Literal["parked", "awaiting"]
+    direction: str
+    cause: str
+    since: datetime
+    until: datetime | None = Field(default=None, description="When no answer becomes a no.")
+
+
+class Saga(BaseModel):
+    """`starting` is a saga that Temporal knows and that has not told anything yet."""
+
+    saga: str
+    saga_type: str
+    status: Status | Literal["starting"]
+    merchant: str
+    actor: str | None = None
+    step: str = ""
+    direction: str = "do"
+    cause: str = Field(default="", description="What a parked saga waits for.")
+    decision: str | None = None
+    because: str = Field(default="", description="What turned it back.")
+    reason: str = ""
+    at_stake: Money | None = None
+    waiting: list[Waiting] = []
+    parked_since: datetime | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
+    updated_at: datetime
+    attempt: int = 1
+    shape: int | None = None
+    version: int = Field(default=0, description="Of the saga's stream.")
+    links: Links
+
+
+class Entry(BaseModel):
+    """One line of the timeline: the saga's event `what`, and what it says."""
+
+    at: datetime
+    what: str
+    step: str | None = None
+    direction: str | None = None
+    outcome: str | None = None
+    cause: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+    intervention: str | None = None
+    evidence: str | None = Field(default=None, description="What a skip or a resolution rests on.")
+    correction: str | None = Field(default=None, description="JSON: what was, and what is now.")
+    until: datetime | None = Field(default=None, description="When no answer becomes a no.")
+    version: int
+
+
+class SagaWithTimeline(Saga):
+    timeline: list[Entry] = []
+
+
+class SagasQuery(PageQuery):
+    status: Status | None = None
+    saga_type: Name | None = None
+    merchant: Id | None = None
+    step: Name | None = None
+
+
+@router.get(
+    "/sagas",
+    summary="List sagas, newest first",
+    responses=responses(
+        "malformed-header",
+        "bad-cursor",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def list_sagas(
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    response: Response,
+    query: Annotated[SagasQuery, Query()],
+) -> RowPage[Saga]:
+    after = position("/sagas", query, BY_TIME)
+    await fresh.of("saga_board")
+    async with services.database.connection() as connection:
+        found = await saga_board.sagas(
+            connection,
+            status=query.status,
+            saga_type=query.saga_type,
+            merchant=query.merchant,
+            step=query.step,
+            after=after,
+            limit=query.limit,
+        )
+        ids = [row.saga for row in found.rows]
+        parked = await fresh.rows(connection, saga_board.PROJECTION, ids)
+    items = [Saga(**_of(services, row)) for row in found.rows]
+    return row_page(items, found.next, "/sagas", query, response, parked=parked)
+
+
+@router.get(
+    "/sagas/{saga}",
+    summary="How a saga stands, and what happened in it",
+    responses=responses(
+        "malformed-header",
+        "not-found",
+        "invalid-request",
+        "read-model-behind",
+        "database-unavailable",
+    ),
+)
+async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
+    row = await fresh.row(
+        saga_board.PROJECTION, saga, lambda connection: saga_board.saga(connection, saga)
+    )
+    if row is not None:
+        return SagaWithTimeline(**_of(services, row), timeline=list(row.timeline))
+    known = await services.processes.known(saga)
+    if known is None:
+        raise _no_saga(saga)
+    return SagaWithTimeline(
+        saga=saga,
+        saga_type=known.saga_type,
+        status="starting",
+        merchant=known.merchant,
+        started_at=known.started_at,
+        updated_at=known.started_at,
+        links=services.links(saga),
+    )
+
+
+class Following:
+    """Where a reader of the saga's events goes on."""
+
+    def __init__(self, services: Services, stream: str, after: int) -> None:
+        self.services = services
+        self.stream = stream
+        self.after = after
+
+
+class NothingMore(Exception):
+    """The reader has seen the end: 204 tells an EventSource not to come back."""
+
+
+async def following(
+    request: Request,
+    services: ServicesDep,
+    saga: SagaId,
+    last_event_id: Annotated[
+        str | None,
+        Header(
+            json_schema_extra=form(bounds.EVENT_ID),
+            description="The id of the last event that was received: the next one follows.",
+        ),
+    ] = None,
+) -> AsyncIterator[Following]:
+    after = _version(last_event_id)
+    stream = stream_name("saga", saga)
+    async with services.database.connection() as connection:
+        newest = await stream_reader.newest_version(connection, stream) or 0
+        last = await stream_reader.read(connection, stream, after=newest - 1, limit=1)
+    if not newest and await services.processes.known(saga) is None:
+        raise _no_saga(saga)
+    if after > newest:
+        raise _no_such_event()
+    if after == newest and _ends(last):
+        raise NothingMore
+    # Open as long as the answer: what comes after this is done when all of it was sent.
+    with services.streams.opened(request.client.host if request.client else ""):
+        yield Following(services, stream, after)
+
+
+@router.get(
+    "/sagas/{saga}/events",
+    summary="What happens in a saga, as it happens",
+    response_class=EventSourceResponse,
+    responses={
+        204: {"description": "The saga has ended and Last-Event-ID is its last event"},
+        **responses(
+            "malformed-header",
+            "not-found",
+            "invalid-request",
+            "too-many-streams",
+            "database-unavailable",
+        ),
+    },
+)
+async def follow(
+    following: Annotated[Following, Depends(following)],
+    saga: Annotated[SagaId, Path()],
+) -> AsyncIterable[ServerSentEvent]:
+    """Server-sent events, from the beginning or after Last-Event-ID; it ends when the saga has. The
+    id of an event is its version in the stream `saga-{id}`, its name is its type.
+    """
+    del saga
+    after, streams = following.after, following.services.streams
+    yield ServerSentEvent(retry=1000)
+    with suppress(Problem):  # the client comes back with Last-Event-ID, and may find it mended
+        while found := await streams.after(following.stream, after):
+            for event in found:
+                after = event.version
+                yield ServerSentEvent(id=str(after), event=event.type, data=event)
+            if _ends(found):
+                return
+
+
+def _version(last_event_id: str | None) -> int:
+    if last_event_id is None:
+        return 0
+    if bounds.EVENT_ID.wrong_with(last_event_id) is None:
+        return int(last_event_id)
+    raise _no_such_event()
+
+
+def _no_such_event() -> Problem:
+    said = "not the id of an event of this saga"
+    return Problem("malformed-header", f"Last-Event-ID: {said}", [in_header("Last-Event-ID", said)])
+
+
+def _ends(events: Sequence[StoredEvent]) -> bool:
+    """What follows the end of a saga is another attempt, and then the end is not the last."""
+    return bool(events) and events[-1].type == SagaEnded.__name__
+
+
+def _no_saga(saga: str) -> Problem:
+    return Problem("not-found", f"there is no saga {saga}")
+
+
+def _of(services: Services, row: SagaRow) -> dict[str, Any]:
+    return {
+        "saga": row.saga,
+        "saga_type": row.saga_type,
+        "status": row.status,
+        "merchant": row.merchant,
+        "actor": row.actor,
+        "step": row.step,
+        "direction": row.direction,
+        "cause": row.cause,
+        "decision": row.decision,
+        "because": row.because,
+        "reason": row.reason,
+        "at_stake": Money.of(row.at_stake, row.currency),
+        "waiting": [{"step": step, **one} for step, one in row.waiting.items()],
+        "parked_since": row.parked_since,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "updated_at": row.updated_at,
+        "attempt": row.attempt,
+        "shape": row.shape,
+        "version": row.version,
+        "links": services.links(row.saga),
+    }

@@ -1,0 +1,290 @@
+"""How people step in: in one saga, in many at once, and by another attempt."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import orjson
+from temporalio.api.common.v1 import Payload
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.common import (
+    Priority,
+    RawValue,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.converter import decode_typed_search_attributes
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from handrail.activities.corrections import WrongCorrection, corrected
+from handrail.http import stream_reader
+from handrail.http.database import Database
+from handrail.http.problems import Problem, at, pointer_to
+from handrail.http.start_input import LastAttempt, begun_with, last_attempt
+from handrail.http.temporal_errors import RPC, ask, reaching, tell
+from handrail.kernel import Command, stream_name
+from handrail.sagas.bulk_intervention import InterveneInManyWorkflow, Stop
+from handrail.sagas.events import SagaResumed
+from handrail.sagas.fairness import fair
+from handrail.sagas.interventions import InterveneInMany, update_id
+from handrail.sagas.options import Intervention, RunOptions, Verdict
+from handrail.sagas.visibility import SAGA_STATUS, begun_as
+from runtime.registry.sagas import SAGAS
+
+_GONE: Final = frozenset(
+    {
+        WorkflowExecutionStatus.FAILED,
+        WorkflowExecutionStatus.TERMINATED,
+        WorkflowExecutionStatus.TIMED_OUT,
+    }
+)
+IN_MANY: Final = ("InterveneInMany",)
+"""The type of the workflow of an intervention in many sagas."""
+_ATTEMPT: Final = 3
+"""Which argument of a saga's workflow is the attempt; before it come input, options and actor."""
+
+
+class Steering:
+    def __init__(self, client: Client, options: RunOptions, database: Database) -> None:
+        self._client = client
+        self._database = database
+        self._options = options
+
+    async def intervene(
+        self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None = None
+    ) -> None:
+        """Raises Problem for a correction that does not fit the command of the parked step, where
+        none was parked when it was looked for, and for another intervention than the one that the
+        saga took under this id.
+        """
+        if await self._took(saga, intervention, correction):
+            return
+        instead = None
+        if correction is not None:
+            instead = await self._corrected(saga, intervention.step, correction)
+        id_ = update_id("intervene", intervention.id)
+        try:
+            await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
+        except Problem as problem:
+            if correction is None or instead is not None or problem.slug != "invalid-request":
+                raise
+            # It has parked since then: what was asked for is right, and came too early.
+            raise Problem("not-parked", f"{saga} had not parked yet: say it again") from None
+
+    async def _took(
+        self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None
+    ) -> bool:
+        """Whether the saga went on by it already, as its stream says."""
+        async with self._database.connection() as connection:
+            found = await stream_reader.read(
+                connection,
+                stream_name("saga", saga),
+                after=0,
+                limit=1,
+                type_=SagaResumed.__name__,
+                data={"intervention": intervention.id},
+            )
+        for one in found:
+            names = ("kind", "reason", "evidence")
+            happened = one.data.get("happened", True)
+            differs = any(one.data[name] != getattr(intervention, name) for name in names)
+            differs |= intervention.step not in {"", one.data["step"]}
+            differs |= _is_other(correction or {}, one.data.get("correction") or "{}")
+            if differs or happened != intervention.happened:
+                said = f"{saga} took another intervention under the id {intervention.id}"
+                raise Problem("content-differs", said)
+        return bool(found)
+
+    async def _corrected(
+        self, saga: str, step: str, correction: Mapping[str, Any]
+    ) -> Command | None:
+        """None where no such step is parked. Whether it was told before is for the saga to say."""
+        try:
+            asked: Command = await ask(self._client, saga, "parked_command", step, of=SAGAS)
+        except Problem as problem:
+            if problem.slug == "not-parked":
+                return None
+            raise
+        try:
+            return corrected(asked, correction)
+        except WrongCorrection as wrong:
+            where = pointer_to("correction", *wrong.path)
+            said = f"{where}: {wrong.said}"
+            raise Problem("invalid-request", said, [at(where, wrong.said)]) from None
+
+    async def answer(self, saga: str, verdict: Verdict) -> None:
+        id_ = update_id("answer", verdict.id)
+        await tell(self._client, saga, "answer", [verdict], id_=id_, of=SAGAS)
+
+    async def begin_again(self, saga: str, actor: str, reason: str) -> int:
+        """The number of the attempt that was started, by who asks for it now.
+
+        It follows the last that has begun and the last that was to begin. Raises Problem where the
+        attempt before goes on, or came to its own end: what was refused or taken back stays so,
+        whatever has become of its workflow.
+        """
+        told = await last_attempt(self._database, saga)
+        last = await self._last(saga, told)
+        attempt = max(last.attempt, told.number if told else 0) + 1
+        said = f"attempt {attempt}, asked for by {actor}: {reason}"
+        try:
+            async with reaching():
+                await self._client.start_workflow(
+                    last.type,
+                    args=[*last.input, actor, attempt],
+                    id=saga,
+                    task_queue=last.task_queue,
+                    priority=last.priority,
+                    search_attributes=last.search_attributes,
+                    static_summary=said[:200],
+                    static_details=said,
+                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                    id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                    rpc_timeout=RPC,
+                )
+        except WorkflowAlreadyStartedError:
+            raise Problem("not-failed", f"another attempt of {saga} was begun") from None
+        return attempt
+
+    async def start_in_many(self, asked: InterveneInMany, *, begun: bool = False) -> None:
+        """Started before, or even ended, is started. `begun` says that its stream is there.
+
+        Raises Problem where it was begun with other content.
+        """
+        id_ = stream_name("intervention", asked.intervention)
+        if not begun:
+            async with reaching():
+                with contextlib.suppress(WorkflowAlreadyStartedError):
+                    await self._client.start_workflow(
+                        InterveneInManyWorkflow.run,
+                        args=[asked, None],
+                        id=id_,
+                        task_queue=self._options.queue_prefix + "sagas",
+                        static_summary=f"{asked.kind}, asked for by {asked.actor}",
+                        static_details=asked.reason,
+                        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                        id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                        rpc_timeout=RPC,
+                    )
+                    return
+        found = await begun_with(self._client, id_)
+        if found is not None and found.workflow_type in IN_MANY:
+            before = await found.argument(0, InterveneInMany)
+            if before == replace(asked, actor=before.actor):
+                return
+        said = f"{asked.intervention} was begun before, with other content"
+        raise Problem("content-differs", said)
+
+    async def stop_in_many(self, intervention: str, stop: Stop) -> None:
+        workflow = stream_name("intervention", intervention)
+        try:
+            await tell(self._client, workflow, "stop", [stop], id_="stop", of=IN_MANY)
+        except Problem as problem:
+            if problem.slug == "not-found":
+                said = f"there is no intervention {intervention}"
+                raise Problem("not-found", said) from None
+            if problem.slug == "saga-ended":
+                raise Problem("intervention-ended", f"{intervention} has ended") from None
+            raise
+
+    async def _last(self, saga: str, told: LastAttempt | None) -> _LastRun:
+        try:
+            async with reaching():
+                found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
+                if found.workflow_type not in SAGAS:
+                    raise Problem("not-found", f"there is no saga {saga}")
+                check_left(saga, found.status, told)
+                run = self._client.get_workflow_handle(saga, run_id=found.run_id)
+                async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):
+                    return self._begun_by(event)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        if told is None:
+            raise Problem("not-found", f"there is no saga {saga}")
+        if told.ending:
+            raise Problem("saga-ended", f"{saga} is {told.ending}")
+        if not told.input or told.saga_type not in SAGAS:
+            said = f"attempt {told.number} of {saga} has not ended, and its input is forgotten"
+            raise Problem("input-forgotten", said)
+        return self._as_told(told)
+
+    def _as_told(self, told: LastAttempt) -> _LastRun:
+        """As a saga of its type is begun now, with the input that its stream has kept."""
+        input_ = Payload(metadata={"encoding": b"json/plain"}, data=told.input.encode())
+        return _LastRun(
+            type=told.saga_type,
+            task_queue=self._options.queue_prefix + "sagas",
+            input=[RawValue(input_), self._options.of(SAGAS[told.saga_type].workflow)],
+            attempt=told.number,
+            priority=fair(told.merchant),
+            search_attributes=begun_as(told.saga_type, told.merchant),
+        )
+
+    def _begun_by(self, event: HistoryEvent) -> _LastRun:
+        started: WorkflowExecutionStartedEventAttributes
+        started = event.workflow_execution_started_event_attributes
+        arguments: Sequence[Payload] = started.input.payloads
+        convert = self._client.data_converter.payload_converter.from_payload
+        options: RunOptions = convert(arguments[_ATTEMPT - 2], RunOptions)
+        if known := SAGAS.get(started.workflow_type.name):
+            options = options.of(known.workflow)
+        attributes = decode_typed_search_attributes(started.search_attributes)
+        kept = [one for one in attributes if one.key.name != SAGA_STATUS.name]
+        return _LastRun(
+            type=started.workflow_type.name,
+            task_queue=started.task_queue.name,
+            input=[RawValue(arguments[0]), options],
+            attempt=convert(arguments[_ATTEMPT], int),
+            priority=Priority(
+                priority_key=started.priority.priority_key or None,
+                fairness_key=started.priority.fairness_key or None,
+                fairness_weight=started.priority.fairness_weight or None,
+            ),
+            search_attributes=TypedSearchAttributes(
+                [*kept, SearchAttributePair(SAGA_STATUS, "running")]
+            ),
+        )
+
+
+def _is_other(correction: Mapping[str, Any], taken: str) -> bool:
+    """Whether it would change a field to something else than was taken: what it leaves as it was is
+    not kept, and neither are lists as they were sent.
+    """
+    return any(
+        name not in correction
+        or (isinstance(correction[name], str | int) and correction[name] != changed["is"])
+        for name, changed in orjson.loads(taken).items()
+    )
+
+
+def check_left(saga: str, status: WorkflowExecutionStatus | None, told: LastAttempt | None) -> None:
+    """Raises Problem unless the last attempt left something to do. `told` is what its stream says
+    of it, `status` what Temporal does.
+    """
+    stands = status.name.lower() if status else "unknown"
+    if status is WorkflowExecutionStatus.RUNNING:
+        raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+    if told and told.ending in {"refused", "compensated"}:
+        raise Problem("saga-ended", f"{saga} is {told.ending}: nothing of it is left to do")
+    if status not in _GONE:
+        raise Problem("not-failed", f"the last attempt of {saga} is {stands}")
+
+
+@dataclass(frozen=True)
+class _LastRun:
+    """How the last attempt was started; `input` is as it was sent, with the options of now."""
+
+    type: str
+    task_queue: str
+    input: Sequence[Any]
+    attempt: int
+    priority: Priority
+    search_attributes: TypedSearchAttributes

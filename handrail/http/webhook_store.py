@@ -1,0 +1,106 @@
+"""The table of webhooks: each message is kept once, by its source and the sender's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import product
+from typing import Final, Literal, get_args
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from handrail.eventstore.tables import webhooks
+from handrail.projections.paging import After, Slice, one_of, slice_of
+
+Source = Literal["bank", "carrier"]
+Status = Literal["accepted", "unknown", "waiting"]
+_LEFT: Final[tuple[Status, ...]] = ("unknown", "waiting")
+_ORDER: Final = (webhooks.c.received_at, webhooks.c.source, webhooks.c.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """`waiting` had no effect yet, `unknown` needs a person to look at its `problem`."""
+
+    source: Source
+    id: str
+    received_at: datetime
+    type: str
+    order_id: str | None
+    status: Status
+    problem: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithBody(Webhook):
+    """`body` is what was signed."""
+
+    body: bytes
+
+
+async def keep(
+    connection: AsyncConnection,
+    source: Source,
+    id_: str,
+    *,
+    type_: str,
+    order: str | None,
+    body: bytes,
+) -> WithBody:
+    """The message as it is kept: as waiting, if its id is new; else as it came first."""
+    first = insert(webhooks).values(
+        source=source, id=id_, type=type_, order_id=order, body=body, status="waiting"
+    )
+    await connection.execute(first.on_conflict_do_nothing(constraint="webhooks_pkey"))
+    kept = await find(connection, source, id_)
+    assert kept is not None
+    return kept
+
+
+async def settle(
+    connection: AsyncConnection, source: Source, id_: str, status: Status, problem: str | None
+) -> None:
+    """What was accepted stays accepted, whatever another try says later."""
+    await connection.execute(
+        update(webhooks)
+        .where(_is(source, id_), webhooks.c.status != "accepted")
+        .values(status=status, problem=problem)
+    )
+
+
+async def find(connection: AsyncConnection, source: Source, id_: str) -> WithBody | None:
+    return await one_of(connection, select(webhooks).where(_is(source, id_)), WithBody)
+
+
+async def listed(
+    connection: AsyncConnection,
+    *,
+    source: Source | None,
+    status: Status | None,
+    after: After | None,
+    limit: int,
+) -> Slice[Webhook]:
+    query = select(*(webhooks.c[field.name] for field in fields(Webhook)))
+    if source is not None:
+        query = query.where(webhooks.c.source == source)
+    if status is not None:
+        query = query.where(webhooks.c.status == status)
+    return await slice_of(
+        connection, query, Webhook, by=_ORDER, after=after, limit=limit, newest_first=True
+    )
+
+
+async def left(connection: AsyncConnection) -> Mapping[tuple[Source, Status], int]:
+    """How many had no effect, by source and status; those that had one are not counted."""
+    by = (webhooks.c.source, webhooks.c.status)
+    query = select(*by, func.count()).where(webhooks.c.status.in_(_LEFT)).group_by(*by)
+    found = {(source, status): count for source, status, count in await connection.execute(query)}
+    none: dict[tuple[Source, Status], int] = dict.fromkeys(product(get_args(Source), _LEFT), 0)
+    return none | found
+
+
+def _is(source: Source, id_: str) -> ColumnElement[bool]:
+    return (webhooks.c.source == source) & (webhooks.c.id == id_)

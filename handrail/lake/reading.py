@@ -1,0 +1,234 @@
+"""The lake as DuckDB sees it: the view `events`, and a view of every kind of event.
+
+DuckDB reads the Parquet files that the newest version of the table names, by itself: so it opens
+only the files of the days and contexts a query asks for, only the columns, and of a file only the
+parts that may have such rows. Its own extension for Delta has to be downloaded, and rows handed
+over as Arrow would all have been read before the first was asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Literal, NewType, Union, get_args, get_origin
+
+import duckdb
+import orjson
+from arro3.core import Array, DataType, Table
+from deltalake import DeltaTable
+
+from domain.payments.events import PlanOpened
+from handrail.currencies import EXCEPTIONS, MOST
+from handrail.eventstore.codec import Codec
+from handrail.kernel import Event, Refusal, context_of
+from handrail.lake.columns import COLUMNS
+from runtime.registry.messages import CODEC, EVENTS
+
+Connection = duckdb.DuckDBPyConnection
+
+_SEEN: Final = '"position", stream, version, recorded_at'
+"""The columns of `events` that every other view has too, before the fields of its event."""
+
+_PLAIN: Final[Mapping[Any, str]] = {
+    str: "VARCHAR",
+    int: "BIGINT",
+    bool: "BOOLEAN",
+    date: "DATE",
+    datetime: "TIMESTAMPTZ",
+}
+
+_CONFIG: Final[dict[str, str | int | float | list[str]]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "python_enable_replacements": False,
+    "memory_limit": "2GB",
+    "threads": min(os.cpu_count() or 1, 4),
+    "max_temp_directory_size": "10GB",
+}
+_INSTALMENTS: Final = Path(__file__).with_name("instalments.sql")
+
+
+class NoLake(Exception):
+    """Nothing was exported to this folder."""
+
+
+@contextmanager
+def open_lake(
+    folder: Path,
+    *,
+    as_of: datetime | None = None,
+    events: Sequence[type[Event]] = EVENTS,
+    codec: Codec = CODEC,
+) -> Iterator[Connection]:
+    """One version of the lake, to be read only. With `as_of`, as it would have been then.
+
+    DuckDB can reach the data files of that version, and no other file: not the log of the table
+    either. Memory, threads and what goes to disk meanwhile are bounded. Ask it through
+    `questions.ask`, which refuses what would write.
+
+    Raises NoLake.
+    """
+    folder = folder.resolve()
+    if not DeltaTable.is_deltatable(folder / "events"):
+        raise NoLake(f"there is no lake in {folder}: `handrail lake export --once` makes one")
+    table = DeltaTable(folder / "events")
+    with (
+        TemporaryDirectory(prefix="handrail-lake-") as spilled,
+        duckdb.connect(config={**_CONFIG, "temp_directory": spilled}) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET parquet_metadata_cache = true")
+        connection.execute("SET VARIABLE as_of = coalesce(?, now())", [as_of])
+        _macro_of_major_units(connection)
+        _view_of_all(connection, table)
+        for event in events:
+            if codec.version(event.__name__) > 1:
+                _lift(connection, event, codec)
+        # The files are looked at whenever a view is made from them, so the other views are made
+        # from one of the same form that has none.
+        _view_of_nothing(connection, table)
+        for event in events:
+            _view_of_one(connection, event, codec)
+        _view_of_refusals(connection, events)
+        if PlanOpened in events:
+            connection.execute(f"CREATE VIEW instalments AS {_INSTALMENTS.read_text()}")
+        _view_of_all(connection, table)
+        files = ", ".join(map(_quoted, table.file_uris()))
+        connection.execute(f"SET allowed_paths = [{files}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        yield connection
+
+
+def view_name(event: str) -> str:
+    """`credit_held` for CreditHeld."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", event).lower()
+
+
+def _macro_of_major_units(connection: Connection) -> None:
+    """`major_units(due, currency)` is an amount as people write it, with its currency's places."""
+    exceptions = "".join(
+        f" WHEN {_quoted(currency)} THEN {10**places}" for currency, places in EXCEPTIONS.items()
+    )
+    connection.execute(
+        "CREATE MACRO major_units(minor, currency) AS"
+        f" minor / CASE currency{exceptions} ELSE {10**MOST} END"
+    )
+
+
+def _view_of_all(connection: Connection, table: DeltaTable) -> None:
+    files = ", ".join(map(_quoted, sorted(table.file_uris())))
+    if not files:
+        _view_of_nothing(connection, table)
+        return
+    there = {field.name for field in table.schema().fields}
+    ours = {one.name: one.sql for one in COLUMNS}
+    columns = [
+        f'"{name}"' if name in there else f'NULL::{type_} AS "{name}"'
+        for name, type_ in ours.items()
+    ]
+    columns += [_identifier(name) for name in sorted(there - ours.keys())]
+    connection.execute(
+        f"CREATE OR REPLACE VIEW events AS SELECT {', '.join(columns)} FROM read_parquet([{files}],"
+        " union_by_name = true, hive_partitioning = true,"
+        " hive_types = {'day': DATE, 'context': VARCHAR})"
+        " WHERE recorded_at <= getvariable('as_of')"
+    )
+
+
+def _view_of_nothing(connection: Connection, table: DeltaTable) -> None:
+    ours = {one.name: one.sql for one in COLUMNS}
+    others = sorted({field.name for field in table.schema().fields} - ours.keys())
+    columns = [f'NULL::{type_} AS "{name}"' for name, type_ in ours.items()]
+    columns += [f"NULL::VARCHAR AS {_identifier(name)}" for name in others]
+    connection.execute(f"CREATE OR REPLACE VIEW events AS SELECT {', '.join(columns)} WHERE false")
+
+
+def _view_of_one(connection: Connection, event: type[Event], codec: Codec) -> None:
+    """A column for each field."""
+    newest = codec.version(event.__name__)
+    rows = _rows(event)
+    if newest > 1:
+        lifted = f"{view_name(event.__name__)}_lifted"
+        rows = f"{rows} AND schema >= {newest} UNION ALL FROM {lifted}"
+    form = _quoted(orjson.dumps(_form(event)).decode())
+    connection.execute(
+        f"CREATE VIEW {view_name(event.__name__)} AS SELECT {_SEEN}, fields.* FROM"
+        f" (SELECT {_SEEN}, json_transform(data, {form}) AS fields FROM ({rows}))"
+    )
+
+
+def _rows(event: type[Event]) -> str:
+    """Those of one type; by the context, files of others are not even opened."""
+    of_it = f"context = {_quoted(context_of(event))} AND type = {_quoted(event.__name__)}"
+    return f"SELECT {_SEEN}, data FROM events WHERE {of_it}"
+
+
+def _lift(connection: Connection, event: type[Event], codec: Codec) -> None:
+    """Make a table of the events of older versions, as they are in the newest one: DuckDB knows no
+    upcaster.
+    """
+    name, adapter = event.__name__, codec.adapter(event)
+    old = f"{_rows(event)} AND schema < {codec.version(name)}"
+    found = connection.execute(old.replace("data", "schema, data", 1)).fetchall()
+    lifted = [
+        adapter.dump_json(codec.decode(name, schema, orjson.loads(data))).decode()
+        for *_, schema, data in found
+    ]
+    table = Table.from_pydict(
+        {
+            "position": Array([position for position, *_ in found], DataType.int64()),
+            "data": Array(lifted, DataType.utf8()),
+        }
+    )
+    connection.register("lifted", table)
+    connection.execute(
+        f"CREATE TABLE {view_name(name)}_lifted AS"
+        f" SELECT old.* REPLACE (lifted.data AS data) FROM ({old}) AS old"
+        " JOIN lifted USING (position)"
+    )
+    connection.unregister("lifted")
+
+
+def _view_of_refusals(connection: Connection, events: Sequence[type[Event]]) -> None:
+    refusals = ", ".join(_quoted(one.__name__) for one in events if issubclass(one, Refusal))
+    connection.execute(
+        "CREATE VIEW refusals AS SELECT position, recorded_at, stream, context, type, saga, step,"
+        " merchant, data->>'$.code' AS code,"
+        " lower(regexp_replace(type, '([a-z])([A-Z])', '\\1 \\2', 'g'))"
+        " || coalesce(': ' || (data->>'$.code'), '') AS reason"
+        f" FROM events WHERE type IN ({refusals})"
+    )
+
+
+def _form(annotation: Any) -> Any:
+    """What DuckDB makes of a value: a type, or those of its fields or members."""
+    if isinstance(annotation, NewType):
+        return _form(annotation.__supertype__)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    if origin is Literal:
+        return "VARCHAR"
+    if origin in {types.UnionType, Union}:
+        return _form(arguments[0])
+    if origin is tuple:
+        return [_form(arguments[0])]
+    hints = typing.get_type_hints(annotation)
+    return {one.name: _form(hints[one.name]) for one in dataclasses.fields(annotation)}
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

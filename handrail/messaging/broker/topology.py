@@ -1,0 +1,239 @@
+"""What there is at the broker: virtual hosts, exchanges, queues, and who may do what.
+
+Events are published in the virtual host `commerce`. Each other one belongs to one service: its
+exchange is fed by federation from that of the same name, with what its queues are bound to and no
+more. `docs/broker.md` has the picture, `docs/decisions/0014-topology-as-code.md` the reasons.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from handrail.kernel import Event
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.relay.routing import EXCHANGES, HOME, context_of, exchanges_of
+from runtime.registry.consumers import CONSUMERS
+
+SERVICES: Final[Mapping[str, str]] = {
+    "finance": "money",
+    "logistics": "parcels",
+    "customers": "events",
+}
+"""The virtual host of each service, also the name of its user; and the exchange it follows."""
+
+RELAY: Final = "relay"
+"""The user that publishes."""
+
+DEAD, UNROUTED = "dead", "unrouted"
+"""Where messages go that no consumer could take, and those that no queue is bound to."""
+
+UPSTREAM: Final = HOME
+"""What a service's virtual host calls the place where its events come from."""
+
+LOGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "events.log": ("events", "sagas"),
+    "money.log": ("money",),
+    "parcels.log": ("parcels",),
+}
+"""Streams that keep what was published for a while, so that every event has a place to go to and
+anybody can read it again; and the exchanges each is bound to."""
+
+_DELIVERIES: Final = 20
+"""How often a message is delivered that ends its consumer each time."""
+_ANY: Final = 1_000_000
+"""Dead letters are looked at as often as somebody likes."""
+_LOG_BYTES: Final = 2 * 1024**3
+_LOG_AGE: Final = "7D"
+
+
+class NotToBeHad(ValueError):
+    """A consumer wants an event that never reaches its virtual host."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    name: str
+    kind: Literal["topic", "fanout"] = "topic"
+
+
+@dataclass(frozen=True)
+class Queue:
+    name: str
+    kind: Literal["quorum", "stream"] = "quorum"
+    one_consumer_at_a_time: bool = False
+    """The others stand by, so that the order of the queue is that of the work."""
+
+
+@dataclass(frozen=True)
+class Binding:
+    exchange: str
+    queue: str
+    key: str = "#"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may change without a queue or exchange being made anew. One of them applies to each."""
+
+    name: str
+    pattern: str
+    to: Literal["queues", "exchanges"]
+    definition: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Another virtual host that exchanges here are fed from, and the user who fetches."""
+
+    name: str
+    vhost: str
+    user: str
+
+
+@dataclass(frozen=True)
+class VirtualHost:
+    name: str
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+    policies: tuple[Policy, ...]
+    upstreams: tuple[Upstream, ...] = ()
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Patterns of the names that a user may make, put into, and take from. `^$` is none."""
+
+    user: str
+    vhost: str
+    configure: str = "^$"
+    write: str = "^$"
+    read: str = "^$"
+
+
+@dataclass(frozen=True)
+class Topology:
+    hosts: tuple[VirtualHost, ...]
+    permissions: tuple[Permission, ...]
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Each needs a password."""
+        return tuple(dict.fromkeys(one.user for one in self.permissions))
+
+
+def topology(consumers: Sequence[Consumer] = CONSUMERS) -> Topology:
+    """Raises NotToBeHad."""
+    for consumer in consumers:
+        _check(consumer)
+    return Topology(
+        hosts=(_home(), *(_service(name, consumers) for name in SERVICES)),
+        permissions=tuple(_permissions(consumers)),
+    )
+
+
+def federation_user(service: str) -> str:
+    return f"{service}-federation"
+
+
+def keys_of(consumer: Consumer) -> tuple[str, ...]:
+    """What its queue is bound with: each event it wants, in any version."""
+    return tuple(sorted({_key(one) for one in consumer.wants}))
+
+
+def _key(event: type[Event]) -> str:
+    return f"{context_of(event.__name__)}.{event.__name__}.*"
+
+
+def _home() -> VirtualHost:
+    """Without an alternate exchange: it would take what the relay has to hear of as unroutable."""
+    return VirtualHost(
+        name=HOME,
+        exchanges=tuple(Exchange(name) for name in EXCHANGES),
+        queues=tuple(Queue(name, "stream") for name in LOGS),
+        bindings=tuple(
+            Binding(exchange, queue) for queue, exchanges in LOGS.items() for exchange in exchanges
+        ),
+        policies=(
+            Policy(
+                "logs",
+                _exactly(LOGS),
+                "queues",
+                {"max-age": _LOG_AGE, "max-length-bytes": _LOG_BYTES},
+            ),
+        ),
+    )
+
+
+def _service(name: str, consumers: Sequence[Consumer]) -> VirtualHost:
+    exchange = SERVICES[name]
+    here = [one for one in consumers if one.vhost == name]
+    return VirtualHost(
+        name=name,
+        exchanges=(Exchange(exchange), Exchange(DEAD, "fanout"), Exchange(UNROUTED, "fanout")),
+        queues=(
+            *(Queue(one.queue, one_consumer_at_a_time=one.ordered) for one in here),
+            Queue(DEAD),
+            Queue(UNROUTED),
+        ),
+        bindings=(
+            *(Binding(exchange, one.queue, key) for one in here for key in keys_of(one)),
+            Binding(DEAD, DEAD),
+            Binding(UNROUTED, UNROUTED),
+        ),
+        policies=(
+            Policy(
+                "federated",
+                _exactly([exchange]),
+                "exchanges",
+                {"federation-upstream": UPSTREAM, "alternate-exchange": UNROUTED},
+            ),
+            # At least once, which a queue does that refuses messages rather than dropping its
+            # oldest. None has a limit of its length: federation has no answer to a refusal.
+            Policy(
+                "consumed",
+                _exactly(one.queue for one in here),
+                "queues",
+                {
+                    "dead-letter-exchange": DEAD,
+                    "dead-letter-strategy": "at-least-once",
+                    "overflow": "reject-publish",
+                    "delivery-limit": _DELIVERIES,
+                },
+            ),
+            Policy("kept", _exactly([DEAD, UNROUTED]), "queues", {"delivery-limit": _ANY}),
+        ),
+        upstreams=(Upstream(UPSTREAM, HOME, federation_user(name)),),
+    )
+
+
+def _check(consumer: Consumer) -> None:
+    if consumer.vhost not in SERVICES:
+        known = ", ".join(SERVICES)
+        raise NotToBeHad(f"{consumer.name}: {consumer.vhost} is no virtual host of {known}")
+    exchange = SERVICES[consumer.vhost]
+    for event in consumer.wants:
+        if exchange not in (there := exchanges_of(event.__name__)):
+            raise NotToBeHad(
+                f"{consumer.name} wants {event.__name__}, but {consumer.vhost} follows {exchange},"
+                f" and it is published to {' and '.join(there)}"
+            )
+
+
+def _permissions(consumers: Sequence[Consumer]) -> Iterable[Permission]:
+    yield Permission(RELAY, HOME, write=_exactly(EXCHANGES))
+    for service, exchange in SERVICES.items():
+        queues = [one.queue for one in consumers if one.vhost == service]
+        yield Permission(service, service, read=_exactly(queues))
+        # Federation makes an exchange and a queue of its own upstream, named after both ends.
+        own = rf"federation: {exchange} -> [^:]+:{service}:{exchange}( [AB])?"
+        yield Permission(
+            federation_user(service), HOME, f"^{own}$", f"^{own}$", f"^({exchange}|{own})$"
+        )
+
+
+def _exactly(names: Iterable[str]) -> str:
+    return f"^({'|'.join(re.escape(name) for name in names)})$"

@@ -1,0 +1,343 @@
+"""Reads from history the types that a consumer's checkpoint does not stand for.
+
+Those that stand at the same place are read together, along the positions, up to where the
+checkpoint of their shard is. A page is one transaction: its effects, its inbox rows, and where the
+types stand then. So any number of processes may do it at once, and one that dies loses and doubles
+nothing.
+
+The order that can be promised: what is read here comes in the order of its streams, and before this
+process follows the feed any further. Events of other types that were handled earlier stay handled:
+behind later ones of their own stream these come late.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from handrail.eventstore.checkpoints import LostLease
+from handrail.eventstore.feed import Cursor
+from handrail.eventstore.pool import Connection, Pool
+from handrail.eventstore.store import Recorded
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.consumers.coverage import SAME_PLACE
+from handrail.messaging.consumers.pages import handle_page
+from handrail.messaging.envelope import Received, received_from_store
+
+_log = structlog.get_logger(__name__)
+
+_PAGE: Final = 200
+_WINDOW: Final = 20_000
+"""Positions that one statement looks at, at most."""
+_ROUNDS: Final = 3
+NOWHERE: Final = 2**63 - 1
+"""Of a backfill's `from_position`: nothing is missing that its cursor does not tell."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`handled` events of a backfill so far; it stands at `position`, and the store at `newest`."""
+
+    handled: int
+    position: int
+    newest: int
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where types of shards stand, and where the checkpoints of these shards do."""
+
+    cursor: Cursor
+    from_position: int
+    again: bool
+    begun_at: datetime | None
+    """Of those that are handled again."""
+    target: Cursor
+
+
+@dataclass(frozen=True)
+class Group:
+    place: Place
+    types: Sequence[str]
+    shards: Sequence[int]
+    """Of each type its shard: both lists are of the same length."""
+
+    @property
+    def pairs(self) -> Sequence[tuple[str, int]]:
+        return list(zip(self.types, self.shards, strict=True))
+
+    @property
+    def is_done(self) -> bool:
+        place = self.place
+        nothing_missing = place.cursor.until is None and place.from_position == NOWHERE
+        return nothing_missing or place.cursor == place.target
+
+    def begins(self) -> Cursor:
+        """The cursor of the round that is under way, or begins.
+
+        A round reads what one snapshot sees and `since` does not. It ends where the checkpoint was
+        between two batches, or within one.
+        """
+        cursor, target = self.place.cursor, self.place.target
+        if cursor.until is not None:
+            return cursor
+        until = target.since if cursor.since != target.since else target.until
+        return Cursor(cursor.since, until, max(self.place.from_position - 1, 0))
+
+    @property
+    def begins_round(self) -> bool:
+        return self.place.cursor.until is None
+
+
+async def groups(connection: Connection, consumer: Consumer) -> Sequence[Group]:
+    """What of the types that the consumer wants is to be read."""
+    cursor = await connection.execute(
+        "SELECT b.type, b.shard, b.since::text, b.until::text, b.after_position, b.from_position,"
+        " b.again, CASE WHEN b.again THEN b.begun_at END, c.since::text,"
+        " c.until::text, c.after_position"
+        " FROM consumer_backfills b JOIN checkpoints c ON c.shard = b.shard AND c.projection = %s"
+        " WHERE b.consumer = %s AND b.type = ANY (%s) ORDER BY b.shard, b.type",
+        (consumer.follower, consumer.name, sorted(consumer.types)),
+    )
+    found: dict[Place, list[tuple[str, int]]] = defaultdict(list)
+    for (
+        type_,
+        shard,
+        since,
+        until,
+        after,
+        first,
+        again,
+        begun_at,
+        *target,
+    ) in await cursor.fetchall():
+        place = Place(Cursor(since, until, after), first, again, begun_at, Cursor(*target))
+        found[place].append((type_, shard))
+    return [
+        Group(place, [type_ for type_, _ in pairs], [shard for _, shard in pairs])
+        for place, pairs in found.items()
+    ]
+
+
+async def backfill(pool: Pool, consumer: Consumer, report: Report | None = None) -> int:
+    """Read all that is missing; answers how many events were handled for it."""
+    async with pool.connection() as connection:
+        handled, _ = await read_on(connection, consumer, report=report)
+    return handled
+
+
+async def read_on(
+    connection: Connection,
+    consumer: Consumer,
+    *,
+    seconds: float | None = None,
+    report: Report | None = None,
+) -> tuple[int, bool]:
+    """Read what is missing, for about so many seconds; answers how many events were handled, and
+    whether it came to an end.
+
+    What others leave behind all the time, it reads a few times and then leaves to the next call.
+    """
+    deadline = None if seconds is None else time.monotonic() + seconds
+    handled = 0
+    rounds = Counter[tuple[str, int]]()
+    while left := [
+        one
+        for one in await groups(connection, consumer)
+        if min(rounds[pair] for pair in one.pairs) < _ROUNDS
+    ]:
+        [(newest,)] = await (
+            await connection.execute("SELECT coalesce(max(position), 0) FROM events")
+        ).fetchall()
+        for group in left:
+            if deadline is not None and time.monotonic() > deadline:
+                return handled, False
+            try:
+                if group.is_done:
+                    rounds.update(group.pairs)
+                    await _finish(connection, consumer, group)
+                    continue
+                count, position = await _step(connection, consumer, group, newest)
+            except LostLease as lost:  # another process was faster
+                _log.info("backfill looks again", consumer=consumer.name, detail=str(lost))
+                continue
+            handled += count
+            if report:
+                report(Progress(handled, position, newest))
+    if handled:
+        _log.info("backfill is complete", consumer=consumer.name, events=handled)
+    return handled, True
+
+
+async def _step(
+    connection: Connection, consumer: Consumer, group: Group, newest: int
+) -> tuple[int, int]:
+    """One page; answers how many events it had, and the position behind it. Raises LostLease."""
+    cursor, target = group.begins(), group.place.target
+    within = (cursor.since, cursor.until) == (target.since, target.until)
+    last = target.after if within else newest
+    upto = min(last, cursor.after + _WINDOW)
+    messages = await _page(connection, consumer, group, cursor, upto)
+    after = messages[-1].position if len(messages) == _PAGE else max(upto, cursor.after)
+    ended = after >= last
+    assert cursor.until is not None
+    to = Cursor(cursor.since, cursor.until, after)
+    if ended and not within:
+        to = Cursor(cursor.until)
+    again = group.place.again and not (ended and not within)
+
+    async def move() -> None:
+        await _move(connection, consumer, group, to, again=again)
+        if group.place.begun_at:
+            await _forget(connection, consumer, messages, group.place.begun_at)
+
+    await handle_page(connection, consumer, messages, move)
+    return len(messages), after
+
+
+async def _page(
+    connection: Connection, consumer: Consumer, group: Group, cursor: Cursor, upto: int
+) -> Sequence[Received]:
+    """What was discarded is left out: a person decided that it has no effect."""
+    found = await connection.execute(
+        "SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata,"
+        " e.recorded_at FROM events e"
+        " WHERE e.position > %(after)s AND e.position <= %(upto)s"
+        " AND pg_visible_in_snapshot(event_number(e.position, e.txid), %(until)s::pg_snapshot)"
+        " AND NOT pg_visible_in_snapshot(event_number(e.position, e.txid), %(since)s::pg_snapshot)"
+        " AND (e.type, e.shard) IN"
+        "  (SELECT * FROM unnest(%(types)s::text[], %(shards)s::smallint[]))"
+        " AND NOT EXISTS (SELECT FROM parked_messages p WHERE p.consumer = %(consumer)s"
+        "  AND p.stream = e.stream AND p.version = e.version AND p.settled_as = 'discarded')"
+        " ORDER BY e.position LIMIT %(limit)s",
+        {
+            "after": cursor.after,
+            "upto": upto,
+            "since": cursor.since,
+            "until": cursor.until,
+            "types": group.types,
+            "shards": group.shards,
+            "consumer": consumer.name,
+            "limit": _PAGE,
+        },
+    )
+    return [received_from_store(Recorded(*row)) for row in await found.fetchall()]
+
+
+_THESE: Final = (
+    " FROM unnest(%(types)s::text[], %(shards)s::smallint[]) AS t (type, shard)"
+    " WHERE b.consumer = %(consumer)s AND b.type = t.type AND b.shard = t.shard"
+)
+_UNMOVED: Final = (
+    " AND b.since::text = %(since)s AND b.until::text IS NOT DISTINCT FROM %(until)s::text"
+    " AND b.after_position = %(after)s"
+)
+
+
+async def _move(
+    connection: Connection, consumer: Consumer, group: Group, to: Cursor, *, again: bool
+) -> None:
+    """Compare and set. A round that begins knows all that is missing so far: what is left behind
+    from now on lowers `from_position` again. Raises LostLease.
+    """
+    place = group.place
+    unmoved = _UNMOVED
+    first = "from_position"
+    if group.begins_round:
+        # What was left behind since may be behind the first that is missing, and lower nothing.
+        await _lock_unmoved(connection, consumer, group)
+        unmoved += " AND b.from_position = %(first)s"
+        first = f"{NOWHERE}"
+    moved = await connection.execute(
+        "UPDATE consumer_backfills AS b SET since = %(to_since)s::pg_snapshot,"
+        " until = %(to_until)s::pg_snapshot, after_position = %(to_after)s, again = %(again)s,"
+        f" from_position = {first}{_THESE}{unmoved}",
+        {
+            "to_since": to.since,
+            "to_until": to.until,
+            "to_after": to.after,
+            "again": again,
+            "since": place.cursor.since,
+            "until": place.cursor.until,
+            "after": place.cursor.after,
+            "first": place.from_position,
+            "consumer": consumer.name,
+            "types": group.types,
+            "shards": group.shards,
+        },
+    )
+    if moved.rowcount != len(group.types):
+        raise LostLease(f"{moved.rowcount} of {len(group.types)} backfills were where they stood")
+
+
+async def _lock_unmoved(connection: Connection, consumer: Consumer, group: Group) -> None:
+    """Keep the checkpoints where the round took them to be. Raises LostLease."""
+    shards, target = sorted({*group.shards}), group.place.target
+    locked = await connection.execute(
+        "SELECT FROM checkpoints WHERE projection = %(follower)s AND shard = ANY (%(shards)s)"
+        " AND since::text = %(since)s AND until::text IS NOT DISTINCT FROM %(until)s::text"
+        " AND after_position = %(after)s ORDER BY shard FOR UPDATE",
+        {
+            "follower": consumer.follower,
+            "shards": shards,
+            "since": target.since,
+            "until": target.until,
+            "after": target.after,
+        },
+    )
+    if locked.rowcount != len(shards):
+        raise LostLease(f"{locked.rowcount} of {len(shards)} checkpoints were where they stood")
+
+
+async def _forget(
+    connection: Connection, consumer: Consumer, messages: Sequence[Received], before: datetime
+) -> None:
+    """What the inbox has noted since is not forgotten: it was handled again by another way."""
+    await connection.execute(
+        "DELETE FROM inbox WHERE consumer = %s AND id = ANY (%s) AND received_at < %s",
+        (consumer.name, [one.id for one in messages], before),
+    )
+
+
+async def _finish(connection: Connection, consumer: Consumer, group: Group) -> None:
+    """From now on the checkpoint stands for these types again, unless something was left behind
+    meanwhile.
+
+    Its revision changes: who is about to move it, and does not want them, has to look once more.
+    """
+    async with connection.transaction():
+        await connection.execute(
+            "SELECT FROM checkpoints WHERE projection = %s AND shard = ANY (%s) ORDER BY shard"
+            " FOR UPDATE",
+            (consumer.follower, list(group.shards)),
+        )
+        deleted = await connection.execute(
+            "DELETE FROM consumer_backfills AS b"
+            " USING unnest(%(types)s::text[], %(shards)s::smallint[]) AS t (type, shard),"
+            " checkpoints c"
+            " WHERE b.consumer = %(consumer)s AND b.type = t.type AND b.shard = t.shard"
+            " AND c.projection = %(follower)s AND c.shard = b.shard"
+            " AND ((b.until IS NULL AND b.from_position = %(nowhere)s)"
+            f" OR ({SAME_PLACE})) RETURNING b.shard",
+            {
+                "consumer": consumer.name,
+                "follower": consumer.follower,
+                "types": group.types,
+                "shards": group.shards,
+                "nowhere": NOWHERE,
+            },
+        )
+        await connection.execute(
+            "UPDATE checkpoints SET revision = revision + 1"
+            " WHERE projection = %s AND shard = ANY (%s)",
+            (consumer.follower, [shard for (shard,) in await deleted.fetchall()]),
+        )

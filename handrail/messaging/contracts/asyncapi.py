@@ -1,0 +1,238 @@
+"""The AsyncAPI document: virtual hosts, exchanges, queues, and what travels through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from handrail.eventstore.codec import Codec
+from handrail.kernel import Event, context_of
+from handrail.messaging.broker.topology import LOGS, SERVICES, topology
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.contracts.headers import EXAMPLES, HEADERS
+from handrail.messaging.contracts.schemas import Schema, schema_of, tolerant
+from handrail.messaging.relay.routing import EXCHANGES, HOME, exchanges_of
+from runtime.registry.consumers import CONSUMERS
+from runtime.registry.messages import CODEC, EVENTS
+
+_BINDING: Final = "0.3.0"
+_ABOUT: Final = """\
+The events of Handrail. Each is published once it is stored, to every exchange it belongs to, with \
+its routing key `{context}.{event}.v{schema}`: persistent, confirmed, in order per stream. It may \
+come more than once; `ce-id` tells. Readers pass over fields they do not know: a field with a \
+default may be added to a version at any time, and nothing else changes without a new one.
+"""
+_EXCHANGES: Final[Mapping[str, str]] = {
+    "events": "What happened in the business, of every context.",
+    "money": "Credit, payments and settlement: what finance follows.",
+    "parcels": "Stock and shipments: what logistics follows.",
+    "sagas": "How processes go, step by step: for those who run them.",
+}
+
+
+def document(
+    events: Sequence[type[Event]] = EVENTS,
+    codec: Codec = CODEC,
+    consumers: Sequence[Consumer] = CONSUMERS,
+) -> Schema:
+    """AsyncAPI 3.0, complete in itself."""
+    hosts = [one.name for one in topology(consumers).hosts]
+    consumers = sorted(consumers, key=lambda one: one.name)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Handrail events",
+            "version": "1",
+            "description": _ABOUT.strip(),
+            "tags": [{"name": name} for name in sorted({context_of(one) for one in events})],
+        },
+        "defaultContentType": "application/json",
+        "servers": {name: _server(name) for name in hosts},
+        "channels": {
+            **{name: _exchange(name, events) for name in EXCHANGES},
+            **{name: _log(name, events) for name in LOGS},
+            **{f"{name}.{SERVICES[name]}": _followed(name, consumers) for name in SERVICES},
+            **{f"{one.vhost}.{one.queue}": _queue(one) for one in consumers},
+        },
+        "operations": {
+            **{f"publish.{name}": _publishes(name) for name in EXCHANGES},
+            **{f"consume.{one.name}": _consumes(one) for one in consumers},
+        },
+        "components": {
+            "messages": {one.__name__: _message(one, codec) for one in events},
+            "schemas": {"CloudEventHeaders": HEADERS, **_schemas(events, codec)},
+        },
+    }
+
+
+def _server(vhost: str) -> Schema:
+    return {
+        "host": "{broker}",
+        "pathname": f"/{vhost}",
+        "protocol": "amqp",
+        "protocolVersion": "0-9-1",
+        "description": f"The virtual host `{vhost}` of the broker.",
+        "variables": {"broker": {"default": "localhost:5672", "description": "host:port"}},
+    }
+
+
+def _exchange(name: str, events: Iterable[type[Event]]) -> Schema:
+    here = [one for one in events if name in exchanges_of(one.__name__)]
+    return _routed(HOME, name, _EXCHANGES[name], here)
+
+
+def _followed(service: str, consumers: Iterable[Consumer]) -> Schema:
+    """The exchange of a service's own virtual host."""
+    wanted = [event for one in consumers if one.vhost == service for event in one.wants]
+    exchange = SERVICES[service]
+    about = f"Of `{exchange}` in `{HOME}` what the queues here are bound to, by federation."
+    return _routed(service, exchange, about, wanted)
+
+
+def _log(name: str, events: Iterable[type[Event]]) -> Schema:
+    here = [one for one in events if set(LOGS[name]) & set(exchanges_of(one.__name__))]
+    about = (
+        f"A stream of all that {' and '.join(LOGS[name])} had in the last days, to be read again."
+    )
+    return _queued(HOME, name, about, here)
+
+
+def _queue(consumer: Consumer) -> Schema:
+    about = f"What the consumer `{consumer.name}` wants, as messages of its own."
+    return _queued(consumer.vhost, consumer.queue, about, consumer.wants)
+
+
+def _routed(vhost: str, exchange: str, about: str, events: Iterable[type[Event]]) -> Schema:
+    events = list(events)
+    return {
+        "address": "{context}.{event}.v{schema}",
+        "description": about,
+        "servers": [{"$ref": f"#/servers/{vhost}"}],
+        "parameters": {
+            "context": {
+                "description": "Who it is told by.",
+                "enum": sorted({context_of(one) for one in events}),
+            },
+            "event": {"description": "The event's name."},
+            "schema": {"description": "The version of its schema."},
+        },
+        "messages": _references(events),
+        "bindings": {
+            "amqp": {
+                "is": "routingKey",
+                "exchange": {
+                    "name": exchange,
+                    "type": "topic",
+                    "durable": True,
+                    "autoDelete": False,
+                    "vhost": vhost,
+                },
+                "bindingVersion": _BINDING,
+            }
+        },
+    }
+
+
+def _queued(vhost: str, queue: str, about: str, events: Iterable[type[Event]]) -> Schema:
+    return {
+        "address": queue,
+        "description": about,
+        "servers": [{"$ref": f"#/servers/{vhost}"}],
+        "messages": _references(events),
+        "bindings": {
+            "amqp": {
+                "is": "queue",
+                "queue": {
+                    "name": queue,
+                    "durable": True,
+                    "exclusive": False,
+                    "autoDelete": False,
+                    "vhost": vhost,
+                },
+                "bindingVersion": _BINDING,
+            }
+        },
+    }
+
+
+def _publishes(exchange: str) -> Schema:
+    return {
+        "action": "send",
+        "summary": f"The relay publishes to `{exchange}`.",
+        "channel": {"$ref": f"#/channels/{exchange}"},
+        "bindings": {"amqp": {"deliveryMode": 2, "bindingVersion": _BINDING}},
+    }
+
+
+def _consumes(consumer: Consumer) -> Schema:
+    at_a_time = "one process, in the order of each stream" if consumer.ordered else "any number"
+    return {
+        "action": "receive",
+        "summary": f"The consumer `{consumer.name}` takes them: {at_a_time}.",
+        "channel": {"$ref": f"#/channels/{consumer.vhost}.{consumer.queue}"},
+        "bindings": {"amqp": {"ack": True, "bindingVersion": _BINDING}},
+    }
+
+
+def _references(events: Iterable[type[Event]]) -> Schema:
+    names = sorted({one.__name__ for one in events})
+    return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
+
+
+def _message(event: type[Event], codec: Codec) -> Schema:
+    name, context = event.__name__, context_of(event)
+    schema = codec.version(name)
+    key = f"{context}.{name}.v{schema}"
+    described = schema_of(event, codec)
+    about = described.get("description")
+    constant = {"ce-source": f"/handrail/{context}", "ce-type": key, "ce-schema": str(schema)}
+    return {
+        "name": name,
+        "title": key,
+        **({"summary": about} if about else {}),
+        "tags": [{"name": context}],
+        "contentType": "application/json",
+        "headers": {
+            "allOf": [
+                {"$ref": "#/components/schemas/CloudEventHeaders"},
+                {"properties": {header: {"const": value} for header, value in constant.items()}},
+            ]
+        },
+        "payload": {"$ref": f"#/components/schemas/{name}"},
+        "bindings": {"amqp": {"messageType": key, "bindingVersion": _BINDING}},
+        "examples": [
+            {"headers": {**EXAMPLES, **constant}, "payload": one} for one in described["examples"]
+        ],
+    }
+
+
+def _schemas(events: Iterable[type[Event]], codec: Codec) -> Schema:
+    """Those of all events, and of what they hold.
+
+    Raises ValueError where two of one name are different.
+    """
+    found: Schema = {}
+    for event in events:
+        schema = tolerant(schema_of(event, codec))
+        parts = {event.__name__: schema, **schema.get("$defs", {})}
+        for name, one in parts.items():
+            plain = {key: value for key, value in one.items() if key not in _NOT_HERE}
+            if found.setdefault(name, _moved(plain)) != _moved(plain):
+                raise ValueError(f"{name} stands for two things")
+    return {name: found[name] for name in sorted(found)}
+
+
+_NOT_HERE: Final = {"$schema", "$id", "$defs", "examples"}
+
+
+def _moved(schema: Any) -> Any:
+    """With references into this document."""
+    match schema:
+        case {"$ref": str(target)}:
+            return {"$ref": target.replace("#/$defs/", "#/components/schemas/")}
+        case dict():
+            return {key: _moved(value) for key, value in schema.items()}
+        case list():
+            return [_moved(one) for one in schema]
+        case _:
+            return schema

@@ -1,0 +1,110 @@
+"""The contracts as files, for people and for the next version of this code to be compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from handrail.eventstore.codec import Codec
+from handrail.kernel import Event, context_of
+from handrail.messaging.contracts.asyncapi import document
+from handrail.messaging.contracts.compatibility import breaks
+from handrail.messaging.contracts.schemas import Schema, name_of, schema_of
+from runtime.registry.messages import CODEC, EVENTS
+
+FOLDER: Final = Path("docs/contracts")
+_OVERVIEW: Final = "asyncapi.json"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`breaking`: writing the file anew would hide that a promise is broken."""
+
+    file: str
+    said: str
+    breaking: bool
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.said}"
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """The events to be described, and where the files are."""
+
+    folder: Path = FOLDER
+    events: Sequence[type[Event]] = EVENTS
+    codec: Codec = CODEC
+
+    def differences(self) -> list[Difference]:
+        """What the files say otherwise than the code."""
+        return [*self._of_events(), *self._of_old_versions(), *self._of_the_overview()]
+
+    def write(self) -> list[Difference]:
+        """Bring the files to what the code says; answers what forbids it, and then writes nothing.
+
+        Files of earlier versions stay as they are: events of theirs are stored.
+        """
+        if broken := [one for one in self.differences() if one.breaking]:
+            return broken
+        for event in self.events:
+            _write(self._file(event), schema_of(event, self.codec))
+        _write(self.folder / _OVERVIEW, document(self.events, self.codec))
+        return []
+
+    def _file(self, event: type[Event]) -> Path:
+        name = name_of(event.__name__, self.codec.version(event.__name__))
+        return self.folder / "events" / context_of(event) / f"{name}.json"
+
+    def _of_events(self) -> Iterator[Difference]:
+        for event in self.events:
+            file, now = self._file(event), schema_of(event, self.codec)
+            name = file.relative_to(self.folder).as_posix()
+            if not file.exists():
+                yield Difference(name, "is missing", breaking=False)
+                continue
+            known = _read(file)
+            if broken := breaks(known, now):
+                version = self.codec.version(event.__name__)
+                yield Difference(
+                    name,
+                    f"{'; '.join(broken)}. Events of it are stored: take that back, or make it"
+                    f" version {version + 1}, with an upcaster from version {version}",
+                    breaking=True,
+                )
+            elif known != now:
+                yield Difference(name, "has changed", breaking=False)
+
+    def _of_old_versions(self) -> Iterator[Difference]:
+        """Whatever was ever written down can still be read."""
+        current = {self._file(event) for event in self.events}
+        for file in sorted(self.folder.glob("events/*/*.json")):
+            if file in current:
+                continue
+            name = file.relative_to(self.folder).as_posix()
+            type_, _, version = file.stem.partition(".v")
+            for example in _read(file)["examples"]:
+                try:
+                    self.codec.decode(type_, int(version), example)
+                except Exception as error:  # noqa: BLE001  # an upcaster may raise anything
+                    said = f"events of it are stored and cannot be read: {error!r}"
+                    yield Difference(name, said, breaking=True)
+
+    def _of_the_overview(self) -> Iterator[Difference]:
+        file = self.folder / _OVERVIEW
+        if not file.exists() or _read(file) != document(self.events, self.codec):
+            yield Difference(_OVERVIEW, "is not what the code says", breaking=False)
+
+
+def _read(file: Path) -> Schema:
+    read: Any = orjson.loads(file.read_bytes())
+    return dict(read)
+
+
+def _write(file: Path, content: Schema) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

@@ -1,0 +1,157 @@
+"""What the relay could not publish waits, by exchange and stream, in order until somebody retries.
+
+In `parked_events` the follower's name is `relay/money` for what the exchange `money` would have
+got, and `relay/unknown` for an event whose exchanges nobody can tell yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from handrail.eventstore.flush import FLUSHED
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.store import Recorded
+from handrail.messaging.relay.routing import EXCHANGES
+
+RELAY: Final = "relay"
+"""The relay's name among those who follow the feed."""
+UNKNOWN: Final = "unknown"
+"""In the place of an exchange, where it cannot be told: the relay does not know the event."""
+BEHIND: Final = "waits behind an earlier event of its stream"
+
+Place = tuple[str, str]
+"""An exchange and a stream: events keep their order in each."""
+
+
+@dataclass(frozen=True)
+class Parked:
+    exchange: str
+    stream: str
+    position: int
+    cause: str
+
+
+@dataclass(frozen=True)
+class ParkedStream:
+    """`cause` is why the first of its events waits; `since` is when that was parked."""
+
+    exchange: str
+    stream: str
+    events: int
+    cause: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An event that waits, once for each exchange it waits for."""
+
+    exchange: str
+    recorded: Recorded
+
+
+def _name(exchange: str) -> str:
+    return f"{RELAY}/{exchange}"
+
+
+_NAMES: Final = [_name(exchange) for exchange in (*EXCHANGES, UNKNOWN)]
+_EXCHANGE: Final = f"substr(projection, {len(RELAY) + 2})"
+
+
+async def places(connection: Connection, streams: Collection[str]) -> set[Place]:
+    """Where events of these streams wait. What was read before is flushed then: it may go out."""
+    cursor = await connection.execute(
+        f"WITH flushed AS MATERIALIZED ({FLUSHED})"
+        f" SELECT {_EXCHANGE}, stream FROM parked_events"
+        " WHERE projection = ANY (%s) AND stream = ANY (%s)"
+        " UNION SELECT NULL, NULL FROM flushed",
+        (_NAMES, list(streams)),
+    )
+    return {(exchange, stream) for exchange, stream in await cursor.fetchall() if stream}
+
+
+async def still_wait(connection: Connection, wanted: Collection[Place]) -> bool:
+    """Whether events still wait in each of these places.
+
+    Until the transaction ends nobody works them off; who is doing so is waited for.
+    """
+    cursor = await connection.execute(
+        f"SELECT {_EXCHANGE}, stream FROM parked_events WHERE (projection, stream) IN"
+        " (SELECT * FROM unnest(%s::text[], %s::text[])) FOR SHARE",
+        ([_name(exchange) for exchange, _ in wanted], [stream for _, stream in wanted]),
+    )
+    return set(wanted) == {(exchange, stream) for exchange, stream in await cursor.fetchall()}
+
+
+async def park(connection: Connection, parked: Sequence[Parked]) -> None:
+    """Those of one stream in their order."""
+    await connection.execute(
+        "INSERT INTO parked_events (projection, stream, position, cause)"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[])"
+        " ON CONFLICT DO NOTHING",
+        (
+            [_name(one.exchange) for one in parked],
+            [one.stream for one in parked],
+            [one.position for one in parked],
+            [one.cause for one in parked],
+        ),
+    )
+
+
+async def free(connection: Connection, exchange: str, stream: str, position: int) -> None:
+    await connection.execute(
+        "DELETE FROM parked_events WHERE projection = %s AND stream = %s AND position = %s",
+        (_name(exchange), stream, position),
+    )
+
+
+async def keep(connection: Connection, parked: Sequence[Parked]) -> None:
+    """The same for events that may wait there already: they wait on, for this cause."""
+    for one in parked:
+        await connection.execute(
+            "INSERT INTO parked_events (projection, stream, position, cause)"
+            " VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (projection, stream, position) DO UPDATE SET cause = excluded.cause",
+            (_name(one.exchange), one.stream, one.position, one.cause),
+        )
+
+
+async def waiting(
+    connection: Connection, stream: str, exchanges: Collection[str], limit: int
+) -> Sequence[Waiting]:
+    """The first of what waits of a stream for these exchanges, in order; the relay is kept out of
+    it until the transaction ends.
+    """
+    cursor = await connection.execute(
+        f"SELECT {_EXCHANGE}, e.position, e.stream, e.version, e.type, e.schema, e.data,"
+        " e.metadata, e.recorded_at FROM parked_events p JOIN events e USING (position)"
+        " WHERE projection = ANY (%s) AND p.stream = %s ORDER BY e.position, projection LIMIT %s"
+        " FOR UPDATE OF p",
+        ([_name(exchange) for exchange in exchanges], stream, limit),
+    )
+    return [Waiting(row[0], Recorded(*row[1:])) for row in await cursor.fetchall()]
+
+
+async def parked_streams(
+    connection: Connection, exchange: str | None, stream: str | None, limit: int | None = None
+) -> Sequence[ParkedStream]:
+    """What waits, for one exchange and one stream or for all, the longest first."""
+    cursor = await connection.execute(
+        f"SELECT * FROM (SELECT DISTINCT ON (projection, stream) {_EXCHANGE}, stream,"
+        " count(*) OVER (PARTITION BY projection, stream), cause, parked_at FROM parked_events"
+        " WHERE projection = ANY (%s) AND stream = coalesce(%s, stream)"
+        " ORDER BY projection, stream, position) AS p ORDER BY parked_at, 1, 2 LIMIT %s",
+        ([_name(exchange)] if exchange else _NAMES, stream, limit),
+    )
+    return [ParkedStream(*row) for row in await cursor.fetchall()]
+
+
+async def forget_parked(connection: Connection) -> int:
+    """Nobody will publish what waits; answers how many events, once for each exchange."""
+    gone = await connection.execute(
+        "DELETE FROM parked_events WHERE projection = ANY (%s)", (_NAMES,)
+    )
+    return gone.rowcount

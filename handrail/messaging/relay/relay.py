@@ -1,0 +1,163 @@
+"""The relay: publishes every event to its exchanges at the broker, in the order of its stream.
+
+The next event of a stream goes to an exchange only when the broker has confirmed the one before;
+those of other streams, and to other exchanges, are on their way at the same time. The checkpoint
+moves once each event of a page is confirmed or parked. A process that dies before publishes the
+page again, so an event may come twice, with the same id; none is left out.
+`docs/decisions/0013-the-relay.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from psycopg import Rollback
+
+from handrail.eventstore import checkpoints
+from handrail.eventstore.checkpoints import Checkpoint
+from handrail.eventstore.codec import UnknownMessage
+from handrail.eventstore.feed import Page
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.store import Recorded
+from handrail.eventstore.subscriptions.page_handler import Handled
+from handrail.messaging.cloud_events import Unpublishable
+from handrail.messaging.relay import parked_messages
+from handrail.messaging.relay.parked_messages import BEHIND, RELAY, UNKNOWN, Parked, Place
+from handrail.messaging.relay.publisher import Message, Publisher
+from handrail.messaging.relay.routing import exchanges_of
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Work:
+    """What a page means: the messages of each place in order, and what cannot be sent now."""
+
+    chains: Mapping[Place, list[tuple[int, Message]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """By exchange and stream; each message with the position of its event."""
+    parked: list[Parked] = field(default_factory=list)
+    behind: set[Place] = field(default_factory=set)
+    """Where events were waiting already, so that those of this page have to wait too."""
+
+
+class Relay:
+    """Handles the pages of a Follower. Several processes share the shards of the feed."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._confirmed: dict[str, set[int]] = defaultdict(set)
+
+    @property
+    def kind(self) -> str:
+        return RELAY
+
+    async def followers(self, _: Connection) -> Sequence[str]:
+        return [RELAY]
+
+    async def handle(
+        self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
+    ) -> Handled:
+        """Raises NotPublished while the broker is away: what it has confirmed of the page by then
+        is not sent again by this process.
+        """
+        while True:
+            streams = {one.stream for one in page.events}
+            work = sort_out(page.events, await parked_messages.places(connection, streams))
+            parked = [*work.parked, *await self._publish(work.chains)]
+            moved: Sequence[Checkpoint] = []
+            async with connection.transaction():
+                answer = await checkpoints.move(connection, group, page.next, lease)
+                now = checkpoints.moved(answer, group, page.next)
+                if work.behind and not await parked_messages.still_wait(connection, work.behind):
+                    raise Rollback  # worked off meanwhile: what was to wait behind it goes out now
+                if parked:
+                    await parked_messages.park(connection, parked)
+                moved = now
+            if moved:
+                self._note(parked)
+                return Handled(list(moved))
+
+    async def _publish(
+        self, chains: Mapping[Place, Sequence[tuple[int, Message]]]
+    ) -> Sequence[Parked]:
+        ends = await asyncio.gather(
+            *(self._publish_in_order(place, chain) for place, chain in chains.items()),
+            return_exceptions=True,
+        )
+        parked: list[Parked] = []
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+            parked += end
+        return parked
+
+    async def _publish_in_order(
+        self, place: Place, chain: Sequence[tuple[int, Message]]
+    ) -> Sequence[Parked]:
+        """Answers what is to be parked: the first that was returned, and all behind it."""
+        exchange, stream = place
+        confirmed = self._confirmed[exchange]
+        for number, (position, message) in enumerate(chain):
+            if position in confirmed:
+                continue
+            if cause := await self._publisher.publish(exchange, message):
+                behind = [
+                    Parked(exchange, stream, later, BEHIND) for later, _ in chain[number + 1 :]
+                ]
+                return [Parked(exchange, stream, position, cause), *behind]
+            confirmed.add(position)
+        return []
+
+    def _note(self, parked: Sequence[Parked]) -> None:
+        self._confirmed.clear()
+        self._publisher.counted.parked += len(parked)
+        for one in parked:
+            if one.cause != BEHIND:
+                _log.error(
+                    "event parked",
+                    exchange=one.exchange,
+                    stream=one.stream,
+                    position=one.position,
+                    cause=one.cause,
+                )
+
+
+def sort_out(events: Sequence[Recorded], waiting: set[Place]) -> Work:
+    """`waiting` is where earlier events wait."""
+    work = Work()
+    stopped: set[Place] = set()
+    for event in events:
+        unknown = (UNKNOWN, event.stream)
+        message: Message | None = None
+        cause = ""
+        try:
+            exchanges = exchanges_of(event.type)
+            if unknown in waiting or unknown in stopped:
+                exchanges = (UNKNOWN,)
+            else:
+                message = Message.of(event)
+        except UnknownMessage:
+            exchanges = (UNKNOWN,)
+            cause = f"{event.type} v{event.schema} is unknown: deploy the relay that knows it"
+        except Unpublishable as error:
+            cause = str(error)
+        for exchange in exchanges:
+            place = (exchange, event.stream)
+            if place in waiting:
+                work.behind.add(place)
+            if message and place not in waiting and place not in stopped:
+                work.chains[place].append((event.position, message))
+            else:
+                behind = place in waiting or place in stopped
+                stopped.add(place)
+                work.parked.append(
+                    Parked(exchange, event.stream, event.position, BEHIND if behind else cause)
+                )
+    return work

@@ -1,0 +1,37 @@
+"""Bring a database to what this code knows: the event store first, then the read models."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from handrail.eventstore.identity import NewTimeline, refused_in
+
+_log = structlog.get_logger(__name__)
+
+
+def migrate(url: str, role: str, new_timeline: NewTimeline = "stop") -> None:
+    """Safe to run again, and by several processes at once. An empty role grants nothing.
+
+    Raises OtherStore where the server is not the one the store was on.
+    """
+    # Alembic is slow to import, and most processes do not need it.
+    from handrail.eventstore.migrations import upgrade  # noqa: PLC0415
+    from handrail.projections.install import install  # noqa: PLC0415
+    from runtime.registry.consumers import CONSUMERS  # noqa: PLC0415
+
+    upgrade(url, role, new_timeline=new_timeline)
+    others = ["relay", "lake", *(one.follower for one in CONSUMERS)]
+    try:
+        installed = install(url, role or None, others=others)
+    except OperationalError as error:
+        raise refused_in(error) or error from None
+    for name in installed.being_built:
+        _log.warning(
+            "a new version is ready to be built", run=f"handrail projections rebuild {name}"
+        )
+    for name in installed.unknown:
+        _log.warning(
+            "nobody knows this follower of the feed, and it keeps the outbox from shrinking",
+            name=name,
+        )

@@ -1,0 +1,112 @@
+"""Put messages into the queue: one row for each source and channel, whatever comes twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from typing import Final
+
+from consumers.notifications.kinds import Kind
+from consumers.notifications.templates import Values, render
+from handrail.eventstore.pool import Connection
+from handrail.notifications.contacts import CHANNELS, Channel, Contact
+from handrail.notifications.send_policy import Decision, SendFrom, Withhold, decide, uses
+
+
+@dataclass(frozen=True)
+class Row:
+    """A new message, in the columns of the table."""
+
+    source: str
+    channel: Channel
+    kind: str
+    customer: str
+    order_id: str
+    language: str
+    subject: str
+    body: str
+    state: str
+    due_at: datetime
+    expires_at: datetime
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """What is said; it may become several rows, one for each channel."""
+
+    source: str
+    kind: Kind
+    values: Values
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipient:
+    customer: str
+    order: str
+    contact: Contact
+
+
+_TYPES: Final = {"due_at": "timestamptz", "expires_at": "timestamptz"}
+_COLUMNS: Final = ", ".join(field.name for field in fields(Row))
+_ARRAYS: Final = ", ".join(f"%s::{_TYPES.get(field.name, 'text')}[]" for field in fields(Row))
+
+
+def rows_now(message: Message, to: Recipient, now: datetime) -> Sequence[Row]:
+    """What is to be sent from now on; where the customer does not want it, that is noted."""
+    return [
+        _row(message, channel, to, now, decided)
+        for channel in CHANNELS
+        if uses(message.kind, channel, to.contact)
+        for decided in [decide(message.kind, channel, to.contact, now, message.expires_at)]
+    ]
+
+
+def rows_later(message: Message, to: Recipient, due_at: datetime) -> Sequence[Row]:
+    """What is to be sent at `due_at`: whether the customer wants it is asked then."""
+    return [
+        _row(message, channel, to, due_at, SendFrom(due_at))
+        for channel in CHANNELS
+        if uses(message.kind, channel, to.contact)
+    ]
+
+
+async def write(connection: Connection, rows: Sequence[Row]) -> None:
+    if not rows:
+        return
+    await connection.execute(
+        f"INSERT INTO notifications (lane, {_COLUMNS}, settled_at)"
+        f" SELECT 'transactional', r.*,"
+        " CASE WHEN r.state = 'withheld' THEN clock_timestamp() END"
+        f" FROM unnest({_ARRAYS}) AS r ({_COLUMNS})"
+        " ON CONFLICT (lane, source, channel) DO NOTHING",
+        [list(column) for column in zip(*map(astuple, rows), strict=True)],
+    )
+
+
+def _row(
+    message: Message, channel: Channel, to: Recipient, now: datetime, decided: Decision
+) -> Row:
+    language = to.contact.language
+    wording = render(message.kind.name, language, message.values)
+    match decided:
+        case SendFrom(at=at):
+            state, due_at, reason = "waiting", at, None
+        case Withhold(reason=reason):
+            state, due_at = "withheld", now
+    return Row(
+        source=message.source,
+        channel=channel,
+        kind=message.kind.name,
+        customer=to.customer,
+        order_id=to.order,
+        language=language,
+        subject=wording.subject,
+        body=wording.body,
+        state=state,
+        due_at=due_at,
+        expires_at=message.expires_at,
+        reason=reason,
+    )

@@ -1,0 +1,196 @@
+"""The process of one consumer: from its queue where there is a broker, else from the store."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+from rich.console import Console
+
+from handrail.connections import store_pool
+from handrail.eventstore.identity import refused_in
+from handrail.eventstore.pool import Pool
+from handrail.messaging.consumers import store_consumer
+from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.consumers.prune_inbox import prune, prune_settled
+from handrail.messaging.consumers.store_consumer import Feeding
+from handrail.metrics_server import served
+from handrail.optional_deps import require_extra
+from handrail.readiness import not_ready, ready
+from handrail.settings import BAD_SETTINGS, Settings
+from runtime.registry.consumers import UnknownConsumer, consumer_named
+
+if TYPE_CHECKING:
+    from handrail.messaging.consumers.delivery import Counted
+    from handrail.messaging.consumers.queue_consumer import Consuming
+
+_log = structlog.get_logger(__name__)
+
+_AT_ONCE: Final = 8
+"""Messages handled at one moment."""
+_MAINTENANCE_SECONDS: Final = 600.0
+Figures = Mapping[str, tuple[str, Callable[[], float]]]
+
+
+def known(name: str) -> Consumer:
+    """Ends the process where there is none of this name."""
+    try:
+        return consumer_named(name)
+    except UnknownConsumer as unknown:
+        print(unknown, file=sys.stderr)
+        raise SystemExit(BAD_SETTINGS) from None
+
+
+async def run(settings: Settings, consumer: Consumer, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, beside any number of others."""
+    async with _pool(settings) as pool:
+        pruning = asyncio.create_task(_prune(pool, consumer))
+        try:
+            if settings.broker_url is None:
+                await _from_the_store(settings, pool, consumer, stop)
+            else:
+                await _from_the_broker(settings, pool, consumer, stop)
+        finally:
+            pruning.cancel()
+            await asyncio.gather(pruning, return_exceptions=True)
+
+
+async def catch_up(settings: Settings, consumer: Consumer) -> int:
+    """0 once it has handled or parked all that the store has by now."""
+    async with _pool(settings) as pool:
+        events = await store_consumer.catch_up(pool, consumer)
+    Console(stderr=True).print(f"{consumer.name} has everything: {events} events were read for it")
+    return 0
+
+
+async def _from_the_store(
+    settings: Settings, pool: Pool, consumer: Consumer, stop: asyncio.Event
+) -> None:
+    process = Feeding(pool, consumer, poll=settings.projector_poll_ms / 1000)
+    announcement = asyncio.create_task(_announce(process.reading, settings))
+    figures: Figures = {
+        "events_read": ("Events read since it began", lambda: process.events_read),
+        "checkpoints_held": ("Shards that are its share", lambda: process.checkpoints_held),
+    }
+    try:
+        with _metrics(settings.metrics_port, figures):
+            await process.run(stop)
+    finally:
+        announcement.cancel()
+        await asyncio.gather(announcement, return_exceptions=True)
+
+
+async def _from_the_broker(
+    settings: Settings, pool: Pool, consumer: Consumer, stop: asyncio.Event
+) -> None:
+    """A new consumer gets everything from the store first; its queue has been there meanwhile."""
+    require_extra("broker", "aio_pika", "cloudevents")
+    from handrail.messaging.consumers.queue_consumer import Consuming  # noqa: PLC0415  # it needs the extra
+
+    url = f"{settings.broker_url_of(consumer.vhost)}/{quote(consumer.vhost, safe='')}"
+    process = Consuming(pool, consumer, url, at_once=_AT_ONCE)
+    settling = Settling(pool, consumer, patience=settings.consumer_patience_seconds)
+    figures: Figures = {
+        "subscribed": ("1 where the broker sends messages", process.subscribed.is_set),
+        "holding": ("1 where messages wait for the database", lambda: process.holding),
+        "late": ("Events the broker did not bring in time", lambda: settling.late),
+        "in_flight": ("Messages that are not acknowledged yet", lambda: process.in_flight),
+    }
+    with _metrics(settings.metrics_port, figures, process.counted):
+        if not await _begun(pool, consumer, stop):
+            return
+        watching = asyncio.create_task(_tell_readiness(process, settings))
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(process.run(stop))
+                both.create_task(settling.run(stop))
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _begun(pool: Pool, consumer: Consumer, stop: asyncio.Event) -> bool:
+    """Whether it has what was stored before it was there; not, where it is told to stop before."""
+    work = asyncio.ensure_future(store_consumer.begin(pool, consumer))
+    asked = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if work.done():
+        work.result()
+        return True
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    return False
+
+
+async def _tell_readiness(process: Consuming, settings: Settings) -> None:
+    """Ready as long as it is subscribed, so that others see when it is not."""
+    while True:
+        await process.subscribed.wait()
+        ready(settings)
+        await process.unsubscribed.wait()
+        not_ready(settings)
+
+
+async def _announce(reading: asyncio.Event, settings: Settings) -> None:
+    await reading.wait()
+    ready(settings)
+
+
+@asynccontextmanager
+async def _pool(settings: Settings) -> AsyncIterator[Pool]:
+    async with store_pool(settings, size=_AT_ONCE + 3, name="handrail-consumer") as pool:
+        yield pool
+
+
+async def _prune(pool: Pool, consumer: Consumer) -> None:
+    seen = ""
+    while True:
+        try:
+            async with pool.connection() as connection:
+                if seen:
+                    await prune(connection, consumer, seen)
+                await prune_settled(connection, consumer)
+                seen = await store_consumer.snapshot(connection)
+        except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
+            if not refused_in(error):
+                _log.warning("inbox not pruned", error=repr(error))
+        await asyncio.sleep(_MAINTENANCE_SECONDS)
+
+
+class _Counts(Collector):
+    """What became of the messages, as Prometheus reads it."""
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "handrail_consumer_messages", "What became of messages.", labels=["outcome"]
+        )
+        for field in fields(self._counted):
+            family.add_metric([field.name], getattr(self._counted, field.name))
+        yield family
+
+
+@contextlib.contextmanager
+def _metrics(port: int | None, figures: Figures, counted: Counted | None = None) -> Iterator[None]:
+    """This process's own figures; how far behind the consumer is, the API tells."""
+    registry = CollectorRegistry()
+    if counted:
+        registry.register(_Counts(counted))
+    for name, (meaning, value) in figures.items():
+        Gauge(f"handrail_consumer_{name}", meaning, registry=registry).set_function(value)
+    with served(registry, port):
+        yield

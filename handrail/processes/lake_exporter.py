@@ -1,0 +1,110 @@
+"""The process that exports to the lake, and the commands that look after it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from handrail.connections import store_pool
+from handrail.eventstore.pool import Pool
+from handrail.eventstore.subscriptions import registration
+from handrail.lake import batches
+from handrail.lake.leader_lease import FOLLOWER
+from handrail.metrics_server import served
+from handrail.optional_deps import require_extra
+from handrail.readiness import ready
+from handrail.settings import Settings
+
+if TYPE_CHECKING:
+    from handrail.lake.exporter import Exporter
+
+
+def require_it() -> None:
+    require_extra("lake", "deltalake", "arro3", "duckdb")
+
+
+async def export(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set; another process beside it stands by."""
+    from handrail.lake.exporter import OtherLake  # noqa: PLC0415  # it needs the extra
+
+    async with _exporter(settings) as exporter:
+        announcement = asyncio.create_task(_announce(exporter, settings))
+        try:
+            with _metrics(exporter, settings.metrics_port):
+                await exporter.run(stop)
+        except (OtherLake, batches.BatchChanged) as wrong:
+            raise SystemExit(str(wrong)) from None
+        finally:
+            announcement.cancel()
+            await asyncio.gather(announcement, return_exceptions=True)
+
+
+async def catch_up(settings: Settings) -> int:
+    """0 once all that was stored before is in the lake."""
+    from handrail.lake.exporter import OtherLake  # noqa: PLC0415  # it needs the extra
+
+    async with _exporter(settings) as exporter:
+        try:
+            done = await exporter.catch_up()
+        except (OtherLake, batches.BatchChanged) as wrong:
+            print(wrong, file=sys.stderr)
+            return 1
+    if not done:
+        print("another process exports to the lake", file=sys.stderr)
+        return 1
+    exported, folder = exporter.figures, settings.lake_folder
+    print(f"{exported.events} events in {exported.batches} batches went to {folder}")
+    return 0
+
+
+async def forget(settings: Settings) -> int:
+    async with (
+        _pool(settings) as pool,
+        pool.connection() as connection,
+        connection.transaction(),
+    ):
+        await registration.forget(connection, FOLLOWER)
+        await batches.forget(connection)
+    return 0
+
+
+@asynccontextmanager
+async def _exporter(settings: Settings) -> AsyncIterator[Exporter]:
+    from handrail.lake.exporter import Exporter  # noqa: PLC0415  # it needs the extra
+    from handrail.lake.table import Lake  # noqa: PLC0415
+
+    lake = await asyncio.to_thread(Lake, settings.lake_folder)
+    async with _pool(settings) as pool:
+        yield Exporter(pool, lake, every=settings.lake_seconds)
+
+
+def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:
+    return store_pool(settings, size=2, name="handrail-lake")
+
+
+@contextlib.contextmanager
+def _metrics(exporter: Exporter, port: int | None) -> Iterator[None]:
+    """This process's own figures; how far behind it is, the API tells."""
+    registry = CollectorRegistry()
+    figures = exporter.figures
+    for name, meaning, value in (
+        ("events_exported", "Events exported since it began", lambda: figures.events),
+        ("batches_exported", "Batches exported since it began", lambda: figures.batches),
+        ("last_batch", "The last batch it exported", lambda: figures.last_batch),
+        ("on_turn", "1 where it exports, 0 where it stands by", lambda: figures.on_turn),
+    ):
+        gauge = Gauge(f"handrail_lake_{name}", meaning, registry=registry)
+        gauge.set_function(value)
+    with served(registry, port):
+        yield
+
+
+async def _announce(exporter: Exporter, settings: Settings) -> None:
+    await exporter.working.wait()
+    ready(settings)

@@ -1,0 +1,111 @@
+"""The notifier process: sends the messages that are due, beside any number of others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Final, cast
+
+import httpx
+import psycopg
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from handrail.connections import store_pool
+from handrail.eventstore.identity import refused_in
+from handrail.eventstore.pool import Pool
+from handrail.metrics_server import served
+from handrail.notifications.notifier import Notifier
+from handrail.notifications.provider import HttpProvider
+from handrail.notifications.pruning import prune
+from handrail.readiness import ready
+from handrail.settings import BAD_SETTINGS, Settings, variable
+
+_MAINTENANCE_SECONDS: Final = 60.0
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set. Whatever is not sent by then, others send, or it does later."""
+    _check(settings)
+    async with (
+        store_pool(settings, size=3, name="handrail-notifier") as pool,
+        httpx.AsyncClient(
+            base_url=cast("str", settings.provider_url),
+            limits=httpx.Limits(max_connections=settings.notifier_slots),
+        ) as client,
+    ):
+        notifier = Notifier(
+            pool,
+            HttpProvider(client, seconds=settings.provider_timeout_seconds),
+            slots=settings.notifier_slots,
+            reserved=max(1, settings.notifier_slots // 4),
+            attempts=settings.notifier_attempts,
+            lease=timedelta(seconds=settings.notifier_lease_seconds),
+        )
+        beside = [
+            asyncio.create_task(_announce(notifier, settings)),
+            asyncio.create_task(_maintain(pool)),
+        ]
+        try:
+            with _metrics(notifier, settings.metrics_port):
+                await notifier.run(stop)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+def _check(settings: Settings) -> None:
+    if settings.notifier_lease_seconds <= settings.provider_timeout_seconds:
+        longer, than = variable("notifier_lease_seconds"), variable("provider_timeout_seconds")
+        print(f"{longer}: must be longer than {than}", file=sys.stderr)
+        raise SystemExit(BAD_SETTINGS)
+
+
+async def _announce(notifier: Notifier, settings: Settings) -> None:
+    await notifier.working.wait()
+    ready(settings)
+
+
+async def _maintain(pool: Pool) -> None:
+    while True:
+        try:
+            async with pool.connection() as connection:
+                await prune(connection)
+        except psycopg.OperationalError as error:
+            if not refused_in(error):
+                _log.warning("old messages not deleted", error=str(error))
+        await asyncio.sleep(_MAINTENANCE_SECONDS)
+
+
+class _Figures(Collector):
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+
+    def collect(self) -> Iterable[Metric]:
+        messages = CounterMetricFamily(
+            "handrail_notifier_messages",
+            "Messages by what became of them; throttled and again are tried later.",
+            labels=["lane", "outcome"],
+        )
+        for (lane, outcome), count in list(self._notifier.counts.items()):
+            messages.add_metric([lane, outcome], count)
+        yield messages
+        yield GaugeMetricFamily(
+            "handrail_notifier_sending", "Messages being sent.", self._notifier.sending
+        )
+
+
+@contextlib.contextmanager
+def _metrics(notifier: Notifier, port: int | None) -> Iterator[None]:
+    """Serve this process's own figures to Prometheus; how many wait, the API tells."""
+    registry = CollectorRegistry()
+    registry.register(_Figures(notifier))
+    with served(registry, port):
+        yield

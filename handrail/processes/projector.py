@@ -1,0 +1,78 @@
+"""The projector process: keeps the read models, and the partitioned tables in shape."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from handrail.connections import store_pool
+from handrail.eventstore.identity import refused_in
+from handrail.eventstore.pool import Pool
+from handrail.metrics_server import served
+from handrail.processes.prune_tables import prune
+from handrail.projections.projector import Runner
+from handrail.readiness import ready
+from handrail.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+_HISTORY_PAGE: Final = 5000
+"""Events of a page in a rebuild: a row that many of them change is then written once. Everything
+else of this process waits meanwhile, for some tenths of a second.
+"""
+_MAINTENANCE_SECONDS: Final = 60.0
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, beside any number of others."""
+    if settings.database_url is None:
+        raise ValueError("a projector needs the URL of the database")
+    async with store_pool(settings, size=3, name="handrail-projector") as pool:
+        runner = Runner(pool, poll=settings.projector_poll_ms / 1000, history_page=_HISTORY_PAGE)
+        maintenance = asyncio.create_task(_maintain(pool, stop))
+        announcement = asyncio.create_task(_announce(runner, settings))
+        try:
+            with _metrics(runner, settings.metrics_port):
+                await runner.run(stop)
+        finally:
+            maintenance.cancel()
+            announcement.cancel()
+            await asyncio.gather(maintenance, announcement, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _metrics(runner: Runner, port: int | None) -> Iterator[None]:
+    """Serve this process's own figures to Prometheus; how far behind it is, the API tells."""
+    registry = CollectorRegistry()
+    for name, meaning, value in (
+        ("events_read", "Events read since it began", lambda: runner.events_read),
+        ("checkpoints_held", "Checkpoints that are its share", lambda: runner.checkpoints_held),
+    ):
+        gauge = Gauge(f"handrail_projector_{name}", meaning, registry=registry)
+        gauge.set_function(value)
+    with served(registry, port):
+        yield
+
+
+async def _announce(runner: Runner, settings: Settings) -> None:
+    await runner.reading.wait()
+    ready(settings)
+
+
+async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            async with pool.connection() as connection:
+                await connection.execute("SELECT maintain_partitions(1000000, interval '1 year')")
+                await prune(connection)
+        except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
+            if not refused_in(error):
+                _log.warning("tables not maintained", error=repr(error))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAINTENANCE_SECONDS):
+                await stop.wait()

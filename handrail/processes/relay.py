@@ -1,0 +1,221 @@
+"""The relay process, and what an operator does with what it could not publish."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Final, cast
+
+import orjson
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Gauge,
+)
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+from rich.console import Console
+from rich.table import Table
+
+from handrail.connections import store_pool
+from handrail.eventstore.identity import refused_in
+from handrail.eventstore.pool import Pool
+from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
+from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.messaging.broker.topology import RELAY as RELAY_USER
+from handrail.messaging.relay.parked_messages import RELAY, forget_parked, parked_streams
+from handrail.messaging.relay.publisher import Counted, NotPublished, Publisher
+from handrail.messaging.relay.relay import Relay
+from handrail.messaging.relay.republishing import Republished, republished
+from handrail.messaging.relay.retry_parked import retry
+from handrail.metrics_server import served
+from handrail.readiness import ready
+from handrail.settings import Settings
+from runtime.registry.consumers import CONSUMERS
+
+_log = structlog.get_logger(__name__)
+
+_WATCH_SECONDS: Final = 1.0
+_SHOWN: Final = 100
+"""How many streams `handrail relay parked` lists."""
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Publish until `stop` is set, beside any number of others."""
+    async with _pool(settings, 3) as pool, _publisher(settings) as publisher:
+        await _enrolled(pool, stop)
+        follower = Follower(pool, Relay(publisher), poll=settings.projector_poll_ms / 1000)
+        helpers = [asyncio.create_task(_announce(follower, settings))]
+        with _metrics(settings.metrics_port, follower, publisher) as blocked:
+            helpers.append(asyncio.create_task(_watch(publisher, blocked)))
+            following = asyncio.create_task(follower.run(stop))
+            try:
+                await stop.wait()
+                # A broker that is blocked or gone answers nothing: what it has not confirmed by
+                # then is published again by whoever goes on.
+                await asyncio.wait({following}, timeout=settings.shutdown_seconds / 2)
+            finally:
+                for task in (following, *helpers):
+                    task.cancel()
+                await asyncio.gather(following, *helpers, return_exceptions=True)
+
+
+async def show_parked(settings: Settings, *, json: bool) -> int:
+    """0 where nothing waits, 1 where something waits for a person."""
+    async with _pool(settings, 1) as pool, pool.connection() as connection:
+        found = await parked_streams(connection, None, None)
+    console = Console(stderr=json)
+    table = Table("exchange", "stream", "events", "since", "cause")
+    for one in found[:_SHOWN]:
+        table.add_row(one.exchange, one.stream, str(one.events), f"{one.since:%F %T}", one.cause)
+    if found:
+        console.print(table)
+        if len(found) > _SHOWN:
+            console.print(f"and {len(found) - _SHOWN} more streams")
+        console.print("once that is mended: handrail relay retry [EXCHANGE] [STREAM]")
+    else:
+        console.print("nothing waits at the relay")
+    if json:
+        figures = {
+            "parked": [
+                {
+                    "exchange": one.exchange,
+                    "stream": one.stream,
+                    "events": one.events,
+                    "since": one.since,
+                    "cause": one.cause,
+                }
+                for one in found
+            ]
+        }
+        print(orjson.dumps(figures).decode())
+    return 1 if found else 0
+
+
+async def work_off(settings: Settings, exchange: str | None, stream: str | None) -> int:
+    """0 where nothing of what was asked for is left waiting."""
+    console = Console(stderr=True)
+    async with _pool(settings, 8) as pool, _publisher(settings) as publisher:
+        try:
+            done = await retry(pool, publisher, exchange, stream)
+        except NotPublished as error:
+            console.print(f"{publisher.counted.confirmed} messages published, then: {error}")
+            return 1
+    console.print(f"{done.published} messages published")
+    for one in done.stopped_by:
+        console.print(f"{one.stream} stopped at position {one.position}: {one.cause}")
+    return 1 if done.stopped_by else 0
+
+
+async def forget_relay(settings: Settings, *, yes: bool = True, json: bool = False) -> int:
+    """0 once nothing is kept for a relay; 1 where it was only said what comes again by that."""
+    console = Console(stderr=True)
+    async with _pool(settings, 1) as pool, pool.connection() as connection:
+        if await is_followed(connection, RELAY):
+            console.print("a relay is running: stop it first")
+            return 1
+        again = await republished(connection, CONSUMERS)
+        _say(console, again)
+        if yes:
+            async with connection.transaction():
+                await forget(connection, RELAY)
+                count = await forget_parked(connection)
+            console.print(f"the relay is forgotten, and {count} events that waited at it")
+        else:
+            console.print("Nothing was forgotten. With --yes it is.")
+    if json:
+        print(orjson.dumps({**asdict(again), "forgotten": yes}).decode())
+    return 0 if yes else 1
+
+
+def _say(console: Console, again: Republished) -> None:
+    since = f", the first of {again.since:%F %T}" if again.since else ""
+    console.print(
+        f"The next relay publishes {again.events} events again{since}."
+        f" {again.waiting} of them wait at the relay and were not published yet.",
+        highlight=False,
+    )
+    table = Table("consumer", "gets", "without effect: it knows them", "has yet to handle")
+    for one in again.consumers:
+        table.add_row(one.consumer, str(one.wanted), str(one.known), str(one.handled))
+    console.print(table)
+    console.print(
+        "Other services get them again, too: under the same ce-id, by which they can tell."
+    )
+
+
+def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManager[Pool]:
+    return store_pool(settings, size=size, name="handrail-relay")
+
+
+def _publisher(settings: Settings) -> Publisher:
+    return Publisher(cast("str", settings.broker_url_of(RELAY_USER)))
+
+
+async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
+    """From now on the outbox keeps what the relay has not published."""
+    while not stop.is_set():
+        try:
+            async with pool.connection() as connection:
+                await enroll(connection, RELAY)
+        except Exception as error:  # noqa: BLE001  # the database may come back
+            if not refused_in(error):
+                _log.warning("relay cannot begin yet", error=repr(error))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_WATCH_SECONDS):
+                    await stop.wait()
+        else:
+            return
+
+
+async def _announce(follower: Follower, settings: Settings) -> None:
+    await follower.reading.wait()
+    ready(settings)
+
+
+async def _watch(publisher: Publisher, blocked: Gauge) -> None:
+    """A blocked connection is a broker that lacks memory or disk space: nothing is lost, but
+    nothing moves until somebody gives it some.
+    """
+    was = False
+    while True:
+        now = await publisher.blocked()
+        blocked.set(int(now))
+        if now != was:
+            _log.warning("the broker takes nothing for now" if now else "the broker takes on again")
+        was = now
+        await asyncio.sleep(_WATCH_SECONDS)
+
+
+class _Counts(Collector):
+    """What the publisher counts, as Prometheus reads it."""
+
+    def __init__(self, counted: Counted) -> None:
+        self._counted = counted
+
+    def collect(self) -> Iterator[Metric]:
+        for name, meaning, value in (
+            ("published", "Messages sent to the broker.", self._counted.published),
+            ("confirmed", "Messages the broker has confirmed.", self._counted.confirmed),
+            ("returned", "Messages no queue would have got.", self._counted.returned),
+            ("parked", "Events parked for an exchange.", self._counted.parked),
+            ("reconnects", "Connections after the first.", max(self._counted.connected - 1, 0)),
+        ):
+            yield CounterMetricFamily(f"handrail_relay_{name}", meaning, value)
+
+
+@contextlib.contextmanager
+def _metrics(port: int | None, follower: Follower, publisher: Publisher) -> Iterator[Gauge]:
+    registry = CollectorRegistry()
+    registry.register(_Counts(publisher.counted))
+    for name, meaning, value in (
+        ("connected", "1 where it is connected to the broker", lambda: publisher.is_connected),
+        ("events_read", "Events read since it began", lambda: follower.events_read),
+        ("checkpoints_held", "Shards that are its share", lambda: follower.checkpoints_held),
+    ):
+        Gauge(f"handrail_relay_{name}", meaning, registry=registry).set_function(value)
+    blocked = Gauge("handrail_relay_blocked", "1 where the broker blocks it", registry=registry)
+    with served(registry, port):
+        yield blocked

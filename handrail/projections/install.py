@@ -1,0 +1,170 @@
+"""Bring the read models of a database to what this code knows: tables, rights, checkpoints.
+
+Runs as the owner of the database, after the migrations; what is there already stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+
+from handrail.eventstore.identity import refuse_another_store
+from handrail.eventstore.store import SHARDS
+from handrail.eventstore.tables import NOTHING_SEEN
+from handrail.projections.projection import Projection
+from handrail.projections.read_model import NEXT
+from handrail.projections.tables import build, drop, housekeeping
+from runtime.registry.projections import PROJECTIONS
+
+
+class VersionForgotten(Exception):
+    """The table has other columns than the code, at the same version: raise the version."""
+
+
+@dataclass
+class Installed:
+    created: list[str] = field(default_factory=list)
+    being_built: list[str] = field(default_factory=list)
+    """Beside the one in use, which is of another version: `rebuild` exchanges them."""
+    unknown: list[str] = field(default_factory=list)
+    """Checkpoints and tables of projections, and checkpoints of others who follow the feed, that
+    this code does not know. They keep the outbox from being pruned; whoever is sure removes them.
+    """
+
+
+def install(
+    url: str,
+    role: str | None,
+    projections: Sequence[Projection[Any]] = PROJECTIONS,
+    others: Sequence[str] = (),
+) -> Installed:
+    """`others` are the names of those who follow the feed too. Raises VersionForgotten."""
+    engine = owner_engine(url)
+    try:
+        with engine.begin() as connection:
+            lock(connection)
+            housekeeping.create_all(connection)
+            done = Installed()
+            for projection in projections:
+                _install(connection, projection, role, done)
+            done.unknown = _unknown(connection, projections, others)
+            if role:
+                name = connection.dialect.identifier_preparer.quote(role)
+                connection.exec_driver_sql(f"GRANT SELECT ON read_models TO {name}")
+            return done
+    finally:
+        engine.dispose()
+
+
+def owner_engine(url: str) -> Engine:
+    """Its connections raise Refused where the server is not the one the store was on."""
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+
+    @event.listens_for(engine, "connect")
+    def look(connection: Any, _record: Any) -> None:
+        refuse_another_store(connection)
+
+    return engine
+
+
+def lock(connection: Connection) -> None:
+    """Several processes may start at once: one works, the others wait and find it done."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('handrail read models'))"))
+
+
+def version_of(connection: Connection, name: str) -> int | None:
+    found = connection.execute(
+        text("SELECT version FROM read_models WHERE name = :name"), {"name": name}
+    )
+    version: int | None = found.scalar_one_or_none()
+    return version
+
+
+def begin(
+    connection: Connection, projection: Projection[Any], role: str | None, suffix: str = ""
+) -> None:
+    """An empty read model with checkpoints at the beginning."""
+    name = projection.name + suffix
+    for table in projection.tables:
+        build(connection, table, suffix)
+        if role:
+            quote = connection.dialect.identifier_preparer.quote
+            connection.exec_driver_sql(
+                f"GRANT SELECT, INSERT, UPDATE, DELETE"
+                f" ON {quote(table.name + suffix)} TO {quote(role)}"
+            )
+    connection.execute(
+        text("INSERT INTO read_models (name, version) VALUES (:name, :version)"),
+        {"name": name, "version": projection.version},
+    )
+    _add_checkpoints(connection, name)
+
+
+def discard(connection: Connection, projection: Projection[Any], suffix: str) -> None:
+    name = projection.name + suffix
+    for one in projection.tables:
+        drop(connection, one.name + suffix)
+    for table, column in (
+        ("checkpoints", "projection"),
+        ("parked_events", "projection"),
+        ("read_models", "name"),
+    ):
+        connection.execute(text(f"DELETE FROM {table} WHERE {column} = :name"), {"name": name})
+
+
+def _install(
+    connection: Connection, projection: Projection[Any], role: str | None, done: Installed
+) -> None:
+    live = version_of(connection, projection.name)
+    if live is None:
+        begin(connection, projection, role)
+        done.created.append(projection.name)
+        return
+    if live == projection.version:
+        _check(connection, projection)
+        _add_checkpoints(connection, projection.name)
+    elif version_of(connection, projection.name + NEXT) != projection.version:
+        discard(connection, projection, NEXT)
+        begin(connection, projection, role, NEXT)
+    if version_of(connection, projection.name + NEXT) is not None:
+        done.being_built.append(projection.name)
+
+
+def _add_checkpoints(connection: Connection, name: str) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO checkpoints (projection, shard, since, epoch)"
+            " SELECT :name, s, CAST(:since AS pg_snapshot),"
+            " (SELECT coalesce(max(epoch), 1) FROM store_epochs)"
+            " FROM generate_series(0, :shards - 1) AS s ON CONFLICT DO NOTHING"
+        ),
+        {"name": name, "since": NOTHING_SEEN, "shards": SHARDS},
+    )
+
+
+def _check(connection: Connection, projection: Projection[Any]) -> None:
+    there = {column["name"] for column in inspect(connection).get_columns(projection.table.name)}
+    if there != set(projection.columns):
+        raise VersionForgotten(
+            f"{projection.name}: version {projection.version} has the columns {sorted(there)}"
+            f" in the database and {sorted(projection.columns)} in the code;"
+            " raise Projection.version, and it is built anew"
+        )
+
+
+def _unknown(
+    connection: Connection, projections: Sequence[Projection[Any]], others: Sequence[str]
+) -> list[str]:
+    known = [one.name + suffix for one in projections for suffix in ("", NEXT)]
+    known += others
+    found = connection.execute(
+        text(
+            "SELECT projection FROM checkpoints WHERE projection <> ALL (:known)"
+            " UNION SELECT name FROM read_models WHERE name <> ALL (:known) ORDER BY 1"
+        ),
+        {"known": known},
+    )
+    return list(found.scalars())

@@ -1,0 +1,119 @@
+"""What a projection is: a question, and how events answer it.
+
+A row is folded from all streams of its id: `order-42`, `payment-42`, `saga-42` make the row `42`.
+Two laws make that safe, and every projection has to keep them:
+
+- Streams with the same id share a shard, and a shard of a projection has one owner at a time: so
+  each row has exactly one writer.
+- Streams of one id that run side by side change different figures of the row, so the row does not
+  depend on which of them was read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Table
+
+from handrail.eventstore.store import Recorded
+from handrail.kernel import Event
+from handrail.projections.totals import Adds, totals_table
+
+RowT = TypeVar("RowT")
+
+
+class OutOfPlace(Exception):
+    """An event came for a row that something else has to begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happened:
+    """A stored event as `evolve` reads it."""
+
+    event: Event
+    id: str
+    position: int
+    version: int
+    recorded_at: datetime
+    metadata: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, recorded: Recorded, event: Event) -> Happened:
+        return cls(
+            event=event,
+            id=id_of(recorded.stream),
+            position=recorded.position,
+            version=recorded.version,
+            recorded_at=recorded.recorded_at.astimezone(UTC),
+            metadata=recorded.metadata,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Projection(Generic[RowT]):
+    """`evolve` is pure; None is a row that is not there (yet).
+
+    Raise `version` when `evolve` or the table changes: the read model is then built anew beside the
+    one in use. The fields of `row` are the columns of `table`, in any order; the first is the key.
+    Where `adds` says what a row adds to which figure, the sums are kept, too, in `totals`.
+    """
+
+    name: str
+    version: int
+    row: type[RowT]
+    table: Table
+    categories: tuple[str, ...]
+    handles: tuple[type[Event], ...]
+    evolve: Callable[[RowT | None, Happened], RowT | None]
+    adds: Adds[RowT] | None = None
+
+    def __post_init__(self) -> None:
+        if set(self.columns) != set(self.table.columns.keys()):
+            raise TypeError(f"{self.name}: the row and the table have different columns")
+        if [column.name for column in self.table.primary_key] != [self.key]:
+            raise TypeError(f"{self.name}: the first field of the row must be the primary key")
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(self.row))  # type: ignore[arg-type]  # a dataclass
+
+    @cached_property
+    def totals(self) -> Table:
+        return totals_table(self.table.name)
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        return [self.table] if self.adds is None else [self.table, self.totals]
+
+    @property
+    def key(self) -> str:
+        return self.columns[0]
+
+    @cached_property
+    def types(self) -> frozenset[str]:
+        return frozenset(one.__name__ for one in self.handles)
+
+    def reads(self, recorded: Recorded) -> bool:
+        return recorded.type in self.types and category_of(recorded.stream) in self.categories
+
+
+def category_of(stream: str) -> str:
+    return stream.partition("-")[0]
+
+
+def id_of(stream: str) -> str:
+    return stream.partition("-")[2]
+
+
+def begun(row: RowT | None, happened: Happened) -> RowT:
+    """The row, where only another event can have begun it.
+
+    Raises OutOfPlace where it is missing.
+    """
+    if row is None:
+        raise OutOfPlace(f"{type(happened.event).__name__} came first for {happened.id}")
+    return row

@@ -1,0 +1,139 @@
+"""A read model in the database, the one in use or the one that is being built: its rows by SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+from psycopg import sql
+from sqlalchemy import Date, DateTime
+
+from handrail.projections.projection import Projection
+from handrail.projections.totals import changes, totals_name
+
+RowT = TypeVar("RowT")
+
+NEXT: Final = "__next"
+"""Behind the name of a projection: the read model that is being built, and its table."""
+
+
+_LIFT: Final[Mapping[type, Callable[[str], Any]]] = {
+    DateTime: datetime.fromisoformat,
+    Date: date.fromisoformat,
+}
+
+
+class Unstorable(Exception):
+    """A row that PostgreSQL cannot even be asked to keep."""
+
+
+@dataclass(frozen=True)
+class Change(Generic[RowT]):
+    """Rows to insert or replace, by id; `before` are those of them that are there already."""
+
+    rows: Mapping[str, RowT]
+    before: Mapping[str, RowT]
+
+
+class ReadModel(Generic[RowT]):
+    def __init__(self, projection: Projection[RowT], *, building: bool = False) -> None:
+        suffix = NEXT if building else ""
+        self.projection = projection
+        self.name = projection.name + suffix
+        self.table = projection.table.name + suffix
+        self.totals = totals_name(projection.table.name) + suffix
+
+    def row(self, stored: dict[str, Any]) -> RowT:
+        """A row as `select` gets it: JSON has no type for moments."""
+        for name, lift in self._lifted:
+            if stored[name] is not None:
+                stored[name] = lift(stored[name])
+        return self.projection.row(**stored)
+
+    @cached_property
+    def _lifted(self) -> Sequence[tuple[str, Callable[[str], Any]]]:
+        columns = self.projection.table.columns
+        return [(one.name, _LIFT[type(one.type)]) for one in columns if type(one.type) in _LIFT]
+
+    @cached_property
+    def select(self) -> sql.Composed:
+        """The name and, as JSON, the rows with the ids that are its parameter."""
+        return sql.SQL(
+            "SELECT {name}, row_to_json(r) FROM"
+            " (SELECT {columns} FROM {table} WHERE {key} = ANY (%s)) AS r"
+        ).format(
+            name=sql.Literal(self.name),
+            columns=_names(self.projection.columns),
+            table=sql.Identifier(self.table),
+            key=sql.Identifier(self.projection.key),
+        )
+
+    @cached_property
+    def inserts(self) -> Sequence[sql.Composed]:
+        """One statement for the rows, and one for the totals where there are any; the parameter of
+        each is as `parameters` makes it.
+        """
+        return [self._upsert] if self.projection.adds is None else [self._upsert, self._add]
+
+    def parameters(self, change: Change[RowT]) -> Sequence[str]:
+        """Raises Unstorable."""
+        rows = packed(list(change.rows.values()))
+        if self.projection.adds is None:
+            return [rows]
+        amounts = [
+            {"figure": figure, "labels": labels, "shard": shard, "total": amount}
+            for ((figure, labels), shard), amount in changes(
+                self.projection.adds, change.before, change.rows
+            ).items()
+        ]
+        return [rows, packed(amounts)]
+
+    @cached_property
+    def _upsert(self) -> sql.Composed:
+        return sql.SQL(
+            "INSERT INTO {table} ({columns}) SELECT {columns}"
+            " FROM json_populate_recordset(NULL::{table}, %s::json)"
+            " ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        ).format(
+            table=sql.Identifier(self.table),
+            columns=_names(self.projection.columns),
+            key=sql.Identifier(self.projection.key),
+            changes=sql.SQL(", ").join(
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+                for name in self.projection.columns[1:]
+            ),
+        )
+
+    @cached_property
+    def _add(self) -> sql.Composed:
+        return sql.SQL(
+            "INSERT INTO {table} AS t (figure, labels, shard, total)"
+            " SELECT figure, labels, shard, total"
+            " FROM json_populate_recordset(NULL::{table}, %s::json)"
+            " ON CONFLICT (figure, labels, shard) DO UPDATE SET total = t.total + excluded.total"
+        ).format(table=sql.Identifier(self.totals))
+
+
+def packed(rows: Any) -> str:
+    try:
+        return orjson.dumps(rows).decode()
+    except TypeError as error:
+        raise Unstorable(str(error)) from None
+
+
+def read_models(projections: Sequence[Projection[Any]]) -> Mapping[str, ReadModel[Any]]:
+    """By name: for each projection the one in use, and the one that may be being built."""
+    models = [
+        ReadModel(projection, building=building)
+        for projection in projections
+        for building in (False, True)
+    ]
+    return {model.name: model for model in models}
+
+
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in columns)

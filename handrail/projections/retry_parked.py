@@ -1,0 +1,106 @@
+"""Work off the events that were parked for a row, once what was wrong is put right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from handrail.eventstore.codec import Codec
+from handrail.eventstore.pool import Connection, Pool
+from handrail.eventstore.store import Recorded, shard_of
+from handrail.eventstore.tokens import UnknownProjection
+from handrail.projections import row_store
+from handrail.projections.apply_page import Work, store_each
+from handrail.projections.fold import Parked, Read, read
+from handrail.projections.projection import Projection, id_of
+from handrail.projections.read_model import ReadModel, read_models
+from runtime.registry.messages import CODEC
+from runtime.registry.projections import PROJECTIONS
+
+CHUNK: Final = 500
+
+
+@dataclass(frozen=True)
+class Retried:
+    """`stopped_by` is the event that still cannot be applied; None when all was worked off."""
+
+    applied: int
+    stopped_by: Parked | None
+
+
+async def retry(
+    pool: Pool,
+    projection: str,
+    stream: str,
+    projections: Sequence[Projection[Any]] = PROJECTIONS,
+    codec: Codec = CODEC,
+) -> Retried:
+    """Apply in order what is parked for the row of this stream, and what came meanwhile.
+
+    As long as something is left, new events for the row keep parking behind it; with the last one
+    the row is the runner's again. Raises UnknownProjection, also for a read model of a version that
+    is not this code's.
+    """
+    applied = 0
+    while True:
+        async with pool.connection() as connection, connection.transaction():
+            model = await _alone(connection, projection, stream, projections)
+            events = await _parked(connection, model, stream, codec)
+            asked = await row_store.ask(connection, {model: [id_of(stream)]})
+            rows = (await row_store.found(asked, [model])).rows[model.name]
+            done = await store_each(connection, Work(model, events), rows, set())
+            left = {one.position for one in done.parked}
+            await connection.execute(
+                "DELETE FROM parked_events WHERE projection = %s AND stream = ANY (%s)"
+                " AND position = ANY (%s)",
+                (
+                    model.name,
+                    streams_of(model, stream),
+                    [e.recorded.position for e in events if e.recorded.position not in left],
+                ),
+            )
+            applied += len(events) - len(left)
+            if done.parked:
+                first = done.parked[0]
+                await connection.execute(
+                    "UPDATE parked_events SET cause = %s WHERE projection = %s AND stream = %s"
+                    " AND position = %s",
+                    (first.cause, model.name, first.stream, first.position),
+                )
+                return Retried(applied, first)
+        if len(events) < CHUNK:
+            return Retried(applied, None)
+
+
+async def _alone(
+    connection: Connection, name: str, stream: str, projections: Sequence[Projection[Any]]
+) -> ReadModel[Any]:
+    """The read model, with the runner kept out of this shard of it until the transaction ends."""
+    model = read_models(projections).get(name)
+    cursor = await connection.execute(
+        "SELECT m.version FROM checkpoints c JOIN read_models m ON m.name = c.projection"
+        " WHERE c.projection = %s AND c.shard = %s FOR UPDATE OF c",
+        (name, shard_of(stream)),
+    )
+    found = await cursor.fetchone()
+    if model is None or found is None or found[0] != model.projection.version:
+        raise UnknownProjection(f"{name}, in the version that is in use")
+    return model
+
+
+def streams_of(model: ReadModel[Any], stream: str) -> Sequence[str]:
+    """All streams that make the row which this stream is part of."""
+    return [f"{category}-{id_of(stream)}" for category in model.projection.categories]
+
+
+async def _parked(
+    connection: Connection, model: ReadModel[Any], stream: str, codec: Codec
+) -> Sequence[Read]:
+    cursor = await connection.execute(
+        "SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata,"
+        " e.recorded_at FROM parked_events p JOIN events e USING (position)"
+        " WHERE p.projection = %s AND p.stream = ANY (%s) ORDER BY e.position LIMIT %s",
+        (model.name, streams_of(model, stream), CHUNK),
+    )
+    return [read(Recorded(*row), codec) for row in await cursor.fetchall()]

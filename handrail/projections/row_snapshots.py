@@ -1,0 +1,75 @@
+"""Snapshots of rows in the middle of a long history: an as-of read folds on from the nearest one.
+
+A snapshot is a cache and never the only copy: it may be deleted at any time. It is of one version
+of its projection, and says for each stream which version it was folded to. A writer that commits
+late, at a lower position than the snapshot's, is therefore still read: its events are behind that
+version of their stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from handrail.projections.projection import Projection
+from handrail.projections.read_model import ReadModel, packed
+
+RowT = TypeVar("RowT")
+
+_NEWEST: Final[TextClause] = text("""
+SELECT versions, state FROM row_snapshots
+WHERE projection = :projection AND id = :id AND version = :version AND position <= :position
+ORDER BY position DESC LIMIT 1
+""")
+_KEEP: Final[TextClause] = text("""
+INSERT INTO row_snapshots (projection, id, version, position, versions, state)
+VALUES (:projection, :id, :version, :position, CAST(:versions AS jsonb), CAST(:state AS jsonb))
+ON CONFLICT DO NOTHING
+""")
+
+
+@dataclass(frozen=True)
+class RowSnapshot(Generic[RowT]):
+    """A row, and the version of each stream that it was folded to."""
+
+    row: RowT | None = None
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+
+async def newest(
+    connection: AsyncConnection, projection: Projection[RowT], id_: str, position: int
+) -> RowSnapshot[RowT]:
+    """The newest snapshot up to the position; an empty one where there is none."""
+    wanted = {**_key(projection, id_), "position": position}
+    found = (await connection.execute(_NEWEST, wanted)).one_or_none()
+    if found is None:
+        return RowSnapshot()
+    versions, state = found
+    return RowSnapshot(state and ReadModel(projection).row(state), versions)
+
+
+async def keep(
+    connection: AsyncConnection,
+    projection: Projection[RowT],
+    id_: str,
+    position: int,
+    snapshot: RowSnapshot[RowT],
+) -> None:
+    """Raises Unstorable."""
+    await connection.execute(
+        _KEEP,
+        {
+            **_key(projection, id_),
+            "position": position,
+            "versions": packed(snapshot.versions),
+            "state": packed(snapshot.row),
+        },
+    )
+
+
+def _key(projection: Projection[Any], id_: str) -> dict[str, Any]:
+    return {"projection": projection.name, "id": id_, "version": projection.version}

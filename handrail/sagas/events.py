@@ -1,0 +1,234 @@
+"""What happens to a saga, step by step: its own stream, and what operators read.
+
+Stored for ever: names and fields here are a contract, changed only by a new version.
+A `step` is the name a saga gives it, which is its command's class name unless it says otherwise.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from handrail.kernel import Event, MerchantId, Money
+
+Direction = Literal["do", "undo"]
+Ending = Literal["completed", "refused", "compensated"]
+Repeats = Literal["never", "numbered", "always"]
+"""Whether an attempt may follow one that ended refused or compensated: never; where it comes with a
+greater number; or whenever it is begun, under the next number.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaStarted(Event):
+    """`at_stake` is the money that is in question until the saga ends; `run` is the run of the
+    workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
+    and `steps` are their names, those that may never be asked included. `repeats` is whether
+    another attempt may follow this one, once it has ended refused or compensated. `input` is what
+    the workflow was begun with, as JSON: Temporal forgets it.
+    """
+
+    saga: str
+    saga_type: str
+    shape: int
+    attempt: int
+    merchant: MerchantId
+    at_stake: Money
+    actor: str
+    run: str = ""
+    opened_on: date | None = None
+    steps: tuple[str, ...] = ()
+    repeats: Repeats = "numbered"
+    input: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDone(Event):
+    """`outcome` is the last event the step stored, or empty where nothing was left to do."""
+
+    saga: str
+    attempt: int
+    step: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRefused(Event):
+    """The business said no; `outcome` is the refusal's name."""
+
+    saga: str
+    attempt: int
+    step: str
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFailed(Event):
+    """It certainly did not happen: a broken rule, found before anything was done."""
+
+    saga: str
+    attempt: int
+    step: str
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepUnknown(Event):
+    """It was asked, and no definite answer came: it may have happened."""
+
+    saga: str
+    attempt: int
+    step: str
+    direction: Direction
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompensationStarted(Event):
+    """`because` is the refusal's name, `cancelled`, or the technical cause."""
+
+    saga: str
+    attempt: int
+    because: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepCompensated(Event):
+    """`outcome` is the last event the compensation stored, or empty where nothing had happened."""
+
+    saga: str
+    attempt: int
+    step: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequested(Event):
+    saga: str
+    attempt: int
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaParked(Event):
+    """It waits for a person."""
+
+    saga: str
+    attempt: int
+    step: str
+    direction: Direction
+    cause: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaResumed(Event):
+    """A person decided how a parked step goes on.
+
+    `correction` is the corrected input as JSON, one member for each field that was changed, with
+    what it was and what it is now. `evidence` is what a skip or a resolution by hand rests on.
+    `happened` is False for a resolution that says the step certainly did not happen.
+    """
+
+    saga: str
+    attempt: int
+    step: str
+    direction: Direction
+    intervention: str
+    kind: str
+    actor: str
+    reason: str
+    evidence: str = ""
+    correction: str = ""
+    happened: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerAwaited(Event):
+    """The step was asked, and a person or another system has until then to answer it."""
+
+    saga: str
+    attempt: int
+    step: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerReminded(Event):
+    """The answer is still missing: time to remind those who owe it."""
+
+    saga: str
+    attempt: int
+    step: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepAnswered(Event):
+    """A person or another system answered; or nobody did, and the actor is `deadline`."""
+
+    saga: str
+    attempt: int
+    step: str
+    approved: bool
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaDecided(Event):
+    """The answer the customer was waiting for; the rest goes on behind it."""
+
+    saga: str
+    attempt: int
+    approved: bool
+    because: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaEnded(Event):
+    """`because` names what turned it back, and is empty when it completed."""
+
+    saga: str
+    attempt: int
+    ending: Ending
+    because: str
+    reason: str
+
+
+SagaEvent = (
+    SagaStarted
+    | StepDone
+    | StepRefused
+    | StepFailed
+    | StepUnknown
+    | CompensationStarted
+    | StepCompensated
+    | CancelRequested
+    | SagaParked
+    | SagaResumed
+    | AnswerAwaited
+    | AnswerReminded
+    | StepAnswered
+    | SagaDecided
+    | SagaEnded
+)
+EVENTS = (
+    SagaStarted,
+    StepDone,
+    StepRefused,
+    StepFailed,
+    StepUnknown,
+    CompensationStarted,
+    StepCompensated,
+    CancelRequested,
+    SagaParked,
+    SagaResumed,
+    AnswerAwaited,
+    AnswerReminded,
+    StepAnswered,
+    SagaDecided,
+    SagaEnded,
+)

@@ -1,0 +1,143 @@
+"""What goes into a running saga and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from handrail.kernel import MerchantId, Money
+from handrail.sagas.events import Ending
+from workflows.dunning import Terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How the sagas of this deployment run. Chosen at the start and kept in the input, so that a
+    replay never sees it change.
+
+    `steps`: "local" runs what touches only our own Postgres as local activities, inside the
+    workflow's worker; "queues" runs every step on the task queue of its context. Both put what asks
+    another company on its context's queue; but "local" asks it once beside the saga before, for
+    `first_try_seconds` (0: not at all), under the same key: most of the time that is all there is
+    to do. Durations are seconds: how long a compensatable step is asked before its outcome is
+    unknown, and how long anything later is asked before it is parked.
+    `shape` is that of the saga when it was started, and 0 the newest: a saga goes on in the shape
+    in which it began.
+    An order of more than `review_above` minor units of its currency waits for a risk officer, at
+    most `review_seconds`; None: no order does. `terms` are those of the instalments of an order.
+    `keys_kept_seconds` is for how long other companies keep an idempotency key; 0: for ever.
+    `traceparent` is the trace of the request that began it, and of all that follows from it.
+    """
+
+    steps: Literal["local", "queues"] = "local"
+    queue_prefix: str = ""
+    first_try_seconds: float = 0
+    deadline_seconds: float = 30
+    patience_seconds: float = 300
+    shape: int = 0
+    review_above: int | None = None
+    review_seconds: float = 86_400
+    terms: Terms = field(default_factory=Terms)
+    keys_kept_seconds: float = 0
+    traceparent: str = ""
+
+    def of(self, saga: type[Any]) -> RunOptions:
+        """For a saga that begins now, in the newest shape of its workflow."""
+        return replace(self, shape=getattr(saga, "shape", 0))
+
+    @property
+    def deadline(self) -> timedelta:
+        return timedelta(seconds=self.deadline_seconds)
+
+    @property
+    def patience(self) -> timedelta:
+        return timedelta(seconds=self.patience_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaIdentity:
+    """`at_stake` is the money in question until the saga ends; `actor` is who asked for it.
+
+    `input` is what its workflow was begun with.
+    """
+
+    saga: str
+    saga_type: str
+    merchant: MerchantId
+    at_stake: Money
+    actor: str
+    attempt: int = 1
+    input: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The early answer. `because` is the refusal's name, `cancelled`, or the technical cause."""
+
+    approved: bool
+    because: str
+    reason: str
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaResult:
+    ending: Ending
+    because: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancellation:
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a person, or another system, answered to a step that waits for it.
+
+    The same `id` twice is one verdict; `step` may be empty where only one waits.
+    """
+
+    id: str
+    approved: bool
+    actor: str
+    reason: str
+    step: str = ""
+
+
+InterventionKind = Literal["retry", "correct", "skip", "resolve", "compensate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intervention:
+    """How a person lets a parked step go on; `step` may be empty where only one is parked.
+
+    - retry: ask again.
+    - correct: ask again with other input, which comes as a command beside the intervention.
+    - skip: go on without it. Only for duties after the pivot, and for compensations.
+    - resolve: it was done by hand; or, where `happened` is False, it certainly did not happen.
+    - compensate: take everything back. Not once the pivot is done.
+
+    `evidence` tells what a skip or a resolution rests on. The same `id` twice is one intervention.
+    """
+
+    id: str
+    kind: InterventionKind
+    actor: str
+    reason: str
+    step: str = ""
+    evidence: str = ""
+    happened: bool = True
+
+
+@dataclass(frozen=True)
+class CarrierNotice:
+    """What the carrier says became of a parcel, and when. The same `id` twice is one notice."""
+
+    id: str
+    kind: Literal["dispatched", "delivered", "lost"]
+    at: datetime
+    cause: str = ""

@@ -1,0 +1,215 @@
+"""The way back of a saga, of this attempt and of those that stopped before it; and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from handrail.sagas.cancellation import side_by_side
+from handrail.sagas.control import SUPERSEDED
+from handrail.sagas.corrections import as_corrected
+from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.events import (
+    CompensationStarted,
+    Ending,
+    SagaDecided,
+    SagaEnded,
+    StepFailed,
+    StepUnknown,
+)
+from handrail.sagas.options import Decision, RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.recovery import Left, Standing
+from handrail.sagas.rollback_plan import WayBack, way_back
+from handrail.sagas.step_executor import attempt_closed
+from handrail.sagas.step_keys import Answer, OnceDone
+from handrail.sagas.step_request import Question
+from handrail.sagas.stream_answers import Turned
+from handrail.sagas.stream_commands import TurnBack
+from handrail.sagas.waiting import TurnedBack, Waiting
+
+
+class Rollback(Waiting):
+    """The side of a running saga that decides how it ends, and takes back."""
+
+    def __init__(self, saga: Saga, identity: SagaIdentity, options: RunOptions) -> None:
+        super().__init__(saga, identity, options)
+        self._questions: dict[str, Question] = {}
+        self._remembered: list[Sequence[Step]] = []
+        self._end_is_told = False
+        self._before_end: Callable[[SagaResult], Awaitable[None]] | None = None
+
+    # What earlier attempts left.
+
+    async def _recover(self, lefts: Sequence[Left]) -> SagaResult | None:
+        """The result, where all that is left of them is their way back."""
+        self._check_shape(lefts)
+        # What was decided first stands: those after it only finish its way back.
+        turned = next((left for left in lefts if left.turned_back), None)
+        pivot = self.saga.deciding.name
+        if turned is None and any(left.approved or pivot in left.done for left in lefts):
+            self._pivot = "done"
+            approved = self._fact(SagaDecided, approved=True, because="", reason="")
+            token = await self._record("decided", approved)
+            self.decision = Decision(approved=True, because="", reason="", token=token)
+            return None
+        self._back_because = turned.because if turned else SUPERSEDED
+        self._show()
+        for left in reversed(lefts):
+            await self._clear_up(left)
+        if turned is None or turned.turned_back is None:
+            self._back_because = ""
+            return None
+        because, reason = turned.because, turned.reason
+        decided = self._fact(SagaDecided, approved=False, because=because, reason=reason)
+        token = await self._record("decided", decided)
+        self.decision = Decision(approved=False, because=because, reason=reason, token=token)
+        return await self._ended(
+            SagaResult(ending=turned.turned_back, because=because, reason=reason)
+        )
+
+    def _check_shape(self, lefts: Sequence[Left]) -> None:
+        """Raises ApplicationError where an attempt may have done what this shape does not know."""
+        for left in lefts:
+            if strange := left.may_stand() - set(self.saga.names):
+                names = ", ".join(sorted(strange))
+                said = f"attempt {left.attempt} did {names}, unknown to this shape"
+                raise ApplicationError(said, type="OtherShape", non_retryable=True)
+
+    async def _clear_up(self, left: Left) -> None:
+        """Take back what the attempt left, under its keys: also what nobody knows of."""
+        if left.standing is not None:
+            await self._undo_all(way_back(self.saga, left.standing), left.standing, left=left)
+            return
+        asked_anew = Standing(asked_anew=left.asked_anew)
+        undone = [
+            [step for step in group if step.name not in left.not_done] for group in self.saga.groups
+        ]
+        await self._undo_all(WayBack(undone, pivot_may_stand=True), asked_anew, left=left)
+
+    # What this one did.
+
+    async def _take_back(self, turned: TurnedBack) -> SagaResult | None:
+        """None where the pivot took effect, so that there is no way back."""
+        self._back_because = turned.because or "closed"
+        wish = self._wish()
+        back = await self._desk.turn_back(
+            TurnBack(
+                because=turned.because,
+                reason=turned.reason,
+                run=workflow.info().run_id,
+                pivot=self.saga.deciding.name,
+                over_pivot=turned.over_pivot,
+                failed=tuple(one for one in turned.told if isinstance(one, StepFailed)),
+                unknown=tuple(one for one in turned.told if isinstance(one, StepUnknown)),
+                cancelled=self._cancel_requested(wish.actor, wish.reason) if wish else None,
+            )
+        )
+        if back.crossed:
+            self._back_because = ""
+            self._has_crossed(await self._desk.record_missing("crossed", self._once_crossed()))
+            return None
+        self._back_because = back.because
+        self._decide_against(back)
+        await self._undo_all(way_back(self.saga, back.standing), back.standing)
+        return await self._ended(
+            SagaResult(ending=back.ending, because=back.because, reason=back.reason)
+        )
+
+    async def _take_back_as_remembered(self, turned: TurnedBack) -> SagaResult:
+        """By workflows that began before the stream was asked."""
+        because, reason = turned.because, turned.reason
+        self._back_because = because
+        wished = []
+        if wish := self._wish():
+            wished = [self._cancel_requested(wish.actor, wish.reason)]
+        anew = [door for question in self._questions.values() for door in question.doors]
+        token = await self._desk.record(
+            "turned-back",
+            [
+                *turned.told,
+                *wished,
+                self._fact(SagaDecided, approved=False, because=because, reason=reason),
+                self._fact(CompensationStarted, because=because, reason=reason),
+            ],
+            closes=(*self.saga.names, *anew),
+        )
+        ending: Ending = "refused" if turned.refused else "compensated"
+        self._decide_against(
+            Turned(crossed=False, because=because, reason=reason, token=token, ending=ending)
+        )
+        asked_anew = {name: question.ask - 1 for name, question in self._questions.items()}
+        way = WayBack(self._remembered, pivot_may_stand=self._pivot != "ahead")
+        await self._undo_all(way, Standing(asked_anew=asked_anew), void=False)
+        return await self._ended(SagaResult(ending=ending, because=because, reason=reason))
+
+    def _decide_against(self, back: Turned) -> None:
+        self.decision = Decision(
+            approved=False, because=back.because, reason=back.reason, token=back.token
+        )
+        self._show()
+
+    async def _undo_all(
+        self, way: WayBack, standing: Standing, *, left: Left | None = None, void: bool = True
+    ) -> None:
+        """Newest first; of this attempt or, where `left` is given, of the one that left it."""
+        pivot = self.saga.deciding
+        pivot_keys = standing.keys_of(pivot.name) if way.pivot_may_stand else ()
+        # What no compensation asks the company about is asked here.
+        is_orphan = way.pivot_may_stand and pivot.do.asks_outside and not self.saga.shuts_pivot
+        orphans: list[Step | Duty] = [*way.orphans, *([pivot] if is_orphan and void else [])]
+        for orphan in reversed(orphans):
+            question = Question.void(orphan, self.options)
+            await self._undo(question, standing.keys_of(orphan.name), left)
+        for group in reversed(way.groups):
+            await side_by_side(
+                self._undo(
+                    Question.compensation(step, self.options),
+                    standing.keys_of(step.name) + pivot_keys,
+                    left,
+                )
+                for step in group
+            )
+
+    def _as_corrected(self, question: Question) -> Question:
+        """What persons corrected at an earlier attempt is not asked as it was before."""
+        told = [one for left in self._desk.lefts for one in left.corrections.get(question.step, ())]
+        if told:
+            converter = workflow.payload_converter()
+            question.command = as_corrected(question.command, told, converter)
+        return question
+
+    async def _undo(self, question: Question, closes: tuple[str, ...], left: Left | None) -> None:
+        while True:
+            answer = await self._answer(question, closes=closes, left=left)
+            if isinstance(answer, Answer):
+                return
+            if answer.closed:
+                raise attempt_closed(answer.cause)
+            resumed = await self._park(question, answer, left=left)
+            if not isinstance(resumed, TurnedBack) and resumed.kind in {"skip", "resolve"}:
+                return
+
+    # The pivot, and the end.
+
+    def _once_crossed(self) -> list[OnceDone]:
+        approved = self._fact(SagaDecided, approved=True, because="", reason="")
+        return [approved] if self.saga.duties else [approved, self._completed()]
+
+    def _has_crossed(self, token: str) -> None:
+        self._pivot = "done"
+        self._end_is_told = not self.saga.duties
+        self.decision = Decision(approved=True, because="", reason="", token=token)
+
+    def _completed(self) -> SagaEnded:
+        return self._fact(SagaEnded, ending="completed", because="", reason="")
+
+    async def _ended(self, result: SagaResult) -> SagaResult:
+        if not self._end_is_told:
+            if self._before_end is not None:
+                await self._before_end(result)
+            await self._record("ended", self._fact(SagaEnded, **vars(result)))
+        self._show(ending=result.ending)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return result

@@ -1,0 +1,477 @@
+"""Every setting there is: one environment variable each, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+from urllib.parse import quote, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from handrail.http.webhook_signatures import key_of
+
+PREFIX = "HANDRAIL_"
+CONTEXTS = ("sagas", "ordering", "inventory", "credit", "payments", "shipping", "settlement")
+BAD_SETTINGS = 2
+"""The exit code of a process that was configured wrongly: starting it again does not help."""
+
+
+def _empty_is_unset(value: Any) -> Any:
+    """Compose files pass a variable that nobody set as an empty one."""
+    return None if value == "" else value
+
+
+def _postgres_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must look like http://host:8080")
+    return value.rstrip("/")
+
+
+def _amqp_url(value: str) -> str:
+    parts = urlsplit(value)
+    right = parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.username
+    if not right or parts.path.strip("/") or parts.query:
+        raise ValueError(
+            "must look like amqp://user:password@host:5672, without a virtual host:"
+            " each process knows its own"
+        )
+    return value.rstrip("/")
+
+
+def _host_and_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (host and colon and port.isdigit()) or "/" in value:
+        raise ValueError("must look like host:7233")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _contexts(value: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := sorted(set(value) - set(CONTEXTS)):
+        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(CONTEXTS)}")
+    if not value:
+        raise ValueError(f"must name at least one of {', '.join(CONTEXTS)}")
+    return value
+
+
+def _secrets(value: tuple[str, ...]) -> tuple[str, ...]:
+    for secret in value:
+        key_of(secret)
+    return value
+
+
+def _logins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for login in value:
+        user, _, password = login.partition("=")
+        if not (user and password):
+            raise ValueError("must look like user=password,user=password")
+    return value
+
+
+def _form(name: str) -> FieldInfo:
+    """What the table of settings calls such a value."""
+    return cast("FieldInfo", Field(json_schema_extra={"format": name}))
+
+
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url), _form("PostgreSQL URL")]
+HttpUrl = Annotated[str, AfterValidator(_http_url), _form("HTTP URL")]
+AmqpUrl = Annotated[str, AfterValidator(_amqp_url), _form("AMQP URL")]
+HostAndPort = Annotated[str, AfterValidator(_host_and_port), _form("host:port")]
+Unset = BeforeValidator(_empty_is_unset)
+Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
+Seconds = Annotated[float, Field(gt=0)]
+Secrets = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_secrets), _form("secrets")
+]
+Logins = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_logins), _form("logins")
+]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    database_url: Annotated[PostgresUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="Where the events are. Unset: an embedded PostgreSQL in `HANDRAIL_DATA_DIR`.",
+    )
+    migration_database_url: Annotated[PostgresUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="The same database as its owner, for migrations. Unset: the database URL.",
+    )
+    database_role: str = Field(
+        default="handrail_app",
+        description="The role with least rights that processes switch to. Empty: they do not.",
+    )
+    new_timeline: Literal["stop", "adopt"] = Field(
+        default="stop",
+        description="What processes do where a standby was promoted: wait for an operator, or go "
+        "on by themselves, which is for clusters whose standbys miss no commit. See `restore.md`.",
+    )
+    synchronous_commit: Annotated[
+        Literal["local", "on", "remote_write", "remote_apply"] | None, Unset
+    ] = Field(
+        default=None,
+        description="How far a commit must have come before it is one. Unset: as the server says, "
+        "but never `off`. See `restore.md`.",
+    )
+    broker_url: Annotated[AmqpUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="Where RabbitMQ is, with the user of the process that reads this. "
+        "Unset: there is none, and consumers are fed from the outbox.",
+    )
+    broker_management_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        repr=False,
+        description="RabbitMQ's management API, with an administrator: "
+        "`http://user:password@host:15672`. For `handrail topology`, and to start everything.",
+    )
+    broker_passwords: Logins = Field(
+        default=(),
+        repr=False,
+        description="The passwords of the broker's users, `user=password`, comma-separated. For "
+        "`handrail topology`, and to start everything: it gives each process its own.",
+    )
+    temporal_address: Annotated[HostAndPort | None, Unset] = Field(
+        default=None,
+        description="Where Temporal is. Unset: an embedded development server.",
+    )
+    temporal_namespace: str = Field(
+        default="default", min_length=1, description="The namespace the sagas live in."
+    )
+    temporal_ui_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where operators see the Temporal UI; for links only. "
+        "Unset: that of the embedded server, when there is one.",
+    )
+    bank_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the bank answers. Unset: a simulator."
+    )
+    carrier_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the carrier answers. Unset: a simulator."
+    )
+    registry_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where the registry of businesses answers. Unset: a simulator.",
+    )
+    provider_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where the provider of push, SMS and e-mail answers. Unset: a simulator.",
+    )
+    carrier_webhook_secrets: Secrets = Field(
+        default=(),
+        repr=False,
+        description="What the carrier's webhooks are signed with (`whsec_…`), comma-separated, "
+        "newest first. Empty: none is taken.",
+    )
+    bank_webhook_secrets: Secrets = Field(
+        default=(), repr=False, description="The same for the bank's webhooks."
+    )
+    webhook_tolerance_seconds: Seconds = Field(
+        default=300, description="How far a webhook's timestamp may be from now, either way."
+    )
+    webhook_target_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where simulators send webhooks: the API's address. Unset: they send none.",
+    )
+    api_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The interface the API listens on."
+    )
+    api_port: Port = Field(
+        default=8080, description="The port the API listens on. 0: one that is free."
+    )
+    api_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=900,
+        description="How many connections an HTTP server keeps open; those beyond are answered "
+        "503. The process needs as many file descriptors, and some more.",
+    )
+    api_receive_seconds: Annotated[Seconds, Field(le=3600)] = Field(
+        default=20,
+        description="How long a request may take to arrive, headers and body; then it is "
+        "answered 408 and its connection closed.",
+    )
+    api_keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
+        default=5, description="How many seconds an idle connection is kept for another request."
+    )
+    api_stalled_seconds: Annotated[Seconds, Field(le=3600)] = Field(
+        default=60, description="How long a client may not read its answer before it is cut off."
+    )
+    event_streams: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=500, description="How many streams of live events an API process keeps open."
+    )
+    event_streams_per_client: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=100, description="How many of them one client may have, by its address."
+    )
+    as_of_events: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
+        default=20_000,
+        description="How many events one point-in-time read (`as_of`) folds; a longer history is "
+        "answered 503, and the next request goes on from there.",
+    )
+    api_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where operators' commands find the API. "
+        "Unset: that of the stack that runs on `HANDRAIL_DATA_DIR`.",
+    )
+    data_dir: Path = Field(
+        default=Path("var"),
+        description="Where the embedded servers keep their data, and the processes their logs.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is logged."
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="Logs for people, or one JSON object a line."
+    )
+    step_placement: Literal["local", "queues"] = Field(
+        default="local",
+        description="Where steps on our own PostgreSQL run: beside their saga, or each on the "
+        "task queue of its context. It is read when a saga starts.",
+    )
+    first_try_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=1,
+        description="How long a local step that asks another company is tried beside its saga, "
+        "before it is tried on its task queue under the same key. 0: not at all.",
+    )
+    step_deadline_seconds: Seconds = Field(
+        default=30, description="How long a step before the pivot is tried."
+    )
+    step_patience_seconds: Seconds = Field(
+        default=300, description="How long a step after the pivot is tried before the saga parks."
+    )
+    keys_kept_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=82_800,
+        description="How long bank and carrier keep an idempotency key, with a margin. What gave "
+        "no answer for longer is not asked again: an operator looks it up, and resolves it. "
+        "0: for ever.",
+    )
+    review_above: Annotated[Annotated[int, Field(ge=0)] | None, Unset] = Field(
+        default=None,
+        description="An order of more minor units of its currency waits for a risk officer before "
+        "it is paid. Unset: none does.",
+    )
+    review_seconds: Seconds = Field(
+        default=86_400, description="How long a risk officer has; then the order is taken back."
+    )
+    dunning_days: Annotated[
+        tuple[Annotated[int, Field(gt=0)], ...], NoDecode, BeforeValidator(_listed), _form("days")
+    ] = Field(
+        default=(3, 7, 14),
+        description="After how many days a missed instalment is asked for again, comma-separated, "
+        "one for each try. Missed once more it is written off. Empty: it is not asked for again.",
+    )
+    late_fee: Annotated[int, Field(ge=0)] = Field(
+        default=500,
+        description="What the second miss of an instalment and each later one costs, in minor "
+        "units. 0: nothing.",
+    )
+    bank_timeout_seconds: Seconds = Field(
+        default=2, description="How long one question to the bank may take."
+    )
+    carrier_timeout_seconds: Seconds = Field(
+        default=2, description="How long one question to the carrier may take."
+    )
+    registry_timeout_seconds: Seconds = Field(
+        default=2, description="How long one question to the registry may take."
+    )
+    provider_timeout_seconds: Seconds = Field(
+        default=5, description="How long the provider of messages may take to accept one."
+    )
+    notifier_slots: Annotated[int, Field(ge=2, le=1000)] = Field(
+        default=16,
+        description="How many messages a notifier sends at the same time. Campaigns leave a "
+        "quarter of them free.",
+    )
+    notifier_attempts: Annotated[int, Field(ge=1)] = Field(
+        default=8,
+        description="How often a message is tried that gets no clear answer, before it is parked.",
+    )
+    notifier_lease_seconds: Seconds = Field(
+        default=30,
+        description="After how long others send the messages of a notifier that died. Longer than "
+        "`HANDRAIL_PROVIDER_TIMEOUT_SECONDS`.",
+    )
+    sagas_per_merchant: Annotated[int, Field(ge=0)] = Field(
+        default=500,
+        description="How many checkouts of one merchant may run at the same time. 0: any number.",
+    )
+    task_queue_prefix: str = Field(
+        default="", description="Put before every task queue: tells apart who shares a namespace."
+    )
+    worker_contexts: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_contexts)
+    ] = Field(
+        default=CONTEXTS,
+        description="The task queues a worker serves, comma-separated: `sagas` and contexts.",
+    )
+    projector_poll_ms: Annotated[int, Field(gt=0)] = Field(
+        default=25, description="How often an idle projector looks for events."
+    )
+    lake_dir: Annotated[Path | None, Unset] = Field(
+        default=None,
+        description="The folder of the data lake. Unset: `lake` in `HANDRAIL_DATA_DIR`.",
+    )
+    lake_seconds: Seconds = Field(
+        default=30, description="How long events are gathered before they go to the lake."
+    )
+    consumer_patience_seconds: Seconds = Field(
+        default=300,
+        description="How long an event may take through the broker before its consumer takes it "
+        "from the store.",
+    )
+    metrics_port: Annotated[Port | None, Unset] = Field(
+        default=None,
+        description="Where a process without an HTTP API serves its metrics. Unset: nowhere.",
+    )
+    shutdown_seconds: Seconds = Field(
+        default=10, description="How long a process may take to finish its work when told to end."
+    )
+    ready_file: Annotated[Path | None, Unset] = Field(
+        default=None, description="A file that a process writes when it is ready to serve."
+    )
+
+    @property
+    def owner_url(self) -> str | None:
+        return self.migration_database_url or self.database_url
+
+    @property
+    def passwords_at_the_broker(self) -> dict[str, str]:
+        """By user."""
+        return {
+            user: password
+            for user, _, password in (one.partition("=") for one in self.broker_passwords)
+        }
+
+    def broker_url_of(self, user: str) -> str | None:
+        """With this user where the password is known, else as it was given."""
+        password = self.passwords_at_the_broker.get(user)
+        if self.broker_url is None or password is None:
+            return self.broker_url
+        parts = urlsplit(self.broker_url)
+        _, _, address = parts.netloc.rpartition("@")
+        return f"{parts.scheme}://{user}:{quote(password, safe='')}@{address}"
+
+    @property
+    def lake_folder(self) -> Path:
+        return self.lake_dir or self.data_dir / "lake"
+
+    def known_to(self, user: str | None) -> Settings:
+        """What a process may know that is this user at the broker, or has nothing to do with it."""
+        return self.model_copy(
+            update={
+                "broker_url": self.broker_url_of(user) if user else None,
+                "broker_management_url": None,
+                "broker_passwords": (),
+            }
+        )
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give a child process these settings."""
+        found = {name: getattr(self, name) for name in type(self).model_fields}
+        # Those of the broker in any case: else a child would inherit what it should not know.
+        return {
+            variable(name): _as_text(value)
+            for name, value in found.items()
+            if (value is not None or name.startswith("broker_")) and name != "ready_file"
+        }
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def load() -> Settings:
+    """The settings of this process, or its end with one line for each that is wrong."""
+    _warn_of_unknown(os.environ)
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            field = str(problem["loc"][0]) if problem["loc"] else ""
+            said = problem["msg"].removeprefix("Value error, ")
+            print(f"{variable(field)}: {said}", file=sys.stderr)
+        raise SystemExit(BAD_SETTINGS) from None
+
+
+def require(settings: Settings, *fields: str) -> None:
+    """End the process when it cannot work without a setting that is not there."""
+    missing = [field for field in fields if getattr(settings, field) in {None, ()}]
+    for field in missing:
+        said = "is needed here; `handrail up` starts everything that has no address"
+        print(f"{variable(field)}: {said}", file=sys.stderr)
+    if missing:
+        raise SystemExit(BAD_SETTINGS)
+
+
+def _warn_of_unknown(environment: Mapping[str, str]) -> None:
+    known = [variable(name) for name in Settings.model_fields]
+    for name in sorted(set(environment) - set(known)):
+        if name.startswith(PREFIX):
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            print(f"{name}: there is no such setting{hint}", file=sys.stderr)
+
+
+def settings_table() -> str:
+    """The Markdown page `docs/settings.md`."""
+    schemas = Settings.model_json_schema()["properties"]
+    rows = [
+        f"| `{variable(name)}` | {_values(schemas[name])} | {_default(field)} "
+        f"| {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "All of them are environment variables. A process with a wrong one ends at once, with",
+            f"exit code {BAD_SETTINGS} and a line that names it. This page is the output of",
+            "`handrail settings`.",
+            "",
+            "| variable | value | default | meaning |",
+            "|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _values(schema: Mapping[str, Any]) -> str:
+    schema = next(iter(schema.get("anyOf", [schema])))
+    if choices := schema.get("enum"):
+        return ", ".join(f"`{choice}`" for choice in choices)
+    words = {"integer": "whole number", "number": "seconds", "array": "list", "string": "text"}
+    return str(schema.get("format", words[schema["type"]]))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is None:
+        return "unset"
+    value = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+    return f"`{value}`" if value != "" else "empty"

@@ -1,0 +1,98 @@
+"""What must run in Temporal for what the stores say. Held to account are only processes that must
+still run: a closed workflow is forgotten by Temporal after its retention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from domain.payments.plan import InstalmentPlan
+from domain.shipping.shipment import ON_ITS_WAY
+from handrail.verify.saga_facts import parked_steps
+from handrail.verify.violations import Violation, steps
+from runtime.verify.evidence import Evidence, Workflow
+from runtime.verify.orders import ending_of, placed_of
+from workflows import collect_instalments, deliver_order
+
+NOT_THERE: Final = Workflow(running=False)
+_REPORTED: Final = steps("RecordDispatch", "RecordDelivery", "RecordLoss")
+
+
+def needed(evidence: Evidence) -> Iterator[str]:
+    """The ids of the workflows that the invariants below ask for."""
+    if _must_be_collected(evidence):
+        yield collect_instalments.workflow_id(evidence.id)
+        yield evidence.id
+    if _must_be_delivered(evidence):
+        yield deliver_order.workflow_id(evidence.id)
+        yield evidence.id
+    if _is_under_way(evidence):
+        yield evidence.id
+
+
+def processes_run(evidence: Evidence) -> Iterator[Violation]:
+    """Every completed order has its plan; a plan with anything due has a running collector, an
+    order that is on its way a running delivery, and a saga that has not ended runs.
+    """
+    is_completed = ending_of(evidence) == "completed" and placed_of(evidence) is not None
+    if is_completed and evidence.state("plan") is None:
+        text = f"order {evidence.id}: it is completed, and has no plan"
+        yield Violation(text, steps("OpenPlan"))
+    if evidence.workflows is None:
+        return
+    if _must_be_collected(evidence):
+        workflow = collect_instalments.workflow_id(evidence.id)
+        yield from _runs(evidence, workflow, "something is due", frozenset())
+    if _must_be_delivered(evidence):
+        workflow = deliver_order.workflow_id(evidence.id)
+        yield from _runs(evidence, workflow, "it is on its way", _REPORTED)
+    if _is_under_way(evidence) and not _has_run_on(evidence, evidence.id):
+        text = f"saga {evidence.id}: it has not ended, but its workflow does not run"
+        yield Violation(f"{text}: see `handrail sagas again`")
+
+
+def parked_in_temporal(evidence: Evidence) -> Iterator[Violation]:
+    """A saga that is parked is parked in Temporal, too, where an operator can reach it."""
+    if evidence.workflows is None or not parked_steps(evidence.story):
+        return
+    found = evidence.workflows.get(evidence.id, NOT_THERE)
+    if found.running and not found.parked:
+        text = f"saga {evidence.id}: parked in its stream, but not in Temporal"
+        yield Violation(text)
+
+
+def _must_be_collected(evidence: Evidence) -> bool:
+    plan: InstalmentPlan | None = evidence.state("plan")
+    is_open = plan is not None and plan.status == "open" and bool(plan.due)
+    return is_open and ending_of(evidence) == "completed"
+
+
+def _must_be_delivered(evidence: Evidence) -> bool:
+    shipment = evidence.state("shipment")
+    is_on_its_way = shipment is not None and shipment.status in ON_ITS_WAY
+    return is_on_its_way and ending_of(evidence) == "completed"
+
+
+def _is_under_way(evidence: Evidence) -> bool:
+    own = evidence.sagas.get(evidence.id)
+    return own is not None and own.ending is None
+
+
+def _runs(
+    evidence: Evidence, workflow: str, because: str, explaining: frozenset[str]
+) -> Iterator[Violation]:
+    assert evidence.workflows is not None
+    checkout = evidence.workflows.get(evidence.id, NOT_THERE)
+    # A checkout begins what follows after its end is stored.
+    if not (checkout.running or _has_run_on(evidence, workflow)):
+        text = f"order {evidence.id}: {because}, but {workflow} does not run"
+        yield Violation(text, explaining)
+
+
+def _has_run_on(evidence: Evidence, workflow: str) -> bool:
+    """Temporal was asked last: what has ended meanwhile was still running."""
+    assert evidence.workflows is not None
+    found = evidence.workflows.get(workflow, NOT_THERE)
+    closed_later = found.closed_at and evidence.looked_at and found.closed_at > evidence.looked_at
+    return found.running or bool(closed_later)
