@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, assert_never
 
+from domain.identifiers import Sku
 from domain.inventory import stock
 from domain.inventory.commands import (
     COMMANDS,
@@ -19,7 +20,6 @@ from domain.inventory.events import StockEvent
 from handrail.activities.command_activity import serve
 from handrail.activities.command_handler import Aggregate, Handler
 from handrail.eventstore.store import EventStore
-from handrail.kernel import Sku
 
 
 def activities(store: EventStore) -> Sequence[Callable[..., Any]]:

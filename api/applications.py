@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.merchants import NewMerchant
+from domain.identifiers import MerchantId
 from domain.settlement.commands import Document as PaperOf
 from handrail import bounds
 from handrail.http.consistency import FreshnessDep
@@ -19,7 +20,6 @@ from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Reference, members
 from handrail.http.start_input import last_attempt
 from handrail.http.start_request import Beginning
-from handrail.kernel import MerchantId
 from projections import merchant_application, merchant_balance
 from projections.merchant_application import MerchantApplication, Status
 from workflows import onboard_merchant

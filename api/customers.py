@@ -8,12 +8,12 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
 from domain.credit.commands import AssignLimit
+from domain.identifiers import CustomerId
 from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money
-from handrail.kernel import CustomerId
 from projections import customer_account
 from projections.customer_account import CustomerAccount
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.identifiers import MerchantId, Sku
 from domain.inventory.commands import ReceiveStock
 from domain.settlement.commands import OpenMerchantAccount
 from handrail import bounds
@@ -17,7 +18,6 @@ from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.pagination import BY_NAME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, whole
-from handrail.kernel import MerchantId, Sku
 from projections import merchant_balance, stock_level
 from projections.merchant_balance import MerchantBalance, Status
 from projections.stock_level import StockLevel

@@ -10,6 +10,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from handrail import bounds
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
@@ -17,7 +18,6 @@ from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, at, responses
 from handrail.http.schemas import Actor, Asked, Day, Id, Links, Money, Reference, whole
-from handrail.kernel import CustomerId, MerchantId, OrderId
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
 from workflows.collect_instalments import CollectInstalments

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from domain.identifiers import OrderId, ReturnId, Sku
 from domain.ordering.events import ReturnLine
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from handrail import bounds
@@ -22,7 +23,7 @@ from handrail.http.prefer_header import applied, seconds_to_wait
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Money, Quantity, Reason, members
 from handrail.http.start_request import Beginning
-from handrail.kernel import OrderId, ReturnId, Sku, stream_name
+from handrail.kernel import stream_name
 from handrail.sagas.options import Decision
 from workflows import return_order
 from workflows.return_order import ReturnOrder

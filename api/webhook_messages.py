@@ -13,13 +13,14 @@ from pydantic import (
     ValidationError,
 )
 
+from domain.identifiers import OrderId
 from domain.payments.commands import RecordDispute
 from handrail.http import stream_reader
 from handrail.http.dependencies import Services
 from handrail.http.problems import Problem, at, pointer_to
 from handrail.http.schemas import AskedPrice, Cause, Id, Moment
 from handrail.http.webhook_store import Source
-from handrail.kernel import OrderId, stream_name
+from handrail.kernel import stream_name
 from handrail.sagas.options import CarrierNotice
 
 

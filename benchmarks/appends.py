@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from domain.credit.events import CreditConsumed, CreditHeld
+from domain.identifiers import CustomerId, OrderId
 from handrail.activities.command_handler import metadata_of
 from handrail.eventstore.store import shard_of
-from handrail.kernel import CustomerId, Event, Money, OrderId
+from handrail.kernel import Event, Money
 from handrail.sagas.step_keys import StepContext, StepKey
 from runtime.registry.messages import CODEC
 

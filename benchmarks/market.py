@@ -22,6 +22,7 @@ from domain.credit.events import (
     CreditRestored,
     LimitAssigned,
 )
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.events import StockReceived, StockReleased, StockReserved, StockShipped
 from domain.ordering.events import (
     OrderCompleted,
@@ -40,7 +41,7 @@ from domain.payments.events import (
 )
 from domain.settlement.events import MerchantAccountOpened, PayableAccrued
 from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
-from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
+from handrail.kernel import Event, Money
 from handrail.sagas.events import (
     CompensationStarted,
     Ending,

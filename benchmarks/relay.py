@@ -26,6 +26,7 @@ from rich.console import Console
 
 from benchmarks.reporting import Result, bar, report
 from domain.credit.events import CreditConsumed, CreditHeld
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.events import StockReserved
 from domain.ordering.events import OrderConfirmed, OrderPlaced
 from domain.payments.events import PaymentAuthorised, PaymentCaptured
@@ -38,7 +39,7 @@ from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, SHARDS, EventStore, Recorded
 from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Follower
-from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, Sku
+from handrail.kernel import Event, Money
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.envelope import id_of
 from handrail.messaging.relay.parked_messages import RELAY

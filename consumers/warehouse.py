@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from domain.identifiers import OrderId
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
 from domain.shipping.events import (
     ShipmentBooked,
@@ -19,7 +20,6 @@ from domain.shipping.events import (
     ShipmentLost,
 )
 from handrail.eventstore.pool import Connection
-from handrail.kernel import OrderId
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.newest import newest
 from handrail.messaging.envelope import Received

@@ -12,13 +12,14 @@ from datetime import date, datetime
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from handrail import bounds, kernel
+from domain import identifiers
+from handrail import bounds
 from handrail.bounds import Bound
 from handrail.kernel import Command, Money
 
 Path = tuple[str | int, ...]
 
-_IDS: Final = tuple(one for one in vars(kernel).values() if type(one).__name__ == "NewType")
+_IDS: Final = tuple(one for one in vars(identifiers).values() if type(one).__name__ == "NewType")
 _SUBJECT: Final = "says what the step is about, and cannot be corrected"
 _ANSWER: Final = "is what another company answers, and cannot be corrected"
 _MONEY: Final = (
@@ -102,7 +103,7 @@ def _holds_money(kind: Any) -> bool:
 def _bound(kind: Any, path: Path) -> Bound | None:
     """Of one value, which is no list and has no fields; None where it is a choice."""
     if kind in _IDS:
-        return bounds.SAGA_ID if kind is kernel.PayoutId else bounds.ID
+        return bounds.SAGA_ID if kind is identifiers.PayoutId else bounds.ID
     if kind is datetime:
         return bounds.MOMENT
     if kind is date:

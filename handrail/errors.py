@@ -34,21 +34,5 @@ class OutsideAnswerMissing(DomainError):
     """The answer of the other company is missing: the activity has to ask before it decides."""
 
 
-class NoLines(DomainError):
-    """At least one line is needed: say what is wanted, and how many."""
-
-
-class TotalDiffers(DomainError):
-    """The total is not the sum of the lines: add them up again."""
-
-
-class DownPaymentDiffers(DomainError):
-    """The down payment does not follow from the total and the instalments: compute it again."""
-
-
-class FeeOutOfRange(DomainError):
-    """A fee lies between 0 and 10000 basis points: a percent is 100 of them."""
-
-
 class NotACurrency(DomainError):
     """A currency is three capital letters of ISO 4217: such as EUR."""

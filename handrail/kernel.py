@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NewType
+from typing import Any, ClassVar, NewType
 
 from handrail.currencies import written
 from handrail.errors import CurrencyMismatch
 
-OrderId = NewType("OrderId", str)
-CustomerId = NewType("CustomerId", str)
-MerchantId = NewType("MerchantId", str)
-Sku = NewType("Sku", str)
-ReturnId = NewType("ReturnId", str)
-PayoutId = NewType("PayoutId", str)
+TenantId = NewType("TenantId", str)
+"""The party on whose behalf sagas run: limits, fairness and figures are kept for each."""
+
+
+class Message:
+    """What travels by its class name: an event or a command of one bounded context.
+
+    `class HoldCredit(Command, context="credit")`: the name of the context is data. It names the
+    task queue, the routing key and the source of CloudEvents; where the class stands does not.
+    """
+
+    context: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, context: str | None = None, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        if context is not None:
+            cls.context = context
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(Message):
     """A fact, named in the past tense. Once stored, its name and shape are a contract."""
 
 
@@ -32,7 +43,7 @@ class Refusal(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Command:
+class Command(Message):
     """An intention, in the imperative. Its class name names the activity that serves it."""
 
     asks_outside: ClassVar[bool] = False
@@ -76,9 +87,12 @@ class Money:
         return other
 
 
-def context_of(message: type[Command | Event]) -> str:
-    """`domain.credit.commands` is the context `credit`: it names the task queue, too."""
-    return message.__module__.split(".")[1]
+def context_of(message: type[Message]) -> str:
+    """The name of the context that a message belongs to. Raises LookupError where none is named."""
+    if not message.context:
+        name = message.__name__
+        raise LookupError(f"{name} names no context: class {name}(…, context=…)")
+    return message.context
 
 
 def void_of(command: type[Command]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from activities import payables
+from domain.identifiers import MerchantId
 from domain.settlement.payable import Payable
-from handrail.kernel import MerchantId, Money
+from handrail.kernel import Money
 from projections import payable
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.commands import PlaceOrder
 from domain.ordering.events import OrderLine
 from domain.ordering.terms import down_payment
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId, Sku
+from handrail.kernel import Money
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

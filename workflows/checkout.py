@@ -10,6 +10,7 @@ from typing import Final
 from temporalio import workflow
 
 from domain.credit.commands import ConsumeCredit, HoldCredit, ReleaseCredit
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.commands import ReleaseStock, ReserveStock, StockLine
 from domain.ordering.commands import (
     CloseReview,
@@ -29,7 +30,7 @@ from domain.payments.commands import (
 from domain.payments.due_dates import months_after
 from domain.settlement.commands import AccruePayable
 from domain.shipping.commands import BookShipment
-from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, Sku
+from handrail.kernel import Command, Money
 from handrail.sagas.cancellation import side_by_side, uninterrupted
 from handrail.sagas.child_workflows import Child, start_process
 from handrail.sagas.definition import Duty, Parallel, Saga, Step

@@ -11,8 +11,9 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from domain.credit.commands import RestoreCredit
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import CollectInstalment
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.kernel import Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult

@@ -21,10 +21,11 @@ from typing import Any, Final
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import ChargeLateFee, Reschedule
 from domain.payments.plan_state import Instalment, InstalmentPlan
 from handrail import bounds
-from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, context_of
+from handrail.kernel import Command, Money, context_of
 from handrail.sagas.bounded_arguments import check_bounds
 from handrail.sagas.child_workflows import (
     READING,

@@ -13,8 +13,9 @@ from typing import Any, Final, Literal, NoReturn
 
 from temporalio import workflow
 
+from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
+from handrail.kernel import Money
 from handrail.sagas.child_workflows import READING, Child, run_saga, show_parked, show_running
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.options import CarrierNotice, RunOptions

@@ -8,6 +8,7 @@ from typing import Final
 
 from temporalio import workflow
 
+from domain.identifiers import MerchantId
 from domain.settlement.commands import (
     ActivateMerchant,
     CheckRegistry,
@@ -20,7 +21,7 @@ from domain.settlement.commands import (
     SubmitApplication,
     WithdrawApplication,
 )
-from handrail.kernel import MerchantId, Money
+from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult

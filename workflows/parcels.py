@@ -12,10 +12,11 @@ from typing import Final
 
 from temporalio import workflow
 
+from domain.identifiers import MerchantId, OrderId, Sku
 from domain.inventory.commands import ShipStock
 from domain.ordering.commands import CompleteOrder
 from domain.shipping.commands import RecordDelivery, RecordDispatch, RecordLoss
-from handrail.kernel import MerchantId, Money, OrderId, Sku
+from handrail.kernel import Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult

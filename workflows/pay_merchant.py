@@ -7,9 +7,10 @@ from typing import Final
 
 from temporalio import workflow
 
+from domain.identifiers import MerchantId, PayoutId
 from domain.payments.commands import TransferPayout
 from domain.settlement.commands import CancelPayout, ConfirmPayout, PreparePayout
-from handrail.kernel import MerchantId, Money, PayoutId
+from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult

@@ -16,8 +16,9 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
+from domain.identifiers import PayoutId
 from domain.settlement.payable import Payable
-from handrail.kernel import Money, PayoutId
+from handrail.kernel import Money
 from handrail.sagas.fairness import fair
 from handrail.sagas.options import RunOptions, SagaResult
 from handrail.sagas.visibility import SAGA_STATUS, SAGA_TYPE, begun_as

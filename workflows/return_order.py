@@ -11,12 +11,13 @@ from typing import Final
 from temporalio import workflow
 
 from domain.credit.commands import RestoreCredit
+from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.commands import Restock, StockLine
 from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawReturn
 from domain.ordering.events import ReturnLine, Why
 from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.settlement.commands import ClawBack
-from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
+from handrail.kernel import Command, Money
 from handrail.sagas.cancellation import uninterrupted
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun

@@ -8,8 +8,9 @@ from typing import Final
 from temporalio import workflow
 
 from domain.credit.commands import RestoreCredit
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import SettleEarly
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult

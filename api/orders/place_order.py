@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.orders.validation import NewOrder, check
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
 from handrail.http.consistency import TOKEN, Freshness, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
@@ -18,7 +19,7 @@ from handrail.http.prefer_header import applied, seconds_to_wait
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Links
 from handrail.http.start_request import Beginning
-from handrail.kernel import CustomerId, MerchantId, OrderId, Sku, stream_name
+from handrail.kernel import stream_name
 from handrail.sagas.options import Decision
 from workflows import checkout as checking_out
 from workflows.checkout import Checkout

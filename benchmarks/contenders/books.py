@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from benchmarks.contenders.orders import CUSTOMERS, MERCHANTS, PLENTY, SKUS, customer, merchant, sku
 from domain.credit.events import LimitAssigned
+from domain.identifiers import MerchantId, Sku
 from domain.inventory.events import StockReceived
 from domain.settlement.events import MerchantAccountOpened
 from handrail.eventstore.store import EventStore
-from handrail.kernel import MerchantId, Money, Sku, stream_name
+from handrail.kernel import Money, stream_name
 
 _NOTHING = Money(0, "EUR")
 

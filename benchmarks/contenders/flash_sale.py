@@ -14,7 +14,7 @@ from benchmarks.contenders.books import open_books, put_on_the_shelf
 from benchmarks.contenders.handrail import check_out, open_worker
 from benchmarks.contenders.orders import checkout, merchant
 from benchmarks.contenders.turns import Saga, contend
-from handrail.kernel import OrderId, Sku
+from domain.identifiers import OrderId, Sku
 from workflows.checkout import Checkout
 
 ORDERS: Final = 2000

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId, Sku
+from handrail.kernel import Money
 from workflows.checkout import Checkout
 
 MERCHANTS: Final = 20

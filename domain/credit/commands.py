@@ -1,35 +1,37 @@
 from dataclasses import dataclass
+from typing import get_args
 
-from handrail.kernel import Command, CustomerId, Money, OrderId
+from domain.identifiers import CustomerId, OrderId
+from handrail.kernel import Command, Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssignLimit(Command):
+class AssignLimit(Command, context="credit"):
     customer: CustomerId
     limit: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoldCredit(Command):
+class HoldCredit(Command, context="credit"):
     customer: CustomerId
     order: OrderId
     amount: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseCredit(Command):
+class ReleaseCredit(Command, context="credit"):
     customer: CustomerId
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsumeCredit(Command):
+class ConsumeCredit(Command, context="credit"):
     customer: CustomerId
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreCredit(Command):
+class RestoreCredit(Command, context="credit"):
     """Part of the debt came back by the payment, or the return, that `payment` names."""
 
     customer: CustomerId
@@ -39,7 +41,7 @@ class RestoreCredit(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteOffDebt(Command):
+class WriteOffDebt(Command, context="credit"):
     """All that the order owes is lost, and as much is never lent again."""
 
     customer: CustomerId
@@ -50,4 +52,4 @@ class WriteOffDebt(Command):
 CreditCommand = (
     AssignLimit | HoldCredit | ReleaseCredit | ConsumeCredit | RestoreCredit | WriteOffDebt
 )
-COMMANDS = (AssignLimit, HoldCredit, ReleaseCredit, ConsumeCredit, RestoreCredit, WriteOffDebt)
+COMMANDS: tuple[type, ...] = get_args(CreditCommand)

@@ -30,8 +30,9 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
+from domain.identifiers import OrderId
 from handrail.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
-from handrail.kernel import Money, OrderId
+from handrail.kernel import Money
 
 CATEGORY: Final = "credit"
 

@@ -4,12 +4,14 @@
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
-from handrail.kernel import CustomerId, Event, Money, OrderId, Refusal
+from domain.identifiers import CustomerId, OrderId
+from handrail.kernel import Event, Money, Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
-class LimitAssigned(Event):
+class LimitAssigned(Event, context="credit"):
     customer: CustomerId
     limit: Money
     held: Money
@@ -17,7 +19,7 @@ class LimitAssigned(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CreditHeld(Event):
+class CreditHeld(Event, context="credit"):
     customer: CustomerId
     order: OrderId
     amount: Money
@@ -26,7 +28,7 @@ class CreditHeld(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CreditRefused(Refusal):
+class CreditRefused(Refusal, context="credit"):
     customer: CustomerId
     order: OrderId
     amount: Money
@@ -38,7 +40,7 @@ class CreditRefused(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CreditReleased(Event):
+class CreditReleased(Event, context="credit"):
     customer: CustomerId
     order: OrderId
     amount: Money
@@ -47,7 +49,7 @@ class CreditReleased(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CreditConsumed(Event):
+class CreditConsumed(Event, context="credit"):
     """The hold became a debt, to be paid back by instalments."""
 
     customer: CustomerId
@@ -58,7 +60,7 @@ class CreditConsumed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CreditRestored(Event):
+class CreditRestored(Event, context="credit"):
     """Part of a debt came back by `payment`, which may be a return. It may be lent again."""
 
     customer: CustomerId
@@ -70,7 +72,7 @@ class CreditRestored(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DebtWrittenOff(Event):
+class DebtWrittenOff(Event, context="credit"):
     """A debt was lost, and the limit is lower by as much."""
 
     customer: CustomerId
@@ -90,12 +92,4 @@ CreditEvent = (
     | CreditRestored
     | DebtWrittenOff
 )
-EVENTS = (
-    LimitAssigned,
-    CreditHeld,
-    CreditRefused,
-    CreditReleased,
-    CreditConsumed,
-    CreditRestored,
-    DebtWrittenOff,
-)
+EVENTS: tuple[type, ...] = get_args(CreditEvent)

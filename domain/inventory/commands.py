@@ -1,6 +1,8 @@
 from dataclasses import dataclass
+from typing import get_args
 
-from handrail.kernel import Command, MerchantId, OrderId, ReturnId, Sku
+from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
+from handrail.kernel import Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -10,7 +12,7 @@ class StockLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReceiveStock(Command):
+class ReceiveStock(Command, context="inventory"):
     merchant: MerchantId
     sku: Sku
     delivery: str
@@ -18,7 +20,7 @@ class ReceiveStock(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReserveStock(Command):
+class ReserveStock(Command, context="inventory"):
     """All lines or none."""
 
     order: OrderId
@@ -27,14 +29,14 @@ class ReserveStock(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseStock(Command):
+class ReleaseStock(Command, context="inventory"):
     order: OrderId
     merchant: MerchantId
     skus: tuple[Sku, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShipStock(Command):
+class ShipStock(Command, context="inventory"):
     """What was reserved for the order leaves the house."""
 
     order: OrderId
@@ -43,7 +45,7 @@ class ShipStock(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restock(Command):
+class Restock(Command, context="inventory"):
     """What came back can be sold again."""
 
     merchant: MerchantId
@@ -53,4 +55,4 @@ class Restock(Command):
 
 
 StockCommand = ReceiveStock | ReserveStock | ReleaseStock | ShipStock | Restock
-COMMANDS = (ReceiveStock, ReserveStock, ReleaseStock, ShipStock, Restock)
+COMMANDS: tuple[type, ...] = get_args(StockCommand)

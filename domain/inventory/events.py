@@ -4,12 +4,14 @@
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
-from handrail.kernel import Event, MerchantId, OrderId, Refusal, ReturnId, Sku
+from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
+from handrail.kernel import Event, Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
-class StockReceived(Event):
+class StockReceived(Event, context="inventory"):
     merchant: MerchantId
     sku: Sku
     delivery: str
@@ -19,7 +21,7 @@ class StockReceived(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StockReserved(Event):
+class StockReserved(Event, context="inventory"):
     merchant: MerchantId
     sku: Sku
     order: OrderId
@@ -29,7 +31,7 @@ class StockReserved(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StockUnavailable(Refusal):
+class StockUnavailable(Refusal, context="inventory"):
     merchant: MerchantId
     sku: Sku
     order: OrderId
@@ -42,7 +44,7 @@ class StockUnavailable(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StockReleased(Event):
+class StockReleased(Event, context="inventory"):
     merchant: MerchantId
     sku: Sku
     order: OrderId
@@ -52,7 +54,7 @@ class StockReleased(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StockShipped(Event):
+class StockShipped(Event, context="inventory"):
     """What was reserved has left the house."""
 
     merchant: MerchantId
@@ -64,7 +66,7 @@ class StockShipped(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StockReturned(Event):
+class StockReturned(Event, context="inventory"):
     """What had left the house is back, and can be sold again."""
 
     merchant: MerchantId
@@ -79,11 +81,4 @@ class StockReturned(Event):
 StockEvent = (
     StockReceived | StockReserved | StockUnavailable | StockReleased | StockShipped | StockReturned
 )
-EVENTS = (
-    StockReceived,
-    StockReserved,
-    StockUnavailable,
-    StockReleased,
-    StockShipped,
-    StockReturned,
-)
+EVENTS: tuple[type, ...] = get_args(StockEvent)

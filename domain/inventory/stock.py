@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
+from domain.errors import NoLines
+from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.commands import (
     ReceiveStock,
     ReleaseStock,
@@ -28,8 +30,7 @@ from domain.inventory.events import (
     StockShipped,
     StockUnavailable,
 )
-from handrail.errors import ContentDiffers, NoLines, NotPositive, UnknownAggregate
-from handrail.kernel import MerchantId, OrderId, ReturnId, Sku
+from handrail.errors import ContentDiffers, NotPositive, UnknownAggregate
 
 CATEGORY: Final = "stock"
 

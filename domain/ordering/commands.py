@@ -1,12 +1,13 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId
 from domain.ordering.events import OrderLine, ReturnLine, Why
-from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId
+from handrail.kernel import Command, Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaceOrder(Command):
+class PlaceOrder(Command, context="ordering"):
     order: OrderId
     customer: CustomerId
     merchant: MerchantId
@@ -18,17 +19,17 @@ class PlaceOrder(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RejectOrder(Command):
+class RejectOrder(Command, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmOrder(Command):
+class ConfirmOrder(Command, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestReview(Command):
+class RequestReview(Command, context="ordering"):
     """A person is to look at the order. It stands, or does not, all the same."""
 
     order: OrderId
@@ -36,12 +37,12 @@ class RequestReview(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseReview(Command):
+class CloseReview(Command, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteOrder(Command):
+class CompleteOrder(Command, context="ordering"):
     """The customer has it."""
 
     order: OrderId
@@ -49,7 +50,7 @@ class CompleteOrder(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcceptReturn(Command):
+class AcceptReturn(Command, context="ordering"):
     """`value` is what the lines cost, so that nobody reckons with another amount."""
 
     order: OrderId
@@ -61,13 +62,13 @@ class AcceptReturn(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithdrawReturn(Command):
+class WithdrawReturn(Command, context="ordering"):
     order: OrderId
     return_id: ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteReturn(Command):
+class CompleteReturn(Command, context="ordering"):
     order: OrderId
     return_id: ReturnId
 

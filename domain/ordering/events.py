@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, Refusal, ReturnId, Sku
+from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
+from handrail.kernel import Event, Money, Refusal
 
 Why = Literal["returned", "lost"]
 """Why an order comes back: the customer sent it, or it never reached them."""
@@ -24,7 +25,7 @@ class ReturnLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderPlaced(Event):
+class OrderPlaced(Event, context="ordering"):
     order: OrderId
     customer: CustomerId
     merchant: MerchantId
@@ -36,34 +37,34 @@ class OrderPlaced(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderRejected(Event):
+class OrderRejected(Event, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderConfirmed(Event):
+class OrderConfirmed(Event, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReviewRequested(Event):
+class ReviewRequested(Event, context="ordering"):
     order: OrderId
     total: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReviewClosed(Event):
+class ReviewClosed(Event, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class OrderCompleted(Event):
+class OrderCompleted(Event, context="ordering"):
     order: OrderId
     completed_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReturnAccepted(Event):
+class ReturnAccepted(Event, context="ordering"):
     """`value` is what the lines cost when they were bought."""
 
     order: OrderId
@@ -75,7 +76,7 @@ class ReturnAccepted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReturnRefused(Refusal):
+class ReturnRefused(Refusal, context="ordering"):
     order: OrderId
     return_id: ReturnId
     cause: str
@@ -86,13 +87,13 @@ class ReturnRefused(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReturnWithdrawn(Event):
+class ReturnWithdrawn(Event, context="ordering"):
     order: OrderId
     return_id: ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReturnCompleted(Event):
+class ReturnCompleted(Event, context="ordering"):
     """`everything`: no line is left that did not come back."""
 
     order: OrderId

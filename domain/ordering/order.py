@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
+from domain.errors import DownPaymentDiffers, NoLines, TotalDiffers
 from domain.ordering.commands import (
     AcceptReturn,
     CloseReview,
@@ -43,15 +44,7 @@ from domain.ordering.returns import (
     withdraw,
 )
 from domain.ordering.terms import down_payment
-from handrail.errors import (
-    ContentDiffers,
-    DownPaymentDiffers,
-    NoLines,
-    NotPositive,
-    OutOfOrder,
-    TotalDiffers,
-    UnknownAggregate,
-)
+from handrail.errors import ContentDiffers, NotPositive, OutOfOrder, UnknownAggregate
 from handrail.kernel import Money
 
 CATEGORY: Final = "order"

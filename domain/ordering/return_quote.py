@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.ordering.events import ReturnLine, Why
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.kernel import Money
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import assert_never
 
+from domain.errors import NoLines, TotalDiffers
+from domain.identifiers import ReturnId, Sku
 from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawReturn
 from domain.ordering.events import (
     OrderLine,
@@ -22,8 +24,8 @@ from domain.ordering.events import (
     ReturnRefused,
     ReturnWithdrawn,
 )
-from handrail.errors import ContentDiffers, NoLines, NotPositive, OutOfOrder, TotalDiffers
-from handrail.kernel import Money, ReturnId, Sku
+from handrail.errors import ContentDiffers, NotPositive, OutOfOrder
+from handrail.kernel import Money
 
 
 @dataclass(frozen=True)

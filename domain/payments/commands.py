@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
-from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, PayoutId, ReturnId
+from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
+from handrail.kernel import Command, Money
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ BankReply = Approved | Declined
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthoriseDownPayment(Command):
+class AuthoriseDownPayment(Command, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
@@ -33,7 +34,7 @@ class AuthoriseDownPayment(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VoidPayment(Command):
+class VoidPayment(Command, context="payments"):
     """From now on the bank holds nothing for this order, whatever of it arrives late."""
 
     asks_outside: ClassVar[bool] = True
@@ -43,7 +44,7 @@ class VoidPayment(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CapturePayment(Command):
+class CapturePayment(Command, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
@@ -52,7 +53,7 @@ class CapturePayment(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordDispute(Command):
+class RecordDispute(Command, context="payments"):
     """The customer told the bank to take the amount back; `dispute` is the bank's name for it.
 
     `instalments` is what the order's plan has brought so far, beside the down payment: whoever asks
@@ -66,7 +67,7 @@ class RecordDispute(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenPlan(Command):
+class OpenPlan(Command, context="payments"):
     """Pay `financed` in monthly instalments, the first of them on `first_due`.
 
     `day` is the day of the month on which the others are due, or the last day of a shorter month;
@@ -83,7 +84,7 @@ class OpenPlan(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollectInstalment(Command):
+class CollectInstalment(Command, context="payments"):
     """`amount` is what the instalment comes to now: its principal and its fees."""
 
     asks_outside: ClassVar[bool] = True
@@ -96,7 +97,7 @@ class CollectInstalment(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChargeLateFee(Command):
+class ChargeLateFee(Command, context="payments"):
     """Each reminder of an instalment costs one fee, however often it is asked for."""
 
     order: OrderId
@@ -106,7 +107,7 @@ class ChargeLateFee(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reschedule(Command):
+class Reschedule(Command, context="payments"):
     """Move one instalment, and no other."""
 
     order: OrderId
@@ -115,7 +116,7 @@ class Reschedule(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettleEarly(Command):
+class SettleEarly(Command, context="payments"):
     """`amount` is all that is outstanding now, fees included."""
 
     asks_outside: ClassVar[bool] = True
@@ -127,14 +128,14 @@ class SettleEarly(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteOffPlan(Command):
+class WriteOffPlan(Command, context="payments"):
     """Give up what is still due."""
 
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdjustPlan(Command):
+class AdjustPlan(Command, context="payments"):
     """Goods worth `value` came back: `absorbed` of it is no longer due, the rest is refunded."""
 
     order: OrderId
@@ -144,13 +145,13 @@ class AdjustPlan(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RevertAdjustment(Command):
+class RevertAdjustment(Command, context="payments"):
     order: OrderId
     return_id: ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundPayment(Command):
+class RefundPayment(Command, context="payments"):
     """Pay out what the adjustment owes the customer; the bank is not asked for nothing."""
 
     asks_outside: ClassVar[bool] = True
@@ -162,7 +163,7 @@ class RefundPayment(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferPayout(Command):
+class TransferPayout(Command, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     payout: PayoutId

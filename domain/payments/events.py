@@ -3,27 +3,19 @@
 from dataclasses import dataclass
 from datetime import date
 
-from handrail.kernel import (
-    CustomerId,
-    Event,
-    MerchantId,
-    Money,
-    OrderId,
-    PayoutId,
-    Refusal,
-    ReturnId,
-)
+from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
+from handrail.kernel import Event, Money, Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentAuthorised(Event):
+class PaymentAuthorised(Event, context="payments"):
     order: OrderId
     amount: Money
     authorisation: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentDeclined(Refusal):
+class PaymentDeclined(Refusal, context="payments"):
     order: OrderId
     amount: Money
     code: str
@@ -34,7 +26,7 @@ class PaymentDeclined(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentVoided(Event):
+class PaymentVoided(Event, context="payments"):
     """Authorised money was let go before it was taken."""
 
     order: OrderId
@@ -42,14 +34,14 @@ class PaymentVoided(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentCaptured(Event):
+class PaymentCaptured(Event, context="payments"):
     order: OrderId
     amount: Money
     capture: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptureDeclined(Refusal):
+class CaptureDeclined(Refusal, context="payments"):
     order: OrderId
     amount: Money
     code: str
@@ -60,7 +52,7 @@ class CaptureDeclined(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentRefunded(Event):
+class PaymentRefunded(Event, context="payments"):
     """Captured money went back to the customer."""
 
     order: OrderId
@@ -68,7 +60,7 @@ class PaymentRefunded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PaymentDisputed(Event):
+class PaymentDisputed(Event, context="payments"):
     """The customer told the bank to take the amount back."""
 
     order: OrderId
@@ -94,7 +86,7 @@ class Reduction:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanOpened(Event):
+class PlanOpened(Event, context="payments"):
     order: OrderId
     customer: CustomerId
     card: str
@@ -102,7 +94,7 @@ class PlanOpened(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstalmentCollected(Event):
+class InstalmentCollected(Event, context="payments"):
     """`charge` is the bank's own name for what it took: principal and fees."""
 
     order: OrderId
@@ -113,7 +105,7 @@ class InstalmentCollected(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstalmentMissed(Refusal):
+class InstalmentMissed(Refusal, context="payments"):
     order: OrderId
     number: int
     amount: Money
@@ -125,7 +117,7 @@ class InstalmentMissed(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LateFeeCharged(Event):
+class LateFeeCharged(Event, context="payments"):
     order: OrderId
     number: int
     fee: Money
@@ -133,14 +125,14 @@ class LateFeeCharged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstalmentRescheduled(Event):
+class InstalmentRescheduled(Event, context="payments"):
     order: OrderId
     number: int
     due: date
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanSettled(Event):
+class PlanSettled(Event, context="payments"):
     """All that was outstanding was paid at once."""
 
     order: OrderId
@@ -150,7 +142,7 @@ class PlanSettled(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettlementDeclined(Refusal):
+class SettlementDeclined(Refusal, context="payments"):
     order: OrderId
     amount: Money
     code: str
@@ -161,14 +153,14 @@ class SettlementDeclined(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanWrittenOff(Event):
+class PlanWrittenOff(Event, context="payments"):
     order: OrderId
     principal: Money
     fees: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanAdjusted(Event):
+class PlanAdjusted(Event, context="payments"):
     """Of `value`, `absorbed` is no longer due and `refund` is owed to the customer."""
 
     order: OrderId
@@ -180,7 +172,7 @@ class PlanAdjusted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlanMovedOn(Refusal):
+class PlanMovedOn(Refusal, context="payments"):
     """The plan is not what it was when the return was quoted; `outstanding` is the principal."""
 
     order: OrderId
@@ -193,7 +185,7 @@ class PlanMovedOn(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdjustmentReverted(Event):
+class AdjustmentReverted(Event, context="payments"):
     """`instalments` are those that grew again or are new, each as it is from now on."""
 
     order: OrderId
@@ -202,7 +194,7 @@ class AdjustmentReverted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundPaid(Event):
+class RefundPaid(Event, context="payments"):
     """`refund` is the bank's own name for it, and empty where nothing was to be refunded."""
 
     order: OrderId
@@ -212,7 +204,7 @@ class RefundPaid(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundDeclined(Refusal):
+class RefundDeclined(Refusal, context="payments"):
     order: OrderId
     return_id: ReturnId
     amount: Money
@@ -224,7 +216,7 @@ class RefundDeclined(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayoutTransferred(Event):
+class PayoutTransferred(Event, context="payments"):
     payout: PayoutId
     merchant: MerchantId
     amount: Money
@@ -232,7 +224,7 @@ class PayoutTransferred(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferDeclined(Refusal):
+class TransferDeclined(Refusal, context="payments"):
     payout: PayoutId
     merchant: MerchantId
     amount: Money

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Final, Literal, assert_never
 
+from domain.identifiers import OrderId
 from domain.payments import plan_adjustment
 from domain.payments.commands import (
     AdjustPlan,
@@ -52,7 +53,7 @@ from handrail.errors import (
     OutsideAnswerMissing,
     UnknownAggregate,
 )
-from handrail.kernel import Money, OrderId
+from handrail.kernel import Money
 
 __all__ = ["CATEGORY", "Adjustment", "Instalment", "InstalmentPlan", "decide", "evolve"]
 

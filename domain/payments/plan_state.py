@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
 
+from domain.identifiers import CustomerId, ReturnId
 from domain.payments.events import PlannedInstalment, Reduction
-from handrail.kernel import CustomerId, Money, ReturnId
+from handrail.kernel import Money
 
 Status = Literal["none", "open", "settled", "written_off"]
 NOTHING: Final = Money(0, "")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
+from domain.identifiers import MerchantId
 from domain.payments.commands import Approved, Declined, TransferCommand
 from domain.payments.events import PayoutTransferred, TransferDeclined, TransferEvent
 from handrail.errors import ContentDiffers, NotPositive, OutsideAnswerMissing
-from handrail.kernel import MerchantId, Money
+from handrail.kernel import Money
 
 CATEGORY: Final = "transfer"
 

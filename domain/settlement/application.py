@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
+from domain.identifiers import MerchantId
 from domain.settlement.commands import (
     ActivateMerchant,
     ApplicationCommand,
@@ -31,7 +32,6 @@ from domain.settlement.events import (
     RegistryRefused,
 )
 from handrail.errors import ContentDiffers, OutOfOrder, OutsideAnswerMissing
-from handrail.kernel import MerchantId
 
 CATEGORY: Final = "application"
 

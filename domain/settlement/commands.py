@@ -2,11 +2,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from handrail.kernel import Command, MerchantId, Money, OrderId, PayoutId, ReturnId
+from domain.identifiers import MerchantId, OrderId, PayoutId, ReturnId
+from handrail.kernel import Command, Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenMerchantAccount(Command):
+class OpenMerchantAccount(Command, context="settlement"):
     """`fee_bps` is our fee in basis points (hundredths of a percent) of each order's total.
 
     `onboarding` is whether it is opened for an application, and closed if that is turned down.
@@ -19,14 +20,14 @@ class OpenMerchantAccount(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccruePayable(Command):
+class AccruePayable(Command, context="settlement"):
     merchant: MerchantId
     order: OrderId
     gross: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClawBack(Command):
+class ClawBack(Command, context="settlement"):
     """What was sold for `gross` came back: our fee on it is not owed either.
 
     However an order comes back in pieces, its fee is given back to the cent.
@@ -39,7 +40,7 @@ class ClawBack(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparePayout(Command):
+class PreparePayout(Command, context="settlement"):
     """From now on the amount is on its way to the merchant, and not owed."""
 
     merchant: MerchantId
@@ -48,13 +49,13 @@ class PreparePayout(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CancelPayout(Command):
+class CancelPayout(Command, context="settlement"):
     merchant: MerchantId
     payout: PayoutId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmPayout(Command):
+class ConfirmPayout(Command, context="settlement"):
     """The merchant has it."""
 
     merchant: MerchantId
@@ -62,7 +63,7 @@ class ConfirmPayout(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseMerchantAccount(Command):
+class CloseMerchantAccount(Command, context="settlement"):
     """With `onboarding`, only if it was opened for an application: what was there before stays."""
 
     merchant: MerchantId
@@ -93,7 +94,7 @@ RegistryReply = Registered | NotRegistered
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmitApplication(Command):
+class SubmitApplication(Command, context="settlement"):
     """`registration` is the number under which a public registry knows the business."""
 
     merchant: MerchantId
@@ -103,12 +104,12 @@ class SubmitApplication(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithdrawApplication(Command):
+class WithdrawApplication(Command, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckRegistry(Command):
+class CheckRegistry(Command, context="settlement"):
     asks_outside: ClassVar[bool] = True
 
     merchant: MerchantId
@@ -117,26 +118,26 @@ class CheckRegistry(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscardCheck(Command):
+class DiscardCheck(Command, context="settlement"):
     """Forget what the registry said. The registry itself has nothing to take back."""
 
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestApproval(Command):
+class RequestApproval(Command, context="settlement"):
     """A person is to decide on the application."""
 
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseApproval(Command):
+class CloseApproval(Command, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActivateMerchant(Command):
+class ActivateMerchant(Command, context="settlement"):
     """From now on the merchant may sell."""
 
     merchant: MerchantId

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from domain.identifiers import MerchantId, OrderId, PayoutId, ReturnId
 from domain.settlement.commands import Document
-from handrail.kernel import Event, MerchantId, Money, OrderId, PayoutId, Refusal, ReturnId
+from handrail.kernel import Event, Money, Refusal
 
 NO_RETURN: Final = ReturnId("")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MerchantAccountOpened(Event):
+class MerchantAccountOpened(Event, context="settlement"):
     """`fee_bps` is our fee in basis points (hundredths of a percent) of each order's total.
 
     `onboarding` is whether it was opened for an application.
@@ -28,7 +29,7 @@ class MerchantAccountOpened(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayableAccrued(Event):
+class PayableAccrued(Event, context="settlement"):
     merchant: MerchantId
     order: OrderId
     gross: Money
@@ -37,7 +38,7 @@ class PayableAccrued(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayableClawedBack(Event):
+class PayableClawedBack(Event, context="settlement"):
     """`amount` is `gross`, what came back was sold for, less our fee on it; None: not recorded."""
 
     merchant: MerchantId
@@ -49,7 +50,7 @@ class PayableClawedBack(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayoutPrepared(Event):
+class PayoutPrepared(Event, context="settlement"):
     merchant: MerchantId
     payout: PayoutId
     amount: Money
@@ -57,7 +58,7 @@ class PayoutPrepared(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayoutRefused(Refusal):
+class PayoutRefused(Refusal, context="settlement"):
     merchant: MerchantId
     payout: PayoutId
     amount: Money
@@ -69,7 +70,7 @@ class PayoutRefused(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayoutCancelled(Event):
+class PayoutCancelled(Event, context="settlement"):
     """It did not leave us, and is owed again."""
 
     merchant: MerchantId
@@ -79,19 +80,19 @@ class PayoutCancelled(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PayoutConfirmed(Event):
+class PayoutConfirmed(Event, context="settlement"):
     merchant: MerchantId
     payout: PayoutId
     amount: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class MerchantAccountClosed(Event):
+class MerchantAccountClosed(Event, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApplicationSubmitted(Event):
+class ApplicationSubmitted(Event, context="settlement"):
     merchant: MerchantId
     registration: str
     documents: tuple[Document, ...]
@@ -99,7 +100,7 @@ class ApplicationSubmitted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApplicationIncomplete(Refusal):
+class ApplicationIncomplete(Refusal, context="settlement"):
     """`missing` are the kinds of documents that are needed and were not there."""
 
     merchant: MerchantId
@@ -111,12 +112,12 @@ class ApplicationIncomplete(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApplicationWithdrawn(Event):
+class ApplicationWithdrawn(Event, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryChecked(Event):
+class RegistryChecked(Event, context="settlement"):
     """`entry` is the registry's own name for the business."""
 
     merchant: MerchantId
@@ -125,7 +126,7 @@ class RegistryChecked(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryRefused(Refusal):
+class RegistryRefused(Refusal, context="settlement"):
     merchant: MerchantId
     registration: str
     code: str
@@ -136,22 +137,22 @@ class RegistryRefused(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckDiscarded(Event):
+class CheckDiscarded(Event, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApprovalRequested(Event):
+class ApprovalRequested(Event, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApprovalClosed(Event):
+class ApprovalClosed(Event, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class MerchantActivated(Event):
+class MerchantActivated(Event, context="settlement"):
     merchant: MerchantId
 
 

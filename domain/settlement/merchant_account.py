@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, assert_never
 
+from domain.errors import FeeOutOfRange
+from domain.identifiers import MerchantId, OrderId, ReturnId
 from domain.settlement.commands import (
     AccruePayable,
     CancelPayout,
@@ -34,15 +36,8 @@ from domain.settlement.events import (
     PayoutRefused,
 )
 from domain.settlement.payouts import Payouts, Pending, cancel, confirm, prepare
-from handrail.errors import (
-    ContentDiffers,
-    FeeOutOfRange,
-    NotACurrency,
-    NotPositive,
-    OutOfOrder,
-    UnknownAggregate,
-)
-from handrail.kernel import MerchantId, Money, OrderId, ReturnId
+from handrail.errors import ContentDiffers, NotACurrency, NotPositive, OutOfOrder, UnknownAggregate
+from handrail.kernel import Money
 
 CATEGORY: Final = "merchant"
 

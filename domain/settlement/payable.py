@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handrail.kernel import MerchantId, Money
+from domain.identifiers import MerchantId
+from handrail.kernel import Money
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from domain.identifiers import OrderId, PayoutId
 from domain.settlement.commands import CancelPayout, ConfirmPayout, PreparePayout
 from domain.settlement.events import (
     PayoutCancelled,
@@ -15,7 +16,7 @@ from domain.settlement.events import (
     PayoutRefused,
 )
 from handrail.errors import ContentDiffers, NotPositive, OutOfOrder
-from handrail.kernel import Money, OrderId, PayoutId
+from handrail.kernel import Money
 
 # A payout is asked for again soon or never. The event store's fence catches what is older.
 REMEMBERED_PAYOUTS: Final = 32

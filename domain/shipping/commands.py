@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, get_args
 
-from handrail.kernel import Command, MerchantId, OrderId
+from domain.identifiers import MerchantId, OrderId
+from handrail.kernel import Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ CarrierReply = Booked | NotBooked
 
 
 @dataclass(frozen=True, kw_only=True)
-class BookShipment(Command):
+class BookShipment(Command, context="shipping"):
     """`ship_to` names an address that the carrier knows; the address itself stays out of events."""
 
     asks_outside: ClassVar[bool] = True
@@ -36,7 +37,7 @@ class BookShipment(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CancelShipment(Command):
+class CancelShipment(Command, context="shipping"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
@@ -44,7 +45,7 @@ class CancelShipment(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordDispatch(Command):
+class RecordDispatch(Command, context="shipping"):
     """The carrier reports that it has the parcels."""
 
     order: OrderId
@@ -52,7 +53,7 @@ class RecordDispatch(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordDelivery(Command):
+class RecordDelivery(Command, context="shipping"):
     """The carrier reports that the customer has them; its report of the dispatch may be missing."""
 
     order: OrderId
@@ -60,11 +61,11 @@ class RecordDelivery(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordLoss(Command):
+class RecordLoss(Command, context="shipping"):
     order: OrderId
     at: datetime
     cause: str
 
 
 ShipmentCommand = BookShipment | CancelShipment | RecordDispatch | RecordDelivery | RecordLoss
-COMMANDS = (BookShipment, CancelShipment, RecordDispatch, RecordDelivery, RecordLoss)
+COMMANDS: tuple[type, ...] = get_args(ShipmentCommand)

@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
-from handrail.kernel import Event, OrderId, Refusal
+from domain.identifiers import OrderId
+from handrail.kernel import Event, Refusal
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShipmentBooked(Event):
+class ShipmentBooked(Event, context="shipping"):
     order: OrderId
     booking: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShipmentDeclined(Refusal):
+class ShipmentDeclined(Refusal, context="shipping"):
     order: OrderId
     code: str
 
@@ -23,24 +25,24 @@ class ShipmentDeclined(Refusal):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShipmentCancelled(Event):
+class ShipmentCancelled(Event, context="shipping"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShipmentDispatched(Event):
-    order: OrderId
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShipmentDelivered(Event):
+class ShipmentDispatched(Event, context="shipping"):
     order: OrderId
     at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShipmentLost(Event):
+class ShipmentDelivered(Event, context="shipping"):
+    order: OrderId
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipmentLost(Event, context="shipping"):
     order: OrderId
     at: datetime
     cause: str
@@ -54,11 +56,4 @@ ShipmentEvent = (
     | ShipmentDelivered
     | ShipmentLost
 )
-EVENTS = (
-    ShipmentBooked,
-    ShipmentDeclined,
-    ShipmentCancelled,
-    ShipmentDispatched,
-    ShipmentDelivered,
-    ShipmentLost,
-)
+EVENTS: tuple[type, ...] = get_args(ShipmentEvent)

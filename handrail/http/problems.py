@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from domain import errors as business
 from handrail import bounds, errors
 from handrail.errors import DomainError
 from handrail.http.problem_types import KINDS, Kind
@@ -37,10 +38,10 @@ _OF_RULE: Final[Mapping[type[DomainError], str]] = {
     errors.OutOfOrder: "out-of-order",
     errors.ContentDiffers: "content-differs",
     errors.NotPositive: "rule-broken",
-    errors.NoLines: "rule-broken",
-    errors.TotalDiffers: "rule-broken",
-    errors.DownPaymentDiffers: "rule-broken",
-    errors.FeeOutOfRange: "rule-broken",
+    business.NoLines: "rule-broken",
+    business.TotalDiffers: "rule-broken",
+    business.DownPaymentDiffers: "rule-broken",
+    business.FeeOutOfRange: "rule-broken",
     errors.NotACurrency: "rule-broken",
     errors.OutsideAnswerMissing: "internal-error",
 }

@@ -12,7 +12,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
-from handrail.kernel import MerchantId
+from handrail.kernel import TenantId
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.options import RunOptions, SagaResult
 from handrail.sagas.visibility import FAILURE_CODE, PARKED_SINCE, SAGA_STATUS, SAGA_STEP, begun_as
@@ -35,7 +35,7 @@ class Child:
     workflow: type[Any]
     input: Any
     id: str
-    merchant: MerchantId
+    merchant: TenantId
     summary: str
 
 

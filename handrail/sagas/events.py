@@ -6,9 +6,9 @@ A `step` is the name a saga gives it, which is its command's class name unless i
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import Literal, get_args
 
-from handrail.kernel import Event, MerchantId, Money
+from handrail.kernel import Event, Money, TenantId
 
 Direction = Literal["do", "undo"]
 Ending = Literal["completed", "refused", "compensated"]
@@ -19,7 +19,7 @@ greater number; or whenever it is begun, under the next number.
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaStarted(Event):
+class SagaStarted(Event, context="sagas"):
     """`at_stake` is the money that is in question until the saga ends; `run` is the run of the
     workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
     and `steps` are their names, those that may never be asked included. `repeats` is whether
@@ -31,7 +31,7 @@ class SagaStarted(Event):
     saga_type: str
     shape: int
     attempt: int
-    merchant: MerchantId
+    merchant: TenantId
     at_stake: Money
     actor: str
     run: str = ""
@@ -42,7 +42,7 @@ class SagaStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepDone(Event):
+class StepDone(Event, context="sagas"):
     """`outcome` is the last event the step stored, or empty where nothing was left to do."""
 
     saga: str
@@ -52,7 +52,7 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepRefused(Event):
+class StepRefused(Event, context="sagas"):
     """The business said no; `outcome` is the refusal's name."""
 
     saga: str
@@ -63,7 +63,7 @@ class StepRefused(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepFailed(Event):
+class StepFailed(Event, context="sagas"):
     """It certainly did not happen: a broken rule, found before anything was done."""
 
     saga: str
@@ -73,7 +73,7 @@ class StepFailed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepUnknown(Event):
+class StepUnknown(Event, context="sagas"):
     """It was asked, and no definite answer came: it may have happened."""
 
     saga: str
@@ -84,7 +84,7 @@ class StepUnknown(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompensationStarted(Event):
+class CompensationStarted(Event, context="sagas"):
     """`because` is the refusal's name, `cancelled`, or the technical cause."""
 
     saga: str
@@ -94,7 +94,7 @@ class CompensationStarted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepCompensated(Event):
+class StepCompensated(Event, context="sagas"):
     """`outcome` is the last event the compensation stored, or empty where nothing had happened."""
 
     saga: str
@@ -104,7 +104,7 @@ class StepCompensated(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CancelRequested(Event):
+class CancelRequested(Event, context="sagas"):
     saga: str
     attempt: int
     actor: str
@@ -112,7 +112,7 @@ class CancelRequested(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaParked(Event):
+class SagaParked(Event, context="sagas"):
     """It waits for a person."""
 
     saga: str
@@ -123,7 +123,7 @@ class SagaParked(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaResumed(Event):
+class SagaResumed(Event, context="sagas"):
     """A person decided how a parked step goes on.
 
     `correction` is the corrected input as JSON, one member for each field that was changed, with
@@ -145,7 +145,7 @@ class SagaResumed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerAwaited(Event):
+class AnswerAwaited(Event, context="sagas"):
     """The step was asked, and a person or another system has until then to answer it."""
 
     saga: str
@@ -155,7 +155,7 @@ class AnswerAwaited(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerReminded(Event):
+class AnswerReminded(Event, context="sagas"):
     """The answer is still missing: time to remind those who owe it."""
 
     saga: str
@@ -165,7 +165,7 @@ class AnswerReminded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepAnswered(Event):
+class StepAnswered(Event, context="sagas"):
     """A person or another system answered; or nobody did, and the actor is `deadline`."""
 
     saga: str
@@ -177,7 +177,7 @@ class StepAnswered(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaDecided(Event):
+class SagaDecided(Event, context="sagas"):
     """The answer the customer was waiting for; the rest goes on behind it."""
 
     saga: str
@@ -188,7 +188,7 @@ class SagaDecided(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaEnded(Event):
+class SagaEnded(Event, context="sagas"):
     """`because` names what turned it back, and is empty when it completed."""
 
     saga: str
@@ -215,20 +215,4 @@ SagaEvent = (
     | SagaDecided
     | SagaEnded
 )
-EVENTS = (
-    SagaStarted,
-    StepDone,
-    StepRefused,
-    StepFailed,
-    StepUnknown,
-    CompensationStarted,
-    StepCompensated,
-    CancelRequested,
-    SagaParked,
-    SagaResumed,
-    AnswerAwaited,
-    AnswerReminded,
-    StepAnswered,
-    SagaDecided,
-    SagaEnded,
-)
+EVENTS: tuple[type, ...] = get_args(SagaEvent)

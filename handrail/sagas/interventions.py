@@ -5,7 +5,7 @@ Events are stored for ever: names and fields are a contract, changed only by a n
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from handrail.kernel import Event
 
@@ -70,7 +70,7 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InterventionBegun(Event):
+class InterventionBegun(Event, context="sagas"):
     """`found` were parked and matched then; none that was parked after `until` is told."""
 
     intervention: str
@@ -80,7 +80,7 @@ class InterventionBegun(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaTold(Event):
+class SagaTold(Event, context="sagas"):
     """One saga was told, and this is how it took it; `said` is why it refused, or cannot hear.
 
     A saga refuses what does not fit it, and when it is no longer parked.
@@ -94,7 +94,7 @@ class SagaTold(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InterventionStopped(Event):
+class InterventionStopped(Event, context="sagas"):
     """The sagas that were not told by then are left alone."""
 
     intervention: str
@@ -103,11 +103,11 @@ class InterventionStopped(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class InterventionFinished(Event):
+class InterventionFinished(Event, context="sagas"):
     """Every saga that was found has been told, but for those that are no longer parked."""
 
     intervention: str
 
 
 InterventionEvent = InterventionBegun | SagaTold | InterventionStopped | InterventionFinished
-EVENTS = (InterventionBegun, SagaTold, InterventionStopped, InterventionFinished)
+EVENTS: tuple[type, ...] = get_args(InterventionEvent)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from handrail.kernel import MerchantId, Money
+from handrail.kernel import Money, TenantId
 from handrail.sagas.events import Ending
 from workflows.dunning import Terms
 
@@ -64,7 +64,7 @@ class SagaIdentity:
 
     saga: str
     saga_type: str
-    merchant: MerchantId
+    merchant: TenantId
     at_stake: Money
     actor: str
     attempt: int = 1

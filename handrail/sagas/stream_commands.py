@@ -15,7 +15,7 @@ from handrail.sagas.events import CancelRequested, StepFailed, StepUnknown
 
 
 @dataclass(frozen=True, kw_only=True)
-class TurnBack(Command):
+class TurnBack(Command, context="sagas"):
     """A saga asks to turn back: `because` names why, and is empty where a closed key told it to.
 
     `run` is the run of the workflow, which a reset changes. `over_pivot` is a person's wish to have
@@ -34,7 +34,7 @@ class TurnBack(Command):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestCancellation(Command):
+class RequestCancellation(Command, context="sagas"):
     """A person asks for a saga to be cancelled, before its pivot."""
 
     requested: CancelRequested

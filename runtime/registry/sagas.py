@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
-from handrail.sagas.definition import Saga
+from handrail.sagas.saga_type import SagaType
 from workflows import (
     checkout,
     collect_instalment,
@@ -21,17 +20,6 @@ from workflows import (
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
-
-
-@dataclass(frozen=True, kw_only=True)
-class SagaType:
-    """`example` is the saga of some input: its steps are the same for every input."""
-
-    name: str
-    purpose: str
-    workflow: type[Any]
-    example: Callable[[], Saga]
-
 
 _ALL: Final = (
     SagaType(

@@ -16,6 +16,7 @@ from activities.payments.gateway import HttpBank
 from activities.payments.plan import Plans
 from activities.payments.transfer import Transfers
 from activities.queries import Reading
+from domain.identifiers import OrderId, PayoutId, ReturnId
 from domain.ordering.events import OrderPlaced, ReturnLine
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from domain.payments.commands import (
@@ -31,7 +32,7 @@ from domain.payments.commands import (
 from handrail.errors import UnknownAggregate
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, StepClosed
-from handrail.kernel import Money, OrderId, PayoutId, ReturnId, stream_name
+from handrail.kernel import Money, stream_name
 from handrail.sagas.step_keys import NOT_DONE, StepContext, StepKey
 from handrail.simulators.in_process import served
 from runtime.registry.messages import CODEC

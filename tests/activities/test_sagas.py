@@ -11,10 +11,11 @@ import pytest
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from domain.identifiers import MerchantId
 from handrail.activities import saga_recorder
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, StepClosed
-from handrail.kernel import MerchantId, Money, stream_name
+from handrail.kernel import Money, stream_name
 from handrail.sagas.events import (
     AnswerAwaited,
     CancelRequested,

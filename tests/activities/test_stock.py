@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from activities import inventory
+from domain.identifiers import ReturnId
 from domain.inventory.commands import (
     ReceiveStock,
     ReserveStock,
@@ -17,7 +18,7 @@ from domain.inventory.commands import (
 from domain.inventory.events import StockReceived, StockReserved, StockReturned, StockShipped
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
-from handrail.kernel import Command, ReturnId
+from handrail.kernel import Command
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from runtime.registry.messages import CODEC
 from tests.controls import a_merchant, a_sku, an_order_id, readable_id

@@ -7,8 +7,8 @@ from typing import Any
 
 from temporalio.client import Client
 
+from domain.identifiers import OrderId
 from domain.ordering.commands import CompleteOrder
-from handrail.kernel import OrderId
 from tests.controls import NOON
 from tests.workflows.asked import does
 

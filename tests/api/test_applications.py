@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
+from domain.identifiers import MerchantId
 from domain.settlement.commands import SubmitApplication
 from handrail.http.temporal_gateway import Processes
-from handrail.kernel import MerchantId
 from handrail.sagas.options import RunOptions
 from tests.api.conftest import House
 from tests.api.shop import a_key, open_shop, place, problem, read, settled

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from consumers import finance
+from domain.identifiers import MerchantId, OrderId, PayoutId
 from domain.settlement.events import PayableAccrued, PayoutPrepared
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
-from handrail.kernel import MerchantId, OrderId, PayoutId
 from handrail.messaging.consumers.inbox import park, receive
 from handrail.messaging.envelope import received_from_store
 from runtime.registry.messages import CODEC

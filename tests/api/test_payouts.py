@@ -13,8 +13,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WithStartWorkflowOperation, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
+from domain.identifiers import MerchantId
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
-from handrail.kernel import MerchantId, Money
+from handrail.kernel import Money
 from handrail.sagas.options import RunOptions
 from tests.api.delivery import Contexts
 from tests.api.shop import eventually, problem, read, settled

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from domain import errors as business
 from handrail import errors
 from handrail.errors import DomainError
 from handrail.http.problem_types import KINDS
@@ -90,7 +91,8 @@ def test_every_problem_is_documented(slug: str) -> None:
 def test_every_rule_of_the_domain_has_a_problem() -> None:
     rules = {
         name
-        for name, value in vars(errors).items()
+        for module in (errors, business)
+        for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, DomainError) and value is not DomainError
     }
     assert set(RULES) == rules

@@ -16,13 +16,14 @@ import pytest
 from temporalio.client import WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from domain.identifiers import OrderId
 from domain.payments.commands import AuthoriseDownPayment, CapturePayment
 from handrail.http import webhook_store
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.middleware import MAX_BODY
 from handrail.http.temporal_gateway import Processes
 from handrail.http.webhook_signatures import new_secret, sign
-from handrail.kernel import Money, OrderId
+from handrail.kernel import Money
 from handrail.sagas.options import CarrierNotice, RunOptions
 from handrail.settings import Settings
 from handrail.simulators.in_process import served

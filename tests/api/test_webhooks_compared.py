@@ -11,6 +11,7 @@ import httpx
 import pytest
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import (
     AuthoriseDownPayment,
     CapturePayment,
@@ -19,7 +20,7 @@ from domain.payments.commands import (
 )
 from domain.shipping.commands import BookShipment, RecordDelivery, RecordLoss
 from handrail.http.temporal_gateway import Processes
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.kernel import Money
 from handrail.sagas.options import RunOptions
 from tests.api.conftest import House
 from tests.api.listening import Listens

@@ -20,7 +20,7 @@ def _heard_in(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_refusal_is_provoked_in_the_tests_of_its_context(refusal: type[Refusal]) -> None:
-    context = refusal.__module__.split(".")[1]
+    context = refusal.context
 
     assert refusal.__name__ in _heard_in(TESTS / "domain" / context)
 

@@ -9,9 +9,10 @@ from typing import Literal
 import pytest
 
 from benchmarks.leftovers import Leftovers, left_over, until_completed
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.ordering.events import OrderPlaced
 from domain.shipping.events import ShipmentDelivered
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from handrail.kernel import Money
 from handrail.sagas.events import SagaEnded, SagaStarted
 from tests.projections.world import World, a_world
 

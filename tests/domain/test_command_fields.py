@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from domain.identifiers import MerchantId, OrderId, PayoutId
 from domain.payments.commands import AuthoriseDownPayment, CollectInstalment, TransferPayout
 from domain.settlement.commands import Document, SubmitApplication
 from domain.shipping.commands import BookShipment
 from handrail.command_fields import bounds_of, why_not_correctable, wrong_value
-from handrail.kernel import Command, MerchantId, Money, OrderId, PayoutId
+from handrail.kernel import Command, Money
 from runtime.registry.messages import COMMANDS
 
 BOOKING = BookShipment(

@@ -16,6 +16,7 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
+from domain.identifiers import Sku
 from domain.inventory import stock
 from domain.inventory.events import (
     StockReceived,
@@ -54,7 +55,7 @@ from domain.shipping.events import (
     ShipmentLost,
 )
 from domain.shipping.shipment import Shipment
-from handrail.kernel import Money, Sku
+from handrail.kernel import Money
 from tests.controls import eur
 from tests.domain import walks
 from tests.domain.walks import walk

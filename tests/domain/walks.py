@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from domain.credit import commands as credit
+from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId, Sku
 from domain.inventory import commands as inventory
 from domain.ordering import commands as ordering
 from domain.ordering.events import OrderLine, ReturnLine, Why
@@ -21,7 +22,7 @@ from domain.payments import commands as payments
 from domain.settlement import commands as settlement
 from domain.shipping import commands as shipping
 from handrail.errors import DomainError
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId, PayoutId, ReturnId, Sku
+from handrail.kernel import Money
 from tests.controls import NOON, an_order, eur
 from tests.scenario import Decider, Keyed, decide_twice
 

@@ -11,9 +11,10 @@ import orjson
 import pytest
 from hypothesis import given, settings
 
+from domain.identifiers import OrderId
 from domain.payments.events import PaymentRefunded, PaymentVoided
 from handrail.eventstore.codec import Codec, UnknownMessage
-from handrail.kernel import Event, Money, OrderId
+from handrail.kernel import Event, Money
 from runtime.registry.messages import CODEC, COMMANDS, EVENTS
 from tests.eventstore.anything import anything
 from tests.eventstore.contracts import contract, contracts

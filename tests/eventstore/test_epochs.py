@@ -12,13 +12,13 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from domain.identifiers import OrderId
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.identity import OtherStore, Standby
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import EventStore, VersionConflict
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.eventstore.tokens import NotYetSeen, TokenOfAnotherEpoch, wait_until_seen
-from handrail.kernel import OrderId
 from handrail.projections.rebuild import rebuild
 from runtime.registry.messages import CODEC
 from runtime.registry.projections import PROJECTIONS

@@ -7,8 +7,9 @@ from typing import Literal
 
 import pytest
 
+from domain.identifiers import MerchantId
 from handrail.eventstore.store import ANY_VERSION, EventStore
-from handrail.kernel import MerchantId, Money
+from handrail.kernel import Money
 from handrail.sagas.events import SagaEnded, SagaEvent, SagaStarted
 from handrail.sagas.step_keys import StepContext, StepKey
 from runtime.registry.messages import CODEC

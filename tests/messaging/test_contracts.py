@@ -77,7 +77,7 @@ def test_the_writers_schema_knows_no_other_field_and_the_readers_passes_over_it(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noted(Event):
+class Noted(Event, context="credit"):
     what: str
     price: Money
 
@@ -88,11 +88,10 @@ def changed(**fields: Any) -> type[Event]:
         (name, *(kind if isinstance(kind, tuple) else (kind,))) for name, kind in fields.items()
     ]
     made = dataclasses.make_dataclass("Noted", described, bases=(Event,), frozen=True, kw_only=True)
-    made.__module__ = Noted.__module__
+    assert issubclass(made, Event)
+    made.context = Noted.context
     return made
 
-
-Noted.__module__ = "domain.credit.events"
 
 Where = Literal["shop", "web"]
 CHANGES: dict[str, tuple[type[Event], type[Event], str]] = {

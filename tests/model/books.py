@@ -19,29 +19,29 @@ Mood = Literal["", "refuse", "break"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken(Event):
+class Taken(Event, context="model"):
     book: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class GivenBack(Event):
+class GivenBack(Event, context="model"):
     book: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused(Refusal):
+class Refused(Refusal, context="model"):
     book: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take(Command):
+class Take(Command, context="model"):
     """Takes what its class names; taken before, there is nothing to do."""
 
     book: ClassVar[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GiveBack(Command):
+class GiveBack(Command, context="model"):
     book: ClassVar[str]
 
 

@@ -22,7 +22,8 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.workflow import _context
 
-from handrail.kernel import Command, MerchantId, Money
+from domain.identifiers import MerchantId
+from handrail.kernel import Command, Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict

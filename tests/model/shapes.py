@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+from domain.identifiers import MerchantId, OrderId, PayoutId
 from domain.payments.commands import (
     AuthoriseDownPayment,
     CapturePayment,
     TransferPayout,
     VoidPayment,
 )
-from handrail.kernel import MerchantId, Money, OrderId, PayoutId
+from handrail.kernel import Money
 from handrail.sagas.definition import Parallel, Saga, Step
 from tests.model.books import (
     Confirm,

@@ -7,8 +7,9 @@ from datetime import date
 
 import pytest
 
+from domain.identifiers import MerchantId
 from handrail.activities.saga_recorder import activities
-from handrail.kernel import MerchantId, Money
+from handrail.kernel import Money
 from handrail.sagas.events import CancelRequested, SagaDecided, SagaEnded, SagaStarted, StepDone
 from handrail.sagas.step_keys import OVER, StepContext, StepKey
 from handrail.sagas.stream_answers import Begun, Cancelled, Turned

@@ -6,10 +6,10 @@ from typing import Final
 
 import psycopg
 
+from domain.identifiers import MerchantId, OrderId
 from domain.settlement.events import MerchantAccountOpened, PayableAccrued
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
-from handrail.kernel import MerchantId, OrderId
 from runtime.registry.messages import CODEC
 from tests.controls import eur
 

@@ -12,6 +12,7 @@ from domain.credit.events import (
     CreditRestored,
     LimitAssigned,
 )
+from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.events import (
     StockReceived,
     StockReleased,
@@ -31,7 +32,7 @@ from domain.ordering.events import (
 from domain.payments.events import PaymentAuthorised, PaymentCaptured, PaymentDeclined
 from domain.settlement.events import MerchantAccountOpened, PayableAccrued, PayableClawedBack
 from domain.shipping.events import ShipmentBooked, ShipmentDelivered, ShipmentDispatched
-from handrail.kernel import CustomerId, Event, MerchantId, OrderId, ReturnId, Sku
+from handrail.kernel import Event
 from handrail.sagas.events import (
     CompensationStarted,
     SagaDecided,

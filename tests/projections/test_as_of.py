@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.kernel import OrderId
+from domain.identifiers import OrderId
 from handrail.projections import saga_board
 from handrail.projections.as_of import HistoryTooLong, as_of, fold_as_of
 from handrail.projections.projection import id_of

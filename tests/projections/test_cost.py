@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 import pytest
 
-from handrail.kernel import OrderId
+from domain.identifiers import OrderId
 from projections import stock_level
 from tests.projections.stories import Shop
 from tests.projections.world import World

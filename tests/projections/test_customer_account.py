@@ -13,7 +13,7 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
-from handrail.kernel import CustomerId, OrderId
+from domain.identifiers import CustomerId, OrderId
 from handrail.projections.projection import OutOfPlace
 from projections.customer_account import PROJECTION, CustomerAccount
 from tests.controls import eur

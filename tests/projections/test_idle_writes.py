@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from handrail.kernel import OrderId
+from domain.identifiers import OrderId
 from runtime.registry.projections import PROJECTIONS
 from tests.projections.stories import placed
 from tests.projections.world import World

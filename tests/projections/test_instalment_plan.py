@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from domain.identifiers import CustomerId, OrderId, ReturnId
 from domain.payments import plan
 from domain.payments.commands import OpenPlan
 from domain.payments.events import (
@@ -23,7 +24,7 @@ from domain.payments.events import (
     RefundPaid,
 )
 from domain.payments.plan import InstalmentPlan
-from handrail.kernel import CustomerId, Event, OrderId, ReturnId
+from handrail.kernel import Event
 from handrail.projections.projection import OutOfPlace
 from projections import instalment_plan
 from projections.instalment_plan import PROJECTION

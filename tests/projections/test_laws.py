@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from domain.credit import credit_line
 from domain.credit.credit_line import CreditLine
+from domain.identifiers import OrderId
 from domain.inventory import stock
 from domain.inventory.stock import StockItem
 from domain.settlement import merchant_account
 from domain.settlement.merchant_account import MerchantAccount
-from handrail.kernel import OrderId
 from handrail.projections import saga_board
 from handrail.projections.projection import Happened, Projection, category_of, id_of
 from projections import customer_account, merchant_balance, order_status, stock_level

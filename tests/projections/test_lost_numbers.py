@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from handrail.kernel import OrderId
+from domain.identifiers import OrderId
 from handrail.projections.projector import Runner
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from domain.identifiers import MerchantId
 from domain.settlement.commands import Document
 from domain.settlement.events import (
     ApplicationIncomplete,
@@ -16,7 +17,7 @@ from domain.settlement.events import (
     RegistryChecked,
     RegistryRefused,
 )
-from handrail.kernel import Event, MerchantId
+from handrail.kernel import Event
 from handrail.projections.projection import OutOfPlace
 from projections.merchant_application import PROJECTION, MerchantApplication
 from tests.controls import NOON

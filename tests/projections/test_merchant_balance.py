@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from domain.identifiers import MerchantId, OrderId, PayoutId
 from domain.settlement.events import (
     MerchantAccountClosed,
     MerchantAccountOpened,
@@ -13,7 +14,6 @@ from domain.settlement.events import (
     PayoutConfirmed,
     PayoutPrepared,
 )
-from handrail.kernel import MerchantId, OrderId, PayoutId
 from handrail.projections.projection import OutOfPlace
 from projections.merchant_balance import PROJECTION, MerchantBalance
 from tests.controls import eur

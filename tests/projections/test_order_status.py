@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from domain.identifiers import OrderId, ReturnId, Sku
 from domain.ordering.events import (
     OrderCompleted,
     OrderConfirmed,
@@ -27,7 +28,7 @@ from domain.shipping.events import (
     ShipmentDispatched,
     ShipmentLost,
 )
-from handrail.kernel import Event, OrderId, ReturnId, Sku
+from handrail.kernel import Event
 from handrail.projections.projection import OutOfPlace
 from handrail.sagas.events import SagaDecided, SagaEnded
 from projections.order_status import PROJECTION, OrderStatus

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from domain.identifiers import MerchantId, OrderId, Sku
 from domain.inventory.events import StockReceived
 from domain.ordering.events import OrderConfirmed, OrderPlaced
 from domain.payments.events import PaymentAuthorised
 from handrail.eventstore.codec import Codec, Encoded
 from handrail.eventstore.tokens import UnknownProjection
-from handrail.kernel import MerchantId, OrderId, Sku
 from handrail.projections import parked_rows
 from handrail.projections.fold import BEHIND
 from handrail.projections.projection import Happened, Projection

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.settlement.events import MerchantAccountOpened
 from handrail.eventstore.subscriptions.lag import Lag, lag
-from handrail.kernel import CustomerId, MerchantId, OrderId
 from handrail.projections import saga_board, saga_figures
 from handrail.projections.paging import Slice
 from handrail.projections.saga_board import Waits

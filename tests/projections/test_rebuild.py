@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, MetaData, Text
 
+from domain.identifiers import OrderId
 from domain.settlement.events import PayableAccrued
 from handrail.eventstore.subscriptions.registration import enroll
-from handrail.kernel import OrderId
 from handrail.projections.install import Installed, VersionForgotten, install
 from handrail.projections.projection import Happened, Projection
 from handrail.projections.rebuild import UnknownReadModel, finish, pending, rebuild, start

@@ -7,8 +7,8 @@ from datetime import date
 
 import pytest
 
+from domain.identifiers import CustomerId, OrderId
 from domain.payments.events import InstalmentCollected, PlannedInstalment, PlanOpened
-from handrail.kernel import CustomerId, OrderId
 from handrail.projections.replace_row import replace
 from projections import instalment_plan, merchant_balance
 from tests.controls import eur

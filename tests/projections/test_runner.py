@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from domain.identifiers import OrderId
 from handrail.eventstore.pool import Connection, open_pool
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.subscriptions.page_handler import Handled
-from handrail.kernel import OrderId
 from handrail.projections.apply_page import apply_page
 from handrail.projections.projector import Runner
 from projections import merchant_balance, stock_level

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from handrail.kernel import Event, MerchantId
+from domain.identifiers import MerchantId
+from handrail.kernel import Event
 from handrail.projections.projection import OutOfPlace
 from handrail.projections.saga_board import PROJECTION
 from handrail.sagas.events import (

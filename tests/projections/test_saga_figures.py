@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.kernel import Event, OrderId
+from domain.identifiers import OrderId
+from handrail.kernel import Event
 from handrail.projections import saga_board, saga_figures
 from handrail.projections.rebuild import rebuild
 from handrail.projections.saga_figures import BUCKETS, GAUGES, LABELS, PROJECTION, SagaTally, adds

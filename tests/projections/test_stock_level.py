@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.events import (
     StockReceived,
     StockReleased,
@@ -12,7 +13,6 @@ from domain.inventory.events import (
     StockReturned,
     StockShipped,
 )
-from handrail.kernel import MerchantId, OrderId, ReturnId, Sku
 from handrail.projections.projection import OutOfPlace
 from projections.stock_level import PROJECTION, StockLevel
 from tests.projections import folds

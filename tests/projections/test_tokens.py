@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from domain.credit.events import CreditHeld
+from domain.identifiers import CustomerId, OrderId
 from domain.ordering.events import OrderCompleted, OrderConfirmed
 from handrail.eventstore.store import shard_of
 from handrail.eventstore.tokens import (
@@ -15,7 +16,7 @@ from handrail.eventstore.tokens import (
     UnknownProjection,
     wait_until_seen,
 )
-from handrail.kernel import CustomerId, Event, OrderId
+from handrail.kernel import Event
 from handrail.projections.fold import BEHIND
 from handrail.projections.projection import id_of
 from tests.controls import NOON, eur

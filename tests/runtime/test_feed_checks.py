@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from consumers import finance, warehouse
+from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed
 from handrail.eventstore.feed import BEGINNING, read_page
-from handrail.kernel import OrderId
 from handrail.lake.columns import as_table
 from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain.credit.events import CreditConsumed, CreditHeld, CreditRestored, LimitAssigned
+from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId, Sku
 from domain.inventory.events import StockReceived, StockReserved, StockReturned, StockShipped
 from domain.ordering.events import OrderLine, OrderPlaced, ReturnAccepted, ReturnLine
 from domain.payments.events import (
@@ -28,7 +29,7 @@ from domain.settlement.events import (
 )
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
-from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, PayoutId, ReturnId, Sku
+from handrail.kernel import Event, Money
 from handrail.sagas.events import SagaEnded, SagaStarted, StepDone
 from handrail.verify.feed_invariants import page_in_order
 from handrail.verify.read_model_invariants import seen_by

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from domain.credit.events import CreditRestored
+from domain.identifiers import PayoutId
 from domain.ordering.events import OrderConfirmed, ReturnCompleted
 from domain.payments.events import (
     InstalmentCollected,
@@ -17,7 +18,6 @@ from domain.payments.events import (
     Reduction,
     RefundPaid,
 )
-from handrail.kernel import PayoutId
 from handrail.sagas.events import SagaEnded, SagaStarted
 from tests.runtime.stores import Happening, evidence, violations
 from tests.runtime.test_invariants import (

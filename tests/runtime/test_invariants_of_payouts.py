@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from domain.identifiers import MerchantId, PayoutId
 from domain.payments.events import PayoutTransferred
 from domain.settlement.events import PayoutCancelled, PayoutPrepared
-from handrail.kernel import MerchantId, PayoutId
 from handrail.sagas.events import SagaResumed
 from tests.runtime.stores import Happening, Stores, evidence, explained, violations
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, A_RETURN, MERCHANT, eur, paid_back

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 import structlog
 
+from domain.identifiers import OrderId
 from handrail.connections import store_engine, store_pool
-from handrail.kernel import OrderId
 from handrail.processes.projector import run
 from handrail.settings import Settings
 from tests.projections.stories import Shop

@@ -10,8 +10,8 @@ import pytest
 
 from consumers import finance
 from domain.credit.events import CreditHeld
+from domain.identifiers import CustomerId, OrderId
 from handrail.eventstore.store import ANY_VERSION, EventStore
-from handrail.kernel import CustomerId, OrderId
 from handrail.messaging.consumers.store_consumer import catch_up
 from handrail.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone, StepUnknown
 from handrail.sagas.step_keys import StepContext, StepKey

@@ -11,10 +11,11 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
 
 from domain.credit.commands import AssignLimit, ConsumeCredit, HoldCredit
+from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import OpenPlan
 from domain.payments.due_dates import months_after
 from domain.payments.plan_state import InstalmentPlan
-from handrail.kernel import CustomerId, Event, MerchantId, Money, OrderId, stream_name
+from handrail.kernel import Event, Money, stream_name
 from handrail.sagas.options import RunOptions
 from handrail.temporal.client import DATA_CONVERTER
 from runtime.registry.messages import CODEC

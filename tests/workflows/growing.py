@@ -8,7 +8,8 @@ from typing import Final
 from temporalio import workflow
 
 from domain.credit.commands import AssignLimit, HoldCredit, ReleaseCredit
-from handrail.kernel import CustomerId, MerchantId, Money, OrderId
+from domain.identifiers import CustomerId, MerchantId, OrderId
+from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult

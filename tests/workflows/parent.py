@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from handrail.kernel import MerchantId, Money
+from domain.identifiers import MerchantId
+from handrail.kernel import Money
 from handrail.sagas.cancellation import uninterrupted
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult

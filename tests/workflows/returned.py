@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.identifiers import ReturnId
 from domain.inventory.commands import ShipStock
 from domain.ordering.commands import CompleteOrder
 from domain.ordering.events import ReturnLine, Why
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from domain.payments.commands import CollectInstalment
 from domain.payments.plan_state import InstalmentPlan
-from handrail.kernel import ReturnId
 from tests.controls import NOON, readable_id
 from tests.workflows.asked import does, reads
 from tests.workflows.ordered import Ordered

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from domain.identifiers import MerchantId, OrderId
 from domain.payments.commands import CollectInstalment
 from domain.settlement.commands import Document, SubmitApplication
 from domain.shipping.commands import BookShipment, RecordLoss
-from handrail.kernel import Command, MerchantId, OrderId
+from handrail.kernel import Command
 from handrail.sagas.corrections import as_corrected, in_words
 from handrail.temporal.client import DATA_CONVERTER
 from tests.controls import NOON, eur

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from domain.identifiers import ReturnId
 from domain.payments.commands import AdjustPlan, RevertAdjustment
 from domain.payments.events import InstalmentMissed
-from handrail.kernel import ReturnId
 from handrail.sagas.events import SagaParked
 from tests.controls import eur
 from tests.workflows.asked import does

@@ -12,10 +12,10 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.service import RPCError
 
 from activities.payments.gateway import HttpBank
+from domain.identifiers import OrderId, ReturnId
 from domain.settlement.commands import ClawBack
 from domain.shipping.commands import BookShipment
 from handrail.http.last_run import previous
-from handrail.kernel import OrderId, ReturnId
 from handrail.sagas.events import SagaEnded, SagaParked
 from tests.controls import eur, readable_id
 from tests.unencrypted import company

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from domain.identifiers import OrderId
 from domain.ordering.commands import ConfirmOrder, RejectOrder
 from domain.payments.commands import CapturePayment, VoidPayment
-from handrail.kernel import OrderId
 from handrail.sagas.definition import Duty, Saga, Step
 from handrail.sagas.diagram import mermaid, table, tree
 from handrail.sagas.explain import explain
-from runtime.registry.sagas import SAGAS, SagaType
+from handrail.sagas.saga_type import SagaType
+from runtime.registry.sagas import SAGAS
 from tests.controls import eur
 from tests.workflows.steps import EVERY, GROUPS, PIVOT, SAGA
 from workflows.checkout import example

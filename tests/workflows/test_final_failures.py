@@ -17,10 +17,11 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from domain.identifiers import MerchantId, OrderId, PayoutId
 from domain.payments.commands import Reschedule
 from domain.payments.events import TransferDeclined
 from handrail.eventstore.store import ANY_VERSION
-from handrail.kernel import MerchantId, Money, OrderId, PayoutId
+from handrail.kernel import Money
 from tests.workflows.collecting import a_plan
 from tests.world import World
 

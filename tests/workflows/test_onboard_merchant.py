@@ -9,11 +9,12 @@ from typing import Any
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import WorkflowEnvironment
 
+from domain.identifiers import MerchantId
 from domain.settlement import application, merchant_account
 from domain.settlement.application import Application
 from domain.settlement.commands import Document, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
-from handrail.kernel import MerchantId, stream_name
+from handrail.kernel import stream_name
 from handrail.sagas.options import RunOptions
 from handrail.temporal.client import DATA_CONVERTER
 from runtime.registry.messages import CODEC

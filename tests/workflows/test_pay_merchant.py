@@ -7,10 +7,11 @@ from typing import Any
 
 from temporalio.client import WorkflowExecutionStatus
 
+from domain.identifiers import MerchantId, PayoutId
 from domain.settlement import merchant_account
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
-from handrail.kernel import MerchantId, Money, PayoutId, stream_name
+from handrail.kernel import Money, stream_name
 from handrail.sagas.options import RunOptions
 from runtime.registry.messages import CODEC
 from tests.controls import a_merchant, an_order_id, eur

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
 
 from domain.credit.commands import AssignLimit
-from handrail.kernel import OrderId
+from domain.identifiers import OrderId
 from handrail.sagas.events import SagaStarted, StepDone
 from handrail.sagas.options import RunOptions
 from handrail.temporal.client import SANDBOX

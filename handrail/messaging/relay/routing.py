@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from handrail import kernel
 from handrail.eventstore.codec import UnknownMessage
 from runtime.registry.messages import EVENTS
 
@@ -12,7 +13,7 @@ HOME: Final = "commerce"
 
 EXCHANGES: Final = ("events", "money", "parcels", "sagas")
 
-_CONTEXTS: Final = {one.__name__: one.__module__.split(".")[1] for one in EVENTS}
+_CONTEXTS: Final = {one.__name__: kernel.context_of(one) for one in EVENTS}
 _ALSO: Final = {
     "credit": "money",
     "payments": "money",

@@ -17,8 +17,9 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
+from domain.identifiers import OrderId
 from handrail.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
-from handrail.kernel import Money, OrderId
+from handrail.kernel import Money
 from tests.controls import a_customer, an_order_id, eur, usd
 from tests.scenario import Scenario
 

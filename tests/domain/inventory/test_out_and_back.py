@@ -1,5 +1,7 @@
 import pytest
 
+from domain.errors import NoLines
+from domain.identifiers import OrderId, ReturnId, Sku
 from domain.inventory import stock
 from domain.inventory.commands import ReleaseStock, ReserveStock, Restock, ShipStock, StockLine
 from domain.inventory.events import (
@@ -11,8 +13,7 @@ from domain.inventory.events import (
     StockUnavailable,
 )
 from domain.inventory.stock import REMEMBERED_RETURNS, StockItem
-from handrail.errors import DomainError, NoLines, NotPositive, UnknownAggregate
-from handrail.kernel import OrderId, ReturnId, Sku
+from handrail.errors import DomainError, NotPositive, UnknownAggregate
 from tests.controls import a_merchant, an_order_id
 from tests.scenario import Keyed, Scenario
 

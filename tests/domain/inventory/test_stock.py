@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import pytest
 
+from domain.errors import NoLines
+from domain.identifiers import OrderId, Sku
 from domain.inventory import stock
 from domain.inventory.commands import ReceiveStock, ReleaseStock, ReserveStock, StockLine
 from domain.inventory.events import StockReceived, StockReleased, StockReserved, StockUnavailable
 from domain.inventory.stock import REMEMBERED_DELIVERIES, StockItem
-from handrail.errors import ContentDiffers, NoLines, NotPositive
-from handrail.kernel import OrderId, Sku
+from handrail.errors import ContentDiffers, NotPositive
 from tests.controls import a_merchant, an_order_id
 from tests.scenario import Keyed, Scenario
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.errors import DownPaymentDiffers, NoLines, TotalDiffers
 from domain.ordering import order
 from domain.ordering.commands import (
     CloseReview,
@@ -25,11 +26,8 @@ from handrail.errors import (
     ContentDiffers,
     CurrencyMismatch,
     DomainError,
-    DownPaymentDiffers,
-    NoLines,
     NotPositive,
     OutOfOrder,
-    TotalDiffers,
     UnknownAggregate,
 )
 from tests.controls import NOON, a_line, an_order, an_order_id, eur, usd

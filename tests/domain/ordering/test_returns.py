@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from domain.errors import NoLines, TotalDiffers
+from domain.identifiers import ReturnId, Sku
 from domain.ordering import order
 from domain.ordering.commands import AcceptReturn, CompleteReturn, WithdrawReturn
 from domain.ordering.events import (
@@ -20,16 +22,8 @@ from domain.ordering.events import (
 )
 from domain.ordering.order import Order
 from domain.ordering.returns import value_of
-from handrail.errors import (
-    ContentDiffers,
-    DomainError,
-    NoLines,
-    NotPositive,
-    OutOfOrder,
-    TotalDiffers,
-    UnknownAggregate,
-)
-from handrail.kernel import Event, Money, ReturnId, Sku
+from handrail.errors import ContentDiffers, DomainError, NotPositive, OutOfOrder, UnknownAggregate
+from handrail.kernel import Event, Money
 from tests.controls import NOON, a_line, an_order, an_order_id, eur
 from tests.scenario import Scenario
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from domain.identifiers import CustomerId, ReturnId
 from domain.payments import plan
 from domain.payments.commands import (
     AdjustPlan,
@@ -49,7 +50,7 @@ from handrail.errors import (
     OutsideAnswerMissing,
     UnknownAggregate,
 )
-from handrail.kernel import Command, CustomerId, Event, Money, ReturnId
+from handrail.kernel import Command, Event, Money
 from tests.controls import an_order_id, eur, usd
 from tests.scenario import Scenario
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 
+from domain.identifiers import ReturnId
 from domain.payments import plan, transfer
 from domain.payments.commands import RevertAdjustment
 from domain.payments.events import (
@@ -21,7 +22,6 @@ from domain.payments.events import (
 from domain.payments.plan import InstalmentPlan
 from domain.payments.transfer import Transfer
 from handrail.errors import DomainError
-from handrail.kernel import ReturnId
 from tests.controls import eur
 from tests.domain import walks
 from tests.domain.walks import walk

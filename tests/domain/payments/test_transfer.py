@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from domain.identifiers import MerchantId, PayoutId
 from domain.payments import transfer
 from domain.payments.commands import Approved, BankReply, Declined, TransferPayout
 from domain.payments.events import PayoutTransferred, TransferDeclined
 from domain.payments.transfer import Transfer
 from handrail.errors import ContentDiffers, NotPositive, OutsideAnswerMissing
-from handrail.kernel import MerchantId, PayoutId
 from tests.controls import eur
 from tests.scenario import Scenario
 

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from handrail.kernel import MerchantId, Money
+from domain.identifiers import MerchantId
+from handrail.kernel import Money
 from handrail.sagas.events import (
     CancelRequested,
     SagaDecided,

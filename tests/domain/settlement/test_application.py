@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from domain.identifiers import MerchantId
 from domain.settlement import application
 from domain.settlement.application import REQUIRED, Application
 from domain.settlement.commands import (
@@ -29,7 +30,7 @@ from domain.settlement.events import (
     RegistryRefused,
 )
 from handrail.errors import ContentDiffers, OutOfOrder, OutsideAnswerMissing
-from handrail.kernel import Command, Event, MerchantId
+from handrail.kernel import Command, Event
 from tests.controls import NOON
 from tests.scenario import Scenario
 

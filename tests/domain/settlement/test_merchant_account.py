@@ -4,6 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import FeeOutOfRange
+from domain.identifiers import ReturnId
 from domain.settlement import merchant_account
 from domain.settlement.commands import (
     AccruePayable,
@@ -21,13 +23,12 @@ from domain.settlement.merchant_account import REMEMBERED_RETURNS, MerchantAccou
 from handrail.errors import (
     ContentDiffers,
     CurrencyMismatch,
-    FeeOutOfRange,
     NotACurrency,
     NotPositive,
     OutOfOrder,
     UnknownAggregate,
 )
-from handrail.kernel import Money, ReturnId
+from handrail.kernel import Money
 from tests.controls import a_merchant, an_order_id, eur, usd
 from tests.scenario import Scenario
 

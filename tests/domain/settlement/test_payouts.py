@@ -1,5 +1,6 @@
 import pytest
 
+from domain.identifiers import PayoutId
 from domain.settlement import merchant_account
 from domain.settlement.commands import (
     AccruePayable,
@@ -25,7 +26,7 @@ from handrail.errors import (
     OutOfOrder,
     UnknownAggregate,
 )
-from handrail.kernel import Money, PayoutId
+from handrail.kernel import Money
 from tests.controls import a_merchant, an_order_id, eur, usd
 from tests.scenario import Scenario
 

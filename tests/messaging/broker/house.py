@@ -46,7 +46,7 @@ BY_CONTEXT: Final = {
 
 def address_of(event: type[Event]) -> tuple[tuple[str, ...], str]:
     """Its exchanges and its key, told from where its class is."""
-    context = event.__module__.split(".")[1]
+    context = event.context
     return BY_CONTEXT[context], f"{context}.{event.__name__}.v1"
 
 

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumers import finance
+from domain.identifiers import MerchantId, OrderId
 from domain.settlement.events import PayableAccrued
 from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Follower
-from handrail.kernel import MerchantId, OrderId
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay

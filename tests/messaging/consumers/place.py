@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed, OrderRejected
 from handrail.eventstore.pool import Connection, open_pool
 from handrail.eventstore.store import Recorded
-from handrail.kernel import Event, OrderId
+from handrail.kernel import Event
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.envelope import Received, received_from_store
 from tests.projections.world import ROLE, World, stuck, until

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from domain.identifiers import MerchantId, OrderId, Sku
 from domain.inventory.events import StockReceived
 from domain.ordering.events import OrderConfirmed
-from handrail.kernel import MerchantId, OrderId, Sku
 from handrail.messaging.consumers.inbox import BEHIND
 from handrail.messaging.consumers.parked_messages import By, discard, retry
 from handrail.messaging.envelope import Received

@@ -11,6 +11,7 @@ import pytest
 
 from consumers import finance
 from consumers.ledger import Unbalanced, lines_of
+from domain.identifiers import OrderId, PayoutId, ReturnId
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -34,7 +35,7 @@ from domain.settlement.events import (
     PayoutCancelled,
     PayoutPrepared,
 )
-from handrail.kernel import Event, Money, OrderId, PayoutId, ReturnId
+from handrail.kernel import Event, Money
 from handrail.messaging.consumers.store_consumer import catch_up
 from runtime.verify.prove import prove
 from tests.controls import a_customer, a_merchant, eur

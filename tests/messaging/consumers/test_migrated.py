@@ -16,12 +16,12 @@ from sqlalchemy import create_engine, make_url
 
 from consumers import warehouse
 from consumers.notifications.handler import CONSUMER as NOTIFICATIONS
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.events import StockReserved
 from domain.payments.events import InstalmentCollected, PlannedInstalment, PlanOpened
 from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDispatched
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore import migrations
-from handrail.kernel import CustomerId, MerchantId, OrderId, Sku
 from handrail.messaging.consumers.store_consumer import catch_up
 from tests.controls import NOON, eur
 from tests.messaging.consumers.place import Place, a_place

@@ -17,11 +17,11 @@ import orjson
 import pytest
 
 from consumers import finance
+from domain.identifiers import MerchantId, OrderId
 from domain.settlement.events import PayableAccrued
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from handrail.dev.supervisor import Service, wait_until
 from handrail.eventstore.store import Recorded
-from handrail.kernel import MerchantId, OrderId
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.inbox import park
 from handrail.settings import Settings

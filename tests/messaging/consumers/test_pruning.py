@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from consumers import warehouse
+from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
-from handrail.kernel import Event, MerchantId, OrderId, ReturnId, Sku
+from handrail.kernel import Event
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.inbox import Outcome, receive
 from handrail.messaging.consumers.parked_messages import By, discard, retry

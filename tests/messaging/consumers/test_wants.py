@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed, OrderRejected
 from handrail.eventstore import checkpoints
 from handrail.eventstore.checkpoints import LostLease
 from handrail.eventstore.feed import BEGINNING, read_page
 from handrail.eventstore.store import SHARDS
-from handrail.kernel import OrderId
 from handrail.messaging.consumers import backfill
 from handrail.messaging.consumers.backfill import groups
 from handrail.messaging.consumers.catch_up import Settling

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from consumers import warehouse
+from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
 from domain.shipping.events import (
     ShipmentBooked,
@@ -18,7 +19,7 @@ from domain.shipping.events import (
     ShipmentDispatched,
     ShipmentLost,
 )
-from handrail.kernel import Event, MerchantId, OrderId, ReturnId, Sku
+from handrail.kernel import Event
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.inbox import receive
 from handrail.messaging.consumers.store_consumer import catch_up
@@ -37,7 +38,7 @@ CUP: dict[str, Any] = {
 
 async def happened(place: Place, *events: Event) -> None:
     for event in events:
-        of_shipping = type(event).__module__ == "domain.shipping.events"
+        of_shipping = event.context == "shipping"
         await place.append("shipment-o1" if of_shipping else "stock-m:cup", event)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.credit.events import CreditRefused
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.events import StockUnavailable
 from domain.payments.events import (
     InstalmentCollected,
@@ -23,7 +24,7 @@ from domain.shipping.events import (
     ShipmentDelivered,
     ShipmentLost,
 )
-from handrail.kernel import CustomerId, Event, MerchantId, OrderId, Sku
+from handrail.kernel import Event
 from handrail.sagas.events import SagaStarted
 from tests.controls import a_line, eur
 from tests.messaging.lake.place import Place

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from arro3.core import Table
 
+from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed
 from handrail.eventstore.pool import open_pool
-from handrail.kernel import OrderId
 from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake
 from tests.controls import NOON

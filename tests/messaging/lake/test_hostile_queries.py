@@ -12,9 +12,9 @@ from arro3.core import Array, DataType, Field, Schema, Table
 from deltalake import write_deltalake
 
 from consumers.lake_questions import NotAQuery, TooMuch, ask
+from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed
 from handrail.cli import lake_output
-from handrail.kernel import OrderId
 from handrail.lake.reading import open_lake
 from handrail.lake.select_only import LONGEST
 from tests.messaging.lake.place import Place

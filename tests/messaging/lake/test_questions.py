@@ -24,6 +24,7 @@ from consumers.lake_questions import (
     ask,
 )
 from consumers.lake_report.page import page
+from domain.identifiers import CustomerId, OrderId, ReturnId
 from domain.ordering.events import OrderPlaced
 from domain.payments.events import (
     AdjustmentReverted,
@@ -44,7 +45,7 @@ from domain.shipping.events import (
 )
 from handrail.cli import lake_output
 from handrail.eventstore.codec import Codec
-from handrail.kernel import CustomerId, Event, Money, OrderId, Refusal, ReturnId
+from handrail.kernel import Event, Money, Refusal
 from handrail.lake.reading import NoLake, open_lake, view_name
 from handrail.sagas.events import SagaStarted
 from runtime.registry.messages import EVENTS
@@ -266,13 +267,10 @@ async def test_only_the_files_of_the_days_and_contexts_that_are_asked_for_are_op
 
 
 @dataclass(frozen=True, kw_only=True)
-class Weighed(Event):
+class Weighed(Event, context="credit"):
     """In version 1 it had a `weight` in kilograms."""
 
     grams: int
-
-
-Weighed.__module__ = "domain.credit.events"
 
 
 async def test_events_of_older_versions_are_read_as_the_newest(place: Place) -> None:

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from domain.credit.events import LimitAssigned
+from domain.identifiers import CustomerId, OrderId
 from domain.ordering.events import OrderConfirmed
 from handrail.dev.supervisor import free_port
 from handrail.eventstore.checkpoints import LostLease
 from handrail.eventstore.codec import UnknownMessage
-from handrail.kernel import CustomerId, OrderId
 from handrail.lake import batches, leader_lease
 from handrail.lake.exporter import OtherLake
 from handrail.messaging.relay import routing

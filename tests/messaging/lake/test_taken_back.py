@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed
-from handrail.kernel import OrderId
 from handrail.lake.exporter import OtherLake
 from handrail.restore import commands
 from handrail.settings import Settings

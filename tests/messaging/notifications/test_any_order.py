@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consumers.notifications.handler import handle_at
+from domain.identifiers import CustomerId, OrderId
 from domain.ordering.events import OrderConfirmed
 from domain.payments.events import (
     InstalmentCollected,
@@ -22,7 +23,7 @@ from domain.payments.events import (
 )
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched
 from handrail.eventstore.store import Recorded
-from handrail.kernel import CustomerId, Event, OrderId
+from handrail.kernel import Event
 from handrail.messaging.envelope import Received, received_from_store
 from tests.controls import NOON, eur
 from tests.messaging.notifications.world import World

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed
 from domain.shipping.events import ShipmentDispatched
-from handrail.kernel import OrderId
 from tests.controls import NOON
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed

@@ -10,9 +10,9 @@ from dataclasses import replace
 import aio_pika
 
 from consumers.notifications.handler import CONSUMER
+from domain.identifiers import OrderId
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from handrail.eventstore.store import Recorded
-from handrail.kernel import OrderId
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.consumers.store_consumer import Feeding

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from consumers.notifications.handler import CONSUMER
+from domain.identifiers import OrderId, ReturnId
 from domain.ordering.events import OrderConfirmed, OrderRejected
 from domain.payments.events import (
     InstalmentCollected,
@@ -17,7 +18,7 @@ from domain.payments.events import (
     RefundPaid,
 )
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
-from handrail.kernel import Event, OrderId, ReturnId
+from handrail.kernel import Event
 from tests.controls import NOON, a_customer, an_order_id, eur
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed

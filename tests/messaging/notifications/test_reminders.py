@@ -10,6 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from consumers.notifications.handler import handle_at
+from domain.identifiers import CustomerId, OrderId, ReturnId
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -22,7 +23,7 @@ from domain.payments.events import (
     Reduction,
 )
 from handrail.eventstore.store import Recorded
-from handrail.kernel import CustomerId, Event, OrderId, ReturnId
+from handrail.kernel import Event
 from handrail.messaging.envelope import Received, received_from_store
 from tests.controls import eur
 from tests.messaging.notifications.world import World

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from handrail.kernel import OrderId
+from domain.identifiers import OrderId
 from handrail.messaging.relay.publisher import Publisher
 from tests.messaging.relay.world import (
     EXCHANGES,

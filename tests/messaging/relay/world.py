@@ -14,12 +14,13 @@ import httpx
 import psycopg
 
 from domain.credit.events import CreditHeld
+from domain.identifiers import CustomerId, OrderId
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Follower
-from handrail.kernel import CustomerId, Event, OrderId
+from handrail.kernel import Event, Message
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
 from runtime.registry.messages import CODEC
@@ -38,7 +39,7 @@ BY_CONTEXT = {
     "shipping": ("events", "parcels"),
     "sagas": ("sagas",),
 }
-CONTEXTS = {type_: cls.__module__.split(".")[1] for type_, cls in CODEC.classes.items()}
+CONTEXTS = {type_: cls.context for type_, cls in CODEC.classes.items() if issubclass(cls, Message)}
 
 
 def held(customer: str, order: str) -> CreditHeld:

@@ -15,6 +15,7 @@ from activities import credit, inventory, ordering, queries
 from activities.payments import plan as plans
 from activities.settlement import activities as settlement
 from domain.credit.commands import AssignLimit, ConsumeCredit, HoldCredit
+from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.commands import ReceiveStock, ReserveStock, ShipStock, StockLine
 from domain.ordering.commands import CompleteOrder, ConfirmOrder, PlaceOrder
 from domain.ordering.events import OrderLine, ReturnLine
@@ -23,7 +24,7 @@ from domain.payments.plan import InstalmentPlan, evolve
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from handrail.activities import saga_recorder
 from handrail.activities.command_handler import Handler
-from handrail.kernel import Command, CustomerId, MerchantId, Money, OrderId, ReturnId, Sku
+from handrail.kernel import Command, Money
 from handrail.sagas.step_keys import StepContext, StepKey
 from tests.model.bank import Kind, Ledger, MemoryBank
 from tests.model.driving import Deed, drive

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from domain.credit.commands import AssignLimit
+from domain.identifiers import PayoutId
 from domain.inventory.commands import ReceiveStock
 from domain.settlement.commands import AccruePayable, Document, OpenMerchantAccount
-from handrail.kernel import PayoutId
 from tests.controls import (
     NOON,
     a_customer,

@@ -1,0 +1,154 @@
+"""The App: everything a team declares to Handrail, as one value.
+
+    HANDRAIL = App(contexts=[credit.CONTEXT, …], sagas=[checkout.SAGA, …], projections=[…], …)
+
+Nothing is found by scanning and nothing registers itself: what is not in the value does not exist.
+What is declared wrongly is refused when the value is made, with a sentence that names the place and
+the remedy. The parts that need heavy packages are functions, so that each process imports only what
+it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from handrail.eventstore.codec import Codec, Upcaster
+from handrail.kernel import Message
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.projections import intervention_board, saga_board, saga_figures
+from handrail.projections.projection import Projection
+from handrail.projections.read_model import NEXT
+from handrail.sagas import events, interventions, stream_commands
+from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
+from handrail.sagas.saga_type import SagaType
+
+
+class WronglyDeclared(ValueError):
+    """The App holds a declaration that cannot work: change what the sentence names."""
+
+
+class UnknownConsumer(LookupError):
+    """There is no consumer of this name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """A bounded context: the messages it owns.
+
+    `name` is data, never a module path: it names the task queue, the routing keys and the source of
+    CloudEvents, so it stays when files move. Each of its messages is declared with it
+    (`class HoldCredit(Command, context="credit")`).
+    """
+
+    name: str
+    events: tuple[type, ...] = ()
+    commands: tuple[type, ...] = ()
+
+    def __post_init__(self) -> None:
+        for message in (*self.events, *self.commands):
+            said = message.context if issubclass(message, Message) else ""
+            if said != self.name:
+                raise WronglyDeclared(
+                    f"{message.__name__} is listed in the context {self.name}, but declared with"
+                    f" context={said!r}: make both the same"
+                )
+
+
+SAGAS: Final = Context(
+    name="sagas",
+    events=(*events.EVENTS, *interventions.EVENTS),
+    commands=stream_commands.COMMANDS,
+)
+"""The library's own context: what sagas record about themselves."""
+
+_PROJECTIONS: Final[tuple[Projection[Any], ...]] = (
+    saga_board.PROJECTION,
+    saga_figures.PROJECTION,
+    intervention_board.PROJECTION,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """A business as Handrail runs it.
+
+    Raises WronglyDeclared, or ValueError where two messages have one name.
+    """
+
+    contexts: Sequence[Context]
+    sagas: Sequence[SagaType] = ()
+    workflows: Sequence[type[Any]] = ()
+    """Processes around sagas: workflows without a stream of their own."""
+    projections: Sequence[Projection[Any]] = ()
+    consumers: Sequence[Consumer] = ()
+    upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
+    """Lift the JSON of a message from one version to the next, by its name and version."""
+
+    def __post_init__(self) -> None:
+        self._refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
+        self._refuse_two("sagas", (one.name for one in self.sagas))
+        self._refuse_two("projections", (one.name for one in self.read_models))
+        self._refuse_two("consumers", (one.name for one in self.consumers))
+        _ = self.codec
+
+    @cached_property
+    def events(self) -> tuple[type, ...]:
+        """Of all contexts, the library's own last."""
+        return tuple(event for one in (*self.contexts, SAGAS) for event in one.events)
+
+    @cached_property
+    def commands(self) -> tuple[type, ...]:
+        """What may come from outside: those of the business."""
+        return tuple(command for one in self.contexts for command in one.commands)
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Encodes and decodes every message there is."""
+        return Codec.of((*self.events, *self.commands, *SAGAS.commands), self.upcasters)
+
+    @cached_property
+    def saga_types(self) -> Mapping[str, SagaType]:
+        """By name."""
+        return {one.name: one for one in self.sagas}
+
+    @cached_property
+    def all_workflows(self) -> Sequence[type[Any]]:
+        """What a worker of the queue `sagas` runs."""
+        return (
+            *(one.workflow for one in self.sagas),
+            *self.workflows,
+            InterveneInManyWorkflow,
+        )
+
+    @cached_property
+    def read_models(self) -> tuple[Projection[Any], ...]:
+        """The projections of the business, then the library's own."""
+        return (*self.projections, *_PROJECTIONS)
+
+    @cached_property
+    def read_model_names(self) -> frozenset[str]:
+        """With those of the ones that may be being built."""
+        return frozenset(one.name + suffix for one in self.read_models for suffix in ("", NEXT))
+
+    @property
+    def context_names(self) -> tuple[str, ...]:
+        """Those that have a task queue; that of the sagas first."""
+        return (SAGAS.name, *(one.name for one in self.contexts))
+
+    def consumer(self, name: str) -> Consumer:
+        """Raises UnknownConsumer, which names those there are."""
+        found = {one.name: one for one in self.consumers}
+        if name not in found:
+            there_are = ", ".join(sorted(found))
+            raise UnknownConsumer(f"there is no consumer {name}: one of {there_are}")
+        return found[name]
+
+    def _refuse_two(self, what: str, names: Iterable[str]) -> None:
+        seen: set[str] = set()
+        for name in names:
+            if name in seen:
+                raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
+            seen.add(name)
