@@ -1,0 +1,81 @@
+"""Finds the App of this project, as the console script does: `HANDRAIL_APP`, else pyproject.toml.
+
+[tool.handrail]
+app = "runtime.app:HANDRAIL"
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from handrail.app import App
+
+VARIABLE: Final = "HANDRAIL_APP"
+BAD_APP: Final = 2
+"""The exit code of a process that has no App, or a wrong one: starting it again does not help."""
+
+
+class NoApp(LookupError):
+    """There is no App to run."""
+
+
+def find_app(folder: Path) -> App:
+    """The App that the environment names, or the nearest pyproject.toml from `folder` upwards.
+
+    Raises NoApp with a sentence that names the place and the remedy, and WronglyDeclared.
+    """
+    named, at = _named(folder)
+    module, _, name = named.partition(":")
+    if not (module and name):
+        raise NoApp(f'{at}: must look like "runtime.app:HANDRAIL"')
+    try:
+        found = getattr(import_module(module), name)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or not f"{module}.".startswith(f"{missing.name}."):
+            raise
+        raise NoApp(f"{at}: there is no module {module} to import from {folder}") from None
+    except AttributeError:
+        raise NoApp(f"{at}: {module} has no {name}") from None
+    if not isinstance(found, App):
+        raise NoApp(f"{at}: {named} is not a handrail.app.App")
+    return found
+
+
+def _named(folder: Path) -> tuple[str, str]:
+    """Which App, and what says so. The project's folder becomes importable."""
+    if named := os.environ.get(VARIABLE):
+        _importable(folder)
+        return named, VARIABLE
+    for above in (folder, *folder.parents):
+        file = above / "pyproject.toml"
+        if not file.is_file():
+            continue
+        tool = tomllib.loads(file.read_text()).get("tool", {}).get("handrail", {})
+        if "app" in tool:
+            _importable(above)
+            return str(tool["app"]), f"{file}, [tool.handrail] app"
+    raise NoApp(
+        f"no pyproject.toml from {folder} upwards has [tool.handrail] app ="
+        f' "module:NAME": add it, or set {VARIABLE}'
+    )
+
+
+def _importable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+@cache
+def the_app() -> App:
+    """The App of this process, or its end with a line that says what to do."""
+    try:
+        return find_app(Path.cwd())
+    except (NoApp, ValueError) as wrong:
+        print(wrong, file=sys.stderr)
+        raise SystemExit(BAD_APP) from None
