@@ -1,0 +1,131 @@
+"""All that the recordings need of the product, imported at one place, since modules move.
+
+Where a module is renamed, its import here is mended, and nothing else of these tests. The names
+that a recording holds are what is stored and on the wire: those do not follow a rename.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, cast
+from unittest.mock import patch
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from temporalio.worker import Replayer
+
+from api.app import create_app
+from api.metrics import Metrics
+from api.problem_kinds import KINDS
+from eventstore.messages import CODEC
+from eventstore.pool import open_pool
+from messaging.catalogue import CONSUMERS
+from messaging.definitions import Access, objects_of
+from messaging.topology import topology
+from projections.catalogue import PROJECTIONS
+from projections.rebuild import rebuild
+from projections.runner import Runner
+from runtime import consumer, lake, notifier, projector, relay
+from runtime.api import lazy_client
+from runtime.cli import app
+from runtime.connecting import store_engine
+from runtime.embedded.temporal import SEARCH_ATTRIBUTES
+from runtime.settings import CONTEXTS, Settings, variable
+from runtime.temporal import DATA_CONVERTER, SANDBOX, WORKFLOWS
+from runtime.worker import all_activities, with_read_models
+from workflows.messages import RunOptions
+
+__all__ = [
+    "CODEC",
+    "CONTEXTS",
+    "KINDS",
+    "PROJECTIONS",
+    "ROLE",
+    "SEARCH_ATTRIBUTES",
+    "WORKFLOWS",
+    "Runner",
+    "Settings",
+    "activities",
+    "api",
+    "app",
+    "broker_objects",
+    "open_pool",
+    "process_metrics",
+    "rebuild",
+    "replayer",
+    "variable",
+]
+
+ROLE: Final = "handrail_app"
+
+Metric = tuple[str, str, tuple[str, ...]]
+"""Its name, its kind, its labels."""
+
+
+def replayer() -> Replayer:
+    return Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER, workflow_runner=SANDBOX)
+
+
+def activities() -> Mapping[str, Sequence[Any]]:
+    """By task queue. What they would work with is not there: only their names are asked for."""
+    nothing = cast("Any", None)
+    steps = all_activities(nothing, nothing, nothing, nothing)
+    return with_read_models(steps, nothing, nothing, nothing)
+
+
+async def api(url: str) -> FastAPI:
+    """The application over this database; nothing is asked of it but what it offers."""
+    async with store_engine(Settings(database_url=url), size=1) as engine:
+        client = await lazy_client("127.0.0.1:1", "default")
+        return create_app(engine, client, RunOptions())
+
+
+def broker_objects() -> Sequence[str]:
+    """Virtual hosts, exchanges, queues, bindings with their keys, users, policies."""
+    wanted = topology()
+    access = Access(dict.fromkeys(wanted.users, "p"), "amqp://broker:5672", ("admin", "p"))
+    return [str(key) for key in objects_of(wanted, access)]
+
+
+async def process_metrics(url: str, folder: Path) -> Sequence[Metric]:
+    """Of every process that serves some: each is begun, told to stop before, and watched as it
+    registers them.
+    """
+    settings = Settings(database_url=url, lake_dir=folder, provider_url="http://127.0.0.1:1")
+    brokered = settings.model_copy(update={"broker_url": "amqp://user:p@127.0.0.1:1"})
+    stop = asyncio.Event()
+    stop.set()
+    [some, *_] = CONSUMERS
+    with _registered() as metrics:
+        Metrics()
+        await projector.run(settings, stop)
+        await notifier.run(settings, stop)
+        await relay.run(brokered, stop)
+        await lake.export(settings, stop)
+        await consumer.run(settings, some, stop)
+        await consumer.run(brokered, some, stop)
+    return metrics
+
+
+@contextmanager
+def _registered() -> Iterator[list[Metric]]:
+    """The metrics that are registered meanwhile, in any registry."""
+    found: list[Metric] = []
+    register = CollectorRegistry.register
+
+    def watched(registry: CollectorRegistry, collector: Any) -> None:
+        register(registry, collector)
+        if isinstance(collector, MetricWrapperBase):
+            found.append((collector._name, str(collector._type), tuple(collector._labelnames)))
+        else:
+            found.extend(
+                (one.name, one.type, tuple(getattr(one, "_labelnames", ())))
+                for one in collector.collect()
+            )
+
+    with patch.object(CollectorRegistry, "register", watched):
+        yield found
