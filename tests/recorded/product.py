@@ -19,25 +19,25 @@ from prometheus_client.metrics import MetricWrapperBase
 from temporalio.worker import Replayer
 
 from api.app import create_app
-from api.metrics import Metrics
-from api.problem_kinds import KINDS
-from eventstore.messages import CODEC
-from eventstore.pool import open_pool
-from messaging.catalogue import CONSUMERS
-from messaging.definitions import Access, objects_of
-from messaging.topology import topology
-from projections.catalogue import PROJECTIONS
-from projections.rebuild import rebuild
-from projections.runner import Runner
-from runtime import consumer, lake, notifier, projector, relay
+from handrail.cli.main import app
+from handrail.connections import store_engine
+from handrail.dev.temporal import SEARCH_ATTRIBUTES
+from handrail.eventstore.pool import open_pool
+from handrail.http.metrics import Metrics
+from handrail.http.problem_types import KINDS
+from handrail.messaging.broker.definitions import Access, objects_of
+from handrail.messaging.broker.topology import topology
+from handrail.processes import consumer, lake_exporter, notifier, projector, relay
+from handrail.projections.projector import Runner
+from handrail.projections.rebuild import rebuild
+from handrail.sagas.options import RunOptions
+from handrail.settings import CONTEXTS, Settings, variable
+from handrail.temporal.client import DATA_CONVERTER, SANDBOX, WORKFLOWS
 from runtime.api import lazy_client
-from runtime.cli import app
-from runtime.connecting import store_engine
-from runtime.embedded.temporal import SEARCH_ATTRIBUTES
-from runtime.settings import CONTEXTS, Settings, variable
-from runtime.temporal import DATA_CONVERTER, SANDBOX, WORKFLOWS
+from runtime.registry.consumers import CONSUMERS
+from runtime.registry.messages import CODEC
+from runtime.registry.projections import PROJECTIONS
 from runtime.worker import all_activities, with_read_models
-from workflows.messages import RunOptions
 
 __all__ = [
     "CODEC",
@@ -105,7 +105,7 @@ async def process_metrics(url: str, folder: Path) -> Sequence[Metric]:
         await projector.run(settings, stop)
         await notifier.run(settings, stop)
         await relay.run(brokered, stop)
-        await lake.export(settings, stop)
+        await lake_exporter.export(settings, stop)
         await consumer.run(settings, some, stop)
         await consumer.run(brokered, some, stop)
     return metrics

@@ -18,8 +18,8 @@ import httpx
 import psycopg
 from rich.console import Console
 
-from runtime.stack import Stack
-from runtime.temporal import connect
+from handrail.dev.stack import Stack
+from handrail.temporal.client import connect
 from tests.recorded import histories, rows, surface
 from tests.recorded.product import PROJECTIONS, Settings
 from tests.recorded.rows import FOLDER, READ_MODELS, STORE, TABLES

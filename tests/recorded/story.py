@@ -20,10 +20,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
-from runtime.demo_afterwards import afterwards
-from runtime.demo_customers import drive
-from runtime.demo_plan import Customer, Merchant, Order, Plan, make
-from runtime.stack import Stack
+from handrail.dev.stack import Stack
+from runtime.demo.after_checkout import afterwards
+from runtime.demo.customers import drive
+from runtime.demo.scenario import Customer, Merchant, Order, Plan, make
 
 ORDERS: Final = 24
 REVIEW_ABOVE: Final = 5_000_000
