@@ -53,13 +53,13 @@ def _ending(store: psycopg.Connection, one: WorkflowExecution) -> str:
     ended = WorkflowExecutionStatus.COMPLETED
     if one.status not in {ended, WorkflowExecutionStatus.RUNNING}:
         return one.status.name.lower() if one.status else "unknown"
-    told = store.execute(
+    stored = store.execute(
         "SELECT type, data ->> 'ending' FROM events WHERE stream = %s ORDER BY version",
         (f"saga-{one.id}",),
     ).fetchall()
     words = [] if one.status == ended else ["running"]
-    types = [type_ for type_, _ in told]
-    words += [ending for type_, ending in told if type_ == "SagaEnded"][-1:]
+    types = [type_ for type_, _ in stored]
+    words += [ending for type_, ending in stored if type_ == "SagaEnded"][-1:]
     words += [word for type_, word in _MARKS.items() if type_ in types]
     return "_".join(words) or "ended"
 

@@ -92,7 +92,7 @@ def broker_objects() -> Sequence[str]:
 
 
 async def process_metrics(url: str, folder: Path) -> Sequence[Metric]:
-    """Of every process that serves some: each is begun, told to stop before, and watched as it
+    """Of every process that serves some: each starts with its stop event set, and is watched as it
     registers them.
     """
     settings = Settings(database_url=url, lake_dir=folder, provider_url="http://127.0.0.1:1")

@@ -1,6 +1,6 @@
 """What is recorded: the demo with faults, and what it does not come to by itself.
 
-Beyond the demo there are merchants who apply, a review, plans that are paid early, moved and given
+Beyond the demo: applications of merchants, a review, plans that are paid early, moved and given
 up, parcels that are lost, returns that are refused, a payout that is declined, a saga whose
 workflow was lost, and something of most kinds that is still under way in the end.
 """
@@ -38,7 +38,7 @@ DOCUMENTS: Final = [
 
 
 def plan() -> Plan:
-    """Of the demo's, with a merchant beside who has plenty, and a bank account that is closed."""
+    """Of the demo's, with a merchant of plenty beside, and another whose payouts are declined."""
     made = make(orders=ORDERS, merchants=4, faults=0.6, seed=7)
     stock = {"globe": 100}
     merchants = [
@@ -244,7 +244,7 @@ class Story:
         await self._post(f"/sagas/{saga}/answers", said)
 
     async def _goes_on(self, saga: str, kind: str, **how: str) -> None:
-        """Said again where the saga is parked anew between the look and the word."""
+        """Sent again where the saga runs on, and parks once more, before it arrives."""
         asked = {"kind": kind, "reason": "an operator decided", "actor": "bob", **how}
 
         async def taken() -> bool:
@@ -293,7 +293,7 @@ class Story:
             while plan["status"] != until:
                 before = plan["updated_at"]
                 # A plan that has ended has no clock any more, and of a run that continues as new on
-                # the way no completion is told.
+                # the way no completion is reported.
                 with suppress(RPCError, TimeoutError):
                     async with asyncio.timeout(5):
                         handle = self._temporal.get_workflow_handle(f"plan-{order}")

@@ -110,7 +110,7 @@ def _fields(body: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[st
 def _paths(
     schema: Mapping[str, Any], document: Mapping[str, Any], inside: tuple[str, ...], path: str
 ) -> Iterator[str]:
-    """`inside` are the schemas that it is a part of: one that holds itself is told once."""
+    """`inside` are the schemas that contain this one, which is expanded once at most."""
     if reference := schema.get("$ref"):
         if reference not in inside:
             found = document["components"]["schemas"][reference.rpartition("/")[2]]

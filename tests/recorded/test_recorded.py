@@ -81,7 +81,7 @@ async def test_a_rebuild_from_the_recorded_store_gives_the_recorded_rows(
         if table in TOTALS:
             content, found = without_zeros(content), without_zeros(found)
         differences += [f"{table} {said}" for said in first_difference(content, found, key)]
-    assert differences == []
+    assert not differences, "\n".join(differences)
 
 
 def first_difference(wanted: str, found: str, key: Sequence[str]) -> Iterator[str]:
@@ -130,4 +130,4 @@ async def test_a_recorded_history_replays(path: Path) -> None:
 async def test_the_surface_has_lost_no_line(database_with_read_models: str) -> None:
     now = await surface.lines(database_with_read_models)
     lost = [one for one in surface.SAVED.read_text().splitlines() if one not in set(now)]
-    assert lost == [], "this is what others rely on"
+    assert not lost, "others rely on what disappeared:\n" + "\n".join(lost)
