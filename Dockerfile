@@ -7,7 +7,7 @@ WORKDIR /srv/handrail
 COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY handrail handrail
 COPY domain domain
 COPY workflows workflows

@@ -29,9 +29,8 @@ from handrail.http.metrics import Metrics
 from handrail.http.middleware import Boundary
 from handrail.http.point_in_time import History
 from handrail.http.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
-from handrail.http.routes import asyncapi as event_contracts
-from handrail.http.routes import bulk_interventions as intervening
 from handrail.http.routes import (
+    api_docs,
     consumers,
     interventions,
     operations,
@@ -40,6 +39,8 @@ from handrail.http.routes import (
     streams,
     webhooks,
 )
+from handrail.http.routes import asyncapi as event_contracts
+from handrail.http.routes import bulk_interventions as intervening
 from handrail.http.routes.sagas import NothingMore
 from handrail.http.saga_control import Steering
 from handrail.http.temporal_gateway import Processes
@@ -73,6 +74,7 @@ _PARTS: Final = (
     event_contracts,
     problems,
     operations,
+    api_docs,
 )
 _TAGS: Final = [
     {"name": "orders", "description": "Place orders, look at them, take them back."},
@@ -112,6 +114,8 @@ def create_app(
         description=_ABOUT,
         openapi_tags=_TAGS,
         redirect_slashes=False,
+        docs_url=None,  # the framework's pages load scripts from other hosts: see `api_docs`
+        redoc_url=None,
     )
     metrics, database = Metrics(), Database(engine)
     stopping = stopping or asyncio.Event()

@@ -20,6 +20,7 @@ from handrail.cli.sagas import Why, run_with_api
 from handrail.dev.stack import joined
 from handrail.settings import Settings, load, require
 from handrail.temporal.client import connect
+from handrail.terminal_tables import terminal
 from runtime import payout_schedule
 from runtime.api import options_of
 
@@ -128,7 +129,7 @@ async def _show_schedule(client: Client, settings: Settings) -> int:
     found = await payout_schedule.stands(client, settings.task_queue_prefix)
     if found is None:
         return _no(NO_SCHEDULE)
-    console = Console()
+    console = terminal()
     note = f" ({found.note})" if found.note else ""
     console.print(f"the schedule is {'paused' if found.paused else 'running'}{note}", markup=False)
     console.print("next:", ", ".join(f"{at:%Y-%m-%d %H:%M}" for at in found.next_at))

@@ -1,4 +1,4 @@
-"""One chart for each question."""
+"""The charts of the lake's report: one function for each ready question."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from consumers.lake_report import drawing
-from consumers.lake_report.drawing import COLOURS, WIDTH, Scale, label, line, plain, steps
+from consumers.lake_report.cells import plain
+from consumers.lake_report.drawing import COLOURS, SHADES, Chart, chart, colour, page_style, short
 
 Rows = Sequence[Mapping[str, Any]]
 _MOST_MERCHANTS: Final = 12
 _OTHERS: Final = "all others"
-_NAME: Final = (60, 13)
+_NOT_A_MERCHANT: Final = "no merchant"
+_NAME: Final = (64, 14)
 """The room that the name of a curve takes, across and down."""
 
 
@@ -32,98 +33,70 @@ def refusals(rows: Rows) -> str:
         reason = row["reason"] if row["reason"] in shown else _OTHERS
         pieces[row["merchant"], reason] += row["refusals"]
 
-    names, top = drawing.legend(shown, 0, 14)
-    left = drawing.room_for([one or "no merchant" for one in merchants])
-    marks = steps(max(totals.values()), least=1)
-    across = Scale(0, marks[-1], left, WIDTH - 46)
-    bottom = top + 34 * len(merchants)
-    parts = [names]
-    for mark in marks:
-        parts.append(line(across(mark), top, across(mark), bottom))
-        parts.append(label(across(mark), bottom + 18, plain(mark), anchor="middle"))
-    for number, merchant in enumerate(merchants):
-        y, x = top + 34 * number + 6, left
-        parts.append(label(left - 10, y + 15, merchant or "no merchant", anchor="end"))
-        for colour, reason in enumerate(shown):
-            if count := pieces[merchant, reason]:
-                width = across(count) - left
-                parts.append(
-                    drawing.bar(
-                        x,
-                        y,
-                        width - 1,
-                        22,
-                        colour=colour,
-                        said=f"{merchant}: {reason}, {count} times",
-                    )
-                )
-                x += width
-        parts.append(label(x + 6, y + 15, plain(totals[merchant]), "strong"))
-    said = "number of refusals"
-    parts.append(label(WIDTH - 46, bottom + 38, said, "axis", "end"))
-    return drawing.svg(bottom + 46, "Refusals by merchant and reason", *parts)
+    with page_style():
+        drawn = chart("refusals", "Refusals by merchant and reason", 110 + 34 * len(merchants))
+        drawn.legend(shown)
+        for place, merchant in enumerate(merchants):
+            left = 0
+            for number, reason in enumerate(shown):
+                if count := pieces[merchant, reason]:
+                    said = f"{merchant or _NOT_A_MERCHANT}: {reason}, {count} times"
+                    _bar(drawn, place, count, number, said, left=left, height=0.66)
+                    left += count
+            drawn.note(left, place, plain(totals[merchant]))
+        _names_of_bars(drawn, [merchant or _NOT_A_MERCHANT for merchant in merchants])
+        drawn.scale("x", max(totals.values()), room=1.08, integer=True)
+        drawn.axes.set_xlabel("number of refusals", loc="right", style="italic")
+        return drawn.svg()
 
 
 def delivery(rows: Rows) -> str:
     """Half of the parcels, and nine tenths, week by week; all rows have had a delivery."""
     unit, hours = _unit(max(row["nine_tenths_within_hours"] for row in rows))
-    marks = steps(max(row["nine_tenths_within_hours"] for row in rows) / hours)
-    draw = _weeks if len(rows) >= _ENOUGH else _few_weeks
-    return draw(rows, marks, unit, hours)
+    enough = len(rows) >= _ENOUGH
+    with page_style():
+        height = 332 if enough else 110 + 58 * len(rows)
+        drawn = chart("delivery", "Time from order to delivery by week", height)
+        (_weeks if enough else _few_weeks)(drawn, rows, unit, hours)
+        return drawn.svg()
 
 
-def _weeks(rows: Rows, marks: Sequence[float], unit: str, hours: float) -> str:
+def _weeks(drawn: Chart, rows: Rows, unit: str, hours: float) -> None:
     """Two curves, and what lies between them."""
-    left, right, top, bottom = 56, WIDTH - 132, 26, 280
-    up = Scale(0, marks[-1], bottom, top)
-    along = Scale(0, len(rows) - 1, left, right)
-    parts = []
-    for mark in marks:
-        parts.append(line(left, up(mark), right, up(mark)))
-        parts.append(label(left - 8, up(mark) + 4, plain(mark), anchor="end"))
-    parts.append(label(left, bottom + 44, "week of the order", "axis"))
-    parts.append(label(left - 8, top - 12, unit, "axis", "end"))
-    for number in range(0, len(rows), max(1, round(len(rows) / 8))):
-        parts.append(line(along(number), bottom, along(number), bottom + 5, "tick"))
-        parts.append(label(along(number), bottom + 20, _day(rows[number]["week"]), anchor="middle"))
-    curves = {
-        name: [(along(number), up(row[column] / hours)) for number, row in enumerate(rows)]
-        for name, column in _SHARES.items()
-    }
-    parts.insert(0, drawing.band(*curves.values()))
-    for colour, (name, column) in enumerate(_SHARES.items()):
-        parts.append(drawing.curve(curves[name], f"s{colour}"))
-        for (x, y), row in zip(curves[name], rows, strict=True):
-            parts.append(drawing.dot(x, y, f"c{colour}", _told(row, name, column, unit, hours)))
-        x, y = curves[name][-1]
-        value = plain(round(rows[-1][column] / hours, 1))
-        parts.append(label(x + 10, y + 4, f"{name}: {value}", "strong"))
-    return drawing.svg(bottom + 52, "Time from order to delivery by week", *parts)
+    weeks = range(len(rows))
+    curves = {name: [row[of] / hours for row in rows] for name, of in _SHARES.items()}
+    half, nine_tenths = curves.values()
+    drawn.axes.fill_between(weeks, half, nine_tenths, color=colour("c0"), alpha=0.09, linewidth=0)
+    for number, (name, column) in enumerate(_SHARES.items()):
+        variable, values = f"c{number}", curves[name]
+        drawn.axes.plot(weeks, values, color=colour(variable), linewidth=2.2)
+        for week, (value, row) in enumerate(zip(values, rows, strict=True)):
+            drawn.dot(week, value, variable, _said(row, name, column, unit, hours))
+        drawn.note(weeks[-1], values[-1], f"{name}: {plain(round(values[-1], 1))}")
+    marked = range(0, len(rows), max(1, round(len(rows) / 8)))
+    drawn.axes.set_xticks(marked, [_day(rows[number]["week"]) for number in marked])
+    drawn.axes.set_xlim(-0.3, weeks[-1] * 1.16)
+    drawn.axes.set_xlabel("week of the order", loc="left", style="italic")
+    drawn.axes.set_ylabel(unit, loc="top", style="italic")
+    drawn.scale("y", max(map(max, curves.values())), room=1.05)
 
 
-def _few_weeks(rows: Rows, marks: Sequence[float], unit: str, hours: float) -> str:
+def _few_weeks(drawn: Chart, rows: Rows, unit: str, hours: float) -> None:
     """Two bars for each."""
-    names, top = drawing.legend(list(_SHARES), 0, 14)
-    left, bottom = 110, top + 58 * len(rows)
-    across = Scale(0, marks[-1], left, WIDTH - 46)
-    parts = [names]
-    for mark in marks:
-        parts.append(line(across(mark), top, across(mark), bottom))
-        parts.append(label(across(mark), bottom + 18, plain(mark), anchor="middle"))
-    for number, row in enumerate(rows):
-        y = top + 58 * number + 7
-        parts.append(label(left - 10, y + 26, _day(row["week"]), anchor="end"))
-        for colour, (name, column) in enumerate(_SHARES.items()):
-            width, said = across(row[column] / hours) - left, _told(row, name, column, unit, hours)
-            down = y + 22 * colour
-            parts.append(drawing.bar(left, down, width, 20, colour=colour, said=said))
-            value = plain(round(row[column] / hours, 1))
-            parts.append(label(left + width + 6, down + 14, value, "strong"))
-    parts.append(label(WIDTH - 46, bottom + 38, unit, "axis", "end"))
-    return drawing.svg(bottom + 46, "Time from order to delivery by week", *parts)
+    drawn.legend(list(_SHARES))
+    for place, row in enumerate(rows):
+        for number, (name, column) in enumerate(_SHARES.items()):
+            value, middle = row[column] / hours, place + (-0.19, 0.19)[number]
+            said = _said(row, name, column, unit, hours)
+            _bar(drawn, middle, value, number, said, height=0.35)
+            drawn.note(value, middle, plain(round(value, 1)))
+    _names_of_bars(drawn, [_day(row["week"]) for row in rows])
+    longest = max(row[column] / hours for row in rows for column in _SHARES.values())
+    drawn.scale("x", longest, room=1.08)
+    drawn.axes.set_xlabel(unit, loc="right", style="italic")
 
 
-def _told(row: Mapping[str, Any], name: str, column: str, unit: str, hours: float) -> str:
+def _said(row: Mapping[str, Any], name: str, column: str, unit: str, hours: float) -> str:
     value = plain(round(row[column] / hours, 1))
     return f"week of {row['week']}: {name} within {value} {unit}, of {row['delivered']}"
 
@@ -139,47 +112,76 @@ def vintages(rows: Rows) -> str:
     for row in rows:
         cohorts[f"{row['cohort']:%Y-%m} {row['currency']}"].append(row)
     currencies = {row["currency"] for row in rows}
-    longest = max(row["months"] for row in rows)
-    marks = steps(max(float(row["percent_unpaid"] or 0) for row in rows))
-    left, right, top, bottom = 56, WIDTH - 118, 16, 300
-    up, along = Scale(0, marks[-1], bottom, top), Scale(1, max(longest, 2), left, right)
-    parts = []
-    for mark in marks:
-        parts.append(line(left, up(mark), right, up(mark)))
-        parts.append(label(left - 8, up(mark) + 4, f"{plain(mark)} %", anchor="end"))
-    for month in range(1, longest + 1):
-        parts.append(line(along(month), bottom, along(month), bottom + 5, "tick"))
-        parts.append(label(along(month), bottom + 20, str(month), anchor="middle"))
-    parts.append(
-        label(left, bottom + 44, "months since the month in which the plans were opened", "axis")
-    )
+    longest = max(2, *(row["months"] for row in rows))
     ends: list[tuple[float, float, str, int]] = []
-    for number, (name, ages) in enumerate(cohorts.items()):
-        newness = len(cohorts) - 1 - number
-        shade = min(newness * 8 // max(len(cohorts), 1), 7)
-        points = [(along(one["months"]), up(float(one["percent_unpaid"] or 0))) for one in ages]
-        parts.append(drawing.curve(points, f"v{shade}"))
-        for (x, y), one in zip(points, ages, strict=True):
-            said = (
-                f"{name}, month {one['months']}: {one['percent_unpaid']} % of"
-                f" {plain(one['due'])} {one['currency']} due was not paid"
-            )
-            parts.append(drawing.dot(x, y, f"v{shade}", said, 2.8))
-        called = name if len(currencies) > 1 else name.split()[0]
-        ends.append((*points[-1], called, shade))
-    parts += _names_apart(ends)
-    return drawing.svg(bottom + 52, "Unpaid share by cohort and age", *parts)
+    with page_style():
+        drawn = chart("vintages", "Unpaid share by cohort and age", 352)
+        for number, (name, ages) in enumerate(cohorts.items()):
+            newness = len(cohorts) - 1 - number
+            shade = min(newness * SHADES // max(len(cohorts), 1), SHADES - 1)
+            points = [(one["months"], float(one["percent_unpaid"] or 0)) for one in ages]
+            drawn.axes.plot(*zip(*points, strict=True), color=colour(f"v{shade}"), linewidth=2.2)
+            for (month, percent), one in zip(points, ages, strict=True):
+                said = (
+                    f"{name}, month {one['months']}: {one['percent_unpaid']} % of"
+                    f" {plain(one['due'])} {one['currency']} due was not paid"
+                )
+                drawn.dot(month, percent, f"v{shade}", said, 5.6)
+            called = name if len(currencies) > 1 else name.split()[0]
+            ends.append((*points[-1], called, shade))
+        drawn.scale("y", max(float(row["percent_unpaid"] or 0) for row in rows), room=1.05)
+        drawn.axes.yaxis.set_major_formatter(lambda value, _: f"{plain(round(value, 6))} %")
+        drawn.axes.set_xticks(range(1, longest + 1))
+        drawn.axes.set_xlim(0.9, 1 + (longest - 1) * 1.14)
+        months = "months since the month in which the plans were opened"
+        drawn.axes.set_xlabel(months, loc="left", style="italic")
+        _names_apart(drawn, ends)
+        return drawn.svg()
 
 
-def _names_apart(ends: Sequence[tuple[float, float, str, int]]) -> list[str]:
+def _names_apart(drawn: Chart, ends: Sequence[tuple[float, float, str, int]]) -> None:
     """A name at the end of each curve, where there is room for it."""
     placed: list[tuple[float, float]] = []
-    parts = []
-    for x, y, name, shade in reversed(ends):
+    places = drawn.places([(month, percent) for month, percent, _, _ in ends])
+    for (x, y), (month, percent, name, shade) in reversed(list(zip(places, ends, strict=True))):
         if all(abs(x - left) > _NAME[0] or abs(y - up) > _NAME[1] for left, up in placed):
             placed.append((x, y))
-            parts.append(label(x + 8, y + 4, name, f"t{shade}"))
-    return parts
+            strong = shade < _STRONG
+            drawn.note(
+                month, percent, name, variable=f"v{shade}" if strong else "soft", bold=strong
+            )
+
+
+_STRONG: Final = 3
+"""So many shades, from the newest, are strong enough for text."""
+
+
+def _bar(
+    drawn: Chart,
+    place: float,
+    value: float,
+    number: int,
+    said: str,
+    *,
+    height: float,
+    left: float = 0,
+) -> None:
+    [bar] = drawn.axes.barh(
+        place,
+        value,
+        left=left,
+        height=height,
+        color=colour(f"c{number}"),
+        edgecolor=colour("card"),
+        linewidth=1,
+    )
+    drawn.tip(bar, said)
+
+
+def _names_of_bars(drawn: Chart, names: Sequence[str]) -> None:
+    """From the top down."""
+    drawn.axes.set_yticks(range(len(names)), [short(name) for name in names])
+    drawn.axes.set_ylim(len(names) - 0.5, -0.5)
 
 
 def _unit(hours: float) -> tuple[str, float]:

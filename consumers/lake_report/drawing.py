@@ -1,104 +1,221 @@
-"""Charts as SVG: scales with round steps, and shapes that the page's style sheet colours."""
+"""Matplotlib charts as inline SVG, coloured by the style sheet of the page around them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
-from typing import Final
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any, Final
+from xml.etree import ElementTree as ET
+
+from matplotlib import style
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from consumers.lake_report.cells import plain
 
 WIDTH: Final = 860
-_LETTER: Final = 7.0  # about the width of a letter
+"""Of every chart; a unit is a point, and the page scales it."""
 COLOURS: Final = 8
-"""How many colours the style sheet has, `c0` and so on."""
+"""How many colours the style sheet has for series, `c0` and so on."""
+SHADES: Final = 8
+"""How many shades it has from the newest cohort, `v0`, to the oldest."""
+_LETTER: Final = 7.5
+"""About the width of a letter."""
+_LONGEST: Final = 32
+"""Letters of a name that are shown; its tooltip has all of them."""
+
+_VARIABLES: Final = (
+    "ink",
+    "soft",
+    "card",
+    "grid",
+    *(f"c{number}" for number in range(COLOURS)),
+    *(f"v{number}" for number in range(SHADES)),
+)
+_MARKERS: Final = {name: f"#{0xA0_00_01 + index:06x}" for index, name in enumerate(_VARIABLES)}
+"""The colour that Matplotlib draws with for each variable of the style sheet, and that is replaced
+by the variable afterwards: so one chart is light and dark.
+"""
+_OF_MARKER: Final = {marker: f"var(--{name})" for name, marker in _MARKERS.items()}
+_MARKER: Final = re.compile("|".join(_OF_MARKER))
+_SVG: Final = "{http://www.w3.org/2000/svg}"
+_LINK: Final = "{http://www.w3.org/1999/xlink}href"
+_TIP: Final = "tip"
+
+
+def colour(variable: str) -> str:
+    """What to draw with for a variable of the style sheet. Raises KeyError where it has none."""
+    return _MARKERS[variable]
+
+
+_STYLE: Final[Any] = {
+    "svg.hashsalt": "handrail",  # else ids are random
+    "svg.fonttype": "none",  # text stays text
+    "text.parse_math": False,  # names come from elsewhere, and may have a $
+    "figure.dpi": 72,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.size": 12,
+    "text.color": colour("soft"),
+    "axes.edgecolor": colour("soft"),
+    "axes.labelcolor": colour("soft"),
+    "axes.axisbelow": True,
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.spines.bottom": False,
+    "xtick.color": colour("soft"),
+    "ytick.color": colour("soft"),
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "xtick.major.pad": 8,
+    "grid.color": colour("grid"),
+    "patch.linewidth": 0,
+    "legend.frameon": False,
+}
 
 
 @dataclass(frozen=True)
-class Scale:
-    """From values to places along an axis."""
+class Chart:
+    """A figure with one pair of axes, and the tooltips of what is drawn on them."""
 
-    low: float
-    high: float
-    start: float
-    end: float
+    name: str
+    """Begins the ids of its elements, so that charts of one page have none in common."""
+    title: str
+    figure: Figure
+    axes: Axes
+    _tips: list[str] = field(default_factory=list)
 
-    def __call__(self, value: float) -> float:
-        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+    def tip(self, artist: Artist, text: str) -> None:
+        """Shown where the mouse rests on it."""
+        artist.set_gid(f"{_TIP}-{len(self._tips)}")
+        self._tips.append(printable(text))
+
+    def dot(self, x: float, y: float, variable: str, text: str, size: float = 6.4) -> None:
+        [dot] = self.axes.plot(
+            [x], [y], "o", markersize=size, color=colour(variable), markeredgewidth=0
+        )
+        dot.set_clip_on(False)
+        self.tip(dot, text)
+
+    def note(
+        self, x: float, y: float, text: str, *, variable: str = "ink", bold: bool = True
+    ) -> None:
+        """Text to the right of a place, for which the axes keep room themselves."""
+        self.axes.annotate(
+            short(text),
+            (x, y),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour(variable),
+            fontweight="bold" if bold else "normal",
+            annotation_clip=False,
+        ).set_in_layout(False)
+
+    def legend(self, names: Sequence[str]) -> None:
+        """The colours `c0` and so on, with names above the axes."""
+        patches = [Patch(facecolor=colour(f"c{number}")) for number in range(len(names))]
+        numbers = [str(number) for number in range(len(names))]
+        room = 48 + _LETTER * max(len(short(name)) for name in names)
+        legend = self.figure.legend(
+            patches,
+            numbers,
+            loc="outside upper left",
+            ncols=max(1, min(len(names), int(WIDTH // room))),
+            handlelength=1,
+        )
+        # Afterwards: as a label, a name that begins with "_" would be left out.
+        for text, name in zip(legend.get_texts(), names, strict=True):
+            text.set_text(short(name))
+            self.tip(text, name)
+
+    def scale(self, axis: str, high: float, *, room: float, integer: bool = False) -> None:
+        """From 0 to `high`, and `room` times as far, with round steps and lines across."""
+        along = self.axes.xaxis if axis == "x" else self.axes.yaxis
+        along.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=integer))
+        along.set_major_formatter(FuncFormatter(lambda value, _: plain(round(value, 6))))
+        self.axes.grid(axis="x" if axis == "x" else "y")
+        limits = self.axes.set_xlim if axis == "x" else self.axes.set_ylim
+        limits(0, (high or 1) * room)
+
+    def places(self, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """Where they are on the chart, in its own units, once all else is drawn."""
+        self.figure.draw_without_rendering()
+        return [(float(x), float(y)) for x, y in self.axes.transData.transform(points)]
+
+    def svg(self) -> str:
+        file = StringIO()
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        self.figure.savefig(file, format="svg", metadata=nothing)
+        return _inline(file.getvalue(), self.name, printable(self.title), self._tips)
 
 
-def steps(high: float, least: float = 0.0, about: int = 5) -> list[float]:
-    """Round numbers from 0 to at least `high`: 1, 2 or 5 times a power of ten apart, and at
-    `least` so much.
-    """
-    if high <= 0:
-        return [0.0, 1.0]
-    power = 10.0 ** math.floor(math.log10(high / about))
-    step = next(power * one for one in (1, 2, 5, 10) if power * one * about >= high)
-    step = max(step, least)
-    return [step * number for number in range(math.ceil(high / step - 1e-9) + 1)]
+@contextmanager
+def page_style() -> Iterator[None]:
+    """Whatever Matplotlib's configuration is on this machine. Charts are made and written in it."""
+    with style.context(["default", _STYLE]), warnings.catch_warnings():
+        # The text is set by the browser, which has more fonts than Matplotlib measures with.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
-def plain(value: float) -> str:
-    """12,500 and 0.25: as many digits as it needs."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}".rstrip("0")
+def chart(name: str, title: str, height: float) -> Chart:
+    """`name` begins the ids of its elements; `height` is in points."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72), layout="constrained")
+    return Chart(name, title, figure, figure.subplots())
 
 
-def svg(height: float, title: str, *parts: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(parts)}</svg>"
+def printable(text: str) -> str:
+    """Without characters that XML forbids or that no font has."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
 
 
-def label(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{escape(said)}</text>'
-    )
+def short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str = "grid") -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+def _inline(written: str, name: str, title: str, tips: Sequence[str]) -> str:
+    """The SVG as a part of an HTML page: its ids are its own, its colours are the page's."""
+    found = ET.fromstring(written)  # noqa: S314  # Matplotlib wrote it, a moment ago
+    for parent in found.iter():
+        for child in parent.findall(f"{_SVG}style"):
+            parent.remove(child)  # it would apply to the whole page
+    for element in found.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+        if (said := _tip_of(element, tips)) is not None:
+            tip = ET.Element("title")
+            tip.text = said
+            element.insert(0, tip)
+        element.attrib = dict(_attribute(*pair, name) for pair in element.attrib.items())
+    found.attrib = {"viewBox": found.attrib["viewBox"], "role": "img", "aria-label": title}
+    return ET.tostring(found, encoding="unicode")
 
 
-def bar(x: float, y: float, width: float, height: float, *, colour: int, said: str) -> str:
-    return (
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{height:.1f}"'
-        f' rx="2" class="c{colour % COLOURS}"><title>{escape(said)}</title></rect>'
-    )
+def _tip_of(element: ET.Element, tips: Sequence[str]) -> str | None:
+    kind, _, number = element.attrib.get("id", "").partition("-")
+    return tips[int(number)] if kind == _TIP else None
 
 
-def curve(points: Sequence[tuple[float, float]], kind: str) -> str:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polyline points="{path}" class="{kind}"/>'
-
-
-def dot(x: float, y: float, kind: str, said: str, radius: float = 3.2) -> str:
-    return (
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="{kind}">'
-        f"<title>{escape(said)}</title></circle>"
-    )
-
-
-def band(upper: Sequence[tuple[float, float]], lower: Sequence[tuple[float, float]]) -> str:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in [*upper, *reversed(lower)])
-    return f'<polygon points="{path}" class="band"/>'
-
-
-def legend(names: Sequence[str], x: float, y: float) -> tuple[str, float]:
-    """In as many lines as it takes; answers the place below it."""
-    parts, left = [], x
-    for number, name in enumerate(names):
-        width = 30 + _LETTER * len(name)
-        if left + width > WIDTH and left > x:
-            left, y = x, y + 20
-        square = f'width="10" height="10" rx="2" class="c{number % COLOURS}"'
-        parts.append(f'<rect x="{left:.1f}" y="{y - 9:.1f}" {square}/>')
-        parts.append(label(left + 15, y, name))
-        left += width
-    return "".join(parts), y + 20
-
-
-def room_for(names: Sequence[str], most: float = 240) -> float:
-    """Between the left edge and an axis with these names."""
-    return min(16 + _LETTER * max(map(len, names), default=0), most)
+def _attribute(key: str, value: str, name: str) -> tuple[str, str]:
+    match key:
+        case "id":
+            return key, f"{name}-{value}"
+        case "clip-path":
+            return key, value.replace("url(#", f"url(#{name}-")
+        case "style":
+            return key, _MARKER.sub(lambda found: _OF_MARKER[found[0]], value)
+        case _ if key == _LINK:
+            return "href", f"#{name}-{value.removeprefix('#')}"
+        case _:
+            return key, value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
 from importlib.resources import files
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from consumers.lake_questions import ARREARS, DELIVERY, REFUSALS, VINTAGES, Answer, Question, ask
 from consumers.lake_report import charts
-from consumers.lake_report.drawing import plain
+from consumers.lake_report.cells import plain, shown
 from handrail.lake.reading import Connection
 
 _ROWS: Final = 500
@@ -104,15 +104,15 @@ def _section(connection: Connection, part: _Part) -> str:
     answer = ask(connection, part.question.sql)
     drawn = [row for row in answer.records() if part.drawable(row)]
     if not drawn:
-        shown = '<p class="nothing">Nothing of the kind has happened yet.</p>'
+        body = '<p class="nothing">Nothing of the kind has happened yet.</p>'
     elif part.draw is None:
-        shown = _table(answer)
+        body = _table(answer)
     else:
         counted = "the row" if len(answer.rows) == 1 else f"the {len(answer.rows)} rows"
         rows = f"<details><summary>{counted}</summary>{_table(answer)}</details>"
-        shown = part.draw(drawn) + rows
+        body = part.draw(drawn) + rows
     title = escape(part.question.title)
-    return f"<section><h2>{title}</h2><p>{escape(part.says)}</p>{shown}</section>"
+    return f"<section><h2>{title}</h2><p>{escape(part.says)}</p>{body}</section>"
 
 
 def _table(answer: Answer) -> str:
@@ -135,20 +135,3 @@ def _row(
         for cell, number in zip(cells, numbers, strict=True)
     )
     return f"<tr>{''.join(parts)}</tr>"
-
-
-def shown(value: Any) -> str:
-    """A cell, for people."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "yes" if value else "no"
-        case datetime():
-            return f"{value:%Y-%m-%d %H:%M}"
-        case date():
-            return value.isoformat()
-        case int() | float() | Decimal():
-            return plain(float(value))
-        case _:
-            return str(value)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 import orjson
 from cyclopts import App, Parameter, validators
 from rich.console import Console
-from rich.table import Table
 
 from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import database_errand
-from handrail.cli.options import Json
+from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
 from handrail.eventstore.pool import Connection
@@ -31,6 +30,7 @@ from handrail.messaging.consumers.progress import (
 )
 from handrail.processes.consumer import known
 from handrail.settings import Settings
+from handrail.terminal_tables import Column, Table, terminal
 from runtime.registry.consumers import CONSUMERS
 
 consumers = App(
@@ -46,25 +46,19 @@ Stream = Annotated[str, Parameter(help="The stream, such as merchant-m7.")]
 
 
 @consumers.command(name="list")
-def list_consumers(*, json: Json = False) -> int:
+def list_consumers(*, wide: Wide = False, json: Json = False) -> int:
     """Who consumes events, and how much waits there. The exit code is 1 where something does."""
 
     async def work(connection: Connection, console: Console) -> Result:
         counts = await parked_messages.counts(connection)
-        table = Table(
-            "consumer", "virtual host", "queue", "events", "streams wait", "messages wait"
-        )
         found = []
         for one in CONSUMERS:
             streams, messages = counts.get(one.name, (0, 0))
-            table.add_row(
-                one.name, one.vhost, one.queue, str(len(one.wants)), str(streams), str(messages)
-            )
             found.append({"name": one.name, "parked_streams": streams, "parked": messages})
-        console.print(table)
+        table_of(CONSUMERS, counts).print(console)
         return int(any(counts.values())), {"consumers": found}
 
-    return _run(work, json=json)
+    return _run(work, wide=wide, json=json)
 
 
 @consumers.command
@@ -146,13 +140,13 @@ def discard(
 
 
 @consumers.command
-def status(name: OneOrAll = None, /, *, json: Json = False) -> int:
+def status(name: OneOrAll = None, /, *, wide: Wide = False, json: Json = False) -> int:
     """How far consumers are, and which types they read from history.
 
     The exit code is 1 where one does, or has to.
     """
     chosen = [known(name)] if name else list(CONSUMERS)
-    return _run(lambda one, console: show_standing(one, console, chosen), json=json)
+    return _run(lambda one, console: show_standing(one, console, chosen), wide=wide, json=json)
 
 
 @consumers.command
@@ -214,8 +208,28 @@ def rewind(
     return _run(work, json=json)
 
 
-def _run(work: Callable[[Connection, Console], Awaitable[Result]], *, json: bool) -> int:
-    console = Console(stderr=json)
+def table_of(of: Sequence[Consumer], counts: Mapping[str, tuple[int, int]]) -> Table:
+    """`counts` are the streams and the messages that wait at a consumer, by its name."""
+    table = Table(
+        (
+            Column("consumer"),
+            Column("virtual host", rank=2),
+            Column("queue", rank=3),
+            Column("events", rank=1, right=True),
+            Column("streams wait", right=True),
+            Column("messages wait", right=True),
+        )
+    )
+    for one in of:
+        wait = map(str, counts.get(one.name, (0, 0)))
+        table.add(one.name, one.vhost, one.queue, str(len(one.wants)), *wait)
+    return table
+
+
+def _run(
+    work: Callable[[Connection, Console], Awaitable[Result]], *, wide: bool = False, json: bool
+) -> int:
+    console = terminal(json=json, wide=wide)
 
     async def connected(settings: Settings) -> int:
         async with (

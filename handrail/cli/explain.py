@@ -8,19 +8,19 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from handrail.sagas.definition import Saga
 from handrail.sagas.diagram import HEAD, mermaid, rows, tree
 from handrail.sagas.explain import explain
+from handrail.terminal_tables import Column, Table
 from runtime.registry.sagas import SAGAS
 
 
 def list_types(console: Console) -> dict[str, Any]:
-    types = Table("type", "what it is for")
+    types = Table((Column("type"), Column("what it is for", kind="text")))
     for one in SAGAS.values():
-        types.add_row(one.name, one.purpose)
-    console.print(types)
+        types.add(one.name, one.purpose)
+    types.print(console)
     return {"types": {one.name: one.purpose for one in SAGAS.values()}}
 
 
@@ -36,19 +36,18 @@ def explain_type(console: Console, name: str, *, as_mermaid: bool) -> dict[str, 
     console.print(f"{name}: {SAGAS[name].purpose}\n", markup=False)
     console.print(mermaid(saga) if as_mermaid else tree(saga), markup=False, soft_wrap=True)
     console.print()
-    console.print(_table(saga))
+    _table(saga).print(console)
     steps = explain(saga)
     for one in steps:
-        words = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
-        words.add_column(style="dim", no_wrap=True)
-        words.add_row("if it is refused", one.refused)
-        words.add_row("if it fails", one.fails)
-        words.add_row("without an answer", one.silent)
-        words.add_row("if cancelled at it", one.cancelled)
+        words = Table((Column("when"), Column("what happens", kind="text")), head=False)
+        words.add("  if it is refused", one.refused)
+        words.add("  if it fails", one.fails)
+        words.add("  without an answer", one.silent)
+        words.add("  if cancelled at it", one.cancelled)
         if one.compensation:
-            words.add_row("taken back by", one.compensation)
+            words.add("  taken back by", one.compensation)
         console.print(f"\n{one.step}: {one.what}", markup=False, style="bold")
-        console.print(words)
+        words.print(console)
     return {
         "type": name,
         "purpose": SAGAS[name].purpose,
@@ -58,9 +57,17 @@ def explain_type(console: Console, name: str, *, as_mermaid: bool) -> dict[str, 
 
 
 def _table(saga: Saga) -> Table:
-    table = Table()
-    for name in HEAD:
-        table.add_column(name, no_wrap=name in {"step", "is taken back by"})
+    """What becomes of each step is in the words below it, too, so that these columns may go."""
+    step, kind, undo, refused, unknown = HEAD
+    table = Table(
+        (
+            Column(step),
+            Column(kind, rank=1),
+            Column(undo),
+            Column(refused, kind="text", rank=2),
+            Column(unknown, kind="text", rank=3),
+        )
+    )
     for row in rows(saga):
-        table.add_row(*row)
+        table.add(*row)
     return table

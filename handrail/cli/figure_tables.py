@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
-from rich.table import Table
 
 from handrail.cli.saga_tables import long
+from handrail.terminal_tables import Column, Table
 
 _ENDINGS: Final = ("completed", "refused", "compensated")
 _OUTCOMES: Final = ("done", "refused", "failed", "unknown", "compensated")
@@ -20,9 +20,9 @@ _TIMED: Final = {
 
 
 def show_figures(console: Console, types: Sequence[Mapping[str, Any]]) -> None:
-    console.print(_sagas(types))
-    console.print(_steps(types))
-    console.print(_durations(types))
+    for table in (_sagas(types), _steps(types), _durations(types)):
+        table.print(console)
+        console.print()
     for line in _remarks(types):
         console.print(line, markup=False)
 
@@ -33,7 +33,7 @@ def _sagas(types: Sequence[Mapping[str, Any]]) -> Table:
         ended = [one["ended"].get(ending, 0) for ending in _ENDINGS]
         going_on = one["started"] - sum(ended)
         counts = (one["started"], *ended, going_on, one["parked"])
-        table.add_row(one["saga_type"], *map(str, counts))
+        table.add(one["saga_type"], *map(str, counts))
     return table
 
 
@@ -41,11 +41,10 @@ def _steps(types: Sequence[Mapping[str, Any]]) -> Table:
     names = ("done", "refused", "failed", "unknown", "undone", "parked", "now")
     table = _table("step", *names)
     for one in types:
-        table.add_section()
-        table.add_row(one["saga_type"], style="bold")
+        table.section(one["saga_type"])
         for step in one["steps"]:
             counts = [step[name] for name in (*_OUTCOMES, "parked", "parked_now")]
-            table.add_row(step["step"], *map(str, counts))
+            table.add(step["step"], *map(str, counts))
     return table
 
 
@@ -55,7 +54,7 @@ def _durations(types: Sequence[Mapping[str, Any]]) -> Table:
         for name, said in _TIMED.items():
             if took := one[name]:
                 within = (_short(took["p50"]), _short(took["p95"]))
-                table.add_row(one["saga_type"], said, str(took["count"]), *within)
+                table.add(one["saga_type"], said, str(took["count"]), *within)
     return table
 
 
@@ -70,11 +69,9 @@ def _remarks(types: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _table(name: str, *names: str) -> Table:
-    table = Table(name, collapse_padding=True)
-    table.columns[0].no_wrap = True
-    for one in names:
-        table.add_column(one, justify="right")
-    return table
+    """The last ones are the first that a narrow terminal does without."""
+    figures = (Column(one, rank=rank, right=True) for rank, one in enumerate(names, 1))
+    return Table((Column(name), *figures))
 
 
 def _short(seconds: float) -> str:

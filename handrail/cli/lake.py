@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter, validators
 
 from handrail.cli.command_runner import database_errand, process
+from handrail.cli.options import Json, Wide
 from handrail.processes import lake_exporter as run
 from handrail.settings import load
 
@@ -53,15 +54,14 @@ def query(
             help="How long the answer may take.", validator=validators.Number(gt=0, lte=86_400)
         ),
     ] = 300.0,
-    json: Annotated[
-        bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
-    ] = False,
+    wide: Wide = False,
+    json: Json = False,
 ) -> int:
     """Ask the lake. Its tables: `events`, and one for each kind of event, such as `credit_held`."""
     run.require_it()
     from handrail.cli.lake_output import answer  # noqa: PLC0415  # it needs the extra
 
-    return answer(load().lake_folder, sql, _in_utc(as_of), json=json, seconds=seconds)
+    return answer(load().lake_folder, sql, _in_utc(as_of), json=json, seconds=seconds, wide=wide)
 
 
 @lake.command
@@ -71,7 +71,7 @@ def report(
     as_of: AsOf = None,
 ) -> int:
     """Write what the events say as one HTML file, with charts."""
-    run.require_it()
+    run.require_it("matplotlib")
     from handrail.cli.lake_output import write_report  # noqa: PLC0415  # it needs the extra
 
     return write_report(load().lake_folder, file, _in_utc(as_of))

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Final, Literal
 
 import duckdb
 import orjson
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from consumers.lake_questions import QUESTIONS, SECONDS, Answer, NotAQuery, TooMuch, ask
-from consumers.lake_report.page import page, shown
+from consumers.lake_report.cells import shown
 from handrail.lake.reading import NoLake, open_lake
-
-_WIDEST: Final = 1000
+from handrail.terminal_tables import Column, Table, terminal
 
 
 def answer(
-    folder: Path, sql: str, as_of: datetime | None, *, json: bool, seconds: float = SECONDS
+    folder: Path,
+    sql: str,
+    as_of: datetime | None,
+    *,
+    json: bool,
+    seconds: float = SECONDS,
+    wide: bool = False,
 ) -> int:
     """0 where there is an answer, which may be empty."""
     question = QUESTIONS.get(sql.strip())
@@ -36,15 +37,15 @@ def answer(
         rows = {"columns": found.columns, "rows": found.records()}
         print(orjson.dumps(rows, default=str, option=orjson.OPT_UTC_Z).decode())
     else:
-        console, table = Console(), _table(found, question.title if question else None)
-        wide = console.options.update(width=_WIDEST)
-        console.width = max(console.width, console.measure(table, options=wide).minimum)
-        console.print(table)
+        console = terminal(wide=wide)
+        table_of(found, question.title if question else None).print(console)
         console.print(f"{len(found.rows)} rows")
     return 0
 
 
 def write_report(folder: Path, file: Path, as_of: datetime | None) -> int:
+    from consumers.lake_report.page import page  # noqa: PLC0415  # a query does without Matplotlib
+
     try:
         with open_lake(folder, as_of=as_of) as lake:
             written = page(lake, datetime.now(UTC))
@@ -56,16 +57,16 @@ def write_report(folder: Path, file: Path, as_of: datetime | None) -> int:
     return 0
 
 
-def _table(found: Answer, title: str | None) -> Table:
-    """Figures and days are never broken, since they may be copied."""
-    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False, collapse_padding=True)
+def table_of(found: Answer, title: str | None) -> Table:
+    """The first columns are the last to be dropped: an answer begins with its subject."""
+    columns = []
     for index, name in enumerate(found.columns):
         cells = [row[index] for row in found.rows]
-        number = all(isinstance(one, int | float | None) for one in cells)
+        number = all(isinstance(one, int | float | Decimal | None) for one in cells)
         whole = number or all(isinstance(one, date | None) for one in cells)
-        said = name.replace("_", "\n" if whole else " ") if title else name
-        justify: Literal["left", "right"] = "right" if number else "left"
-        table.add_column(Text(said), justify=justify, overflow="fold", no_wrap=whole)
+        said = name.replace("_", " ") if title else name
+        columns.append(Column(said, index, "whole" if whole else "text", right=number))
+    table = Table(columns, title)
     for row in found.rows:
-        table.add_row(*(Text(shown(cell)) for cell in row))
+        table.add(*map(shown, row))
     return table

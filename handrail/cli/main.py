@@ -17,7 +17,7 @@ from handrail import logs
 from handrail.cli.command_runner import Process, database_errand
 from handrail.cli.command_runner import errand as _errand
 from handrail.cli.command_runner import process as _process
-from handrail.cli.options import Json
+from handrail.cli.options import Json, Wide
 from handrail.dev.stack import Stack, State, joined
 from handrail.eventstore.identity import Refused
 from handrail.optional_deps import require_extra
@@ -55,6 +55,7 @@ def demo(
     ] = 0.1,
     seed: Annotated[int, Parameter(help="The same seed makes the same orders and faults.")] = 1,
     broker: Broker = False,
+    wide: Wide = False,
     json: Json = False,
 ) -> int:
     """Start everything, drive checkouts through HTTP, prove the invariants, stop everything."""
@@ -69,6 +70,7 @@ def demo(
             seed=seed,
             broker=broker,
             json=json,
+            wide=wide,
         )
 
     return _errand(load(), "demo", work)
@@ -114,6 +116,7 @@ def verify(
     feed: Annotated[
         bool, Parameter(negative="", help="Look at the store, the feed and its followers, too.")
     ] = False,
+    wide: Wide = False,
     json: Json = False,
 ) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
@@ -125,7 +128,7 @@ def verify(
 
     async def work(settings: Settings) -> int:
         try:
-            return await run(settings, json=json, feed=feed)
+            return await run(settings, json=json, feed=feed, wide=wide)
         except Unreachable as away:
             print(away, file=sys.stderr)
             return 1

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from handrail import bounds
 from handrail.connections import store_pool
@@ -22,6 +20,7 @@ from handrail.notifications.campaigns import Campaign, CampaignDiffers
 from handrail.notifications.contacts import LANGUAGES, Channel
 from handrail.notifications.operations import By, Which
 from handrail.settings import Settings
+from handrail.terminal_tables import Column, Table, terminal
 
 _PHONE: Final = 160
 """Characters of an SMS; what is pushed is cut off not far behind."""
@@ -35,18 +34,14 @@ class BadTemplate(Exception):
     """A file of a campaign that cannot be used; the message says where and why."""
 
 
-async def show(settings: Settings, *, json: bool) -> int:
+async def show(settings: Settings, *, json: bool, wide: bool = False) -> int:
     """0 where nothing is stuck, 1 where something waits for a person."""
     async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             lanes = await operations.standing(connection)
             stuck = await operations.stuck(connection)
-    console = Console(stderr=json)
-    table = Table("lane", "waiting", "overdue for", "parked", "failed")
-    for lane in lanes:
-        cells = (lane.waiting, f"{lane.seconds:.0f} s", lane.parked, lane.failed)
-        table.add_row(lane.lane, *map(str, cells))
-    console.print(table)
+    console = terminal(json=json, wide=wide)
+    table_of(lanes).print(console)
     for one in stuck:
         console.print(
             f"{one.source} by {one.channel} to {one.customer}: {one.state} after {one.attempts}"
@@ -59,6 +54,19 @@ async def show(settings: Settings, *, json: bool) -> int:
         said = {"lanes": [asdict(lane) for lane in lanes], "stuck": [asdict(one) for one in stuck]}
         print(orjson.dumps(said).decode())
     return 1 if stuck else 0
+
+
+def table_of(lanes: Sequence[operations.Standing]) -> Table:
+    table = Table(
+        (
+            Column("lane"),
+            *(Column(name, right=True) for name in ("waiting", "overdue for", "parked", "failed")),
+        )
+    )
+    for lane in lanes:
+        cells = (lane.waiting, f"{lane.seconds:.0f} s", lane.parked, lane.failed)
+        table.add(lane.lane, *map(str, cells))
+    return table
 
 
 async def retry(settings: Settings, by: By, which: Which) -> int:
@@ -75,7 +83,7 @@ async def _change(settings: Settings, which: Which, by: By, *, discard: bool) ->
             change = operations.discard if discard else operations.retry
             changed = await change(connection, by, which)
     verb = "discarded" if discard else "will be tried again"
-    Console(stderr=True).print(f"{changed} messages {verb}")
+    terminal(json=True).print(f"{changed} messages {verb}")
     return 0 if changed or which.source is None else 1
 
 
@@ -83,7 +91,7 @@ async def stop(settings: Settings, by: By, name: str) -> int:
     async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             stopped = await operations.stop_campaign(connection, by, name)
-    Console(stderr=True).print(f"campaign {name} is stopped; {stopped} messages were discarded")
+    terminal(json=True).print(f"campaign {name} is stopped; {stopped} messages were discarded")
     return 0
 
 
@@ -91,7 +99,7 @@ async def campaign(
     settings: Settings, campaign: Campaign, by: str, customers: list[str] | None, *, json: bool
 ) -> int:
     """0 once everybody is in the queue. Ended earlier, the same command goes on from there."""
-    console = Console(stderr=True)
+    console = terminal(json=True)
     columns = (TextColumn(campaign.name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:

@@ -14,15 +14,13 @@ from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
 from handrail.cli.command_runner import database_errand
 from handrail.cli.notification_commands import BadTemplate
+from handrail.cli.options import Json, Wide
 from handrail.notifications.operations import By, Which
 from handrail.settings import BAD_SETTINGS, Settings
 
 notifications = App(name="notifications", help="Look after the messages to customers.")
 campaign = App(name="campaign", help="Write to many customers at once, behind all else.")
 
-Json = Annotated[
-    bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
-]
 Reason = Annotated[
     str,
     Parameter(help="Why: it is stored with what it changes.", validator=within(bounds.REASON)),
@@ -41,10 +39,10 @@ Source = Annotated[
 
 
 @notifications.command
-def parked(*, json: Json = False) -> int:
+def parked(*, wide: Wide = False, json: Json = False) -> int:
     """How many messages wait, and which ones could not be sent. 1 where there are such."""
     return database_errand(
-        "notifications", lambda settings: notification_commands.show(settings, json=json)
+        "notifications", lambda settings: notification_commands.show(settings, json=json, wide=wide)
     )
 
 

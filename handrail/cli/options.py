@@ -9,3 +9,6 @@ from cyclopts import Parameter
 Json = Annotated[
     bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
 ]
+Wide = Annotated[
+    bool, Parameter(negative="", help="Show all columns of tables, however narrow the terminal is.")
+]

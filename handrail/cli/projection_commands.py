@@ -5,29 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from handrail.connections import store_engine, store_pool
-from handrail.eventstore.subscriptions.lag import lag
+from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.eventstore.tokens import UnknownProjection
 from handrail.projections import parked_rows, retry_parked
 from handrail.projections.rebuild import UnknownReadModel, rebuild
 from handrail.settings import Settings
+from handrail.terminal_tables import Column, Table, terminal
 from runtime.registry.projections import PROJECTIONS, READ_MODELS
 
 
-async def status(settings: Settings, *, json: bool) -> int:
+async def status(settings: Settings, *, json: bool, wide: bool = False) -> int:
     """0 where nothing is parked, 1 where something waits for a person."""
     async with store_engine(settings, size=1) as engine, engine.connect() as connection:
         standing = [one for one in await lag(connection) if one.follower in READ_MODELS]
         parked = await parked_rows.parked(connection)
-    console = Console(stderr=json)
-    table = Table("read model", "behind by", "for", "parked events")
-    for one in standing:
-        table.add_row(one.follower, f"{one.events} events", f"{one.seconds:.1f} s", str(one.parked))
-    console.print(table)
+    console = terminal(json=json, wide=wide)
+    table_of(standing).print(console)
     for row in parked:
         console.print(
             f"{row.projection}: {row.events} events of {row.id} wait since {row.parked_at:%F %T}."
@@ -50,11 +46,23 @@ async def status(settings: Settings, *, json: bool) -> int:
     return 1 if parked else 0
 
 
+def table_of(standing: Sequence[Lag]) -> Table:
+    table = Table(
+        (
+            Column("read model"),
+            *(Column(name, right=True) for name in ("behind by", "for", "parked events")),
+        )
+    )
+    for one in standing:
+        table.add(one.follower, f"{one.events} events", f"{one.seconds:.1f} s", str(one.parked))
+    return table
+
+
 async def build_anew(settings: Settings, names: Sequence[str]) -> int:
     """0 once the new ones are in use; without names, all of them. The projectors that run do the
     work.
     """
-    console = Console(stderr=True)
+    console = terminal(json=True)
     names = names or [one.name for one in PROJECTIONS]
     listed = ", ".join(names)
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bars:
@@ -70,7 +78,7 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
 
 async def work_off(settings: Settings, name: str, stream: str) -> int:
     """0 where nothing is left parked for the row of this stream."""
-    console = Console(stderr=True)
+    console = terminal(json=True)
     async with store_pool(settings, size=1, name="handrail-projections") as pool:
         try:
             done = await retry_parked.retry(pool, name, stream)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from cyclopts import App
 
 from handrail.cli.command_runner import database_errand
-from handrail.cli.options import Json
+from handrail.cli.options import Json, Wide
 from handrail.settings import Settings
 
 # The modules behind the commands are imported inside them: a process loads only what it runs.
@@ -17,11 +17,11 @@ projections = App(name="projections", help="Look after the read models.")
 
 
 @projections.command
-def status(*, json: Json = False) -> int:
+def status(*, wide: Wide = False, json: Json = False) -> int:
     """How far each read model is behind, and which events wait for a person."""
     from handrail.cli.projection_commands import status as show
 
-    return _errand(lambda settings: show(settings, json=json))
+    return _errand(lambda settings: show(settings, json=json, wide=wide))
 
 
 @projections.command

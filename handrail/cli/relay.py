@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from handrail.cli.command_runner import database_errand, errand, process
-from handrail.cli.options import Json
+from handrail.cli.options import Json, Wide
 from handrail.dev.stack import joined
 from handrail.optional_deps import require_extra
 from handrail.settings import Settings, load, require
@@ -26,10 +26,10 @@ def run() -> int:
 
 
 @relay.command
-def parked(*, json: Json = False) -> int:
+def parked(*, wide: Wide = False, json: Json = False) -> int:
     """Which events could not be published, and why. The exit code is 1 where there are any."""
     show = _module().show_parked
-    return database_errand("relay", lambda settings: show(settings, json=json))
+    return database_errand("relay", lambda settings: show(settings, json=json, wide=wide))
 
 
 @relay.command
@@ -49,6 +49,7 @@ def forget(
     yes: Annotated[
         bool, Parameter(negative="", help="Do it, and do not only say what comes again then.")
     ] = False,
+    wide: Wide = False,
     json: Json = False,
 ) -> int:
     """Keep nothing more for a relay: there is none any more.
@@ -57,7 +58,9 @@ def forget(
     only says what would be published again, and to whom; the exit code is 1 then.
     """
     forget_relay = _module().forget_relay
-    return database_errand("relay", lambda settings: forget_relay(settings, yes=yes, json=json))
+    return database_errand(
+        "relay", lambda settings: forget_relay(settings, yes=yes, json=json, wide=wide)
+    )
 
 
 def _module() -> Any:

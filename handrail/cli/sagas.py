@@ -19,9 +19,10 @@ from handrail.cli.bounded_options import within
 from handrail.cli.bulk import Result
 from handrail.cli.explain import explain_type, list_types
 from handrail.cli.figure_tables import show_figures
-from handrail.cli.options import Json
+from handrail.cli.options import Json, Wide
 from handrail.cli.saga_tables import show_saga, show_sagas
 from handrail.settings import load
+from handrail.terminal_tables import terminal
 
 sagas = App(name="sagas", help="Look at sagas, and put right those that wait for a person.")
 
@@ -67,6 +68,7 @@ class Which:
     dry_run: Annotated[
         bool, Parameter(negative="", help="Only show which sagas would be told.")
     ] = False
+    wide: Wide = False
 
     @property
     def filter(self) -> dict[str, Any]:
@@ -99,6 +101,7 @@ def list_sagas(
     type: Annotated[str | None, Parameter(help="The type of saga.")] = None,  # noqa: A002  # as on the command line
     merchant: str | None = None,
     step: str | None = None,
+    wide: Wide = False,
     json: Json = False,
 ) -> int:
     """List sagas, newest first."""
@@ -109,11 +112,11 @@ def list_sagas(
         show_sagas(console, found)
         return 0, {"sagas": found}
 
-    return run_with_api(work, json=json)
+    return run_with_api(work, json=json, wide=wide)
 
 
 @sagas.command
-def show(saga: str, *, json: Json = False) -> int:
+def show(saga: str, *, wide: Wide = False, json: Json = False) -> int:
     """Show how a saga stands, what it waits for, and its timeline."""
 
     def work(api: Api, console: Console) -> Result:
@@ -121,11 +124,11 @@ def show(saga: str, *, json: Json = False) -> int:
         show_saga(console, found)
         return 0, {"saga": found}
 
-    return run_with_api(work, json=json)
+    return run_with_api(work, json=json, wide=wide)
 
 
 @sagas.command
-def figures(*, json: Json = False) -> int:
+def figures(*, wide: Wide = False, json: Json = False) -> int:
     """Show how many sagas of each type there are, how they ended, and how long they took."""
 
     def work(api: Api, console: Console) -> Result:
@@ -133,7 +136,7 @@ def figures(*, json: Json = False) -> int:
         show_figures(console, found["types"])
         return 0, found
 
-    return run_with_api(work, json=json)
+    return run_with_api(work, json=json, wide=wide)
 
 
 @sagas.command
@@ -251,10 +254,11 @@ def explain(
     mermaid: Annotated[
         bool, Parameter(negative="", help="Print the diagram as Mermaid, for documents.")
     ] = False,
+    wide: Wide = False,
     json: Json = False,
 ) -> int:
     """Explain a type of saga: its steps, the way back, and what happens when one goes wrong."""
-    console = Console(stderr=json)
+    console = terminal(json=json, wide=wide)
     if type is None:
         said: dict[str, Any] | None = list_types(console)
     else:
@@ -282,7 +286,7 @@ def _intervene(
         body = {**told, "filter": which.filter, "per_second": which.per_second}
         return bulk.intervene(api, console, body, dry_run=which.dry_run)
 
-    return run_with_api(all_of_them if saga is None else one, json=json)
+    return run_with_api(all_of_them if saga is None else one, json=json, wide=which.wide)
 
 
 def _tell(
@@ -320,15 +324,15 @@ def _tell(
             dry_run=which.dry_run,
         )
 
-    return run_with_api(all_of_them if saga is None else one, json=json)
+    return run_with_api(all_of_them if saga is None else one, json=json, wide=which.wide)
 
 
-def run_with_api(work: Callable[[Api, Console], Result], *, json: bool) -> int:
+def run_with_api(work: Callable[[Api, Console], Result], *, json: bool, wide: bool = False) -> int:
     """0 where it was done, 1 where it was refused or failed."""
     url = api_url(load())
     try:
         with Api(url) as api:
-            code, said = work(api, Console(stderr=json))
+            code, said = work(api, terminal(json=json, wide=wide))
     except Refused as no:
         print(no, file=sys.stderr)
         _print({"problem": no.slug, "detail": str(no)}, json=json)

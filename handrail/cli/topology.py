@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from handrail.cli import topology_commands as run
 from handrail.cli.command_runner import errand
-from handrail.cli.options import Json
+from handrail.cli.options import Json, Wide
 from handrail.dev.stack import joined
 from handrail.settings import Settings, load, require
 
@@ -34,11 +34,11 @@ def diff(*, json: Json = False) -> int:
 
 
 @topology.command
-def status(*, json: Json = False) -> int:
+def status(*, wide: Wide = False, json: Json = False) -> int:
     """How events come from one virtual host to the next. The exit code is 1 where they do not, or
     where messages wait for a person.
     """
-    return _at_the_broker(lambda settings: run.status(settings, json=json))
+    return _at_the_broker(lambda settings: run.status(settings, json=json, wide=wide))
 
 
 @topology.command

@@ -8,8 +8,6 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
 from handrail.dev.supervisor import FailedToStart
 from handrail.messaging.broker import federation_status
@@ -28,6 +26,7 @@ from handrail.messaging.broker.management_api import BrokerSaidNo, Management, l
 from handrail.messaging.broker.management_api import apply as make
 from handrail.messaging.broker.topology import Topology, topology
 from handrail.settings import BAD_SETTINGS, Settings, variable
+from handrail.terminal_tables import Column, Table, terminal
 
 _FED_WITHIN: Final = 30.0
 """Seconds for federation to get going."""
@@ -52,7 +51,7 @@ def access(settings: Settings, wanted: Topology) -> Access:
 
 async def apply(settings: Settings, *, prune: bool) -> int:
     """0 where all is as it should be afterwards, and every event that is wanted comes."""
-    console = Console(stderr=True)
+    console = terminal(json=True)
 
     async def work(management: Management, wanted: Topology, objects: Objects) -> int:
         found = await _found(management, wanted)
@@ -75,7 +74,7 @@ async def apply(settings: Settings, *, prune: bool) -> int:
 
 async def diff(settings: Settings, *, json: bool) -> int:
     """0 where the broker has what it should have, and no more."""
-    console = Console(stderr=json)
+    console = terminal(json=json)
 
     async def work(management: Management, wanted: Topology, objects: Objects) -> int:
         unlike = difference(objects, await _found(management, wanted))
@@ -94,21 +93,13 @@ async def diff(settings: Settings, *, json: bool) -> int:
     return await _connected(settings, work)
 
 
-async def status(settings: Settings, *, json: bool) -> int:
+async def status(settings: Settings, *, json: bool, wide: bool = False) -> int:
     """0 where every event that is wanted comes, and nothing waits for a person."""
-    console = Console(stderr=json)
+    console = terminal(json=json, wide=wide)
 
     async def work(management: Management, wanted: Topology, _: Objects) -> int:
         found = await federation_status.look(management, wanted)
-        table = Table("virtual host", "follows", "link", "not fetched", "dead", "unrouted")
-        for one in found:
-            table.add_row(
-                one.vhost,
-                one.exchange,
-                one.link,
-                *(str(count) for count in (one.waiting, one.dead, one.unrouted)),
-            )
-        console.print(table)
+        table_of(found).print(console)
         for one in found:
             if one.missing:
                 console.print(_lacks(one), highlight=False, markup=False)
@@ -117,6 +108,21 @@ async def status(settings: Settings, *, json: bool) -> int:
         return int(any(not one.complete or one.dead or one.unrouted for one in found))
 
     return await _connected(settings, work)
+
+
+def table_of(found: Sequence[Fed]) -> Table:
+    table = Table(
+        (
+            Column("virtual host"),
+            Column("follows", rank=1),
+            Column("link", kind="text"),
+            *(Column(name, right=True) for name in ("not fetched", "dead", "unrouted")),
+        )
+    )
+    for one in found:
+        counts = map(str, (one.waiting, one.dead, one.unrouted))
+        table.add(one.vhost, one.exchange, one.link, *counts)
+    return table
 
 
 def export(settings: Settings) -> int:

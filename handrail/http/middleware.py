@@ -25,10 +25,10 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-_CLOSED: Final = "default-src 'none'; frame-ancestors 'none'"
+"""What an answer has unless its route says something else."""
 MAX_BODY: Final = bounds.REQUEST_BYTES
-_DOCS: Final = frozenset({"/docs", "/redoc"})
 _log = structlog.get_logger(__name__)
 
 
@@ -53,7 +53,7 @@ class Boundary:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(MutableHeaders(scope=message), scope["path"], request_id)
+                _complete(MutableHeaders(scope=message), request_id)
                 self._metrics.answered(scope, status, time.perf_counter() - began)
             await send(message)
 
@@ -87,9 +87,7 @@ def _limited(receive: Receive) -> Receive:
     return received
 
 
-def _complete(headers: MutableHeaders, path: str, request_id: str) -> None:
+def _complete(headers: MutableHeaders, request_id: str) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
-    if path not in _DOCS:  # the pages of the OpenAPI document load their scripts
-        headers.setdefault("Content-Security-Policy", _CLOSED)
     headers["X-Request-Id"] = request_id

@@ -15,7 +15,6 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
-from rich.console import Console
 
 from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
@@ -29,6 +28,7 @@ from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
 from handrail.readiness import not_ready, ready
 from handrail.settings import BAD_SETTINGS, Settings
+from handrail.terminal_tables import terminal
 from runtime.registry.consumers import UnknownConsumer, consumer_named
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ async def catch_up(settings: Settings, consumer: Consumer) -> int:
     """0 once it has handled or parked all that the store has by now."""
     async with _pool(settings) as pool:
         events = await store_consumer.catch_up(pool, consumer)
-    Console(stderr=True).print(f"{consumer.name} has everything: {events} events were read for it")
+    terminal(json=True).print(f"{consumer.name} has everything: {events} events were read for it")
     return 0
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from handrail.lake.exporter import Exporter
 
 
-def require_it() -> None:
-    require_extra("lake", "deltalake", "arro3", "duckdb")
+def require_it(*more: str) -> None:
+    """End the process where the extra `lake`, or `more` of its modules, is not installed."""
+    require_extra("lake", "deltalake", "arro3", "duckdb", *more)
 
 
 async def export(settings: Settings, stop: asyncio.Event) -> None:

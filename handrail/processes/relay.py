@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Final, cast
 
@@ -17,7 +17,6 @@ from prometheus_client import (
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from rich.console import Console
-from rich.table import Table
 
 from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
@@ -25,14 +24,20 @@ from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
 from handrail.eventstore.subscriptions.subscriber import Follower
 from handrail.messaging.broker.topology import RELAY as RELAY_USER
-from handrail.messaging.relay.parked_messages import RELAY, forget_parked, parked_streams
+from handrail.messaging.relay.parked_messages import (
+    RELAY,
+    ParkedStream,
+    forget_parked,
+    parked_streams,
+)
 from handrail.messaging.relay.publisher import Counted, NotPublished, Publisher
 from handrail.messaging.relay.relay import Relay
-from handrail.messaging.relay.republishing import Republished, republished
+from handrail.messaging.relay.republishing import ComesAgain, Republished, republished
 from handrail.messaging.relay.retry_parked import retry
 from handrail.metrics_server import served
 from handrail.readiness import ready
 from handrail.settings import Settings
+from handrail.terminal_tables import Column, Table, terminal
 from runtime.registry.consumers import CONSUMERS
 
 _log = structlog.get_logger(__name__)
@@ -62,16 +67,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 await asyncio.gather(following, *helpers, return_exceptions=True)
 
 
-async def show_parked(settings: Settings, *, json: bool) -> int:
+async def show_parked(settings: Settings, *, json: bool, wide: bool = False) -> int:
     """0 where nothing waits, 1 where something waits for a person."""
     async with _pool(settings, 1) as pool, pool.connection() as connection:
         found = await parked_streams(connection, None, None)
-    console = Console(stderr=json)
-    table = Table("exchange", "stream", "events", "since", "cause")
-    for one in found[:_SHOWN]:
-        table.add_row(one.exchange, one.stream, str(one.events), f"{one.since:%F %T}", one.cause)
+    console = terminal(json=json, wide=wide)
     if found:
-        console.print(table)
+        table_of_parked(found[:_SHOWN]).print(console)
         if len(found) > _SHOWN:
             console.print(f"and {len(found) - _SHOWN} more streams")
         console.print("once that is mended: handrail relay retry [EXCHANGE] [STREAM]")
@@ -96,7 +98,7 @@ async def show_parked(settings: Settings, *, json: bool) -> int:
 
 async def work_off(settings: Settings, exchange: str | None, stream: str | None) -> int:
     """0 where nothing of what was asked for is left waiting."""
-    console = Console(stderr=True)
+    console = terminal(json=True)
     async with _pool(settings, 8) as pool, _publisher(settings) as publisher:
         try:
             done = await retry(pool, publisher, exchange, stream)
@@ -109,9 +111,11 @@ async def work_off(settings: Settings, exchange: str | None, stream: str | None)
     return 1 if done.stopped_by else 0
 
 
-async def forget_relay(settings: Settings, *, yes: bool = True, json: bool = False) -> int:
+async def forget_relay(
+    settings: Settings, *, yes: bool = True, json: bool = False, wide: bool = False
+) -> int:
     """0 once nothing is kept for a relay; 1 where it was only said what comes again by that."""
-    console = Console(stderr=True)
+    console = terminal(json=True, wide=wide)
     async with _pool(settings, 1) as pool, pool.connection() as connection:
         if await is_followed(connection, RELAY):
             console.print("a relay is running: stop it first")
@@ -137,13 +141,40 @@ def _say(console: Console, again: Republished) -> None:
         f" {again.waiting} of them wait at the relay and were not published yet.",
         highlight=False,
     )
-    table = Table("consumer", "gets", "without effect: it knows them", "has yet to handle")
-    for one in again.consumers:
-        table.add_row(one.consumer, str(one.wanted), str(one.known), str(one.handled))
-    console.print(table)
+    table_of_repeated(again.consumers).print(console)
     console.print(
         "Other services get them again, too: under the same ce-id, by which they can tell."
     )
+
+
+def table_of_parked(found: Sequence[ParkedStream]) -> Table:
+    table = Table(
+        (
+            Column("exchange"),
+            Column("stream"),
+            Column("events", rank=1, right=True),
+            Column("since", rank=2),
+            Column("cause", kind="text"),
+        )
+    )
+    for one in found:
+        table.add(one.exchange, one.stream, str(one.events), f"{one.since:%F %T}", one.cause)
+    return table
+
+
+def table_of_repeated(consumers: Sequence[ComesAgain]) -> Table:
+    """What the next relay publishes once more."""
+    table = Table(
+        (
+            Column("consumer"),
+            Column("gets", right=True),
+            Column("without effect: it knows them", right=True),
+            Column("has yet to handle", right=True),
+        )
+    )
+    for one in consumers:
+        table.add(one.consumer, str(one.wanted), str(one.known), str(one.handled))
+    return table
 
 
 def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManager[Pool]:

@@ -21,6 +21,7 @@ from handrail.restore.histories import Histories, lost_steps
 from handrail.restore.lake import CannotBeTakenBack, InTheLake
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from handrail.terminal_tables import Terminal
 
 _SHOWN: Final = 20
 """Of each list; `--json` has all."""
@@ -51,7 +52,7 @@ async def check(settings: Settings, *, json: bool) -> int:
     """0 where the store is the one that was adopted, and nothing is known that it does not have."""
     async with _owner(settings) as connection:
         found = await _look(settings, connection)
-    _show(found, Console(stderr=json, width=80, highlight=False, markup=False, soft_wrap=False))
+    _show(found, Terminal(stderr=json, width=80, highlight=False, markup=False))
     if json:
         print(orjson.dumps(_figures(found)).decode())
     return 0 if found.all_is_well else 1
@@ -61,7 +62,7 @@ async def adopt(
     settings: Settings, *, because: str, by: str, yes: bool, same_server: bool, json: bool
 ) -> int:
     """0 once the store is in a new epoch; 0, too, where it was only said what would be done."""
-    console = Console(stderr=json, width=80, highlight=False, markup=False)
+    console = Terminal(stderr=json, width=80, highlight=False, markup=False)
     async with _owner(settings) as connection:
         found = await _look(settings, connection)
         if refusal := await _may_not(connection, found.store, same_server=same_server):

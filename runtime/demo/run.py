@@ -13,11 +13,11 @@ from typing import Any, Final
 import httpx
 import orjson
 from rich.console import Console
-from rich.table import Table
 
 from handrail.dev.stack import Stack, State
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from handrail.terminal_tables import Column, Table, terminal
 from runtime.demo import scenario
 from runtime.demo.after_checkout import Afterwards, afterwards
 from runtime.demo.consumers import consumed
@@ -45,9 +45,10 @@ async def demo(
     seed: int,
     broker: bool,
     json: bool,
+    wide: bool = False,
 ) -> int:
     """0 where all orders reached an end and every invariant holds."""
-    console = Console(stderr=json)
+    console = terminal(json=json, wide=wide)
     plan = scenario.make(orders=orders, merchants=merchants, faults=faults, seed=seed)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=settings.data_dir))
@@ -121,11 +122,7 @@ async def _sample(api_url: str, outcome: Outcome) -> dict[str, Any] | None:
 
 
 def _report(console: Console, outcome: Outcome, sample: dict[str, Any] | None) -> None:
-    reasons = Counter((saga["status"], saga["because"] or "-") for saga in outcome.sagas.values())
-    table = Table("ending", "because", "orders", title="What became of the orders")
-    for (status, because), count in sorted(reasons.items()):
-        table.add_row(status, because, str(count))
-    console.print(table)
+    table_of_endings(list(outcome.sagas.values())).print(console)
     if outcome.decision_ms:
         p50, p99 = _percentiles(outcome.decision_ms)
         console.print(f"decision: p50 {p50:.0f} ms, p99 {p99:.0f} ms, with {AT_ONCE} in flight")
@@ -134,14 +131,30 @@ def _report(console: Console, outcome: Outcome, sample: dict[str, Any] | None) -
         f" {outcome.too_late} cancellations came too late"
     )
     if sample:
-        timeline = Table("at", "what", "step", "outcome", title=f"Saga {sample['saga']}")
-        for entry in sample["timeline"]:
-            undone = " (undo)" if entry["direction"] == "undo" else ""
-            said = entry["outcome"] or entry["cause"] or entry["reason"] or ""
-            timeline.add_row(
-                entry["at"][11:23], entry["what"], f"{entry['step'] or ''}{undone}", said[:60]
-            )
-        console.print(timeline)
+        table_of_timeline(sample).print(console)
+
+
+def table_of_endings(sagas: Sequence[Mapping[str, Any]]) -> Table:
+    reasons = Counter((saga["status"], saga["because"] or "-") for saga in sagas)
+    table = Table(
+        (Column("ending"), Column("because", kind="text"), Column("orders", right=True)),
+        title="What became of the orders",
+    )
+    for (status, because), count in sorted(reasons.items()):
+        table.add(status, because, str(count))
+    return table
+
+
+def table_of_timeline(saga: Mapping[str, Any]) -> Table:
+    timeline = Table(
+        (Column("at", rank=1), Column("what"), Column("step"), Column("outcome", kind="text")),
+        title=f"Saga {saga['saga']}",
+    )
+    for entry in saga["timeline"]:
+        undone = " (undo)" if entry["direction"] == "undo" else ""
+        said = entry["outcome"] or entry["cause"] or entry["reason"] or ""
+        timeline.add(entry["at"][11:23], entry["what"], f"{entry['step'] or ''}{undone}", said)
+    return timeline
 
 
 def _figures(

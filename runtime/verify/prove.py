@@ -17,13 +17,14 @@ from psycopg import IsolationLevel
 from psycopg.types.json import set_json_loads
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 from temporalio.client import Client
 
 from handrail.eventstore.pool import Connection
 from handrail.restore.lake import is_there
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from handrail.terminal_tables import Column, Table, terminal
 from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK, lake_equals_events
 from handrail.verify.store_invariants import STORE_INVARIANTS
@@ -175,16 +176,16 @@ async def _connect(url: str, *, autocommit: bool = False) -> Connection:
 
 
 def show(proof: Proof, console: Console) -> None:
-    table = Table("", "invariant", "what is wrong")
+    table = Table((Column(""), Column("invariant"), Column("what is wrong", kind="text")))
     for name, found in proof.findings.items():
-        mark = "[red]✗[/red]" if found.count else "[green]✓[/green]"
+        mark = Text("✗", style="red") if found.count else Text("✓", style="green")
         rest = found.count - SHOWN
         remedy = [f"→ {REMEDIES[name]}"] if found.count and name in REMEDIES else []
         lines = [*found.texts[:SHOWN], *([f"… and {rest} more"] if rest > 0 else []), *remedy]
         if found.explained:
             lines.append(f"{found.explained} explained: {found.explanations[0]}")
-        table.add_row(mark, name.replace("_", " "), "\n".join(lines))
-    console.print(table)
+        table.add(mark, name.replace("_", " "), "\n".join(lines))
+    table.print(console)
     console.print(f"{proof.events} events of {proof.sagas} sagas were read.")
 
 
@@ -204,12 +205,12 @@ def _lake(settings: Settings) -> Path | None:
     return settings.lake_folder if can and is_there(settings.lake_folder) else None
 
 
-async def verify(settings: Settings, *, json: bool, feed: bool = False) -> int:
+async def verify(settings: Settings, *, json: bool, feed: bool = False, wide: bool = False) -> int:
     """0 where every invariant holds, 1 where one does not.
 
     Raises Unreachable where one that has to be asked does not answer.
     """
-    console = Console(stderr=json)
+    console = terminal(json=json, wide=wide)
     temporal = await _temporal(settings)
     bars = Progress(
         TextColumn("{task.description}"),

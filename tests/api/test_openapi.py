@@ -139,7 +139,3 @@ def test_the_example_of_an_answer_is_valid() -> None:
     [answer] = problems.responses("not-found").values()
     example = answer["content"][MEDIA_TYPE]["examples"]["not-found"]["value"]
     ProblemDetails.model_validate(example)
-
-
-async def test_people_can_read_it(api: httpx.AsyncClient) -> None:
-    assert "text/html" in (await api.get("/docs")).headers["content-type"]

@@ -21,6 +21,15 @@ async def test_the_lake_says_which_extra_it_needs(python: Spawn) -> None:
     )
 
 
+async def test_the_report_of_the_lake_needs_what_draws_its_charts(python: Spawn) -> None:
+    process = await python("-c", WITHOUT, "matplotlib", "lake", "report")
+
+    out, error = await process.communicate()
+
+    assert (process.returncode, out) == (2, b"")
+    assert error.decode() == "matplotlib: not installed; pip install 'handrail[lake]'\n"
+
+
 async def test_a_benchmark_says_which_extra_its_peers_are_in(python: Spawn) -> None:
     process = await python("-c", WITHOUT, "dbos,eventsourcing", "bench", "all")
 

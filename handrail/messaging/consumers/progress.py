@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from handrail.eventstore.pool import Connection
 from handrail.messaging.consumers import backfill
@@ -25,6 +24,7 @@ from handrail.messaging.consumers.rewind import (
     rewind,
 )
 from handrail.messaging.consumers.wants import register
+from handrail.terminal_tables import Column, Table
 
 Result = tuple[int, dict[str, Any]]
 _SAY_YES: Final = "Nothing was changed. With --yes it is done."
@@ -102,13 +102,8 @@ async def show_standing(
     connection: Connection, console: Console, consumers: Sequence[Consumer]
 ) -> Result:
     """1 where types are to be read from history."""
-    table = Table("consumer", "unread events", "shards read", "moved at", "types")
     found = [await standing(connection, one) for one in consumers]
-    for one, consumer in zip(found, consumers, strict=True):
-        moved = f"{one.moved_at:%F %T}" if one.moved_at else "never"
-        shards = f"{one.owned} of {one.shards}" if one.shards else "it has not begun"
-        table.add_row(one.consumer, str(one.unread), shards, moved, str(len(consumer.types)))
-    console.print(table)
+    table_of(found, consumers).print(console)
     for one in found:
         _say_types(console, one)
     return int(any(one.from_history or one.unregistered for one in found)), {
@@ -126,6 +121,23 @@ async def show_standing(
             for one in found
         ]
     }
+
+
+def table_of(found: Sequence[Standing], consumers: Sequence[Consumer]) -> Table:
+    table = Table(
+        (
+            Column("consumer"),
+            Column("unread events", right=True),
+            Column("shards read"),
+            Column("moved at"),
+            Column("types", rank=1, right=True),
+        )
+    )
+    for one, consumer in zip(found, consumers, strict=True):
+        moved = f"{one.moved_at:%F %T}" if one.moved_at else "never"
+        shards = f"{one.owned} of {one.shards}" if one.shards else "it has not begun"
+        table.add(one.consumer, str(one.unread), shards, moved, str(len(consumer.types)))
+    return table
 
 
 def _say_types(console: Console, one: Standing) -> None:
