@@ -28,6 +28,7 @@ from domain.payments.events import (
 )
 from handrail.eventstore.pool import Connection
 from handrail.kernel import Event, Money
+from handrail.messaging.envelope import Received
 from handrail.notifications.contacts import Contact
 from handrail.notifications.enqueue import Message, Recipient, Row, rows_later, write
 
@@ -38,20 +39,18 @@ AT: Final = time(10)
 _KIND: Final = KINDS["instalment-due"]
 
 
-async def remind(
-    connection: Connection, source: str, event: Event, to: Recipient, now: datetime
-) -> None:
+async def remind(connection: Connection, received: Received, to: Recipient, now: datetime) -> None:
     """Bring the reminders of the order up to date with an event of its plan.
 
-    `source` is the event's id. One that comes late, or again, does not turn them back.
+    An event that comes late, or again, does not turn them back.
     """
-    order = to.order
-    stream, _, version = source.rpartition("/")
-    made_from = await plan_instalments.advance(connection, order, int(version))
-    if made_from >= int(version):
-        await _fold_anew(connection, source, await folded(connection, stream, made_from), to, now)
+    order, source = to.order, received.id
+    made_from = await plan_instalments.advance(connection, order, received.version)
+    if made_from >= received.version:
+        left = await folded(connection, received.stream, made_from, received.codec)
+        await _fold_anew(connection, source, left, to, now)
         return
-    match event:
+    match received.event:
         case PlanOpened(instalments=instalments) | AdjustmentReverted(instalments=instalments):
             await _keep(connection, order, instalments)
             await _again(connection, source, instalments, to, now)

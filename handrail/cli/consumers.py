@@ -18,6 +18,7 @@ from handrail.cli.options import Json
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
 from handrail.eventstore.pool import Connection
+from handrail.load_app import the_app
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import By, NothingParked, ParkedStream
@@ -31,7 +32,6 @@ from handrail.messaging.consumers.progress import (
 )
 from handrail.processes.consumer import known
 from handrail.settings import Settings
-from runtime.registry.consumers import CONSUMERS
 
 consumers = App(
     name="consumers", help="Look after consumers: how far they are, and what waits there."
@@ -55,7 +55,7 @@ def list_consumers(*, json: Json = False) -> int:
             "consumer", "virtual host", "queue", "events", "streams wait", "messages wait"
         )
         found = []
-        for one in CONSUMERS:
+        for one in the_app().consumers:
             streams, messages = counts.get(one.name, (0, 0))
             table.add_row(
                 one.name, one.vhost, one.queue, str(len(one.wants)), str(streams), str(messages)
@@ -100,13 +100,13 @@ def retry(
     json: Json = False,
 ) -> int:
     """Handle what waits, in its order, up to the first message that fails again."""
-    consumer = known(name)
+    consumer, codec = known(name), the_app().codec
 
     async def work(connection: Connection, console: Console) -> Result:
         streams = [stream] if stream else await _all_streams(connection, consumer)
         handled, stopped = 0, dict[str, str]()
         for one in streams:
-            done = await parked_messages.retry(connection, consumer, one, _by(why))
+            done = await parked_messages.retry(connection, consumer, codec, one, _by(why))
             handled += done.handled
             if done.stopped_by:
                 stopped[one] = done.stopped_by.cause
@@ -151,7 +151,7 @@ def status(name: OneOrAll = None, /, *, json: Json = False) -> int:
 
     The exit code is 1 where one does, or has to.
     """
-    chosen = [known(name)] if name else list(CONSUMERS)
+    chosen = [known(name)] if name else list(the_app().consumers)
     return _run(lambda one, console: show_standing(one, console, chosen), json=json)
 
 
@@ -163,7 +163,7 @@ def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
     """
     consumer = known(name)
     return _run(
-        lambda one, console: read_history(one, console, consumer, yes=yes),
+        lambda one, console: read_history(one, console, consumer, the_app().codec, yes=yes),
         json=json,
     )
 

@@ -14,6 +14,7 @@ from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_binary, to_
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
 from handrail.messaging.envelope import Received, id_of
 from handrail.messaging.relay.routing import context_of, routing_key
@@ -71,18 +72,18 @@ def message_of(recorded: Recorded) -> tuple[dict[str, str], bytes, str]:
     return message.headers, message.body, _JSON
 
 
-def received(headers: Mapping[str, Any], body: bytes) -> Received:
+def received(headers: Mapping[str, Any], body: bytes, codec: Codec) -> Received:
     """The event that a message carries; other headers than those of CloudEvents are passed over.
 
     Raises NotAnEvent.
     """
     try:
-        return _received(headers, body)
+        return _received(headers, body, codec)
     except Exception as error:
         raise NotAnEvent(f"{type(error).__name__}: {error}") from error
 
 
-def _received(headers: Mapping[str, Any], body: bytes) -> Received:
+def _received(headers: Mapping[str, Any], body: bytes, codec: Codec) -> Received:
     if "ce-time" not in headers:  # the SDK would say now
         raise KeyError("ce-time")
     event = from_binary(RabbitMQMessage(dict(headers), _JSON, body), _FORMAT, CloudEvent)
@@ -104,4 +105,5 @@ def _received(headers: Mapping[str, Any], body: bytes) -> Received:
         recorded_at=attributes["time"],
         metadata=metadata,
         data=data,
+        codec=codec,
     )

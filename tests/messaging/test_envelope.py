@@ -18,8 +18,10 @@ from handrail.kernel import Event
 from handrail.messaging.cloud_events import NotAnEvent, Unpublishable, message_of, received
 from handrail.messaging.envelope import received_from_store
 from handrail.messaging.relay.routing import context_of, exchanges_of, routing_key
-from runtime.registry.messages import CODEC, EVENTS
+from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
+
+CODEC, EVENTS = HANDRAIL.codec, HANDRAIL.events
 
 CREDIT_HELD = {"customer": "ann", "order_id": "o1"}
 METADATA: Mapping[str, Any] = {
@@ -55,8 +57,8 @@ def test_what_is_published_is_received(cls: type) -> None:
         stored = recorded(event, metadata=metadata)
         headers, body, _ = message_of(stored)
 
-        assert received(headers, body) == received_from_store(stored)
-        assert received(headers, body).event == event
+        assert received(headers, body, CODEC) == received_from_store(stored, CODEC)
+        assert received(headers, body, CODEC).event == event
 
     holds()
 
@@ -96,7 +98,7 @@ def test_headers_of_others_are_passed_over() -> None:
     headers, body, _ = message_of(recorded())
     among_others = {**headers, "x-death": [{"count": 1}], "x-received-from": None, "retry": 3}
 
-    assert received(among_others, body) == received_from_store(recorded())
+    assert received(among_others, body, CODEC) == received_from_store(recorded(), CODEC)
 
 
 def _without(name: str) -> Callable[[dict[str, Any]], Any]:
@@ -134,7 +136,7 @@ def test_a_message_of_somebody_else_is_told_apart(
     spoil(headers)
 
     with pytest.raises(NotAnEvent):
-        received(headers, body)
+        received(headers, body, CODEC)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe"])
@@ -142,21 +144,21 @@ def test_a_body_that_is_no_object_is_told_apart(body: bytes) -> None:
     headers, _, _ = message_of(recorded())
 
     with pytest.raises(NotAnEvent):
-        received(headers, body)
+        received(headers, body, CODEC)
 
 
 def test_data_that_do_not_fit_are_received_and_cannot_be_decoded() -> None:
     headers, body, _ = message_of(recorded(data={"customer": 4}))
 
     with pytest.raises(ValueError, match="validation error"):
-        _ = received(headers, body).event
+        _ = received(headers, body, CODEC).event
 
 
 def test_an_event_of_a_newer_schema_is_received_and_cannot_be_decoded() -> None:
     headers, body, _ = message_of(recorded(schema=99))
 
     with pytest.raises(UnknownMessage):
-        _ = received(headers, body).event
+        _ = received(headers, body, CODEC).event
 
 
 @pytest.mark.parametrize("too_large", ["data", "metadata"])

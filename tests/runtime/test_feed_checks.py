@@ -20,6 +20,7 @@ from handrail.lake.table import Lake
 from handrail.messaging.consumers.store_consumer import catch_up
 from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
+from runtime.app import HANDRAIL
 from runtime.registry.consumers import CONSUMERS
 from runtime.verify.prove import Proof, prove
 from tests.projections.stories import Shop
@@ -38,7 +39,7 @@ async def world(database_with_read_models: str) -> AsyncIterator[World]:
             await one.append(stream, *events)
         await one.catch_up()
         for consumer in (finance.CONSUMER, warehouse.CONSUMER):
-            await catch_up(one.pool, consumer)
+            await catch_up(one.pool, consumer, HANDRAIL.codec)
         for stream, events in shop.sells(OrderId("3")):
             await one.append(stream, *events)
         yield one
@@ -181,7 +182,7 @@ async def test_nothing_is_wrong_with_any_history_of_several_followers(
                     case "all":
                         await world.catch_up(page=dice.randrange(2, 20))
                     case "a consumer":
-                        await catch_up(world.pool, dice.choice(CONSUMERS))
+                        await catch_up(world.pool, dice.choice(CONSUMERS), HANDRAIL.codec)
                     case "the lake":
                         await exporter.catch_up()
                     case "poison":

@@ -20,6 +20,7 @@ from handrail.kernel import Event
 from handrail.messaging.envelope import received_from_store
 from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from tests.unencrypted import a_client
 
@@ -58,7 +59,7 @@ class World:
             )
             for row in found:
                 async with self.pool.connection() as connection, connection.transaction():
-                    received = received_from_store(Recorded(*row))
+                    received = received_from_store(Recorded(*row), HANDRAIL.codec)
                     await handle_at(connection, received, now or datetime.now(UTC))
 
     async def knows(self, customer: str, **how: Any) -> None:
