@@ -29,9 +29,8 @@ from handrail.http.metrics import Metrics
 from handrail.http.middleware import Boundary
 from handrail.http.point_in_time import History
 from handrail.http.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
-from handrail.http.routes import asyncapi as event_contracts
-from handrail.http.routes import bulk_interventions as intervening
 from handrail.http.routes import (
+    asyncapi,
     consumers,
     interventions,
     operations,
@@ -40,10 +39,12 @@ from handrail.http.routes import (
     streams,
     webhooks,
 )
+from handrail.http.routes import bulk_interventions as intervening
 from handrail.http.routes.sagas import NothingMore
 from handrail.http.saga_control import Steering
 from handrail.http.temporal_gateway import Processes
 from handrail.http.tenant_limit import Places
+from handrail.messaging.contracts.schemas import Schema
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
 
@@ -70,7 +71,6 @@ _PARTS: Final = (
     streams,
     webhooks,
     consumers,
-    event_contracts,
     problems,
     operations,
 )
@@ -93,6 +93,7 @@ def create_app(
     client: Client,
     options: RunOptions,
     *,
+    event_contracts: Callable[[], Schema],
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
     sagas_per_merchant: int = 0,
@@ -103,6 +104,7 @@ def create_app(
 ) -> FastAPI:
     """`engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_merchant` bounds the checkouts that run at the same time; 0: it does not.
+    `event_contracts` makes the AsyncAPI document.
     `as_of_events` bounds what one point-in-time read folds, `event_streams` those that are open.
     Neither the engine nor the client has to be connected, or is closed here.
     """
@@ -134,6 +136,7 @@ def create_app(
     )
     for part in _PARTS:
         app.include_router(part.router)
+    app.include_router(asyncapi.router(event_contracts))
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
     app.add_middleware(Boundary, metrics=metrics)

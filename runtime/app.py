@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from consumers import finance, warehouse
+from consumers.notifications import handler as notifications
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
 from domain.inventory import commands as inventory_commands
@@ -25,7 +27,8 @@ from projections import (
     order_status,
     stock_level,
 )
-from runtime.registry.consumers import CONSUMERS
+from runtime.broker import BROKER
+from runtime.event_examples import EXAMPLES
 from runtime.registry.sagas import SAGAS
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
@@ -74,5 +77,7 @@ HANDRAIL: Final = App(
         merchant_application.PROJECTION,
         stock_level.PROJECTION,
     ),
-    consumers=CONSUMERS,
+    consumers=(finance.CONSUMER, warehouse.CONSUMER, notifications.CONSUMER),
+    broker=BROKER,
+    examples=EXAMPLES,
 )

@@ -17,7 +17,7 @@ from cloudevents.core.v1.event import CloudEvent
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
 from handrail.messaging.envelope import Received, id_of
-from handrail.messaging.relay.routing import context_of, routing_key
+from handrail.messaging.relay.routing import Routing
 
 _FORMAT: Final = JSONFormat()
 _JSON: Final = "application/json"
@@ -39,7 +39,7 @@ class NotAnEvent(ValueError):
     """A message that none of us published: it has no id, stream or body to work with."""
 
 
-def message_of(recorded: Recorded) -> tuple[dict[str, str], bytes, str]:
+def message_of(recorded: Recorded, routing: Routing) -> tuple[dict[str, str], bytes, str]:
     """Headers, body and content type.
 
     Raises UnknownMessage for an event this code does not know, Unpublishable for one too large.
@@ -54,8 +54,8 @@ def message_of(recorded: Recorded) -> tuple[dict[str, str], bytes, str]:
     attributes: dict[str, Any] = {
         "specversion": "1.0",
         "id": id_of(recorded.stream, recorded.version),
-        "source": f"/handrail/{context_of(recorded.type)}",
-        "type": routing_key(recorded.type, recorded.schema),
+        "source": f"/handrail/{routing.context_of(recorded.type)}",
+        "type": routing.routing_key(recorded.type, recorded.schema),
         "subject": recorded.stream,
         "time": recorded.recorded_at.astimezone(UTC),
         "datacontenttype": _JSON,

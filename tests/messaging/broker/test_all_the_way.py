@@ -53,8 +53,8 @@ async def test_after_a_minute_without_the_link_all_of_it_is_in_the_ledger_once(
 async def _outage(house: House, place: Place, *, seconds: float, rounds: int) -> None:
     async with place.pool.connection() as connection:
         await enroll(connection, "relay")
-    async with Publisher(house.url_of("relay")) as publisher:
-        relay = Follower(place.pool, Relay(publisher), poll=0.005, lease=1.0)
+    async with Publisher(house.url_of("relay"), "commerce") as publisher:
+        relay = Follower(place.pool, Relay(publisher, HANDRAIL.routing), poll=0.005, lease=1.0)
         consumer = Consuming(
             place.pool, finance.CONSUMER, HANDRAIL.codec, f"{house.url_of('finance')}/finance"
         )

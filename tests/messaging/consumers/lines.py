@@ -110,7 +110,7 @@ class BrokerLine:
 
     async def send_these(self, events: list[Recorded]) -> None:
         for recorded in events:
-            headers, body, content_type = message_of(recorded)
+            headers, body, content_type = message_of(recorded, HANDRAIL.routing)
             await self.publish(body, headers=headers, content_type=content_type)
             self._sent = recorded.position
 

@@ -77,7 +77,7 @@ class Domains:
             channel = await connection.channel()
             exchange = await channel.get_exchange(EXCHANGE)
             for recorded in (Recorded(*row) for row in rows):
-                headers, body, content_type = message_of(recorded)
+                headers, body, content_type = message_of(recorded, HANDRAIL.routing)
                 message = aio_pika.Message(body, headers=dict(headers), content_type=content_type)
                 await exchange.publish(message, "ordering", mandatory=False)
                 self._sent = recorded.position

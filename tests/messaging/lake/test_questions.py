@@ -52,6 +52,7 @@ from runtime.registry.messages import EVENTS
 from tests.controls import NOON, eur
 from tests.messaging.lake.history import Told, happens
 from tests.messaging.lake.place import FIRST, Place
+from tests.messaging.routed import routed
 
 LATER = FIRST + timedelta(days=120)
 
@@ -281,27 +282,11 @@ async def test_events_of_older_versions_are_read_as_the_newest(place: Place) -> 
             " INSERT INTO outbox SELECT position, txid, shard FROM e",
             (version, version, data),
         )
-    with routed("Weighed"):
-        await place.export()
+    await place.export(routing=routed(Weighed="credit"))
     codec = Codec.of([Weighed], {("Weighed", 1): lambda old: {"grams": 1000 * old["weight"]}})
     with open_lake(place.folder, events=[Weighed], codec=codec) as lake:
         found = ask(lake, "SELECT version, grams FROM weighed ORDER BY version").rows
     assert found == [(1, 2000), (2, 500)]
-
-
-class routed:  # noqa: N801  # reads as what it is in a with statement
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        from handrail.messaging.relay import routing  # noqa: PLC0415  # its table is what is extended
-
-        routing._CONTEXTS[self.name] = "credit"
-
-    def __exit__(self, *_: object) -> None:
-        from handrail.messaging.relay import routing  # noqa: PLC0415
-
-        del routing._CONTEXTS[self.name]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ async def published_twice(world: World, url: str) -> AsyncIterator[None]:
         for row in (*found, *found):
             recorded = Recorded(*row)
             if recorded.type in CONSUMER.types:
-                headers, body, content_type = message_of(recorded)
+                headers, body, content_type = message_of(recorded, HANDRAIL.routing)
                 message = aio_pika.Message(body, headers={**headers}, content_type=content_type)
                 await channel.default_exchange.publish(message, QUEUE)
         yield
