@@ -18,13 +18,15 @@ from handrail.lake.columns import as_table
 from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake
 from handrail.messaging.consumers.store_consumer import catch_up
-from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
+from handrail.verify.feed_checks import REMEDIES, feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
 from runtime.app import HANDRAIL
 from runtime.verify.prove import Proof, prove
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import a_server, dump, migrated, restore, sql, use_numbers
+
+FEED_CHECKS = feed_checks(HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec)
 
 
 @pytest.fixture
