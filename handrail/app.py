@@ -24,6 +24,8 @@ from handrail.messaging.contracts.asyncapi import document
 from handrail.messaging.contracts.examples import Examples
 from handrail.messaging.contracts.schemas import Described, Schema
 from handrail.messaging.relay.routing import Routing
+from handrail.notifications import kinds as notifications
+from handrail.notifications.kinds import MessageKinds
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
@@ -92,6 +94,8 @@ class App:
     consumers: Sequence[Consumer] = ()
     broker: BrokerPlan | None = None
     """None: there is none, and consumers are fed from the store."""
+    messages: MessageKinds = field(default_factory=lambda: MessageKinds.of((), {}))
+    """What the notifier sends beside campaigns."""
     examples: Examples = field(default_factory=Examples)
     """What the contracts of events show."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
@@ -104,6 +108,8 @@ class App:
         self._refuse_two("consumers", (one.name for one in self.consumers))
         _ = self.codec
         self._refuse_what_never_comes()
+        for said in notifications.mistakes(self.messages):
+            raise WronglyDeclared(said)
 
     @cached_property
     def events(self) -> tuple[type, ...]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from consumers import finance, warehouse
 from consumers.notifications import handler as notifications
+from consumers.notifications.templates import MESSAGES
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
 from domain.inventory import commands as inventory_commands
@@ -79,5 +80,6 @@ HANDRAIL: Final = App(
     ),
     consumers=(finance.CONSUMER, warehouse.CONSUMER, notifications.CONSUMER),
     broker=BROKER,
+    messages=MESSAGES,
     examples=EXAMPLES,
 )

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from consumers.notifications.event_rules import TOLD, notice_of
 from consumers.notifications.reminders import HEARD, remind
+from consumers.notifications.templates import MESSAGES
 from domain.ordering.events import OrderPlaced
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
@@ -63,7 +64,7 @@ async def _tell(connection: Connection, received: Received, to: Recipient, now: 
             values=notice.values,
             expires_at=received.recorded_at + notice.kind.fresh,
         )
-        await write(connection, rows_now(message, to, now))
+        await write(connection, rows_now(message, to, now, MESSAGES))
 
 
 async def _placed(connection: Connection, order: str, customer: str) -> None:

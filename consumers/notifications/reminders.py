@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from consumers.notifications import plan_instalments
 from consumers.notifications.kinds import KINDS
 from consumers.notifications.plan_instalments import FOLDED, Instalments, changed, folded, stored
-from consumers.notifications.templates import Values
+from consumers.notifications.templates import MESSAGES
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -31,6 +31,7 @@ from handrail.kernel import Event, Money
 from handrail.messaging.envelope import Received
 from handrail.notifications.contacts import Contact
 from handrail.notifications.enqueue import Message, Recipient, Row, rows_later, write
+from handrail.notifications.kinds import Values
 
 HEARD: Final[tuple[type[Event], ...]] = FOLDED
 DAYS_BEFORE: Final = timedelta(days=3)
@@ -110,7 +111,7 @@ async def _again(
         when = window(to.contact, one.due, now)
         if one.amount.amount > 0 and when is not None:
             said = _said(f"{source}#{one.number}", one, to.order, when)
-            rows += rows_later(said, to, when.begin)
+            rows += rows_later(said, to, when.begin, MESSAGES)
     await _withdraw(connection, to.order, numbers)
     await write(connection, rows)
 

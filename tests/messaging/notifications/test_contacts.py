@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from consumers.notifications.kinds import KINDS, Kind
+from consumers.notifications.kinds import KINDS, TOPICS
 from consumers.notifications.reminders import window
-from handrail.notifications.contacts import CHANNELS, RINGS, TOPICS, Channel, Contact, QuietHours
+from handrail.notifications.contacts import CHANNELS, RINGS, Channel, Contact, QuietHours
+from handrail.notifications.kinds import Kind
 from handrail.notifications.send_policy import SendFrom, Withhold, decide, uses
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe")

@@ -14,6 +14,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumers.notifications.handler import handle_at
+from consumers.notifications.templates import MESSAGES
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
 from handrail.kernel import Event
@@ -120,7 +121,10 @@ class World:
     async def notifiers(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
         options = {"poll": 0.01, "backoff": 0.01, **options}
         async with a_client(self.provider_url) as client:
-            yield [Notifier(self.pool, HttpProvider(client), **options) for _ in range(number)]
+            yield [
+                Notifier(self.pool, HttpProvider(client), MESSAGES, **options)
+                for _ in range(number)
+            ]
 
     @asynccontextmanager
     async def notifying(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
