@@ -10,13 +10,14 @@ it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.kernel import Message
+from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes
 from handrail.messaging.broker.topology import NotToBeHad, topology
 from handrail.messaging.consumers.consumer import Consumer
@@ -94,6 +95,8 @@ class App:
     consumers: Sequence[Consumer] = ()
     broker: BrokerPlan | None = None
     """None: there is none, and consumers are fed from the store."""
+    lake: Callable[[], LakePlan] = LakePlan
+    """What the lake has beside the events. A function, for only `handrail lake` needs it."""
     messages: MessageKinds = field(default_factory=lambda: MessageKinds.of((), {}))
     """What the notifier sends beside campaigns."""
     examples: Examples = field(default_factory=Examples)
@@ -130,6 +133,10 @@ class App:
     def described(self) -> Described:
         """How the contracts of events are written."""
         return Described(self.codec, self.examples)
+
+    def lake_views(self, plan: LakePlan) -> Views:
+        """The views of every kind of event, and those of the plan."""
+        return Views(self.events, self.codec, plan.views)
 
     def event_contracts(self) -> Schema:
         """The AsyncAPI document."""

@@ -20,6 +20,7 @@ from domain.settlement import events as settlement_events
 from domain.shipping import commands as shipping_commands
 from domain.shipping import events as shipping_events
 from handrail.app import App, Context
+from handrail.lake.plan import LakePlan
 from projections import (
     customer_account,
     instalment_plan,
@@ -34,6 +35,13 @@ from runtime.registry.sagas import SAGAS
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
+
+
+def _lake() -> LakePlan:
+    from consumers.lake_report.plan import LAKE  # noqa: PLC0415  # only `handrail lake` needs it
+
+    return LAKE
+
 
 HANDRAIL: Final = App(
     contexts=(
@@ -81,5 +89,6 @@ HANDRAIL: Final = App(
     consumers=(finance.CONSUMER, warehouse.CONSUMER, notifications.CONSUMER),
     broker=BROKER,
     messages=MESSAGES,
+    lake=_lake,
     examples=EXAMPLES,
 )

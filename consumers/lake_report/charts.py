@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from consumers.lake_report import drawing
-from consumers.lake_report.drawing import COLOURS, WIDTH, Scale, label, line, plain, steps
+from handrail.lake import drawing
+from handrail.lake.drawing import COLOURS, WIDTH, Scale, label, line, plain, steps
+from handrail.lake.plan import Rows
 
-Rows = Sequence[Mapping[str, Any]]
 _MOST_MERCHANTS: Final = 12
 _OTHERS: Final = "all others"
 _NAME: Final = (60, 13)
