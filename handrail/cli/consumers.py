@@ -42,7 +42,7 @@ Name = Annotated[str, Parameter(help="The consumer.")]
 OneOrAll = Annotated[str | None, Parameter(help="The consumer. Without: all.")]
 Yes = Annotated[bool, Parameter(negative="", help="Do it, and do not only say what it does.")]
 _POSITIONS: Final = validators.Number(gte=0, lte=2**63 - 1)
-Stream = Annotated[str, Parameter(help="The stream, such as merchant-m7.")]
+Stream = Annotated[str, Parameter(help="The stream, as `parked` shows it.")]
 
 
 @consumers.command(name="list")

@@ -190,7 +190,7 @@ async def messages_wait_in_order(connection: Connection) -> AsyncIterator[Violat
 
 
 async def nothing_is_of_lost_events(connection: Connection) -> AsyncIterator[Violation]:
-    """What inboxes, finance, parked messages and messages to customers are of, is stored."""
+    """What inboxes, parked messages, notifications and effects of consumers are of, is stored."""
     for found in await around_the_events(connection):
         if found.of not in {"checkpoints", "parked_events"}:
             yield Violation(found.said)
