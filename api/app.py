@@ -136,7 +136,7 @@ def create_app(
     )
     for part in _PARTS:
         app.include_router(part.router)
-    app.include_router(asyncapi.router(event_contracts))
+    app.include_router(asyncapi.router_of(event_contracts))
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
     app.add_middleware(Boundary, metrics=metrics)

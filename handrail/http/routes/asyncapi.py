@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from handrail.messaging.contracts.schemas import Schema
 
 
-def router(document: Callable[[], Schema]) -> APIRouter:
+def router_of(document: Callable[[], Schema]) -> APIRouter:
     """The route `/asyncapi.json`. The document is made when it is first asked for."""
     routes = APIRouter()
 
