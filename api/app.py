@@ -31,6 +31,7 @@ from handrail.http.point_in_time import History
 from handrail.http.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
 from handrail.http.routes import (
     api_docs,
+    asyncapi,
     consumers,
     interventions,
     operations,
@@ -39,12 +40,12 @@ from handrail.http.routes import (
     streams,
     webhooks,
 )
-from handrail.http.routes import asyncapi as event_contracts
 from handrail.http.routes import bulk_interventions as intervening
 from handrail.http.routes.sagas import NothingMore
 from handrail.http.saga_control import Steering
 from handrail.http.temporal_gateway import Processes
 from handrail.http.tenant_limit import Places
+from handrail.messaging.contracts.schemas import Schema
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
 
@@ -71,7 +72,6 @@ _PARTS: Final = (
     streams,
     webhooks,
     consumers,
-    event_contracts,
     problems,
     operations,
     api_docs,
@@ -95,6 +95,7 @@ def create_app(
     client: Client,
     options: RunOptions,
     *,
+    event_contracts: Callable[[], Schema],
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
     sagas_per_merchant: int = 0,
@@ -105,6 +106,7 @@ def create_app(
 ) -> FastAPI:
     """`engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_merchant` bounds the checkouts that run at the same time; 0: it does not.
+    `event_contracts` makes the AsyncAPI document.
     `as_of_events` bounds what one point-in-time read folds, `event_streams` those that are open.
     Neither the engine nor the client has to be connected, or is closed here.
     """
@@ -138,6 +140,7 @@ def create_app(
     )
     for part in _PARTS:
         app.include_router(part.router)
+    app.include_router(asyncapi.router_of(event_contracts))
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
     app.add_middleware(Boundary, metrics=metrics)

@@ -19,12 +19,13 @@ from pydantic import (
 
 from api import contact_store
 from api.contact_store import State, Told
+from consumers.notifications.kinds import Topic
 from handrail import bounds
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Moment, text
-from handrail.notifications.contacts import Channel, Contact, Language, QuietHours, Topic
+from handrail.notifications.contacts import Channel, Contact, Language, QuietHours
 
 router = APIRouter(tags=["customers"])
 
@@ -107,7 +108,7 @@ class NewContact(Asked):
             time_zone=self.time_zone,
             quiet_hours=None if self.quiet_hours is None else self.quiet_hours.to_hours(),
             addresses=addresses,
-            choices=self.choices,
+            choices={topic: channels for topic, channels in self.choices.items()},  # noqa: C416  # a mapping's keys are invariant
         )
 
 

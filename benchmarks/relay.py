@@ -45,11 +45,14 @@ from handrail.messaging.envelope import id_of
 from handrail.messaging.relay.parked_messages import RELAY
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
-from handrail.messaging.relay.routing import EXCHANGES, HOME, exchanges_of, routing_key
 from handrail.sagas.events import StepDone
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 
+_ROUTING: Final = HANDRAIL.routing
+HOME: Final = _ROUTING.broker.home
+EXCHANGES: Final = _ROUTING.exchanges
 ORDERS: Final = 600
 """In each round; an order is 13 events in 6 streams."""
 ROUNDS: Final = 6
@@ -99,10 +102,10 @@ async def _rounds(pool: Pool, url: str, console: Console) -> Sequence[Round]:
     rounds = []
     with bar(console) as progress:
         task = progress.add_task("publishing", total=ROUNDS)
-        async with Publisher(url) as publisher, _bare(url) as exchanges:
+        async with Publisher(url, HOME) as publisher, _bare(url) as exchanges:
             async with pool.connection() as connection:
                 await enroll(connection, RELAY)
-            follower = Follower(pool, Relay(publisher))
+            follower = Follower(pool, Relay(publisher, _ROUTING))
             await follower.catch_up()
             for number in range(ROUNDS):
                 events = await _append(pool, number)
@@ -149,8 +152,8 @@ def _messages(
 ) -> Sequence[Outgoing]:
     messages = []
     for event in events:
-        headers, body, content_type = message_of(event)
-        for name in exchanges_of(event.type):
+        headers, body, content_type = message_of(event, _ROUTING)
+        for name in _ROUTING.exchanges_of(event.type):
             message = aio_pika.Message(
                 body,
                 headers=dict(headers),
@@ -160,7 +163,9 @@ def _messages(
                 message_id=f"{id_of(event.stream, event.version)}:{name}",
                 timestamp=event.recorded_at,
             )
-            messages.append((exchanges[name], message, routing_key(event.type, event.schema)))
+            messages.append(
+                (exchanges[name], message, _ROUTING.routing_key(event.type, event.schema))
+            )
     return messages
 
 

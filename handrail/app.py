@@ -10,14 +10,23 @@ it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.kernel import Message
+from handrail.lake.plan import LakePlan, Views
+from handrail.messaging.broker.plan import BrokerPlan, mistakes
+from handrail.messaging.broker.topology import NotToBeHad, topology
 from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.contracts.asyncapi import document
+from handrail.messaging.contracts.examples import Examples
+from handrail.messaging.contracts.schemas import Described, Schema
+from handrail.messaging.relay.routing import Routing
+from handrail.notifications import kinds as notifications
+from handrail.notifications.kinds import MessageKinds
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
@@ -84,6 +93,14 @@ class App:
     """Processes around sagas: workflows without a stream of their own."""
     projections: Sequence[Projection[Any]] = ()
     consumers: Sequence[Consumer] = ()
+    broker: BrokerPlan | None = None
+    """None: there is none, and consumers are fed from the store."""
+    lake: Callable[[], LakePlan] = LakePlan
+    """What the lake has beside the events. A function, for only `handrail lake` needs it."""
+    messages: MessageKinds = field(default_factory=lambda: MessageKinds.of((), {}))
+    """What the notifier sends beside campaigns."""
+    examples: Examples = field(default_factory=Examples)
+    """What the contracts of events show."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 
@@ -93,6 +110,9 @@ class App:
         self._refuse_two("projections", (one.name for one in self.read_models))
         self._refuse_two("consumers", (one.name for one in self.consumers))
         _ = self.codec
+        self._refuse_what_never_comes()
+        for said in notifications.mistakes(self.messages):
+            raise WronglyDeclared(said)
 
     @cached_property
     def events(self) -> tuple[type, ...]:
@@ -108,6 +128,24 @@ class App:
     def codec(self) -> Codec:
         """Encodes and decodes every message there is."""
         return Codec.of((*self.events, *self.commands, *SAGAS.commands), self.upcasters)
+
+    @cached_property
+    def described(self) -> Described:
+        """How the contracts of events are written."""
+        return Described(self.codec, self.examples)
+
+    def lake_views(self, plan: LakePlan) -> Views:
+        """The views of every kind of event, and those of the plan."""
+        return Views(self.events, self.codec, plan.views)
+
+    def event_contracts(self) -> Schema:
+        """The AsyncAPI document."""
+        return document(self.events, self.described, self.routing, self.consumers)
+
+    @cached_property
+    def routing(self) -> Routing:
+        """Where each event goes at the broker."""
+        return Routing.of(self.events, self.broker)
 
     @cached_property
     def saga_types(self) -> Mapping[str, SagaType]:
@@ -145,6 +183,24 @@ class App:
             there_are = ", ".join(sorted(found))
             raise UnknownConsumer(f"there is no consumer {name}: one of {there_are}")
         return found[name]
+
+    def _refuse_what_never_comes(self) -> None:
+        for one in self.consumers:
+            for event in one.wants:
+                if event not in self.events:
+                    raise WronglyDeclared(
+                        f"the consumer {one.name} wants {event.__name__}, which no context has: add"
+                        " it to the events of its context"
+                    )
+        self._refuse_two("queues", (f"{one.vhost}/{one.queue}" for one in self.consumers))
+        if self.broker is None:
+            return
+        for said in mistakes(self.broker, {one.name for one in self.contexts}):
+            raise WronglyDeclared(said)
+        try:
+            topology(self.routing, self.consumers)
+        except NotToBeHad as wrong:
+            raise WronglyDeclared(str(wrong)) from None
 
     def _refuse_two(self, what: str, names: Iterable[str]) -> None:
         seen: set[str] = set()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from consumers import finance, warehouse
+from consumers.notifications import handler as notifications
+from consumers.notifications.templates import MESSAGES
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
 from domain.inventory import commands as inventory_commands
@@ -17,6 +20,7 @@ from domain.settlement import events as settlement_events
 from domain.shipping import commands as shipping_commands
 from domain.shipping import events as shipping_events
 from handrail.app import App, Context
+from handrail.lake.plan import LakePlan
 from projections import (
     customer_account,
     instalment_plan,
@@ -25,11 +29,19 @@ from projections import (
     order_status,
     stock_level,
 )
-from runtime.registry.consumers import CONSUMERS
+from runtime.broker import BROKER
+from runtime.event_examples import EXAMPLES
 from runtime.registry.sagas import SAGAS
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
+
+
+def _lake() -> LakePlan:
+    from consumers.lake_report.plan import LAKE  # noqa: PLC0415  # only `handrail lake` needs it
+
+    return LAKE
+
 
 HANDRAIL: Final = App(
     contexts=(
@@ -74,5 +86,9 @@ HANDRAIL: Final = App(
         merchant_application.PROJECTION,
         stock_level.PROJECTION,
     ),
-    consumers=CONSUMERS,
+    consumers=(finance.CONSUMER, warehouse.CONSUMER, notifications.CONSUMER),
+    broker=BROKER,
+    messages=MESSAGES,
+    lake=_lake,
+    examples=EXAMPLES,
 )

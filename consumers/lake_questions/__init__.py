@@ -2,84 +2,18 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
-import duckdb
+from handrail.lake.plan import Question
 
-from handrail.lake.reading import Connection
-from handrail.lake.select_only import NotAQuery, only_select
+REFUSALS: Final = Question(__name__, "refusals", "Refusals by reason and merchant")
+DELIVERY: Final = Question(__name__, "delivery", "Time from order to delivery")
+ARREARS: Final = Question(__name__, "arrears", "Instalment arrears by cohort")
+VINTAGES: Final = Question(
+    __name__, "vintages", "Arrears by cohort and months since the plans were opened"
+)
 
-__all__ = [
-    "ARREARS",
-    "DELIVERY",
-    "QUESTIONS",
-    "REFUSALS",
-    "SECONDS",
-    "VINTAGES",
-    "Answer",
-    "NotAQuery",
-    "Question",
-    "TooMuch",
-    "ask",
-]
-
-SECONDS: Final = 300.0
-"""How long an answer may take."""
-ROWS: Final = 100_000
-"""How many rows an answer has at most."""
-
-
-@dataclass(frozen=True)
-class Question:
-    name: str
-    title: str
-
-    @property
-    def sql(self) -> str:
-        return (files(__name__) / f"{self.name}.sql").read_text()
-
-
-@dataclass(frozen=True)
-class Answer:
-    columns: Sequence[str]
-    rows: Sequence[tuple[Any, ...]]
-
-    def records(self) -> list[dict[str, Any]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-REFUSALS: Final = Question("refusals", "Refusals by reason and merchant")
-DELIVERY: Final = Question("delivery", "Time from order to delivery")
-ARREARS: Final = Question("arrears", "Instalment arrears by cohort")
-VINTAGES: Final = Question("vintages", "Arrears by cohort and months since the plans were opened")
-
-QUESTIONS: Final = {one.name: one for one in (REFUSALS, DELIVERY, ARREARS, VINTAGES)}
-
-
-class TooMuch(Exception):
-    """The answer has too many rows, or takes too long. Says what to do."""
-
-
-def ask(connection: Connection, sql: str, *, seconds: float = SECONDS, rows: int = ROWS) -> Answer:
-    """Raises NotAQuery, TooMuch, and duckdb.Error for what DuckDB cannot answer."""
-    query = only_select(connection, sql)
-    ended = threading.Timer(seconds, connection.interrupt)
-    ended.daemon = True
-    ended.start()
-    try:
-        result = connection.execute(query)
-        found = result.fetchmany(rows + 1)
-    except duckdb.InterruptException:
-        raise TooMuch(
-            f"there was no answer within {seconds:g} seconds: name a `day` or a `context`, or allow"
-            " it more `--seconds`"
-        ) from None
-    finally:
-        ended.cancel()
-    if len(found) > rows:
-        raise TooMuch(f"the answer has more than {rows} rows: add a LIMIT, or count")
-    return Answer([one[0] for one in result.description or []], found)
+QUESTIONS: Final = (REFUSALS, DELIVERY, ARREARS, VINTAGES)
+VIEWS: Final = {"instalments": (files(__name__) / "instalments.sql").read_text()}
+"""What the questions ask, beside the views of events."""

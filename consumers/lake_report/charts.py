@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from consumers.lake_report.cells import plain
-from consumers.lake_report.drawing import COLOURS, SHADES, Chart, chart, colour, page_style, short
+from handrail.lake.cells import plain
+from handrail.lake.drawing import COLOURS, SHADES, Chart, chart, colour, page_style, short
+from handrail.lake.plan import Rows
 
-Rows = Sequence[Mapping[str, Any]]
 _MOST_MERCHANTS: Final = 12
 _OTHERS: Final = "all others"
 _NOT_A_MERCHANT: Final = "no merchant"

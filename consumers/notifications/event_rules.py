@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consumers.notifications.kinds import KINDS, Kind
-from consumers.notifications.templates import Value, Values
+from consumers.notifications.kinds import KINDS
 from domain.ordering.events import (
     OrderConfirmed,
     OrderRejected,
@@ -23,6 +22,7 @@ from domain.payments.events import (
 )
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
 from handrail.kernel import Event
+from handrail.notifications.kinds import Kind, Value, Values
 
 TOLD: tuple[type[Event], ...] = (
     OrderConfirmed,

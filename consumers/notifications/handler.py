@@ -14,7 +14,9 @@ from psycopg.types.json import Jsonb
 
 from consumers.notifications.event_rules import TOLD, notice_of
 from consumers.notifications.reminders import HEARD, remind
+from consumers.notifications.templates import MESSAGES
 from domain.ordering.events import OrderPlaced
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.kernel import Event
 from handrail.messaging.consumers.consumer import Consumer
@@ -38,7 +40,7 @@ async def handle_at(connection: Connection, received: Received, now: datetime) -
         await _placed(connection, order, event.customer)
         contact = await _contact(connection, event.customer)
         to = Recipient(customer=event.customer, order=order, contact=contact)
-        for early in await _take_early(connection, order):
+        for early in await _take_early(connection, order, received.codec):
             await _tell(connection, early, to, now)
         return
     known = await _recipient(connection, order)
@@ -54,7 +56,7 @@ async def handle_at(connection: Connection, received: Received, now: datetime) -
 async def _tell(connection: Connection, received: Received, to: Recipient, now: datetime) -> None:
     event = received.event
     if isinstance(event, HEARD):
-        await remind(connection, received.id, event, to, now)
+        await remind(connection, received, to, now)
     if (notice := notice_of(event)) is not None:
         message = Message(
             source=received.id,
@@ -62,7 +64,7 @@ async def _tell(connection: Connection, received: Received, to: Recipient, now: 
             values=notice.values,
             expires_at=received.recorded_at + notice.kind.fresh,
         )
-        await write(connection, rows_now(message, to, now))
+        await write(connection, rows_now(message, to, now, MESSAGES))
 
 
 async def _placed(connection: Connection, order: str, customer: str) -> None:
@@ -127,7 +129,7 @@ async def _keep_early(connection: Connection, order: str, received: Received) ->
     )
 
 
-async def _take_early(connection: Connection, order: str) -> Sequence[Received]:
+async def _take_early(connection: Connection, order: str, codec: Codec) -> Sequence[Received]:
     cursor = await connection.execute(
         "WITH taken AS (DELETE FROM notification_early WHERE order_id = %s RETURNING *)"
         " SELECT stream, version, position, type, schema, recorded_at, metadata, data FROM taken"
@@ -145,6 +147,7 @@ async def _take_early(connection: Connection, order: str) -> Sequence[Received]:
             recorded_at=recorded_at,
             metadata=metadata,
             data=data,
+            codec=codec,
         )
         for stream, version, position, type_, schema, recorded_at, metadata, data in (
             await cursor.fetchall()

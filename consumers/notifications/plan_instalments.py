@@ -19,10 +19,9 @@ from domain.payments.events import (
     PlanSettled,
     PlanWrittenOff,
 )
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
-from handrail.eventstore.store import Recorded
 from handrail.kernel import Event, Money
-from handrail.messaging.envelope import received_from_store
 
 FOLDED: tuple[type[Event], ...] = (
     PlanOpened,
@@ -51,15 +50,15 @@ async def advance(connection: Connection, order: str, version: int) -> int:
     return int(before)
 
 
-async def folded(connection: Connection, stream: str, version: int) -> Instalments:
+async def folded(connection: Connection, stream: str, version: int, codec: Codec) -> Instalments:
     """What is still to come, as of this version of the plan's stream."""
     cursor = await connection.execute(
-        "SELECT position, stream, version, type, schema, data, metadata, recorded_at FROM events"
+        "SELECT type, schema, data FROM events"
         " WHERE stream = %s AND version <= %s AND type = ANY (%s) ORDER BY version",
         (stream, version, [one.__name__ for one in FOLDED]),
     )
     rows = await cursor.fetchall()
-    return fold(received_from_store(Recorded(*row)).event for row in rows)
+    return fold(codec.decode(*row) for row in rows)
 
 
 def fold(events: Iterable[Event]) -> Instalments:

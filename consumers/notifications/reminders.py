@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from consumers.notifications import plan_instalments
 from consumers.notifications.kinds import KINDS
 from consumers.notifications.plan_instalments import FOLDED, Instalments, changed, folded, stored
-from consumers.notifications.templates import Values
+from consumers.notifications.templates import MESSAGES
 from domain.payments.events import (
     AdjustmentReverted,
     InstalmentCollected,
@@ -28,8 +28,10 @@ from domain.payments.events import (
 )
 from handrail.eventstore.pool import Connection
 from handrail.kernel import Event, Money
+from handrail.messaging.envelope import Received
 from handrail.notifications.contacts import Contact
 from handrail.notifications.enqueue import Message, Recipient, Row, rows_later, write
+from handrail.notifications.kinds import Values
 
 HEARD: Final[tuple[type[Event], ...]] = FOLDED
 DAYS_BEFORE: Final = timedelta(days=3)
@@ -38,20 +40,18 @@ AT: Final = time(10)
 _KIND: Final = KINDS["instalment-due"]
 
 
-async def remind(
-    connection: Connection, source: str, event: Event, to: Recipient, now: datetime
-) -> None:
+async def remind(connection: Connection, received: Received, to: Recipient, now: datetime) -> None:
     """Bring the reminders of the order up to date with an event of its plan.
 
-    `source` is the event's id. One that comes late, or again, does not turn them back.
+    An event that comes late, or again, does not turn them back.
     """
-    order = to.order
-    stream, _, version = source.rpartition("/")
-    made_from = await plan_instalments.advance(connection, order, int(version))
-    if made_from >= int(version):
-        await _fold_anew(connection, source, await folded(connection, stream, made_from), to, now)
+    order, source = to.order, received.id
+    made_from = await plan_instalments.advance(connection, order, received.version)
+    if made_from >= received.version:
+        left = await folded(connection, received.stream, made_from, received.codec)
+        await _fold_anew(connection, source, left, to, now)
         return
-    match event:
+    match received.event:
         case PlanOpened(instalments=instalments) | AdjustmentReverted(instalments=instalments):
             await _keep(connection, order, instalments)
             await _again(connection, source, instalments, to, now)
@@ -111,7 +111,7 @@ async def _again(
         when = window(to.contact, one.due, now)
         if one.amount.amount > 0 and when is not None:
             said = _said(f"{source}#{one.number}", one, to.order, when)
-            rows += rows_later(said, to, when.begin)
+            rows += rows_later(said, to, when.begin, MESSAGES)
     await _withdraw(connection, to.order, numbers)
     await write(connection, rows)
 

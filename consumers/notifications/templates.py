@@ -1,29 +1,13 @@
-"""What customers are told, in their language: a subject, and one text short enough for a phone.
-
-E-mails have both, push and SMS the text. Nothing personal is in them but the order's number.
-"""
+"""What customers are told, in their language. Nothing personal is in it but the order's number."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
-from handrail.kernel import Money
-from handrail.notifications.contacts import Language
+from consumers.notifications.kinds import KINDS
+from handrail.notifications.kinds import MessageKinds, Templates, Wording
 
-Value = Money | date | int | str
-Values = Mapping[str, Value]
-
-
-@dataclass(frozen=True)
-class Wording:
-    subject: str
-    body: str
-
-
-TEMPLATES: Final[Mapping[str, Mapping[Language, Wording]]] = {
+TEMPLATES: Final[Templates] = {
     "order-confirmed": {
         "en": Wording("Your order is confirmed", "Order {order} is confirmed. Thank you!"),
         "de": Wording("Bestellung bestätigt", "Bestellung {order} ist bestätigt. Danke!"),
@@ -113,26 +97,5 @@ TEMPLATES: Final[Mapping[str, Mapping[Language, Wording]]] = {
         "de": Wording("Ihre Erstattung", "Wir haben {amount} für Bestellung {order} erstattet."),
     },
 }
-_MONTHS: Final = (
-    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
-    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-)
 
-
-def render(kind: str, language: Language, values: Values) -> Wording:
-    """Raises KeyError for a kind without a template, or a value that it needs and is not there."""
-    wording = TEMPLATES[kind][language]
-    said = {name: _said(value, language) for name, value in values.items()}
-    return Wording(wording.subject.format(**said), wording.body.format(**said))
-
-
-def _said(value: Value, language: Language) -> str:
-    match value, language:
-        case Money(), "de":
-            return str(value).replace(".", ",")
-        case date(), "de":
-            return f"{value.day}.{value.month}.{value.year}"
-        case date(), _:
-            return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
-        case _:
-            return str(value)
+MESSAGES: Final = MessageKinds.of(KINDS.values(), TEMPLATES)

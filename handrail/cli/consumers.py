@@ -17,6 +17,7 @@ from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
 from handrail.eventstore.pool import Connection
+from handrail.load_app import the_app
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import By, NothingParked, ParkedStream
@@ -31,7 +32,6 @@ from handrail.messaging.consumers.progress import (
 from handrail.processes.consumer import known
 from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
-from runtime.registry.consumers import CONSUMERS
 
 consumers = App(
     name="consumers", help="Look after consumers: how far they are, and what waits there."
@@ -42,7 +42,7 @@ Name = Annotated[str, Parameter(help="The consumer.")]
 OneOrAll = Annotated[str | None, Parameter(help="The consumer. Without: all.")]
 Yes = Annotated[bool, Parameter(negative="", help="Do it, and do not only say what it does.")]
 _POSITIONS: Final = validators.Number(gte=0, lte=2**63 - 1)
-Stream = Annotated[str, Parameter(help="The stream, such as merchant-m7.")]
+Stream = Annotated[str, Parameter(help="The stream, as `parked` shows it.")]
 
 
 @consumers.command(name="list")
@@ -52,10 +52,10 @@ def list_consumers(*, wide: Wide = False, json: Json = False) -> int:
     async def work(connection: Connection, console: Console) -> Result:
         counts = await parked_messages.counts(connection)
         found = []
-        for one in CONSUMERS:
+        for one in the_app().consumers:
             streams, messages = counts.get(one.name, (0, 0))
             found.append({"name": one.name, "parked_streams": streams, "parked": messages})
-        table_of(CONSUMERS, counts).print(console)
+        table_of(the_app().consumers, counts).print(console)
         return int(any(counts.values())), {"consumers": found}
 
     return _run(work, wide=wide, json=json)
@@ -94,13 +94,13 @@ def retry(
     json: Json = False,
 ) -> int:
     """Handle what waits, in its order, up to the first message that fails again."""
-    consumer = known(name)
+    consumer, codec = known(name), the_app().codec
 
     async def work(connection: Connection, console: Console) -> Result:
         streams = [stream] if stream else await _all_streams(connection, consumer)
         handled, stopped = 0, dict[str, str]()
         for one in streams:
-            done = await parked_messages.retry(connection, consumer, one, _by(why))
+            done = await parked_messages.retry(connection, consumer, codec, one, _by(why))
             handled += done.handled
             if done.stopped_by:
                 stopped[one] = done.stopped_by.cause
@@ -145,7 +145,7 @@ def status(name: OneOrAll = None, /, *, wide: Wide = False, json: Json = False) 
 
     The exit code is 1 where one does, or has to.
     """
-    chosen = [known(name)] if name else list(CONSUMERS)
+    chosen = [known(name)] if name else list(the_app().consumers)
     return _run(lambda one, console: show_standing(one, console, chosen), wide=wide, json=json)
 
 
@@ -157,7 +157,7 @@ def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
     """
     consumer = known(name)
     return _run(
-        lambda one, console: read_history(one, console, consumer, yes=yes),
+        lambda one, console: read_history(one, console, consumer, the_app().codec, yes=yes),
         json=json,
     )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from handrail.app import App
 from handrail.messaging.contracts.committed import Contracts
 
 
-def check(folder: Path) -> int:
+def check(folder: Path, app: App) -> int:
     """0 where the files say what the code says."""
-    found = Contracts(folder).differences()
+    found = _contracts(folder, app).differences()
     for one in found:
         print(one, file=sys.stderr)
     if found and not any(one.breaking for one in found):
@@ -18,8 +19,12 @@ def check(folder: Path) -> int:
     return 1 if found else 0
 
 
-def write(folder: Path) -> int:
+def write(folder: Path, app: App) -> int:
     """0 where they were written; nothing is, where that would hide a broken promise."""
-    for one in (broken := Contracts(folder).write()):
+    for one in (broken := _contracts(folder, app).write()):
         print(one, file=sys.stderr)
     return 1 if broken else 0
+
+
+def _contracts(folder: Path, app: App) -> Contracts:
+    return Contracts(folder, app.events, app.described, app.routing, app.consumers)

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter, validators
 
 from handrail.cli.command_runner import database_errand, process
 from handrail.cli.options import Json, Wide
+from handrail.load_app import the_app
 from handrail.processes import lake_exporter as run
 from handrail.settings import load
 
@@ -42,10 +43,16 @@ def forget() -> int:
 
 
 @lake.command
+def questions() -> int:
+    """Which questions are ready to be asked by their name."""
+    for one in the_app().lake().questions:
+        print(f"{one.name:<12} {one.title}")
+    return 0
+
+
+@lake.command
 def query(
-    sql: Annotated[
-        str, Parameter(help="A SELECT, or one of: refusals, delivery, arrears, vintages.")
-    ],
+    sql: Annotated[str, Parameter(help="A SELECT, or the name of a ready question.")],
     *,
     as_of: AsOf = None,
     seconds: Annotated[
@@ -57,11 +64,12 @@ def query(
     wide: Wide = False,
     json: Json = False,
 ) -> int:
-    """Ask the lake. Its tables: `events`, and one for each kind of event, such as `credit_held`."""
+    """Ask the lake. Its tables: `events`, and one for each kind of event: `saga_started`."""
     run.require_it()
     from handrail.cli.lake_output import answer  # noqa: PLC0415  # it needs the extra
 
-    return answer(load().lake_folder, sql, _in_utc(as_of), json=json, seconds=seconds, wide=wide)
+    folder, at = load().lake_folder, _in_utc(as_of)
+    return answer(the_app(), folder, sql, at, json=json, seconds=seconds, wide=wide)
 
 
 @lake.command
@@ -74,7 +82,7 @@ def report(
     run.require_it("matplotlib")
     from handrail.cli.lake_output import write_report  # noqa: PLC0415  # it needs the extra
 
-    return write_report(load().lake_folder, file, _in_utc(as_of))
+    return write_report(the_app(), load().lake_folder, file, _in_utc(as_of))
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

@@ -10,13 +10,16 @@ from pathlib import Path
 import duckdb
 import orjson
 
-from consumers.lake_questions import QUESTIONS, SECONDS, Answer, NotAQuery, TooMuch, ask
-from consumers.lake_report.cells import shown
+from handrail.app import App
+from handrail.lake.cells import shown
+from handrail.lake.questions import SECONDS, Answer, TooMuch, ask
 from handrail.lake.reading import NoLake, open_lake
+from handrail.lake.select_only import NotAQuery
 from handrail.terminal_tables import Column, Table, terminal
 
 
 def answer(
+    app: App,
     folder: Path,
     sql: str,
     as_of: datetime | None,
@@ -26,9 +29,10 @@ def answer(
     wide: bool = False,
 ) -> int:
     """0 where there is an answer, which may be empty."""
-    question = QUESTIONS.get(sql.strip())
+    plan = app.lake()
+    question = plan.by_name.get(sql.strip())
     try:
-        with open_lake(folder, as_of=as_of) as lake:
+        with open_lake(folder, app.lake_views(plan), as_of=as_of) as lake:
             found = ask(lake, question.sql if question else sql, seconds=seconds)
     except (NoLake, NotAQuery, TooMuch, duckdb.Error) as wrong:
         print(wrong, file=sys.stderr)
@@ -43,12 +47,13 @@ def answer(
     return 0
 
 
-def write_report(folder: Path, file: Path, as_of: datetime | None) -> int:
-    from consumers.lake_report.page import page  # noqa: PLC0415  # a query does without Matplotlib
+def write_report(app: App, folder: Path, file: Path, as_of: datetime | None) -> int:
+    from handrail.lake.page import page  # noqa: PLC0415  # a query does without Matplotlib
 
+    plan = app.lake()
     try:
-        with open_lake(folder, as_of=as_of) as lake:
-            written = page(lake, datetime.now(UTC))
+        with open_lake(folder, app.lake_views(plan), as_of=as_of) as lake:
+            written = page(lake, plan, datetime.now(UTC))
     except (NoLake, TooMuch) as wrong:
         print(wrong, file=sys.stderr)
         return 1

@@ -356,8 +356,9 @@ def contracts(
 ) -> int:
     """Compare what is promised of events with the schemas and the AsyncAPI document in files."""
     from handrail.cli import contracts as run
+    from handrail.load_app import the_app
 
-    return run.write(folder) if write else run.check(folder)
+    return run.write(folder, the_app()) if write else run.check(folder, the_app())
 
 
 app.command(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
 from handrail.cli.command_runner import database_errand, errand, process
 from handrail.cli.options import Json, Wide
 from handrail.dev.stack import joined
+from handrail.load_app import BAD_APP, the_app
+from handrail.messaging.broker.plan import UNKNOWN, NoBroker
 from handrail.optional_deps import require_extra
 from handrail.settings import Settings, load, require
 
@@ -17,6 +20,13 @@ from handrail.settings import Settings, load, require
 # ruff: noqa: PLC0415
 
 relay = App(name="relay", help="Publish the events at the broker.")
+
+
+def _is_an_exchange(_: Any, name: str | None) -> None:
+    """Raises ValueError, which names those there are."""
+    there_are = (*the_app().routing.exchanges, UNKNOWN)
+    if name is not None and name not in there_are:
+        raise ValueError(f"there is no exchange {name}: one of {', '.join(there_are)}")
 
 
 @relay.default
@@ -34,7 +44,10 @@ def parked(*, wide: Wide = False, json: Json = False) -> int:
 
 @relay.command
 def retry(
-    exchange: Literal["events", "money", "parcels", "sagas", "unknown"] | None = None,
+    exchange: Annotated[
+        str | None,
+        Parameter(help="One exchange. Without: all.", validator=_is_an_exchange),
+    ] = None,
     stream: str | None = None,
     /,
 ) -> int:
@@ -65,6 +78,9 @@ def forget(
 
 def _module() -> Any:
     require_extra("broker", "aiormq", "cloudevents")
+    if the_app().broker is None:
+        print(NoBroker(), file=sys.stderr)
+        raise SystemExit(BAD_APP)
     from handrail.processes import relay as module
 
     return module

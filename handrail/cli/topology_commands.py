@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from handrail.dev.supervisor import FailedToStart
+from handrail.load_app import BAD_APP, the_app
 from handrail.messaging.broker import federation_status
 from handrail.messaging.broker.definitions import (
     Access,
@@ -24,6 +25,7 @@ from handrail.messaging.broker.definitions import (
 from handrail.messaging.broker.federation_status import Fed
 from handrail.messaging.broker.management_api import BrokerSaidNo, Management, login_in
 from handrail.messaging.broker.management_api import apply as make
+from handrail.messaging.broker.plan import NoBroker
 from handrail.messaging.broker.topology import Topology, topology
 from handrail.settings import BAD_SETTINGS, Settings, variable
 from handrail.terminal_tables import Column, Table, terminal
@@ -127,7 +129,7 @@ def table_of(found: Sequence[Fed]) -> Table:
 
 def export(settings: Settings) -> int:
     """Print what a fresh broker imports when it begins."""
-    wanted = topology()
+    wanted = _wanted_or_end()
     found = document(wanted, _access_or_end(settings, wanted))
     print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
     return 0
@@ -135,8 +137,9 @@ def export(settings: Settings) -> int:
 
 async def establish(settings: Settings) -> None:
     """For those who start a stack: everything is there, and events come. Raises FailedToStart."""
-    wanted = topology()
+    app = the_app()
     try:
+        wanted = topology(app.routing, app.consumers)
         objects = objects_of(wanted, access(settings, wanted))
         async with Management(cast("str", settings.broker_management_url)) as management:
             found = await _found(management, wanted)
@@ -144,7 +147,7 @@ async def establish(settings: Settings) -> None:
             lacking = (
                 [] if left else await federation_status.complete(management, wanted, _FED_WITHIN)
             )
-    except (BrokerSaidNo, LacksPasswords) as error:
+    except (BrokerSaidNo, LacksPasswords, NoBroker) as error:
         raise FailedToStart("topology", f"failed: {error}") from error
     if said := [*(f"{key}: {why}" for key, why in left.items()), *map(_lacks, lacking)]:
         raise FailedToStart("topology", "is not as it should be", "\n".join(said))
@@ -153,7 +156,7 @@ async def establish(settings: Settings) -> None:
 async def _connected(
     settings: Settings, work: Callable[[Management, Topology, Objects], Awaitable[int]]
 ) -> int:
-    wanted = topology()
+    wanted = _wanted_or_end()
     objects = objects_of(wanted, _access_or_end(settings, wanted))
     try:
         async with Management(cast("str", settings.broker_management_url)) as management:
@@ -161,6 +164,15 @@ async def _connected(
     except BrokerSaidNo as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _wanted_or_end() -> Topology:
+    app = the_app()
+    try:
+        return topology(app.routing, app.consumers)
+    except NoBroker as missing:
+        print(missing, file=sys.stderr)
+        raise SystemExit(BAD_APP) from None
 
 
 def _access_or_end(settings: Settings, wanted: Topology) -> Access:

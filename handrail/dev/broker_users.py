@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
-from handrail.messaging.broker.topology import RELAY, topology
-from runtime.registry.consumers import CONSUMERS
+from handrail.messaging.broker.topology import RELAY
+from handrail.messaging.consumers.consumer import Consumer
 
-CONSUMING: Final[Mapping[str, str]] = {one.name: one.vhost for one in CONSUMERS}
-"""The user of each consumer."""
 PUBLISHING: Final = RELAY
 
 
-def addresses(server: EmbeddedRabbitMQ) -> dict[str, Any]:
-    """What is learned from an embedded broker."""
+def consuming(consumers: Iterable[Consumer]) -> Mapping[str, str]:
+    """The user of each consumer, by its name."""
+    return {one.name: one.vhost for one in consumers}
+
+
+def addresses(server: EmbeddedRabbitMQ, users: Iterable[str]) -> dict[str, Any]:
+    """What is learned from an embedded broker, with a password for each of the users."""
     return {
         "broker_url": server.url,
         "broker_management_url": server.management_url,
-        "broker_passwords": _passwords(server.data_dir / "passwords.json"),
+        "broker_passwords": _passwords(server.data_dir / "passwords.json", users),
     }
 
 
-def _passwords(file: Path) -> tuple[str, ...]:
+def _passwords(file: Path, users: Iterable[str]) -> tuple[str, ...]:
     """Made once, and kept beside the data of the broker that knows them."""
     known: dict[str, str] = orjson.loads(file.read_bytes()) if file.exists() else {}
-    if lacking := [user for user in topology().users if user not in known]:
+    if lacking := [user for user in users if user not in known]:
         known |= {user: secrets.token_hex(16) for user in lacking}
         file.touch(mode=0o600)
         file.write_bytes(orjson.dumps(known))

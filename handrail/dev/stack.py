@@ -221,8 +221,12 @@ class Stack:
             self.rabbitmq = EmbeddedRabbitMQ(self.data_dir / "rabbitmq")
             await self._start("rabbitmq", self.rabbitmq.start)
             from handrail.dev import broker_users
+            from handrail.load_app import the_app
+            from handrail.messaging.broker.topology import topology
 
-            self._learned(**broker_users.addresses(self.rabbitmq))
+            app = the_app()
+            users = topology(app.routing, app.consumers).users
+            self._learned(**broker_users.addresses(self.rabbitmq, users))
         if self.settings.broker_url and self.settings.broker_management_url:
             from handrail.cli.topology_commands import establish
 
@@ -260,13 +264,16 @@ class Stack:
         return [self._start(service.name, service.start) for service in self._services()]
 
     def _begin_messaging(self, metrics: int) -> None:
-        from handrail.dev.broker_users import CONSUMING, PUBLISHING
+        from handrail.dev.broker_users import PUBLISHING, consuming
+        from handrail.load_app import the_app
 
         if self.settings.broker_url:
             self.relays = [self._service("relay-1", "relay", metrics=metrics, user=PUBLISHING)]
         self.consumers = [
             self._service(f"consumer-{name}", "consumer", name, metrics=number, user=user)
-            for number, (name, user) in enumerate(CONSUMING.items(), metrics + 1)
+            for number, (name, user) in enumerate(
+                consuming(the_app().consumers).items(), metrics + 1
+            )
         ]
 
     def _let_simulators_tell(self) -> None:

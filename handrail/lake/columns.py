@@ -12,7 +12,7 @@ from arro3.core import Array, DataType, Field, Schema, Table
 
 from handrail.eventstore.store import Recorded
 from handrail.messaging.envelope import id_of
-from handrail.messaging.relay.routing import context_of
+from handrail.messaging.relay.routing import Routing
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = date(1970, 1, 1)
@@ -26,21 +26,21 @@ class Column:
     plain: DataType
     type: DataType
     sql: str
-    value: Callable[[Recorded], Any]
+    value: Callable[[Recorded, Routing], Any]
 
     def field(self) -> Field:
         return Field(self.name, self.type, nullable=True)
 
-    def array(self, events: Sequence[Recorded]) -> Any:
-        values = Array([self.value(one) for one in events], self.plain)
+    def array(self, events: Sequence[Recorded], routing: Routing) -> Any:
+        values = Array([self.value(one, routing) for one in events], self.plain)
         return values if self.plain == self.type else values.cast(self.type)
 
 
-def _text(name: str, value: Callable[[Recorded], str | None]) -> Column:
+def _text(name: str, value: Callable[[Recorded, Routing], str | None]) -> Column:
     return Column(name, DataType.utf8(), DataType.utf8(), "VARCHAR", value)
 
 
-def _number(name: str, value: Callable[[Recorded], int]) -> Column:
+def _number(name: str, value: Callable[[Recorded, Routing], int]) -> Column:
     return Column(name, DataType.int64(), DataType.int64(), "BIGINT", value)
 
 
@@ -49,31 +49,31 @@ def _known(data: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _saga(one: Recorded) -> str | None:
+def _saga(one: Recorded, _: Routing) -> str | None:
     return _known(one.metadata, "saga") or _known(one.metadata, "correlation")
 
 
-def _merchant(one: Recorded) -> str | None:
+def _merchant(one: Recorded, _: Routing) -> str | None:
     return _known(one.metadata, "merchant") or _known(one.data, "merchant")
 
 
-def _day(one: Recorded) -> int:
+def _day(one: Recorded, _: Routing) -> int:
     return (one.recorded_at.astimezone(UTC).date() - _FIRST_DAY).days
 
 
-def _microseconds(one: Recorded) -> int:
+def _microseconds(one: Recorded, _: Routing) -> int:
     passed = one.recorded_at - _EPOCH
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
 COLUMNS: Final = (
-    _number("position", lambda one: one.position),
-    _text("id", lambda one: id_of(one.stream, one.version)),
-    _text("stream", lambda one: one.stream),
-    _number("version", lambda one: one.version),
-    _text("type", lambda one: one.type),
-    _number("schema", lambda one: one.schema),
-    _text("context", lambda one: context_of(one.type)),
+    _number("position", lambda one, _: one.position),
+    _text("id", lambda one, _: id_of(one.stream, one.version)),
+    _text("stream", lambda one, _: one.stream),
+    _number("version", lambda one, _: one.version),
+    _text("type", lambda one, _: one.type),
+    _number("schema", lambda one, _: one.schema),
+    _text("context", lambda one, routing: routing.context_of(one.type)),
     Column("day", DataType.int32(), DataType.date32(), "DATE", _day),
     Column(
         "recorded_at",
@@ -83,11 +83,11 @@ COLUMNS: Final = (
         _microseconds,
     ),
     _text("saga", _saga),
-    _text("step", lambda one: _known(one.metadata, "step")),
-    _text("actor", lambda one: _known(one.metadata, "actor")),
+    _text("step", lambda one, _: _known(one.metadata, "step")),
+    _text("actor", lambda one, _: _known(one.metadata, "actor")),
     _text("merchant", _merchant),
-    _text("data", lambda one: orjson.dumps(one.data).decode()),
-    _text("metadata", lambda one: orjson.dumps(one.metadata).decode()),
+    _text("data", lambda one, _: orjson.dumps(one.data).decode()),
+    _text("metadata", lambda one, _: orjson.dumps(one.metadata).decode()),
 )
 PARTITIONS: Final = ("day", "context")
 
@@ -96,12 +96,14 @@ def schema(columns: Sequence[Column] = COLUMNS) -> Schema:
     return Schema([one.field() for one in columns])
 
 
-def as_table(events: Sequence[Recorded], columns: Sequence[Column] = COLUMNS) -> Table:
+def as_table(
+    events: Sequence[Recorded], routing: Routing, columns: Sequence[Column] = COLUMNS
+) -> Table:
     """Events of one type side by side, so that a reader of one type passes over the rest of a file.
 
     Raises UnknownMessage for an event whose context this code does not know.
     """
     events = sorted(events, key=lambda one: (one.type, one.position))
     return Table.from_pydict(
-        {one.name: one.array(events) for one in columns}, schema=schema(columns)
+        {one.name: one.array(events, routing) for one in columns}, schema=schema(columns)
     )

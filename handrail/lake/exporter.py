@@ -34,6 +34,7 @@ from handrail.lake.batches import Batch
 from handrail.lake.columns import COLUMNS, Column, as_table
 from handrail.lake.leader_lease import FOLLOWER, take
 from handrail.lake.table import Lake
+from handrail.messaging.relay.routing import Routing
 
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ class Exporter:
         self,
         pool: Pool,
         lake: Lake,
+        routing: Routing,
         *,
         columns: Sequence[Column] = COLUMNS,
         every: float = 30.0,
@@ -72,6 +74,7 @@ class Exporter:
     ) -> None:
         self._pool = pool
         self._lake = lake
+        self._routing = routing
         self._columns = columns
         self._every, self._limit = every, limit
         self._lease = timedelta(seconds=lease)
@@ -149,7 +152,7 @@ class Exporter:
         batch: Batch,
         events: Sequence[Recorded],
     ) -> Sequence[Checkpoint]:
-        rows = await asyncio.to_thread(as_table, events, self._columns)
+        rows = await asyncio.to_thread(as_table, events, self._routing, self._columns)
         version = await asyncio.to_thread(self._lake.write, batch.number, rows)
         mine = await batches.settle(connection, mine, batch, version, self._lease)
         self.figures.batches += 1

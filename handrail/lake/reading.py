@@ -25,12 +25,11 @@ import orjson
 from arro3.core import Array, DataType, Table
 from deltalake import DeltaTable
 
-from domain.payments.events import PlanOpened
 from handrail.currencies import EXCEPTIONS, MOST
 from handrail.eventstore.codec import Codec
 from handrail.kernel import Event, Refusal, context_of
 from handrail.lake.columns import COLUMNS
-from runtime.registry.messages import CODEC, EVENTS
+from handrail.lake.plan import Views
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -53,7 +52,6 @@ _CONFIG: Final[dict[str, str | int | float | list[str]]] = {
     "threads": min(os.cpu_count() or 1, 4),
     "max_temp_directory_size": "10GB",
 }
-_INSTALMENTS: Final = Path(__file__).with_name("instalments.sql")
 
 
 class NoLake(Exception):
@@ -61,13 +59,7 @@ class NoLake(Exception):
 
 
 @contextmanager
-def open_lake(
-    folder: Path,
-    *,
-    as_of: datetime | None = None,
-    events: Sequence[type[Event]] = EVENTS,
-    codec: Codec = CODEC,
-) -> Iterator[Connection]:
+def open_lake(folder: Path, views: Views, *, as_of: datetime | None = None) -> Iterator[Connection]:
     """One version of the lake, to be read only. With `as_of`, as it would have been then.
 
     DuckDB can reach the data files of that version, and no other file: not the log of the table
@@ -89,6 +81,7 @@ def open_lake(
         connection.execute("SET VARIABLE as_of = coalesce(?, now())", [as_of])
         _macro_of_major_units(connection)
         _view_of_all(connection, table)
+        events, codec = views.events, views.codec
         for event in events:
             if codec.version(event.__name__) > 1:
                 _lift(connection, event, codec)
@@ -98,8 +91,8 @@ def open_lake(
         for event in events:
             _view_of_one(connection, event, codec)
         _view_of_refusals(connection, events)
-        if PlanOpened in events:
-            connection.execute(f"CREATE VIEW instalments AS {_INSTALMENTS.read_text()}")
+        for name, sql in views.further.items():
+            connection.execute(f"CREATE VIEW {_identifier(name)} AS {sql}")
         _view_of_all(connection, table)
         files = ", ".join(map(_quoted, table.file_uris()))
         connection.execute(f"SET allowed_paths = [{files}]")
@@ -199,13 +192,13 @@ def _lift(connection: Connection, event: type[Event], codec: Codec) -> None:
 
 
 def _view_of_refusals(connection: Connection, events: Sequence[type[Event]]) -> None:
-    refusals = ", ".join(_quoted(one.__name__) for one in events if issubclass(one, Refusal))
+    refusals = [_quoted(one.__name__) for one in events if issubclass(one, Refusal)]
     connection.execute(
         "CREATE VIEW refusals AS SELECT position, recorded_at, stream, context, type, saga, step,"
         " merchant, data->>'$.code' AS code,"
         " lower(regexp_replace(type, '([a-z])([A-Z])', '\\1 \\2', 'g'))"
         " || coalesce(': ' || (data->>'$.code'), '') AS reason"
-        f" FROM events WHERE type IN ({refusals})"
+        f" FROM events WHERE type IN ({', '.join(refusals) or 'NULL'})"
     )
 
 

@@ -14,9 +14,10 @@ from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_binary, to_
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
 from handrail.messaging.envelope import Received, id_of
-from handrail.messaging.relay.routing import context_of, routing_key
+from handrail.messaging.relay.routing import Routing
 
 _FORMAT: Final = JSONFormat()
 _JSON: Final = "application/json"
@@ -38,7 +39,7 @@ class NotAnEvent(ValueError):
     """A message that none of us published: it has no id, stream or body to work with."""
 
 
-def message_of(recorded: Recorded) -> tuple[dict[str, str], bytes, str]:
+def message_of(recorded: Recorded, routing: Routing) -> tuple[dict[str, str], bytes, str]:
     """Headers, body and content type.
 
     Raises UnknownMessage for an event this code does not know, Unpublishable for one too large.
@@ -53,8 +54,8 @@ def message_of(recorded: Recorded) -> tuple[dict[str, str], bytes, str]:
     attributes: dict[str, Any] = {
         "specversion": "1.0",
         "id": id_of(recorded.stream, recorded.version),
-        "source": f"/handrail/{context_of(recorded.type)}",
-        "type": routing_key(recorded.type, recorded.schema),
+        "source": f"/handrail/{routing.context_of(recorded.type)}",
+        "type": routing.routing_key(recorded.type, recorded.schema),
         "subject": recorded.stream,
         "time": recorded.recorded_at.astimezone(UTC),
         "datacontenttype": _JSON,
@@ -71,18 +72,18 @@ def message_of(recorded: Recorded) -> tuple[dict[str, str], bytes, str]:
     return message.headers, message.body, _JSON
 
 
-def received(headers: Mapping[str, Any], body: bytes) -> Received:
+def received(headers: Mapping[str, Any], body: bytes, codec: Codec) -> Received:
     """The event that a message carries; other headers than those of CloudEvents are passed over.
 
     Raises NotAnEvent.
     """
     try:
-        return _received(headers, body)
+        return _received(headers, body, codec)
     except Exception as error:
         raise NotAnEvent(f"{type(error).__name__}: {error}") from error
 
 
-def _received(headers: Mapping[str, Any], body: bytes) -> Received:
+def _received(headers: Mapping[str, Any], body: bytes, codec: Codec) -> Received:
     if "ce-time" not in headers:  # the SDK would say now
         raise KeyError("ce-time")
     event = from_binary(RabbitMQMessage(dict(headers), _JSON, body), _FORMAT, CloudEvent)
@@ -104,4 +105,5 @@ def _received(headers: Mapping[str, Any], body: bytes) -> Received:
         recorded_at=attributes["time"],
         metadata=metadata,
         data=data,
+        codec=codec,
     )

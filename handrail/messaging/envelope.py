@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
-from runtime.registry.messages import CODEC
 
 
 @dataclass(frozen=True)
 class Received:
-    """`id` is the same however often the event comes, and whoever brings it."""
+    """`id` is the same however often the event comes, from the feed or from a queue."""
 
     id: str
     type: str
@@ -28,6 +28,8 @@ class Received:
     """Who caused it, and what: actor, correlation, causation."""
     data: dict[str, Any]
     """As stored, in the version `schema`."""
+    codec: Codec = field(repr=False, compare=False)
+    """Decodes `data`, once `event` is read."""
 
     @cached_property
     def event(self) -> Event:
@@ -35,7 +37,7 @@ class Received:
 
         Raises UnknownMessage for one of a newer version, ValueError for data that do not fit.
         """
-        return cast("Event", CODEC.decode(self.type, self.schema, self.data))
+        return cast("Event", self.codec.decode(self.type, self.schema, self.data))
 
 
 def id_of(stream: str, version: int) -> str:
@@ -43,7 +45,7 @@ def id_of(stream: str, version: int) -> str:
     return f"{stream}/{version}"
 
 
-def received_from_store(recorded: Recorded) -> Received:
+def received_from_store(recorded: Recorded, codec: Codec) -> Received:
     return Received(
         id=id_of(recorded.stream, recorded.version),
         type=recorded.type,
@@ -54,4 +56,5 @@ def received_from_store(recorded: Recorded) -> Received:
         recorded_at=recorded.recorded_at,
         metadata=recorded.metadata,
         data=recorded.data,
+        codec=codec,
     )

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 Channel = Literal["push", "sms", "email"]
 Language = Literal["en", "de"]
-Topic = Literal["orders", "payments", "deliveries", "returns", "campaigns"]
+Topic = str
+"""What messages are about; `campaigns` is always there, the others are those of the kinds."""
 CHANNELS: Final[tuple[Channel, ...]] = ("push", "sms", "email")
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "de")
-TOPICS: Final[tuple[Topic, ...]] = ("orders", "payments", "deliveries", "returns", "campaigns")
 RINGS: Final[frozenset[Channel]] = frozenset(("push", "sms"))
 """The channels that wake people: an e-mail lies there until they look."""
 

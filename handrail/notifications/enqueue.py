@@ -7,10 +7,9 @@ from dataclasses import astuple, dataclass, fields
 from datetime import datetime
 from typing import Final
 
-from consumers.notifications.kinds import Kind
-from consumers.notifications.templates import Values, render
 from handrail.eventstore.pool import Connection
 from handrail.notifications.contacts import CHANNELS, Channel, Contact
+from handrail.notifications.kinds import Kind, MessageKinds, Values
 from handrail.notifications.send_policy import Decision, SendFrom, Withhold, decide, uses
 
 
@@ -54,20 +53,22 @@ _COLUMNS: Final = ", ".join(field.name for field in fields(Row))
 _ARRAYS: Final = ", ".join(f"%s::{_TYPES.get(field.name, 'text')}[]" for field in fields(Row))
 
 
-def rows_now(message: Message, to: Recipient, now: datetime) -> Sequence[Row]:
+def rows_now(message: Message, to: Recipient, now: datetime, kinds: MessageKinds) -> Sequence[Row]:
     """What is to be sent from now on; where the customer does not want it, that is noted."""
     return [
-        _row(message, channel, to, now, decided)
+        _row(message, channel, to, decided, now=now, kinds=kinds)
         for channel in CHANNELS
         if uses(message.kind, channel, to.contact)
         for decided in [decide(message.kind, channel, to.contact, now, message.expires_at)]
     ]
 
 
-def rows_later(message: Message, to: Recipient, due_at: datetime) -> Sequence[Row]:
+def rows_later(
+    message: Message, to: Recipient, due_at: datetime, kinds: MessageKinds
+) -> Sequence[Row]:
     """What is to be sent at `due_at`: whether the customer wants it is asked then."""
     return [
-        _row(message, channel, to, due_at, SendFrom(due_at))
+        _row(message, channel, to, SendFrom(due_at), now=due_at, kinds=kinds)
         for channel in CHANNELS
         if uses(message.kind, channel, to.contact)
     ]
@@ -87,10 +88,16 @@ async def write(connection: Connection, rows: Sequence[Row]) -> None:
 
 
 def _row(
-    message: Message, channel: Channel, to: Recipient, now: datetime, decided: Decision
+    message: Message,
+    channel: Channel,
+    to: Recipient,
+    decided: Decision,
+    *,
+    now: datetime,
+    kinds: MessageKinds,
 ) -> Row:
     language = to.contact.language
-    wording = render(message.kind.name, language, message.values)
+    wording = kinds.render(message.kind.name, language, message.values)
     match decided:
         case SendFrom(at=at):
             state, due_at, reason = "waiting", at, None

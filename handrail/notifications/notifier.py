@@ -21,10 +21,10 @@ from typing import Final, assert_never
 import psycopg
 import structlog
 
-from consumers.notifications.kinds import KINDS
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.notifications import queue
+from handrail.notifications.kinds import MessageKinds
 from handrail.notifications.provider import Answer, Declined, Provider, Taken, Throttled, Unclear
 from handrail.notifications.queue import CAMPAIGN, LANES, TRANSACTIONAL, Due, Lane, Settled
 from handrail.notifications.send_policy import SendFrom, Withhold, decide
@@ -51,6 +51,7 @@ class Notifier:
         self,
         pool: Pool,
         provider: Provider,
+        kinds: MessageKinds,
         *,
         slots: int = 16,
         reserved: int = 4,
@@ -63,6 +64,7 @@ class Notifier:
             raise ValueError("some slots, and not all of them, are reserved")
         self._pool = pool
         self._provider = provider
+        self._kinds = kinds.kinds
         self._slots: Mapping[Lane, int] = {TRANSACTIONAL: slots, CAMPAIGN: slots - reserved}
         self._attempts = attempts
         self._backoff = backoff
@@ -152,7 +154,7 @@ class Notifier:
             return self._unclear(due, Unclear(repr(error)))
 
     async def _sent(self, due: Due, now: datetime) -> Settled:
-        match decide(KINDS[due.kind], due.channel, due.contact, now, due.expires_at):
+        match decide(self._kinds[due.kind], due.channel, due.contact, now, due.expires_at):
             case Withhold(reason=reason):
                 return Settled(due=due, state="withheld", reason=reason)
             case SendFrom(at=at) if at > now:

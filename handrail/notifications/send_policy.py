@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from consumers.notifications.kinds import Kind
 from handrail.notifications.contacts import RINGS, Channel, Contact
+from handrail.notifications.kinds import Kind
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from handrail.app import UnknownConsumer
 from handrail.connections import store_pool
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
+from handrail.load_app import the_app
 from handrail.messaging.consumers import store_consumer
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.consumer import Consumer
@@ -29,7 +32,6 @@ from handrail.optional_deps import require_extra
 from handrail.readiness import not_ready, ready
 from handrail.settings import BAD_SETTINGS, Settings
 from handrail.terminal_tables import terminal
-from runtime.registry.consumers import UnknownConsumer, consumer_named
 
 if TYPE_CHECKING:
     from handrail.messaging.consumers.delivery import Counted
@@ -46,7 +48,7 @@ Figures = Mapping[str, tuple[str, Callable[[], float]]]
 def known(name: str) -> Consumer:
     """Ends the process where there is none of this name."""
     try:
-        return consumer_named(name)
+        return the_app().consumer(name)
     except UnknownConsumer as unknown:
         print(unknown, file=sys.stderr)
         raise SystemExit(BAD_SETTINGS) from None
@@ -54,13 +56,14 @@ def known(name: str) -> Consumer:
 
 async def run(settings: Settings, consumer: Consumer, stop: asyncio.Event) -> None:
     """Work until `stop` is set, beside any number of others."""
+    codec = the_app().codec
     async with _pool(settings) as pool:
         pruning = asyncio.create_task(_prune(pool, consumer))
         try:
             if settings.broker_url is None:
-                await _from_the_store(settings, pool, consumer, stop)
+                await _from_the_store(settings, pool, consumer, codec, stop)
             else:
-                await _from_the_broker(settings, pool, consumer, stop)
+                await _from_the_broker(settings, pool, consumer, codec, stop)
         finally:
             pruning.cancel()
             await asyncio.gather(pruning, return_exceptions=True)
@@ -69,15 +72,15 @@ async def run(settings: Settings, consumer: Consumer, stop: asyncio.Event) -> No
 async def catch_up(settings: Settings, consumer: Consumer) -> int:
     """0 once it has handled or parked all that the store has by now."""
     async with _pool(settings) as pool:
-        events = await store_consumer.catch_up(pool, consumer)
+        events = await store_consumer.catch_up(pool, consumer, the_app().codec)
     terminal(json=True).print(f"{consumer.name} has everything: {events} events were read for it")
     return 0
 
 
 async def _from_the_store(
-    settings: Settings, pool: Pool, consumer: Consumer, stop: asyncio.Event
+    settings: Settings, pool: Pool, consumer: Consumer, codec: Codec, stop: asyncio.Event
 ) -> None:
-    process = Feeding(pool, consumer, poll=settings.projector_poll_ms / 1000)
+    process = Feeding(pool, consumer, codec, poll=settings.projector_poll_ms / 1000)
     announcement = asyncio.create_task(_announce(process.reading, settings))
     figures: Figures = {
         "events_read": ("Events read since it began", lambda: process.events_read),
@@ -92,15 +95,15 @@ async def _from_the_store(
 
 
 async def _from_the_broker(
-    settings: Settings, pool: Pool, consumer: Consumer, stop: asyncio.Event
+    settings: Settings, pool: Pool, consumer: Consumer, codec: Codec, stop: asyncio.Event
 ) -> None:
     """A new consumer gets everything from the store first; its queue has been there meanwhile."""
     require_extra("broker", "aio_pika", "cloudevents")
     from handrail.messaging.consumers.queue_consumer import Consuming  # noqa: PLC0415  # it needs the extra
 
     url = f"{settings.broker_url_of(consumer.vhost)}/{quote(consumer.vhost, safe='')}"
-    process = Consuming(pool, consumer, url, at_once=_AT_ONCE)
-    settling = Settling(pool, consumer, patience=settings.consumer_patience_seconds)
+    process = Consuming(pool, consumer, codec, url, at_once=_AT_ONCE)
+    settling = Settling(pool, consumer, codec, patience=settings.consumer_patience_seconds)
     figures: Figures = {
         "subscribed": ("1 where the broker sends messages", process.subscribed.is_set),
         "holding": ("1 where messages wait for the database", lambda: process.holding),
@@ -108,7 +111,7 @@ async def _from_the_broker(
         "in_flight": ("Messages that are not acknowledged yet", lambda: process.in_flight),
     }
     with _metrics(settings.metrics_port, figures, process.counted):
-        if not await _begun(pool, consumer, stop):
+        if not await _begun(pool, consumer, codec, stop):
             return
         watching = asyncio.create_task(_tell_readiness(process, settings))
         try:
@@ -120,9 +123,9 @@ async def _from_the_broker(
             await asyncio.gather(watching, return_exceptions=True)
 
 
-async def _begun(pool: Pool, consumer: Consumer, stop: asyncio.Event) -> bool:
+async def _begun(pool: Pool, consumer: Consumer, codec: Codec, stop: asyncio.Event) -> bool:
     """Whether it has what was stored before it was there; not, where it is told to stop before."""
-    work = asyncio.ensure_future(store_consumer.begin(pool, consumer))
+    work = asyncio.ensure_future(store_consumer.begin(pool, consumer, codec))
     asked = asyncio.ensure_future(stop.wait())
     await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()

@@ -16,6 +16,7 @@ from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions import registration
 from handrail.lake import batches
 from handrail.lake.leader_lease import FOLLOWER
+from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
 from handrail.readiness import ready
@@ -82,7 +83,7 @@ async def _exporter(settings: Settings) -> AsyncIterator[Exporter]:
 
     lake = await asyncio.to_thread(Lake, settings.lake_folder)
     async with _pool(settings) as pool:
-        yield Exporter(pool, lake, every=settings.lake_seconds)
+        yield Exporter(pool, lake, the_app().routing, every=settings.lake_seconds)
 
 
 def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:

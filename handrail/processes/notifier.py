@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
+from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
@@ -33,6 +34,7 @@ _log = structlog.get_logger(__name__)
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Whatever is not sent by then, others send, or it does later."""
     _check(settings)
+    kinds = the_app().messages
     async with (
         store_pool(settings, size=3, name="handrail-notifier") as pool,
         httpx.AsyncClient(
@@ -43,6 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         notifier = Notifier(
             pool,
             HttpProvider(client, seconds=settings.provider_timeout_seconds),
+            kinds,
             slots=settings.notifier_slots,
             reserved=max(1, settings.notifier_slots // 4),
             attempts=settings.notifier_attempts,

@@ -23,6 +23,8 @@ from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
 from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.load_app import the_app
+from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.broker.topology import RELAY as RELAY_USER
 from handrail.messaging.relay.parked_messages import (
     RELAY,
@@ -34,11 +36,11 @@ from handrail.messaging.relay.publisher import Counted, NotPublished, Publisher
 from handrail.messaging.relay.relay import Relay
 from handrail.messaging.relay.republishing import ComesAgain, Republished, republished
 from handrail.messaging.relay.retry_parked import retry
+from handrail.messaging.relay.routing import Routing
 from handrail.metrics_server import served
 from handrail.readiness import ready
 from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
-from runtime.registry.consumers import CONSUMERS
 
 _log = structlog.get_logger(__name__)
 
@@ -49,9 +51,10 @@ _SHOWN: Final = 100
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop` is set, beside any number of others."""
-    async with _pool(settings, 3) as pool, _publisher(settings) as publisher:
+    routing = the_app().routing
+    async with _pool(settings, 3) as pool, _publisher(settings, routing) as publisher:
         await _enrolled(pool, stop)
-        follower = Follower(pool, Relay(publisher), poll=settings.projector_poll_ms / 1000)
+        follower = Follower(pool, Relay(publisher, routing), poll=settings.projector_poll_ms / 1000)
         helpers = [asyncio.create_task(_announce(follower, settings))]
         with _metrics(settings.metrics_port, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))
@@ -70,7 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 async def show_parked(settings: Settings, *, json: bool, wide: bool = False) -> int:
     """0 where nothing waits, 1 where something waits for a person."""
     async with _pool(settings, 1) as pool, pool.connection() as connection:
-        found = await parked_streams(connection, None, None)
+        found = await parked_streams(connection, (*the_app().routing.exchanges, UNKNOWN))
     console = terminal(json=json, wide=wide)
     if found:
         table_of_parked(found[:_SHOWN]).print(console)
@@ -98,10 +101,10 @@ async def show_parked(settings: Settings, *, json: bool, wide: bool = False) -> 
 
 async def work_off(settings: Settings, exchange: str | None, stream: str | None) -> int:
     """0 where nothing of what was asked for is left waiting."""
-    console = terminal(json=True)
-    async with _pool(settings, 8) as pool, _publisher(settings) as publisher:
+    console, routing = terminal(json=True), the_app().routing
+    async with _pool(settings, 8) as pool, _publisher(settings, routing) as publisher:
         try:
-            done = await retry(pool, publisher, exchange, stream)
+            done = await retry(pool, publisher, routing, exchange, stream)
         except NotPublished as error:
             console.print(f"{publisher.counted.confirmed} messages published, then: {error}")
             return 1
@@ -115,17 +118,17 @@ async def forget_relay(
     settings: Settings, *, yes: bool = True, json: bool = False, wide: bool = False
 ) -> int:
     """0 once nothing is kept for a relay; 1 where it was only said what comes again by that."""
-    console = terminal(json=True, wide=wide)
+    console, app = terminal(json=True, wide=wide), the_app()
     async with _pool(settings, 1) as pool, pool.connection() as connection:
         if await is_followed(connection, RELAY):
             console.print("a relay is running: stop it first")
             return 1
-        again = await republished(connection, CONSUMERS)
+        again = await republished(connection, app.consumers)
         _say(console, again)
         if yes:
             async with connection.transaction():
                 await forget(connection, RELAY)
-                count = await forget_parked(connection)
+                count = await forget_parked(connection, app.routing.exchanges)
             console.print(f"the relay is forgotten, and {count} events that waited at it")
         else:
             console.print("Nothing was forgotten. With --yes it is.")
@@ -181,8 +184,9 @@ def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManag
     return store_pool(settings, size=size, name="handrail-relay")
 
 
-def _publisher(settings: Settings) -> Publisher:
-    return Publisher(cast("str", settings.broker_url_of(RELAY_USER)))
+def _publisher(settings: Settings, routing: Routing) -> Publisher:
+    """Raises NoBroker."""
+    return Publisher(cast("str", settings.broker_url_of(RELAY_USER)), routing.broker.home)
 
 
 async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:

@@ -56,12 +56,13 @@ async def look(connection: Connection, folder: Path, boundary: Boundary) -> InTh
 
 
 def _of_the_lake(folder: Path, boundary: Boundary) -> tuple[int, Sequence[tuple[int, str]]]:
+    from handrail.lake.plan import EVENTS_ALONE  # noqa: PLC0415
     from handrail.lake.reading import open_lake  # noqa: PLC0415  # it needs the extra
     from handrail.lake.table import Lake  # noqa: PLC0415
 
     since = (boundary.at or datetime(2000, 1, 1, tzinfo=UTC)) - _MARGIN
     until = boundary.until or datetime(9999, 1, 1, tzinfo=UTC)
-    with open_lake(folder) as lake:
+    with open_lake(folder, EVENTS_ALONE) as lake:
         rows = lake.execute(
             'SELECT "position", id FROM events WHERE ("position" > ? OR recorded_at >= ?)'
             ' AND recorded_at < ? ORDER BY "position" LIMIT ?',

@@ -6,20 +6,22 @@ grow with the store. `docs/verify.md` says what each means and what to do.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import shard_of
 from handrail.eventstore.tables import NOTHING_SEEN
+from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.coverage import IS_COVERED
 from handrail.messaging.consumers.prune_inbox import KEPT
+from handrail.projections.projection import Projection
 from handrail.restore.findings import around_the_events
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
 from handrail.verify.feed_checks_of_tokens import tokens_are_exact
 from handrail.verify.violations import Violation
-from runtime.registry.consumers import CONSUMERS
-from runtime.registry.projections import PROJECTIONS
 
 Check = Callable[[Connection], AsyncIterator[Violation]]
 _ROWS: Final = 1000
@@ -117,7 +119,9 @@ async def checkpoints_are_of_this_server(connection: Connection) -> AsyncIterato
         yield Violation(f"{follower}: the checkpoint of shard {shard} {said}")
 
 
-async def consumers_have_what_they_passed(connection: Connection) -> AsyncIterator[Violation]:
+async def consumers_have_what_they_passed(
+    consumers: Sequence[Consumer], connection: Connection
+) -> AsyncIterator[Violation]:
     """What a consumer's checkpoint covers is in its inbox, or parked, as long as that is kept."""
     query = (
         "SELECT e.position FROM events e"
@@ -127,7 +131,7 @@ async def consumers_have_what_they_passed(connection: Connection) -> AsyncIterat
         " AND NOT EXISTS (SELECT FROM parked_messages p WHERE p.consumer = %(consumer)s"
         "  AND p.stream = e.stream AND p.version = e.version)"
     )
-    for consumer in CONSUMERS:
+    for consumer in consumers:
         asked = {
             "kept": KEPT,
             "types": sorted(consumer.types),
@@ -138,7 +142,9 @@ async def consumers_have_what_they_passed(connection: Connection) -> AsyncIterat
             yield Violation(f"{consumer.name}: has passed event {position}, and not handled it")
 
 
-async def parked_rows_are_of_events(connection: Connection) -> AsyncIterator[Violation]:
+async def parked_rows_are_of_events(
+    projections: Sequence[Projection[Any]], connection: Connection
+) -> AsyncIterator[Violation]:
     """Each event that is parked is there, and its stream has nothing newer that was applied."""
     query = (
         "SELECT p.projection, p.stream, p.position FROM parked_events p WHERE NOT EXISTS"
@@ -156,7 +162,7 @@ async def parked_rows_are_of_events(connection: Connection) -> AsyncIterator[Vio
         "  parked_events p WHERE (p.projection, p.stream, p.position)"
         "   = (%(name)s, f.stream, e.position))"
     )
-    for one in PROJECTIONS:
+    for one in projections:
         asked = {"name": one.name, "types": [kind.__name__ for kind in one.handles]}
         async for stream, position in _rows(connection, overtaken, asked):
             said = f"event {position} of {stream} was applied before one that is parked"
@@ -184,27 +190,29 @@ async def messages_wait_in_order(connection: Connection) -> AsyncIterator[Violat
 
 
 async def nothing_is_of_lost_events(connection: Connection) -> AsyncIterator[Violation]:
-    """What inboxes, finance, parked messages and messages to customers are of, is stored."""
+    """What inboxes, parked messages, notifications and effects of consumers are of, is stored."""
     for found in await around_the_events(connection):
         if found.of not in {"checkpoints", "parked_events"}:
             yield Violation(found.said)
 
 
-FEED_CHECKS: Final[Mapping[str, Check]] = {
-    one.__name__: one
-    for one in (
-        versions_without_holes,
-        shards_by_stream,
-        outbox_is_of_events,
-        nothing_unseen_is_gone,
-        checkpoints_are_of_this_server,
-        consumers_have_what_they_passed,
-        parked_rows_are_of_events,
-        messages_wait_in_order,
-        nothing_is_of_lost_events,
-        tokens_are_exact,
-    )
-}
+def feed_checks(
+    projections: Sequence[Projection[Any]], consumers: Sequence[Consumer], codec: Codec
+) -> Mapping[str, Check]:
+    """The checks by name, of these read models and consumers."""
+    return {
+        "versions_without_holes": versions_without_holes,
+        "shards_by_stream": shards_by_stream,
+        "outbox_is_of_events": outbox_is_of_events,
+        "nothing_unseen_is_gone": nothing_unseen_is_gone,
+        "checkpoints_are_of_this_server": checkpoints_are_of_this_server,
+        "consumers_have_what_they_passed": partial(consumers_have_what_they_passed, consumers),
+        "parked_rows_are_of_events": partial(parked_rows_are_of_events, projections),
+        "messages_wait_in_order": messages_wait_in_order,
+        "nothing_is_of_lost_events": nothing_is_of_lost_events,
+        "tokens_are_exact": partial(tokens_are_exact, projections, codec),
+    }
+
 
 REMEDIES: Final[Mapping[str, str]] = {
     "versions_without_holes": "the store lost rows: restore it from a backup, docs/restore.md",

@@ -18,6 +18,7 @@ from psycopg.rows import dict_row
 
 from handrail.eventstore.pool import Connection
 from handrail.lake.leader_lease import FOLLOWER
+from handrail.lake.plan import EVENTS_ALONE
 from handrail.verify.read_model_invariants import seen_by
 from handrail.verify.violations import Violation
 
@@ -50,7 +51,7 @@ async def lake_equals_events(
             (FOLLOWER,),
         )
         seen = seen_by(await cursor.fetchall())
-    with open_lake(folder, as_of=_EVER) as lake:
+    with open_lake(folder, EVENTS_ALONE, as_of=_EVER) as lake:
         after = 0
         while True:
             rows = await (await connection.execute(_STORED, (after, _PAGE))).fetchall()

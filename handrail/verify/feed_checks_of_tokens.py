@@ -5,13 +5,14 @@ Of the newest transactions only, and of rows whose history is not too long: each
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from psycopg.rows import dict_row
 from sqlalchemy.dialects.postgresql import psycopg as dialect
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded, shard_of
 from handrail.eventstore.tables import NOTHING_SEEN
@@ -20,9 +21,6 @@ from handrail.projections.fold import apply, read
 from handrail.projections.projection import Projection, id_of
 from handrail.verify.read_model_invariants import as_json, seen_by
 from handrail.verify.violations import Violation
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
-from runtime.verify.evidence import Seen
 
 TRANSACTIONS: Final = 20
 """How many of the newest are asked about."""
@@ -60,10 +58,12 @@ class _Answer:
     parked: bool
 
 
-async def tokens_are_exact(connection: Connection) -> AsyncIterator[Violation]:
+async def tokens_are_exact(
+    projections: Sequence[Projection[Any]], codec: Codec, connection: Connection
+) -> AsyncIterator[Violation]:
     """A token is seen exactly when the row is the fold of its events, too."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_CHECKPOINTS, ([one.name for one in PROJECTIONS],))
+        await cursor.execute(_CHECKPOINTS, ([one.name for one in projections],))
         checkpoints = await cursor.fetchall()
     seen = seen_by(checkpoints)
     between = {
@@ -73,15 +73,21 @@ async def tokens_are_exact(connection: Connection) -> AsyncIterator[Violation]:
     found = await connection.execute(_NEWEST, (_ROWS, TRANSACTIONS))
     for token, streams in await found.fetchall():
         for id_ in sorted({id_of(stream) for stream in streams}):
-            for projection in PROJECTIONS:
+            for projection in projections:
                 if not between.get((projection.name, shard_of(f"-{id_}"))):
                     continue
-                if said := await _wrong(connection, projection, token, id_, seen):
+                if said := await _wrong(connection, projection, codec, token, id_, seen=seen):
                     yield Violation(f"{projection.name} {id_}: token {token} {said}")
 
 
 async def _wrong(
-    connection: Connection, projection: Projection[Any], token: str, id_: str, seen: Seen
+    connection: Connection,
+    projection: Projection[Any],
+    codec: Codec,
+    token: str,
+    id_: str,
+    *,
+    seen: Callable[[str, int, int, str], bool],
 ) -> str:
     streams = [f"{category}-{id_}" for category in projection.categories]
     cursor = await connection.execute(_EVENTS, (streams, sorted(projection.types), _LONGEST + 1))
@@ -102,11 +108,11 @@ async def _wrong(
     row = await _row(connection, projection, id_)
     if answer.seen:
         has = [one for _, one in events if one.position in passed | own]
-        lacks = row != _folded(projection, has)
+        lacks = row != _folded(projection, codec, has)
         return "is answered as seen, and the row does not have its events" if lacks else ""
     before = [one for number, one in events if number < int(token) or one.position in passed - own]
     has = [one for _, one in events if one in before or one.position in own]
-    if row == _folded(projection, has) != _folded(projection, before):
+    if row == _folded(projection, codec, has) != _folded(projection, codec, before):
         return "is answered as not seen, and the row has its events"
     return ""
 
@@ -139,11 +145,11 @@ async def _row(connection: Connection, projection: Projection[Any], id_: str) ->
     return None if row is None else as_json(row)
 
 
-def _folded(projection: Projection[Any], events: Sequence[Recorded]) -> Any:
+def _folded(projection: Projection[Any], codec: Codec, events: Sequence[Recorded]) -> Any:
     row = None
     for event in events:
         try:
-            row = apply(projection, row, read(event, CODEC))
+            row = apply(projection, row, read(event, codec))
         except Exception:  # noqa: BLE001  # the read model parks whatever it is
             break
     return None if row is None else as_json(asdict(row))

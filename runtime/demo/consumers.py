@@ -10,7 +10,7 @@ from typing import Final
 
 import psycopg
 
-from runtime.registry.consumers import CONSUMERS
+from runtime.app import HANDRAIL
 
 _PATIENCE: Final = 60.0
 _LOOK: Final = 0.2
@@ -36,7 +36,7 @@ async def consumed(database_url: str) -> Sequence[Consumed]:
         while True:
             found = [
                 Consumed(one.name, *await _counts(connection, one.name, sorted(one.types)))
-                for one in CONSUMERS
+                for one in HANDRAIL.consumers
             ]
             if all(one.complete for one in found) or time.monotonic() > deadline:
                 return found

@@ -23,10 +23,10 @@ from handrail.projections.projection import id_of
 from handrail.verify.read_model_invariants import seen_by
 from handrail.verify.saga_facts import SagaFacts, facts_of
 from handrail.verify.sorted_rows import SortedRows, first_id
-from handrail.verify.store_invariants import FINANCE, PASSED_BY_FINANCE
 from runtime.registry.projections import PROJECTIONS
 from runtime.verify.companies import Entry, step_of
 from runtime.verify.evidence import MENTIONS, Evidence, FenceRow, Mention, Seen, Stored
+from runtime.verify.ledger_entries import FINANCE, PASSED_BY_FINANCE
 from workflows import (
     collect_instalment,
     pay_merchant,

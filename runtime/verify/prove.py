@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -25,23 +25,26 @@ from handrail.restore.lake import is_there
 from handrail.settings import Settings
 from handrail.temporal.client import connect
 from handrail.terminal_tables import Column, Table, terminal
-from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
+from handrail.verify.feed_checks import REMEDIES, Check, feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK, lake_equals_events
 from handrail.verify.store_invariants import STORE_INVARIANTS
 from handrail.verify.temporal_comparison import ask_temporal, parked_in_stores
 from handrail.verify.violations import Violation
 from handrail.verify.workflow_states import WorkflowStates
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from runtime.verify import companies
 from runtime.verify.evidence import Evidence
 from runtime.verify.evidence_reader import EvidenceReader, size_of
 from runtime.verify.invariants import INVARIANTS
+from runtime.verify.ledger_entries import ledger_agrees
 
 SHOWN: Final = 5
 """Violations shown of each invariant; all of them are counted."""
 KEPT: Final = 100
 """Violations of each invariant whose text is kept."""
-NAMES: Final = tuple(dict.fromkeys([*INVARIANTS, *STORE_INVARIANTS]))
+_STORE: Final[Mapping[str, Check]] = {**STORE_INVARIANTS, "ledger_agrees": ledger_agrees}
+NAMES: Final = tuple(dict.fromkeys([*INVARIANTS, *_STORE]))
 
 Step = Callable[[int, int], None]
 """Called with the ids that were read, and how many there are."""
@@ -112,7 +115,7 @@ async def prove(
     store, the feed and its followers themselves are looked at where `feed` says so, and the lake in
     the folder `lake` where there is one.
     """
-    checks = {**STORE_INVARIANTS, **FEED_CHECKS} if feed else STORE_INVARIANTS
+    checks = {**_STORE, **(_of_the_feed() if feed else {})}
     of_the_lake = [LAKE_CHECK] if feed and lake else []
     findings = {name: Findings() for name in dict.fromkeys([*NAMES, *checks, *of_the_lake])}
     async with AsyncExitStack() as stack:
@@ -151,8 +154,12 @@ async def prove(
     return Proof(findings, events=size.events, sagas=size.sagas)
 
 
+def _of_the_feed() -> Mapping[str, Check]:
+    return feed_checks(HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec)
+
+
 async def _ask_the_stores(
-    checks: Mapping[str, Callable[[Connection], AsyncIterator[Violation]]],
+    checks: Mapping[str, Check],
     connection: Connection,
     findings: Mapping[str, Findings],
 ) -> None:

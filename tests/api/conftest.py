@@ -32,6 +32,7 @@ from handrail.projections.projector import Runner
 from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
 from handrail.temporal.client import DATA_CONVERTER, workers
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
@@ -77,6 +78,7 @@ class House:
             engine or self.engine,
             temporal or self.temporal,
             RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
+            event_contracts=HANDRAIL.event_contracts,
             temporal_ui="http://ui.example",
             webhooks_from=webhooks_from,
             stopping=stopping,

@@ -15,6 +15,7 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
 from handrail.messaging.consumers.inbox import park, receive
 from handrail.messaging.envelope import received_from_store
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from tests.api.conftest import ROLE, House
 from tests.controls import eur
@@ -44,7 +45,7 @@ async def merchant(house: House) -> str:
             " FROM events WHERE stream = %s ORDER BY version",
             stream,
         )
-        first, second = (received_from_store(Recorded(*row)) for row in rows)
+        first, second = (received_from_store(Recorded(*row), HANDRAIL.codec) for row in rows)
         async with pool.connection() as connection:
             await park(connection, finance.CONSUMER, first, "KeyError: 'nobody'", 3)
             await receive(connection, finance.CONSUMER, second)

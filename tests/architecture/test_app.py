@@ -30,7 +30,7 @@ def test_the_environment_names_the_app(monkeypatch: pytest.MonkeyPatch, tmp_path
         ("runtime.app", 'HANDRAIL_APP: must look like "runtime.app:HANDRAIL"'),
         ("runtime.absent:HANDRAIL", "there is no module runtime.absent to import"),
         ("runtime.app:ABSENT", "runtime.app has no ABSENT"),
-        ("runtime.app:CONSUMERS", "is not a handrail.app.App"),
+        ("runtime.app:BROKER", "is not a handrail.app.App"),
     ],
 )
 def test_an_app_that_is_not_there_is_named(

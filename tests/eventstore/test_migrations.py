@@ -15,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, make_url
 
+from consumers import tables as consumers
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore import migrations
 from handrail.eventstore.migrations import FUNCTIONS, upgrade
@@ -24,7 +25,13 @@ from handrail.messaging import tables as messaging
 from handrail.notifications import tables as notifications
 from tests.eventstore.interleaving import DEADLINE, Lab
 
-DECLARED = (metadata, messaging.metadata, notifications.metadata, lake.metadata)
+DECLARED = (
+    metadata,
+    messaging.metadata,
+    notifications.metadata,
+    lake.metadata,
+    consumers.metadata,
+)
 TABLES = {table.name for one in DECLARED for table in one.sorted_tables}
 
 CATALOG = {

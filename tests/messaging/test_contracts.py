@@ -26,12 +26,12 @@ from handrail.messaging.contracts.asyncapi import document
 from handrail.messaging.contracts.committed import FOLDER, Contracts
 from handrail.messaging.contracts.compatibility import breaks
 from handrail.messaging.contracts.examples import example_of
-from handrail.messaging.contracts.schemas import Schema, schema_of, tolerant
-from handrail.messaging.relay.routing import HOME, exchanges_of, routing_key
-from runtime.registry.consumers import CONSUMERS
-from runtime.registry.messages import CODEC, EVENTS
+from handrail.messaging.contracts.schemas import Described, Schema, schema_of, tolerant
+from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
+from tests.messaging.routed import routed
 
+CODEC, EVENTS, EXAMPLES = HANDRAIL.codec, HANDRAIL.events, HANDRAIL.examples
 ROOT = Path(__file__).parents[2]
 NAMES = [event.__name__ for event in EVENTS]
 
@@ -48,8 +48,18 @@ def holds(schema: Schema, instance: Any, whole: Schema | None = None) -> None:
     jsonschema.Draft202012Validator(definitions, format_checker=checker).validate(instance)
 
 
+def contracts(folder: Path, events: list[type[Event]], codec: Codec) -> Contracts:
+    """Of events that no consumer wants."""
+    return Contracts(folder, events, Described(codec, EXAMPLES), routed(Noted="credit"), [])
+
+
 def test_the_committed_contracts_are_what_the_code_says() -> None:
-    assert Contracts(ROOT / FOLDER).differences() == []
+    assert (
+        Contracts(
+            ROOT / FOLDER, EVENTS, HANDRAIL.described, HANDRAIL.routing, HANDRAIL.consumers
+        ).differences()
+        == []
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -69,7 +79,7 @@ def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None
 
 
 def test_the_writers_schema_knows_no_other_field_and_the_readers_passes_over_it() -> None:
-    schema = schema_of(PaymentVoided)
+    schema = schema_of(PaymentVoided, HANDRAIL.described)
     of_tomorrow = {"order": "o", "amount": {"amount": 1, "currency": "EUR", "rate": 2}, "why": ""}
     with pytest.raises(jsonschema.ValidationError, match="was unexpected"):
         holds(schema, of_tomorrow)
@@ -142,13 +152,12 @@ def test_a_change_that_breaks_readers_is_seen_and_not_written_over(
     change: str, tmp_path: Path
 ) -> None:
     old, new, said = CHANGES[change]
-    before = Contracts(tmp_path, [old], Codec.of([old]))
-    after = Contracts(tmp_path, [new], Codec.of([new]))
-    with _routed():
-        assert before.write() == []
-        files = {file: file.read_bytes() for file in tmp_path.rglob("*.json")}
+    before = contracts(tmp_path, [old], Codec.of([old]))
+    after = contracts(tmp_path, [new], Codec.of([new]))
+    assert before.write() == []
+    files = {file: file.read_bytes() for file in tmp_path.rglob("*.json")}
 
-        [broken] = after.write()
+    [broken] = after.write()
 
     assert said in str(broken)
     assert "make it version 2, with an upcaster from version 1" in str(broken)
@@ -157,77 +166,61 @@ def test_a_change_that_breaks_readers_is_seen_and_not_written_over(
 
 def test_a_field_with_a_default_may_be_added(tmp_path: Path) -> None:
     more = changed(what=str, price=Money, by=(str, "nobody"))
-    with _routed():
-        Contracts(tmp_path, [Noted], Codec.of([Noted])).write()
-        later = Contracts(tmp_path, [more], Codec.of([more]))
+    contracts(tmp_path, [Noted], Codec.of([Noted])).write()
+    later = contracts(tmp_path, [more], Codec.of([more]))
 
-        assert [one.breaking for one in later.differences()] == [False, False]
-        assert later.write() == []
-        assert later.differences() == []
+    assert [one.breaking for one in later.differences()] == [False, False]
+    assert later.write() == []
+    assert later.differences() == []
 
     old, new = Codec.of([Noted]), Codec.of([more])
-    written = orjson.loads(new.encode(example_of(more)).data)
-    assert old.decode("Noted", 1, written) == example_of(Noted)
-    written = orjson.loads(old.encode(example_of(Noted)).data)
+    written = orjson.loads(new.encode(example_of(more, EXAMPLES)).data)
+    assert old.decode("Noted", 1, written) == example_of(Noted, EXAMPLES)
+    written = orjson.loads(old.encode(example_of(Noted, EXAMPLES)).data)
     assert new.decode("Noted", 1, written).by == "nobody"
 
 
 def test_a_new_version_leaves_the_old_contract_in_place_and_must_read_it(tmp_path: Path) -> None:
     other = changed(text=str, price=Money)
     lifts = {("Noted", 1): lambda old: {"text": old["what"], "price": old["price"]}}
-    with _routed():
-        Contracts(tmp_path, [Noted], Codec.of([Noted])).write()
-        first = (tmp_path / "events/credit/Noted.v1.json").read_bytes()
-        second = Contracts(tmp_path, [other], Codec.of([other], lifts))
+    contracts(tmp_path, [Noted], Codec.of([Noted])).write()
+    first = (tmp_path / "events/credit/Noted.v1.json").read_bytes()
+    second = contracts(tmp_path, [other], Codec.of([other], lifts))
 
-        assert second.write() == []
-        assert (tmp_path / "events/credit/Noted.v1.json").read_bytes() == first
-        assert (tmp_path / "events/credit/Noted.v2.json").exists()
+    assert second.write() == []
+    assert (tmp_path / "events/credit/Noted.v1.json").read_bytes() == first
+    assert (tmp_path / "events/credit/Noted.v2.json").exists()
 
-        wrong = {("Noted", 1): lambda old: {"text": old["headline"], "price": old["price"]}}
-        [broken] = Contracts(tmp_path, [other], Codec.of([other], wrong)).write()
-        assert "credit/Noted.v1.json: events of it are stored and cannot be read" in str(broken)
+    wrong = {("Noted", 1): lambda old: {"text": old["headline"], "price": old["price"]}}
+    [broken] = contracts(tmp_path, [other], Codec.of([other], wrong)).write()
+    assert "credit/Noted.v1.json: events of it are stored and cannot be read" in str(broken)
 
-        broken_ones = Contracts(tmp_path, [], Codec.of([])).write()
-        assert ["UnknownMessage" in str(one) for one in broken_ones] == [True, True]
+    broken_ones = contracts(tmp_path, [], Codec.of([])).write()
+    assert ["UnknownMessage" in str(one) for one in broken_ones] == [True, True]
 
 
 def test_the_command_compares_and_writes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.check(tmp_path) == 1
+    assert command.check(tmp_path, HANDRAIL) == 1
     said = capsys.readouterr().err
     assert "events/credit/CreditHeld.v1.json: is missing" in said
     assert "`handrail contracts --write` brings them up to date" in said
 
-    assert command.write(tmp_path) == 0
-    assert command.check(tmp_path) == 0
+    assert command.write(tmp_path, HANDRAIL) == 0
+    assert command.check(tmp_path, HANDRAIL) == 0
     file = tmp_path / "events/credit/CreditHeld.v1.json"
     file.write_text(file.read_text().replace('"held"', '"hold"'))
 
-    assert (command.check(tmp_path), command.write(tmp_path)) == (1, 1)
+    assert (command.check(tmp_path, HANDRAIL), command.write(tmp_path, HANDRAIL)) == (1, 1)
     said = capsys.readouterr().err
     assert said.count("hold is gone, and readers may need it; held is new") == 2
     assert "--write" not in said
 
 
 def test_what_is_only_said_about_an_event_breaks_nothing() -> None:
-    schema = schema_of(PaymentVoided)
+    schema = schema_of(PaymentVoided, HANDRAIL.described)
     assert breaks(schema, {**schema, "description": "other words"}) == []
-
-
-class _routed:  # noqa: N801  # reads as what it is in a with statement
-    """Events that exist only in a test have a place at the broker meanwhile."""
-
-    def __enter__(self) -> None:
-        from handrail.messaging.relay import routing  # noqa: PLC0415  # its table is what is extended
-
-        routing._CONTEXTS["Noted"] = "credit"
-
-    def __exit__(self, *_: object) -> None:
-        from handrail.messaging.relay import routing  # noqa: PLC0415
-
-        del routing._CONTEXTS["Noted"]
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +263,7 @@ def test_every_exchange_and_queue_of_the_broker_is_a_channel(asyncapi: dict[str,
         found.add((place["vhost"], place["name"]))
     # what went wrong is nobody's contract
     apart = {"dead", "unrouted"}
-    hosts = topology().hosts
+    hosts = topology(HANDRAIL.routing, HANDRAIL.consumers).hosts
     exchanges = {(host.name, one.name) for host in hosts for one in host.exchanges}
     queues = {(host.name, one.name) for host in hosts for one in host.queues}
     assert found == {(vhost, name) for vhost, name in exchanges | queues if name not in apart}
@@ -282,14 +275,14 @@ def test_every_event_is_in_the_channel_of_each_exchange_it_is_published_to(
     published: dict[str, set[str]] = {name: set() for name in NAMES}
     for channel in asyncapi["channels"].values():
         binding = channel["bindings"]["amqp"]
-        if binding["is"] == "routingKey" and binding["exchange"]["vhost"] == HOME:
+        if binding["is"] == "routingKey" and binding["exchange"]["vhost"] == "commerce":
             for name in channel["messages"]:
                 published[name].add(binding["exchange"]["name"])
-    assert published == {name: set(exchanges_of(name)) for name in NAMES}
+    assert published == {name: set(HANDRAIL.routing.exchanges_of(name)) for name in NAMES}
 
 
 def test_every_consumer_has_its_queue_with_what_it_wants(asyncapi: dict[str, Any]) -> None:
-    for consumer in CONSUMERS:
+    for consumer in HANDRAIL.consumers:
         operation = asyncapi["operations"][f"consume.{consumer.name}"]
         channel = found_at(asyncapi, operation["channel"]["$ref"])
         assert set(channel["messages"]) == consumer.types
@@ -318,11 +311,11 @@ def test_a_message_and_its_example_are_as_the_document_says(
         "handrail.messaging.cloud_events", reason="the extra `broker`"
     )
     message = asyncapi["components"]["messages"][name]
-    assert message["bindings"]["amqp"]["messageType"] == routing_key(name, 1)
-    encoded = CODEC.encode(example_of(CODEC.classes[name]))
+    assert message["bindings"]["amqp"]["messageType"] == HANDRAIL.routing.routing_key(name, 1)
+    encoded = CODEC.encode(example_of(CODEC.classes[name], EXAMPLES))
     data, about = orjson.loads(encoded.data), {"actor": "ann", "correlation": "c", "step": "Do"}
     recorded = Recorded(7, "order-1", 3, name, 1, data, about, datetime.now(UTC))
-    headers, body, content_type = cloud_events.message_of(recorded)
+    headers, body, content_type = cloud_events.message_of(recorded, HANDRAIL.routing)
 
     assert content_type == message["contentType"]
     [example] = message["examples"]
@@ -336,5 +329,5 @@ def test_a_message_and_its_example_are_as_the_document_says(
 def test_two_things_of_one_name_are_not_mixed_up() -> None:
     other = changed(price=dataclasses.make_dataclass("Money", [("cents", int)]))
     codec = Codec.of([other, PaymentVoided])
-    with _routed(), pytest.raises(ValueError, match="Money stands for two things"):
-        document([other, PaymentVoided], codec, [])
+    with pytest.raises(ValueError, match="Money stands for two things"):
+        document([other, PaymentVoided], Described(codec, EXAMPLES), routed(Noted="credit"), [])

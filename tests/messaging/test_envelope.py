@@ -17,9 +17,10 @@ from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
 from handrail.messaging.cloud_events import NotAnEvent, Unpublishable, message_of, received
 from handrail.messaging.envelope import received_from_store
-from handrail.messaging.relay.routing import context_of, exchanges_of, routing_key
-from runtime.registry.messages import CODEC, EVENTS
+from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
+
+CODEC, EVENTS = HANDRAIL.codec, HANDRAIL.events
 
 CREDIT_HELD = {"customer": "ann", "order_id": "o1"}
 METADATA: Mapping[str, Any] = {
@@ -53,16 +54,16 @@ def test_what_is_published_is_received(cls: type) -> None:
     @given(anything(cls), st.dictionaries(st.text(max_size=9), st.text()))
     def holds(event: Any, metadata: Mapping[str, Any]) -> None:
         stored = recorded(event, metadata=metadata)
-        headers, body, _ = message_of(stored)
+        headers, body, _ = message_of(stored, HANDRAIL.routing)
 
-        assert received(headers, body) == received_from_store(stored)
-        assert received(headers, body).event == event
+        assert received(headers, body, CODEC) == received_from_store(stored, CODEC)
+        assert received(headers, body, CODEC).event == event
 
     holds()
 
 
 def test_a_message_is_a_cloud_event_that_says_who_why_and_where() -> None:
-    headers, body, content_type = message_of(recorded())
+    headers, body, content_type = message_of(recorded(), HANDRAIL.routing)
 
     assert content_type == "application/json"
     assert orjson.loads(body) == CREDIT_HELD
@@ -87,16 +88,18 @@ def test_a_message_is_a_cloud_event_that_says_who_why_and_where() -> None:
 
 def test_a_time_is_the_same_whatever_zone_it_was_read_in() -> None:
     berlin = timezone(timedelta(hours=1))
-    headers, _, _ = message_of(recorded(recorded_at=datetime(2026, 2, 3, 5, tzinfo=berlin)))
+    headers, _, _ = message_of(
+        recorded(recorded_at=datetime(2026, 2, 3, 5, tzinfo=berlin)), HANDRAIL.routing
+    )
 
     assert headers["ce-time"] == "2026-02-03T04:00:00Z"
 
 
 def test_headers_of_others_are_passed_over() -> None:
-    headers, body, _ = message_of(recorded())
+    headers, body, _ = message_of(recorded(), HANDRAIL.routing)
     among_others = {**headers, "x-death": [{"count": 1}], "x-received-from": None, "retry": 3}
 
-    assert received(among_others, body) == received_from_store(recorded())
+    assert received(among_others, body, CODEC) == received_from_store(recorded(), CODEC)
 
 
 def _without(name: str) -> Callable[[dict[str, Any]], Any]:
@@ -130,50 +133,50 @@ def _with(**changed: Any) -> Callable[[dict[str, Any]], Any]:
 def test_a_message_of_somebody_else_is_told_apart(
     spoil: Callable[[dict[str, Any]], Any],
 ) -> None:
-    headers, body, _ = message_of(recorded())
+    headers, body, _ = message_of(recorded(), HANDRAIL.routing)
     spoil(headers)
 
     with pytest.raises(NotAnEvent):
-        received(headers, body)
+        received(headers, body, CODEC)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b"\xff\xfe"])
 def test_a_body_that_is_no_object_is_told_apart(body: bytes) -> None:
-    headers, _, _ = message_of(recorded())
+    headers, _, _ = message_of(recorded(), HANDRAIL.routing)
 
     with pytest.raises(NotAnEvent):
-        received(headers, body)
+        received(headers, body, CODEC)
 
 
 def test_data_that_do_not_fit_are_received_and_cannot_be_decoded() -> None:
-    headers, body, _ = message_of(recorded(data={"customer": 4}))
+    headers, body, _ = message_of(recorded(data={"customer": 4}), HANDRAIL.routing)
 
     with pytest.raises(ValueError, match="validation error"):
-        _ = received(headers, body).event
+        _ = received(headers, body, CODEC).event
 
 
 def test_an_event_of_a_newer_schema_is_received_and_cannot_be_decoded() -> None:
-    headers, body, _ = message_of(recorded(schema=99))
+    headers, body, _ = message_of(recorded(schema=99), HANDRAIL.routing)
 
     with pytest.raises(UnknownMessage):
-        _ = received(headers, body).event
+        _ = received(headers, body, CODEC).event
 
 
 @pytest.mark.parametrize("too_large", ["data", "metadata"])
 def test_what_no_broker_takes_is_not_tried(too_large: str) -> None:
     with pytest.raises(Unpublishable, match="at most"):
-        message_of(recorded(**{too_large: {"text": "x" * 17_000_000}}))
+        message_of(recorded(**{too_large: {"text": "x" * 17_000_000}}), HANDRAIL.routing)
 
 
 def test_an_event_this_code_does_not_know_has_no_message() -> None:
     with pytest.raises(UnknownMessage):
-        message_of(recorded(type="CreditSeized"))
+        message_of(recorded(type="CreditSeized"), HANDRAIL.routing)
 
 
 def test_every_event_belongs_to_the_context_whose_package_declares_it() -> None:
     for one in EVENTS:
         assert issubclass(one, Event)
-        assert one.context == context_of(one.__name__)
+        assert one.context == HANDRAIL.routing.context_of(one.__name__)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +194,8 @@ def test_every_event_belongs_to_the_context_whose_package_declares_it() -> None:
 def test_an_event_goes_where_its_context_is_the_business_of_others(
     event_type: str, exchanges: tuple[str, ...]
 ) -> None:
-    assert exchanges_of(event_type) == exchanges
+    assert HANDRAIL.routing.exchanges_of(event_type) == exchanges
 
 
 def test_a_key_names_the_context_the_event_and_its_schema() -> None:
-    assert routing_key("CreditHeld", 2) == "credit.CreditHeld.v2"
+    assert HANDRAIL.routing.routing_key("CreditHeld", 2) == "credit.CreditHeld.v2"

@@ -13,7 +13,7 @@ from handrail.dev.temporal import SEARCH_ATTRIBUTES
 from handrail.messaging.broker.management_api import login_in
 from handrail.messaging.broker.topology import topology
 from handrail.settings import Settings
-from runtime.registry.consumers import CONSUMERS, consumer_named
+from runtime.app import HANDRAIL
 from tests.runtime.conftest import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -25,7 +25,7 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 
 def test_every_process_of_ours_is_there() -> None:
     simulators = {"bank", "carrier", "registry", "provider"}
-    messaging = {"topology", "relay"} | {f"consumer-{one.name}" for one in CONSUMERS}
+    messaging = {"topology", "relay"} | {f"consumer-{one.name}" for one in HANDRAIL.consumers}
     processes = {"migrate", "worker", "projector", "notifier", "api"}
     assert set(OURS) == processes | messaging | simulators
 
@@ -38,7 +38,7 @@ def test_the_command_is_a_real_one_with_real_options(name: str) -> None:
     assert command.__name__ == expected
     given = {word.removeprefix("--") for word in OURS[name]["command"] if word.startswith("--")}
     if name.startswith("consumer-"):
-        assert consumer_named(bound.arguments.pop("name"))
+        assert HANDRAIL.consumer(bound.arguments.pop("name"))
     assert set(bound.arguments) == given
 
 
@@ -65,9 +65,9 @@ def defaults_of(name: str) -> dict[str, str]:
 def test_each_process_is_its_own_user_at_the_broker_and_knows_no_other() -> None:
     settings = defaults_of("topology")
     made = dict(login.split("=") for login in settings["HANDRAIL_BROKER_PASSWORDS"].split(","))
-    users = {"relay": "relay"} | {f"consumer-{one.name}": one.vhost for one in CONSUMERS}
+    users = {"relay": "relay"} | {f"consumer-{one.name}": one.vhost for one in HANDRAIL.consumers}
 
-    assert set(made) == set(topology().users)
+    assert set(made) == set(topology(HANDRAIL.routing, HANDRAIL.consumers).users)
     for name in set(OURS) - {"topology"}:
         found = {one for one in OURS[name]["environment"] if one.startswith("HANDRAIL_BROKER")}
         assert found == ({"HANDRAIL_BROKER_URL"} if name in users else set())

@@ -18,13 +18,15 @@ from handrail.lake.columns import as_table
 from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake
 from handrail.messaging.consumers.store_consumer import catch_up
-from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
+from handrail.verify.feed_checks import REMEDIES, feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
-from runtime.registry.consumers import CONSUMERS
+from runtime.app import HANDRAIL
 from runtime.verify.prove import Proof, prove
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import a_server, dump, migrated, restore, sql, use_numbers
+
+FEED_CHECKS = feed_checks(HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ async def world(database_with_read_models: str) -> AsyncIterator[World]:
             await one.append(stream, *events)
         await one.catch_up()
         for consumer in (finance.CONSUMER, warehouse.CONSUMER):
-            await catch_up(one.pool, consumer)
+            await catch_up(one.pool, consumer, HANDRAIL.codec)
         for stream, events in shop.sells(OrderId("3")):
             await one.append(stream, *events)
         yield one
@@ -81,7 +83,7 @@ async def test_nothing_is_wrong_where_the_clock_was_put_back(world: World, tmp_p
         ),
     )
     await world.catch_up()
-    await Exporter(world.pool, Lake(tmp_path)).catch_up()
+    await Exporter(world.pool, Lake(tmp_path), HANDRAIL.routing).catch_up()
 
     assert await wrong(world, tmp_path) == set()
 
@@ -89,7 +91,7 @@ async def test_nothing_is_wrong_where_the_clock_was_put_back(world: World, tmp_p
 @pytest.fixture
 async def lake(world: World, tmp_path: Path) -> Path:
     """All there is, in batches of a few events."""
-    await Exporter(world.pool, Lake(tmp_path), limit=7).catch_up()
+    await Exporter(world.pool, Lake(tmp_path), HANDRAIL.routing, limit=7).catch_up()
     return tmp_path
 
 
@@ -128,7 +130,7 @@ async def test_a_lake_that_differs_is_found(
 async def test_an_event_that_is_twice_in_the_lake_is_found(world: World, lake: Path) -> None:
     async with world.pool.connection() as connection:
         first = await read_page(connection, BEGINNING, range(16), 1)
-    Lake(lake).write(10_000, as_table(first.events))
+    Lake(lake).write(10_000, as_table(first.events, HANDRAIL.routing))
 
     found = (await proved(world, lake)).findings[LAKE_CHECK]
 
@@ -167,7 +169,9 @@ async def test_nothing_is_wrong_with_any_history_of_several_followers(
         shop = Shop()
         for stream, events in shop.opens():
             await world.append(stream, *events)
-        exporter = Exporter(world.pool, Lake(tmp_path), limit=dice.randrange(2, 9))
+        exporter = Exporter(
+            world.pool, Lake(tmp_path), HANDRAIL.routing, limit=dice.randrange(2, 9)
+        )
         for number in range(6):
             order = OrderId(str(number))
             for stream, events in dice.choice((shop.sells, shop.is_refused))(order):
@@ -181,7 +185,7 @@ async def test_nothing_is_wrong_with_any_history_of_several_followers(
                     case "all":
                         await world.catch_up(page=dice.randrange(2, 20))
                     case "a consumer":
-                        await catch_up(world.pool, dice.choice(CONSUMERS))
+                        await catch_up(world.pool, dice.choice(HANDRAIL.consumers), HANDRAIL.codec)
                     case "the lake":
                         await exporter.catch_up()
                     case "poison":

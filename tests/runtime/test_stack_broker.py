@@ -15,7 +15,7 @@ from handrail.dev.stack import Stack, joined
 from handrail.dev.supervisor import FailedToStart, wait_until
 from handrail.messaging.broker.topology import topology
 from handrail.settings import Settings
-from runtime.registry.consumers import CONSUMERS
+from runtime.app import HANDRAIL
 from tests.projections.world import until
 from tests.runtime.conftest import Spawn
 
@@ -49,7 +49,7 @@ def secrets_in(process: int) -> str:
 async def test_each_process_is_its_own_user_at_a_broker_as_declared_and_all_ends_with_the_stack(
     stack: Stack, handrail: Spawn
 ) -> None:
-    users = {"relay-1": "relay"} | {f"consumer-{one.name}": one.vhost for one in CONSUMERS}
+    users = {"relay-1": "relay"} | {f"consumer-{one.name}": one.vhost for one in HANDRAIL.consumers}
     async with stack:
         mine = [one for one in psutil.Process().children(recursive=True) if _of(one, stack)]
         services = [*stack.relays, *stack.consumers, *stack.projectors]
@@ -82,7 +82,9 @@ async def test_a_broker_that_is_as_nobody_declared_it_stops_the_stack_with_what_
     try:
         with pytest.raises(FailedToStart, match="HANDRAIL_BROKER_PASSWORDS: lacks relay, "):
             await Stack(settings, consumers=True, simulators=False).__aenter__()
-        passwords = tuple(f"{user}=x" for user in topology().users)
+        passwords = tuple(
+            f"{user}=x" for user in topology(HANDRAIL.routing, HANDRAIL.consumers).users
+        )
         with_passwords = settings.model_copy(update={"broker_passwords": passwords})
         async with httpx.AsyncClient(
             base_url=f"{server.management_url}/api/", trust_env=False
@@ -101,7 +103,7 @@ async def _taking_from_their_queues(stack: Stack) -> bool:
         found = {
             (one["queue"]["vhost"], one["queue"]["name"]) for one in (await http.get(url)).json()
         }
-    return found >= {(one.vhost, one.queue) for one in CONSUMERS}
+    return found >= {(one.vhost, one.queue) for one in HANDRAIL.consumers}
 
 
 def _of(process: psutil.Process, stack: Stack) -> bool:

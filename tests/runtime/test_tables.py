@@ -16,7 +16,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from consumers.lake_questions import Answer
+from handrail.lake.questions import Answer
 from handrail.cli import (
     consumers,
     explain,

@@ -25,8 +25,9 @@ from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.sagas.visibility import SAGA_STATUS
 from handrail.simulators.in_process import served
 from handrail.temporal.client import DATA_CONVERTER
-from handrail.verify.feed_checks import FEED_CHECKS
+from handrail.verify.feed_checks import feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
 from runtime.verify import companies
@@ -38,6 +39,7 @@ from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur
 from tests.runtime.test_invariants_of_payouts import A_PAYOUT, by_hand, transferred
 from tests.unencrypted import a_client
 
+FEED_CHECKS = feed_checks(HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec)
 AT_ONCE = 50
 EventT = TypeVar("EventT", bound=Event)
 

@@ -15,6 +15,7 @@ from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.messaging.consumers.store_consumer import catch_up
 from handrail.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone, StepUnknown
 from handrail.sagas.step_keys import StepContext, StepKey
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from runtime.verify.prove import Proof, prove
 from tests.projections.world import World, a_world
@@ -116,7 +117,7 @@ async def booked(world: World) -> None:
     """An order that finance has booked, and whose inbox was pruned since."""
     for stream, event in A_COMPLETED_ORDER:
         await world.append(stream, event)
-    await catch_up(world.pool, finance.CONSUMER)
+    await catch_up(world.pool, finance.CONSUMER, HANDRAIL.codec)
     await world.sql("DELETE FROM inbox")
 
 

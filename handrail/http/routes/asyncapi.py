@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import orjson
 from fastapi import APIRouter, Response
 
-from handrail.messaging.contracts.asyncapi import document
-
-router = APIRouter()
+from handrail.messaging.contracts.schemas import Schema
 
 
-@router.get("/asyncapi.json", include_in_schema=False)
-async def asyncapi() -> Response:
-    return Response(_document(), media_type="application/json")
+def router_of(document: Callable[[], Schema]) -> APIRouter:
+    """The route `/asyncapi.json`. The document is made when it is first asked for."""
+    routes = APIRouter()
 
+    @cache
+    def encoded() -> bytes:
+        return orjson.dumps(document())
 
-@cache
-def _document() -> bytes:
-    return orjson.dumps(document())
+    @routes.get("/asyncapi.json", include_in_schema=False)
+    async def asyncapi() -> Response:
+        return Response(encoded(), media_type="application/json")
+
+    return routes

@@ -27,6 +27,7 @@ from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import By, NothingParked
 from runtime.registry.consumers import CONSUMERS, UnknownConsumer, consumer_named
+from runtime.registry.messages import CODEC
 
 router = APIRouter(tags=["consumers"])
 
@@ -207,7 +208,7 @@ async def retry(
     """Stops at the first message that fails again. Once nothing is left the stream flows."""
     consumer = _known(name)
     async with _connected(services.database, _RETRY_LIMIT) as connection:
-        done = await parked_messages.retry(connection, consumer, stream, _by(body, actor))
+        done = await parked_messages.retry(connection, consumer, CODEC, stream, _by(body, actor))
     return Retried(
         consumer=name,
         stream=stream,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from handrail.messaging.broker.management_api import Management
-from handrail.messaging.broker.topology import DEAD, SERVICES, UNROUTED, Topology, VirtualHost
+from handrail.messaging.broker.topology import DEAD, UNROUTED, Topology, VirtualHost
 
 _LOOK: Final = 0.1
 
@@ -48,7 +48,7 @@ async def look(management: Management, topology: Topology) -> Sequence[Fed]:
 async def _look_at(
     management: Management, host: VirtualHost, links: dict[tuple[str, str], str]
 ) -> Fed:
-    exchange = SERVICES[host.name]
+    exchange = host.follows
     [upstream] = host.upstreams
     buffer = f":{host.name}:{exchange}"
     known = {

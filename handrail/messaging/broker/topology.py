@@ -1,8 +1,8 @@
 """What there is at the broker: virtual hosts, exchanges, queues, and who may do what.
 
-Events are published in the virtual host `commerce`. Each other one belongs to one service: its
-exchange is fed by federation from that of the same name, with what its queues are bound to and no
-more. `docs/broker.md` has the picture, `docs/decisions/0014-topology-as-code.md` the reasons.
+Events are published in one virtual host, the plan's `home`. Each other one belongs to one service:
+its exchange is fed by federation from that of the same name, with what its queues are bound to and
+no more. `docs/broker.md` has the picture, `docs/decisions/0014-topology-as-code.md` the reasons.
 """
 
 from __future__ import annotations
@@ -12,34 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from handrail.kernel import Event
+from handrail.messaging.broker.plan import BrokerPlan
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.relay.routing import EXCHANGES, HOME, context_of, exchanges_of
-from runtime.registry.consumers import CONSUMERS
-
-SERVICES: Final[Mapping[str, str]] = {
-    "finance": "money",
-    "logistics": "parcels",
-    "customers": "events",
-}
-"""The virtual host of each service, also the name of its user; and the exchange it follows."""
+from handrail.messaging.relay.routing import Routing
 
 RELAY: Final = "relay"
 """The user that publishes."""
 
 DEAD, UNROUTED = "dead", "unrouted"
 """Where messages go that no consumer could take, and those that no queue is bound to."""
-
-UPSTREAM: Final = HOME
-"""What a service's virtual host calls the place where its events come from."""
-
-LOGS: Final[Mapping[str, tuple[str, ...]]] = {
-    "events.log": ("events", "sagas"),
-    "money.log": ("money",),
-    "parcels.log": ("parcels",),
-}
-"""Streams that keep what was published for a while, so that every event has a place to go to and
-anybody can read it again; and the exchanges each is bound to."""
 
 _DELIVERIES: Final = 20
 """How often a message is delivered that ends its consumer each time."""
@@ -100,6 +81,8 @@ class VirtualHost:
     queues: tuple[Queue, ...]
     bindings: tuple[Binding, ...]
     policies: tuple[Policy, ...]
+    follows: str = ""
+    """The exchange that is fed by federation."""
     upstreams: tuple[Upstream, ...] = ()
 
 
@@ -125,13 +108,17 @@ class Topology:
         return tuple(dict.fromkeys(one.user for one in self.permissions))
 
 
-def topology(consumers: Sequence[Consumer] = CONSUMERS) -> Topology:
-    """Raises NotToBeHad."""
+def topology(routing: Routing, consumers: Sequence[Consumer]) -> Topology:
+    """What is declared at the broker for these consumers. Raises NotToBeHad, NoBroker."""
+    plan = routing.broker
     for consumer in consumers:
-        _check(consumer)
+        _check(consumer, routing, plan)
     return Topology(
-        hosts=(_home(), *(_service(name, consumers) for name in SERVICES)),
-        permissions=tuple(_permissions(consumers)),
+        hosts=(
+            _home(plan),
+            *(_service(name, plan, routing, consumers) for name in plan.services),
+        ),
+        permissions=tuple(_permissions(plan, consumers)),
     )
 
 
@@ -139,28 +126,30 @@ def federation_user(service: str) -> str:
     return f"{service}-federation"
 
 
-def keys_of(consumer: Consumer) -> tuple[str, ...]:
+def keys_of(consumer: Consumer, routing: Routing) -> tuple[str, ...]:
     """What its queue is bound with: each event it wants, in any version."""
-    return tuple(sorted({_key(one) for one in consumer.wants}))
+    return tuple(sorted({_key(one.__name__, routing) for one in consumer.wants}))
 
 
-def _key(event: type[Event]) -> str:
-    return f"{context_of(event.__name__)}.{event.__name__}.*"
+def _key(event: str, routing: Routing) -> str:
+    return f"{routing.context_of(event)}.{event}.*"
 
 
-def _home() -> VirtualHost:
+def _home(plan: BrokerPlan) -> VirtualHost:
     """Without an alternate exchange: it would take what the relay has to hear of as unroutable."""
     return VirtualHost(
-        name=HOME,
-        exchanges=tuple(Exchange(name) for name in EXCHANGES),
-        queues=tuple(Queue(name, "stream") for name in LOGS),
+        name=plan.home,
+        exchanges=tuple(Exchange(name) for name in plan.exchange_names),
+        queues=tuple(Queue(name, "stream") for name in plan.logs),
         bindings=tuple(
-            Binding(exchange, queue) for queue, exchanges in LOGS.items() for exchange in exchanges
+            Binding(exchange, queue)
+            for queue, exchanges in plan.logs.items()
+            for exchange in exchanges
         ),
         policies=(
             Policy(
                 "logs",
-                _exactly(LOGS),
+                _exactly(plan.logs),
                 "queues",
                 {"max-age": _LOG_AGE, "max-length-bytes": _LOG_BYTES},
             ),
@@ -168,8 +157,10 @@ def _home() -> VirtualHost:
     )
 
 
-def _service(name: str, consumers: Sequence[Consumer]) -> VirtualHost:
-    exchange = SERVICES[name]
+def _service(
+    name: str, plan: BrokerPlan, routing: Routing, consumers: Sequence[Consumer]
+) -> VirtualHost:
+    exchange = plan.services[name]
     here = [one for one in consumers if one.vhost == name]
     return VirtualHost(
         name=name,
@@ -180,7 +171,7 @@ def _service(name: str, consumers: Sequence[Consumer]) -> VirtualHost:
             Queue(UNROUTED),
         ),
         bindings=(
-            *(Binding(exchange, one.queue, key) for one in here for key in keys_of(one)),
+            *(Binding(exchange, one.queue, key) for one in here for key in keys_of(one, routing)),
             Binding(DEAD, DEAD),
             Binding(UNROUTED, UNROUTED),
         ),
@@ -189,7 +180,7 @@ def _service(name: str, consumers: Sequence[Consumer]) -> VirtualHost:
                 "federated",
                 _exactly([exchange]),
                 "exchanges",
-                {"federation-upstream": UPSTREAM, "alternate-exchange": UNROUTED},
+                {"federation-upstream": plan.home, "alternate-exchange": UNROUTED},
             ),
             # At least once, which a queue does that refuses messages rather than dropping its
             # oldest. None has a limit of its length: federation has no answer to a refusal.
@@ -206,32 +197,33 @@ def _service(name: str, consumers: Sequence[Consumer]) -> VirtualHost:
             ),
             Policy("kept", _exactly([DEAD, UNROUTED]), "queues", {"delivery-limit": _ANY}),
         ),
-        upstreams=(Upstream(UPSTREAM, HOME, federation_user(name)),),
+        follows=exchange,
+        upstreams=(Upstream(plan.home, plan.home, federation_user(name)),),
     )
 
 
-def _check(consumer: Consumer) -> None:
-    if consumer.vhost not in SERVICES:
-        known = ", ".join(SERVICES)
+def _check(consumer: Consumer, routing: Routing, plan: BrokerPlan) -> None:
+    if consumer.vhost not in plan.services:
+        known = ", ".join(plan.services)
         raise NotToBeHad(f"{consumer.name}: {consumer.vhost} is no virtual host of {known}")
-    exchange = SERVICES[consumer.vhost]
+    exchange = plan.services[consumer.vhost]
     for event in consumer.wants:
-        if exchange not in (there := exchanges_of(event.__name__)):
+        if exchange not in (there := routing.exchanges_of(event.__name__)):
             raise NotToBeHad(
                 f"{consumer.name} wants {event.__name__}, but {consumer.vhost} follows {exchange},"
                 f" and it is published to {' and '.join(there)}"
             )
 
 
-def _permissions(consumers: Sequence[Consumer]) -> Iterable[Permission]:
-    yield Permission(RELAY, HOME, write=_exactly(EXCHANGES))
-    for service, exchange in SERVICES.items():
+def _permissions(plan: BrokerPlan, consumers: Sequence[Consumer]) -> Iterable[Permission]:
+    yield Permission(RELAY, plan.home, write=_exactly(plan.exchange_names))
+    for service, exchange in plan.services.items():
         queues = [one.queue for one in consumers if one.vhost == service]
         yield Permission(service, service, read=_exactly(queues))
         # Federation makes an exchange and a queue of its own upstream, named after both ends.
         own = rf"federation: {exchange} -> [^:]+:{service}:{exchange}( [AB])?"
         yield Permission(
-            federation_user(service), HOME, f"^{own}$", f"^{own}$", f"^({exchange}|{own})$"
+            federation_user(service), plan.home, f"^{own}$", f"^{own}$", f"^({exchange}|{own})$"
         )
 
 

@@ -22,6 +22,7 @@ from typing import Final
 import structlog
 
 from handrail.eventstore.checkpoints import LostLease
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Cursor
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.store import Recorded
@@ -128,16 +129,19 @@ async def groups(connection: Connection, consumer: Consumer) -> Sequence[Group]:
     ]
 
 
-async def backfill(pool: Pool, consumer: Consumer, report: Report | None = None) -> int:
+async def backfill(
+    pool: Pool, consumer: Consumer, codec: Codec, report: Report | None = None
+) -> int:
     """Read all that is missing; answers how many events were handled for it."""
     async with pool.connection() as connection:
-        handled, _ = await read_on(connection, consumer, report=report)
+        handled, _ = await read_on(connection, consumer, codec, report=report)
     return handled
 
 
 async def read_on(
     connection: Connection,
     consumer: Consumer,
+    codec: Codec,
     *,
     seconds: float | None = None,
     report: Report | None = None,
@@ -166,7 +170,7 @@ async def read_on(
                     rounds.update(group.pairs)
                     await _finish(connection, consumer, group)
                     continue
-                count, position = await _step(connection, consumer, group, newest)
+                count, position = await _step(connection, consumer, codec, group, newest)
             except LostLease as lost:  # another process was faster
                 _log.info("backfill looks again", consumer=consumer.name, detail=str(lost))
                 continue
@@ -179,14 +183,15 @@ async def read_on(
 
 
 async def _step(
-    connection: Connection, consumer: Consumer, group: Group, newest: int
+    connection: Connection, consumer: Consumer, codec: Codec, group: Group, newest: int
 ) -> tuple[int, int]:
     """One page; answers how many events it had, and the position behind it. Raises LostLease."""
     cursor, target = group.begins(), group.place.target
     within = (cursor.since, cursor.until) == (target.since, target.until)
     last = target.after if within else newest
     upto = min(last, cursor.after + _WINDOW)
-    messages = await _page(connection, consumer, group, cursor, upto)
+    recorded = await _page(connection, consumer, group, cursor, upto)
+    messages = [received_from_store(one, codec) for one in recorded]
     after = messages[-1].position if len(messages) == _PAGE else max(upto, cursor.after)
     ended = after >= last
     assert cursor.until is not None
@@ -206,7 +211,7 @@ async def _step(
 
 async def _page(
     connection: Connection, consumer: Consumer, group: Group, cursor: Cursor, upto: int
-) -> Sequence[Received]:
+) -> Sequence[Recorded]:
     """What was discarded is left out: a person decided that it has no effect."""
     found = await connection.execute(
         "SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata,"
@@ -230,7 +235,7 @@ async def _page(
             "limit": _PAGE,
         },
     )
-    return [received_from_store(Recorded(*row)) for row in await found.fetchall()]
+    return [Recorded(*row) for row in await found.fetchall()]
 
 
 _THESE: Final = (

@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from handrail.eventstore.checkpoints import Checkpoint
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.subscriptions.page_handler import Handled
@@ -33,8 +34,10 @@ _POLL: Final = 0.5
 class Settling(Follower):
     """`patience` is how many seconds an event may take through the broker."""
 
-    def __init__(self, pool: Pool, consumer: Consumer, *, patience: float, **options: Any) -> None:
-        self._behind = BehindTheBroker(consumer, patience)
+    def __init__(
+        self, pool: Pool, consumer: Consumer, codec: Codec, *, patience: float, **options: Any
+    ) -> None:
+        self._behind = BehindTheBroker(consumer, codec, patience)
         super().__init__(pool, self._behind, **{"poll": _POLL, **options})
 
     @property
@@ -48,8 +51,8 @@ class Settling(Follower):
 
 
 class BehindTheBroker(FromStore):
-    def __init__(self, consumer: Consumer, patience: float) -> None:
-        super().__init__(consumer)
+    def __init__(self, consumer: Consumer, codec: Codec, patience: float) -> None:
+        super().__init__(consumer, codec)
         self._patience = timedelta(seconds=patience)
         self.stop = asyncio.Event()
         self.late = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
 from handrail.messaging.consumers.consumer import Consumer
@@ -116,7 +117,9 @@ async def messages(
     return [ParkedMessage(*row) for row in await cursor.fetchall()]
 
 
-async def retry(connection: Connection, consumer: Consumer, stream: str, by: By) -> Retried:
+async def retry(
+    connection: Connection, consumer: Consumer, codec: Codec, stream: str, by: By
+) -> Retried:
     """Handle in order what waits of the stream, and what comes meanwhile, up to the first one that
     fails again.
 
@@ -127,7 +130,7 @@ async def retry(connection: Connection, consumer: Consumer, stream: str, by: By)
     while True:
         async with connection.transaction():
             await _alone(connection, consumer.name, stream)
-            waiting = await _waiting(connection, consumer.name, stream)
+            waiting = await _waiting(connection, consumer.name, codec, stream)
             for received in waiting:
                 if error := await _handle_again(connection, consumer, received, by):
                     await _failed_again(connection, consumer.name, received, error)
@@ -185,14 +188,16 @@ async def _alone(connection: Connection, consumer: str, stream: str) -> None:
         raise NothingParked(f"{consumer}: nothing of {stream} waits")
 
 
-async def _waiting(connection: Connection, consumer: str, stream: str) -> Sequence[Received]:
+async def _waiting(
+    connection: Connection, consumer: str, codec: Codec, stream: str
+) -> Sequence[Received]:
     cursor = await connection.execute(
         "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
         " FROM parked_messages"
         " WHERE consumer = %s AND stream = %s AND settled_at IS NULL ORDER BY version LIMIT %s",
         (consumer, stream, CHUNK),
     )
-    return [received_from_store(Recorded(*row)) for row in await cursor.fetchall()]
+    return [received_from_store(Recorded(*row), codec) for row in await cursor.fetchall()]
 
 
 async def _handle_again(

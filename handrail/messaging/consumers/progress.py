@@ -10,6 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.messaging.consumers import backfill
 from handrail.messaging.consumers.backfill import NOWHERE, read_on
@@ -156,12 +157,12 @@ def _say_types(console: Console, one: Standing) -> None:
 
 
 async def read_history(
-    connection: Connection, console: Console, consumer: Consumer, *, yes: bool
+    connection: Connection, console: Console, consumer: Consumer, codec: Codec, *, yes: bool
 ) -> Result:
     """0 where nothing is left to be read."""
     if yes:
         await register(connection, consumer)
-        return await _read(connection, console, consumer)
+        return await _read(connection, console, consumer, codec)
     one = await standing(connection, consumer)
     types = sorted({*one.from_history, *one.unregistered})
     counts = await _left(connection, consumer, types)
@@ -193,7 +194,9 @@ async def _left(connection: Connection, consumer: Consumer, types: Sequence[str]
     return dict(await cursor.fetchall())
 
 
-async def _read(connection: Connection, console: Console, consumer: Consumer) -> Result:
+async def _read(
+    connection: Connection, console: Console, consumer: Consumer, codec: Codec
+) -> Result:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -206,7 +209,7 @@ async def _read(connection: Connection, console: Console, consumer: Consumer) ->
         def report(at: backfill.Progress) -> None:
             progress.update(task, completed=at.position, total=max(at.newest, 1))
 
-        handled, _ = await read_on(connection, consumer, report=report)
+        handled, _ = await read_on(connection, consumer, codec, report=report)
     left = await backfill.groups(connection, consumer)
     console.print(f"{handled} events were read from history")
     if left:

@@ -21,6 +21,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.messaging.cloud_events import NotAnEvent, received
@@ -51,10 +52,18 @@ class Consuming:
     """`prefetch` bounds the messages that the broker sends before earlier ones are done."""
 
     def __init__(
-        self, pool: Pool, consumer: Consumer, url: str, *, prefetch: int = 100, **trying: Any
+        self,
+        pool: Pool,
+        consumer: Consumer,
+        codec: Codec,
+        url: str,
+        *,
+        prefetch: int = 100,
+        **trying: Any,
     ) -> None:
         self._pool = pool
         self._consumer = consumer
+        self._codec = codec
         self._url = url
         self._prefetch = prefetch
         self._trying = Trying(pool, consumer, **trying)
@@ -101,7 +110,7 @@ class Consuming:
         """Raises Unsubscribed, or the error of a broker that is gone; returns when stopped."""
         async with await aio_pika.connect(self._url, timeout=5) as connection:
             channel = await connection.channel(publisher_confirms=False)
-            subscription = Subscription(self._trying, await _cancelled(channel))
+            subscription = Subscription(self._trying, self._codec, await _cancelled(channel))
             try:
                 # Of a queue that has lost its leader a broker says nothing, however long one waits.
                 async with asyncio.timeout(_ANSWERS):
@@ -169,8 +178,9 @@ class Subscription:
     trouble holds up no other. What comes for such a stream is put behind.
     """
 
-    def __init__(self, trying: Trying, lost: asyncio.Event) -> None:
+    def __init__(self, trying: Trying, codec: Codec, lost: asyncio.Event) -> None:
         self._trying = trying
+        self._codec = codec
         self._over = asyncio.Event()
         self._came: deque[_Delivery] = deque()
         self._more = asyncio.Event()
@@ -190,7 +200,7 @@ class Subscription:
         """Called in the order of the queue: up to its first await it keeps that order."""
         self._unsettled[_tag(message)] = None
         try:
-            one = received(message.headers, message.body)
+            one = received(message.headers, message.body, self._codec)
         except NotAnEvent as error:
             _log.error("no event: among the dead letters", cause=cause_of(error))
             await self._reject(message)

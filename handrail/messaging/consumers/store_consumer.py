@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from handrail.eventstore import checkpoints
 from handrail.eventstore.checkpoints import Checkpoint
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.subscriptions.page_handler import Handled
@@ -34,13 +35,14 @@ _NEXT_LOOK: Final = 0.2
 class Feeding(Follower):
     """What a Follower is, for one consumer. For `options` see there."""
 
-    def __init__(self, pool: Pool, consumer: Consumer, **options: Any) -> None:
-        super().__init__(pool, FromStore(consumer), **{"page": _PAGE, **options})
+    def __init__(self, pool: Pool, consumer: Consumer, codec: Codec, **options: Any) -> None:
+        super().__init__(pool, FromStore(consumer, codec), **{"page": _PAGE, **options})
 
 
 class FromStore:
-    def __init__(self, consumer: Consumer) -> None:
+    def __init__(self, consumer: Consumer, codec: Codec) -> None:
         self.consumer = consumer
+        self._codec = codec
         self._is_registered = False
 
     @property
@@ -53,7 +55,7 @@ class FromStore:
         if not self._is_registered:
             await register(connection, self.consumer)
             self._is_registered = True
-        _, done = await read_on(connection, self.consumer, seconds=_BACKFILL)
+        _, done = await read_on(connection, self.consumer, self._codec, seconds=_BACKFILL)
         return [self.consumer.follower] if done else []
 
     async def handle(
@@ -75,7 +77,7 @@ class FromStore:
 
     def wanted(self, page: Page) -> Sequence[Received]:
         types = self.consumer.types
-        return [received_from_store(one) for one in page.events if one.type in types]
+        return [received_from_store(one, self._codec) for one in page.events if one.type in types]
 
     async def handle_or_park(self, connection: Connection, received: Received) -> None:
         """Raises the error of a database that is at fault."""
@@ -122,11 +124,11 @@ async def snapshot(connection: Connection) -> str:
     return str(now)
 
 
-async def catch_up(pool: Pool, consumer: Consumer, **options: Any) -> int:
+async def catch_up(pool: Pool, consumer: Consumer, codec: Codec, **options: Any) -> int:
     """Handle whatever the store has by now, beside others that do the same; answers how many events
     this process read for it.
     """
-    feeding = Feeding(pool, consumer, **options)
+    feeding = Feeding(pool, consumer, codec, **options)
     async with pool.connection() as connection:
         goal = await snapshot(connection)
     while True:
@@ -139,7 +141,7 @@ async def catch_up(pool: Pool, consumer: Consumer, **options: Any) -> int:
         await asyncio.sleep(_NEXT_LOOK)
 
 
-async def begin(pool: Pool, consumer: Consumer, **options: Any) -> int:
+async def begin(pool: Pool, consumer: Consumer, codec: Codec, **options: Any) -> int:
     """Catch up, where the consumer is new, and read from history the types that it wants now and
     did not before; answers how many events were read, or handled, for it.
     """
@@ -151,4 +153,6 @@ async def begin(pool: Pool, consumer: Consumer, **options: Any) -> int:
             (NOTHING_SEEN, consumer.follower),
         )
         [(is_new,)] = await cursor.fetchall()
-    return await (catch_up(pool, consumer, **options) if is_new else backfill(pool, consumer))
+    if is_new:
+        return await catch_up(pool, consumer, codec, **options)
+    return await backfill(pool, consumer, codec)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from handrail.eventstore.codec import Codec
 from handrail.kernel import Event, context_of
-from handrail.messaging.broker.topology import LOGS, SERVICES, topology
+from handrail.messaging.broker.plan import EVENTS, SAGAS, BrokerPlan
+from handrail.messaging.broker.topology import topology
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.contracts.headers import EXAMPLES, HEADERS
-from handrail.messaging.contracts.schemas import Schema, schema_of, tolerant
-from handrail.messaging.relay.routing import EXCHANGES, HOME, exchanges_of
-from runtime.registry.consumers import CONSUMERS
-from runtime.registry.messages import CODEC, EVENTS
+from handrail.messaging.contracts.headers import HEADERS, example_headers
+from handrail.messaging.contracts.schemas import Described, Schema, schema_of, tolerant
+from handrail.messaging.relay.routing import Routing
 
 _BINDING: Final = "0.3.0"
 _ABOUT: Final = """\
@@ -22,21 +20,19 @@ its routing key `{context}.{event}.v{schema}`: persistent, confirmed, in order p
 come more than once; `ce-id` tells. Readers pass over fields they do not know: a field with a \
 default may be added to a version at any time, and nothing else changes without a new one.
 """
-_EXCHANGES: Final[Mapping[str, str]] = {
-    "events": "What happened in the business, of every context.",
-    "money": "Credit, payments and settlement: what finance follows.",
-    "parcels": "Stock and shipments: what logistics follows.",
-    "sagas": "How processes go, step by step: for those who run them.",
+_EXCHANGES: Final[dict[str, str]] = {
+    EVENTS: "What happened in the business, of every context.",
+    SAGAS: "How processes go, step by step: for those who run them.",
 }
 
 
 def document(
-    events: Sequence[type[Event]] = EVENTS,
-    codec: Codec = CODEC,
-    consumers: Sequence[Consumer] = CONSUMERS,
+    events: Sequence[type[Event]],
+    described: Described,
+    routing: Routing,
+    consumers: Sequence[Consumer],
 ) -> Schema:
-    """AsyncAPI 3.0, complete in itself."""
-    hosts = [one.name for one in topology(consumers).hosts]
+    """AsyncAPI 3.0, complete in itself. Without a broker it has messages only."""
     consumers = sorted(consumers, key=lambda one: one.name)
     return {
         "asyncapi": "3.0.0",
@@ -47,20 +43,34 @@ def document(
             "tags": [{"name": name} for name in sorted({context_of(one) for one in events})],
         },
         "defaultContentType": "application/json",
-        "servers": {name: _server(name) for name in hosts},
+        **_places(events, routing, consumers),
+        "components": {
+            "messages": {one.__name__: _message(one, described) for one in events},
+            "schemas": {"CloudEventHeaders": HEADERS, **_schemas(events, described)},
+        },
+    }
+
+
+def _places(
+    events: Sequence[type[Event]], routing: Routing, consumers: Sequence[Consumer]
+) -> Schema:
+    if routing.plan is None:
+        return {"servers": {}, "channels": {}, "operations": {}}
+    plan = routing.plan
+    return {
+        "servers": {one.name: _server(one.name) for one in topology(routing, consumers).hosts},
         "channels": {
-            **{name: _exchange(name, events) for name in EXCHANGES},
-            **{name: _log(name, events) for name in LOGS},
-            **{f"{name}.{SERVICES[name]}": _followed(name, consumers) for name in SERVICES},
+            **{name: _exchange(name, plan, routing, events) for name in plan.exchange_names},
+            **{name: _log(name, plan, routing, events) for name in plan.logs},
+            **{
+                f"{name}.{exchange}": _followed(name, exchange, plan, consumers)
+                for name, exchange in plan.services.items()
+            },
             **{f"{one.vhost}.{one.queue}": _queue(one) for one in consumers},
         },
         "operations": {
-            **{f"publish.{name}": _publishes(name) for name in EXCHANGES},
+            **{f"publish.{name}": _publishes(name) for name in plan.exchange_names},
             **{f"consume.{one.name}": _consumes(one) for one in consumers},
-        },
-        "components": {
-            "messages": {one.__name__: _message(one, codec) for one in events},
-            "schemas": {"CloudEventHeaders": HEADERS, **_schemas(events, codec)},
         },
     }
 
@@ -76,25 +86,28 @@ def _server(vhost: str) -> Schema:
     }
 
 
-def _exchange(name: str, events: Iterable[type[Event]]) -> Schema:
-    here = [one for one in events if name in exchanges_of(one.__name__)]
-    return _routed(HOME, name, _EXCHANGES[name], here)
+def _exchange(
+    name: str, plan: BrokerPlan, routing: Routing, events: Iterable[type[Event]]
+) -> Schema:
+    here = [one for one in events if name in routing.exchanges_of(one.__name__)]
+    about = _EXCHANGES | {one.name: one.about for one in plan.exchanges}
+    return _routed(plan.home, name, about[name], here)
 
 
-def _followed(service: str, consumers: Iterable[Consumer]) -> Schema:
+def _followed(
+    service: str, exchange: str, plan: BrokerPlan, consumers: Iterable[Consumer]
+) -> Schema:
     """The exchange of a service's own virtual host."""
     wanted = [event for one in consumers if one.vhost == service for event in one.wants]
-    exchange = SERVICES[service]
-    about = f"Of `{exchange}` in `{HOME}` what the queues here are bound to, by federation."
+    about = f"Of `{exchange}` in `{plan.home}` what the queues here are bound to, by federation."
     return _routed(service, exchange, about, wanted)
 
 
-def _log(name: str, events: Iterable[type[Event]]) -> Schema:
-    here = [one for one in events if set(LOGS[name]) & set(exchanges_of(one.__name__))]
-    about = (
-        f"A stream of all that {' and '.join(LOGS[name])} had in the last days, to be read again."
-    )
-    return _queued(HOME, name, about, here)
+def _log(name: str, plan: BrokerPlan, routing: Routing, events: Iterable[type[Event]]) -> Schema:
+    kept = plan.logs[name]
+    here = [one for one in events if set(kept) & set(routing.exchanges_of(one.__name__))]
+    about = f"A stream of all that {' and '.join(kept)} had in the last days, to be read again."
+    return _queued(plan.home, name, about, here)
 
 
 def _queue(consumer: Consumer) -> Schema:
@@ -179,12 +192,13 @@ def _references(events: Iterable[type[Event]]) -> Schema:
     return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
 
 
-def _message(event: type[Event], codec: Codec) -> Schema:
+def _message(event: type[Event], described: Described) -> Schema:
     name, context = event.__name__, context_of(event)
-    schema = codec.version(name)
+    schema = described.codec.version(name)
     key = f"{context}.{name}.v{schema}"
-    described = schema_of(event, codec)
-    about = described.get("description")
+    of_event = schema_of(event, described)
+    about = of_event.get("description")
+    headers = example_headers(described.examples)
     constant = {"ce-source": f"/handrail/{context}", "ce-type": key, "ce-schema": str(schema)}
     return {
         "name": name,
@@ -201,19 +215,19 @@ def _message(event: type[Event], codec: Codec) -> Schema:
         "payload": {"$ref": f"#/components/schemas/{name}"},
         "bindings": {"amqp": {"messageType": key, "bindingVersion": _BINDING}},
         "examples": [
-            {"headers": {**EXAMPLES, **constant}, "payload": one} for one in described["examples"]
+            {"headers": {**headers, **constant}, "payload": one} for one in of_event["examples"]
         ],
     }
 
 
-def _schemas(events: Iterable[type[Event]], codec: Codec) -> Schema:
+def _schemas(events: Iterable[type[Event]], described: Described) -> Schema:
     """Those of all events, and of what they hold.
 
     Raises ValueError where two of one name are different.
     """
     found: Schema = {}
     for event in events:
-        schema = tolerant(schema_of(event, codec))
+        schema = tolerant(schema_of(event, described))
         parts = {event.__name__: schema, **schema.get("$defs", {})}
         for name, one in parts.items():
             plain = {key: value for key, value in one.items() if key not in _NOT_HERE}

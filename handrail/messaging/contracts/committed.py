@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import orjson
 
-from handrail.eventstore.codec import Codec
 from handrail.kernel import Event, context_of
+from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.contracts.asyncapi import document
 from handrail.messaging.contracts.compatibility import breaks
-from handrail.messaging.contracts.schemas import Schema, name_of, schema_of
-from runtime.registry.messages import CODEC, EVENTS
+from handrail.messaging.contracts.schemas import Described, Schema, name_of, schema_of
+from handrail.messaging.relay.routing import Routing
 
 FOLDER: Final = Path("docs/contracts")
 _OVERVIEW: Final = "asyncapi.json"
@@ -34,11 +34,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Contracts:
-    """The events to be described, and where the files are."""
+    """The events to be described, where they are published, and where the files are."""
 
-    folder: Path = FOLDER
-    events: Sequence[type[Event]] = EVENTS
-    codec: Codec = CODEC
+    folder: Path
+    events: Sequence[type[Event]]
+    described: Described
+    routing: Routing
+    consumers: Sequence[Consumer]
 
     def differences(self) -> list[Difference]:
         """What the files say otherwise than the code."""
@@ -52,24 +54,27 @@ class Contracts:
         if broken := [one for one in self.differences() if one.breaking]:
             return broken
         for event in self.events:
-            _write(self._file(event), schema_of(event, self.codec))
-        _write(self.folder / _OVERVIEW, document(self.events, self.codec))
+            _write(self._file(event), schema_of(event, self.described))
+        _write(self.folder / _OVERVIEW, self._overview())
         return []
 
+    def _overview(self) -> Schema:
+        return document(self.events, self.described, self.routing, self.consumers)
+
     def _file(self, event: type[Event]) -> Path:
-        name = name_of(event.__name__, self.codec.version(event.__name__))
+        name = name_of(event.__name__, self.described.codec.version(event.__name__))
         return self.folder / "events" / context_of(event) / f"{name}.json"
 
     def _of_events(self) -> Iterator[Difference]:
         for event in self.events:
-            file, now = self._file(event), schema_of(event, self.codec)
+            file, now = self._file(event), schema_of(event, self.described)
             name = file.relative_to(self.folder).as_posix()
             if not file.exists():
                 yield Difference(name, "is missing", breaking=False)
                 continue
             known = _read(file)
             if broken := breaks(known, now):
-                version = self.codec.version(event.__name__)
+                version = self.described.codec.version(event.__name__)
                 yield Difference(
                     name,
                     f"{'; '.join(broken)}. Events of it are stored: take that back, or make it"
@@ -89,14 +94,14 @@ class Contracts:
             type_, _, version = file.stem.partition(".v")
             for example in _read(file)["examples"]:
                 try:
-                    self.codec.decode(type_, int(version), example)
+                    self.described.codec.decode(type_, int(version), example)
                 except Exception as error:  # noqa: BLE001  # an upcaster may raise anything
                     said = f"events of it are stored and cannot be read: {error!r}"
                     yield Difference(name, said, breaking=True)
 
     def _of_the_overview(self) -> Iterator[Difference]:
         file = self.folder / _OVERVIEW
-        if not file.exists() or _read(file) != document(self.events, self.codec):
+        if not file.exists() or _read(file) != self._overview():
             yield Difference(_OVERVIEW, "is not what the code says", breaking=False)
 
 

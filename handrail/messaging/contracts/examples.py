@@ -9,39 +9,21 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal, NewType, Union, get_args, get_origin
 
 from handrail.kernel import Event, Money
 
-_NAMED: Final[Mapping[str, Any]] = {
-    "order": "order-3fa9c1",
-    "customer": "customer-7be204",
-    "merchant": "merchant-51",
-    "sku": "cup",
-    "saga": "order-3fa9c1",
-    "saga_type": "Checkout",
-    "step": "HoldCredit",
-    "steps": ("PlaceOrder", "ReserveStock", "HoldCredit"),
-    "outcome": "CreditHeld",
-    "because": "CreditRefused",
-    "reason": "25.00 EUR over the credit limit",
-    "cause": "HTTP 503",
-    "actor": "ann",
-    "return_id": "return-90d1",
-    "payout": "payout-2026-03-02-merchant-51",
-    "intervention": "intervention-8c2e",
-    "code": "insufficient-funds",
-    "currency": "EUR",
-    "card": "card-token-1881",
-    "run": "0195a2f4-7c1e-7d55-9a40-2f0b6d9a4c11",
-    "correction": "",
-    "evidence": "",
-    "said": "",
-    "missing": ("identity",),
-    "registration": "HRB 12345",
-    "kind": "retry",
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What the examples of events show: values by the name of a field, and the name of a stream."""
+
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    stream: str = "stream-1"
+
+
 _MONEY: Final = Money(75_00, "EUR")
 _PLAIN: Final[Mapping[Any, Any]] = {
     int: 2,
@@ -52,35 +34,36 @@ _PLAIN: Final[Mapping[Any, Any]] = {
 }
 
 
-def example_of(event: type[Event]) -> Event:
-    """Raises TypeError for a field whose type it does not know."""
-    return typing.cast("Event", _filled(event))
+def example_of(event: type[Event], examples: Examples) -> Event:
+    """An event with every field filled. Raises TypeError for a field of a type it does not know."""
+    return typing.cast("Event", _filled(event, examples.fields))
 
 
-def _filled(cls: type) -> Any:
+def _filled(cls: type, named: Mapping[str, Any]) -> Any:
     hints = typing.get_type_hints(cls)
     values = {
-        field.name: _value(hints[field.name], field.name) for field in dataclasses.fields(cls)
+        field.name: _value(hints[field.name], field.name, named)
+        for field in dataclasses.fields(cls)
     }
     return cls(**values)
 
 
-def _value(annotation: Any, name: str) -> Any:
+def _value(annotation: Any, name: str, named: Mapping[str, Any]) -> Any:
     if isinstance(annotation, NewType):
         annotation = annotation.__supertype__
     if get_origin(annotation) in {types.UnionType, Union}:
         annotation = get_args(annotation)[0]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is tuple:
-        named = _NAMED.get(name)
-        return named if isinstance(named, tuple) else (_value(arguments[0], name),)
+        known = named.get(name)
+        return known if isinstance(known, tuple) else (_value(arguments[0], name, named),)
     if origin is Literal:
         return arguments[0]
     if annotation is str:
-        named = _NAMED.get(name)
-        return named if isinstance(named, str) else f"{name.replace('_', '-')}-1"
+        known = named.get(name)
+        return known if isinstance(known, str) else f"{name.replace('_', '-')}-1"
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     if dataclasses.is_dataclass(annotation):
-        return _filled(typing.cast("type", annotation))
+        return _filled(typing.cast("type", annotation), named)
     raise TypeError(f"{name}: there is no example of {annotation}")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import orjson
+
+from handrail.messaging.contracts.examples import Examples
+
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "string", "pattern": "^[0-9]+$"}
 
@@ -43,19 +47,24 @@ HEADERS: Final[dict[str, Any]] = {
     "properties": {**_ALWAYS, **_SOMETIMES},
     "required": sorted(_ALWAYS),
 }
-EXAMPLES: Final = {
-    "ce-specversion": "1.0",
-    "ce-id": "order-order-3fa9c1/2",
-    "ce-source": "/handrail/ordering",
-    "ce-type": "ordering.OrderConfirmed.v1",
-    "ce-subject": "order-order-3fa9c1",
-    "ce-time": "2026-03-02T12:00:00Z",
-    "ce-stream": "order-order-3fa9c1",
-    "ce-streamversion": "2",
-    "ce-position": "4711",
-    "ce-schema": "1",
-    "ce-metadata": '{"actor":"ann","correlation":"order-3fa9c1"}',
-    "ce-actor": "ann",
-    "ce-correlation": "order-3fa9c1",
-}
-"""Those of one event; what depends on the event is put over it."""
+
+
+def example_headers(examples: Examples) -> dict[str, str]:
+    """Those of an event of the examples' stream; what depends on the event is put over it."""
+    stream, saga = examples.stream, examples.fields.get("saga", "saga-1")
+    actor = examples.fields.get("actor", "actor-1")
+    return {
+        "ce-specversion": "1.0",
+        "ce-id": f"{stream}/2",
+        "ce-source": "",
+        "ce-type": "",
+        "ce-subject": stream,
+        "ce-time": "2026-03-02T12:00:00Z",
+        "ce-stream": stream,
+        "ce-streamversion": "2",
+        "ce-position": "4711",
+        "ce-schema": "1",
+        "ce-metadata": orjson.dumps({"actor": actor, "correlation": saga}).decode(),
+        "ce-actor": actor,
+        "ce-correlation": saga,
+    }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import orjson
 
 from handrail.eventstore.codec import Codec
 from handrail.kernel import Event
-from handrail.messaging.contracts.examples import example_of
-from runtime.registry.messages import CODEC
+from handrail.messaging.contracts.examples import Examples, example_of
 
 Schema = dict[str, Any]
 
@@ -22,17 +22,26 @@ def name_of(event: str, version: int) -> str:
     return f"{event}.v{version}"
 
 
-def schema_of(event: type[Event], codec: Codec = CODEC) -> Schema:
+@dataclass(frozen=True)
+class Described:
+    """How events are described: by the codec that writes them, and with which examples."""
+
+    codec: Codec
+    examples: Examples
+
+
+def schema_of(event: type[Event], described: Described) -> Schema:
     """Of the version this code writes. Every object in it is closed: a reader that validates
     sees at once what was added. Readers had better be tolerant: `tolerant`.
     """
+    codec = described.codec
     plain = codec.adapter(event).json_schema(mode="serialization")
     version = codec.version(event.__name__)
     schema: Schema = {
         "$schema": DIALECT,
         "$id": f"urn:handrail:event:{name_of(event.__name__, version)}",
         **cast("Schema", _tidy(plain)),
-        "examples": [orjson.loads(codec.encode(example_of(event)).data)],
+        "examples": [orjson.loads(codec.encode(example_of(event, described.examples)).data)],
     }
     return {"$schema": schema.pop("$schema"), "$id": schema.pop("$id"), **_ordered(schema)}
 

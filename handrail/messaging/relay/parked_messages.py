@@ -1,6 +1,6 @@
 """What the relay could not publish waits, by exchange and stream, in order until somebody retries.
 
-In `parked_events` the follower's name is `relay/money` for what the exchange `money` would have
+In `parked_events` the follower's name is `relay/events` for what the exchange `events` would have
 got, and `relay/unknown` for an event whose exchanges nobody can tell yet.
 """
 
@@ -14,12 +14,10 @@ from typing import Final
 from handrail.eventstore.flush import FLUSHED
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
-from handrail.messaging.relay.routing import EXCHANGES
+from handrail.messaging.broker.plan import UNKNOWN
 
 RELAY: Final = "relay"
 """The relay's name among those who follow the feed."""
-UNKNOWN: Final = "unknown"
-"""In the place of an exchange, where it cannot be told: the relay does not know the event."""
 BEHIND: Final = "waits behind an earlier event of its stream"
 
 Place = tuple[str, str]
@@ -57,18 +55,23 @@ def _name(exchange: str) -> str:
     return f"{RELAY}/{exchange}"
 
 
-_NAMES: Final = [_name(exchange) for exchange in (*EXCHANGES, UNKNOWN)]
+def _names(exchanges: Collection[str]) -> list[str]:
+    return [_name(exchange) for exchange in (*exchanges, UNKNOWN)]
+
+
 _EXCHANGE: Final = f"substr(projection, {len(RELAY) + 2})"
 
 
-async def places(connection: Connection, streams: Collection[str]) -> set[Place]:
+async def places(
+    connection: Connection, exchanges: Collection[str], streams: Collection[str]
+) -> set[Place]:
     """Where events of these streams wait. What was read before is flushed then: it may go out."""
     cursor = await connection.execute(
         f"WITH flushed AS MATERIALIZED ({FLUSHED})"
         f" SELECT {_EXCHANGE}, stream FROM parked_events"
         " WHERE projection = ANY (%s) AND stream = ANY (%s)"
         " UNION SELECT NULL, NULL FROM flushed",
-        (_NAMES, list(streams)),
+        (_names(exchanges), list(streams)),
     )
     return {(exchange, stream) for exchange, stream in await cursor.fetchall() if stream}
 
@@ -136,22 +139,25 @@ async def waiting(
 
 
 async def parked_streams(
-    connection: Connection, exchange: str | None, stream: str | None, limit: int | None = None
+    connection: Connection,
+    exchanges: Collection[str],
+    stream: str | None = None,
+    limit: int | None = None,
 ) -> Sequence[ParkedStream]:
-    """What waits, for one exchange and one stream or for all, the longest first."""
+    """What waits for these exchanges, of one stream or of all, the longest first."""
     cursor = await connection.execute(
         f"SELECT * FROM (SELECT DISTINCT ON (projection, stream) {_EXCHANGE}, stream,"
         " count(*) OVER (PARTITION BY projection, stream), cause, parked_at FROM parked_events"
         " WHERE projection = ANY (%s) AND stream = coalesce(%s, stream)"
         " ORDER BY projection, stream, position) AS p ORDER BY parked_at, 1, 2 LIMIT %s",
-        ([_name(exchange)] if exchange else _NAMES, stream, limit),
+        ([_name(exchange) for exchange in exchanges], stream, limit),
     )
     return [ParkedStream(*row) for row in await cursor.fetchall()]
 
 
-async def forget_parked(connection: Connection) -> int:
+async def forget_parked(connection: Connection, exchanges: Collection[str]) -> int:
     """Nobody will publish what waits; answers how many events, once for each exchange."""
     gone = await connection.execute(
-        "DELETE FROM parked_events WHERE projection = ANY (%s)", (_NAMES,)
+        "DELETE FROM parked_events WHERE projection = ANY (%s)", (_names(exchanges),)
     )
     return gone.rowcount

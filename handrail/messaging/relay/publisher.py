@@ -12,6 +12,7 @@ import contextlib
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self, cast
+from urllib.parse import quote
 
 import aiormq
 import structlog
@@ -31,7 +32,7 @@ from handrail.eventstore.store import Recorded
 from handrail.messaging.cloud_events import Unpublishable, message_of
 from handrail.messaging.envelope import id_of
 from handrail.messaging.relay.amqp_properties import Persistent
-from handrail.messaging.relay.routing import HOME, routing_key
+from handrail.messaging.relay.routing import Routing
 
 _log = structlog.get_logger(__name__)
 
@@ -72,25 +73,26 @@ class Message:
     properties: Persistent
 
     @classmethod
-    def of(cls, recorded: Recorded) -> Message:
+    def of(cls, recorded: Recorded, routing: Routing) -> Message:
         """Raises UnknownMessage, Unpublishable."""
-        headers, body, content_type = message_of(recorded)
+        headers, body, content_type = message_of(recorded, routing)
         id_ = id_of(recorded.stream, recorded.version)
         try:
             properties = Persistent(content_type, headers, id_, recorded.recorded_at)
         except ValueError as error:
             raise Unpublishable(str(error)) from None
-        return cls(routing_key(recorded.type, recorded.schema), body, properties)
+        return cls(routing.routing_key(recorded.type, recorded.schema), body, properties)
 
 
 @dataclass
 class Publisher:
     """One connection to the virtual host where events are published, made when it is needed.
 
-    `url` is that of the broker, without a virtual host.
+    `url` is that of the broker, without a virtual host; `home` is the virtual host.
     """
 
     url: str
+    home: str
     name: str = "handrail-relay"
     counted: Counted = field(default_factory=Counted)
     _connection: aiormq.Connection | None = None
@@ -179,11 +181,12 @@ class Publisher:
             return channel
 
     async def _connect(self) -> aiormq.Connection:
+        vhost = quote(self.home, safe="")
         async with asyncio.timeout(_CONNECTS_WITHIN):
-            connection = _Connection(f"{self.url}/{HOME}?heartbeat={_HEARTBEAT}&name={self.name}")
+            connection = _Connection(f"{self.url}/{vhost}?heartbeat={_HEARTBEAT}&name={self.name}")
             await connection.connect()
         self.counted.connected += 1
-        _log.info("connected to the broker", virtual_host=HOME)
+        _log.info("connected to the broker", virtual_host=self.home)
         return connection
 
 

@@ -25,11 +25,12 @@ from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
+from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
 from handrail.messaging.relay import parked_messages
-from handrail.messaging.relay.parked_messages import BEHIND, RELAY, UNKNOWN, Parked, Place
+from handrail.messaging.relay.parked_messages import BEHIND, RELAY, Parked, Place
 from handrail.messaging.relay.publisher import Message, Publisher
-from handrail.messaging.relay.routing import exchanges_of
+from handrail.messaging.relay.routing import Routing
 
 _log = structlog.get_logger(__name__)
 
@@ -50,8 +51,9 @@ class Work:
 class Relay:
     """Handles the pages of a Follower. Several processes share the shards of the feed."""
 
-    def __init__(self, publisher: Publisher) -> None:
+    def __init__(self, publisher: Publisher, routing: Routing) -> None:
         self._publisher = publisher
+        self._routing = routing
         self._confirmed: dict[str, set[int]] = defaultdict(set)
 
     @property
@@ -69,7 +71,8 @@ class Relay:
         """
         while True:
             streams = {one.stream for one in page.events}
-            work = sort_out(page.events, await parked_messages.places(connection, streams))
+            waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
+            work = sort_out(page.events, waiting, self._routing)
             parked = [*work.parked, *await self._publish(work.chains)]
             moved: Sequence[Checkpoint] = []
             async with connection.transaction():
@@ -129,7 +132,7 @@ class Relay:
                 )
 
 
-def sort_out(events: Sequence[Recorded], waiting: set[Place]) -> Work:
+def sort_out(events: Sequence[Recorded], waiting: set[Place], routing: Routing) -> Work:
     """`waiting` is where earlier events wait."""
     work = Work()
     stopped: set[Place] = set()
@@ -138,11 +141,11 @@ def sort_out(events: Sequence[Recorded], waiting: set[Place]) -> Work:
         message: Message | None = None
         cause = ""
         try:
-            exchanges = exchanges_of(event.type)
+            exchanges = routing.exchanges_of(event.type)
             if unknown in waiting or unknown in stopped:
                 exchanges = (UNKNOWN,)
             else:
-                message = Message.of(event)
+                message = Message.of(event, routing)
         except UnknownMessage:
             exchanges = (UNKNOWN,)
             cause = f"{event.type} v{event.schema} is unknown: deploy the relay that knows it"

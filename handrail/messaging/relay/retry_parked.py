@@ -10,11 +10,12 @@ from typing import Final
 from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.store import Recorded
+from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
 from handrail.messaging.relay import parked_messages
-from handrail.messaging.relay.parked_messages import BEHIND, UNKNOWN, Parked, Waiting
+from handrail.messaging.relay.parked_messages import BEHIND, Parked, Waiting
 from handrail.messaging.relay.publisher import Message, NotPublished, Publisher
-from handrail.messaging.relay.routing import EXCHANGES, exchanges_of
+from handrail.messaging.relay.routing import Routing
 
 _CHUNK: Final = 500
 _AT_ONCE: Final = 8
@@ -29,22 +30,28 @@ class Retried:
 
 
 async def retry(
-    pool: Pool, publisher: Publisher, exchange: str | None = None, stream: str | None = None
+    pool: Pool,
+    publisher: Publisher,
+    routing: Routing,
+    exchange: str | None = None,
+    stream: str | None = None,
 ) -> Retried:
     """Work off all that waits, or that of one exchange, or of one stream: each stream in order.
 
     What waits for an exchange nobody could tell is tried with all else of its stream. Raises
     NotPublished where the broker goes away; what was published by then waits no longer.
     """
+    everywhere = {*routing.exchanges, UNKNOWN}
     async with pool.connection() as connection:
-        found = await parked_messages.parked_streams(connection, exchange, stream)
-    exchanges = {exchange} if exchange and exchange != UNKNOWN else {*EXCHANGES, UNKNOWN}
+        looked_at = {exchange} if exchange else everywhere
+        found = await parked_messages.parked_streams(connection, looked_at, stream)
+    exchanges = {exchange} if exchange and exchange != UNKNOWN else everywhere
     streams = iter(sorted({one.stream for one in found}))
     done: list[_Stream] = []
 
     async def work() -> None:
         for name in streams:
-            done.append(_Stream(publisher, name, set(exchanges)))
+            done.append(_Stream(publisher, routing, name, set(exchanges)))
             await done[-1].work_off(pool)
 
     working = [asyncio.create_task(work()) for _ in range(_AT_ONCE)]
@@ -65,10 +72,13 @@ class _Stream:
     `exchanges` are those that are tried; one that returns an event is not tried again.
     """
 
-    def __init__(self, publisher: Publisher, name: str, exchanges: set[str]) -> None:
+    def __init__(
+        self, publisher: Publisher, routing: Routing, name: str, exchanges: set[str]
+    ) -> None:
         self.published = 0
         self.stopped_by: list[Parked] = []
         self._publisher = publisher
+        self._routing = routing
         self._name = name
         self._open = exchanges
 
@@ -93,8 +103,8 @@ class _Stream:
         event = waiting.recorded
         try:
             known = waiting.exchange != UNKNOWN
-            exchanges = (waiting.exchange,) if known else exchanges_of(event.type)
-            message = Message.of(event)
+            exchanges = (waiting.exchange,) if known else self._routing.exchanges_of(event.type)
+            message = Message.of(event, self._routing)
         except (UnknownMessage, Unpublishable) as error:
             self._stop(waiting.exchange, event, str(error))
             await parked_messages.keep(connection, self.stopped_by[-1:])

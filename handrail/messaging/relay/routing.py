@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 from handrail import kernel
 from handrail.eventstore.codec import UnknownMessage
-from runtime.registry.messages import EVENTS
-
-HOME: Final = "commerce"
-"""The virtual host in which events are published; others get them by federation."""
-
-EXCHANGES: Final = ("events", "money", "parcels", "sagas")
-
-_CONTEXTS: Final = {one.__name__: kernel.context_of(one) for one in EVENTS}
-_ALSO: Final = {
-    "credit": "money",
-    "payments": "money",
-    "settlement": "money",
-    "inventory": "parcels",
-    "shipping": "parcels",
-}
+from handrail.messaging.broker.plan import EVENTS, SAGAS, BrokerPlan, NoBroker
 
 
-def context_of(event_type: str) -> str:
-    """The context an event belongs to: `credit` for CreditHeld.
-
-    Raises UnknownMessage for an event that this code does not know.
+@dataclass(frozen=True)
+class Routing:
+    """`contexts` has the context of each event, by the event's name. Without a `plan` there is no
+    broker, and events have a context and a key all the same.
     """
-    try:
-        return _CONTEXTS[event_type]
-    except KeyError:
-        raise UnknownMessage(event_type) from None
 
+    contexts: Mapping[str, str]
+    plan: BrokerPlan | None
 
-def routing_key(event_type: str, schema: int) -> str:
-    """As in `credit.CreditHeld.v1`. Raises UnknownMessage."""
-    return f"{context_of(event_type)}.{event_type}.v{schema}"
+    @classmethod
+    def of(cls, events: Iterable[type[kernel.Message]], plan: BrokerPlan | None) -> Routing:
+        return cls({one.__name__: kernel.context_of(one) for one in events}, plan)
 
+    @property
+    def broker(self) -> BrokerPlan:
+        """Raises NoBroker."""
+        if self.plan is None:
+            raise NoBroker
+        return self.plan
 
-def exchanges_of(event_type: str) -> tuple[str, ...]:
-    """To which exchanges the event is published. What sagas note about themselves has one of its
-    own: it is not the business of other services.
+    @cached_property
+    def exchanges(self) -> tuple[str, ...]:
+        return self.plan.exchange_names if self.plan else ()
 
-    Raises UnknownMessage.
-    """
-    context = context_of(event_type)
-    if context == "sagas":
-        return ("sagas",)
-    return ("events", _ALSO[context]) if context in _ALSO else ("events",)
+    def context_of(self, event_type: str) -> str:
+        """The context an event belongs to: `credit` for CreditHeld.
+
+        Raises UnknownMessage for an event that this code does not know.
+        """
+        try:
+            return self.contexts[event_type]
+        except KeyError:
+            raise UnknownMessage(event_type) from None
+
+    def routing_key(self, event_type: str, schema: int) -> str:
+        """As in `credit.CreditHeld.v1`. Raises UnknownMessage."""
+        return f"{self.context_of(event_type)}.{event_type}.v{schema}"
+
+    def exchanges_of(self, event_type: str) -> tuple[str, ...]:
+        """To which exchanges the event is published; without a broker to none.
+
+        Raises UnknownMessage.
+        """
+        return self._by_context[self.context_of(event_type)]
+
+    @cached_property
+    def _by_context(self) -> Mapping[str, tuple[str, ...]]:
+        return {context: self._exchanges(context) for context in self.contexts.values()}
+
+    def _exchanges(self, context: str) -> tuple[str, ...]:
+        if self.plan is None:
+            return ()
+        if context == SAGAS:
+            return (SAGAS,)
+        further = (one.name for one in self.plan.exchanges if context in one.contexts)
+        return (EVENTS, *further)

@@ -28,6 +28,7 @@ from handrail.messaging.broker.definitions import (
 from handrail.messaging.broker.federation_status import Fed
 from handrail.messaging.broker.management_api import Management, apply, login_in
 from handrail.messaging.broker.topology import Topology, topology
+from runtime.app import HANDRAIL
 from tests.unencrypted import a_client
 
 HOSTS: Final = ("commerce", "finance", "logistics", "customers")
@@ -172,4 +173,4 @@ async def a_house(server: EmbeddedRabbitMQ) -> AsyncIterator[House]:
         a_client(server.management_url, trust_env=False, timeout=30) as http,
         Management(server.management_url) as management,
     ):
-        yield House(server, http, management, topology())
+        yield House(server, http, management, topology(HANDRAIL.routing, HANDRAIL.consumers))

@@ -18,6 +18,7 @@ from handrail.eventstore.subscriptions.subscriber import Follower
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
+from runtime.app import HANDRAIL
 from tests.controls import eur
 from tests.messaging.broker.house import House
 from tests.messaging.consumers.lines import running
@@ -52,9 +53,11 @@ async def test_after_a_minute_without_the_link_all_of_it_is_in_the_ledger_once(
 async def _outage(house: House, place: Place, *, seconds: float, rounds: int) -> None:
     async with place.pool.connection() as connection:
         await enroll(connection, "relay")
-    async with Publisher(house.url_of("relay")) as publisher:
-        relay = Follower(place.pool, Relay(publisher), poll=0.005, lease=1.0)
-        consumer = Consuming(place.pool, finance.CONSUMER, f"{house.url_of('finance')}/finance")
+    async with Publisher(house.url_of("relay"), "commerce") as publisher:
+        relay = Follower(place.pool, Relay(publisher, HANDRAIL.routing), poll=0.005, lease=1.0)
+        consumer = Consuming(
+            place.pool, finance.CONSUMER, HANDRAIL.codec, f"{house.url_of('finance')}/finance"
+        )
         async with running(relay, consumer):
             await _sell(place, 1)
             await until(lambda: _booked(place, MERCHANTS))

@@ -10,12 +10,12 @@ import pytest
 from domain.ordering.events import OrderPlaced
 from handrail.messaging.broker.definitions import Access, objects_of
 from handrail.messaging.broker.topology import NotToBeHad, topology
-from runtime.registry.consumers import CONSUMERS
+from runtime.app import HANDRAIL
 from runtime.registry.messages import EVENTS
 from tests.messaging.broker.house import EXCHANGES, address_of
 
-HOME, *SERVICES = topology().hosts
-FINANCE = next(one for one in CONSUMERS if one.name == "finance")
+HOME, *SERVICES = topology(HANDRAIL.routing, HANDRAIL.consumers).hosts
+FINANCE = next(one for one in HANDRAIL.consumers if one.name == "finance")
 
 
 def test_every_event_has_a_place_by_default() -> None:
@@ -30,7 +30,7 @@ def test_where_the_relay_publishes_nothing_hides_what_is_unroutable() -> None:
 
 
 def test_every_consumer_has_a_queue_that_keeps_what_it_confirmed() -> None:
-    for consumer in CONSUMERS:
+    for consumer in HANDRAIL.consumers:
         [host] = [one for one in SERVICES if one.name == consumer.vhost]
         [queue] = [one for one in host.queues if one.name == consumer.queue]
 
@@ -54,7 +54,7 @@ def test_dead_letters_are_passed_on_at_least_once() -> None:
 
 
 def test_federation_forgets_a_message_once_it_is_confirmed_downstream() -> None:
-    declared = topology()
+    declared = topology(HANDRAIL.routing, HANDRAIL.consumers)
     access = Access(dict.fromkeys(declared.users, "x"), "amqp://broker:5672", ("admin", "x"))
     upstreams = [
         value["value"]
@@ -72,9 +72,9 @@ def test_a_consumer_cannot_want_what_never_comes_to_its_virtual_host() -> None:
     wanting = replace(FINANCE, wants=(*FINANCE.wants, OrderPlaced))
 
     with pytest.raises(NotToBeHad, match="finance wants OrderPlaced, but finance follows money"):
-        topology([wanting])
+        topology(HANDRAIL.routing, [wanting])
 
 
 def test_a_consumer_has_a_virtual_host_that_is_there() -> None:
     with pytest.raises(NotToBeHad, match="finance: marketing is no virtual host of"):
-        topology([replace(FINANCE, vhost="marketing")])
+        topology(HANDRAIL.routing, [replace(FINANCE, vhost="marketing")])

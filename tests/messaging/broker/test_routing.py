@@ -5,18 +5,18 @@ from __future__ import annotations
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
-from runtime.registry.consumers import CONSUMERS
+from runtime.app import HANDRAIL
 from runtime.registry.messages import EVENTS
 from tests.messaging.broker.house import House, taken
 
 
 async def test_each_event_comes_to_the_consumers_that_want_it_and_to_no_other(house: House) -> None:
     events = [(event, event.__name__) for event in EVENTS]
-    last = [(consumer.wants[0], f"the end for {consumer.name}") for consumer in CONSUMERS]
+    last = [(consumer.wants[0], f"the end for {consumer.name}") for consumer in HANDRAIL.consumers]
 
     await house.publish([*events, *last])  # none is returned
 
-    for consumer in CONSUMERS:
+    for consumer in HANDRAIL.consumers:
         wanted = [id_ for event, id_ in (*events, *last) if event in consumer.wants]
         assert await house.take(consumer.vhost, consumer.queue, until=wanted[-1]) == wanted
 

@@ -16,6 +16,7 @@ from handrail.eventstore.subscriptions.subscriber import Follower
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.consumers.store_consumer import Feeding
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.place import Notebook, Place
 from tests.projections.world import until
 
@@ -39,7 +40,9 @@ class FeedLine:
         self._notebook = notebook
 
     def process(self, **_: Any) -> Feeding:
-        return Feeding(self._place.pool, self._notebook.consumer, poll=0.005, lease=1.0)
+        return Feeding(
+            self._place.pool, self._notebook.consumer, HANDRAIL.codec, poll=0.005, lease=1.0
+        )
 
     async def send(self) -> None:
         """The feed finds it by itself."""
@@ -87,7 +90,9 @@ class BrokerLine:
         await (await self.channel.get_queue(self.notebook.queue)).purge()
 
     def process(self, **options: Any) -> Consuming:
-        return Consuming(self.place.pool, self.notebook.consumer, self.url, **{**FAST, **options})
+        return Consuming(
+            self.place.pool, self.notebook.consumer, HANDRAIL.codec, self.url, **{**FAST, **options}
+        )
 
     async def send(self, *, again: bool = False) -> None:
         if again:
@@ -105,7 +110,7 @@ class BrokerLine:
 
     async def send_these(self, events: list[Recorded]) -> None:
         for recorded in events:
-            headers, body, content_type = message_of(recorded)
+            headers, body, content_type = message_of(recorded, HANDRAIL.routing)
             await self.publish(body, headers=headers, content_type=content_type)
             self._sent = recorded.position
 

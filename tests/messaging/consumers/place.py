@@ -18,6 +18,7 @@ from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.envelope import Received, received_from_store
+from runtime.app import HANDRAIL
 from tests.projections.world import ROLE, World, stuck, until
 
 NOTES = """
@@ -91,7 +92,7 @@ class Place(World):
             " OR stream = ANY (CAST(:streams AS text[])) ORDER BY position",
             streams=list(streams),
         )
-        return [received_from_store(Recorded(*row)) for row in found]
+        return [received_from_store(Recorded(*row), HANDRAIL.codec) for row in found]
 
     async def noted(self, consumer: str = "notebook") -> list[str]:
         """The ids of what had its effect, in the order it had it."""

@@ -19,6 +19,7 @@ from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.consumers.store_consumer import catch_up, has_caught_up
 from handrail.messaging.envelope import Received
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.lines import BrokerLine, all_settled, broker_line, killed, running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until
@@ -228,7 +229,7 @@ async def test_it_needs_no_more_rights_than_to_read_its_queue(
     await place.confirms("a")
     await line.send()
 
-    async with running(Consuming(place.pool, notebook.consumer, url)):
+    async with running(Consuming(place.pool, notebook.consumer, HANDRAIL.codec, url)):
         await all_settled(place)
 
     assert await place.noted() == ids("a", 1)
@@ -281,7 +282,9 @@ async def test_what_a_queue_has_missed_is_handled_from_the_store(
 ) -> None:
     """As when its binding was late, or a federation has lost its link."""
     await place.confirms(*"ab")
-    settling = Settling(place.pool, notebook.consumer, patience=0.05, poll=0.01, lease=1.0)
+    settling = Settling(
+        place.pool, notebook.consumer, HANDRAIL.codec, patience=0.05, poll=0.01, lease=1.0
+    )
 
     async with running(line.process(), settling):
         await all_settled(place)
@@ -298,7 +301,9 @@ async def test_what_a_queue_has_missed_is_handled_from_the_store(
 async def test_the_checkpoint_waits_for_what_the_broker_has_not_brought(
     place: Place, line: BrokerLine, notebook: Notebook
 ) -> None:
-    settling = Settling(place.pool, notebook.consumer, patience=600, poll=0.01, lease=1.0)
+    settling = Settling(
+        place.pool, notebook.consumer, HANDRAIL.codec, patience=600, poll=0.01, lease=1.0
+    )
     async with running(line.process(), settling):
         await until(lambda: _true(settling.reading.is_set()))
         await place.confirms(*"ab")
@@ -319,7 +324,7 @@ async def test_a_new_consumer_is_given_everything_then_takes_its_queue(
     await place.confirms(*"ab")
     await line.send()
 
-    await catch_up(place.pool, notebook.consumer, poll=0.005, lease=1.0)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec, poll=0.005, lease=1.0)
     assert await place.noted_of("a") == ids("a", 1, 2, 3)
     async with running(process := line.process()):
         await place.confirms(*"ab")

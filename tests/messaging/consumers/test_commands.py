@@ -26,6 +26,7 @@ from handrail.messaging.consumers.store_consumer import catch_up, snapshot
 from handrail.messaging.relay.parked_messages import RELAY
 from handrail.processes.relay import forget_relay
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.place import Place, ids
 from tests.messaging.consumers.test_finance import happened, sold
 from tests.messaging.consumers.test_processes import handrail
@@ -45,7 +46,7 @@ async def status(place: Place, consumer: Consumer) -> Said:
 async def backfill(place: Place, consumer: Consumer, *, yes: bool) -> Said:
     console = Console(file=StringIO(), width=300)
     async with place.pool.connection() as connection:
-        code, figures = await read_history(connection, console, consumer, yes=yes)
+        code, figures = await read_history(connection, console, consumer, HANDRAIL.codec, yes=yes)
     return code, figures, console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
 
 
@@ -64,7 +65,7 @@ async def test_status_says_how_far_a_consumer_is_and_what_it_has_to_read(place: 
     code, before, said = await status(place, old().consumer)
     assert (code, before["shards"], "it has not begun" in said) == (0, 0, True)
     await happens(place, "aAbB")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
     await happens(place, "a")
 
     code, figures, _ = await status(place, old().consumer)
@@ -74,7 +75,7 @@ async def test_status_says_how_far_a_consumer_is_and_what_it_has_to_read(place: 
     assert (code, figures["unregistered"]) == (1, ["OrderRejected"])
     assert "handrail consumers backfill notebook" in said
 
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     code, figures, said = await status(place, new().consumer)
     assert (code, figures["unread"], figures["from_history"]) == (0, 0, [])
 
@@ -84,7 +85,7 @@ async def test_status_says_how_far_a_consumer_is_and_what_it_has_to_read(place: 
 
 async def test_a_backfill_says_what_it_will_read_and_does_it_with_yes(place: Place) -> None:
     await happens(place, "aAbBA")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
 
     code, figures, said = await backfill(place, new().consumer, yes=False)
     assert (code, figures["types"]) == (1, {"OrderRejected": 3})
@@ -99,7 +100,7 @@ async def test_a_backfill_says_what_it_will_read_and_does_it_with_yes(place: Pla
 
 async def test_a_rewind_says_what_is_handled_twice_and_does_it_with_yes(place: Place) -> None:
     await happens(place, "aAbB")
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     position = (await place.messages())[1].position
 
     code, figures, said = await rewind(place, new().consumer, Target(position, None))
@@ -120,7 +121,7 @@ async def test_a_rewind_says_what_is_handled_twice_and_does_it_with_yes(place: P
 
 async def test_a_rewind_goes_back_to_a_moment_of_one_type(place: Place) -> None:
     await happens(place, "aA")
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     first, _ = await place.messages()
     target = Target(None, first.recorded_at - timedelta(hours=1))
 
@@ -136,7 +137,7 @@ async def test_a_type_that_the_consumer_does_not_want_is_not_rewound(place: Plac
 
 async def test_where_nothing_was_handled_there_is_nothing_to_confirm(place: Place) -> None:
     await happens(place, "a")
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     last = (await place.messages())[-1].position
 
     code, figures, _ = await rewind(place, new().consumer, Target(last, None), yes=True)
@@ -149,7 +150,7 @@ async def test_before_a_relay_is_forgotten_it_is_said_what_comes_again(
 ) -> None:
     settings = Settings(database_url=place.url, data_dir=Path("/"))
     await happened(place, sold)
-    await catch_up(place.pool, finance.CONSUMER)
+    await catch_up(place.pool, finance.CONSUMER, HANDRAIL.codec)
     await place.sql("UPDATE inbox SET received_at = received_at - interval '91 days'")
     async with place.pool.connection() as connection:
         await enroll(connection, RELAY)
@@ -174,7 +175,7 @@ async def test_before_a_relay_is_forgotten_it_is_said_what_comes_again(
 @pytest.mark.journey  # it starts whole processes
 async def test_an_operator_types_them(place: Place, tmp_path: Path) -> None:
     await happened(place, sold)
-    await catch_up(place.pool, finance.CONSUMER)
+    await catch_up(place.pool, finance.CONSUMER, HANDRAIL.codec)
     async with place.pool.connection() as connection:
         await enroll(connection, RELAY)
 

@@ -13,6 +13,7 @@ from domain.ordering.events import OrderConfirmed
 from handrail.messaging.consumers.inbox import BEHIND
 from handrail.messaging.consumers.parked_messages import By, discard, retry
 from handrail.messaging.envelope import Received
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.lines import (
     FeedLine,
     Line,
@@ -88,7 +89,7 @@ async def test_once_it_is_mended_the_stream_is_worked_off_in_order_and_flows(
     async with running(line.process()):
         async with place.pool.connection() as connection:
             by = By("ben", "mended in 1.2.3")
-            await retry(connection, notebook.consumer, "order-a", by)
+            await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", by)
         await place.confirms("a")
         await line.send()
         await all_settled(place)
@@ -120,7 +121,7 @@ async def test_what_was_discarded_has_no_effect_when_it_comes_again(
     await worked_off(place, line, notebook)
     async with place.pool.connection() as connection:
         await discard(connection, "notebook", "order-a", By("ann", "ticket 7"))
-        await retry(connection, notebook.consumer, "order-a", By("ann", "ticket 7"))
+        await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", By("ann", "ticket 7"))
     notebook.failing = {}
     await place.confirms("a")
 

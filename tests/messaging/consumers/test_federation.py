@@ -15,6 +15,7 @@ from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.consumers.store_consumer import begin
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.lines import FAST, all_settled, running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until
@@ -76,7 +77,7 @@ class Domains:
             channel = await connection.channel()
             exchange = await channel.get_exchange(EXCHANGE)
             for recorded in (Recorded(*row) for row in rows):
-                headers, body, content_type = message_of(recorded)
+                headers, body, content_type = message_of(recorded, HANDRAIL.routing)
                 message = aio_pika.Message(body, headers=dict(headers), content_type=content_type)
                 await exchange.publish(message, "ordering", mandatory=False)
                 self._sent = recorded.position
@@ -96,11 +97,13 @@ async def test_what_was_published_before_the_binding_arrived_comes_from_the_stor
     await domains.set_up(notebook.queue)
     await place.confirms(*"abab")
     await domains.publish(place)  # long before anybody wants it
-    await begin(place.pool, notebook.consumer, poll=0.005, lease=1.0)
+    await begin(place.pool, notebook.consumer, HANDRAIL.codec, poll=0.005, lease=1.0)
     assert await place.noted_of("a") == ids("a", 1, 2)
 
-    process = Consuming(place.pool, notebook.consumer, domains.url, **FAST)
-    settling = Settling(place.pool, notebook.consumer, patience=0.5, poll=0.01, lease=1.0)
+    process = Consuming(place.pool, notebook.consumer, HANDRAIL.codec, domains.url, **FAST)
+    settling = Settling(
+        place.pool, notebook.consumer, HANDRAIL.codec, patience=0.5, poll=0.01, lease=1.0
+    )
     async with running(process, settling):
         await place.confirms(*"ab")
         await domains.publish(place)  # in the gap: there is a queue, and no link yet

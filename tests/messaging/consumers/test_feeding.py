@@ -12,6 +12,7 @@ from handrail.eventstore.checkpoints import LostLease
 from handrail.eventstore.feed import BEGINNING, read_page
 from handrail.eventstore.store import SHARDS
 from handrail.messaging.consumers.store_consumer import Feeding, FromStore, catch_up, has_caught_up
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.statements import statements_of
 
@@ -29,17 +30,17 @@ async def test_the_checkpoint_moves_with_the_effects(place: Place, notebook: Not
     await place.confirms(*"abc")
     assert not await caught_up(place, notebook)
 
-    assert await catch_up(place.pool, notebook.consumer) == 3
+    assert await catch_up(place.pool, notebook.consumer, HANDRAIL.codec) == 3
 
     assert await caught_up(place, notebook)
-    assert await catch_up(place.pool, notebook.consumer) == 0
+    assert await catch_up(place.pool, notebook.consumer, HANDRAIL.codec) == 0
     await place.confirms("a")
     assert not await caught_up(place, notebook)
 
 
 async def test_who_has_lost_a_shard_has_no_effect(place: Place, notebook: Notebook) -> None:
     await place.confirms("a")
-    store = FromStore(notebook.consumer)
+    store = FromStore(notebook.consumer, HANDRAIL.codec)
     async with place.pool.connection() as connection:
         [name] = await store.followers(connection)
         held = [one.checkpoint for one in await checkpoints.held(connection, [name])]
@@ -57,7 +58,7 @@ async def test_who_has_lost_a_shard_has_no_effect(place: Place, notebook: Notebo
 async def test_a_page_costs_two_statements_beside_the_effects(
     place: Place, notebook: Notebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    feeding = Feeding(place.pool, notebook.consumer, lease=600)
+    feeding = Feeding(place.pool, notebook.consumer, HANDRAIL.codec, lease=600)
     costs = []
     async with place.pool.connection() as connection:
         await feeding.tick(connection)
@@ -76,7 +77,7 @@ async def test_one_that_fails_costs_its_page_no_effect(place: Place, notebook: N
     await place.confirms(*"abcabc")
     notebook.failing = {"order-b/1": KeyError("for ever")}
 
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
 
     assert sorted(await place.noted()) == [*ids("a", 1, 2), *ids("c", 1, 2)]
     assert [id_ for id_, _ in await place.parked()] == ids("b", 1, 2)

@@ -37,6 +37,7 @@ from domain.settlement.events import (
 )
 from handrail.kernel import Event, Money
 from handrail.messaging.consumers.store_consumer import catch_up
+from runtime.app import HANDRAIL
 from runtime.verify.prove import prove
 from tests.controls import a_customer, a_merchant, eur
 from tests.messaging.consumers.place import Place, a_place
@@ -152,7 +153,7 @@ async def happened(place: Place, story: Sequence[tuple[str, Event]]) -> None:
 async def booked(place: Place, *streams: Sequence[tuple[str, Event]]) -> None:
     for story in streams:
         await happened(place, story)
-    await catch_up(place.pool, finance.CONSUMER)
+    await catch_up(place.pool, finance.CONSUMER, HANDRAIL.codec)
 
 
 async def balances(place: Place) -> dict[tuple[str, str], int]:

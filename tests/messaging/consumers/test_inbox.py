@@ -11,6 +11,7 @@ from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.inbox import BEHIND, Outcome, park, receive, receive_all
 from handrail.messaging.consumers.parked_messages import By, NothingParked, discard, retry
 from handrail.messaging.envelope import Received
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.place import Notebook, Place, ids, together
 from tests.statements import statements_of
 
@@ -37,7 +38,7 @@ async def work_off(
     place: Place, notebook: Notebook, order: str, by: By = ANN
 ) -> parked_messages.Retried:
     async with place.pool.connection() as connection:
-        return await retry(connection, notebook.consumer, f"order-{order}", by)
+        return await retry(connection, notebook.consumer, HANDRAIL.codec, f"order-{order}", by)
 
 
 async def drop(place: Place, order: str, version: int | None = None, by: By = ANN) -> int:

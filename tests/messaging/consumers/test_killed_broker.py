@@ -14,6 +14,7 @@ from aio_pika.exceptions import CONNECTION_EXCEPTIONS
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from handrail.eventstore.store import Recorded
 from handrail.messaging.cloud_events import message_of
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.lines import BrokerLine, all_settled, running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until
@@ -76,7 +77,7 @@ async def send_all(place: Place, notebook: Notebook, url: str) -> None:
             async with await aio_pika.connect(url, timeout=5) as connection:
                 channel = await connection.channel()
                 while left:
-                    headers, body, content_type = message_of(left[0])
+                    headers, body, content_type = message_of(left[0], HANDRAIL.routing)
                     message = aio_pika.Message(
                         body,
                         headers=dict(headers),

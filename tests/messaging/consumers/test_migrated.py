@@ -23,6 +23,7 @@ from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDi
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore import migrations
 from handrail.messaging.consumers.store_consumer import catch_up
+from runtime.app import HANDRAIL
 from tests.controls import NOON, eur
 from tests.messaging.consumers.place import Place, a_place
 from tests.projections.stories import placed
@@ -67,11 +68,11 @@ async def test_what_consumers_wanted_before_is_not_read_again(place: Place) -> N
             reserved=0,
         ),
     )
-    await catch_up(place.pool, warehouse.CONSUMER)
+    await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
 
     await asyncio.to_thread(as_it_was, place.url)
     await place.sql("TRUNCATE inbox")
-    await catch_up(place.pool, warehouse.CONSUMER)
+    await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
 
     assert await place.value("SELECT to_pack FROM packing_lines") == 2
     wanted = await place.sql("SELECT consumer, type FROM consumer_wants ORDER BY type")
@@ -86,7 +87,7 @@ async def test_a_packing_list_knows_which_events_it_was_made_from(place: Place) 
         ShipmentBooked(order=ORDER, booking="b2"),
         ShipmentDispatched(order=ORDER, at=NOON),
     )
-    await catch_up(place.pool, warehouse.CONSUMER)
+    await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
 
     await asyncio.to_thread(as_it_was, place.url)
 
@@ -103,7 +104,7 @@ async def test_reminders_know_which_version_of_the_plan_they_were_made_from(plac
     paid = InstalmentCollected(order=ORDER, number=1, principal=eur(5), fees=eur(0), charge="c")
     await place.append("order-o1", placed(ORDER, CUSTOMER))
     await place.append("plan-o1", opened, paid)
-    await catch_up(place.pool, NOTIFICATIONS)
+    await catch_up(place.pool, NOTIFICATIONS, HANDRAIL.codec)
 
     await asyncio.to_thread(as_it_was, place.url)
 

@@ -25,6 +25,7 @@ from handrail.eventstore.store import Recorded
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.inbox import park
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 from tests.controls import eur
 from tests.messaging.consumers.place import Place
 from tests.projections.world import until
@@ -130,7 +131,7 @@ async def send(place: Place, channel: aio_pika.abc.AbstractChannel, merchant: st
         stream=f"merchant-{merchant}",
     )
     for row in rows:
-        headers, body, content_type = message_of(Recorded(*row))
+        headers, body, content_type = message_of(Recorded(*row), HANDRAIL.routing)
         message = aio_pika.Message(body, headers=dict(headers), content_type=content_type)
         await channel.default_exchange.publish(message, finance.CONSUMER.queue)
 

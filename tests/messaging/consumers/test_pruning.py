@@ -15,6 +15,7 @@ from handrail.messaging.consumers.inbox import Outcome, receive
 from handrail.messaging.consumers.parked_messages import By, discard, retry
 from handrail.messaging.consumers.prune_inbox import KEPT, SETTLED_KEPT, prune, prune_settled
 from handrail.messaging.consumers.store_consumer import catch_up, snapshot
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.place import Notebook, Place, ids
 
 
@@ -45,10 +46,10 @@ async def comes_again(place: Place, notebook: Notebook) -> list[Outcome]:
 
 async def test_old_rows_go_and_new_ones_stay(place: Place, notebook: Notebook) -> None:
     await place.confirms("a")
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     await days_go_by(place, 91)
     await place.confirms("a")
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
 
     assert await pruned(place, notebook) == 1
     assert await place.inbox() == set(ids("a", 2))
@@ -58,7 +59,7 @@ async def test_nothing_goes_that_the_store_would_bring_again(
     place: Place, notebook: Notebook
 ) -> None:
     await place.confirms("a")
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     await days_go_by(place, 91)
     await place.sql("UPDATE checkpoints SET since = '1:1:'")
 
@@ -69,7 +70,7 @@ async def test_the_inboxes_of_others_are_left_alone(place: Place, notebook: Note
     other = Notebook(name="other")
     await place.confirms("a")
     for one in (notebook, other):
-        await catch_up(place.pool, one.consumer)
+        await catch_up(place.pool, one.consumer, HANDRAIL.codec)
     await days_go_by(place, 91)
 
     assert await pruned(place, notebook) == 1
@@ -99,7 +100,7 @@ async def test_what_comes_again_after_its_row_went_is_counted_once(
     place: Place, event: Event, line: tuple[int, int, int]
 ) -> None:
     await place.append("stock-m:cup", event)
-    await catch_up(place.pool, warehouse.CONSUMER)
+    await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
     await days_go_by(place, 91)
 
     async with place.pool.connection() as connection:
@@ -114,7 +115,7 @@ async def test_what_comes_again_after_its_row_went_is_counted_once(
 async def test_behind_the_broker_it_is_a_duplicate_too(place: Place, notebook: Notebook) -> None:
     await place.confirms(*"aab")
     await comes_again(place, notebook)
-    await Settling(place.pool, notebook.consumer, patience=600).catch_up()
+    await Settling(place.pool, notebook.consumer, HANDRAIL.codec, patience=600).catch_up()
     await days_go_by(place, 91)
 
     assert await pruned(place, notebook) == 3
@@ -126,7 +127,7 @@ async def test_a_shard_that_stands_still_keeps_its_own_rows_and_no_others(
     place: Place, notebook: Notebook
 ) -> None:
     await place.confirms("a", "b")
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     await days_go_by(place, 91)
     await place.sql(
         "UPDATE checkpoints SET since = '1:1:'"
@@ -144,7 +145,7 @@ async def test_what_an_earlier_snapshot_did_not_see_is_left_for_the_next_time(
     async with place.pool.connection() as connection:
         earlier = await snapshot(connection)
         await place.confirms("a")
-        await catch_up(place.pool, notebook.consumer)
+        await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
         await days_go_by(place, 91)
 
         assert await prune(connection, notebook.consumer, earlier) == 0
@@ -155,7 +156,7 @@ async def test_a_message_whose_event_the_store_does_not_have_is_no_duplicate_by_
 ) -> None:
     """Such as one that a failover has lost, of which another event has got the position."""
     await place.confirms("a", "b")
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     _, message = await place.messages()
     await place.sql("DELETE FROM inbox")
     await place.sql(
@@ -171,7 +172,7 @@ async def test_what_waits_for_a_person_still_waits_when_it_comes_again(
 ) -> None:
     await place.confirms(*"aaa")
     notebook.failing = {"order-a/2": KeyError("for ever")}
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     await days_go_by(place, 91)
     await pruned(place, notebook)
 
@@ -182,7 +183,7 @@ async def test_what_waits_for_a_person_still_waits_when_it_comes_again(
     ]
     notebook.failing = {}
     async with place.pool.connection() as connection:
-        await retry(connection, notebook.consumer, "order-a", By("ann", "mended"))
+        await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", By("ann", "mended"))
     assert await place.noted() == ids("a", 1, 2, 3)
 
 
@@ -191,7 +192,7 @@ async def test_what_was_discarded_stays_on_record_and_has_no_effect(
 ) -> None:
     await place.confirms("a")
     notebook.failing = {"order-a/1": KeyError("for ever")}
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     async with place.pool.connection() as connection:
         await discard(connection, "notebook", "order-a", By("ann", "ticket 7"))
     notebook.failing = {}
@@ -208,13 +209,13 @@ async def test_what_was_handled_is_kept_for_its_time_and_what_waits_for_ever(
 ) -> None:
     await place.confirms("a", "b", "c")
     notebook.failing = {f"order-{one}/1": KeyError("for ever") for one in "abc"}
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     by = By("ann", "ticket 7")
     async with place.pool.connection() as connection:
         del notebook.failing["order-a/1"], notebook.failing["order-b/1"]
-        await retry(connection, notebook.consumer, "order-a", by)
+        await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", by)
         await days_go_by(place, SETTLED_KEPT.days + 1)
-        await retry(connection, notebook.consumer, "order-b", by)
+        await retry(connection, notebook.consumer, HANDRAIL.codec, "order-b", by)
     await place.sql("UPDATE parked_messages SET parked_at = parked_at - interval '9 years'")
 
     assert await settled_pruned(place) == 0  # the inbox still has it

@@ -27,6 +27,7 @@ from handrail.messaging.consumers.store_consumer import (
     snapshot,
 )
 from handrail.messaging.consumers.wants import register
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.lines import running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until
@@ -61,12 +62,12 @@ async def test_a_type_that_was_added_is_read_from_history_in_the_order_of_its_st
     place: Place,
 ) -> None:
     await happens(place, "aAbBaABb")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
     assert sorted(await place.noted()) == [*ids("a", 1, 3), *ids("b", 1, 4)]
 
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     await happens(place, "Aa")
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
 
     assert await place.noted_of("a") == ids("a", 1, 3, 2, 4, 5, 6)
     assert await place.noted_of("b") == ids("b", 1, 4, 2, 3)
@@ -76,7 +77,7 @@ async def test_a_type_that_was_added_is_read_from_history_in_the_order_of_its_st
 async def test_a_consumer_that_is_new_reads_everything_in_order(place: Place) -> None:
     await happens(place, "aAaA")
 
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
 
     assert await place.noted() == ids("a", 1, 2, 3, 4)
     assert await place.sql("SELECT FROM consumer_backfills") == []
@@ -84,10 +85,10 @@ async def test_a_consumer_that_is_new_reads_everything_in_order(place: Place) ->
 
 async def test_history_is_read_before_the_consumer_goes_on(place: Place) -> None:
     await happens(place, "aA")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
     await happens(place, "aA")
 
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
 
     assert await place.noted() == ids("a", 1, 2, 3, 4)
 
@@ -96,18 +97,18 @@ async def test_before_it_subscribes_to_its_queue_it_has_the_history_of_the_new_t
     place: Place,
 ) -> None:
     await happens(place, "aAbB")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
 
-    assert await begin(place.pool, new().consumer) == 2
+    assert await begin(place.pool, new().consumer, HANDRAIL.codec) == 2
 
     assert sorted(await place.noted()) == [*ids("a", 1, 2), *ids("b", 1, 2)]
 
 
 async def test_behind_the_broker_it_is_read_from_history_too(place: Place) -> None:
     await happens(place, "aAbB")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
 
-    await Settling(place.pool, new().consumer, patience=600).catch_up()
+    await Settling(place.pool, new().consumer, HANDRAIL.codec, patience=600).catch_up()
 
     assert sorted(await place.noted()) == [*ids("a", 1, 2), *ids("b", 1, 2)]
 
@@ -116,14 +117,14 @@ async def test_an_event_of_the_new_type_that_the_queue_brings_first_has_its_effe
     place: Place,
 ) -> None:
     await happens(place, "aA")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
     async with place.pool.connection() as connection:
         _, message = await place.messages()
         assert await receive(connection, new().consumer, message) is Outcome.HANDLED
         await register(connection, new().consumer)
         assert await receive(connection, new().consumer, message) is Outcome.DUPLICATE
 
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
 
     assert await place.noted() == ids("a", 1, 2)
 
@@ -132,31 +133,31 @@ async def test_an_old_process_leaves_the_new_type_behind_for_those_who_want_it(
     place: Place,
 ) -> None:
     await happens(place, "aA")
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     await happens(place, "aAbB")
 
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
     assert sorted(await place.noted()) == [*ids("a", 1, 2, 3), *ids("b", 1)]
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
 
     assert sorted(await place.noted()) == [*ids("a", 1, 2, 3, 4), *ids("b", 1, 2)]
     assert await left(place, new()) == 0
 
 
 async def test_behind_the_broker_an_old_process_leaves_it_behind_too(place: Place) -> None:
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     await happens(place, "aA")
 
-    await Settling(place.pool, old().consumer, patience=0).catch_up()
-    await Settling(place.pool, new().consumer, patience=0).catch_up()
+    await Settling(place.pool, old().consumer, HANDRAIL.codec, patience=0).catch_up()
+    await Settling(place.pool, new().consumer, HANDRAIL.codec, patience=0).catch_up()
 
     assert await place.noted() == ids("a", 1, 2)
 
 
 async def test_what_an_old_process_left_behind_is_not_taken_for_a_duplicate(place: Place) -> None:
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     await happens(place, "A")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
 
     async with place.pool.connection() as connection:
         [message] = await place.messages()
@@ -167,7 +168,8 @@ async def test_what_an_old_process_left_behind_is_not_taken_for_a_duplicate(plac
 async def test_old_and_new_processes_side_by_side_lose_and_double_nothing(place: Place) -> None:
     before, after = old(), new()
     feeds = [
-        Feeding(place.pool, one.consumer, poll=0.005, lease=1.0) for one in (before, after, before)
+        Feeding(place.pool, one.consumer, HANDRAIL.codec, poll=0.005, lease=1.0)
+        for one in (before, after, before)
     ]
     async with running(feeds[0]):
         await happens(place, "aAbBcCdD" * 3)
@@ -187,11 +189,11 @@ async def test_old_and_new_processes_side_by_side_lose_and_double_nothing(place:
 
 async def test_a_message_of_it_that_fails_is_parked_and_others_go_on(place: Place) -> None:
     await happens(place, "aAAbB")
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
     notebook = new()
     notebook.failing = {"order-a/2": KeyError("for ever")}
 
-    await catch_up(place.pool, notebook.consumer)
+    await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
 
     assert [id_ for id_, _ in await place.parked()] == ids("a", 2, 3)
     assert sorted(await place.noted()) == [*ids("a", 1), *ids("b", 1, 2)]
@@ -202,7 +204,7 @@ async def test_killed_while_it_reads_history_it_goes_on_where_it_was(
 ) -> None:
     monkeypatch.setattr(backfill, "_PAGE", 2)
     await happens(place, "aA" * 6)
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
     notebook = new()
 
     async def killed(_: object) -> None:
@@ -211,10 +213,10 @@ async def test_killed_while_it_reads_history_it_goes_on_where_it_was(
 
     notebook.during = killed
     with pytest.raises(asyncio.CancelledError):
-        await begin(place.pool, notebook.consumer)
+        await begin(place.pool, notebook.consumer, HANDRAIL.codec)
     assert await place.noted() == ids("a", 1, 3, 5, 7, 9, 11, 2, 4, 6, 8)
 
-    assert await begin(place.pool, new().consumer) == 2
+    assert await begin(place.pool, new().consumer, HANDRAIL.codec) == 2
     assert await place.noted() == ids("a", 1, 3, 5, 7, 9, 11, 2, 4, 6, 8, 10, 12)
 
 
@@ -223,9 +225,9 @@ async def test_several_that_read_history_at_once_have_each_effect_once(
 ) -> None:
     monkeypatch.setattr(backfill, "_PAGE", 3)
     await happens(place, "aAbBcC" * 6)
-    await catch_up(place.pool, old().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
 
-    await asyncio.gather(*(begin(place.pool, new().consumer) for _ in range(4)))
+    await asyncio.gather(*(begin(place.pool, new().consumer, HANDRAIL.codec) for _ in range(4)))
 
     for order in "abc":
         assert await place.noted_of(order) == ids(order, *range(1, 13, 2), *range(2, 13, 2))
@@ -235,10 +237,10 @@ async def test_a_store_that_was_there_before_the_list_of_wants_reads_nothing_aga
     place: Place,
 ) -> None:
     await happens(place, "aA")
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     await place.sql("TRUNCATE consumer_wants, consumer_backfills, inbox")
 
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
 
     assert await place.noted() == ids("a", 1, 2)
 
@@ -248,7 +250,7 @@ async def test_who_is_about_to_move_the_checkpoint_sees_that_a_type_was_added(
 ) -> None:
     """It waits for who registers the type, and has to look again."""
     await happens(place, "aA")
-    store = FromStore(old().consumer)
+    store = FromStore(old().consumer, HANDRAIL.codec)
     async with place.pool.connection() as mover, place.pool.connection() as other:
         [name] = await store.followers(mover)
         held = [one.checkpoint for one in await checkpoints.held(mover, [name])]
@@ -260,16 +262,16 @@ async def test_who_is_about_to_move_the_checkpoint_sees_that_a_type_was_added(
         with pytest.raises(LostLease):
             await moving
 
-    await catch_up(place.pool, old().consumer)
-    await catch_up(place.pool, new().consumer)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
     assert await place.noted() == ids("a", 1, 2)
 
 
 async def test_moving_over_what_others_want_costs_no_statement_more(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await catch_up(place.pool, new().consumer)
-    feeding = Feeding(place.pool, old().consumer, lease=600)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
+    feeding = Feeding(place.pool, old().consumer, HANDRAIL.codec, lease=600)
     async with place.pool.connection() as connection:
         await feeding.tick(connection)
         await happens(place, "aA")
@@ -292,11 +294,11 @@ async def test_whatever_happens_in_whatever_order_every_event_has_its_effect_onc
             case "append":
                 await happens(place, "".join(chance.choices("aAbBcC", k=chance.randint(1, 6))))
             case "feed":
-                await catch_up(place.pool, notebook.consumer)
+                await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
             case "settle":
-                await Settling(place.pool, notebook.consumer, patience=0).catch_up()
+                await Settling(place.pool, notebook.consumer, HANDRAIL.codec, patience=0).catch_up()
             case "begin":
-                await begin(place.pool, notebook.consumer)
+                await begin(place.pool, notebook.consumer, HANDRAIL.codec)
             case "queue":
                 async with place.pool.connection() as connection:
                     for message in await place.messages():
@@ -307,6 +309,6 @@ async def test_whatever_happens_in_whatever_order_every_event_has_its_effect_onc
                 async with place.pool.connection() as connection:
                     await prune(connection, notebook.consumer, await snapshot(connection))
 
-    await catch_up(place.pool, after.consumer)
+    await catch_up(place.pool, after.consumer, HANDRAIL.codec)
 
     assert sorted(await place.noted()) == sorted(one.id for one in await place.messages())

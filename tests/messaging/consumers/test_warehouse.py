@@ -23,6 +23,7 @@ from handrail.kernel import Event
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.inbox import receive
 from handrail.messaging.consumers.store_consumer import catch_up
+from runtime.app import HANDRAIL
 from tests.controls import NOON
 from tests.messaging.consumers.place import Place
 
@@ -99,7 +100,7 @@ async def test_whatever_stream_comes_first(
     state, booking, *figures = expected
     wanted = [(ORDER, state, booking, "cup", *figures)]
 
-    await catch_up(place.pool, warehouse.CONSUMER)
+    await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
     assert await lists(place) == wanted
 
     await place.sql("TRUNCATE checkpoints, inbox, packing_lists, packing_lines")
@@ -164,7 +165,7 @@ async def test_what_the_broker_lost_and_the_store_brings_late_does_not_turn_a_li
             for message in messages:
                 if message != lost:
                     await receive(connection, warehouse.CONSUMER, message)
-        await Settling(place.pool, warehouse.CONSUMER, patience=0).catch_up()
+        await Settling(place.pool, warehouse.CONSUMER, HANDRAIL.codec, patience=0).catch_up()
 
         [(state, booking, _)] = await _list_of(place)
         assert (state, booking) == expected, f"{lost.type} was lost"

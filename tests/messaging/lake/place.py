@@ -23,9 +23,11 @@ from handrail.kernel import Event
 from handrail.lake.columns import COLUMNS
 from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake
+from handrail.messaging.relay.routing import Routing
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 
-HANDRAIL = str(Path(sys.executable).with_name("handrail"))
+COMMAND = str(Path(sys.executable).with_name("handrail"))
 KILLER = str(Path(__file__).with_name("killer.py"))
 FIRST = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 """When the months of business begin."""
@@ -79,8 +81,10 @@ class Place:
     def lake(self, **options: Any) -> Lake:
         return Lake(self.folder, **options)
 
-    def exporter(self, lake: Lake | None = None, **options: Any) -> Exporter:
-        return Exporter(self.pool, lake or self.lake(), **{"every": 0.05, **options})
+    def exporter(
+        self, lake: Lake | None = None, routing: Routing = HANDRAIL.routing, **options: Any
+    ) -> Exporter:
+        return Exporter(self.pool, lake or self.lake(), routing, **{"every": 0.05, **options})
 
     async def export(self, **options: Any) -> None:
         assert await self.exporter(**options).catch_up()
@@ -90,7 +94,7 @@ class Place:
         through = [sys.executable, KILLER, killer] if killer else []
         process = await asyncio.create_subprocess_exec(
             *through,
-            HANDRAIL,
+            COMMAND,
             "lake",
             *arguments,
             env={

@@ -17,6 +17,7 @@ from domain.ordering.events import OrderConfirmed
 from handrail.eventstore.pool import open_pool
 from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake
+from runtime.app import HANDRAIL
 from tests.controls import NOON
 from tests.messaging.lake.place import Place
 from tests.projections.stories import Shop
@@ -299,7 +300,7 @@ async def _cut_off(place: Place) -> bool:
 async def test_it_goes_on_once_the_store_is_back(place: Place) -> None:
     stop = asyncio.Event()
     async with open_pool(place.url, role="handrail_app", size=2, name="exporter") as pool:
-        exporter = Exporter(pool, place.lake(), every=0.05)
+        exporter = Exporter(pool, place.lake(), HANDRAIL.routing, every=0.05)
         running = asyncio.create_task(exporter.run(stop))
         await exporter.working.wait()
         for number in (1, 2):

@@ -11,13 +11,17 @@ import pytest
 from arro3.core import Array, DataType, Field, Schema, Table
 from deltalake import write_deltalake
 
-from consumers.lake_questions import NotAQuery, TooMuch, ask
+from consumers.lake_report.plan import LAKE
 from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed
 from handrail.cli import lake_output
+from handrail.lake.questions import TooMuch, ask
 from handrail.lake.reading import open_lake
-from handrail.lake.select_only import LONGEST
+from handrail.lake.select_only import LONGEST, NotAQuery
+from runtime.app import HANDRAIL
 from tests.messaging.lake.place import Place
+
+VIEWS = HANDRAIL.lake_views(LAKE)
 
 pytestmark = pytest.mark.thorough
 
@@ -163,7 +167,7 @@ def said(sql: str, lake: Place, other: Path) -> str:
 
 async def test_nothing_is_written_by_whatever_statement(lake: Place, other: Path) -> None:
     before = everything_in(lake.folder, other)
-    with open_lake(lake.folder) as connection:
+    with open_lake(lake.folder, VIEWS) as connection:
         for sql in WRITES:
             with pytest.raises((NotAQuery, duckdb.Error)):
                 pytest.fail(f"{sql}: {ask(connection, said(sql, lake, other)).rows}")
@@ -173,7 +177,7 @@ async def test_nothing_is_written_by_whatever_statement(lake: Place, other: Path
 
 async def test_no_other_file_is_read_by_whatever_statement(lake: Place, other: Path) -> None:
     rows_of_this_test = Table.from_pydict({"a": Array([1], DataType.int64())})
-    with open_lake(lake.folder) as connection:
+    with open_lake(lake.folder, VIEWS) as connection:
         for sql in READS:
             with pytest.raises((NotAQuery, duckdb.Error)):
                 pytest.fail(f"{sql}: {ask(connection, said(sql, lake, other)).rows}")
@@ -181,7 +185,7 @@ async def test_no_other_file_is_read_by_whatever_statement(lake: Place, other: P
 
 
 async def test_every_kind_of_question_is_answered(lake: Place) -> None:
-    with open_lake(lake.folder) as connection:
+    with open_lake(lake.folder, VIEWS) as connection:
         for sql in ANSWERED:
             assert ask(connection, sql).columns, sql
 
@@ -190,7 +194,7 @@ async def test_every_kind_of_question_is_answered(lake: Place) -> None:
 async def test_even_past_the_parser_the_log_of_the_table_is_out_of_reach(
     lake: Place, other: Path, sql: str
 ) -> None:
-    with open_lake(lake.folder) as connection:
+    with open_lake(lake.folder, VIEWS) as connection:
         for target in (LOG.format(lake=lake.folder), f"{lake.folder}/events/x.csv", f"{other}/x"):
             with pytest.raises(duckdb.PermissionException):
                 connection.execute(sql.format(file=target))
@@ -201,18 +205,21 @@ async def test_a_command_says_why_and_leaves_the_lake_as_it_was(
 ) -> None:
     before = everything_in(lake.folder)
 
-    assert lake_output.answer(lake.folder, said(WRITES[0], lake, other), None, json=False) == 1
+    assert (
+        lake_output.answer(HANDRAIL, lake.folder, said(WRITES[0], lake, other), None, json=False)
+        == 1
+    )
 
     assert "one SELECT at a time" in capsys.readouterr().err
     assert everything_in(lake.folder) == before
-    assert lake_output.answer(lake.folder, "SELECT 1", None, json=False) == 0
+    assert lake_output.answer(HANDRAIL, lake.folder, "SELECT 1", None, json=False) == 0
 
 
 async def test_an_answer_is_bounded_in_time_rows_and_length(lake: Place) -> None:
     endless = (
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
     )
-    with open_lake(lake.folder) as connection:
+    with open_lake(lake.folder, VIEWS) as connection:
         with pytest.raises(TooMuch, match=r"within 0\.2 seconds"):
             ask(connection, endless, seconds=0.2)
         with pytest.raises(TooMuch, match="more than 10 rows"):
@@ -225,7 +232,7 @@ async def test_an_answer_is_bounded_in_time_rows_and_length(lake: Place) -> None
 async def test_what_does_not_fit_into_memory_goes_to_a_folder_that_is_removed(
     lake: Place,
 ) -> None:
-    with open_lake(lake.folder) as connection:
+    with open_lake(lake.folder, VIEWS) as connection:
         [(memory,)] = ask(connection, "SELECT current_setting('memory_limit')").rows
         [(folder,)] = ask(connection, "SELECT current_setting('temp_directory')").rows
         assert spilled(folder)
@@ -239,7 +246,7 @@ async def test_a_column_of_the_table_is_a_name_whatever_it_says(lake: Place) -> 
     rows = Table.from_pydict({name: Array(["z"], DataType.utf8())}, schema=fields)
     write_deltalake(lake.table(), rows, mode="append", schema_mode="merge")
 
-    with open_lake(lake.folder) as connection:
+    with open_lake(lake.folder, VIEWS) as connection:
         columns = [one for one, *_ in ask(connection, "DESCRIBE events").rows]
     assert name in columns
     assert "y" not in columns

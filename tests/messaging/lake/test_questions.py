@@ -20,10 +20,8 @@ from consumers.lake_questions import (
     QUESTIONS,
     REFUSALS,
     VINTAGES,
-    NotAQuery,
-    ask,
 )
-from consumers.lake_report.page import page
+from consumers.lake_report.plan import LAKE
 from domain.identifiers import CustomerId, OrderId, ReturnId
 from domain.ordering.events import OrderPlaced
 from domain.payments.events import (
@@ -46,18 +44,26 @@ from domain.shipping.events import (
 from handrail.cli import lake_output
 from handrail.eventstore.codec import Codec
 from handrail.kernel import Event, Money, Refusal
+from handrail.lake.page import page
+from handrail.lake.plan import Views
+from handrail.lake.questions import ask
 from handrail.lake.reading import NoLake, open_lake, view_name
+from handrail.lake.select_only import NotAQuery
 from handrail.sagas.events import SagaStarted
+from runtime.app import HANDRAIL
 from runtime.registry.messages import EVENTS
 from tests.controls import NOON, eur
 from tests.messaging.lake.history import Told, happens
 from tests.messaging.lake.place import FIRST, Place
+from tests.messaging.routed import routed
+
+VIEWS = HANDRAIL.lake_views(LAKE)
 
 LATER = FIRST + timedelta(days=120)
 
 
 def answered(place: Place, sql: str, as_of: datetime = LATER) -> list[dict[str, Any]]:
-    with open_lake(place.folder, as_of=as_of) as lake:
+    with open_lake(place.folder, VIEWS, as_of=as_of) as lake:
         return ask(lake, sql).records()
 
 
@@ -70,7 +76,7 @@ async def test_every_kind_of_event_is_a_table_with_its_fields(months: Months) ->
     counts = " UNION ALL ".join(
         f"SELECT '{name}', count(*) FROM {view_name(name)}" for name in sorted(happened)
     )
-    with open_lake(place.folder) as lake:
+    with open_lake(place.folder, VIEWS) as lake:
         assert dict(ask(lake, counts).rows) == happened
         named = ask(lake, "SELECT table_name FROM information_schema.tables").rows
     assert {view_name(event.__name__) for event in EVENTS} <= {name for (name,) in named}
@@ -197,7 +203,7 @@ async def test_what_came_back_after_a_settlement_is_an_instalment_that_is_not_pa
         await place.on_record(at, "plan-one", event, saga="one")
     await place.export()
     numbers = "SELECT number, amount, paid_at IS NOT NULL FROM instalments ORDER BY number"
-    with open_lake(place.folder, as_of=LATER) as lake:
+    with open_lake(place.folder, VIEWS, as_of=LATER) as lake:
         assert ask(lake, numbers).rows == [
             (1, 25_00, True),
             (2, 25_00, True),
@@ -207,7 +213,7 @@ async def test_what_came_back_after_a_settlement_is_an_instalment_that_is_not_pa
     second = replace(settled, principal=eur(10_00))
     await place.on_record(at, "plan-one", second, saga="one")
     await place.export()
-    with open_lake(place.folder, as_of=LATER) as lake:
+    with open_lake(place.folder, VIEWS, as_of=LATER) as lake:
         assert [paid for *_, paid in ask(lake, numbers).rows] == [True] * 4
 
 
@@ -255,7 +261,7 @@ async def test_only_the_files_of_the_days_and_contexts_that_are_asked_for_are_op
 ) -> None:
     place, _ = months
     day = f"{FIRST:%F}"
-    with open_lake(place.folder) as lake:
+    with open_lake(place.folder, VIEWS) as lake:
         [[_, asked]] = ask(
             lake, f"EXPLAIN ANALYZE SELECT max(data) FROM events WHERE day = '{day}'"
         ).rows
@@ -281,27 +287,11 @@ async def test_events_of_older_versions_are_read_as_the_newest(place: Place) -> 
             " INSERT INTO outbox SELECT position, txid, shard FROM e",
             (version, version, data),
         )
-    with routed("Weighed"):
-        await place.export()
+    await place.export(routing=routed(Weighed="credit"))
     codec = Codec.of([Weighed], {("Weighed", 1): lambda old: {"grams": 1000 * old["weight"]}})
-    with open_lake(place.folder, events=[Weighed], codec=codec) as lake:
+    with open_lake(place.folder, Views([Weighed], codec, {})) as lake:
         found = ask(lake, "SELECT version, grams FROM weighed ORDER BY version").rows
     assert found == [(1, 2000), (2, 500)]
-
-
-class routed:  # noqa: N801  # reads as what it is in a with statement
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None:
-        from handrail.messaging.relay import routing  # noqa: PLC0415  # its table is what is extended
-
-        routing._CONTEXTS[self.name] = "credit"
-
-    def __exit__(self, *_: object) -> None:
-        from handrail.messaging.relay import routing  # noqa: PLC0415
-
-        del routing._CONTEXTS[self.name]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +306,7 @@ class routed:  # noqa: N801  # reads as what it is in a with statement
 )
 async def test_nothing_but_a_question_is_answered(sql: str, months: Months) -> None:
     place, _ = months
-    with open_lake(place.folder) as lake, pytest.raises(NotAQuery):
+    with open_lake(place.folder, VIEWS) as lake, pytest.raises(NotAQuery):
         ask(lake, sql.format(lake=place.folder))
 
 
@@ -324,20 +314,20 @@ async def test_a_question_reads_no_other_files(months: Months, tmp_path: Path) -
     place, _ = months
     secret = tmp_path / "secret.csv"
     secret.write_text("a\n1\n")
-    with open_lake(place.folder) as lake, pytest.raises(duckdb.PermissionException):
+    with open_lake(place.folder, VIEWS) as lake, pytest.raises(duckdb.PermissionException):
         ask(lake, f"SELECT * FROM read_csv('{secret}')")
 
 
 async def test_an_empty_lake_answers_nothing_and_a_missing_one_says_how_to_make_it(
     place: Place,
 ) -> None:
-    with pytest.raises(NoLake, match="handrail lake export --once"), open_lake(place.folder):
+    with pytest.raises(NoLake, match="handrail lake export --once"), open_lake(place.folder, VIEWS):
         pass
     await place.export()
-    with open_lake(place.folder) as lake:
-        for question in QUESTIONS.values():
+    with open_lake(place.folder, VIEWS) as lake:
+        for question in QUESTIONS:
             assert ask(lake, question.sql).rows == [], question
-        assert page(lake, NOON).count("Nothing of the kind has happened yet.") == 4
+        assert page(lake, LAKE, NOON).count("Nothing of the kind has happened yet.") == 4
 
 
 class Page(HTMLParser):
@@ -371,9 +361,9 @@ class Page(HTMLParser):
 
 async def test_the_report_is_one_page_with_a_chart_for_each_question(months: Months) -> None:
     place, _ = months
-    with open_lake(place.folder, as_of=LATER) as lake:
-        text = page(lake, LATER)
-        assert page(lake, LATER) == text
+    with open_lake(place.folder, VIEWS, as_of=LATER) as lake:
+        text = page(lake, LAKE, LATER)
+        assert page(lake, LAKE, LATER) == text
     assert _complete(text).counts["svg"] == 3
     assert "Nothing of the kind" not in text
 
@@ -382,8 +372,8 @@ async def test_the_report_is_one_page_with_a_chart_for_each_question(months: Mon
 async def test_a_report_of_little_is_complete_too(days: int, orders: int, place: Place) -> None:
     await happens(place, FIRST, days, orders)
     await place.export()
-    with open_lake(place.folder, as_of=LATER) as lake:
-        text = page(lake, LATER)
+    with open_lake(place.folder, VIEWS, as_of=LATER) as lake:
+        text = page(lake, LAKE, LATER)
     assert _complete(text).counts["svg"] >= 1
     assert "Nothing of the kind" in text
 
@@ -414,8 +404,8 @@ async def test_a_name_from_elsewhere_is_shown_as_it_is(place: Place) -> None:
         FIRST, "shipment-o", ShipmentDeclined(order=OrderId("o"), code=bad), saga="o"
     )
     await place.export()
-    with open_lake(place.folder) as lake:
-        text = page(lake, NOON)
+    with open_lake(place.folder, VIEWS) as lake:
+        text = page(lake, LAKE, NOON)
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text
 
@@ -430,15 +420,15 @@ async def test_the_commands_answer(
     assert answer["rows"]
     assert set(answer["rows"][0]) == set(answer["columns"])
 
-    assert lake_output.answer(place.folder, "arrears", LATER, json=False) == 0
+    assert lake_output.answer(HANDRAIL, place.folder, "arrears", LATER, json=False) == 0
     shown = capsys.readouterr().out
     assert "Instalment arrears by cohort" in shown
     assert "2026-01-01" in shown
 
     file = tmp_path / "report.html"
-    assert lake_output.write_report(place.folder, file, LATER) == 0
+    assert lake_output.write_report(HANDRAIL, place.folder, file, LATER) == 0
     assert capsys.readouterr().out.strip() == str(file)
     assert file.read_text().startswith("<!doctype html>")
 
-    assert lake_output.answer(place.folder, "SELECT * FROM nobody", None, json=False) == 1
+    assert lake_output.answer(HANDRAIL, place.folder, "SELECT * FROM nobody", None, json=False) == 1
     assert "Table with name nobody does not exist" in capsys.readouterr().err

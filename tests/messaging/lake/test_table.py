@@ -19,11 +19,11 @@ from handrail.eventstore.checkpoints import LostLease
 from handrail.eventstore.codec import UnknownMessage
 from handrail.lake import batches, leader_lease
 from handrail.lake.exporter import OtherLake
-from handrail.messaging.relay import routing
 from handrail.processes.lake_exporter import catch_up, export, forget
 from handrail.settings import Settings
 from tests.controls import NOON, eur
 from tests.messaging.lake.place import Place, columns_without
+from tests.messaging.routed import routed
 from tests.projections.world import until
 
 NEVER_EXPORTED = "SELECT count(*) FROM checkpoints WHERE projection = 'lake'"
@@ -145,7 +145,7 @@ async def test_what_a_killed_writer_left_is_removed_after_seven_days(place: Plac
 
 
 async def test_an_event_of_newer_code_holds_the_lake_and_is_not_left_out(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: Place,
 ) -> None:
     await an_order(place, "a")
     await place.sql.execute(
@@ -156,9 +156,8 @@ async def test_an_event_of_newer_code_holds_the_lake_and_is_not_left_out(
     with pytest.raises(UnknownMessage, match="OfTomorrow"):
         await place.export()
     await an_order(place, "b")
-    monkeypatch.setitem(routing._CONTEXTS, "OfTomorrow", "ordering")
 
-    await place.export()
+    await place.export(routing=routed(OfTomorrow="ordering"))
 
     found = place.ask("SELECT stream FROM events ORDER BY position")
     assert found == [("order-a",), ("x-1",), ("order-b",)]

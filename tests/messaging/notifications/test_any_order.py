@@ -25,6 +25,7 @@ from domain.shipping.events import ShipmentDelivered, ShipmentDispatched
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
 from handrail.messaging.envelope import Received, received_from_store
+from runtime.app import HANDRAIL
 from tests.controls import NOON, eur
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed
@@ -73,7 +74,7 @@ async def _received(world: World, stream: str) -> list[Received]:
         " FROM events WHERE stream = %s ORDER BY version",
         stream,
     )
-    return [received_from_store(Recorded(*row)) for row in found]
+    return [received_from_store(Recorded(*row), HANDRAIL.codec) for row in found]
 
 
 async def hear(world: World, received: Received) -> None:

@@ -16,6 +16,7 @@ from handrail.eventstore.store import Recorded
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.consumers.store_consumer import Feeding
+from runtime.app import HANDRAIL
 from tests.messaging.consumers.lines import running
 from tests.messaging.notifications.world import World, sent_twice
 from tests.projections.stories import Shop
@@ -63,7 +64,7 @@ async def as_told(world: World) -> Counter[tuple[str, str, str]]:
 
 async def test_without_a_broker_customers_hear_of_what_is_stored(world: World) -> None:
     await stored(world)
-    feeds = [Feeding(world.pool, CONSUMER, poll=0.005, lease=1.0) for _ in range(2)]
+    feeds = [Feeding(world.pool, CONSUMER, HANDRAIL.codec, poll=0.005, lease=1.0) for _ in range(2)]
     async with running(*feeds), world.notifying(2):
         await until(lambda: arrived(world))
         await until(world.nothing_waits)
@@ -79,7 +80,7 @@ async def test_by_a_broker_that_delivers_all_of_it_twice_they_hear_the_same(
     consumer = replace(CONSUMER, queue=QUEUE)
     async with (
         published_twice(world, url),
-        running(Consuming(world.pool, consumer, url)),
+        running(Consuming(world.pool, consumer, HANDRAIL.codec, url)),
         world.notifying(2),
     ):
         await until(lambda: arrived(world))
@@ -103,7 +104,7 @@ async def published_twice(world: World, url: str) -> AsyncIterator[None]:
         for row in (*found, *found):
             recorded = Recorded(*row)
             if recorded.type in CONSUMER.types:
-                headers, body, content_type = message_of(recorded)
+                headers, body, content_type = message_of(recorded, HANDRAIL.routing)
                 message = aio_pika.Message(body, headers={**headers}, content_type=content_type)
                 await channel.default_exchange.publish(message, QUEUE)
         yield

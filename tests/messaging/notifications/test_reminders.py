@@ -25,6 +25,7 @@ from domain.payments.events import (
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
 from handrail.messaging.envelope import Received, received_from_store
+from runtime.app import HANDRAIL
 from tests.controls import eur
 from tests.messaging.notifications.world import World
 from tests.projections.stories import placed
@@ -214,4 +215,4 @@ async def plan_of(world: World) -> Sequence[Received]:
         "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
         " FROM events WHERE stream = 'plan-o' ORDER BY version"
     )
-    return [received_from_store(Recorded(*row)) for row in found]
+    return [received_from_store(Recorded(*row), HANDRAIL.codec) for row in found]

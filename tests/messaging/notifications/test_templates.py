@@ -5,10 +5,10 @@ from datetime import date
 
 import pytest
 
-from consumers.notifications.kinds import CAMPAIGN, KINDS
-from consumers.notifications.templates import TEMPLATES, Values, render
+from consumers.notifications.templates import MESSAGES, TEMPLATES
 from handrail.kernel import Money
 from handrail.notifications.contacts import LANGUAGES, Language
+from handrail.notifications.kinds import CAMPAIGN, Values
 from tests.controls import eur
 
 VALUES: Values = {
@@ -22,13 +22,13 @@ ALL = [(kind, language) for kind in TEMPLATES for language in LANGUAGES]
 
 
 def test_every_kind_of_message_has_words_in_every_language() -> None:
-    assert set(TEMPLATES) == set(KINDS) - {CAMPAIGN.name}
+    assert set(TEMPLATES) == set(MESSAGES.kinds) - {CAMPAIGN.name}
     assert all(set(worded) == set(LANGUAGES) for worded in TEMPLATES.values())
 
 
 @pytest.mark.parametrize(("kind", "language"), ALL)
 def test_a_text_fits_into_one_short_message(kind: str, language: Language) -> None:
-    said = render(kind, language, VALUES)
+    said = MESSAGES.render(kind, language, VALUES)
     assert len(said.body) <= 160
     assert "{" not in said.subject + said.body
     assert "order-3fa9c1d27b" in said.body
@@ -45,14 +45,14 @@ def test_both_languages_say_the_same(kind: str) -> None:
 
 def test_a_currency_without_decimal_places_is_written_without_them() -> None:
     in_yen = {**VALUES, "amount": Money(833, "JPY")}
-    assert render("instalment-due", "en", in_yen).body.endswith(": 833 JPY.")
-    assert render("instalment-due", "de", in_yen).body.endswith(": 833 JPY.")
+    assert MESSAGES.render("instalment-due", "en", in_yen).body.endswith(": 833 JPY.")
+    assert MESSAGES.render("instalment-due", "de", in_yen).body.endswith(": 833 JPY.")
 
 
 def test_money_and_days_are_written_as_people_do() -> None:
-    assert render("instalment-due", "en", VALUES).body.endswith(
+    assert MESSAGES.render("instalment-due", "en", VALUES).body.endswith(
         "is due on 24 Dec 2026: 123456.78 EUR."
     )
-    assert render("instalment-due", "de", VALUES).body.endswith(
+    assert MESSAGES.render("instalment-due", "de", VALUES).body.endswith(
         "ist am 24.12.2026 fällig: 123456,78 EUR."
     )

@@ -14,12 +14,14 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumers.notifications.handler import handle_at
+from consumers.notifications.templates import MESSAGES
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
 from handrail.kernel import Event
 from handrail.messaging.envelope import received_from_store
 from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from tests.unencrypted import a_client
 
@@ -58,7 +60,7 @@ class World:
             )
             for row in found:
                 async with self.pool.connection() as connection, connection.transaction():
-                    received = received_from_store(Recorded(*row))
+                    received = received_from_store(Recorded(*row), HANDRAIL.codec)
                     await handle_at(connection, received, now or datetime.now(UTC))
 
     async def knows(self, customer: str, **how: Any) -> None:
@@ -119,7 +121,10 @@ class World:
     async def notifiers(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:
         options = {"poll": 0.01, "backoff": 0.01, **options}
         async with a_client(self.provider_url) as client:
-            yield [Notifier(self.pool, HttpProvider(client), **options) for _ in range(number)]
+            yield [
+                Notifier(self.pool, HttpProvider(client), MESSAGES, **options)
+                for _ in range(number)
+            ]
 
     @asynccontextmanager
     async def notifying(self, number: int = 1, **options: Any) -> AsyncIterator[list[Notifier]]:

@@ -17,7 +17,7 @@ from handrail.eventstore.store import ANY_VERSION
 from handrail.messaging.relay.publisher import Message, Publisher
 from runtime.registry.messages import CODEC
 from tests.eventstore.interleaving import store_over
-from tests.messaging.relay.world import World, a_world, held
+from tests.messaging.relay.world import HOME, World, a_world, held
 from tests.servers.postgres import a_server, migrated, value
 
 UNFLUSHED = "SELECT pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
@@ -27,7 +27,7 @@ class Deadly(Publisher):
     """The server crashes as soon as the broker has confirmed something."""
 
     def __init__(self, url: str, server: EmbeddedPostgres) -> None:
-        super().__init__(url)
+        super().__init__(url, HOME)
         self._server = server
 
     async def publish(self, exchange: str, message: Message) -> str:

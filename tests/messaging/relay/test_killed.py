@@ -17,7 +17,7 @@ from handrail.messaging.relay.publisher import Publisher
 from runtime.registry.messages import CODEC
 from tests.messaging.conftest import REQUIRED
 from tests.messaging.relay.test_unroutable import got, holds, ids
-from tests.messaging.relay.world import World, a_world, first_of_each, held, in_order, until
+from tests.messaging.relay.world import HOME, World, a_world, first_of_each, held, in_order, until
 
 pytestmark = pytest.mark.journey
 
@@ -94,7 +94,10 @@ async def test_a_broker_that_is_killed_ten_times_under_ten_thousand_events_loses
 async def test_a_broker_that_wants_for_memory_is_waited_for(
     world: World, own_broker: EmbeddedRabbitMQ
 ) -> None:
-    async with Publisher(own_broker.url) as publisher, world.running(world.follower(publisher)):
+    async with (
+        Publisher(own_broker.url, HOME) as publisher,
+        world.running(world.follower(publisher)),
+    ):
         await holds(world, "ann", 1)
         await until(world.seen_all)
         await memory_limit(own_broker, "0.000001")

@@ -13,6 +13,7 @@ from domain.identifiers import OrderId
 from handrail.messaging.relay.publisher import Publisher
 from tests.messaging.relay.world import (
     EXCHANGES,
+    HOME,
     World,
     first_of_each,
     held,
@@ -102,7 +103,7 @@ async def test_the_next_event_of_a_stream_goes_out_when_the_one_before_is_confir
 
     for number in range(60):
         await world.append(f"credit-{number % 6}", held(str(number % 6), str(number)))
-    async with Watched(world.broker.amqp) as publisher:
+    async with Watched(world.broker.amqp, HOME) as publisher:
         await world.follower(publisher).catch_up()
 
     assert set(most.values()) == {1}
@@ -114,7 +115,7 @@ async def test_two_relays_share_the_shards_and_publish_each_event_once(world: Wo
     shops = [Shop(number) for number in range(6)]
 
     async with (
-        Publisher(world.broker.amqp) as other,
+        Publisher(world.broker.amqp, HOME) as other,
         world.running(
             world.follower(owner="a", page=20), world.follower(other, owner="b", page=20)
         ),
@@ -146,7 +147,7 @@ async def test_a_relay_that_stops_hands_over_at_once(world: World) -> None:
         await tell(world, chain(shop.opens(), checkouts(shop, 2)))
         await until(world.seen_all)
 
-    async with Publisher(world.broker.amqp) as other:
+    async with Publisher(world.broker.amqp, HOME) as other:
         async with world.running(world.follower(other, owner="second", lease=600)):
             await tell(world, checkouts(shop, 2, "later"))
             await until(world.seen_all)
@@ -161,7 +162,7 @@ async def test_a_relay_that_slept_longer_than_its_lease_repeats_events_and_leave
     shop = Shop()
     await tell(world, chain(shop.opens(), checkouts(shop, 1)))
     sleeper = world.follower(owner="sleeper", lease=600, page=10)
-    async with Publisher(world.broker.amqp) as other, world.pool.connection() as connection:
+    async with Publisher(world.broker.amqp, HOME) as other, world.pool.connection() as connection:
         heir = world.follower(other, owner="heir", lease=600, page=10)
         await sleeper.tick(connection)
         await world.rows("UPDATE checkpoints SET leased_until = clock_timestamp()")

@@ -11,9 +11,10 @@ from structlog.testing import capture_logs
 
 from handrail.messaging.relay.publisher import NotPublished, Publisher
 from handrail.messaging.relay.retry_parked import retry
+from runtime.app import HANDRAIL
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.wire import a_wire
-from tests.messaging.relay.world import World, first_of_each, in_order, until
+from tests.messaging.relay.world import HOME, World, first_of_each, in_order, until
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +64,7 @@ async def test_an_exchange_that_is_missing_is_waited_for(world: World) -> None:
 async def test_a_connection_that_is_cut_again_and_again_is_made_again(world: World) -> None:
     async with (
         a_wire(world.broker.amqp) as wire,
-        Publisher(wire.url) as publisher,
+        Publisher(wire.url, HOME) as publisher,
         world.running(world.follower(publisher, page=10)),
     ):
         for number in range(5):
@@ -90,7 +91,7 @@ async def test_a_user_without_rights_is_told_what_to_do(world: World) -> None:
     await world.broker.user("stranger", write="")
 
     async with (
-        Publisher(world.broker.as_user("stranger")) as publisher,
+        Publisher(world.broker.as_user("stranger"), HOME) as publisher,
         world.running(world.follower(publisher)),
         told(world, "`handrail topology apply` gives users their passwords and rights"),
     ):
@@ -101,14 +102,14 @@ async def test_a_user_without_rights_is_told_what_to_do(world: World) -> None:
 
 async def test_a_broker_that_is_not_there_loses_nothing(world: World) -> None:
     nobody_there = "amqp://guest:guest@127.0.0.1:1"
-    async with Publisher(nobody_there) as lonely:
+    async with Publisher(nobody_there, HOME) as lonely:
         follower = world.follower(lonely)
         async with world.running(follower), told(world, "Connect call failed"):
             await holds(world, "ann", 2)
         await world.broker.unbind("money")
         await world.catch_up()
         with pytest.raises(NotPublished):
-            await retry(world.pool, lonely)
+            await retry(world.pool, lonely, HANDRAIL.routing)
 
     assert await got(world, "events") == ids("ann", 2)
     assert [one[2] for one in await world.parked()] == [1, 2]
@@ -134,7 +135,7 @@ async def test_the_relay_never_declares_anything(world: World) -> None:
     """The topology is somebody else's: with a user who may only write, it works all the same."""
     await world.broker.user("relay", write=".*")
 
-    async with Publisher(world.broker.as_user("relay")) as publisher:
+    async with Publisher(world.broker.as_user("relay"), HOME) as publisher:
         await holds(world, "ann", 1)
         await world.follower(publisher).catch_up()
 

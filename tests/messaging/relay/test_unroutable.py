@@ -11,11 +11,12 @@ import pytest
 from handrail.eventstore.codec import Codec
 from handrail.kernel import Event
 from handrail.messaging import cloud_events
-from handrail.messaging.relay import routing
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.retry_parked import retry
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
-from tests.messaging.relay.world import World, held, in_order, until
+from tests.messaging.relay.world import HOME, World, held, in_order, until
+from tests.messaging.routed import routed
 
 
 async def holds(world: World, customer: str, count: int, first: int = 1) -> None:
@@ -92,7 +93,7 @@ async def test_a_queue_unbound_in_mid_run_parks_the_rest_and_one_command_drains_
         assert await got(world, "money") == ids("ann", 5)
 
         await world.broker.bind("money")
-        done = await retry(world.pool, world.publisher)
+        done = await retry(world.pool, world.publisher, HANDRAIL.routing)
 
         assert (done.published, done.stopped_by) == (20, [])
         await holds(world, "ann", 1, first=16)
@@ -115,7 +116,7 @@ async def test_later_events_of_the_stream_wait_though_there_is_a_way_again(world
 
     assert await got(world, "money") == ["credit-bob/1"]
     assert (await causes(world))[1:] == ["waits behind an earlier event of its stream"] * 2
-    await retry(world.pool, world.publisher)
+    await retry(world.pool, world.publisher, HANDRAIL.routing)
     assert await got(world, "money") == ids("ann", 3)
 
 
@@ -124,7 +125,7 @@ async def test_a_retry_stops_at_the_first_that_still_has_no_way(world: World) ->
     await holds(world, "ann", 3)
     await world.catch_up()
 
-    done = await retry(world.pool, world.publisher)
+    done = await retry(world.pool, world.publisher, HANDRAIL.routing)
 
     assert done.published == 0
     [stopped] = done.stopped_by
@@ -152,13 +153,13 @@ async def test_a_part_can_be_retried(
     for name in ("events", "money"):
         await world.broker.bind(name)
 
-    done = await retry(world.pool, world.publisher, exchange, stream)
+    done = await retry(world.pool, world.publisher, HANDRAIL.routing, exchange, stream)
 
     assert done.stopped_by == []
     assert {where for where, _, _ in await world.parked()} == left
     if stream:
         assert ("relay/events", "credit-ann", 1) not in await world.parked()
-    await retry(world.pool, world.publisher)
+    await retry(world.pool, world.publisher, HANDRAIL.routing)
     assert await world.parked() == []
     for name in ("events", "money"):
         assert in_order(await world.broker.read(name))
@@ -168,7 +169,7 @@ class Gate(Publisher):
     """A publisher that holds its first message until it is let through."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(url)
+        super().__init__(url, HOME)
         self.reached, self.open = asyncio.Event(), asyncio.Event()
 
     async def publish(self, exchange: str, message: Message) -> str:
@@ -186,7 +187,7 @@ async def test_an_event_that_comes_while_its_stream_is_worked_off_is_neither_ear
     await world.broker.bind("money")
 
     async with Gate(world.broker.amqp) as slow, world.running(world.follower()):
-        retrying = asyncio.create_task(retry(world.pool, slow))
+        retrying = asyncio.create_task(retry(world.pool, slow, HANDRAIL.routing))
         await slow.reached.wait()
         await holds(world, "ann", 1, first=3)
         await until(lambda: _relay_waits(world))
@@ -220,7 +221,7 @@ NEWER = Codec.of((*CODEC.classes.values(), CreditFrozen))
 
 
 async def test_an_event_the_relay_does_not_know_stops_its_stream_until_it_does(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World,
 ) -> None:
     await holds(world, "ann", 1)
     await world.append("credit-ann", CreditFrozen(customer="ann"), codec=NEWER)
@@ -230,15 +231,15 @@ async def test_an_event_the_relay_does_not_know_stops_its_stream_until_it_does(
 
     assert await world.parked() == [("relay/unknown", "credit-ann", n) for n in (2, 3, 4)]
     assert sorted(await got(world, "money")) == ["credit-ann/1", "credit-bob/1"]
-    [stopped] = (await retry(world.pool, world.publisher)).stopped_by
+    [stopped] = (await retry(world.pool, world.publisher, HANDRAIL.routing)).stopped_by
     assert "CreditFrozen" in stopped.cause
 
-    monkeypatch.setitem(routing._CONTEXTS, "CreditFrozen", "credit")
+    newer = routed(CreditFrozen="credit")
     await world.broker.unbind("money")
-    await retry(world.pool, world.publisher)
+    await retry(world.pool, world.publisher, newer)
     assert await world.parked() == [("relay/money", "credit-ann", n) for n in (2, 3, 4)]
     await world.broker.bind("money")
-    await retry(world.pool, world.publisher)
+    await retry(world.pool, world.publisher, newer)
     assert await got(world, "money") == ids("ann", 4, first=2)
     assert await got(world, "events") == ["credit-ann/1", "credit-bob/1", *ids("ann", 4, first=2)]
 
@@ -257,7 +258,7 @@ async def test_an_event_no_broker_would_take_waits_and_the_others_go_on(
     assert {one[:2] for one in await world.parked()} == waiting
     assert await got(world, "money") == ["credit-bob/1"]
     monkeypatch.undo()
-    await retry(world.pool, world.publisher)
+    await retry(world.pool, world.publisher, HANDRAIL.routing)
     assert await got(world, "money") == ids("ann", 2)
 
 
@@ -271,6 +272,6 @@ async def test_an_id_too_long_for_a_message_is_parked(world: World) -> None:
 
 
 async def test_nothing_parked_is_nothing_to_do(world: World) -> None:
-    done: Any = await retry(world.pool, world.publisher, "money", "credit-nobody")
+    done: Any = await retry(world.pool, world.publisher, HANDRAIL.routing, "money", "credit-nobody")
 
     assert (done.published, done.stopped_by) == (0, [])

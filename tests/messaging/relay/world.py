@@ -23,6 +23,7 @@ from handrail.eventstore.subscriptions.subscriber import Follower
 from handrail.kernel import Event, Message
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
+from runtime.app import HANDRAIL
 from runtime.registry.messages import CODEC
 from tests.controls import eur
 from tests.unencrypted import a_client
@@ -154,7 +155,7 @@ class World:
         await store.append([(stream, ANY_VERSION, events)], metadata={"actor": "ann"})
 
     def follower(self, publisher: Publisher | None = None, **options: Any) -> Follower:
-        handler = Relay(publisher or self.publisher)
+        handler = Relay(publisher or self.publisher, HANDRAIL.routing)
         return Follower(self.pool, handler, **{"poll": 0.005, "lease": 1.0, **options})
 
     async def catch_up(self, **options: Any) -> None:
@@ -232,7 +233,7 @@ async def a_world(url: str, pool: Pool, amqp: str, management: str) -> AsyncIter
             await enroll(connection, "relay")
         async with (
             await psycopg.AsyncConnection.connect(url, autocommit=True) as owner,
-            Publisher(amqp) as publisher,
+            Publisher(amqp, HOME) as publisher,
         ):
             yield World(url, owner, pool, broker, publisher)
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from consumers.lake_report.cells import plain
+from handrail.lake.cells import plain
 
 WIDTH: Final = 860
 """Of every chart; a unit is a point, and the page scales it."""

@@ -2,67 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from consumers.lake_questions import ARREARS, DELIVERY, REFUSALS, VINTAGES, Answer, Question, ask
-from consumers.lake_report import charts
-from consumers.lake_report.cells import plain, shown
+from handrail.lake.cells import plain, shown
+from handrail.lake.plan import LakePlan, Part
+from handrail.lake.questions import Answer, ask
 from handrail.lake.reading import Connection
 
 _ROWS: Final = 500
 
 
-@dataclass(frozen=True)
-class _Part:
-    question: Question
-    says: str
-    draw: Callable[[charts.Rows], str] | None
-    drawable: Callable[[Mapping[str, Any]], bool] = lambda _: True
-
-
-_PARTS: Final = (
-    _Part(
-        REFUSALS,
-        "How often whom was refused what. A merchant with many refusals of one kind has one"
-        " problem: no stock, customers at their limits, or a bank that says no.",
-        charts.refusals,
-    ),
-    _Part(
-        DELIVERY,
-        "How long half of the parcels took from the order to the door, and nine tenths of them,"
-        " by the week of the order.",
-        charts.delivery,
-        lambda row: row["half_within_hours"] is not None,
-    ),
-    _Part(
-        VINTAGES,
-        "Each curve is the plans of one month, the newest the strongest. A new curve above the old"
-        " ones at the same age means that the new business pays worse.",
-        charts.vintages,
-    ),
-    _Part(ARREARS, "The same plans as they stand now, in units of their currency.", None),
-)
-_TILES: Final = """
-SELECT
-    count(*) AS "events",
-    count(DISTINCT stream) AS "streams",
-    count(*) FILTER (type = 'OrderPlaced') AS "orders",
-    count(*) FILTER (type = 'OrderRejected' OR type = 'StepRefused') AS "refused steps",
-    count(*) FILTER (type = 'ShipmentDelivered') AS "deliveries",
-    count(*) FILTER (type = 'PlanOpened') AS "plans"
-FROM events
-"""
-
-
-def page(connection: Connection, now: datetime) -> str:
+def page(connection: Connection, plan: LakePlan, now: datetime) -> str:
     """The whole of it, as HTML."""
-    [figures] = ask(connection, _TILES).records()
+    [figures] = ask(connection, plan.tiles).records()
     [span] = ask(connection, _SPAN).records()
     tiles = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{plain(value)}</dd></div>"
@@ -74,7 +31,7 @@ def page(connection: Connection, now: datetime) -> str:
         style=(files(__package__) / "style.css").read_text(),
         since=f"Events from {since} UTC." if since else "There are no events in the lake.",
         tiles=f'<dl class="tiles">{tiles}</dl>' if tiles else "",
-        parts="".join(_section(connection, part) for part in _PARTS),
+        parts="".join(_section(connection, part) for part in plan.parts()),
         made=f"{now.astimezone(UTC):%d %B %Y, %H:%M} UTC",
     )
 
@@ -100,7 +57,7 @@ _PAGE: Final = """<!doctype html>
 """
 
 
-def _section(connection: Connection, part: _Part) -> str:
+def _section(connection: Connection, part: Part) -> str:
     answer = ask(connection, part.question.sql)
     drawn = [row for row in answer.records() if part.drawable(row)]
     if not drawn:
