@@ -48,7 +48,7 @@ from handrail.messaging.relay.relay import Relay
 from handrail.messaging.relay.routing import EXCHANGES, HOME, exchanges_of, routing_key
 from handrail.sagas.events import StepDone
 from handrail.settings import Settings
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 ORDERS: Final = 600
 """In each round; an order is 13 events in 6 streams."""
@@ -166,7 +166,7 @@ def _messages(
 
 async def _append(pool: Pool, number: int) -> Sequence[Recorded]:
     """What so many orders leave in the store; answers what was stored."""
-    store = EventStore(pool, CODEC)
+    store = EventStore(pool, HANDRAIL.codec)
     async with pool.connection() as connection:
         found = await connection.execute("SELECT coalesce(max(position), 0) FROM events")
         [before] = await found.fetchone() or [0]

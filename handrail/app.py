@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from handrail.eventstore.codec import Codec, Upcaster
-from handrail.kernel import Message
+from handrail.kernel import Message, Refusal
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.projection import Projection
@@ -63,12 +63,6 @@ SAGAS: Final = Context(
     commands=stream_commands.COMMANDS,
 )
 """The library's own context: what sagas record about themselves."""
-
-_PROJECTIONS: Final[tuple[Projection[Any], ...]] = (
-    saga_board.PROJECTION,
-    saga_figures.PROJECTION,
-    intervention_board.PROJECTION,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +120,13 @@ class App:
     @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
-        return (*self.projections, *_PROJECTIONS)
+        refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
+        return (
+            *self.projections,
+            saga_board.PROJECTION,
+            saga_figures.projection(refusals),
+            intervention_board.PROJECTION,
+        )
 
     @cached_property
     def read_model_names(self) -> frozenset[str]:

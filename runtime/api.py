@@ -16,6 +16,7 @@ from handrail.processes.asgi_server import serve
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, require
 from handrail.temporal.client import DATA_CONVERTER
+from runtime.app import HANDRAIL
 from workflows.dunning import Terms
 
 
@@ -32,6 +33,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             engine,
             client,
             options_of(settings),
+            codec=HANDRAIL.codec,
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(settings),
             sagas_per_merchant=settings.sagas_per_merchant,

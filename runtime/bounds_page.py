@@ -21,7 +21,7 @@ from handrail.activities.http_gateway import No, Yes
 from handrail.command_fields import bounds_of, why_not_correctable
 from handrail.sagas.options import RunOptions
 from runtime.api import lazy_client
-from runtime.registry.messages import COMMANDS
+from runtime.app import HANDRAIL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "bounds.md"
 
@@ -64,14 +64,14 @@ async def page() -> str:
     # Neither the database nor Temporal is asked for anything.
     engine = create_async_engine("postgresql+psycopg://")
     client = await lazy_client("127.0.0.1:7233", "default")
-    described: Schema = create_app(engine, client, RunOptions()).openapi()
+    described: Schema = create_app(engine, client, RunOptions(), codec=HANDRAIL.codec).openapi()
     parts = [
         _HEAD,
         "## Requests\n",
         *_operations(described),
         "## Commands\n",
         "And whether a person may correct the field of a parked step.\n",
-        *(_command(command) for command in sorted(COMMANDS, key=lambda one: one.__name__)),
+        *(_command(command) for command in sorted(HANDRAIL.commands, key=lambda one: one.__name__)),
         "## Webhooks\n",
         _table("every webhook", _model(Envelope)),
         *_webhooks(),

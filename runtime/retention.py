@@ -16,7 +16,7 @@ from handrail.messaging.consumers import prune_inbox as inbox
 from handrail.notifications import pruning as notifications
 from handrail.processes import prune_tables
 from handrail.projections.totals import totals_name
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "retention.md"
 
@@ -41,8 +41,10 @@ def _days(time: timedelta) -> str:
 
 
 FOR_EVER: Final = "for ever"
-_MODELS: Final = tuple(one.table.name for one in PROJECTIONS)
-_TOTALS: Final = tuple(totals_name(one.table.name) for one in PROJECTIONS if one.adds is not None)
+_MODELS: Final = tuple(one.table.name for one in HANDRAIL.read_models)
+_TOTALS: Final = tuple(
+    totals_name(one.table.name) for one in HANDRAIL.read_models if one.adds is not None
+)
 
 RETENTIONS: Final[Sequence[Retention]] = (
     Retention(

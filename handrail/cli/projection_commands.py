@@ -12,16 +12,17 @@ from rich.table import Table
 from handrail.connections import store_engine, store_pool
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.eventstore.tokens import UnknownProjection
+from handrail.load_app import the_app
 from handrail.projections import parked_rows, retry_parked
 from handrail.projections.rebuild import UnknownReadModel, rebuild
 from handrail.settings import Settings
-from runtime.registry.projections import PROJECTIONS, READ_MODELS
 
 
 async def status(settings: Settings, *, json: bool) -> int:
     """0 where nothing is parked, 1 where something waits for a person."""
+    names = the_app().read_model_names
     async with store_engine(settings, size=1) as engine, engine.connect() as connection:
-        standing = [one for one in await lag(connection) if one.follower in READ_MODELS]
+        standing = [one for one in await lag(connection) if one.follower in names]
         parked = await parked_rows.parked(connection)
     console = Console(stderr=json)
     table = Table("read model", "behind by", "for", "parked events")
@@ -55,12 +56,14 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
     work.
     """
     console = Console(stderr=True)
-    names = names or [one.name for one in PROJECTIONS]
+    projections = the_app().read_models
+    names = names or [one.name for one in projections]
     listed = ", ".join(names)
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bars:
         bars.add_task(f"building beside those in use: {listed}; a projector must be running")
         try:
-            await rebuild(str(settings.owner_url), settings.database_role or None, names)
+            role = settings.database_role or None
+            await rebuild(str(settings.owner_url), role, names, projections)
         except UnknownReadModel as unknown:
             console.print(str(unknown))
             return 1
@@ -70,10 +73,10 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
 
 async def work_off(settings: Settings, name: str, stream: str) -> int:
     """0 where nothing is left parked for the row of this stream."""
-    console = Console(stderr=True)
+    console, app = Console(stderr=True), the_app()
     async with store_pool(settings, size=1, name="handrail-projections") as pool:
         try:
-            done = await retry_parked.retry(pool, name, stream)
+            done = await retry_parked.retry(pool, name, stream, app.read_models, app.codec)
         except UnknownProjection as unknown:
             console.print(f"there is no read model {unknown}")
             return 1

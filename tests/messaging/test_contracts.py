@@ -28,12 +28,12 @@ from handrail.messaging.contracts.compatibility import breaks
 from handrail.messaging.contracts.examples import example_of
 from handrail.messaging.contracts.schemas import Schema, schema_of, tolerant
 from handrail.messaging.relay.routing import HOME, exchanges_of, routing_key
+from runtime.app import HANDRAIL
 from runtime.registry.consumers import CONSUMERS
-from runtime.registry.messages import CODEC, EVENTS
 from tests.eventstore.anything import anything
 
 ROOT = Path(__file__).parents[2]
-NAMES = [event.__name__ for event in EVENTS]
+NAMES = [event.__name__ for event in HANDRAIL.events]
 
 
 def committed(name: str) -> Schema:
@@ -54,16 +54,18 @@ def test_the_committed_contracts_are_what_the_code_says() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None:
-    event, schema = CODEC.classes[name], committed(name)
+    event, schema = HANDRAIL.codec.classes[name], committed(name)
     jsonschema.Draft202012Validator.check_schema(schema)
     for example in schema["examples"]:
         holds(schema, example)
-        assert CODEC.encode(CODEC.decode(name, 1, example)).data == orjson.dumps(example)
+        assert HANDRAIL.codec.encode(HANDRAIL.codec.decode(name, 1, example)).data == orjson.dumps(
+            example
+        )
 
     @settings(max_examples=10, deadline=None, derandomize=True, database=None)
     @given(anything(event))
     def stored(message: object) -> None:
-        holds(schema, orjson.loads(CODEC.encode(message).data))
+        holds(schema, orjson.loads(HANDRAIL.codec.encode(message).data))
 
     stored()
 
@@ -319,7 +321,7 @@ def test_a_message_and_its_example_are_as_the_document_says(
     )
     message = asyncapi["components"]["messages"][name]
     assert message["bindings"]["amqp"]["messageType"] == routing_key(name, 1)
-    encoded = CODEC.encode(example_of(CODEC.classes[name]))
+    encoded = HANDRAIL.codec.encode(example_of(HANDRAIL.codec.classes[name]))
     data, about = orjson.loads(encoded.data), {"actor": "ann", "correlation": "c", "step": "Do"}
     recorded = Recorded(7, "order-1", 3, name, 1, data, about, datetime.now(UTC))
     headers, body, content_type = cloud_events.message_of(recorded)

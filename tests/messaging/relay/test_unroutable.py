@@ -14,7 +14,7 @@ from handrail.messaging import cloud_events
 from handrail.messaging.relay import routing
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.retry_parked import retry
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.messaging.relay.world import World, held, in_order, until
 
 
@@ -216,7 +216,7 @@ class CreditFrozen(Event):
     customer: str
 
 
-NEWER = Codec.of((*CODEC.classes.values(), CreditFrozen))
+NEWER = Codec.of((*HANDRAIL.codec.classes.values(), CreditFrozen))
 
 
 async def test_an_event_the_relay_does_not_know_stops_its_stream_until_it_does(
