@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from handrail.command_fields import bounds_of
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.kernel import Message, Refusal
 from handrail.messaging.consumers.consumer import Consumer
@@ -87,6 +88,7 @@ class App:
         self._refuse_two("projections", (one.name for one in self.read_models))
         self._refuse_two("consumers", (one.name for one in self.consumers))
         _ = self.codec
+        self._refuse_unbounded_corrections()
 
     @cached_property
     def events(self) -> tuple[type, ...]:
@@ -145,6 +147,18 @@ class App:
             there_are = ", ".join(sorted(found))
             raise UnknownConsumer(f"there is no consumer {name}: one of {there_are}")
         return found[name]
+
+    def _refuse_unbounded_corrections(self) -> None:
+        for command in self.commands:
+            if not command.field_policy.correctable:
+                continue
+            try:
+                list(bounds_of(command))
+            except LookupError as field:
+                raise WronglyDeclared(
+                    f"{command.__name__} has a field that its field_policy does not bound: {field}:"
+                    " name it in FieldPolicy.bounds"
+                ) from None
 
     def _refuse_two(self, what: str, names: Iterable[str]) -> None:
         seen: set[str] = set()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from handrail.command_fields import Path, why_not_correctable, wrong_value
 from handrail.kernel import Command
-from runtime.registry.messages import CODEC
 
 
 class WrongCorrection(Exception):
@@ -43,8 +43,13 @@ def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
     return instead
 
 
+@cache
+def _adapter(command: type[Command]) -> TypeAdapter[Command]:
+    return TypeAdapter(command)
+
+
 def _read(command: Command, changes: Mapping[str, Any]) -> Command:
-    adapter = CODEC.adapter(type(command))
+    adapter = _adapter(type(command))
     for name, value in changes.items():
         try:
             orjson.dumps({name: value})
@@ -52,11 +57,10 @@ def _read(command: Command, changes: Mapping[str, Any]) -> Command:
             raise WrongCorrection((name,), "holds what cannot be stored") from None
     whole = {**adapter.dump_python(command, mode="json"), **changes}
     try:
-        read: Command = adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")
+        return adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")
     except ValidationError as wrong:
         first = wrong.errors()[0]
         said = first["msg"]
         if first["type"] == "unexpected_keyword_argument":
             said = f"{type(command).__name__} has no such field"
         raise WrongCorrection(first["loc"], said) from None
-    return read
