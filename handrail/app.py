@@ -96,7 +96,7 @@ class App:
         return tuple(event for one in (*self.contexts, SAGAS) for event in one.events)
 
     @cached_property
-    def commands(self) -> tuple[type, ...]:
+    def commands(self) -> tuple[type[Any], ...]:
         """What may come from outside: those of the business."""
         return tuple(command for one in self.contexts for command in one.commands)
 

@@ -44,7 +44,7 @@ def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
 
 
 @cache
-def _adapter(command: type[Command]) -> TypeAdapter[Command]:
+def _adapter(command: type) -> TypeAdapter[Any]:
     return TypeAdapter(command)
 
 
@@ -57,10 +57,11 @@ def _read(command: Command, changes: Mapping[str, Any]) -> Command:
             raise WrongCorrection((name,), "holds what cannot be stored") from None
     whole = {**adapter.dump_python(command, mode="json"), **changes}
     try:
-        return adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")
+        read: Command = adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")
     except ValidationError as wrong:
         first = wrong.errors()[0]
         said = first["msg"]
         if first["type"] == "unexpected_keyword_argument":
             said = f"{type(command).__name__} has no such field"
         raise WrongCorrection(first["loc"], said) from None
+    return read
