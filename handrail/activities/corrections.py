@@ -44,12 +44,13 @@ def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
 
 
 @cache
-def _adapter(command: type) -> TypeAdapter[Any]:
+def _adapter(command: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(command)
 
 
 def _read(command: Command, changes: Mapping[str, Any]) -> Command:
-    adapter = _adapter(type(command))
+    kind: type[Any] = type(command)
+    adapter = _adapter(kind)
     for name, value in changes.items():
         try:
             orjson.dumps({name: value})
