@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -44,13 +44,12 @@ def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
 
 
 @cache
-def _adapter(command: type[Any]) -> TypeAdapter[Any]:
+def _adapter(command: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(command)
 
 
 def _read(command: Command, changes: Mapping[str, Any]) -> Command:
-    kind: type[Any] = type(command)
-    adapter = _adapter(kind)
+    adapter = _adapter(cast("Hashable", type(command)))
     for name, value in changes.items():
         try:
             orjson.dumps({name: value})
