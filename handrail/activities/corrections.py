@@ -44,7 +44,7 @@ def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
 
 
 @cache
-def _adapter(command: Hashable) -> TypeAdapter[Any]:
+def _adapter(command: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(command)
 
 
