@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from handrail.command_fields import bounds_of
+from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.kernel import Message, Refusal
 from handrail.messaging.consumers.consumer import Consumer
@@ -79,6 +80,8 @@ class App:
     """Processes around sagas: workflows without a stream of their own."""
     projections: Sequence[Projection[Any]] = ()
     consumers: Sequence[Consumer] = ()
+    tables: BusinessTables | None = None
+    """Tables of the business beside the library's, with migrations of their own."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 

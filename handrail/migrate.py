@@ -24,7 +24,7 @@ def migrate(url: str, role: str, new_timeline: NewTimeline = "stop", *, app: App
     from handrail.eventstore.migrations import upgrade  # noqa: PLC0415
     from handrail.projections.install import install  # noqa: PLC0415
 
-    upgrade(url, role, new_timeline=new_timeline)
+    upgrade(url, role, new_timeline=new_timeline, own=app.tables)
     others = ["relay", "lake", *(one.follower for one in app.consumers)]
     try:
         installed = install(url, role or None, app.read_models, others=others)

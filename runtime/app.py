@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from consumers.tables import TABLES
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
 from domain.inventory import commands as inventory_commands
@@ -75,4 +76,5 @@ HANDRAIL: Final = App(
         stock_level.PROJECTION,
     ),
     consumers=CONSUMERS,
+    tables=TABLES,
 )

@@ -68,9 +68,10 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
 async def database_template(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody connects to, for others to be copied from."""
     from handrail.eventstore.migrations import upgrade  # noqa: PLC0415  # only who asks needs it
+    from runtime.app import HANDRAIL  # noqa: PLC0415
 
     await _administer(postgres.url, f"CREATE DATABASE {_TEMPLATE}")
-    upgrade(postgres.url_of(_TEMPLATE), "handrail_app")
+    upgrade(postgres.url_of(_TEMPLATE), "handrail_app", own=HANDRAIL.tables)
     return _TEMPLATE
 
 

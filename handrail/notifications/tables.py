@@ -7,11 +7,9 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Date,
     DateTime,
     Float,
     Index,
-    Integer,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -52,45 +50,6 @@ notification_contacts = Table(
     CheckConstraint(
         "(quiet_from IS NULL) = (quiet_until IS NULL)", name="notification_contacts_quiet_check"
     ),
-)
-
-# Whose an order is. Events of other streams than the order's name the order only. `customer` is
-# empty while such events have come and the order itself has not. `plan_from` is the version of the
-# plan's stream that the order's instalments were made from.
-notification_orders = Table(
-    "notification_orders",
-    metadata,
-    Column("order_id", Text, primary_key=True),
-    Column("customer", Text),
-    Column("plan_from", BigInteger, nullable=False, server_default=text("0")),
-)
-
-# Events that came before their order: written about as soon as it comes.
-notification_early = Table(
-    "notification_early",
-    metadata,
-    Column("order_id", Text, nullable=False),
-    Column("stream", Text, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("position", BigInteger, nullable=False),
-    Column("type", Text, nullable=False),
-    Column("schema", SmallInteger, nullable=False),
-    Column("recorded_at", DateTime(timezone=True), nullable=False),
-    Column("metadata", JSONB, nullable=False),
-    Column("data", JSONB, nullable=False),
-    PrimaryKeyConstraint("order_id", "stream", "version", name="notification_early_pkey"),
-)
-
-# The instalments still to come, of which customers are reminded; folded from the plan's stream.
-notification_instalments = Table(
-    "notification_instalments",
-    metadata,
-    Column("order_id", Text, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("due", Date, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    PrimaryKeyConstraint("order_id", "number", name="notification_instalments_pkey"),
 )
 
 # The messages, and the queue that senders work off. A lane is a partition: a campaign of millions
