@@ -122,6 +122,16 @@ def test_why_sagas_turn_back_is_counted_under_few_names(because: str, label: str
     assert counted(row, "turned_back") == {(label,): 1}
 
 
+def test_a_refusal_that_the_business_does_not_have_makes_no_label_of_its_own() -> None:
+    of_trips = partial(folds.after, saga_figures.projection(["SeatTaken"]))
+
+    known = of_trips(started(), GOING_BACK, ended("refused", "SeatTaken"))
+    unknown = of_trips(started(), GOING_BACK, ended("refused", "CreditRefused"))
+
+    assert counted(known, "turned_back") == {("SeatTaken",): 1}
+    assert counted(unknown, "turned_back") == {("other",): 1}
+
+
 def test_the_clock_runs_from_the_beginning_to_the_decision_and_to_the_end() -> None:
     completed = after(started(), done("A"), YES, done("B"), ended("completed"))
     refused = after(started(), GOING_BACK, ended("refused", "CreditRefused"))
