@@ -19,6 +19,7 @@ from api.orders import place_order as placing
 from api.orders import routes as orders
 from api.payout_runs import PayoutRuns
 from handrail.errors import DomainError
+from handrail.eventstore.codec import Codec
 from handrail.http import problems
 from handrail.http.consistency import PARKED, PARKED_DESCRIPTION
 from handrail.http.database import Database
@@ -96,6 +97,7 @@ def create_app(
     options: RunOptions,
     *,
     event_contracts: Callable[[], Schema],
+    codec: Codec,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
     sagas_per_merchant: int = 0,
@@ -123,7 +125,7 @@ def create_app(
     stopping = stopping or asyncio.Event()
     app.state.services = Services(
         database=database,
-        history=History(database, as_of_events),
+        history=History(database, codec, as_of_events),
         places=Places(database, sagas_per_merchant),
         processes=Processes(client, options),
         decisions=Decisions(database),

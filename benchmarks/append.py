@@ -41,7 +41,7 @@ from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.settings import Settings
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 WRITERS: Final = (1, 16)
 GROWN: Final = 20
@@ -121,7 +121,7 @@ async def _sides(url: str) -> AsyncIterator[Sequence[Side]]:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(url, role="handrail_app", size=most))
         yield [
-            Handrail(EventStore(pool, CODEC)),
+            Handrail(EventStore(pool, HANDRAIL.codec)),
             await stack.enter_async_context(RawInsert(url, writers=most)),
             *[
                 await stack.enter_async_context(

@@ -16,7 +16,7 @@ from handrail.activities.command_handler import metadata_of
 from handrail.eventstore.store import shard_of
 from handrail.kernel import Event, Money
 from handrail.sagas.step_keys import StepContext, StepKey
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 OPENED_ON: Final = datetime.now(UTC).date()
 ANSWER: Final = {"status": "done", "outcome": "CreditConsumed", "reason": ""}
@@ -64,7 +64,7 @@ class Append:
     @cached_property
     def rows(self) -> Sequence[Row]:
         metadata = orjson.dumps(metadata_of(self.context)).decode()
-        encoded = [CODEC.encode(event) for event in self.events]
+        encoded = [HANDRAIL.codec.encode(event) for event in self.events]
         return [
             Row(
                 self.stream,

@@ -38,7 +38,7 @@ from handrail.eventstore.pool import Connection, open_pool
 from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.migrate import migrate
 from handrail.settings import Settings
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 
 RATE: Final = 1_000
 SECONDS: Final = 60
@@ -215,7 +215,7 @@ def _open_market(postgres: EmbeddedPostgres) -> None:
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {_OPENED}")
     url = postgres.url_of(_OPENED)
-    migrate(url, _ROLE)
+    migrate(url, _ROLE, app=HANDRAIL)
 
     async def write() -> None:
         async with _connection(url) as connection:
@@ -260,7 +260,7 @@ def _result(ours: Sequence[Window], loops: Sequence[Window]) -> Result:
             "rounds": len(ours),
             "lags_measured": sum(len(one.lags) for one in ours),
             "loop_lags_measured": sum(len(one.lags) for one in loops),
-            "read_models": len(PROJECTIONS),
+            "read_models": len(HANDRAIL.read_models),
             "customers": CUSTOMERS,
             "merchants": MERCHANTS,
             "loop_poll_ms": POLL * 1000,

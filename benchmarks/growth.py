@@ -33,7 +33,7 @@ from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, SHARDS, EventStore
 from handrail.settings import Settings
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 SMALL: Final = 100_000
 LARGE: Final = 10_000_000
@@ -59,7 +59,7 @@ class Store:
 
     @property
     def store(self) -> EventStore:
-        return EventStore(self.pool, CODEC)
+        return EventStore(self.pool, HANDRAIL.codec)
 
     def anywhere(self) -> str:
         return line(self.chance.randrange(lines_of(self.events)))

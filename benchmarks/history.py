@@ -11,7 +11,7 @@ import orjson
 from benchmarks.market import DAY, Append
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import shard_of
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 EVERY: Final = timedelta(milliseconds=20)
 """Between two events of the past."""
@@ -40,7 +40,7 @@ async def write_past(
                 for stream, several in append.events.items():
                     shard = shard_of(stream)
                     for event in several:
-                        encoded = CODEC.encode(event)
+                        encoded = HANDRAIL.codec.encode(event)
                         version = versions[stream] = versions.get(stream, 0) + 1
                         data, at = encoded.data.decode(), DAY + written * EVERY
                         await copy.write_row(

@@ -13,7 +13,7 @@ import psycopg
 from benchmarks.appends import OPENED_ON, Append
 from handrail.activities.command_handler import metadata_of
 from handrail.eventstore.store import shard_of
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 FORM: Final = 1
 """Of this past: a kept one of another form is not used."""
@@ -138,5 +138,5 @@ def _templates() -> list[tuple[str, int, str]]:
     """Type, schema, and data with metadata of the two events, for the stream `_ID`."""
     sample = Append(_ID, 0)
     metadata = orjson.dumps(metadata_of(sample.context)).decode()
-    encoded = [CODEC.encode(event) for event in sample.events]
+    encoded = [HANDRAIL.codec.encode(event) for event in sample.events]
     return [(one.type, one.schema, f"{one.data.decode()}\t{metadata}") for one in encoded]

@@ -36,7 +36,7 @@ from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.migrate import migrate
 from handrail.projections.rebuild import rebuild
 from handrail.settings import Settings
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 
 EVENTS: Final = 1_000_000
 SAMPLE: Final = 20_000
@@ -44,7 +44,7 @@ SAMPLE: Final = 20_000
 ROUNDS: Final = 3
 PROJECTORS: Final = 2
 MARKET: Final = Market("past", customers=20_000, merchants=200)
-_NAMES: Final = [one.name for one in PROJECTIONS]
+_NAMES: Final = [one.name for one in HANDRAIL.read_models]
 _READ_UP_TO: Final = (
     "SELECT coalesce(sum(after_position) / count(*), 0)::bigint FROM checkpoints"
     " WHERE projection = 'saga_board__next'"
@@ -68,7 +68,7 @@ async def run(settings: Settings, *, json: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
             with bar(console) as progress:
-                await asyncio.to_thread(migrate, postgres.url, "handrail_app")
+                await asyncio.to_thread(migrate, postgres.url, "handrail_app", app=HANDRAIL)
                 await _write(postgres.url, progress)
                 chosen = {"database_url": postgres.url, "log_level": "warning"}
                 quiet = settings.model_copy(update=chosen)
@@ -145,7 +145,7 @@ async def _rounds(
 
 async def _rebuilt(url: str, value: Any, progress: Progress) -> None:
     task: TaskID = progress.add_task("events read", total=EVENTS)
-    work = asyncio.create_task(rebuild(url, "handrail_app", _NAMES))
+    work = asyncio.create_task(rebuild(url, "handrail_app", _NAMES, HANDRAIL.read_models))
     while not work.done():
         await asyncio.wait([work], timeout=1)
         progress.update(task, completed=max(await value(_READ_UP_TO), progress.tasks[-1].completed))
@@ -197,7 +197,7 @@ def _result(rounds: Sequence[Round]) -> Result:
         {"vs_loop": round(statistics.median(one.built / one.looped for one in rounds), 1)},
         {
             "events": EVENTS,
-            "read_models": len(PROJECTIONS),
+            "read_models": len(HANDRAIL.read_models),
             "projectors": PROJECTORS,
             "rounds": len(rounds),
             "events_of_the_loop": SAMPLE,

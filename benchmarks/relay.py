@@ -48,7 +48,6 @@ from handrail.messaging.relay.relay import Relay
 from handrail.sagas.events import StepDone
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 
 _ROUTING: Final = HANDRAIL.routing
 HOME: Final = _ROUTING.broker.home
@@ -171,7 +170,7 @@ def _messages(
 
 async def _append(pool: Pool, number: int) -> Sequence[Recorded]:
     """What so many orders leave in the store; answers what was stored."""
-    store = EventStore(pool, CODEC)
+    store = EventStore(pool, HANDRAIL.codec)
     async with pool.connection() as connection:
         found = await connection.execute("SELECT coalesce(max(position), 0) FROM events")
         [before] = await found.fetchone() or [0]

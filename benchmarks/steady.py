@@ -19,7 +19,7 @@ from benchmarks.market import Append, Market
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.sagas.step_keys import StepContext, StepKey
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 CUSTOMERS, MERCHANTS = 2_000, 100
 WRITERS: Final = 4
@@ -36,7 +36,7 @@ async def write(url: str, name: str, rate: float, seconds: float) -> float:
     sagas: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
     written = 0
     async with open_pool(url, size=WRITERS, name="bench-writer") as pool:
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         began = time.perf_counter()
 
         async def work() -> None:

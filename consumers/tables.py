@@ -1,6 +1,9 @@
-"""What the shop's consumers keep: the ledger, packing lists, and what messages are made from."""
+"""The shop's own tables: finance's ledger, packing lists, and what reminders are made from."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
 
 from sqlalchemy import (
     BigInteger,
@@ -17,6 +20,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+
+from handrail.eventstore.business_tables import BusinessTables
 
 metadata = MetaData()
 
@@ -102,4 +107,16 @@ notification_instalments = Table(
     Column("amount", BigInteger, nullable=False),
     Column("currency", Text, nullable=False),
     PrimaryKeyConstraint("order_id", "number", name="notification_instalments_pkey"),
+)
+
+TABLES: Final = BusinessTables(
+    revisions=Path(__file__).parent / "migrations" / "versions",
+    rights={
+        "ledger_lines": ("SELECT", "INSERT"),
+        "packing_lines": ("SELECT", "INSERT", "UPDATE"),
+        "packing_lists": ("SELECT", "INSERT", "UPDATE"),
+        "notification_orders": ("SELECT", "INSERT", "UPDATE"),
+        "notification_early": ("SELECT", "INSERT", "DELETE"),
+        "notification_instalments": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    },
 )

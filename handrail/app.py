@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
+from handrail.command_fields import bounds_of
+from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.codec import Codec, Upcaster
-from handrail.kernel import Message
+from handrail.kernel import Message, Refusal
 from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes
 from handrail.messaging.broker.topology import NotToBeHad, topology
@@ -73,12 +75,6 @@ SAGAS: Final = Context(
 )
 """The library's own context: what sagas record about themselves."""
 
-_PROJECTIONS: Final[tuple[Projection[Any], ...]] = (
-    saga_board.PROJECTION,
-    saga_figures.PROJECTION,
-    intervention_board.PROJECTION,
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class App:
@@ -101,6 +97,8 @@ class App:
     """What the notifier sends beside campaigns."""
     examples: Examples = field(default_factory=Examples)
     """What the contracts of events show."""
+    tables: BusinessTables | None = None
+    """Tables of the business beside the library's, with migrations of their own."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 
@@ -113,6 +111,7 @@ class App:
         self._refuse_what_never_comes()
         for said in notifications.mistakes(self.messages):
             raise WronglyDeclared(said)
+        self._refuse_unbounded_corrections()
 
     @cached_property
     def events(self) -> tuple[type, ...]:
@@ -120,7 +119,7 @@ class App:
         return tuple(event for one in (*self.contexts, SAGAS) for event in one.events)
 
     @cached_property
-    def commands(self) -> tuple[type, ...]:
+    def commands(self) -> tuple[type[Any], ...]:
         """What may come from outside: those of the business."""
         return tuple(command for one in self.contexts for command in one.commands)
 
@@ -164,7 +163,13 @@ class App:
     @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
-        return (*self.projections, *_PROJECTIONS)
+        refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
+        return (
+            *self.projections,
+            saga_board.PROJECTION,
+            saga_figures.projection(refusals),
+            intervention_board.PROJECTION,
+        )
 
     @cached_property
     def read_model_names(self) -> frozenset[str]:
@@ -201,6 +206,18 @@ class App:
             topology(self.routing, self.consumers)
         except NotToBeHad as wrong:
             raise WronglyDeclared(str(wrong)) from None
+
+    def _refuse_unbounded_corrections(self) -> None:
+        for command in self.commands:
+            if not command.field_policy.correctable:
+                continue
+            try:
+                list(bounds_of(command))
+            except LookupError as field:
+                raise WronglyDeclared(
+                    f"{command.__name__} has a field that its field_policy does not bound: {field}:"
+                    " name it in FieldPolicy.bounds"
+                ) from None
 
     def _refuse_two(self, what: str, names: Iterable[str]) -> None:
         seen: set[str] = set()

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NewType
 
 from handrail.currencies import written
 from handrail.errors import CurrencyMismatch
+from handrail.field_policy import FieldPolicy
 
 TenantId = NewType("TenantId", str)
 """The party on whose behalf sagas run: limits, fairness and figures are kept for each."""
@@ -48,6 +49,10 @@ class Command(Message):
 
     asks_outside: ClassVar[bool] = False
     """True when serving it means asking another company, which may be slow, or silent."""
+    field_policy: ClassVar[FieldPolicy] = FieldPolicy()
+    """Bounds and corrections of its fields. A business declares it once, in the base of its
+    commands; workflows and activities read it from the command that they hold.
+    """
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import structlog
 from sqlalchemy.exc import OperationalError
 
 from handrail.eventstore.identity import NewTimeline, refused_in
 
+if TYPE_CHECKING:
+    from handrail.app import App
+
 _log = structlog.get_logger(__name__)
 
 
-def migrate(url: str, role: str, new_timeline: NewTimeline = "stop") -> None:
+def migrate(url: str, role: str, new_timeline: NewTimeline = "stop", *, app: App) -> None:
     """Safe to run again, and by several processes at once. An empty role grants nothing.
 
     Raises OtherStore where the server is not the one the store was on.
@@ -18,12 +23,11 @@ def migrate(url: str, role: str, new_timeline: NewTimeline = "stop") -> None:
     # Alembic is slow to import, and most processes do not need it.
     from handrail.eventstore.migrations import upgrade  # noqa: PLC0415
     from handrail.projections.install import install  # noqa: PLC0415
-    from runtime.registry.consumers import CONSUMERS  # noqa: PLC0415
 
-    upgrade(url, role, new_timeline=new_timeline)
-    others = ["relay", "lake", *(one.follower for one in CONSUMERS)]
+    upgrade(url, role, new_timeline=new_timeline, own=app.tables)
+    others = ["relay", "lake", *(one.follower for one in app.consumers)]
     try:
-        installed = install(url, role or None, others=others)
+        installed = install(url, role or None, app.read_models, others=others)
     except OperationalError as error:
         raise refused_in(error) or error from None
     for name in installed.being_built:

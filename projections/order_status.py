@@ -21,6 +21,9 @@ from sqlalchemy import BigInteger, Column, DateTime, Integer, Text, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from domain.credit import events as credit
+from domain.inventory import events as inventory
+from domain.ordering import events as ordering
 from domain.ordering.events import (
     OrderCompleted,
     OrderConfirmed,
@@ -30,6 +33,7 @@ from domain.ordering.events import (
     ReturnCompleted,
     ReturnWithdrawn,
 )
+from domain.payments import events as payments
 from domain.payments.events import (
     CaptureDeclined,
     PaymentAuthorised,
@@ -38,6 +42,8 @@ from domain.payments.events import (
     PaymentRefunded,
     PaymentVoided,
 )
+from domain.settlement import events as settlement
+from domain.shipping import events as shipping
 from domain.shipping.events import (
     ShipmentBooked,
     ShipmentCancelled,
@@ -52,7 +58,6 @@ from handrail.projections.projection import Happened, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
 from handrail.sagas.events import SagaDecided, SagaEnded
-from runtime.registry.messages import EVENTS
 
 Status = Literal[
     "placed",
@@ -65,7 +70,12 @@ Status = Literal[
     "failed",
 ]
 ENDED: Final[frozenset[Status]] = frozenset({"refused", "cancelled", "failed"})
-_REFUSALS: Final = frozenset(one.__name__ for one in EVENTS if issubclass(one, Refusal))
+_REFUSALS: Final = frozenset(
+    event.__name__
+    for context in (ordering, inventory, credit, payments, shipping, settlement)
+    for event in context.EVENTS
+    if issubclass(event, Refusal)
+)
 
 
 @dataclass(frozen=True, kw_only=True)

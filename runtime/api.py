@@ -34,6 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client,
             options_of(settings),
             event_contracts=HANDRAIL.event_contracts,
+            codec=HANDRAIL.codec,
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(settings),
             sagas_per_merchant=settings.sagas_per_merchant,

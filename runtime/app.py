@@ -7,6 +7,7 @@ from typing import Final
 from consumers import finance, warehouse
 from consumers.notifications import handler as notifications
 from consumers.notifications.templates import MESSAGES
+from consumers.tables import TABLES
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
 from domain.inventory import commands as inventory_commands
@@ -91,4 +92,5 @@ HANDRAIL: Final = App(
     messages=MESSAGES,
     lake=_lake,
     examples=EXAMPLES,
+    tables=TABLES,
 )

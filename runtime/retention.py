@@ -1,154 +1,20 @@
-"""Retention of every table: how long its rows are kept, what that protects, and who deletes them.
+"""Write `docs/retention.md`: the tables of the library, and the shop's own, which stand here.
 
-`docs/retention.md` is written from here by `make retention`; a test compares the two, and the
-tables with those of a migrated database.
+A test compares the page with this, and the tables with those of a migrated database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from handrail.messaging.consumers import prune_inbox as inbox
-from handrail.notifications import pruning as notifications
-from handrail.processes import prune_tables
-from handrail.projections.totals import totals_name
-from runtime.registry.projections import PROJECTIONS
+from handrail.docs_pages import retention
+from handrail.docs_pages.retention import FOR_EVER, Retention, retentions
+from runtime.app import HANDRAIL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "retention.md"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Retention:
-    """`until` follows "is kept"; `after` is how long then. `by` is the process that deletes."""
-
-    tables: tuple[str, ...]
-    until: str
-    after: timedelta | None = None
-    protects: str
-    by: str = ""
-
-    @property
-    def kept(self) -> str:
-        return self.until if self.after is None else f"{_days(self.after)} {self.until}"
-
-
-def _days(time: timedelta) -> str:
-    return f"{time.days} days" if time.days else f"{time.seconds // 3600} hours"
-
-
-FOR_EVER: Final = "for ever"
-_MODELS: Final = tuple(one.table.name for one in PROJECTIONS)
-_TOTALS: Final = tuple(totals_name(one.table.name) for one in PROJECTIONS if one.adds is not None)
-
-RETENTIONS: Final[Sequence[Retention]] = (
-    Retention(
-        tables=("events", "streams"),
-        until=FOR_EVER,
-        protects="The facts. Read models, point-in-time reads, decisions, the audit trail, the "
-        "lake and `verify` are folded from them; what is not there cannot be had again.",
-    ),
-    Retention(
-        tables=("outbox",),
-        until="until every follower's checkpoint has seen the whole partition",
-        protects="The feed: what a follower has not read yet.",
-        by="projector",
-    ),
-    Retention(
-        tables=("commands", "long_attempts", "fence_walks"),
-        until="a year after the month in which the attempt began, and as long as the attempt may "
-        "ask",
-        protects="That a step takes effect once: a command that comes again finds its answer.",
-        by="projector",
-    ),
-    Retention(
-        tables=("store_epochs",),
-        until=FOR_EVER,
-        protects="Which server's transaction numbers the feed, tokens and the lake count in.",
-    ),
-    Retention(
-        tables=("checkpoints",),
-        until="as long as its follower is known",
-        protects="Where each follower goes on reading.",
-        by="the exchange of a read model; a person for a follower that is gone",
-    ),
-    Retention(
-        tables=("followers",),
-        after=timedelta(hours=1),
-        until="after the last sign of life",
-        protects="The fair share of each process. It is only of the present.",
-        by="every follower",
-    ),
-    Retention(
-        tables=("snapshots",),
-        until="until the next of the same stream takes its place",
-        protects="The time that a command on a long stream takes. A cache.",
-    ),
-    Retention(
-        tables=("row_snapshots",),
-        after=prune_tables.ROW_SNAPSHOTS_KEPT,
-        until="after it was taken",
-        protects="The time that a point-in-time read of a long history takes. A cache.",
-        by="projector",
-    ),
-    Retention(
-        tables=("parked_events",),
-        until="until the event is applied or published, or the read model exchanged",
-        protects="The order of a row's or a stream's events, and that none is left out.",
-        by="`handrail projections retry`, `handrail relay retry`",
-    ),
-    Retention(
-        tables=("requests",),
-        after=prune_tables.ANSWERS_KEPT,
-        until="after the request",
-        protects="That a request repeated under its Idempotency-Key gets the same answer. Later "
-        "the ids that follow from the key protect from a second effect.",
-        by="projector",
-    ),
-    Retention(
-        tables=("saga_places",),
-        after=prune_tables.PLACES_KEPT,
-        until="after it was taken, or until the saga has ended",
-        protects="How many checkouts of a merchant may run at the same time.",
-        by="projector",
-    ),
-    Retention(
-        tables=("webhooks",),
-        after=prune_tables.WEBHOOKS_KEPT,
-        until="after it had its effect; one that waits or is unknown until a person settles it",
-        protects="That a webhook sent again has no second effect, and its signed bytes.",
-        by="projector",
-    ),
-    Retention(
-        tables=("inbox",),
-        after=inbox.KEPT,
-        until="after the message was handled, and the consumer's checkpoint has passed it",
-        protects="That a message delivered again has no second effect.",
-        by="each consumer",
-    ),
-    Retention(
-        tables=("parked_streams",),
-        until="until all its parked messages are settled",
-        protects="The order of a stream's messages at its consumer.",
-        by="`handrail consumers retry` and `discard`",
-    ),
-    Retention(
-        tables=("parked_messages",),
-        after=inbox.SETTLED_KEPT,
-        until="after it was handled; until a person settles it; for ever where it was discarded",
-        protects="That nothing is left out in silence. Of a discarded message it is the only proof "
-        "that a person decided so, which `verify` needs.",
-        by="each consumer",
-    ),
-    Retention(
-        tables=("consumer_wants", "consumer_backfills"),
-        until="as long as the consumer is known; a backfill until it has caught up",
-        protects="Of which events the consumer's checkpoint speaks.",
-        by="each consumer",
-    ),
+_OF_THE_SHOP: Final = (
     Retention(
         tables=("ledger_lines",),
         until=FOR_EVER,
@@ -158,13 +24,6 @@ RETENTIONS: Final[Sequence[Retention]] = (
         tables=("packing_lists", "packing_lines"),
         until=FOR_EVER,
         protects="What was packed and may come back, one list for each order.",
-    ),
-    Retention(
-        tables=("notification_contacts",),
-        until="until the customer's contact is erased (`DELETE /customers/{customer}/contact`)",
-        protects="How a customer wants to be reached. Personal data, and in no event: erased means "
-        "gone.",
-        by="API",
     ),
     Retention(
         tables=("notification_orders",),
@@ -183,81 +42,12 @@ RETENTIONS: Final[Sequence[Retention]] = (
         protects="Reminders that are still to be sent.",
         by="consumer of notifications",
     ),
-    Retention(
-        tables=("notifications",),
-        after=notifications.KEPT,
-        until=f"after it was settled; {_days(notifications.FAILED_KEPT)} where it failed; until a "
-        "person settles one that is parked",
-        protects="What a customer was told, and that it is not told twice. Personal data: a "
-        "message that was tried holds the address.",
-        by="notifier",
-    ),
-    Retention(
-        tables=("campaigns",),
-        after=notifications.CAMPAIGNS_KEPT,
-        until="after it ended, and no message needs its texts",
-        protects="That a campaign begun again under its name is the same one.",
-        by="notifier",
-    ),
-    Retention(
-        tables=("campaign_audience",),
-        after=notifications.KEPT,
-        until="after the campaign ended",
-        protects="Whom a campaign is for, while it is being enqueued.",
-        by="notifier",
-    ),
-    Retention(
-        tables=("lake_batches",),
-        until="the newest 10,000 batches",
-        protects="That a batch whose writer died is written once, and the same.",
-        by="exporter of the lake",
-    ),
-    Retention(
-        tables=_MODELS + _TOTALS,
-        until="until a new version takes their place",
-        protects="Answers of the API. They hold nothing that is not in the events, and are built "
-        "anew from them at any time.",
-        by="the exchange of a read model",
-    ),
-    Retention(
-        tables=("read_models", "alembic_version"),
-        until="as long as the table it is about",
-        protects="That code and tables are of the same version.",
-        by="the exchange of a read model, migrations",
-    ),
 )
-
-_HEAD: Final = """# Retention
-
-How long the rows of every table are kept, what that protects, and which process deletes them.
-Deleting goes in batches that an index finds, every minute or ten, so no table is read whole for it.
-This page is written by `make retention` from `runtime/retention.py`;
-`tests/runtime/test_retention.py` compares the two, and fails for a table of a migrated database
-that has no line here.
-
-| table | is kept | protects | deleted by |
-|---|---|---|---|
-"""
-
-_FOOT: Final = """
-Events are kept for ever because everything else can be made from them, and nothing else can make
-them. They hold no contact: addresses and numbers of customers are in `notification_contacts` and,
-of messages that were tried, in `notifications`. Deleting changes no answer of `handrail verify`:
-what its retention deleted is known from checkpoints, partitions and decisions, and not from its
-absence ([verify](verify.md)).
-
-Beside the database: Temporal keeps a closed workflow for its namespace's retention, the broker a
-message until it is consumed, and the lake every event ([lake](lake.md)).
-"""
+RETENTIONS: Final = retentions(HANDRAIL.read_models, _OF_THE_SHOP)
 
 
 def page() -> str:
-    rows = [
-        f"| {', '.join(f'`{one}`' for one in entry.tables)} | {entry.kept} | {entry.protects} "
-        f"| {entry.by or 'nobody'} |"
-        for entry in RETENTIONS
-    ]
-    return _HEAD + "\n".join(rows) + "\n" + _FOOT
+    return retention.page(RETENTIONS)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from handrail.readiness import ready
 from handrail.settings import Settings, require
 from handrail.temporal.client import Activities, connect, workers
 from runtime import payable_reader
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -41,7 +41,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         def company(url: str | None, seconds: float) -> Outside:
             return Outside(session, url or "", connect_seconds=seconds, read_seconds=seconds)
 
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         activities = all_activities(
             store,
             HttpBank(company(settings.bank_url, settings.bank_timeout_seconds)),

@@ -68,9 +68,10 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
 async def database_template(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody connects to, for others to be copied from."""
     from handrail.eventstore.migrations import upgrade  # noqa: PLC0415  # only who asks needs it
+    from runtime.app import HANDRAIL  # noqa: PLC0415
 
     await _administer(postgres.url, f"CREATE DATABASE {_TEMPLATE}")
-    upgrade(postgres.url_of(_TEMPLATE), "handrail_app")
+    upgrade(postgres.url_of(_TEMPLATE), "handrail_app", own=HANDRAIL.tables)
     return _TEMPLATE
 
 
@@ -86,11 +87,12 @@ async def database(postgres: EmbeddedPostgres, database_template: str) -> str:
 @pytest.fixture(scope="session")
 async def template_with_read_models(postgres: EmbeddedPostgres, database_template: str) -> str:
     from handrail.projections.install import install  # noqa: PLC0415  # only who asks needs it
+    from runtime.app import HANDRAIL  # noqa: PLC0415
 
     await _administer(
         postgres.url, f"CREATE DATABASE {_WITH_READ_MODELS} TEMPLATE {database_template}"
     )
-    install(postgres.url_of(_WITH_READ_MODELS), "handrail_app")
+    install(postgres.url_of(_WITH_READ_MODELS), "handrail_app", HANDRAIL.read_models)
     return _WITH_READ_MODELS
 
 

@@ -31,7 +31,7 @@ from handrail.kernel import stream_name
 from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
 from handrail.temporal.client import DATA_CONVERTER, SANDBOX, Activities
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
@@ -166,7 +166,7 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         a_client(registry_url, limits=ONE_REQUEST_EACH) as registry,
         one_request_each() as session,
     ):
-        store = SometimesAway(pool, CODEC)
+        store = SometimesAway(pool, HANDRAIL.codec)
         # Not the environment's own client, which makes workflows skip time: what another company
         # and a local activity take is real time.
         client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)

@@ -19,7 +19,7 @@ from handrail.sagas.options import SagaResult
 from handrail.settings import Settings
 from handrail.temporal.client import WORKFLOWS, connect, workers
 from runtime.api import options_of
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.worker import all_activities
 from workflows.checkout import Checkout
 
@@ -29,7 +29,7 @@ async def open_worker(database: str, temporal: str) -> AsyncIterator[tuple[Event
     """One process that works on everything, with other companies that answer at once."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(database, role="handrail_app", size=16))
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         client = await connect(temporal, "default")
         activities = all_activities(store, AgreeableBank(), AgreeableCarrier(), AgreeableRegistry())
         for worker in workers(

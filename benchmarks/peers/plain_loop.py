@@ -21,8 +21,7 @@ from handrail.eventstore.store import Recorded
 from handrail.projections.fold import apply, read
 from handrail.projections.projection import OutOfPlace, Projection
 from handrail.projections.totals import changes
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 
 COLUMNS = "position, stream, version, type, schema, data, metadata, recorded_at"
 _ADD = (
@@ -48,7 +47,7 @@ class PlainLoop:
         self.statements = self.passed_over = 0
         self._connection = connection
         self._handling: dict[str, list[_Kept]] = defaultdict(list)
-        for projection in PROJECTIONS:
+        for projection in HANDRAIL.read_models:
             kept = _Kept(projection)
             for table in projection.tables:
                 connection.execute(
@@ -69,7 +68,7 @@ class PlainLoop:
                 event = None
                 for kept in self._handling.get(recorded.type, ()):
                     if kept.projection.reads(recorded):
-                        event = event or read(recorded, CODEC)
+                        event = event or read(recorded, HANDRAIL.codec)
                         try:
                             self.statements += kept.keep(cursor, event)
                         except OutOfPlace:

@@ -8,6 +8,7 @@ from typing import Final
 from consumers.lake_questions import ARREARS, DELIVERY, QUESTIONS, REFUSALS, VIEWS, VINTAGES
 from handrail.lake.plan import LakePlan, Part
 
+
 def parts() -> Sequence[Part]:
     """The sections of the report."""
     from consumers.lake_report import charts  # noqa: PLC0415  # they need Matplotlib
@@ -15,8 +16,8 @@ def parts() -> Sequence[Part]:
     return (
         Part(
             question=REFUSALS,
-            says="How often whom was refused what. A merchant with many refusals of one kind has one"
-            " problem: no stock, customers at their limits, or a bank that says no.",
+            says="How often whom was refused what. A merchant with many refusals of one kind has"
+            " one problem: no stock, customers at their limits, or a bank that says no.",
             draw=charts.refusals,
         ),
         Part(
@@ -28,8 +29,8 @@ def parts() -> Sequence[Part]:
         ),
         Part(
             question=VINTAGES,
-            says="Each curve is the plans of one month, the newest the strongest. A new curve above the"
-            " old ones at the same age means that the new business pays worse.",
+            says="Each curve is the plans of one month, the newest the strongest. A new curve above"
+            " the old ones at the same age means that the new business pays worse.",
             draw=charts.vintages,
         ),
         Part(

@@ -1,37 +1,38 @@
 from dataclasses import dataclass
 from typing import get_args
 
+from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, OrderId
-from handrail.kernel import Command, Money
+from handrail.kernel import Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class AssignLimit(Command, context="credit"):
+class AssignLimit(ShopCommand, context="credit"):
     customer: CustomerId
     limit: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoldCredit(Command, context="credit"):
+class HoldCredit(ShopCommand, context="credit"):
     customer: CustomerId
     order: OrderId
     amount: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseCredit(Command, context="credit"):
+class ReleaseCredit(ShopCommand, context="credit"):
     customer: CustomerId
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConsumeCredit(Command, context="credit"):
+class ConsumeCredit(ShopCommand, context="credit"):
     customer: CustomerId
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RestoreCredit(Command, context="credit"):
+class RestoreCredit(ShopCommand, context="credit"):
     """Part of the debt came back by the payment, or the return, that `payment` names."""
 
     customer: CustomerId
@@ -41,7 +42,7 @@ class RestoreCredit(Command, context="credit"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteOffDebt(Command, context="credit"):
+class WriteOffDebt(ShopCommand, context="credit"):
     """All that the order owes is lost, and as much is never lent again."""
 
     customer: CustomerId

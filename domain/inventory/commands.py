@@ -1,8 +1,8 @@
 from dataclasses import dataclass
 from typing import get_args
 
+from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
-from handrail.kernel import Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,7 +12,7 @@ class StockLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReceiveStock(Command, context="inventory"):
+class ReceiveStock(ShopCommand, context="inventory"):
     merchant: MerchantId
     sku: Sku
     delivery: str
@@ -20,7 +20,7 @@ class ReceiveStock(Command, context="inventory"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReserveStock(Command, context="inventory"):
+class ReserveStock(ShopCommand, context="inventory"):
     """All lines or none."""
 
     order: OrderId
@@ -29,14 +29,14 @@ class ReserveStock(Command, context="inventory"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReleaseStock(Command, context="inventory"):
+class ReleaseStock(ShopCommand, context="inventory"):
     order: OrderId
     merchant: MerchantId
     skus: tuple[Sku, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShipStock(Command, context="inventory"):
+class ShipStock(ShopCommand, context="inventory"):
     """What was reserved for the order leaves the house."""
 
     order: OrderId
@@ -45,7 +45,7 @@ class ShipStock(Command, context="inventory"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Restock(Command, context="inventory"):
+class Restock(ShopCommand, context="inventory"):
     """What came back can be sold again."""
 
     merchant: MerchantId

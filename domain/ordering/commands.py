@@ -1,13 +1,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId
 from domain.ordering.events import OrderLine, ReturnLine, Why
-from handrail.kernel import Command, Money
+from handrail.kernel import Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaceOrder(Command, context="ordering"):
+class PlaceOrder(ShopCommand, context="ordering"):
     order: OrderId
     customer: CustomerId
     merchant: MerchantId
@@ -19,17 +20,17 @@ class PlaceOrder(Command, context="ordering"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RejectOrder(Command, context="ordering"):
+class RejectOrder(ShopCommand, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmOrder(Command, context="ordering"):
+class ConfirmOrder(ShopCommand, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestReview(Command, context="ordering"):
+class RequestReview(ShopCommand, context="ordering"):
     """A person is to look at the order. It stands, or does not, all the same."""
 
     order: OrderId
@@ -37,12 +38,12 @@ class RequestReview(Command, context="ordering"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseReview(Command, context="ordering"):
+class CloseReview(ShopCommand, context="ordering"):
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteOrder(Command, context="ordering"):
+class CompleteOrder(ShopCommand, context="ordering"):
     """The customer has it."""
 
     order: OrderId
@@ -50,7 +51,7 @@ class CompleteOrder(Command, context="ordering"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AcceptReturn(Command, context="ordering"):
+class AcceptReturn(ShopCommand, context="ordering"):
     """`value` is what the lines cost, so that nobody reckons with another amount."""
 
     order: OrderId
@@ -62,13 +63,13 @@ class AcceptReturn(Command, context="ordering"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithdrawReturn(Command, context="ordering"):
+class WithdrawReturn(ShopCommand, context="ordering"):
     order: OrderId
     return_id: ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompleteReturn(Command, context="ordering"):
+class CompleteReturn(ShopCommand, context="ordering"):
     order: OrderId
     return_id: ReturnId
 

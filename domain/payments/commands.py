@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
+from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
-from handrail.kernel import Command, Money
+from handrail.kernel import Money
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ BankReply = Approved | Declined
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuthoriseDownPayment(Command, context="payments"):
+class AuthoriseDownPayment(ShopCommand, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
@@ -34,7 +35,7 @@ class AuthoriseDownPayment(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VoidPayment(Command, context="payments"):
+class VoidPayment(ShopCommand, context="payments"):
     """From now on the bank holds nothing for this order, whatever of it arrives late."""
 
     asks_outside: ClassVar[bool] = True
@@ -44,7 +45,7 @@ class VoidPayment(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CapturePayment(Command, context="payments"):
+class CapturePayment(ShopCommand, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
@@ -53,7 +54,7 @@ class CapturePayment(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordDispute(Command, context="payments"):
+class RecordDispute(ShopCommand, context="payments"):
     """The customer told the bank to take the amount back; `dispute` is the bank's name for it.
 
     `instalments` is what the order's plan has brought so far, beside the down payment: whoever asks
@@ -67,7 +68,7 @@ class RecordDispute(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenPlan(Command, context="payments"):
+class OpenPlan(ShopCommand, context="payments"):
     """Pay `financed` in monthly instalments, the first of them on `first_due`.
 
     `day` is the day of the month on which the others are due, or the last day of a shorter month;
@@ -84,7 +85,7 @@ class OpenPlan(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CollectInstalment(Command, context="payments"):
+class CollectInstalment(ShopCommand, context="payments"):
     """`amount` is what the instalment comes to now: its principal and its fees."""
 
     asks_outside: ClassVar[bool] = True
@@ -97,7 +98,7 @@ class CollectInstalment(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChargeLateFee(Command, context="payments"):
+class ChargeLateFee(ShopCommand, context="payments"):
     """Each reminder of an instalment costs one fee, however often it is asked for."""
 
     order: OrderId
@@ -107,7 +108,7 @@ class ChargeLateFee(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reschedule(Command, context="payments"):
+class Reschedule(ShopCommand, context="payments"):
     """Move one instalment, and no other."""
 
     order: OrderId
@@ -116,7 +117,7 @@ class Reschedule(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SettleEarly(Command, context="payments"):
+class SettleEarly(ShopCommand, context="payments"):
     """`amount` is all that is outstanding now, fees included."""
 
     asks_outside: ClassVar[bool] = True
@@ -128,14 +129,14 @@ class SettleEarly(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WriteOffPlan(Command, context="payments"):
+class WriteOffPlan(ShopCommand, context="payments"):
     """Give up what is still due."""
 
     order: OrderId
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdjustPlan(Command, context="payments"):
+class AdjustPlan(ShopCommand, context="payments"):
     """Goods worth `value` came back: `absorbed` of it is no longer due, the rest is refunded."""
 
     order: OrderId
@@ -145,13 +146,13 @@ class AdjustPlan(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RevertAdjustment(Command, context="payments"):
+class RevertAdjustment(ShopCommand, context="payments"):
     order: OrderId
     return_id: ReturnId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefundPayment(Command, context="payments"):
+class RefundPayment(ShopCommand, context="payments"):
     """Pay out what the adjustment owes the customer; the bank is not asked for nothing."""
 
     asks_outside: ClassVar[bool] = True
@@ -163,7 +164,7 @@ class RefundPayment(Command, context="payments"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferPayout(Command, context="payments"):
+class TransferPayout(ShopCommand, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     payout: PayoutId

@@ -2,12 +2,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId, PayoutId, ReturnId
-from handrail.kernel import Command, Money
+from handrail.kernel import Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenMerchantAccount(Command, context="settlement"):
+class OpenMerchantAccount(ShopCommand, context="settlement"):
     """`fee_bps` is our fee in basis points (hundredths of a percent) of each order's total.
 
     `onboarding` is whether it is opened for an application, and closed if that is turned down.
@@ -20,14 +21,14 @@ class OpenMerchantAccount(Command, context="settlement"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccruePayable(Command, context="settlement"):
+class AccruePayable(ShopCommand, context="settlement"):
     merchant: MerchantId
     order: OrderId
     gross: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClawBack(Command, context="settlement"):
+class ClawBack(ShopCommand, context="settlement"):
     """What was sold for `gross` came back: our fee on it is not owed either.
 
     However an order comes back in pieces, its fee is given back to the cent.
@@ -40,7 +41,7 @@ class ClawBack(Command, context="settlement"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparePayout(Command, context="settlement"):
+class PreparePayout(ShopCommand, context="settlement"):
     """From now on the amount is on its way to the merchant, and not owed."""
 
     merchant: MerchantId
@@ -49,13 +50,13 @@ class PreparePayout(Command, context="settlement"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CancelPayout(Command, context="settlement"):
+class CancelPayout(ShopCommand, context="settlement"):
     merchant: MerchantId
     payout: PayoutId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfirmPayout(Command, context="settlement"):
+class ConfirmPayout(ShopCommand, context="settlement"):
     """The merchant has it."""
 
     merchant: MerchantId
@@ -63,7 +64,7 @@ class ConfirmPayout(Command, context="settlement"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseMerchantAccount(Command, context="settlement"):
+class CloseMerchantAccount(ShopCommand, context="settlement"):
     """With `onboarding`, only if it was opened for an application: what was there before stays."""
 
     merchant: MerchantId
@@ -94,7 +95,7 @@ RegistryReply = Registered | NotRegistered
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubmitApplication(Command, context="settlement"):
+class SubmitApplication(ShopCommand, context="settlement"):
     """`registration` is the number under which a public registry knows the business."""
 
     merchant: MerchantId
@@ -104,12 +105,12 @@ class SubmitApplication(Command, context="settlement"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WithdrawApplication(Command, context="settlement"):
+class WithdrawApplication(ShopCommand, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckRegistry(Command, context="settlement"):
+class CheckRegistry(ShopCommand, context="settlement"):
     asks_outside: ClassVar[bool] = True
 
     merchant: MerchantId
@@ -118,26 +119,26 @@ class CheckRegistry(Command, context="settlement"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiscardCheck(Command, context="settlement"):
+class DiscardCheck(ShopCommand, context="settlement"):
     """Forget what the registry said. The registry itself has nothing to take back."""
 
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestApproval(Command, context="settlement"):
+class RequestApproval(ShopCommand, context="settlement"):
     """A person is to decide on the application."""
 
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloseApproval(Command, context="settlement"):
+class CloseApproval(ShopCommand, context="settlement"):
     merchant: MerchantId
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActivateMerchant(Command, context="settlement"):
+class ActivateMerchant(ShopCommand, context="settlement"):
     """From now on the merchant may sell."""
 
     merchant: MerchantId

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, get_args
 
+from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId
-from handrail.kernel import Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ CarrierReply = Booked | NotBooked
 
 
 @dataclass(frozen=True, kw_only=True)
-class BookShipment(Command, context="shipping"):
+class BookShipment(ShopCommand, context="shipping"):
     """`ship_to` names an address that the carrier knows; the address itself stays out of events."""
 
     asks_outside: ClassVar[bool] = True
@@ -37,7 +37,7 @@ class BookShipment(Command, context="shipping"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CancelShipment(Command, context="shipping"):
+class CancelShipment(ShopCommand, context="shipping"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
@@ -45,7 +45,7 @@ class CancelShipment(Command, context="shipping"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordDispatch(Command, context="shipping"):
+class RecordDispatch(ShopCommand, context="shipping"):
     """The carrier reports that it has the parcels."""
 
     order: OrderId
@@ -53,7 +53,7 @@ class RecordDispatch(Command, context="shipping"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordDelivery(Command, context="shipping"):
+class RecordDelivery(ShopCommand, context="shipping"):
     """The carrier reports that the customer has them; its report of the dispatch may be missing."""
 
     order: OrderId
@@ -61,7 +61,7 @@ class RecordDelivery(Command, context="shipping"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordLoss(Command, context="shipping"):
+class RecordLoss(ShopCommand, context="shipping"):
     order: OrderId
     at: datetime
     cause: str

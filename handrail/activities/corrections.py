@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import fields
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from handrail.command_fields import Path, why_not_correctable, wrong_value
 from handrail.kernel import Command
-from runtime.registry.messages import CODEC
 
 
 class WrongCorrection(Exception):
@@ -43,8 +43,13 @@ def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
     return instead
 
 
+@cache
+def _adapter(command: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(command)
+
+
 def _read(command: Command, changes: Mapping[str, Any]) -> Command:
-    adapter = CODEC.adapter(type(command))
+    adapter = _adapter(cast("Hashable", type(command)))
     for name, value in changes.items():
         try:
             orjson.dumps({name: value})

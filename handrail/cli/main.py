@@ -298,6 +298,7 @@ def provider(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger =
 @app.command
 def migrate() -> int:
     """Bring the database to the newest schema."""
+    from handrail.load_app import the_app
     from handrail.migrate import migrate as run
 
     settings = joined(load())
@@ -305,7 +306,12 @@ def migrate() -> int:
         require(settings, "database_url")
     logs.configure(settings, "migrate")
     try:
-        run(str(settings.owner_url), settings.database_role, settings.new_timeline)
+        run(
+            str(settings.owner_url),
+            settings.database_role,
+            settings.new_timeline,
+            app=the_app(),
+        )
     except Refused as refused:
         print(refused, file=sys.stderr)
         return 1

@@ -10,17 +10,18 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from handrail.connections import store_engine, store_pool
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.eventstore.tokens import UnknownProjection
+from handrail.load_app import the_app
 from handrail.projections import parked_rows, retry_parked
 from handrail.projections.rebuild import UnknownReadModel, rebuild
 from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
-from runtime.registry.projections import PROJECTIONS, READ_MODELS
 
 
 async def status(settings: Settings, *, json: bool, wide: bool = False) -> int:
     """0 where nothing is parked, 1 where something waits for a person."""
+    names = the_app().read_model_names
     async with store_engine(settings, size=1) as engine, engine.connect() as connection:
-        standing = [one for one in await lag(connection) if one.follower in READ_MODELS]
+        standing = [one for one in await lag(connection) if one.follower in names]
         parked = await parked_rows.parked(connection)
     console = terminal(json=json, wide=wide)
     table_of(standing).print(console)
@@ -62,13 +63,14 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
     """0 once the new ones are in use; without names, all of them. The projectors that run do the
     work.
     """
-    console = terminal(json=True)
-    names = names or [one.name for one in PROJECTIONS]
+    console, projections = terminal(json=True), the_app().read_models
+    names = names or [one.name for one in projections]
     listed = ", ".join(names)
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()) as bars:
         bars.add_task(f"building beside those in use: {listed}; a projector must be running")
         try:
-            await rebuild(str(settings.owner_url), settings.database_role or None, names)
+            role = settings.database_role or None
+            await rebuild(str(settings.owner_url), role, names, projections)
         except UnknownReadModel as unknown:
             console.print(str(unknown))
             return 1
@@ -78,10 +80,10 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
 
 async def work_off(settings: Settings, name: str, stream: str) -> int:
     """0 where nothing is left parked for the row of this stream."""
-    console = terminal(json=True)
+    console, app = terminal(json=True), the_app()
     async with store_pool(settings, size=1, name="handrail-projections") as pool:
         try:
-            done = await retry_parked.retry(pool, name, stream)
+            done = await retry_parked.retry(pool, name, stream, app.read_models, app.codec)
         except UnknownProjection as unknown:
             console.print(f"there is no read model {unknown}")
             return 1

@@ -191,12 +191,15 @@ class Stack:
         await self._start("migrations", self._migrate)
 
     async def _migrate(self) -> None:
+        from handrail.load_app import the_app  # it imports the whole business
+
         try:
             await asyncio.to_thread(
                 migrate,
                 str(self.settings.owner_url),
                 self.settings.database_role,
                 self.settings.new_timeline,
+                app=the_app(),
             )
         except Exception as error:
             raise FailedToStart("migrations", f"failed: {error}") from error

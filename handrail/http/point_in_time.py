@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime
 from typing import Final, TypeVar
 
+from handrail.eventstore.codec import Codec
 from handrail.http.admission import Turns
 from handrail.http.database import Database
 from handrail.http.problems import Problem
@@ -21,8 +22,11 @@ _AT_ONCE: Final = 16
 class History:
     """`events_at_most` bounds what one request folds."""
 
-    def __init__(self, database: Database, events_at_most: int = EVENTS_AT_MOST) -> None:
+    def __init__(
+        self, database: Database, codec: Codec, events_at_most: int = EVENTS_AT_MOST
+    ) -> None:
         self._database = database
+        self._codec = codec
         self._events_at_most = events_at_most
         self._turns = Turns(_AT_ONCE)
         self._turn = asyncio.Lock()
@@ -36,6 +40,7 @@ class History:
                     projection,
                     id_,
                     moment,
+                    self._codec,
                     events_at_most=self._events_at_most,
                     turn=self._turn,
                 )

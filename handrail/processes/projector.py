@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
+from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.processes.prune_tables import prune
 from handrail.projections.projector import Runner
@@ -32,8 +33,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set, beside any number of others."""
     if settings.database_url is None:
         raise ValueError("a projector needs the URL of the database")
+    app = the_app()
     async with store_pool(settings, size=3, name="handrail-projector") as pool:
-        runner = Runner(pool, poll=settings.projector_poll_ms / 1000, history_page=_HISTORY_PAGE)
+        runner = Runner(
+            pool,
+            app.read_models,
+            app.codec,
+            poll=settings.projector_poll_ms / 1000,
+            history_page=_HISTORY_PAGE,
+        )
         maintenance = asyncio.create_task(_maintain(pool, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
         try:

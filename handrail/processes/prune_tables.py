@@ -1,6 +1,6 @@
 """Retention of what nobody else deletes: a bounded batch of each table, found by an index.
 
-How long everything is kept, and why, stands in `runtime/retention.py`.
+How long everything is kept, and why, stands in `handrail/docs_pages/retention.py`.
 """
 
 from __future__ import annotations

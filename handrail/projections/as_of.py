@@ -28,7 +28,6 @@ from handrail.projections.fold import Parked, apply, cause_of, read
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import Unstorable
 from handrail.projections.row_snapshots import RowSnapshot
-from runtime.registry.messages import CODEC
 
 RowT = TypeVar("RowT")
 
@@ -83,7 +82,7 @@ async def as_of(
     projection: Projection[RowT],
     id_: str,
     moment: datetime,
-    codec: Codec = CODEC,
+    codec: Codec,
     *,
     events_at_most: int = EVENTS_AT_MOST,
 ) -> RowT | None:
@@ -101,7 +100,7 @@ async def fold_as_of(
     projection: Projection[RowT],
     id_: str,
     moment: datetime,
-    codec: Codec = CODEC,
+    codec: Codec,
     *,
     events_at_most: int = EVENTS_AT_MOST,
     keep: bool = True,

@@ -17,7 +17,6 @@ from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.projections.tables import build, drop, housekeeping
-from runtime.registry.projections import PROJECTIONS
 
 
 class VersionForgotten(Exception):
@@ -38,7 +37,7 @@ class Installed:
 def install(
     url: str,
     role: str | None,
-    projections: Sequence[Projection[Any]] = PROJECTIONS,
+    projections: Sequence[Projection[Any]],
     others: Sequence[str] = (),
 ) -> Installed:
     """`others` are the names of those who follow the feed too. Raises VersionForgotten."""

@@ -62,6 +62,13 @@ async def standstill(
     return Standstill(rows, anywhere)
 
 
+async def any_parked(connection: AsyncConnection, name: str) -> bool:
+    """Whether the read model of this name has a parked row: one lookup in an index."""
+    found = await connection.execute(_ANY, {"name": name})
+    return bool(found.scalar_one())
+
+
+_ANY: Final = text("SELECT EXISTS (SELECT FROM parked_events WHERE projection = :name)")
 _STANDSTILL: Final = text("""
 WITH first AS MATERIALIZED (SELECT FROM parked_events WHERE projection = :name LIMIT 1)
 SELECT CAST(NULL AS text), CAST(NULL AS bigint) FROM first

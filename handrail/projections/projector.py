@@ -15,8 +15,6 @@ from handrail.eventstore.subscriptions.subscriber import Follower
 from handrail.projections.apply_page import apply_page, sort_out
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import read_models
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
 
 
 class Runner(Follower):
@@ -25,8 +23,8 @@ class Runner(Follower):
     def __init__(
         self,
         pool: Pool,
-        projections: Sequence[Projection[Any]] = PROJECTIONS,
-        codec: Codec = CODEC,
+        projections: Sequence[Projection[Any]],
+        codec: Codec,
         **options: Any,
     ) -> None:
         super().__init__(pool, ReadModelKeeper(projections, codec), **options)

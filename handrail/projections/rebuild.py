@@ -25,7 +25,6 @@ from handrail.projections.install import begin, discard, lock, owner_engine, ver
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.projections.tables import exchange
-from runtime.registry.projections import PROJECTIONS
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +41,7 @@ def start(
     url: str,
     role: str | None,
     names: Sequence[str],
-    projections: Sequence[Projection[Any]] = PROJECTIONS,
+    projections: Sequence[Projection[Any]],
 ) -> None:
     """Begin, or go on with what was begun for the same version. Raises UnknownReadModel."""
     wanted = [_named(name, projections) for name in names]
@@ -58,7 +57,7 @@ def start(
         engine.dispose()
 
 
-def finish(url: str, name: str, projections: Sequence[Projection[Any]] = PROJECTIONS) -> bool:
+def finish(url: str, name: str, projections: Sequence[Projection[Any]]) -> bool:
     """Exchange the two where the new one has caught up, or there is nothing to exchange any more.
 
     The one in use is frozen first, for a few seconds at most, so that the new one can pass it: no
@@ -92,7 +91,7 @@ async def rebuild(
     url: str,
     role: str | None,
     names: Sequence[str],
-    projections: Sequence[Projection[Any]] = PROJECTIONS,
+    projections: Sequence[Projection[Any]],
 ) -> None:
     """Start, wait for the runners to build them, and exchange: returns when all are in use.
 

@@ -15,8 +15,6 @@ from handrail.projections.apply_page import Work, store_each
 from handrail.projections.fold import Parked, Read, read
 from handrail.projections.projection import Projection, id_of
 from handrail.projections.read_model import ReadModel, read_models
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
 
 CHUNK: Final = 500
 
@@ -33,8 +31,8 @@ async def retry(
     pool: Pool,
     projection: str,
     stream: str,
-    projections: Sequence[Projection[Any]] = PROJECTIONS,
-    codec: Codec = CODEC,
+    projections: Sequence[Projection[Any]],
+    codec: Codec,
 ) -> Retried:
     """Apply in order what is parked for the row of this stream, and what came meanwhile.
 

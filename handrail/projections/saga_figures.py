@@ -7,21 +7,21 @@ tally never shrinks, so its totals are counters; the figures in GAUGES say how s
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Literal
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.kernel import Refusal
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.saga_board import Status
 from handrail.projections.tables import read_model
-from handrail.projections.totals import Key, totals
+from handrail.projections.totals import Key, totals, totals_table
 from handrail.sagas.events import (
     AnswerAwaited,
     CompensationStarted,
@@ -38,7 +38,6 @@ from handrail.sagas.events import (
     StepRefused,
     StepUnknown,
 )
-from runtime.registry import messages
 
 Timed = Literal["decision", "completion", "compensation"]
 
@@ -69,18 +68,12 @@ UP_TO: Final = (
 """The upper ends of the histograms' buckets, in seconds; above the last one is one more."""
 BUCKETS: Final = (*(f"{edge:.10g}" for edge in UP_TO), "+Inf")
 
-_REFUSALS: Final = {one.__name__ for one in messages.EVENTS if issubclass(one, Refusal)}
-CAUSES: Final = _REFUSALS | {
-    "Declined",
-    "NotAnswered",
-    "cancelled",
-    "failed",
-    "intervention",
-    "superseded",
-    "unknown",
-}
-"""What turns sagas back; anything else is counted as `other`, so that labels stay few."""
+_CAUSES: Final = frozenset(
+    {"Declined", "NotAnswered", "cancelled", "failed", "intervention", "superseded", "unknown"}
+)
+"""What turns sagas of every business back, beside the refusals of its contexts."""
 _APART: Final = "\t"
+NAME: Final = "saga_figures"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +125,7 @@ class SagaTally:
 
 
 table = read_model(
-    "saga_figures",
+    NAME,
     Column("saga", Text, primary_key=True),
     Column("saga_type", Text, nullable=False),
     Column("at_stake", BigInteger, nullable=False),
@@ -155,7 +148,12 @@ table = read_model(
 )
 
 
-def evolve(row: SagaTally | None, happened: Happened) -> SagaTally:  # noqa: PLR0911  # one arm an event
+def evolve(  # noqa: PLR0911  # one arm an event
+    causes: Collection[str], row: SagaTally | None, happened: Happened
+) -> SagaTally:
+    """`causes` of a way back have labels of their own; others are counted as `other`, so that
+    labels stay few.
+    """
     at = happened.recorded_at
     if isinstance(happened.event, SagaStarted):
         return _started(row, happened.event, at)
@@ -166,7 +164,7 @@ def evolve(row: SagaTally | None, happened: Happened) -> SagaTally:  # noqa: PLR
         case CompensationStarted():
             return replace(row.waits({}), turned_back=True)
         case SagaEnded() as ended:
-            return row if row.ending else _ended(row, ended, at)
+            return row if row.ending else _ended(causes, row, ended, at)
         case SagaParked(step=step):
             return _waits(row, step, "parked", at).counting("parked", step)
         case AnswerAwaited(step=step):
@@ -195,11 +193,11 @@ def _started(row: SagaTally | None, started: SagaStarted, at: datetime) -> SagaT
     return began.counting("attempts") if started.attempt > 1 else began
 
 
-def _ended(row: SagaTally, ended: SagaEnded, at: datetime) -> SagaTally:
+def _ended(causes: Collection[str], row: SagaTally, ended: SagaEnded, at: datetime) -> SagaTally:
     timed: Timed = "completion" if ended.ending == "completed" else "compensation"
     row = replace(row.waits({}), ending=ended.ending).counting("ended", ended.ending)
     if ended.ending != "completed":
-        row = row.counting("turned_back", ended.because if ended.because in CAUSES else "other")
+        row = row.counting("turned_back", ended.because if ended.because in causes else "other")
     return row.timing(timed, at)
 
 
@@ -251,30 +249,38 @@ def adds(row: SagaTally) -> Mapping[Key, int]:
     return found
 
 
-PROJECTION: Final = Projection(
-    name="saga_figures",
-    version=3,
-    row=SagaTally,
-    table=table,
-    categories=("saga",),
-    handles=(
-        SagaStarted,
-        SagaDecided,
-        CompensationStarted,
-        SagaEnded,
-        SagaParked,
-        SagaResumed,
-        AnswerAwaited,
-        StepAnswered,
-        StepDone,
-        StepRefused,
-        StepFailed,
-        StepUnknown,
-        StepCompensated,
-    ),
-    evolve=evolve,
-    adds=adds,
-)
+_TOTALS: Final = totals_table(NAME)
+
+
+def projection(refusals: Iterable[str]) -> Projection[SagaTally]:
+    """The projection of a business whose contexts refuse with events of these names.
+
+    The names are labels of metrics: each adds a time series for each type of saga.
+    """
+    return Projection(
+        name=NAME,
+        version=3,
+        row=SagaTally,
+        table=table,
+        categories=("saga",),
+        handles=(
+            SagaStarted,
+            SagaDecided,
+            CompensationStarted,
+            SagaEnded,
+            SagaParked,
+            SagaResumed,
+            AnswerAwaited,
+            StepAnswered,
+            StepDone,
+            StepRefused,
+            StepFailed,
+            StepUnknown,
+            StepCompensated,
+        ),
+        evolve=partial(evolve, _CAUSES.union(refusals)),
+        adds=adds,
+    )
 
 
 @dataclass(frozen=True)
@@ -307,7 +313,7 @@ class Figures:
 
 async def figures(connection: AsyncConnection) -> Figures:
     """Two statements, whose cost does not grow with the number of sagas."""
-    found = Figures(await totals(connection, PROJECTION.totals), {})
+    found = Figures(await totals(connection, _TOTALS), {})
     oldest = await connection.execute(_OLDEST, {"types": list(found.types)})
     return replace(found, oldest_parked={kind: since for kind, since in oldest if since})
 

@@ -38,7 +38,7 @@ from handrail.projections.projection import Happened, Projection, category_of, i
 from handrail.sagas.events import SagaEvent, SagaStarted
 from handrail.sagas.interventions import SagaTold
 from handrail.verify.saga_facts import SagaFacts
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from runtime.verify.stream_figures import CreditFigures, MerchantFigures, StockFigures
 
 _AGGREGATES: Final[Mapping[str, tuple[Any, Any]]] = {
@@ -226,7 +226,7 @@ class Evidence:
 
     def _fold_rows(self, stored: Stored, seen: Seen) -> None:
         recorded = stored.recorded
-        for projection in PROJECTIONS:
+        for projection in HANDRAIL.read_models:
             if projection.reads(recorded) and seen(
                 projection.name, stored.txid, recorded.position, recorded.stream
             ):

@@ -23,7 +23,7 @@ from handrail.projections.projection import id_of
 from handrail.verify.read_model_invariants import seen_by
 from handrail.verify.saga_facts import SagaFacts, facts_of
 from handrail.verify.sorted_rows import SortedRows, first_id
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from runtime.verify.companies import Entry, step_of
 from runtime.verify.evidence import MENTIONS, Evidence, FenceRow, Mention, Seen, Stored
 from runtime.verify.ledger_entries import FINANCE, PASSED_BY_FINANCE
@@ -149,7 +149,8 @@ class EvidenceReader:
             )
         )
         self._models = {
-            one.name: SortedRows(self._model(one.table.name, one.key)) for one in PROJECTIONS
+            one.name: SortedRows(self._model(one.table.name, one.key))
+            for one in HANDRAIL.read_models
         }
 
     async def pages(self) -> AsyncIterator[Sequence[Evidence]]:
@@ -244,7 +245,7 @@ class EvidenceReader:
             await cursor.execute(
                 "SELECT projection, shard, since::text, until::text, after_position"
                 " FROM checkpoints WHERE projection = ANY(%s)",
-                ([one.name for one in PROJECTIONS],),
+                ([one.name for one in HANDRAIL.read_models],),
             )
             return seen_by(await cursor.fetchall())
 

@@ -32,7 +32,6 @@ from handrail.verify.temporal_comparison import ask_temporal, parked_in_stores
 from handrail.verify.violations import Violation
 from handrail.verify.workflow_states import WorkflowStates
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 from runtime.verify import companies
 from runtime.verify.evidence import Evidence
 from runtime.verify.evidence_reader import EvidenceReader, size_of
@@ -131,7 +130,7 @@ async def prove(
         reader = EvidenceReader(
             connection,
             live,
-            CODEC,
+            HANDRAIL.codec,
             {
                 "bank": companies.entries(bank_url) if bank_url else None,
                 "carrier": companies.entries(carrier_url) if carrier_url else None,
@@ -149,7 +148,7 @@ async def prove(
             if step:
                 step(min(read, size.ids), size.ids)
         if states:
-            async for violation in parked_in_stores(states, live, CODEC):
+            async for violation in parked_in_stores(states, live, HANDRAIL.codec):
                 findings["parked_in_temporal"].add(violation)
     return Proof(findings, events=size.events, sagas=size.sagas)
 

@@ -37,7 +37,7 @@ from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import Appended, EventStore, Loaded, StepClosed, VersionConflict
 from handrail.kernel import Command, Event
 from handrail.sagas.step_keys import NOT_DONE, Answer, StepContext, StepKey
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.controls import a_customer, a_merchant, a_sku, an_order, an_order_id, eur, readable_id
 
 CUSTOMER = a_customer()
@@ -49,7 +49,7 @@ class Watched(EventStore):
     """A store that remembers how it was used, and can have somebody else be faster."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(pool, CODEC)
+        super().__init__(pool, HANDRAIL.codec)
         self.pool = pool
         self.loads: list[Mapping[str, Loaded]] = []
         self.appends = 0

@@ -23,7 +23,7 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.simulators.in_process import served
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.controls import an_order_id, eur
 
 PRICE = eur(25_00)
@@ -69,7 +69,7 @@ async def test_a_clear_no_stays_one_and_is_stored(
         a_bank(session, 402, {"status": "declined", "code": code}) as bank,
         open_pool(database, role="handrail_app") as pool,
     ):
-        payments = Payments(EventStore(pool, CODEC), bank)
+        payments = Payments(EventStore(pool, HANDRAIL.codec), bank)
         answer = await payments.authorise(asked, StepContext(key=key, actor="a test"))
         async with pool.connection() as connection:
             rows = await connection.execute(

@@ -28,7 +28,7 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore, StepClosed
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.simulators.in_process import served
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from tests.controls import a_merchant, an_order_id, eur
@@ -65,7 +65,7 @@ class Watched(HttpBank):
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[EventStore]:
     async with open_pool(database, role="handrail_app") as pool:
-        yield EventStore(pool, CODEC)
+        yield EventStore(pool, HANDRAIL.codec)
 
 
 @pytest.fixture

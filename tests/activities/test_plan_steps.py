@@ -35,7 +35,7 @@ from handrail.eventstore.store import ANY_VERSION, EventStore, StepClosed
 from handrail.kernel import Money, stream_name
 from handrail.sagas.step_keys import NOT_DONE, StepContext, StepKey
 from handrail.simulators.in_process import served
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from tests.controls import a_customer, a_line, a_merchant, an_order, an_order_id, eur, readable_id
 from tests.unencrypted import a_client, company
@@ -72,7 +72,7 @@ class Watched(HttpBank):
 @pytest.fixture
 async def store(database: str) -> AsyncIterator[EventStore]:
     async with open_pool(database, role="handrail_app") as pool:
-        yield EventStore(pool, CODEC)
+        yield EventStore(pool, HANDRAIL.codec)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ from handrail.sagas.events import (
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.sagas.stream_answers import Begun, Cancelled, Turned
 from handrail.sagas.stream_commands import RequestCancellation, TurnBack
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.controls import NOON, readable_id
 
 TODAY = date(2026, 3, 2)
@@ -153,7 +153,7 @@ class Journal:
 @pytest.fixture
 async def journal(database: str) -> AsyncIterator[Journal]:
     async with open_pool(database, role="handrail_app") as pool:
-        yield Journal(EventStore(pool, CODEC))
+        yield Journal(EventStore(pool, HANDRAIL.codec))
 
 
 def closed(why: str) -> Any:

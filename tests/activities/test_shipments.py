@@ -20,7 +20,7 @@ from handrail.eventstore.store import EventStore
 from handrail.kernel import Event
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.simulators.in_process import served
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.simulators.carrier import create_carrier
 from tests.controls import NOON, a_merchant, an_order_id
 from tests.unencrypted import a_client, company
@@ -68,7 +68,7 @@ async def desk(database: str, session: ClientSession) -> AsyncIterator[Desk]:
         served(create_carrier(None)) as address,
         a_client(address) as client,
     ):
-        yield Desk(EventStore(pool, CODEC), session, client)
+        yield Desk(EventStore(pool, HANDRAIL.codec), session, client)
 
 
 async def test_a_corrected_booking_cancels_the_one_it_replaces(desk: Desk) -> None:

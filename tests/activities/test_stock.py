@@ -20,7 +20,7 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.kernel import Command
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.controls import a_merchant, a_sku, an_order_id, readable_id
 
 
@@ -38,7 +38,7 @@ async def test_an_order_of_two_articles_leaves_and_comes_back(database: str) -> 
     lines = tuple(StockLine(sku=sku, quantity=2) for sku in skus)
     streams = {f"stock-{merchant}:{sku}": 0 for sku in skus}
     async with open_pool(database, role="handrail_app") as pool:
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         shelves = inventory.activities(store)
         for sku in skus:
             await asks(

@@ -33,7 +33,6 @@ from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
 from handrail.temporal.client import DATA_CONVERTER, workers
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
@@ -79,6 +78,7 @@ class House:
             temporal or self.temporal,
             RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
             event_contracts=HANDRAIL.event_contracts,
+            codec=HANDRAIL.codec,
             temporal_ui="http://ui.example",
             webhooks_from=webhooks_from,
             stopping=stopping,
@@ -100,7 +100,7 @@ async def open_house(
     name = f"handrail_api_{uuid4().hex[:8]}"
     await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}")
     url = postgres.url_of(name)
-    install(url, ROLE)
+    install(url, ROLE, HANDRAIL.read_models)
     # Not the environment's own client: an order is delivered when a test says so, and not as soon
     # as nothing else is to do.
     client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
@@ -128,7 +128,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         carrier = await stack.enter_async_context(served(create_carrier(None)))
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         activities = all_activities(
             store,
             HttpBank(Outside(session, bank)),
@@ -137,7 +137,8 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         )
         activities = with_read_models(activities, store, house.temporal, house.engine)
         stop = asyncio.Event()
-        projector = asyncio.create_task(Runner(pool, poll=0.02).run(stop))
+        runner = Runner(pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.02)
+        projector = asyncio.create_task(runner.run(stop))
         for worker in workers(
             house.temporal,
             activities,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from runtime.bounds_page import fields_of
+from handrail.docs_pages.bounds import fields_of
 
 
 def _deep(levels: int) -> Any:

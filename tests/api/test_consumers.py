@@ -16,7 +16,6 @@ from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
 from handrail.messaging.consumers.inbox import park, receive
 from handrail.messaging.envelope import received_from_store
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 from tests.api.conftest import ROLE, House
 from tests.controls import eur
 
@@ -39,7 +38,7 @@ async def merchant(house: House) -> str:
     )
     stream = f"merchant-{merchant}"
     async with open_pool(house.database, role=ROLE, size=2) as pool:
-        await EventStore(pool, CODEC).append([(stream, ANY_VERSION, [accrued, prepared])])
+        await EventStore(pool, HANDRAIL.codec).append([(stream, ANY_VERSION, [accrued, prepared])])
         rows = await house.sql(
             "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
             " FROM events WHERE stream = %s ORDER BY version",

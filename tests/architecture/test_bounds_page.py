@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, TypeAdapter
 
+from handrail.docs_pages.bounds import Unbounded, fields_of
 from handrail.http.schemas import Day, Evidence, Moment, Quantity
-from runtime.bounds_page import PAGE, Unbounded, fields_of, page
+from runtime.bounds_page import PAGE, page
 
 
 async def test_the_page_of_the_bounds_is_what_the_types_say() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from handrail.kernel import Refusal
-from runtime.registry.messages import EVENTS
+from runtime.app import HANDRAIL
 
 TESTS = Path(__file__).parents[1]
-REFUSALS = [one for one in EVENTS if issubclass(one, Refusal)]
+REFUSALS = [one for one in HANDRAIL.events if issubclass(one, Refusal)]
 
 
 def _heard_in(folder: Path) -> set[str]:

@@ -16,7 +16,7 @@ from benchmarks.steady import write
 from handrail.eventstore.pool import open_pool
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 
 ROLE = "handrail_app"
 SOME = Market("some", customers=30, merchants=3, skus=2)
@@ -24,7 +24,7 @@ SOME = Market("some", customers=30, merchants=3, skus=2)
 
 @pytest.fixture
 def prepared(database: str) -> str:
-    install(database, ROLE)
+    install(database, ROLE, HANDRAIL.read_models)
     return database
 
 
@@ -40,7 +40,7 @@ async def test_the_plain_loop_keeps_the_same_rows_as_the_projector(prepared: str
     async with open_pool(prepared, size=2) as pool:
         async with pool.connection() as connection:
             await write_past(connection, everything(SOME), 3000)
-        await Runner(pool).catch_up()
+        await Runner(pool, HANDRAIL.read_models, HANDRAIL.codec).catch_up()
 
     def loop() -> None:
         with connect(prepared) as connection:
@@ -59,7 +59,7 @@ async def test_the_plain_loop_keeps_the_same_rows_as_the_projector(prepared: str
 
     with psycopg.connect(prepared) as looker:
         assert looker.execute("SELECT count(*) FROM parked_events").fetchone() == (0,)
-        for table in (table.name for one in PROJECTIONS for table in one.tables):
+        for table in (table.name for one in HANDRAIL.read_models for table in one.tables):
             assert kept(looker, table) == kept(looker, f"{table}__loop"), table
 
 

@@ -14,7 +14,7 @@ from domain.settlement.commands import Document, SubmitApplication
 from domain.shipping.commands import BookShipment
 from handrail.command_fields import bounds_of, why_not_correctable, wrong_value
 from handrail.kernel import Command, Money
-from runtime.registry.messages import COMMANDS
+from runtime.app import HANDRAIL
 
 BOOKING = BookShipment(
     order=OrderId("o-1"), merchant=MerchantId("m-1"), ship_to="addr_ok", parcels=1
@@ -40,7 +40,7 @@ MAY_BE_CORRECTED = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+@pytest.mark.parametrize("command", HANDRAIL.commands, ids=lambda command: command.__name__)
 def test_every_field_has_a_bound(command: type[Command]) -> None:
     named = {path[0] for path, _ in bounds_of(command)}
     assert named == {field.name for field in fields(command)}
@@ -55,7 +55,7 @@ def test_a_field_without_a_bound_is_noticed() -> None:
         list(bounds_of(Paint))
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+@pytest.mark.parametrize("command", HANDRAIL.commands, ids=lambda command: command.__name__)
 def test_only_what_moves_no_money_and_no_goods_may_be_corrected(command: type[Command]) -> None:
     found = {
         field.name for field in fields(command) if why_not_correctable(command, field.name) is None

@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from typing import Any, Literal, NewType, Union, get_args, get_origin
 
 from handrail.eventstore.codec import Codec
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 
-def contract(cls: type, codec: Codec = CODEC) -> str:
+def contract(cls: type, codec: Codec = HANDRAIL.codec) -> str:
     """One line, like `LimitAssigned v1: customer str, held.amount int, held.currency str`."""
     fields = ", ".join(_fields(cls, ""))
     return f"{cls.__name__} v{codec.version(cls.__name__)}: {fields}".rstrip(" :")
 
 
-def contracts(codec: Codec = CODEC) -> list[str]:
+def contracts(codec: Codec = HANDRAIL.codec) -> list[str]:
     return sorted(contract(cls, codec) for cls in codec.classes.values())
 
 

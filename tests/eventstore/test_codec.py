@@ -15,7 +15,7 @@ from domain.identifiers import OrderId
 from domain.payments.events import PaymentRefunded, PaymentVoided
 from handrail.eventstore.codec import Codec, UnknownMessage
 from handrail.kernel import Event, Money
-from runtime.registry.messages import CODEC, COMMANDS, EVENTS
+from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
 from tests.eventstore.contracts import contract, contracts
 
@@ -27,25 +27,27 @@ def _through(codec: Codec, message: object) -> Any:
     return codec.decode(encoded.type, encoded.schema, orjson.loads(encoded.data))
 
 
-@pytest.mark.parametrize("cls", [*EVENTS, *COMMANDS], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [*HANDRAIL.events, *HANDRAIL.commands], ids=lambda cls: cls.__name__
+)
 def test_what_is_encoded_is_decoded(cls: type) -> None:
     @settings(max_examples=25, deadline=None, derandomize=True, database=None)
     @given(anything(cls))
     def holds(message: object) -> None:
-        assert _through(CODEC, message) == message
+        assert _through(HANDRAIL.codec, message) == message
 
     holds()
 
 
 def test_every_message_is_frozen() -> None:
-    for cls in CODEC.classes.values():
+    for cls in HANDRAIL.codec.classes.values():
         assert cls.__dataclass_params__.frozen, cls  # type: ignore[attr-defined]
 
 
 def test_classes_with_the_same_fields_are_told_apart() -> None:
     for cls in (PaymentVoided, PaymentRefunded):
         message = cls(order=OrderId("o-1"), amount=Money(1, "EUR"))
-        assert type(_through(CODEC, message)) is cls
+        assert type(_through(HANDRAIL.codec, message)) is cls
 
 
 def test_a_subclass_that_is_not_registered_is_not_mistaken_for_its_parent() -> None:
@@ -54,22 +56,22 @@ def test_a_subclass_that_is_not_registered_is_not_mistaken_for_its_parent() -> N
         pass
 
     with pytest.raises(UnknownMessage, match="Special"):
-        CODEC.encode(Special(order=OrderId("o-1"), amount=Money(1, "EUR")))
+        HANDRAIL.codec.encode(Special(order=OrderId("o-1"), amount=Money(1, "EUR")))
 
 
 def test_an_unknown_name_is_said_to_be_unknown() -> None:
     with pytest.raises(UnknownMessage, match="NeverHeardOf v1"):
-        CODEC.decode("NeverHeardOf", 1, {})
+        HANDRAIL.codec.decode("NeverHeardOf", 1, {})
 
 
 def test_a_version_of_the_future_is_unknown() -> None:
     with pytest.raises(UnknownMessage, match="PaymentVoided v2"):
-        CODEC.decode("PaymentVoided", 2, {})
+        HANDRAIL.codec.decode("PaymentVoided", 2, {})
 
 
 def test_fields_of_the_future_are_passed_over() -> None:
     data = {"order": "o-1", "amount": {"amount": 1, "currency": "EUR", "x": 1}, "later": [1]}
-    assert CODEC.decode("PaymentVoided", 1, data) == PaymentVoided(
+    assert HANDRAIL.codec.decode("PaymentVoided", 1, data) == PaymentVoided(
         order=OrderId("o-1"), amount=Money(1, "EUR")
     )
 
@@ -132,8 +134,12 @@ def test_no_stored_contract_changes_without_a_new_version() -> None:
 def test_nothing_that_was_ever_stored_is_forgotten() -> None:
     for line in STORED.read_text().splitlines():
         name, _, version = line.partition(":")[0].partition(" v")
-        assert name in CODEC.classes, f"{name} can be in a store, but nothing reads it any more"
-        assert int(version) <= CODEC.version(name), f"{name} v{version} has lost its upcaster"
+        assert name in HANDRAIL.codec.classes, (
+            f"{name} can be in a store, but nothing reads it any more"
+        )
+        assert int(version) <= HANDRAIL.codec.version(name), (
+            f"{name} v{version} has lost its upcaster"
+        )
 
 
 def test_a_changed_field_changes_the_contract() -> None:

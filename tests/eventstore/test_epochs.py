@@ -20,8 +20,7 @@ from handrail.eventstore.store import EventStore, VersionConflict
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.eventstore.tokens import NotYetSeen, TokenOfAnotherEpoch, wait_until_seen
 from handrail.projections.rebuild import rebuild
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import (
@@ -181,7 +180,7 @@ async def test_what_was_written_after_a_failover_is_read_and_has_positions_of_it
 async def test_a_worker_forgets_what_it_remembers_of_a_stream_that_was_lost(pair: Pair) -> None:
     url = whoever_writes(pair.primary, pair.standby)
     async with open_pool(url, role=ROLE, size=1) as pool:
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         before = await store.load({"order-before": 0})
         await fail_over(pair.primary, pair.standby)
         await sql(pair.standby.url, ADOPT)
@@ -250,11 +249,17 @@ async def test_a_restored_dump_that_was_adopted_is_read_on_from_where_it_was(
                 await wait_until_seen(world.engine, "order_status", token, timeout=10)
                 assert await _orders(server.url) == ["new", "read", "unread"]
                 await asyncio.wait_for(
-                    rebuild(server.url, ROLE, [one.name for one in PROJECTIONS]), 30
+                    rebuild(
+                        server.url,
+                        ROLE,
+                        [one.name for one in HANDRAIL.read_models],
+                        HANDRAIL.read_models,
+                    ),
+                    30,
                 )
             assert await _orders(server.url) == ["new", "read", "unread"]
             assert await world.value("SELECT count(*) FROM parked_events") == 0
-            for projection in PROJECTIONS:
+            for projection in HANDRAIL.read_models:
                 assert await world.rows(projection) == await world.folded(projection)
 
 
@@ -278,7 +283,7 @@ async def test_a_rebuild_that_was_under_way_when_it_was_dumped_goes_on(tmp_path:
         async with a_world(new.url) as world:
             await _sells(world, shop, "third")
             await world.catch_up()
-            for projection in PROJECTIONS:
+            for projection in HANDRAIL.read_models:
                 assert await world.rows(projection) == await world.folded(projection)
             assert await world.value("SELECT count(*) FROM parked_events") == 0
 

@@ -12,7 +12,7 @@ from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.kernel import Money
 from handrail.sagas.events import SagaEnded, SagaEvent, SagaStarted
 from handrail.sagas.step_keys import StepContext, StepKey
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.eventstore.interleaving import Lab, notes, store_over
 
 Status = Literal["appended", "repeated"]
@@ -57,7 +57,7 @@ async def ask(lab: Lab, saga: str, opened_on: date, step: str = "A", attempt: in
 
 
 async def tell(lab: Lab, saga: str, *events: SagaEvent) -> None:
-    store: EventStore = store_over(await lab.connect(autocommit=True), CODEC)
+    store: EventStore = store_over(await lab.connect(autocommit=True), HANDRAIL.codec)
     await store.append([(f"saga-{saga}", ANY_VERSION, events)])
 
 

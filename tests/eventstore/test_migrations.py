@@ -6,16 +6,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from alembic import command
-from alembic.config import Config
 from sqlalchemy import create_engine, make_url
 
-from consumers import tables as consumers
+from consumers import tables as shop
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore import migrations
 from handrail.eventstore.migrations import FUNCTIONS, upgrade
@@ -30,7 +28,7 @@ DECLARED = (
     messaging.metadata,
     notifications.metadata,
     lake.metadata,
-    consumers.metadata,
+    shop.metadata,
 )
 TABLES = {table.name for one in DECLARED for table in one.sorted_tables}
 
@@ -83,14 +81,15 @@ async def _catalog(url: str, part: str) -> list[tuple[Any, ...]]:
 
 
 async def _upgrade(url: str, role: str = "handrail_app") -> None:
-    await asyncio.wait_for(asyncio.to_thread(upgrade, url, role), DEADLINE)
+    await asyncio.wait_for(asyncio.to_thread(upgrade, url, role, own=shop.TABLES), DEADLINE)
 
 
 async def _upgrade_in_a_process(url: str, role: str = "handrail_app") -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        f"from handrail.eventstore.migrations import *; upgrade({url!r}, {role!r})",
+        "from handrail.eventstore.migrations import *; from consumers.tables import TABLES;"
+        f" upgrade({url!r}, {role!r}, own=TABLES)",
     )
     assert await asyncio.wait_for(process.wait(), 3 * DEADLINE) == 0
 
@@ -193,10 +192,7 @@ async def test_projectors_that_were_alive_are_followers_afterwards(scratch: Scra
 def _downgrade(url: str, to: str) -> None:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-        config.attributes["connection"] = connection
-        command.downgrade(config, to)
+        command.downgrade(migrations.configured(connection, shop.TABLES), to)
     engine.dispose()
 
 

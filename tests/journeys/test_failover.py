@@ -21,9 +21,9 @@ from handrail.dev.stack import Stack
 from handrail.projections.projection import Projection
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, Outcome, drive
-from runtime.registry.projections import PROJECTIONS
 from runtime.verify import prove
 from tests.projections.world import World, a_world, until
 from tests.servers.postgres import (
@@ -42,7 +42,7 @@ from tests.servers.postgres import (
 
 pytestmark = pytest.mark.journey
 
-HANDRAIL: Final = str(Path(sys.executable).with_name("handrail"))
+PROGRAM: Final = str(Path(sys.executable).with_name("handrail"))
 SAGAS: Final = "SELECT count(*) FROM streams WHERE name LIKE 'saga-%'"
 WHOLE: Final = ("feed_once_in_order", "read_models_equal_fold", "no_message_parked")
 """The invariants that a store with losses keeps: others have what it has lost."""
@@ -98,7 +98,7 @@ async def _customers(stack: Stack, prefix: str) -> AsyncIterator[None]:
 
 async def _handrail(stack: Stack, *arguments: str) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
-        HANDRAIL, *arguments, "--json",
+        PROGRAM, *arguments, "--json",
         env={**os.environ, **stack.settings.environment()},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -119,7 +119,7 @@ async def _terminate(stack: Stack, sagas: Sequence[dict[str, Any]]) -> None:
 
 async def _all_is_read(world: World) -> None:
     """Deliveries go on meanwhile."""
-    for projection in PROJECTIONS:
+    for projection in HANDRAIL.read_models:
 
         async def is_read(one: Projection[Any] = projection) -> bool:
             return bool(await world.rows(one) == await world.folded(one))

@@ -33,7 +33,7 @@ from tests.messaging.routed import routed
 
 CODEC, EVENTS, EXAMPLES = HANDRAIL.codec, HANDRAIL.events, HANDRAIL.examples
 ROOT = Path(__file__).parents[2]
-NAMES = [event.__name__ for event in EVENTS]
+NAMES = [event.__name__ for event in HANDRAIL.events]
 
 
 def committed(name: str) -> Schema:
@@ -64,16 +64,18 @@ def test_the_committed_contracts_are_what_the_code_says() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None:
-    event, schema = CODEC.classes[name], committed(name)
+    event, schema = HANDRAIL.codec.classes[name], committed(name)
     jsonschema.Draft202012Validator.check_schema(schema)
     for example in schema["examples"]:
         holds(schema, example)
-        assert CODEC.encode(CODEC.decode(name, 1, example)).data == orjson.dumps(example)
+        assert HANDRAIL.codec.encode(HANDRAIL.codec.decode(name, 1, example)).data == orjson.dumps(
+            example
+        )
 
     @settings(max_examples=10, deadline=None, derandomize=True, database=None)
     @given(anything(event))
     def stored(message: object) -> None:
-        holds(schema, orjson.loads(CODEC.encode(message).data))
+        holds(schema, orjson.loads(HANDRAIL.codec.encode(message).data))
 
     stored()
 
@@ -312,7 +314,7 @@ def test_a_message_and_its_example_are_as_the_document_says(
     )
     message = asyncapi["components"]["messages"][name]
     assert message["bindings"]["amqp"]["messageType"] == HANDRAIL.routing.routing_key(name, 1)
-    encoded = CODEC.encode(example_of(CODEC.classes[name], EXAMPLES))
+    encoded = HANDRAIL.codec.encode(example_of(HANDRAIL.codec.classes[name], HANDRAIL.examples))
     data, about = orjson.loads(encoded.data), {"actor": "ann", "correlation": "c", "step": "Do"}
     recorded = Recorded(7, "order-1", 3, name, 1, data, about, datetime.now(UTC))
     headers, body, content_type = cloud_events.message_of(recorded, HANDRAIL.routing)

@@ -34,7 +34,7 @@ METADATA: Mapping[str, Any] = {
 
 
 def recorded(event: Any = None, **changed: Any) -> Recorded:
-    encoded = CODEC.encode(event) if event is not None else None
+    encoded = HANDRAIL.codec.encode(event) if event is not None else None
     plain = Recorded(
         position=17,
         stream="credit-ann",
@@ -48,7 +48,7 @@ def recorded(event: Any = None, **changed: Any) -> Recorded:
     return dataclasses.replace(plain, **changed)
 
 
-@pytest.mark.parametrize("cls", EVENTS, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", HANDRAIL.events, ids=lambda cls: cls.__name__)
 def test_what_is_published_is_received(cls: type) -> None:
     @settings(max_examples=10, deadline=None, derandomize=True, database=None)
     @given(anything(cls), st.dictionaries(st.text(max_size=9), st.text()))
@@ -174,7 +174,7 @@ def test_an_event_this_code_does_not_know_has_no_message() -> None:
 
 
 def test_every_event_belongs_to_the_context_whose_package_declares_it() -> None:
-    for one in EVENTS:
+    for one in HANDRAIL.events:
         assert issubclass(one, Event)
         assert one.context == HANDRAIL.routing.context_of(one.__name__)
 

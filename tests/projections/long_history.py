@@ -10,7 +10,7 @@ from domain.identifiers import MerchantId, OrderId
 from domain.settlement.events import MerchantAccountOpened, PayableAccrued
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.controls import eur
 
 _MORE: Final = """
@@ -33,7 +33,7 @@ async def a_merchant_with(url: str, events: int, merchant: str = "long") -> str:
         merchant=id_, order=OrderId("o"), gross=eur(100), fee=eur(1), balance=eur(99)
     )
     async with open_pool(url, size=1) as pool:
-        await EventStore(pool, CODEC).append([(stream, ANY_VERSION, [opened, accrued])])
+        await EventStore(pool, HANDRAIL.codec).append([(stream, ANY_VERSION, [opened, accrued])])
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as owner:
         await owner.execute(_MORE, {"stream": stream, "events": events})
         await owner.execute(

@@ -16,10 +16,12 @@ from handrail.projections import saga_board
 from handrail.projections.as_of import HistoryTooLong, as_of, fold_as_of
 from handrail.projections.projection import id_of
 from projections import merchant_balance, order_status
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.projections.long_history import a_merchant_with
 from tests.projections.stories import Shop
 from tests.projections.world import World, as_stored
+
+CODEC = HANDRAIL.codec
 
 
 async def test_a_row_as_of_any_moment_is_what_it_was_then(world: World) -> None:
@@ -31,14 +33,14 @@ async def test_a_row_as_of_any_moment_is_what_it_was_then(world: World) -> None:
         await world.append(stream, *events)
         await world.catch_up()
         moment = await world.value("SELECT max(recorded_at) FROM events")
-        for projection in PROJECTIONS:
+        for projection in HANDRAIL.read_models:
             for id_, row in (await world.rows(projection)).items():
                 noted.append((moment, projection.name, id_, row))
 
-    by_name = {projection.name: projection for projection in PROJECTIONS}
+    by_name = {projection.name: projection for projection in HANDRAIL.read_models}
     async with world.engine.connect() as connection:
         for moment, name, id_, row in noted:
-            then = await as_of(connection, by_name[name], id_, moment)
+            then = await as_of(connection, by_name[name], id_, moment, CODEC)
             assert then is not None
             assert as_stored(then) == row
     assert len(noted) > 100
@@ -51,9 +53,10 @@ async def test_before_it_began_there_was_no_row(world: World) -> None:
     moment = await world.value("SELECT min(recorded_at) FROM events")
 
     async with world.engine.connect() as connection:
-        at_once = await as_of(connection, merchant_balance.PROJECTION, id_of(stream), moment)
+        projection, merchant = merchant_balance.PROJECTION, id_of(stream)
+        at_once = await as_of(connection, projection, merchant, moment, CODEC)
         just_before = moment - timedelta(microseconds=1)
-        before = await as_of(connection, merchant_balance.PROJECTION, id_of(stream), just_before)
+        before = await as_of(connection, projection, merchant, just_before, CODEC)
 
     assert before is None
     assert at_once is not None
@@ -67,9 +70,9 @@ async def test_the_time_zone_of_the_session_changes_nothing(world: World) -> Non
     moment = await world.value("SELECT max(recorded_at) FROM events")
 
     async with world.engine.connect() as connection:
-        here = await as_of(connection, saga_board.PROJECTION, "1", moment)
+        here = await as_of(connection, saga_board.PROJECTION, "1", moment, CODEC)
         await connection.exec_driver_sql("SET TIME ZONE 'Asia/Kathmandu'")
-        there = await as_of(connection, saga_board.PROJECTION, "1", moment)
+        there = await as_of(connection, saga_board.PROJECTION, "1", moment, CODEC)
         await connection.exec_driver_sql("RESET TIME ZONE")
 
     assert here == there
@@ -123,7 +126,7 @@ async def test_a_clock_that_was_put_back_leaves_no_hole_in_any_stream(
     )
 
     async with world.engine.connect() as connection:
-        then = await as_of(connection, order_status.PROJECTION, "1", moment)
+        then = await as_of(connection, order_status.PROJECTION, "1", moment, CODEC)
 
     live = (await world.rows(order_status.PROJECTION))["1"]
     assert then is not None
@@ -141,7 +144,7 @@ async def test_an_event_of_newer_code_leaves_the_row_as_the_read_model_leaves_it
     await world.catch_up()
     live = (await world.rows(order_status.PROJECTION))["1"]
 
-    found = await fold_as_of(world.engine, order_status.PROJECTION, "1", later())
+    found = await fold_as_of(world.engine, order_status.PROJECTION, "1", later(), CODEC)
 
     assert found.row is not None
     assert as_stored(found.row) == live
@@ -159,8 +162,8 @@ async def test_one_read_folds_so_many_events_and_the_next_goes_on_from_there(wor
 
     for folded in (300, 600, 900):
         with pytest.raises(HistoryTooLong, match=f"folded {folded} of about 1000 events"):
-            await fold_as_of(database, projection, merchant, later(), events_at_most=300)
-    found = await fold_as_of(database, projection, merchant, later(), events_at_most=300)
+            await fold_as_of(database, projection, merchant, later(), CODEC, events_at_most=300)
+    found = await fold_as_of(database, projection, merchant, later(), CODEC, events_at_most=300)
 
     assert found.row is not None
     assert as_stored(found.row) == live
@@ -171,7 +174,7 @@ async def test_a_history_as_long_as_the_bound_is_answered(world: World) -> None:
 
     async with world.engine.connect() as connection:
         row = await as_of(
-            connection, merchant_balance.PROJECTION, merchant, later(), events_at_most=400
+            connection, merchant_balance.PROJECTION, merchant, later(), CODEC, events_at_most=400
         )
 
     assert row is not None
@@ -187,11 +190,11 @@ async def test_a_snapshot_of_later_changes_no_answer_about_earlier(world: World)
     )
     database, projection = Committing(world), merchant_balance.PROJECTION
     with pytest.raises(HistoryTooLong):
-        await fold_as_of(database, projection, merchant, later(), events_at_most=400)
+        await fold_as_of(database, projection, merchant, later(), CODEC, events_at_most=400)
 
     for version in (1, 2, 199, 399, 400, 401, 450, 500):
         moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=version)
-        found = await fold_as_of(database, projection, merchant, moment, events_at_most=400)
+        found = await fold_as_of(database, projection, merchant, moment, CODEC, events_at_most=400)
         assert found.row is not None
         assert found.row.orders == version - 1
 
@@ -205,7 +208,7 @@ async def test_a_snapshot_leaves_out_no_event_that_was_committed_late(world: Wor
             await world.append(stream, *events)
     database = Committing(world)
     with pytest.raises(HistoryTooLong):
-        await fold_as_of(database, projection, "1", later(), events_at_most=5)
+        await fold_as_of(database, projection, "1", later(), CODEC, events_at_most=5)
     assert await world.value("SELECT count(*) FROM row_snapshots") == 1
 
     # A writer that took its positions before those of the snapshot, and commits only now.
@@ -216,7 +219,7 @@ async def test_a_snapshot_leaves_out_no_event_that_was_committed_late(world: Wor
     await change_events(world, "UPDATE events SET position = -position WHERE stream ~ '^shipment'")
     while True:
         try:
-            found = await fold_as_of(database, projection, "1", later(), events_at_most=5)
+            found = await fold_as_of(database, projection, "1", later(), CODEC, events_at_most=5)
         except HistoryTooLong:
             continue
         break
@@ -229,10 +232,12 @@ async def test_a_snapshot_of_another_version_of_the_projection_is_passed_over(wo
     merchant = await a_merchant_with(world.url, 500)
     projection = merchant_balance.PROJECTION
     with pytest.raises(HistoryTooLong):
-        await fold_as_of(Committing(world), projection, merchant, later(), events_at_most=400)
+        await fold_as_of(
+            Committing(world), projection, merchant, later(), CODEC, events_at_most=400
+        )
     await world.sql("UPDATE row_snapshots SET version = 1, state = '{}'")
 
-    found = await fold_as_of(world.engine, projection, merchant, later())
+    found = await fold_as_of(world.engine, projection, merchant, later(), CODEC)
 
     assert found.row is not None
     assert found.row.orders == 499
@@ -242,7 +247,7 @@ async def test_others_are_served_while_a_long_history_is_folded(world: World) ->
     merchant = await a_merchant_with(world.url, 4_000)
     served = 0
     folding = asyncio.create_task(
-        fold_as_of(world.engine, merchant_balance.PROJECTION, merchant, later())
+        fold_as_of(world.engine, merchant_balance.PROJECTION, merchant, later(), CODEC)
     )
     while not folding.done():
         await asyncio.sleep(0)

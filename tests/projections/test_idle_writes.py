@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from domain.identifiers import OrderId
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.projections.stories import placed
 from tests.projections.world import World
 
@@ -36,7 +36,7 @@ async def test_a_page_writes_the_checkpoints_of_its_own_shards(world: World) -> 
         written = await world.value(WRITTEN) - before
         grown = await world.value(BYTES) - size
 
-    assert written == len(PROJECTIONS) * PAGES
+    assert written == len(HANDRAIL.read_models) * PAGES
     assert grown < 200 * written  # and not sixteen times as much
     assert await world.value(
         "SELECT bool_and(NOT EXISTS (SELECT FROM outbox o WHERE o.shard = c.shard"

@@ -20,7 +20,7 @@ from domain.settlement.merchant_account import MerchantAccount
 from handrail.projections import saga_board
 from handrail.projections.projection import Happened, Projection, category_of, id_of
 from projections import customer_account, merchant_balance, order_status, stock_level
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.domain.walks import credit_commands, merchant_commands, stock_commands, walk
 from tests.projections.folds import folded, told
 from tests.projections.stories import Shop, Told
@@ -130,7 +130,7 @@ def test_streams_of_one_row_may_be_read_in_any_order_among_each_other(
     assert folded(projection, [first, *mixed]) == folded(projection, [first, *(e for _, e in rest)])
 
 
-@pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda one: one.name)
+@pytest.mark.parametrize("projection", HANDRAIL.read_models, ids=lambda one: one.name)
 def test_a_row_survives_the_way_to_the_database_and_back(projection: Projection[Any]) -> None:
     """Folding on from a stored row is the same as folding on from the one in memory."""
     shop = Shop()

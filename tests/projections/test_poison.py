@@ -19,10 +19,9 @@ from handrail.eventstore.tokens import UnknownProjection
 from handrail.projections import parked_rows
 from handrail.projections.fold import BEHIND
 from handrail.projections.projection import Happened, Projection
-from handrail.projections.retry_parked import retry
 from projections import order_status, stock_level
 from projections.order_status import OrderStatus
-from runtime.registry.messages import EVENTS
+from runtime.app import HANDRAIL
 from tests.controls import eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World, nobody_can_write, stuck, until
@@ -99,7 +98,7 @@ async def test_once_the_bug_is_gone_the_row_is_worked_off_in_order(world: World)
     await a_poisoned_order(world)
     await authorised(world, GOOD)
 
-    done = await retry(world.pool, "order_status", f"payment-{BAD}")
+    done = await world.retry("order_status", f"payment-{BAD}")
     await world.catch_up()
 
     assert (done.applied, done.stopped_by) == (2, None)
@@ -111,7 +110,7 @@ async def test_a_retry_in_vain_stops_at_the_same_event(world: World) -> None:
     await a_poisoned_order(world)
     before = await parked(world)
 
-    done = await retry(world.pool, "order_status", f"payment-{BAD}", [BUGGY])
+    done = await world.retry("order_status", f"payment-{BAD}", [BUGGY])
 
     assert done.applied == 0
     assert done.stopped_by
@@ -132,9 +131,7 @@ async def test_a_retry_gets_as_far_as_it_can(world: World) -> None:
             else order_status.evolve(row, happened)
         )
 
-    done = await retry(
-        world.pool, "order_status", f"order-{BAD}", [replace(ORDERS, evolve=less_buggy)]
-    )
+    done = await world.retry("order_status", f"order-{BAD}", [replace(ORDERS, evolve=less_buggy)])
 
     assert done.applied == 2
     assert (await status(world))[BAD] == ("confirmed", "authorised")
@@ -151,7 +148,7 @@ async def test_more_than_one_chunk_is_worked_off(
     await world.catch_up([BUGGY])
     monkeypatch.setattr("handrail.projections.retry_parked.CHUNK", 3)
 
-    done = await retry(world.pool, "order_status", f"payment-{BAD}")
+    done = await world.retry("order_status", f"payment-{BAD}")
 
     assert (done.applied, await parked(world)) == (7, [])
     assert await world.rows(ORDERS) == await world.folded(ORDERS)
@@ -159,7 +156,7 @@ async def test_more_than_one_chunk_is_worked_off(
 
 async def test_new_events_of_the_row_are_applied_again_after_the_retry(world: World) -> None:
     await a_poisoned_order(world)
-    await retry(world.pool, "order_status", f"payment-{BAD}")
+    await world.retry("order_status", f"payment-{BAD}")
     await world.append(f"order-{BAD}", OrderConfirmed(order=BAD))
 
     await world.catch_up()
@@ -170,12 +167,12 @@ async def test_new_events_of_the_row_are_applied_again_after_the_retry(world: Wo
 
 async def test_a_retry_of_an_unknown_projection_is_an_error(world: World) -> None:
     with pytest.raises(UnknownProjection):
-        await retry(world.pool, "weather", "order-1")
+        await world.retry("weather", "order-1")
 
 
 async def test_a_retry_needs_the_code_of_the_read_model(world: World) -> None:
     with pytest.raises(UnknownProjection):
-        await retry(world.pool, "order_status", "order-1", [replace(ORDERS, version=99)])
+        await world.retry("order_status", "order-1", [replace(ORDERS, version=99)])
 
 
 def received(sku: str, quantity: int) -> StockReceived:
@@ -197,7 +194,7 @@ class OlderCodec(Codec):
         return Encoded(name, self.version(name), self.adapter(type(message)).dump_json(message))
 
 
-OLDER = OlderCodec.of(EVENTS)
+OLDER = OlderCodec.of(HANDRAIL.events)
 TOO_MUCH = 2**62
 
 
@@ -228,7 +225,7 @@ async def test_an_event_of_a_later_version_waits_for_newer_code(world: World) ->
     def to_version_2(data: dict[str, Any]) -> dict[str, Any]:
         return data
 
-    newer = Codec.of(EVENTS, {("OrderPlaced", 1): to_version_2})
+    newer = Codec.of(HANDRAIL.events, {("OrderPlaced", 1): to_version_2})
     await world.append("order-1", placed(OrderId("1")), codec=newer)
 
     await world.catch_up()
@@ -236,12 +233,12 @@ async def test_an_event_of_a_later_version_waits_for_newer_code(world: World) ->
         ("order_status", "order-1", "ValueError: UnknownMessage: OrderPlaced v2")
     ]
 
-    await retry(world.pool, "order_status", "order-1", codec=newer)
+    await world.retry("order_status", "order-1", codec=newer)
     assert set(await world.rows(ORDERS)) == {"1"}
 
 
 async def test_what_nobody_handles_may_be_undecodable(world: World) -> None:
-    without = Codec.of(one for one in EVENTS if one is not OrderPlaced)
+    without = Codec.of(one for one in HANDRAIL.events if one is not OrderPlaced)
     await world.append("order-1", placed(OrderId("1")))
 
     await world.catch_up([STOCK], codec=without)
@@ -273,7 +270,7 @@ async def test_a_projector_that_reads_on_during_a_retry_waits_for_it(world: Worl
     async with world.pool.connection() as connection:
         await runner.tick(connection)
         async with nobody_can_write(world, "order_status"):
-            retrying = asyncio.create_task(retry(world.pool, "order_status", f"payment-{BAD}"))
+            retrying = asyncio.create_task(world.retry("order_status", f"payment-{BAD}"))
             await until(_are_stuck(world, 1))
             await world.append(f"order-{BAD}", OrderConfirmed(order=BAD))
             reading = asyncio.create_task(runner.tick(connection))

@@ -17,7 +17,7 @@ from handrail.projections.paging import Slice
 from handrail.projections.saga_board import Waits
 from handrail.sagas.events import SagaParked, SagaStarted
 from projections import customer_account, merchant_balance, order_status, stock_level
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.controls import NOON, eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World
@@ -277,7 +277,7 @@ async def test_lag_counts_the_events_that_were_not_seen(world: World) -> None:
     async with world.engine.connect() as connection:
         some = await _lags(connection)
 
-    assert set(none) == {one.name for one in PROJECTIONS}
+    assert set(none) == {one.name for one in HANDRAIL.read_models}
     assert {(one.events, one.seconds, one.parked) for one in none.values()} == {(0, 0, 0)}
     assert {one.events for one in some.values()} == {5}
     assert all(one.seconds > 0 for one in some.values())

@@ -17,14 +17,14 @@ from handrail.eventstore.subscriptions.registration import enroll
 from handrail.projections.install import Installed, VersionForgotten, install
 from handrail.projections.projection import Happened, Projection
 from handrail.projections.rebuild import UnknownReadModel, finish, pending, rebuild, start
-from handrail.projections.retry_parked import retry
 from projections import merchant_balance, order_status
 from projections.merchant_balance import MerchantBalance
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.projections.stories import Shop, Told
 from tests.projections.world import ROLE, Projections, World, until
 
 BALANCE = merchant_balance.PROJECTION
+MODELS = HANDRAIL.read_models
 ORDERS = order_status.PROJECTION
 
 
@@ -59,7 +59,9 @@ async def tell(world: World, story: Iterable[Told]) -> None:
         await world.append(stream, *events)
 
 
-async def rebuilt(url: str, role: str, name: str, projections: Projections = PROJECTIONS) -> None:
+async def rebuilt(
+    url: str, role: str, name: str, projections: Projections = HANDRAIL.read_models
+) -> None:
     async with asyncio.timeout(30):
         await rebuild(url, role, [name], projections)
 
@@ -121,10 +123,10 @@ async def test_a_rebuild_while_events_keep_coming_loses_and_doubles_none(world: 
         await rebuilt(world.url, ROLE, "order_status")
         stop.set()
         await selling
-        for projection in PROJECTIONS:
+        for projection in HANDRAIL.read_models:
             await until(lambda name=projection.name: world.seen_all(name))  # type: ignore[misc]
 
-    for projection in PROJECTIONS:
+    for projection in HANDRAIL.read_models:
         assert await world.rows(projection) == await world.folded(projection), projection.name
 
 
@@ -134,14 +136,14 @@ async def test_readers_see_the_old_rows_until_the_exchange(world: World) -> None
     await world.catch_up()
     old = await world.rows(BALANCE)
 
-    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], MODELS)
 
     assert await world.rows(BALANCE) == old
     assert await world.rows(BALANCE, "merchant_balance__next") == {}
-    assert not await asyncio.to_thread(finish, world.url, "merchant_balance")
+    assert not await asyncio.to_thread(finish, world.url, "merchant_balance", MODELS)
     await world.catch_up()
     assert await world.rows(BALANCE, "merchant_balance__next") == old
-    assert await asyncio.to_thread(finish, world.url, "merchant_balance")
+    assert await asyncio.to_thread(finish, world.url, "merchant_balance", MODELS)
     assert await world.rows(BALANCE) == old
 
 
@@ -150,7 +152,7 @@ async def test_an_exchange_waits_until_the_new_one_has_seen_what_the_old_one_has
 ) -> None:
     shop = Shop()
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
-    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], MODELS)
     await world.catch_up()
     await world.sql(
         "UPDATE checkpoints SET owner = 'nobody', leased_until = 'infinity'"
@@ -159,7 +161,7 @@ async def test_an_exchange_waits_until_the_new_one_has_seen_what_the_old_one_has
     await tell(world, shop.sells(OrderId("2")))
     await world.catch_up()
 
-    assert not await asyncio.to_thread(finish, world.url, "merchant_balance")
+    assert not await asyncio.to_thread(finish, world.url, "merchant_balance", MODELS)
 
     [(rows, owners)] = await world.sql(
         "SELECT count(*), count(owner) FROM checkpoints WHERE projection = 'merchant_balance'"
@@ -171,7 +173,7 @@ async def test_an_exchange_waits_until_the_new_one_has_seen_what_the_old_one_has
 async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(world: World) -> None:
     shop = Shop()
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
-    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], MODELS)
     await world.catch_up()
     half = await oid(world, "merchant_balance__next")
 
@@ -189,7 +191,7 @@ async def test_who_still_works_on_the_old_table_cannot_write_after_the_exchange(
     old = world.runner([BALANCE], lease=600)
     async with world.pool.connection() as connection:
         await old.tick(connection)
-        await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
+        await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], MODELS)
         await tell(world, shop.sells(OrderId("1")))
         await world.sql("UPDATE checkpoints SET leased_until = clock_timestamp()")
         await world.catch_up()
@@ -197,7 +199,7 @@ async def test_who_still_works_on_the_old_table_cannot_write_after_the_exchange(
             "UPDATE checkpoints SET revision = :known WHERE projection = 'merchant_balance__next'",
             known=old._mine["merchant_balance", 0].revision,
         )
-        assert await asyncio.to_thread(finish, world.url, "merchant_balance")
+        assert await asyncio.to_thread(finish, world.url, "merchant_balance", MODELS)
 
         assert any(await old.tick(connection))
 
@@ -229,7 +231,7 @@ async def test_a_new_version_is_built_beside_the_old_one_and_takes_its_place(
 
 
 async def test_a_rebuild_of_a_version_that_is_no_longer_wanted_begins_anew(world: World) -> None:
-    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], MODELS)
     first = await oid(world, "merchant_balance__next")
 
     await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], [SECOND])
@@ -248,10 +250,10 @@ async def test_a_bug_is_mended_by_a_rebuild_and_its_parked_events_are_gone(world
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
     await world.catch_up([replace(BALANCE, evolve=buggy)])
     assert await world.value("SELECT count(*) FROM parked_events") == 1
-    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], MODELS)
     await world.catch_up()
 
-    assert await asyncio.to_thread(finish, world.url, "merchant_balance")
+    assert await asyncio.to_thread(finish, world.url, "merchant_balance", MODELS)
 
     assert await world.rows(BALANCE) == await world.folded(BALANCE)
     assert await world.value("SELECT count(*) FROM parked_events") == 0
@@ -263,14 +265,14 @@ async def test_what_parks_during_a_rebuild_is_still_parked_afterwards(world: Wor
 
     await tell(world, Shop().opens())
     await world.catch_up()
-    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"])
+    await asyncio.to_thread(start, world.url, ROLE, ["merchant_balance"], MODELS)
     await world.catch_up([replace(BALANCE, evolve=buggy)])
 
-    assert await asyncio.to_thread(finish, world.url, "merchant_balance")
+    assert await asyncio.to_thread(finish, world.url, "merchant_balance", MODELS)
 
     [(name, stream)] = await world.sql("SELECT projection, stream FROM parked_events")
     assert (name, stream) == ("merchant_balance", "merchant-merchant-1")
-    assert (await retry(world.pool, name, stream)).applied == 1
+    assert (await world.retry(name, stream)).applied == 1
     assert await world.rows(BALANCE) == await world.folded(BALANCE)
 
 
@@ -284,7 +286,7 @@ async def test_installing_twice_changes_nothing(world: World) -> None:
     await world.catch_up()
     before = await world.sql("SELECT * FROM checkpoints ORDER BY projection, shard")
 
-    assert await asyncio.to_thread(install, world.url, ROLE) == Installed()
+    assert await asyncio.to_thread(install, world.url, ROLE, MODELS) == Installed()
 
     assert await world.sql("SELECT * FROM checkpoints ORDER BY projection, shard") == before
 
@@ -304,7 +306,7 @@ async def test_what_nobody_knows_any_more_is_reported(world: World) -> None:
     installed = await asyncio.to_thread(install, world.url, ROLE, [ORDERS], ["relay"])
 
     assert installed.unknown == sorted(
-        {"consumer/forgotten", *(one.name for one in PROJECTIONS)} - {ORDERS.name}
+        {"consumer/forgotten", *(one.name for one in HANDRAIL.read_models)} - {ORDERS.name}
     )
 
 

@@ -13,11 +13,12 @@ from benchmarks.market import Market, everything
 from handrail.eventstore.pool import open_pool
 from handrail.projections.read_model import NEXT
 from handrail.projections.rebuild import finish, pending, rebuild, start
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.projections.world import ROLE, World, nobody_can_write, stuck, until
 from tests.statements import statements_of
 
-NAMES = [one.name for one in PROJECTIONS]
+MODELS = HANDRAIL.read_models
+NAMES = [one.name for one in MODELS]
 
 
 async def past(world: World, events: int, name: str = "past") -> None:
@@ -27,7 +28,7 @@ async def past(world: World, events: int, name: str = "past") -> None:
 
 
 async def all_rows_are_right(world: World) -> None:
-    for projection in PROJECTIONS:
+    for projection in HANDRAIL.read_models:
         assert await world.rows(projection) == await world.folded(projection), projection.name
     assert await world.value("SELECT count(*) FROM parked_events") == 0
 
@@ -44,7 +45,7 @@ async def test_a_page_is_read_and_written_once_for_all_that_are_rebuilt(
     """Read the page, move the checkpoints, read the rows, write the rows."""
     await world.catch_up()
     await past(world, 900)
-    await asyncio.to_thread(start, world.url, ROLE, NAMES)
+    await asyncio.to_thread(start, world.url, ROLE, NAMES, MODELS)
     runner = world.runner(lease=600, page=100, history_page=300)
     async with world.pool.connection() as connection:
         await runner.tick(connection)
@@ -65,7 +66,7 @@ async def test_all_are_exchanged_while_a_projector_dies_in_the_middle(world: Wor
     await world.catch_up()
     dying, heir = world.runner(owner="dying", page=200), world.runner(owner="heir", page=200)
     task = asyncio.create_task(dying.run(asyncio.Event()))
-    await asyncio.to_thread(start, world.url, ROLE, NAMES)
+    await asyncio.to_thread(start, world.url, ROLE, NAMES, MODELS)
 
     async def is_under_way() -> bool:
         return any(at > 0 for (at,) in await checkpoints(world))
@@ -83,7 +84,7 @@ async def test_all_are_exchanged_while_a_projector_dies_in_the_middle(world: Wor
 
     async with world.running(heir):
         async with asyncio.timeout(60):
-            await rebuild(world.url, ROLE, NAMES)
+            await rebuild(world.url, ROLE, NAMES, MODELS)
 
     assert await world.value("SELECT 'saga_board'::regclass::oid::bigint") == half
     assert pending(world.url) == []
@@ -95,7 +96,7 @@ async def test_the_memory_of_a_rebuild_does_not_grow_with_history(world: World) 
     peaks = []
     for name, events in (("short", 1000), ("long", 4000)):
         await past(world, events, name)
-        await asyncio.to_thread(start, world.url, ROLE, NAMES)
+        await asyncio.to_thread(start, world.url, ROLE, NAMES, MODELS)
         tracemalloc.start()
         try:
             await world.catch_up(page=200)
@@ -103,7 +104,7 @@ async def test_the_memory_of_a_rebuild_does_not_grow_with_history(world: World) 
         finally:
             tracemalloc.stop()
         for one in NAMES:
-            assert await asyncio.to_thread(finish, world.url, one)
+            assert await asyncio.to_thread(finish, world.url, one, MODELS)
         await all_rows_are_right(world)
 
     assert peaks[1] < 1.3 * peaks[0], peaks

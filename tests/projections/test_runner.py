@@ -18,7 +18,7 @@ from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.projections.apply_page import apply_page
 from handrail.projections.projector import Runner
 from projections import merchant_balance, stock_level
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.projections.stories import Shop, Told
 from tests.projections.world import ROLE, World, nobody_can_write, stuck, until
 
@@ -31,12 +31,12 @@ async def tell(world: World, story: Iterable[Told]) -> None:
 
 
 async def all_rows_are_right(world: World) -> None:
-    for projection in PROJECTIONS:
+    for projection in HANDRAIL.read_models:
         assert await world.rows(projection) == await world.folded(projection), projection.name
 
 
 async def everything_is_seen(world: World) -> bool:
-    return all([await world.seen_all(one.name) for one in PROJECTIONS])
+    return all([await world.seen_all(one.name) for one in HANDRAIL.read_models])
 
 
 def checkouts(shop: Shop, count: int, name: str = "o") -> Iterable[Told]:
@@ -331,7 +331,7 @@ async def test_checkpoints_without_events_move_along_for_the_outbox_to_be_pruned
         for runner in (one, other):
             await runner.tick(connection)
 
-    assert len(one._mine) == len(other._mine) == SHARDS // 2 * len(PROJECTIONS)
+    assert len(one._mine) == len(other._mine) == SHARDS // 2 * len(HANDRAIL.read_models)
     assert await world.value(
         "SELECT bool_and(pg_visible_in_snapshot(CAST(:token AS xid8), since)) FROM checkpoints",
         token=token,
@@ -376,7 +376,7 @@ async def test_a_read_model_that_cannot_be_written_does_not_hold_up_the_others(
 
 async def test_a_projector_that_is_cut_off_connects_again(database: str, world: World) -> None:
     async with open_pool(database, role=ROLE, size=3, name="cut-off") as pool:
-        runner = Runner(pool, poll=0.005, lease=1)
+        runner = Runner(pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.005, lease=1)
         async with world.running(runner):
             await runner.reading.wait()
             await world.sql(

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.identifiers import OrderId
 from handrail.kernel import Event
 from handrail.projections import saga_board, saga_figures
+from handrail.projections.projection import Projection
 from handrail.projections.rebuild import rebuild
-from handrail.projections.saga_figures import BUCKETS, GAUGES, LABELS, PROJECTION, SagaTally, adds
+from handrail.projections.saga_figures import BUCKETS, GAUGES, LABELS, SagaTally, adds
 from handrail.projections.totals import Key, changes
 from handrail.sagas.events import (
     SagaDecided,
@@ -27,6 +28,7 @@ from handrail.sagas.events import (
     StepRefused,
     StepUnknown,
 )
+from runtime.app import HANDRAIL
 from tests.projections import folds
 from tests.projections.folds import at, told
 from tests.projections.stories import Shop
@@ -42,6 +44,9 @@ from tests.projections.test_saga_board import (
 )
 from tests.projections.world import ROLE, World, until
 
+PROJECTION: Projection[SagaTally] = {one.name: one for one in HANDRAIL.read_models}[
+    saga_figures.NAME
+]
 after = partial(folds.after, PROJECTION)
 YES = SagaDecided(**FIRST, approved=True, because="", reason="")
 
@@ -117,6 +122,16 @@ def test_why_sagas_turn_back_is_counted_under_few_names(because: str, label: str
     assert counted(row, "turned_back") == {(label,): 1}
 
 
+def test_a_refusal_that_the_business_does_not_have_makes_no_label_of_its_own() -> None:
+    of_trips = partial(folds.after, saga_figures.projection(["SeatTaken"]))
+
+    known = of_trips(started(), GOING_BACK, ended("refused", "SeatTaken"))
+    unknown = of_trips(started(), GOING_BACK, ended("refused", "CreditRefused"))
+
+    assert counted(known, "turned_back") == {("SeatTaken",): 1}
+    assert counted(unknown, "turned_back") == {("other",): 1}
+
+
 def test_the_clock_runs_from_the_beginning_to_the_decision_and_to_the_end() -> None:
     completed = after(started(), done("A"), YES, done("B"), ended("completed"))
     refused = after(started(), GOING_BACK, ended("refused", "CreditRefused"))
@@ -135,8 +150,9 @@ def test_a_duration_falls_into_the_first_bucket_that_reaches_it(
 ) -> None:
     first, second = told([started(), YES])
     late = replace(second, recorded_at=first.recorded_at + timedelta(seconds=seconds))
-    row = saga_figures.evolve(saga_figures.evolve(None, first), late)
+    row = PROJECTION.evolve(PROJECTION.evolve(None, first), late)
 
+    assert row is not None
     assert counted(row, "seconds") == {("decision", bucket): 1}
 
 
@@ -181,7 +197,8 @@ def test_counters_never_fall_and_name_their_labels(story: Sequence[Event]) -> No
     row: SagaTally | None = None
     before: Counter[Key] = Counter()
     for one in told([started(), *story]):
-        row = saga_figures.evolve(row, one)
+        row = PROJECTION.evolve(row, one)
+        assert row is not None
         now = Counter(adds(row))
         for figure, labels in before.keys() | now.keys():
             assert len(labels) == 1 + len(LABELS[figure])
@@ -282,10 +299,9 @@ async def test_a_page_that_is_not_kept_is_not_counted(world: World) -> None:
     await world.sql(
         "ALTER TABLE saga_figures_totals DROP CONSTRAINT saga_figures_totals_figure_check"
     )
-    from handrail.projections.retry_parked import retry  # noqa: PLC0415  # only here
 
     for (stream,) in waiting:
-        await retry(world.pool, PROJECTION.name, stream, [PROJECTION])
+        await world.retry(PROJECTION.name, stream, [PROJECTION])
 
     assert await kept(world) == await summed(world)
 
@@ -297,7 +313,7 @@ async def test_a_rebuild_makes_the_same_totals_while_sagas_go_on(world: World) -
     await world.sql("UPDATE saga_figures_totals SET total = total + 1 WHERE figure = 'started'")
     async with world.running(world.runner(), world.runner()):
         await sagas(world, count=3, first=12)
-        await rebuild(world.url, ROLE, [PROJECTION.name])
+        await rebuild(world.url, ROLE, [PROJECTION.name], HANDRAIL.read_models)
         await sagas(world, count=3, first=15)
         await until(partial(world.seen_all, PROJECTION.name), seconds=60)
 

@@ -19,8 +19,8 @@ from handrail.kernel import Event
 from handrail.projections.fold import apply, read
 from handrail.projections.projection import Projection, id_of
 from handrail.projections.projector import Runner
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
+from handrail.projections.retry_parked import Retried, retry
+from runtime.app import HANDRAIL
 
 ROLE = "handrail_app"
 Projections = Sequence[Projection[Any]]
@@ -32,17 +32,33 @@ class World:
     pool: Pool
     engine: AsyncEngine
 
-    async def append(self, stream: str, *events: Event, codec: Codec = CODEC) -> str:
+    async def append(self, stream: str, *events: Event, codec: Codec = HANDRAIL.codec) -> str:
         """Answers the token."""
         store = EventStore(self.pool, codec)
         appended = await store.append([(stream, ANY_VERSION, events)], metadata={"actor": "ann"})
         return appended.token
 
-    def runner(self, projections: Projections = PROJECTIONS, **options: Any) -> Runner:
-        return Runner(self.pool, projections, **{"poll": 0.005, "lease": 1.0, **options})
+    def runner(
+        self,
+        projections: Projections = HANDRAIL.read_models,
+        codec: Codec = HANDRAIL.codec,
+        **options: Any,
+    ) -> Runner:
+        return Runner(self.pool, projections, codec, **{"poll": 0.005, "lease": 1.0, **options})
 
-    async def catch_up(self, projections: Projections = PROJECTIONS, **options: Any) -> None:
+    async def catch_up(
+        self, projections: Projections = HANDRAIL.read_models, **options: Any
+    ) -> None:
         await self.runner(projections, **options).catch_up()
+
+    async def retry(
+        self,
+        name: str,
+        stream: str,
+        projections: Projections = HANDRAIL.read_models,
+        codec: Codec = HANDRAIL.codec,
+    ) -> Retried:
+        return await retry(self.pool, name, stream, projections, codec)
 
     @asynccontextmanager
     async def running(self, *runners: Runner) -> AsyncIterator[None]:
@@ -73,7 +89,7 @@ class World:
         return {row[0]: dict(zip(projection.columns, row, strict=True)) for row in found}
 
     async def folded(
-        self, projection: Projection[Any], codec: Codec = CODEC
+        self, projection: Projection[Any], codec: Codec = HANDRAIL.codec
     ) -> Mapping[str, Mapping[str, Any]]:
         """What the rows must be, by the plainest means: all events, one after the other."""
         found = await self.sql(

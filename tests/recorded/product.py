@@ -81,12 +81,18 @@ async def api(url: str) -> FastAPI:
     """The application over this database; nothing is asked of it but what it offers."""
     async with store_engine(Settings(database_url=url), size=1) as engine:
         client = await lazy_client("127.0.0.1:1", "default")
-        return create_app(engine, client, RunOptions())
+        return create_app(
+            engine,
+            client,
+            RunOptions(),
+            codec=HANDRAIL.codec,
+            event_contracts=HANDRAIL.event_contracts,
+        )
 
 
 def broker_objects() -> Sequence[str]:
     """Virtual hosts, exchanges, queues, bindings with their keys, users, policies."""
-    wanted = topology()
+    wanted = topology(HANDRAIL.routing, HANDRAIL.consumers)
     access = Access(dict.fromkeys(wanted.users, "p"), "amqp://broker:5672", ("admin", "p"))
     return [str(key) for key in objects_of(wanted, access)]
 

@@ -14,6 +14,7 @@ from handrail.processes import prune_tables
 from handrail.processes.prune_tables import prune
 from handrail.projections.install import install
 from handrail.projections.read_model import NEXT
+from runtime.app import HANDRAIL
 from runtime.retention import PAGE, RETENTIONS, page
 
 ROLE = "handrail_app"
@@ -50,7 +51,7 @@ async def test_every_table_of_a_migrated_database_has_a_retention(
 
 
 async def test_a_table_without_a_retention_is_found(database: str) -> None:
-    install(database, ROLE)
+    install(database, ROLE, HANDRAIL.read_models)
     await _rows(database, "CREATE TABLE forgotten (at timestamptz)")
     assert await _without_retention(database) == {"forgotten"}
 

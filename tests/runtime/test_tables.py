@@ -16,7 +16,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from handrail.lake.questions import Answer
 from handrail.cli import (
     consumers,
     explain,
@@ -35,6 +34,7 @@ from handrail.cli import (
 from handrail.cli import relay as relay_commands
 from handrail.cli import topology as topology_cli
 from handrail.eventstore.subscriptions.lag import Lag
+from handrail.lake.questions import Answer
 from handrail.messaging.broker.federation_status import Fed
 from handrail.messaging.consumers import progress
 from handrail.messaging.relay.parked_messages import ParkedStream

@@ -28,7 +28,6 @@ from handrail.temporal.client import DATA_CONVERTER
 from handrail.verify.feed_checks import feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 from runtime.simulators.bank import create_bank
 from runtime.verify import companies
 from runtime.verify.evidence_reader import EVENTS_A_PAGE
@@ -70,7 +69,7 @@ def numbered(happening: Happening, number: int) -> Happening:
 
 
 async def many_orders(world: World, numbers: range) -> None:
-    store = EventStore(world.pool, CODEC)
+    store = EventStore(world.pool, HANDRAIL.codec)
     for begin in numbers[::AT_ONCE]:
         streams: dict[str, list[Event]] = {}
         for number in range(begin, min(begin + AT_ONCE, numbers.stop)):
@@ -112,7 +111,7 @@ async def test_of_very_many_violations_all_are_counted_and_few_are_kept(world: W
         streams: dict[str, list[Event]] = {}
         for stream, event in (numbered(one, number) for one in paid):
             streams.setdefault(stream, []).append(event)
-        store = EventStore(world.pool, CODEC)
+        store = EventStore(world.pool, HANDRAIL.codec)
         await store.append([(name, ANY_VERSION, events) for name, events in streams.items()])
 
     found = (await prove(world.url, None, None)).findings["money_conserved"]
@@ -241,7 +240,7 @@ async def test_what_a_person_answers_for_is_counted_and_shown_and_not_wrong(worl
 async def test_a_step_at_the_fence_that_no_saga_tells_of_is_seen(world: World) -> None:
     await happened(world, *A_COMPLETED_ORDER)
     key = StepKey(saga="o1", attempt=1, step="HoldCredit", opened_on=date(2026, 11, 1))
-    store = EventStore(world.pool, CODEC)
+    store = EventStore(world.pool, HANDRAIL.codec)
     await store.append([], context=StepContext(key=key, actor="test"), answer={"status": "done"})
 
     found = wrong(await prove(world.url, None, None))

@@ -18,6 +18,7 @@ import psycopg
 
 from handrail.dev.postgres import DATABASE, EmbeddedPostgres, _program
 from handrail.migrate import migrate
+from runtime.app import HANDRAIL
 
 ROLE = "handrail_app"
 _DEADLINE = 30
@@ -92,7 +93,7 @@ async def restore(dumped: Path, server: EmbeddedPostgres) -> None:
 
 
 async def migrated(server: EmbeddedPostgres) -> None:
-    await asyncio.to_thread(migrate, server.url, ROLE)
+    await asyncio.to_thread(migrate, server.url, ROLE, app=HANDRAIL)
 
 
 async def configure(server: EmbeddedPostgres, **settings: str) -> None:

@@ -30,7 +30,7 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.sagas.step_keys import Answer, StepContext
 from handrail.temporal.client import DATA_CONVERTER, SANDBOX, workers
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.worker import all_activities
 from tests.workflows.faults import A_LONG_TIME, Fault, Faults
 from tests.workflows.running import Running
@@ -124,7 +124,7 @@ async def work(orders: Orders) -> None:
         open_pool(orders.database, role="handrail_app", size=5) as pool,
         ClientSession() as session,
     ):
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         faults = Faults(store)
         if orders.breaks_a_rule_at:
             told = Fault(breaks_a_rule=True)

@@ -30,6 +30,7 @@ from handrail.projections.projector import Runner
 from handrail.sagas.bulk_intervention import ASKING, InterveneInManyWorkflow, Progress, Stop
 from handrail.sagas.interventions import Begun, InterveneInMany, Kind, SagaTold, Target, Which
 from handrail.temporal.client import SANDBOX
+from runtime.app import HANDRAIL
 from tests.workflows.ordered import Ordered
 from tests.world import World, open_world
 
@@ -68,7 +69,7 @@ class Operators:
         return sorted(orders, key=lambda order: order.id)
 
     async def look(self) -> None:
-        await Runner(self.world.pool, poll=0.01).catch_up()
+        await Runner(self.world.pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.01).catch_up()
 
     def activities(self) -> Activities:
         return intervention_targets.activities(self.world.store, self.world.client, self.engine)
@@ -139,7 +140,7 @@ class Operators:
 
 @pytest.fixture
 async def operators(database: str, temporal: WorkflowEnvironment) -> AsyncIterator[Operators]:
-    await asyncio.to_thread(install, database, ROLE)
+    await asyncio.to_thread(install, database, ROLE, HANDRAIL.read_models)
     async with (
         open_world(database, temporal) as world,
         open_engine(database, role=ROLE, size=2) as engine,

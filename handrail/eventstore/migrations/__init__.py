@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
+from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
 
 FUNCTIONS = files("handrail.eventstore") / "functions"
 
 
-def upgrade(url: str, role: str = "handrail_app", *, new_timeline: NewTimeline = "stop") -> None:
+def upgrade(
+    url: str,
+    role: str = "handrail_app",
+    *,
+    new_timeline: NewTimeline = "stop",
+    own: BusinessTables | None = None,
+) -> None:
     """Migrate the database at `url`, logged in as its owner; `role` is what the application may be.
+
+    `own` are the tables of the business, which come beside those of the library.
 
     The role is created where it is missing. An empty role grants nothing. Raises OtherStore where
     the server is not the one the store was on, and Standby.
@@ -27,17 +39,40 @@ def upgrade(url: str, role: str = "handrail_app", *, new_timeline: NewTimeline =
             # Several processes may start at once: one migrates, the others wait and find it done.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('handrail migrate'))"))
             refuse_another_store(connection, new_timeline)
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(configured(connection, own), "heads")
             install_functions(connection)
             connection.execute(_FIRST_EPOCH)
             if role:
-                grant(connection, role)
+                grant(connection, role, own)
             connection.execute(text("SELECT maintain_partitions(1000000, interval '1 year')"))
     finally:
         engine.dispose()
+
+
+def configured(connection: Connection | None, own: BusinessTables | None) -> Config:
+    """Alembic's configuration of both branches, with the connection that migrations run on."""
+    library = Path(__file__).parent
+    folders = [library / "versions", *([own.revisions] if own else [])]
+    config = Config()
+    config.set_main_option("script_location", str(library))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", "\n".join(map(str, folders)))
+    config.attributes["connection"] = connection
+    return config
+
+
+def not_reached(versions: Sequence[str], own: BusinessTables | None) -> str:
+    """What a database at these versions lacks, in a sentence; empty where it has all revisions."""
+    scripts = ScriptDirectory.from_config(configured(None, own))
+    heads = set(scripts.get_heads())
+    try:
+        reached = {one.revision for one in scripts.get_all_current(tuple(versions))}
+    except CommandError:  # one of them is none of this code's
+        reached = set()
+    if heads <= reached:
+        return ""
+    is_at = ", ".join(sorted(versions)) or "no version"
+    return f"the database is at {is_at}, and this code needs {', '.join(sorted(heads))}"
 
 
 def refuse_another_store(connection: Connection, new_timeline: NewTimeline = "stop") -> None:
@@ -90,7 +125,7 @@ def install_functions(connection: Connection) -> None:
         )
 
 
-def grant(connection: Connection, role: str) -> None:
+def grant(connection: Connection, role: str, own: BusinessTables | None = None) -> None:
     """What the application may do: append events, never change one."""
     name = connection.dialect.identifier_preparer.quote(role)
     for statement in (
@@ -111,13 +146,10 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON parked_messages TO {name}",
         f"GRANT SELECT, INSERT ON consumer_wants TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON consumer_backfills TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE ON packing_lines, packing_lists TO {name}",
-        f"GRANT SELECT, INSERT ON ledger_lines TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON notifications TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON notification_contacts TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE ON notification_orders, campaigns TO {name}",
-        f"GRANT SELECT, INSERT, DELETE ON notification_early, campaign_audience TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON notification_instalments TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON campaigns TO {name}",
+        f"GRANT SELECT, INSERT, DELETE ON campaign_audience TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON lake_batches TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
         f"GRANT SELECT ON store_epochs TO {name}",
@@ -125,3 +157,6 @@ def grant(connection: Connection, role: str) -> None:
         f"GRANT EXECUTE ON FUNCTION maintain_partitions, adopt_timeline TO {name}",
     ):
         connection.exec_driver_sql(statement)
+    quote = connection.dialect.identifier_preparer.quote
+    for table, rights in own.rights.items() if own else ():
+        connection.exec_driver_sql(f"GRANT {', '.join(rights)} ON {quote(table)} TO {name}")

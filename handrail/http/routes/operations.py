@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
@@ -22,7 +21,7 @@ from handrail.http.routes.consumers import parked_at_consumers
 from handrail.notifications.operations import STANDING, standing_of
 from handrail.projections.saga_figures import figures
 from handrail.projections.tables import forms
-from runtime.registry.projections import PROJECTIONS, READ_MODELS
+from runtime.registry.projections import PROJECTIONS, READ_MODELS, TABLES
 
 router = APIRouter(tags=["operations"])
 
@@ -181,9 +180,8 @@ async def _postgres(database: Database) -> str:
 async def _migrations(database: Database) -> str:
     async with database.connection(_LIMIT) as connection:
         found = await connection.execute(text("SELECT version_num FROM alembic_version"))
-        is_at = found.scalar_one_or_none()
-    head = await asyncio.to_thread(_head)
-    return "" if is_at == head else f"the database is at {is_at}, and this code needs {head}"
+        versions = tuple(found.scalars())
+    return await asyncio.to_thread(_not_reached, versions)
 
 
 async def _read_models(database: Database) -> str:
@@ -211,7 +209,7 @@ async def _temporal(services: Services) -> str:
 
 
 @cache
-def _head() -> str | None:
-    from alembic.script import ScriptDirectory  # noqa: PLC0415  # slow, and only needed here
+def _not_reached(versions: tuple[str, ...]) -> str:
+    from handrail.eventstore.migrations import not_reached  # noqa: PLC0415  # slow to import
 
-    return ScriptDirectory(str(files("handrail.eventstore") / "migrations")).get_current_head()
+    return not_reached(versions, TABLES)

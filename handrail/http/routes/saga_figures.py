@@ -14,7 +14,7 @@ from handrail.http.dependencies import ServicesDep
 from handrail.http.pagination import INCOMPLETE
 from handrail.http.problems import responses
 from handrail.projections import saga_figures
-from handrail.projections.parked_rows import standstill
+from handrail.projections.parked_rows import any_parked
 from handrail.projections.saga_figures import UP_TO, Figures, Timed
 
 router = APIRouter(tags=["sagas"])
@@ -77,12 +77,12 @@ class SagaFigures(BaseModel):
     ),
 )
 async def show_figures(services: ServicesDep, fresh: FreshnessDep) -> SagaFigures:
-    await fresh.of("saga_figures")
+    await fresh.of(saga_figures.NAME)
     async with services.database.connection() as connection:
         found = await saga_figures.figures(connection)
-        parked = await standstill(connection, saga_figures.PROJECTION, ())
+        incomplete = await any_parked(connection, saga_figures.NAME)
     types = [_of_type(found, one) for one in found.types]
-    return SagaFigures(types=types, incomplete=parked.anywhere)
+    return SagaFigures(types=types, incomplete=incomplete)
 
 
 def _of_type(found: Figures, saga_type: str) -> TypeFigures:

@@ -11,7 +11,6 @@ from domain.ordering.events import OrderPlaced
 from handrail.messaging.broker.definitions import Access, objects_of
 from handrail.messaging.broker.topology import NotToBeHad, topology
 from runtime.app import HANDRAIL
-from runtime.registry.messages import EVENTS
 from tests.messaging.broker.house import EXCHANGES, address_of
 
 HOME, *SERVICES = topology(HANDRAIL.routing, HANDRAIL.consumers).hosts
@@ -22,7 +21,7 @@ def test_every_event_has_a_place_by_default() -> None:
     kept = {binding.exchange for binding in HOME.bindings if binding.key == "#"}
 
     assert kept == {*EXCHANGES}
-    assert {place for event in EVENTS for place in address_of(event)[0]} <= kept
+    assert {place for event in HANDRAIL.events for place in address_of(event)[0]} <= kept
 
 
 def test_where_the_relay_publishes_nothing_hides_what_is_unroutable() -> None:

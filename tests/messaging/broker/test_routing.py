@@ -6,12 +6,11 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 
 from runtime.app import HANDRAIL
-from runtime.registry.messages import EVENTS
 from tests.messaging.broker.house import House, taken
 
 
 async def test_each_event_comes_to_the_consumers_that_want_it_and_to_no_other(house: House) -> None:
-    events = [(event, event.__name__) for event in EVENTS]
+    events = [(event, event.__name__) for event in HANDRAIL.events]
     last = [(consumer.wants[0], f"the end for {consumer.name}") for consumer in HANDRAIL.consumers]
 
     await house.publish([*events, *last])  # none is returned

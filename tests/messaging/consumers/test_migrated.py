@@ -10,12 +10,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
 from consumers import warehouse
 from consumers.notifications.handler import CONSUMER as NOTIFICATIONS
+from consumers.tables import TABLES
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.events import StockReserved
 from domain.payments.events import InstalmentCollected, PlannedInstalment, PlanOpened
@@ -25,6 +24,7 @@ from handrail.eventstore import migrations
 from handrail.messaging.consumers.store_consumer import catch_up
 from runtime.app import HANDRAIL
 from tests.controls import NOON, eur
+from tests.eventstore.old_line import old_line
 from tests.messaging.consumers.place import Place, a_place
 from tests.projections.stories import placed
 
@@ -42,21 +42,18 @@ async def place(postgres: EmbeddedPostgres, database_template: str) -> AsyncIter
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def as_it_was(url: str) -> None:
-    """Without this revision and what follows it; then up again, with what was in the tables."""
+def as_it_was(url: str, folder: Path) -> None:
+    """Without 0012 of the old line; then up again, with what was in the tables."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-        config.attributes["connection"] = connection
-        revision = ScriptDirectory.from_config(config).get_revision("0012")
-        command.downgrade(config, str(revision.down_revision))
-        command.upgrade(config, "head")
-        migrations.grant(connection, "handrail_app")
+        connection.execute(text("UPDATE alembic_version SET version_num = '0012'"))
+        command.downgrade(old_line(connection, folder), "0011")
+        command.upgrade(migrations.configured(connection, TABLES), "heads")
+        migrations.grant(connection, "handrail_app", TABLES)
     engine.dispose()
 
 
-async def test_what_consumers_wanted_before_is_not_read_again(place: Place) -> None:
+async def test_what_consumers_wanted_before_is_not_read_again(place: Place, tmp_path: Path) -> None:
     await place.append(
         "stock-m:cup",
         StockReserved(
@@ -70,7 +67,7 @@ async def test_what_consumers_wanted_before_is_not_read_again(place: Place) -> N
     )
     await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
 
-    await asyncio.to_thread(as_it_was, place.url)
+    await asyncio.to_thread(as_it_was, place.url, tmp_path / "line")
     await place.sql("TRUNCATE inbox")
     await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
 
@@ -79,7 +76,9 @@ async def test_what_consumers_wanted_before_is_not_read_again(place: Place) -> N
     assert wanted == [("logistics", one) for one in sorted(warehouse.CONSUMER.types)]
 
 
-async def test_a_packing_list_knows_which_events_it_was_made_from(place: Place) -> None:
+async def test_a_packing_list_knows_which_events_it_was_made_from(
+    place: Place, tmp_path: Path
+) -> None:
     await place.append(
         "shipment-o1",
         ShipmentBooked(order=ORDER, booking="b"),
@@ -89,13 +88,15 @@ async def test_a_packing_list_knows_which_events_it_was_made_from(place: Place) 
     )
     await catch_up(place.pool, warehouse.CONSUMER, HANDRAIL.codec)
 
-    await asyncio.to_thread(as_it_was, place.url)
+    await asyncio.to_thread(as_it_was, place.url, tmp_path / "line")
 
     made = await place.sql("SELECT state, made_from, booking, booked_from FROM packing_lists")
     assert made == [("dispatched", 4, "b2", 3)]
 
 
-async def test_reminders_know_which_version_of_the_plan_they_were_made_from(place: Place) -> None:
+async def test_reminders_know_which_version_of_the_plan_they_were_made_from(
+    place: Place, tmp_path: Path
+) -> None:
     due = NOON.date()
     instalments = tuple(
         PlannedInstalment(number=number, due=due, amount=eur(5)) for number in (1, 2)
@@ -106,6 +107,6 @@ async def test_reminders_know_which_version_of_the_plan_they_were_made_from(plac
     await place.append("plan-o1", opened, paid)
     await catch_up(place.pool, NOTIFICATIONS, HANDRAIL.codec)
 
-    await asyncio.to_thread(as_it_was, place.url)
+    await asyncio.to_thread(as_it_was, place.url, tmp_path / "line")
 
     assert await place.sql("SELECT order_id, plan_from FROM notification_orders") == [("o1", 2)]

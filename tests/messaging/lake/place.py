@@ -25,9 +25,8 @@ from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake
 from handrail.messaging.relay.routing import Routing
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 
-COMMAND = str(Path(sys.executable).with_name("handrail"))
+PROGRAM = str(Path(sys.executable).with_name("handrail"))
 KILLER = str(Path(__file__).with_name("killer.py"))
 FIRST = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 """When the months of business begin."""
@@ -44,7 +43,7 @@ class Place:
     processes: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     async def append(self, stream: str, *events: Event) -> None:
-        store = EventStore(self.pool, CODEC)
+        store = EventStore(self.pool, HANDRAIL.codec)
         await store.append(
             [(stream, ANY_VERSION, events)], metadata={"actor": "ann", "correlation": "saga-1"}
         )
@@ -55,7 +54,7 @@ class Place:
         """As it would be if it had been appended then: the store itself knows only now."""
         about = {**metadata, **({"correlation": saga} if saga else {})}
         for event in events:
-            encoded = CODEC.encode(event)
+            encoded = HANDRAIL.codec.encode(event)
             await self.sql.execute(
                 "WITH v AS (INSERT INTO streams VALUES (%(stream)s, 1) ON CONFLICT (name)"
                 " DO UPDATE SET version = streams.version + 1 RETURNING version)"
@@ -94,7 +93,7 @@ class Place:
         through = [sys.executable, KILLER, killer] if killer else []
         process = await asyncio.create_subprocess_exec(
             *through,
-            COMMAND,
+            PROGRAM,
             "lake",
             *arguments,
             env={

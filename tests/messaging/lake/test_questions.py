@@ -51,7 +51,6 @@ from handrail.lake.reading import NoLake, open_lake, view_name
 from handrail.lake.select_only import NotAQuery
 from handrail.sagas.events import SagaStarted
 from runtime.app import HANDRAIL
-from runtime.registry.messages import EVENTS
 from tests.controls import NOON, eur
 from tests.messaging.lake.history import Told, happens
 from tests.messaging.lake.place import FIRST, Place
@@ -79,7 +78,7 @@ async def test_every_kind_of_event_is_a_table_with_its_fields(months: Months) ->
     with open_lake(place.folder, VIEWS) as lake:
         assert dict(ask(lake, counts).rows) == happened
         named = ask(lake, "SELECT table_name FROM information_schema.tables").rows
-    assert {view_name(event.__name__) for event in EVENTS} <= {name for (name,) in named}
+    assert {view_name(event.__name__) for event in HANDRAIL.events} <= {name for (name,) in named}
     [one] = answered(place, 'SELECT * FROM plan_opened ORDER BY "position" LIMIT 1')
     first = next(one.event for one in told if isinstance(one.event, PlanOpened))
     assert one["order"] == first.order

@@ -22,7 +22,6 @@ from handrail.messaging.envelope import received_from_store
 from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 from tests.unencrypted import a_client
 
 ROLE = "handrail_app"
@@ -47,7 +46,7 @@ class World:
         return value
 
     async def append(self, stream: str, *events: Event) -> None:
-        store = EventStore(self.pool, CODEC)
+        store = EventStore(self.pool, HANDRAIL.codec)
         await store.append([(stream, ANY_VERSION, events)], metadata={"actor": "ann"})
 
     async def hear(self, *streams: str, now: datetime | None = None) -> None:

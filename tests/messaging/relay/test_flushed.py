@@ -15,7 +15,7 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION
 from handrail.messaging.relay.publisher import Message, Publisher
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.eventstore.interleaving import store_over
 from tests.messaging.relay.world import HOME, World, a_world, held
 from tests.servers.postgres import a_server, migrated, value
@@ -64,7 +64,9 @@ def the_log_writer_stops(server: EmbeddedPostgres) -> None:
 async def append_without_waiting(world: World, stream: str, number: str) -> None:
     async with await psycopg.AsyncConnection.connect(world.url, autocommit=True) as hasty:
         await hasty.execute("SET synchronous_commit = off")
-        await store_over(hasty, CODEC).append([(stream, ANY_VERSION, [held("ann", number)])])
+        await store_over(hasty, HANDRAIL.codec).append(
+            [(stream, ANY_VERSION, [held("ann", number)])]
+        )
 
 
 async def test_an_event_that_the_server_could_still_forget_is_flushed_before_it_is_published(

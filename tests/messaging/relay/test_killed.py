@@ -14,7 +14,7 @@ from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.messaging.relay.publisher import Publisher
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.messaging.conftest import REQUIRED
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.world import HOME, World, a_world, first_of_each, held, in_order, until
@@ -47,7 +47,7 @@ async def world(database: str, own_broker: EmbeddedRabbitMQ) -> AsyncIterator[Wo
 
 
 async def append(world: World) -> None:
-    store = EventStore(world.pool, CODEC)
+    store = EventStore(world.pool, HANDRAIL.codec)
     numbers = iter(range(EVENTS // STREAMS))
 
     async def work() -> None:

@@ -14,7 +14,6 @@ from handrail.messaging import cloud_events
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.retry_parked import retry
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 from tests.messaging.relay.world import HOME, World, held, in_order, until
 from tests.messaging.routed import routed
 
@@ -217,7 +216,7 @@ class CreditFrozen(Event):
     customer: str
 
 
-NEWER = Codec.of((*CODEC.classes.values(), CreditFrozen))
+NEWER = Codec.of((*HANDRAIL.codec.classes.values(), CreditFrozen))
 
 
 async def test_an_event_the_relay_does_not_know_stops_its_stream_until_it_does(

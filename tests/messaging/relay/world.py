@@ -24,7 +24,6 @@ from handrail.kernel import Event, Message
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
 from runtime.app import HANDRAIL
-from runtime.registry.messages import CODEC
 from tests.controls import eur
 from tests.unencrypted import a_client
 
@@ -40,7 +39,9 @@ BY_CONTEXT = {
     "shipping": ("events", "parcels"),
     "sagas": ("sagas",),
 }
-CONTEXTS = {type_: cls.context for type_, cls in CODEC.classes.items() if issubclass(cls, Message)}
+CONTEXTS = {
+    type_: cls.context for type_, cls in HANDRAIL.codec.classes.items() if issubclass(cls, Message)
+}
 
 
 def held(customer: str, order: str) -> CreditHeld:
@@ -150,7 +151,7 @@ class World:
     broker: Broker
     publisher: Publisher
 
-    async def append(self, stream: str, *events: Event, codec: Codec = CODEC) -> None:
+    async def append(self, stream: str, *events: Event, codec: Codec = HANDRAIL.codec) -> None:
         store = EventStore(self.pool, codec)
         await store.append([(stream, ANY_VERSION, events)], metadata={"actor": "ann"})
 

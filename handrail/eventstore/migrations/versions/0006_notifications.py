@@ -23,34 +23,6 @@ CREATE TABLE notification_contacts (
         CHECK ((quiet_from IS NULL) = (quiet_until IS NULL))
 );
 
-CREATE TABLE notification_orders (
-    order_id text NOT NULL,
-    customer text,
-    PRIMARY KEY (order_id)
-);
-
-CREATE TABLE notification_early (
-    order_id text NOT NULL,
-    stream text NOT NULL,
-    version bigint NOT NULL,
-    position bigint NOT NULL,
-    type text NOT NULL,
-    schema smallint NOT NULL,
-    recorded_at timestamptz NOT NULL,
-    metadata jsonb NOT NULL,
-    data jsonb NOT NULL,
-    CONSTRAINT notification_early_pkey PRIMARY KEY (order_id, stream, version)
-);
-
-CREATE TABLE notification_instalments (
-    order_id text NOT NULL,
-    number integer NOT NULL,
-    due date NOT NULL,
-    amount bigint NOT NULL,
-    currency text NOT NULL,
-    CONSTRAINT notification_instalments_pkey PRIMARY KEY (order_id, number)
-);
-
 CREATE TABLE notifications (
     lane text NOT NULL,
     source text NOT NULL,
@@ -127,7 +99,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(
-        "DROP TABLE campaign_audience, campaigns, notifications, notification_instalments,"
-        " notification_early, notification_orders, notification_contacts"
-    )
+    op.execute("DROP TABLE campaign_audience, campaigns, notifications, notification_contacts")

@@ -1,0 +1,238 @@
+"""The page of retention: for each table how long its rows are kept, and which process deletes them.
+
+The tables of the library are declared here; a business adds those of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from handrail.messaging.consumers import prune_inbox as inbox
+from handrail.notifications import pruning as notifications
+from handrail.processes import prune_tables
+from handrail.projections.projection import Projection
+from handrail.projections.totals import totals_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """`until` follows "is kept"; `after` is how long then. `by` is the process that deletes."""
+
+    tables: tuple[str, ...]
+    until: str
+    after: timedelta | None = None
+    protects: str
+    by: str = ""
+
+    @property
+    def kept(self) -> str:
+        return self.until if self.after is None else f"{_days(self.after)} {self.until}"
+
+
+def _days(time: timedelta) -> str:
+    return f"{time.days} days" if time.days else f"{time.seconds // 3600} hours"
+
+
+FOR_EVER: Final = "for ever"
+
+_OF_THE_LIBRARY: Final[Sequence[Retention]] = (
+    Retention(
+        tables=("events", "streams"),
+        until=FOR_EVER,
+        protects="The facts. Read models, point-in-time reads, decisions, the audit trail, the "
+        "lake and `verify` are folded from them; what is not there cannot be had again.",
+    ),
+    Retention(
+        tables=("outbox",),
+        until="until every follower's checkpoint has seen the whole partition",
+        protects="The feed: what a follower has not read yet.",
+        by="projector",
+    ),
+    Retention(
+        tables=("commands", "long_attempts", "fence_walks"),
+        until="a year after the month in which the attempt began, and as long as the attempt may "
+        "ask",
+        protects="That a step takes effect once: a command that comes again finds its answer.",
+        by="projector",
+    ),
+    Retention(
+        tables=("store_epochs",),
+        until=FOR_EVER,
+        protects="Which server's transaction numbers the feed, tokens and the lake count in.",
+    ),
+    Retention(
+        tables=("checkpoints",),
+        until="as long as its follower is known",
+        protects="Where each follower goes on reading.",
+        by="the exchange of a read model; a person for a follower that is gone",
+    ),
+    Retention(
+        tables=("followers",),
+        after=timedelta(hours=1),
+        until="after the last sign of life",
+        protects="The fair share of each process. It is only of the present.",
+        by="every follower",
+    ),
+    Retention(
+        tables=("snapshots",),
+        until="until the next of the same stream takes its place",
+        protects="The time that a command on a long stream takes. A cache.",
+    ),
+    Retention(
+        tables=("row_snapshots",),
+        after=prune_tables.ROW_SNAPSHOTS_KEPT,
+        until="after it was taken",
+        protects="The time that a point-in-time read of a long history takes. A cache.",
+        by="projector",
+    ),
+    Retention(
+        tables=("parked_events",),
+        until="until the event is applied or published, or the read model exchanged",
+        protects="The order of a row's or a stream's events, and that none is left out.",
+        by="`handrail projections retry`, `handrail relay retry`",
+    ),
+    Retention(
+        tables=("requests",),
+        after=prune_tables.ANSWERS_KEPT,
+        until="after the request",
+        protects="That a request repeated under its Idempotency-Key gets the same answer. Later "
+        "the ids that follow from the key protect from a second effect.",
+        by="projector",
+    ),
+    Retention(
+        tables=("saga_places",),
+        after=prune_tables.PLACES_KEPT,
+        until="after it was taken, or until the saga has ended",
+        protects="How many sagas of a tenant may run at the same time.",
+        by="projector",
+    ),
+    Retention(
+        tables=("webhooks",),
+        after=prune_tables.WEBHOOKS_KEPT,
+        until="after it had its effect; one that waits or is unknown until a person settles it",
+        protects="That a webhook sent again has no second effect, and its signed bytes.",
+        by="projector",
+    ),
+    Retention(
+        tables=("inbox",),
+        after=inbox.KEPT,
+        until="after the message was handled, and the consumer's checkpoint has passed it",
+        protects="That a message delivered again has no second effect.",
+        by="each consumer",
+    ),
+    Retention(
+        tables=("parked_streams",),
+        until="until all its parked messages are settled",
+        protects="The order of a stream's messages at its consumer.",
+        by="`handrail consumers retry` and `discard`",
+    ),
+    Retention(
+        tables=("parked_messages",),
+        after=inbox.SETTLED_KEPT,
+        until="after it was handled; until a person settles it; for ever where it was discarded",
+        protects="That nothing is left out in silence. Of a discarded message it is the only proof "
+        "that a person decided so, which `verify` needs.",
+        by="each consumer",
+    ),
+    Retention(
+        tables=("consumer_wants", "consumer_backfills"),
+        until="as long as the consumer is known; a backfill until it has caught up",
+        protects="Of which events the consumer's checkpoint speaks.",
+        by="each consumer",
+    ),
+    Retention(
+        tables=("notification_contacts",),
+        until="until the contact is erased",
+        protects="How a recipient wants to be reached. Personal data, and in no event: erased "
+        "means gone.",
+        by="API",
+    ),
+    Retention(
+        tables=("notifications",),
+        after=notifications.KEPT,
+        until=f"after it was settled; {_days(notifications.FAILED_KEPT)} where it failed; until a "
+        "person settles one that is parked",
+        protects="What a recipient was sent, and that it is not sent twice. Personal data: a "
+        "message that was tried holds the address.",
+        by="notifier",
+    ),
+    Retention(
+        tables=("campaigns",),
+        after=notifications.CAMPAIGNS_KEPT,
+        until="after it ended, and no message needs its texts",
+        protects="That a campaign begun again under its name is the same one.",
+        by="notifier",
+    ),
+    Retention(
+        tables=("campaign_audience",),
+        after=notifications.KEPT,
+        until="after the campaign ended",
+        protects="Whom a campaign is for, while it is being enqueued.",
+        by="notifier",
+    ),
+    Retention(
+        tables=("lake_batches",),
+        until="the newest 10,000 batches",
+        protects="That a batch whose writer died is written once, and the same.",
+        by="exporter of the lake",
+    ),
+    Retention(
+        tables=("read_models", "alembic_version"),
+        until="as long as the table it is about",
+        protects="That code and tables are of the same version.",
+        by="the exchange of a read model, migrations",
+    ),
+)
+
+_HEAD: Final = """# Retention
+
+How long the rows of every table are kept, what that protects, and which process deletes them.
+Deleting goes in batches that an index finds, every minute or ten, so no table is read whole for it.
+This page is written by `make retention` from `handrail/docs_pages/retention.py` and
+`runtime/retention.py`;
+`tests/runtime/test_retention.py` compares the two, and fails for a table of a migrated database
+that has no line here.
+
+| table | is kept | protects | deleted by |
+|---|---|---|---|
+"""
+
+_FOOT: Final = """
+Events are kept for ever because everything else can be made from them, and nothing else can make
+them. They hold no contact: addresses and numbers of recipients are in `notification_contacts` and,
+of messages that were tried, in `notifications`. Deleting changes no answer of `handrail verify`:
+what its retention deleted is known from checkpoints, partitions and decisions, and not from its
+absence ([verify](verify.md)).
+
+Beside the database: Temporal keeps a closed workflow for its namespace's retention, the broker a
+message until it is consumed, and the lake every event ([lake](lake.md)).
+"""
+
+
+def retentions(
+    projections: Sequence[Projection[Any]], own: Sequence[Retention]
+) -> Sequence[Retention]:
+    """Of the tables of the library, of the projections' read models, and the business's `own`."""
+    tables = (one.table.name for one in projections)
+    totals = (totals_name(one.table.name) for one in projections if one.adds is not None)
+    read_models = Retention(
+        tables=(*tables, *totals),
+        until="until a new version takes their place",
+        protects="Answers of the API. They hold nothing that is not in the events, and are built "
+        "anew from them at any time.",
+        by="the exchange of a read model",
+    )
+    return (*_OF_THE_LIBRARY, read_models, *own)
+
+
+def page(entries: Sequence[Retention]) -> str:
+    """In Markdown, a line for each entry."""
+    rows = [
+        f"| {', '.join(f'`{one}`' for one in entry.tables)} | {entry.kept} | {entry.protects} "
+        f"| {entry.by or 'nobody'} |"
+        for entry in entries
+    ]
+    return _HEAD + "\n".join(rows) + "\n" + _FOOT
