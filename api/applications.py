@@ -150,7 +150,7 @@ async def _begin(
 ) -> Answered:
     saga = onboard_merchant.saga_id(merchant)
     before = await services.processes.previous(saga)
-    told = await last_attempt(services.database, saga)
+    told = await last_attempt(services.database, services.app.codec, saga)
     if before is not None and before.request == request:
         beginning = _beginning(merchant, asked, request, before.attempt)
         await services.processes.start(beginning, actor, begun=True)

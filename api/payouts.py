@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.payout_runs import PayoutRunsDep
 from handrail import bounds
-from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
 from handrail.http.schemas import Actor, Asked, Links, Money, Price, Reason, text
@@ -83,12 +84,12 @@ class PayoutRun(BaseModel):
     responses=responses(*_OF_A_BODY, "content-differs"),
 )
 async def start_run(
-    services: ServicesDep, actor: ActorDep, response: Response, asked: NewRun
+    runs: PayoutRunsDep, actor: ActorDep, response: Response, asked: NewRun
 ) -> RunBegun:
     """One run a day: asked for again, it is the same. With another minimum it is a conflict, whose
     Location is the run of today.
     """
-    run = await services.payouts.start(asked.minimum, actor)
+    run = await runs.start(asked.minimum, actor)
     response.headers["Location"] = f"/payouts/{run}"
     return RunBegun(run=run, links=_links(run))
 
@@ -104,8 +105,8 @@ async def start_run(
         "worker-unavailable",
     ),
 )
-async def show_run(services: ServicesDep, run: Run) -> PayoutRun:
-    return _run(run, await services.payouts.progress(run))
+async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
+    return _run(run, await runs.progress(run))
 
 
 @router.post(
@@ -116,11 +117,11 @@ async def show_run(services: ServicesDep, run: Run) -> PayoutRun:
     responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
 )
 async def pause(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+    runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
     by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.pause(run, by, key)
+    await runs.pause(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 
@@ -132,10 +133,10 @@ async def pause(
     responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
 )
 async def resume(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+    runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
     by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.resume(run, by, key)
+    await runs.resume(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 

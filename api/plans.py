@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.shop_processes import ShopProcesses, ShopProcessesDep
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from handrail import bounds
 from handrail.http.consistency import FreshnessDep
@@ -21,6 +23,7 @@ from handrail.http.schemas import Actor, Asked, Day, Id, Links, Money, Reference
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
 from workflows.collect_instalments import CollectInstalments
+from workflows.dunning import Terms
 from workflows.plan_wishes import NewDate, PayAllNow
 
 router = APIRouter(tags=["orders"])
@@ -182,6 +185,7 @@ _OF_A_WISH = (
 async def settle(
     *,
     services: ServicesDep,
+    processes: ShopProcessesDep,
     actor: ActorDep,
     key: OptionalKey,
     response: Response,
@@ -192,9 +196,8 @@ async def settle(
     instalment is being collected.
     """
     wish = PayAllNow(actor=asked.actor or actor, card=asked.card or "")
-    saga = await _told(
-        services, order, actor, lambda: services.processes.settle_early(order, wish, key)
-    )
+    told = partial(processes.settle_early, order, wish, key)
+    saga = await _told(services, processes, order, actor, told)
     response.headers["Location"] = f"/sagas/{saga}"
     links = {**services.links(saga), **_links(order)}
     return Settling(order=order, saga=saga, links=links)
@@ -207,7 +210,13 @@ async def settle(
     responses=responses(*_OF_A_WISH),
 )
 async def reschedule(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, order: Id, asked: Move
+    *,
+    services: ServicesDep,
+    processes: ShopProcessesDep,
+    actor: ActorDep,
+    key: OptionalKey,
+    order: Id,
+    asked: Move,
 ) -> Moved:
     """No other instalment moves. Not into the past, and not before the instalment that precedes
     it. An instalment that was missed is asked for on the new day.
@@ -223,24 +232,33 @@ async def reschedule(
         due=asked.due,
         actor=asked.actor or actor,
     )
-    await _told(services, order, actor, lambda: services.processes.reschedule(order, wish))
+    told = partial(processes.reschedule, order, wish)
+    await _told(services, processes, order, actor, told)
     return Moved(order=order, number=asked.number, due=asked.due, links=_links(order))
 
 
-async def _told(services: Services, order: str, actor: str, tell: Callable[[], Awaitable[T]]) -> T:
+async def _told(
+    services: Services,
+    processes: ShopProcesses,
+    order: str,
+    actor: str,
+    tell: Callable[[], Awaitable[T]],
+) -> T:
     """What the process that collects the plan answers; it is begun anew where the plan is open, and
     its process has ended all the same.
     """
     try:
         return await tell()
     except Problem as problem:
-        if problem.slug != "saga-ended" or not (open_ := await _open_plan(services, order)):
+        if problem.slug != "saga-ended" or not (
+            open_ := await _open_plan(services, order, processes.terms)
+        ):
             raise
-    await services.processes.collect(open_, actor)
+    await processes.collect(open_, actor)
     return await tell()
 
 
-async def _open_plan(services: Services, order: str) -> CollectInstalments | None:
+async def _open_plan(services: Services, order: str, terms: Terms) -> CollectInstalments | None:
     async with services.database.connection() as connection:
         plan = await instalment_plan.plan(connection, order)
         bought = await order_status.order(connection, order)
@@ -250,7 +268,7 @@ async def _open_plan(services: Services, order: str) -> CollectInstalments | Non
         order=OrderId(order),
         customer=CustomerId(plan.customer),
         merchant=MerchantId(bought.merchant),
-        terms=services.processes.terms,
+        terms=terms,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.shop_processes import ShopProcesses
 from domain.identifiers import OrderId, ReturnId, Sku
 from domain.ordering.events import ReturnLine
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
@@ -195,7 +196,7 @@ async def return_everything(
 async def quoted(services: Services, order: str, lines: tuple[ReturnLine, ...]) -> ReturnQuote:
     """Raises Problem where there is no such order, or nothing is left of it."""
     of = QuoteReturnOf(order=OrderId(order), lines=lines, why="returned")
-    quote = await services.processes.quote(of)
+    quote = await ShopProcesses(services.processes).quote(of)
     if not quote.lines:
         raise Problem("out-of-order", f"nothing of {order} is left to come back")
     return quote

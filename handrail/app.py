@@ -10,12 +10,14 @@ it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from handrail.errors import DomainError
 from handrail.eventstore.codec import Codec, Upcaster
+from handrail.http.problem_types import KINDS, RULES, Kind, kinds_with
 from handrail.kernel import Message
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.projections import intervention_board, saga_board, saga_figures
@@ -24,6 +26,13 @@ from handrail.projections.read_model import NEXT
 from handrail.sagas import events, interventions, stream_commands
 from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
 from handrail.sagas.saga_type import SagaType
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from handrail.http.webhook_sources import Webhooks
+    from handrail.sagas.options import RunOptions
+    from handrail.settings import Settings
 
 
 class WronglyDeclared(ValueError):
@@ -87,12 +96,26 @@ class App:
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 
+    routers: Callable[[], Sequence[APIRouter]] = tuple
+    """The HTTP API of the business. Its routes come before the library's."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
+    problems: Sequence[Kind] = ()
+    """Problem types of the HTTP API; one with the slug of a library type replaces its words."""
+    rules: Mapping[type[DomainError], str] = field(default_factory=dict)
+    """The slug of the problem that each broken rule of the business is to a client."""
+    webhooks: Callable[[], Webhooks | None] = lambda: None
+    """The signed webhooks of other companies."""
+    run_options: Callable[[Settings], RunOptions] | None = None
+    """How sagas run with these settings. Without it: as the library's own settings say."""
+
     def __post_init__(self) -> None:
         self._refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
         self._refuse_two("sagas", (one.name for one in self.sagas))
         self._refuse_two("projections", (one.name for one in self.read_models))
         self._refuse_two("consumers", (one.name for one in self.consumers))
         _ = self.codec
+        self._refuse_wrong_problems()
 
     @cached_property
     def events(self) -> tuple[type, ...]:
@@ -133,6 +156,16 @@ class App:
         """With those of the ones that may be being built."""
         return frozenset(one.name + suffix for one in self.read_models for suffix in ("", NEXT))
 
+    @cached_property
+    def problem_types(self) -> Mapping[str, Kind]:
+        """Those of the library and of the business, by slug."""
+        return kinds_with(self.problems)
+
+    @cached_property
+    def rule_problems(self) -> Mapping[str, str]:
+        """The problem slug of each broken rule, by the name of its class."""
+        return {rule.__name__: slug for rule, slug in {**RULES, **self.rules}.items()}
+
     @property
     def context_names(self) -> tuple[str, ...]:
         """Those that have a task queue; that of the sagas first."""
@@ -152,3 +185,20 @@ class App:
             if name in seen:
                 raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
             seen.add(name)
+
+    def _refuse_wrong_problems(self) -> None:
+        self._refuse_two("problems", (one.slug for one in self.problems))
+        self._refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
+        for kind in self.problems:
+            ours = KINDS.get(kind.slug, kind)
+            if kind.status != ours.status:
+                raise WronglyDeclared(
+                    f"the problem {kind.slug} of the library has the status {ours.status}, not"
+                    f" {kind.status}: keep it, or use a slug of your own"
+                )
+        for rule, slug in self.rules.items():
+            if slug not in self.problem_types:
+                raise WronglyDeclared(
+                    f"the rule {rule.__name__} names the problem {slug}, which does not exist:"
+                    " add it to problems"
+                )

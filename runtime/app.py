@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
+from api.problem_types import PROBLEMS, RULES
+from api.tags import TAGS
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
 from domain.inventory import commands as inventory_commands
@@ -30,6 +33,35 @@ from runtime.registry.sagas import SAGAS
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from handrail.http.webhook_sources import Webhooks
+    from handrail.sagas.options import RunOptions
+    from handrail.settings import Settings
+
+# What only the API needs is imported where it is asked for.
+# ruff: noqa: PLC0415
+
+
+def _routers() -> Sequence[APIRouter]:
+    from api.routers import ROUTERS
+
+    return ROUTERS
+
+
+def _webhooks() -> Webhooks:
+    from api.webhook_messages import WEBHOOKS
+
+    return WEBHOOKS
+
+
+def _run_options(settings: Settings) -> RunOptions:
+    from runtime.run_options import options_of
+
+    return options_of(settings)
+
 
 HANDRAIL: Final = App(
     contexts=(
@@ -75,4 +107,10 @@ HANDRAIL: Final = App(
         stock_level.PROJECTION,
     ),
     consumers=CONSUMERS,
+    routers=_routers,
+    tags=TAGS,
+    problems=PROBLEMS,
+    rules=RULES,
+    webhooks=_webhooks,
+    run_options=_run_options,
 )

@@ -14,14 +14,16 @@ from typing import Any, Final
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from api.app import create_app
-from api.webhook_messages import TYPES, Envelope
+from api.webhook_messages import WEBHOOKS
 from handrail import bounds
 from handrail.activities.http_gateway import No, Yes
 from handrail.command_fields import bounds_of, why_not_correctable
+from handrail.http.application import create_app
+from handrail.http.webhook_sources import Envelope
+from handrail.processes.api import lazy_client
 from handrail.sagas.options import RunOptions
-from runtime.api import lazy_client
-from runtime.registry.messages import COMMANDS
+from handrail.temporal.client import DATA_CONVERTER
+from runtime.app import HANDRAIL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "bounds.md"
 
@@ -63,15 +65,15 @@ async def page() -> str:
     """Raises Unbounded."""
     # Neither the database nor Temporal is asked for anything.
     engine = create_async_engine("postgresql+psycopg://")
-    client = await lazy_client("127.0.0.1:7233", "default")
-    described: Schema = create_app(engine, client, RunOptions()).openapi()
+    client = await lazy_client("127.0.0.1:7233", "default", DATA_CONVERTER)
+    described: Schema = create_app(HANDRAIL, engine, client, RunOptions()).openapi()
     parts = [
         _HEAD,
         "## Requests\n",
         *_operations(described),
         "## Commands\n",
         "And whether a person may correct the field of a parked step.\n",
-        *(_command(command) for command in sorted(COMMANDS, key=lambda one: one.__name__)),
+        *(_command(command) for command in sorted(HANDRAIL.commands, key=lambda one: one.__name__)),
         "## Webhooks\n",
         _table("every webhook", _model(Envelope)),
         *_webhooks(),
@@ -109,10 +111,10 @@ def _model(model: type[BaseModel]) -> list[Line]:
 
 
 def _webhooks() -> Iterator[str]:
-    for source, types in TYPES.items():
-        for type_, model in types.items():
-            found = [(f"#/data{field[1:]}", bound) for field, bound in _model(model)]
-            yield _table(f"`{type_}` of the {source}", found)
+    for source in WEBHOOKS.sources:
+        for type_, one in source.types.items():
+            found = [(f"#/data{field[1:]}", bound) for field, bound in _model(one.data)]
+            yield _table(f"`{type_}` of the {source.name}", found)
 
 
 def _command(command: type[Any]) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.orders.validation import NewOrder, check
+from api.problem_types import KINDS
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
 from handrail.http.consistency import TOKEN, Freshness, FreshnessDep
@@ -83,6 +84,7 @@ class Decided(BaseModel):
             "read-model-behind",
             "database-unavailable",
             "temporal-unavailable",
+            kinds=KINDS,
         ),
     },
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +21,7 @@ from handrail.cli.command_runner import process as _process
 from handrail.cli.options import Json
 from handrail.dev.stack import Stack, State, joined
 from handrail.eventstore.identity import Refused
+from handrail.load_app import the_app
 from handrail.optional_deps import require_extra
 from handrail.process_exit import run_and_leave
 from handrail.settings import Settings, load, require, settings_table
@@ -241,9 +243,9 @@ app.command(
 @app.command
 def api() -> int:
     """Serve the HTTP API."""
-    from runtime.api import run
+    from handrail.processes.api import run
 
-    return _process("api", run, "database_url", "temporal_address")
+    return _process("api", partial(run, the_app()), "database_url", "temporal_address")
 
 
 @app.command

@@ -21,7 +21,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from handrail.http.problems import RULES, Problem, at, unavailable
+from handrail.http.problems import Problem, at, unavailable
 from handrail.sagas.visibility import MERCHANT, SAGA_TYPE
 
 RPC: Final = timedelta(seconds=3)
@@ -96,9 +96,12 @@ async def tell(
     *,
     id_: str,
     of: Collection[str],
+    rules: Mapping[str, str],
 ) -> Any:
     """What a workflow answers to an update. Raises Problem where it refuses, or cannot be reached,
     and where it is of none of these types.
+
+    `rules` are the problem slugs of broken rules, by the names of their classes.
     """
     async with asking(client, saga, of=of, told=True):
         try:
@@ -106,15 +109,15 @@ async def tell(
             return await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
         except WorkflowUpdateFailedError as failure:
             cause = failure.cause
-            if isinstance(cause, ApplicationError) and (slug := _slug(cause.type or "")):
+            if isinstance(cause, ApplicationError) and (slug := _slug(cause.type or "", rules)):
                 of_correction = cause.type == "WrongCorrection"
                 wrong = [at("#/correction", cause.message)] if of_correction else []
                 raise Problem(slug, cause.message, wrong) from None
             raise
 
 
-def _slug(rejection: str) -> str | None:
-    return _OF_REJECTION.get(rejection) or RULES.get(rejection)
+def _slug(rejection: str, rules: Mapping[str, str]) -> str | None:
+    return _OF_REJECTION.get(rejection) or rules.get(rejection)
 
 
 async def ask(client: Client, saga: str, query: str, argument: str, *, of: Collection[str]) -> Any:

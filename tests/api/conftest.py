@@ -20,19 +20,20 @@ from temporalio.testing import WorkflowEnvironment
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
-from api.app import create_app
 from handrail.activities.http_gateway import Outside, open_session
 from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
+from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
+from handrail.http.temporal_gateway import Processes
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
 from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
 from handrail.temporal.client import DATA_CONVERTER, workers
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
@@ -50,6 +51,13 @@ class House:
     engine: AsyncEngine
     temporal: Client
     queue_prefix: str
+
+    @property
+    def processes(self) -> Processes:
+        """The way into Temporal that an API of this house has."""
+        options = RunOptions(queue_prefix=self.queue_prefix)
+        types, rules = HANDRAIL.saga_types, HANDRAIL.rule_problems
+        return Processes(self.temporal, options, types, rules)
 
     async def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """As the owner, beside the API."""
@@ -74,6 +82,7 @@ class House:
         **options: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(
+            HANDRAIL,
             engine or self.engine,
             temporal or self.temporal,
             RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
@@ -126,7 +135,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         carrier = await stack.enter_async_context(served(create_carrier(None)))
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         activities = all_activities(
             store,
             HttpBank(Outside(session, bank)),

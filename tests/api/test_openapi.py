@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from api import applications, contacts, customers, merchants, payouts, plans, returns
 from api.orders import routes, validation
 from handrail.http import problems
-from handrail.http.problem_types import KINDS
 from handrail.http.problems import MEDIA_TYPE, ProblemDetails
 from handrail.http.routes import (
     bulk_intervention_request,
@@ -22,6 +21,7 @@ from handrail.http.routes import (
     consumers,
     interventions,
 )
+from runtime.app import HANDRAIL
 
 EXAMPLED: list[Any] = [
     validation.NewOrder,
@@ -116,7 +116,7 @@ def test_every_error_is_a_problem_with_an_example(schema: dict[str, Any]) -> Non
             assert media_type == MEDIA_TYPE, (method, path, status)
             for slug, example in content["examples"].items():
                 details = ProblemDetails.model_validate(example["value"])
-                assert details.status == KINDS[slug].status == int(status)
+                assert details.status == HANDRAIL.problem_types[slug].status == int(status)
 
 
 def test_whoever_writes_says_how_it_may_fail(schema: dict[str, Any]) -> None:

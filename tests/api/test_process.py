@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 
+from handrail.processes.api import run
 from handrail.settings import Settings
-from runtime.api import run
+from runtime.app import HANDRAIL
 from tests.api.conftest import ROLE, House
 from tests.api.shop import eventually, problem
 
@@ -32,7 +33,7 @@ async def check(folder: Path, database: str, *, ready: bool, temporal: str) -> N
         ready_file=file,
     )
     stop = asyncio.Event()
-    process = asyncio.create_task(run(settings, stop))
+    process = asyncio.create_task(run(HANDRAIL, settings, stop))
 
     async def address() -> str | None:
         assert not process.done(), process

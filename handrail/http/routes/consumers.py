@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -15,10 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail import bounds
+from handrail.app import UnknownConsumer
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection
 from handrail.http.database import Database, other_store
-from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName
@@ -26,7 +27,6 @@ from handrail.http.schemas import Actor, Asked, Links, Moment, Name, Reason, who
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import By, NothingParked
-from runtime.registry.consumers import CONSUMERS, UnknownConsumer, consumer_named
 
 router = APIRouter(tags=["consumers"])
 
@@ -129,9 +129,9 @@ class Discarded(BaseModel):
 )
 async def list_consumers(services: ServicesDep) -> ConsumerStates:
     async with services.database.connection() as connection:
-        counts = await parked_at_consumers(connection)
+        counts = await parked_at_consumers(connection, services.app.consumers)
     states = []
-    for one in CONSUMERS:
+    for one in services.app.consumers:
         streams, messages = counts[one.name]
         states.append(
             ConsumerState(
@@ -157,7 +157,7 @@ async def list_parked(
     services: ServicesDep, response: Response, name: Name, query: Annotated[PageQuery, Query()]
 ) -> Page[WaitingStream]:
     """The longest waiting first. What comes later of such a stream waits behind its first one."""
-    _known(name)
+    _known(services, name)
     path = f"/consumers/{name}/parked"
     after = cast("tuple[datetime, str] | None", position(path, query, _BY_STREAM))
     async with _connected(services.database) as connection:
@@ -181,7 +181,7 @@ async def show_parked(
     query: Annotated[PageQuery, Query()],
 ) -> Page[WaitingMessage]:
     """In the order in which they will be handled."""
-    _known(name)
+    _known(services, name)
     path = f"/consumers/{name}/parked/{stream}"
     after = position(path, query, BY_VERSION)
     async with _connected(services.database) as connection:
@@ -205,7 +205,7 @@ async def retry(
     services: ServicesDep, actor: ActorDep, name: Name, stream: StreamName, body: Settling
 ) -> Retried:
     """Stops at the first message that fails again. Once nothing is left the stream flows."""
-    consumer = _known(name)
+    consumer = _known(services, name)
     async with _connected(services.database, _RETRY_LIMIT) as connection:
         done = await parked_messages.retry(connection, consumer, stream, _by(body, actor))
     return Retried(
@@ -227,7 +227,7 @@ async def discard(
     services: ServicesDep, actor: ActorDep, name: Name, stream: StreamName, body: Discarding
 ) -> Discarded:
     """The first one, or that of `version`. Those behind it are handled by a retry."""
-    _known(name)
+    _known(services, name)
     async with _connected(services.database) as connection:
         version = await parked_messages.discard(
             connection, name, stream, _by(body, actor), version=body.version
@@ -235,11 +235,13 @@ async def discard(
     return Discarded(consumer=name, stream=stream, version=version, links=_links(name, stream))
 
 
-async def parked_at_consumers(connection: AsyncConnection) -> Mapping[str, tuple[int, int]]:
+async def parked_at_consumers(
+    connection: AsyncConnection, consumers: Iterable[Consumer]
+) -> Mapping[str, tuple[int, int]]:
     """How many streams and messages wait at each consumer."""
     raw = await connection.get_raw_connection()
     found = await parked_messages.counts(cast("Connection", raw.driver_connection))
-    return {one.name: found.get(one.name, (0, 0)) for one in CONSUMERS}
+    return {one.name: found.get(one.name, (0, 0)) for one in consumers}
 
 
 @asynccontextmanager
@@ -260,9 +262,9 @@ async def _connected(database: Database, limit: float = 5.0) -> AsyncIterator[Co
         raise unavailable("database-unavailable", "PostgreSQL cannot be reached") from None
 
 
-def _known(name: str) -> Consumer:
+def _known(services: Services, name: str) -> Consumer:
     try:
-        return consumer_named(name)
+        return services.app.consumer(name)
     except UnknownConsumer as unknown:
         raise Problem("not-found", str(unknown)) from None
 

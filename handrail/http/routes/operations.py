@@ -22,7 +22,6 @@ from handrail.http.routes.consumers import parked_at_consumers
 from handrail.notifications.operations import STANDING, standing_of
 from handrail.projections.saga_figures import figures
 from handrail.projections.tables import forms
-from runtime.registry.projections import PROJECTIONS, READ_MODELS
 
 router = APIRouter(tags=["operations"])
 
@@ -77,11 +76,12 @@ async def readyz(services: ServicesDep) -> Readiness:
     checks = {
         "postgres": _postgres(services.database),
         "migrations": _migrations(services.database),
-        "read models": _read_models(services.database),
-        "projections": _projections(services.database, lags),
+        "read models": _read_models(services),
+        "projections": _projections(services, lags),
         "temporal": _temporal(services),
     }
     said = dict(zip(checks, await asyncio.gather(*map(_said, checks.values())), strict=True))
+    names_of_models = services.app.read_model_names
     wrong = [ErrorItem(parameter=name, detail=what) for name, what in said.items() if what]
     if wrong:
         names = ", ".join(str(one.parameter) for one in wrong)
@@ -91,12 +91,12 @@ async def readyz(services: ServicesDep) -> Readiness:
         projections=[
             Projected(projection=one.follower, **_behind(one))
             for one in lags
-            if one.follower in READ_MODELS
+            if one.follower in names_of_models
         ],
         followers=[
             Following(follower=one.follower, **_behind(one))
             for one in lags
-            if one.follower not in READ_MODELS
+            if one.follower not in names_of_models
         ],
     )
 
@@ -136,8 +136,8 @@ class Figures:
 async def _count(services: Services) -> None:
     async with services.database.connection(_LIMIT) as connection:
         found, behind = await figures(connection), await lag(connection)
-        webhooks = await webhook_store.left(connection)
-        parked = await parked_at_consumers(connection)
+        webhooks = await webhook_store.left(connection, services.webhook_sources)
+        parked = await parked_at_consumers(connection, services.app.consumers)
         lanes = standing_of(tuple(row) for row in await connection.execute(text(STANDING)))
     measures = services.metrics
     for name, (streams, messages) in parked.items():
@@ -151,8 +151,9 @@ async def _count(services: Services) -> None:
     measures.sagas.show(found)
     for (source, status), count in webhooks.items():
         measures.webhooks.labels(source, status).set(count)
+    names = services.app.read_model_names
     for one in behind:
-        shown = measures.projections if one.follower in READ_MODELS else measures.followers
+        shown = measures.projections if one.follower in names else measures.followers
         shown.show(one)
 
 
@@ -186,22 +187,22 @@ async def _migrations(database: Database) -> str:
     return "" if is_at == head else f"the database is at {is_at}, and this code needs {head}"
 
 
-async def _read_models(database: Database) -> str:
-    async with database.connection(_LIMIT) as connection:
+async def _read_models(services: Services) -> str:
+    async with services.database.connection(_LIMIT) as connection:
         found = await connection.execute(select(forms.c.name, forms.c.version))
         installed = {row.name: row.version for row in found}
     wrong = [
         f"{one.name} is at version {installed.get(one.name)} and should be at {one.version}"
-        for one in PROJECTIONS
+        for one in services.app.read_models
         if installed.get(one.name) != one.version
     ]
     return "; ".join(wrong)
 
 
-async def _projections(database: Database, lags: list[Lag]) -> str:
-    async with database.connection(_LIMIT) as connection:
+async def _projections(services: Services, lags: list[Lag]) -> str:
+    async with services.database.connection(_LIMIT) as connection:
         lags.extend(await lag(connection))
-    names = {one.name for one in PROJECTIONS}
+    names = {one.name for one in services.app.read_models}
     behind = [one for one in lags if one.follower in names and one.seconds > LAG_LIMIT]
     return "; ".join(f"{one.follower} is {one.seconds:.0f} s behind" for one in behind)
 
