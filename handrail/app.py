@@ -43,6 +43,15 @@ class UnknownConsumer(LookupError):
     """There is no consumer of this name."""
 
 
+def refuse_two(what: str, names: Iterable[str]) -> None:
+    """Raises WronglyDeclared where two of these have one name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
+        seen.add(name)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """A bounded context: the messages it owns.
@@ -110,10 +119,10 @@ class App:
     """How sagas run with these settings. Without it: as the library's own settings say."""
 
     def __post_init__(self) -> None:
-        self._refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
-        self._refuse_two("sagas", (one.name for one in self.sagas))
-        self._refuse_two("projections", (one.name for one in self.read_models))
-        self._refuse_two("consumers", (one.name for one in self.consumers))
+        refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
+        refuse_two("sagas", (one.name for one in self.sagas))
+        refuse_two("projections", (one.name for one in self.read_models))
+        refuse_two("consumers", (one.name for one in self.consumers))
         _ = self.codec
         self._refuse_wrong_problems()
 
@@ -179,16 +188,9 @@ class App:
             raise UnknownConsumer(f"there is no consumer {name}: one of {there_are}")
         return found[name]
 
-    def _refuse_two(self, what: str, names: Iterable[str]) -> None:
-        seen: set[str] = set()
-        for name in names:
-            if name in seen:
-                raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
-            seen.add(name)
-
     def _refuse_wrong_problems(self) -> None:
-        self._refuse_two("problems", (one.slug for one in self.problems))
-        self._refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
+        refuse_two("problems", (one.slug for one in self.problems))
+        refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
         for kind in self.problems:
             ours = KINDS.get(kind.slug, kind)
             if kind.status != ours.status:

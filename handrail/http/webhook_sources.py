@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from handrail import bounds
-from handrail.app import WronglyDeclared
+from handrail.app import WronglyDeclared, refuse_two
 from handrail.http.problems import Problem, at, pointer_to
 from handrail.http.schemas import Cause
 
@@ -94,8 +94,7 @@ class Webhooks:
     example: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.by_name) < len(self.sources):
-            raise WronglyDeclared("two webhook sources have one name: rename one of them")
+        refuse_two("webhook sources", (one.name for one in self.sources))
         for name in self.by_name:
             if bounds.NAME.wrong_with(name):
                 raise WronglyDeclared(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import product
@@ -77,14 +77,14 @@ async def find(connection: AsyncConnection, source: str, id_: str) -> WithBody |
 async def listed(
     connection: AsyncConnection,
     *,
-    source: str | None,
+    sources: Sequence[str],
     status: Status | None,
     after: After | None,
     limit: int,
 ) -> Slice[Webhook]:
+    """Of these sources, newest first."""
     query = select(*(webhooks.c[field.name] for field in fields(Webhook)))
-    if source is not None:
-        query = query.where(webhooks.c.source == source)
+    query = query.where(webhooks.c.source.in_(sources))
     if status is not None:
         query = query.where(webhooks.c.status == status)
     return await slice_of(

@@ -139,9 +139,11 @@ def router_of(declared: Webhooks) -> APIRouter:
     ) -> Page[KeptHere]:
         """Those that had their effect are kept for 30 days, the others until they have it."""
         after = position("/webhooks", query, by_time)
+        # What a source has left that the App does not have any more has no form here.
+        sources = [query.source] if query.source else list(declared.by_name)
         async with services.database.connection() as connection:
             found = await webhook_store.listed(
-                connection, source=query.source, status=query.status, after=after, limit=query.limit
+                connection, sources=sources, status=query.status, after=after, limit=query.limit
             )
         items = [KeptHere(**_of(declared, row)) for row in found.rows]
         return page(items, found.next, "/webhooks", query, response)
