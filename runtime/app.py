@@ -58,7 +58,7 @@ def _webhooks() -> Webhooks:
 
 
 def _run_options(settings: Settings) -> RunOptions:
-    from runtime.run_options import options_of
+    from runtime.options import options_of
 
     return options_of(settings)
 

@@ -21,7 +21,7 @@ from handrail.dev.stack import joined
 from handrail.settings import Settings, load, require
 from handrail.temporal.client import connect
 from runtime import payout_schedule
-from runtime.run_options import options_of
+from runtime.options import options_of
 
 payouts = App(name="payouts", help="Pay merchants what they are owed, every day or now.")
 

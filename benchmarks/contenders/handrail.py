@@ -18,8 +18,8 @@ from handrail.eventstore.store import EventStore
 from handrail.sagas.options import SagaResult
 from handrail.settings import Settings
 from handrail.temporal.client import WORKFLOWS, connect, workers
+from runtime.options import options_of
 from runtime.registry.messages import CODEC
-from runtime.run_options import options_of
 from runtime.worker import all_activities
 from workflows.checkout import Checkout
 

@@ -16,9 +16,9 @@ from handrail.connections import store_engine
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
 from handrail.processes.asgi_server import serve
-from handrail.processes.run_options import options_of
 from handrail.settings import Settings, require
 from handrail.temporal.client import DATA_CONVERTER
+from handrail.temporal.run_options import run_options
 
 
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
@@ -34,7 +34,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             app,
             engine,
             client,
-            options_of(app, settings),
+            (app.run_options or run_options)(settings),
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
             sagas_per_merchant=settings.sagas_per_merchant,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from handrail.processes.run_options import run_options
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings
+from handrail.temporal.run_options import run_options
 from workflows.dunning import Terms
 
 

@@ -1,19 +1,13 @@
-"""Run options of sagas, from the settings of the process that starts them."""
+"""The run options of every saga, from the settings of the library."""
 
 from __future__ import annotations
 
-from handrail.app import App
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings
 
 
-def options_of(app: App, settings: Settings) -> RunOptions:
-    """With those of the business, where the App has some."""
-    return (app.run_options or run_options)(settings)
-
-
 def run_options(settings: Settings) -> RunOptions:
-    """Those of the library alone."""
+    """Those that a business without options of its own starts its sagas with."""
     return RunOptions(
         steps=settings.step_placement,
         queue_prefix=settings.task_queue_prefix,
