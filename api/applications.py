@@ -15,7 +15,7 @@ from domain.settlement.commands import Document as PaperOf
 from handrail import bounds
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
-from handrail.http.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
+from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Reference, members
 from handrail.http.start_input import last_attempt
@@ -87,20 +87,7 @@ class Application(BaseModel):
     summary="Apply as a merchant",
     response_model=Applying,
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "idempotency-key-missing",
-        "idempotency-in-flight",
-        "out-of-order",
-        "content-differs",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "idempotency-key-reused",
-        "database-unavailable",
-        "temporal-unavailable",
-    ),
+    responses=responses("out-of-order", "database-unavailable", "temporal-unavailable", *ONCE),
 )
 async def apply(
     *,
@@ -126,13 +113,7 @@ async def apply(
 @router.get(
     "/merchants/{merchant}/application",
     summary="How a merchant's application stands",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_application(services: ServicesDep, fresh: FreshnessDep, merchant: Id) -> Application:
     row = await fresh.row(

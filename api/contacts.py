@@ -152,14 +152,7 @@ class MessagesQuery(PageQuery):
     "/customers/{customer}/contact",
     summary="Say how a customer is reached, and wants to be",
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "database-unavailable",
-    ),
+    responses=responses("database-unavailable"),
 )
 async def put_contact(
     services: ServicesDep, actor: ActorDep, customer: Id, asked: NewContact
@@ -176,7 +169,7 @@ async def put_contact(
 @router.get(
     "/customers/{customer}/contact",
     summary="How a customer is reached, and wants to be",
-    responses=responses("not-found", "invalid-request", "database-unavailable"),
+    responses=responses("not-found", "database-unavailable"),
 )
 async def show_contact(services: ServicesDep, customer: Id) -> KnownContact:
     async with services.database.connection() as connection:
@@ -190,7 +183,7 @@ async def show_contact(services: ServicesDep, customer: Id) -> KnownContact:
     "/customers/{customer}/contact",
     status_code=204,
     summary="Forget how a customer is reached",
-    responses=responses("malformed-header", "invalid-request", "database-unavailable"),
+    responses=responses("malformed-header", "database-unavailable"),
 )
 async def forget_contact(services: ServicesDep, customer: Id) -> None:
     """The addresses that messages went to are forgotten, too. What waits is not sent."""
@@ -201,7 +194,7 @@ async def forget_contact(services: ServicesDep, customer: Id) -> None:
 @router.get(
     "/customers/{customer}/messages",
     summary="What a customer was told, newest first",
-    responses=responses("bad-cursor", "invalid-request", "database-unavailable"),
+    responses=responses("database-unavailable"),
 )
 async def list_messages(
     services: ServicesDep,

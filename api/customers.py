@@ -14,6 +14,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money
+from handrail.http.temporal_errors import UNAVAILABLE
 from projections import customer_account
 from projections.customer_account import CustomerAccount
 
@@ -66,17 +67,7 @@ class Customer(BaseModel):
     "/customers/{customer}/limit",
     summary="Assign a credit limit",
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "wrong-currency",
-        "rule-broken",
-        "temporal-unavailable",
-        "worker-unavailable",
-    ),
+    responses=responses("wrong-currency", "rule-broken", *UNAVAILABLE),
 )
 async def assign_limit(
     *,
@@ -107,14 +98,7 @@ async def assign_limit(
 @router.get(
     "/customers/{customer}",
     summary="What a customer may spend, and owes",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "history-too-long",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_customer(fresh: FreshnessDep, customer: Id, as_of: AsOf = None) -> Customer:
     row = await fresh.row(

@@ -18,22 +18,12 @@ from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.pagination import BY_NAME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, whole
+from handrail.http.temporal_errors import UNAVAILABLE
 from projections import merchant_balance, stock_level
 from projections.merchant_balance import MerchantBalance, Status
 from projections.stock_level import StockLevel
 
 router = APIRouter(tags=["merchants"])
-
-_WRITES = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-    "rule-broken",
-    "temporal-unavailable",
-    "worker-unavailable",
-)
 
 
 class NewMerchant(Asked):
@@ -109,7 +99,7 @@ class Stock(BaseModel):
     dependencies=JSON_BODY,
     responses={
         201: {"model": Merchant, "description": "The account was opened"},
-        **responses(*_WRITES, "content-differs"),
+        **responses("rule-broken", "content-differs", *UNAVAILABLE),
     },
 )
 async def open_account(
@@ -147,7 +137,7 @@ async def open_account(
     dependencies=JSON_BODY,
     responses={
         200: {"model": Received, "description": "The delivery was known already"},
-        **responses(*_WRITES, "not-found", "read-model-behind", "database-unavailable"),
+        **responses("rule-broken", "not-found", *UNAVAILABLE),
     },
 )
 async def receive(
@@ -186,17 +176,11 @@ async def receive(
     )
 
 
-_READS = responses(
-    "malformed-header",
-    "not-found",
-    "invalid-request",
-    "read-model-behind",
-    "history-too-long",
-    "database-unavailable",
+@router.get(
+    "/merchants/{merchant}/balance",
+    summary="What we owe a merchant",
+    responses=responses("not-found"),
 )
-
-
-@router.get("/merchants/{merchant}/balance", summary="What we owe a merchant", responses=_READS)
 async def show_balance(fresh: FreshnessDep, merchant: Id, as_of: AsOf = None) -> Balance:
     row = await fresh.row(
         merchant_balance.PROJECTION,
@@ -212,7 +196,7 @@ async def show_balance(fresh: FreshnessDep, merchant: Id, as_of: AsOf = None) ->
 @router.get(
     "/merchants/{merchant}/stock",
     summary="What a merchant has to sell",
-    responses={**_READS, **responses("bad-cursor", "malformed-header")},
+    responses=responses("not-found", "history-too-long"),
 )
 async def list_stock(
     services: ServicesDep,
@@ -240,7 +224,7 @@ async def list_stock(
 @router.get(
     "/merchants/{merchant}/stock/{sku}",
     summary="How much of an article a merchant has to sell",
-    responses=_READS,
+    responses=responses("not-found"),
 )
 async def show_stock(fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = None) -> Stock:
     item = f"{merchant}:{sku}"

@@ -14,19 +14,12 @@ from handrail.http.dependencies import JSON_BODY, ActorDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
 from handrail.http.schemas import Actor, Asked, Links, Money, Price, Reason, text
+from handrail.http.temporal_errors import UNAVAILABLE
 from workflows.pay_merchants import By, Progress
 
 router = APIRouter(tags=["payouts"])
 
 Run = Annotated[str, text(bounds.RUN)]
-_OF_A_BODY = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-    "temporal-unavailable",
-)
 
 
 class NewRun(Asked):
@@ -81,7 +74,7 @@ class PayoutRun(BaseModel):
     status_code=202,
     summary="Pay all merchants now",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY, "content-differs"),
+    responses=responses("temporal-unavailable", "content-differs"),
 )
 async def start_run(
     runs: PayoutRunsDep, actor: ActorDep, response: Response, asked: NewRun
@@ -97,13 +90,7 @@ async def start_run(
 @router.get(
     "/payouts/{run}",
     summary="How a run of payouts stands",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "temporal-unavailable",
-        "worker-unavailable",
-    ),
+    responses=responses("malformed-header", "not-found", *UNAVAILABLE),
 )
 async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
     return _run(run, await runs.progress(run))
@@ -114,7 +101,7 @@ async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
     status_code=202,
     summary="Begin no more payouts",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
+    responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def pause(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
@@ -130,7 +117,7 @@ async def pause(
     status_code=202,
     summary="Go on with the payouts",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
+    responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def resume(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered

@@ -20,6 +20,7 @@ from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, at, responses
 from handrail.http.schemas import Actor, Asked, Day, Id, Links, Money, Reference, whole
+from handrail.http.temporal_errors import UNAVAILABLE
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
 from workflows.collect_instalments import CollectInstalments
@@ -107,13 +108,6 @@ class PlansQuery(PageQuery):
 @router.get(
     "/plans",
     summary="List instalment plans, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_plans(
     services: ServicesDep,
@@ -140,13 +134,7 @@ async def list_plans(
 @router.get(
     "/orders/{order}/plan",
     summary="What is still to be paid for an order, and when",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Plan:
     """There is one as soon as the order stands."""
@@ -160,27 +148,14 @@ async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Pl
     return _plan(services, row)
 
 
-_OF_A_WISH = (
-    "malformed-request",
-    "malformed-header",
-    "not-found",
-    "out-of-order",
-    "saga-ended",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-    "database-unavailable",
-    "temporal-unavailable",
-    "worker-unavailable",
-)
-
-
 @router.post(
     "/orders/{order}/plan/settlement",
     status_code=202,
     summary="Pay at once all that is left",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_WISH),
+    responses=responses(
+        "not-found", "out-of-order", "saga-ended", "database-unavailable", *UNAVAILABLE
+    ),
 )
 async def settle(
     *,
@@ -207,7 +182,9 @@ async def settle(
     "/orders/{order}/plan/reschedule",
     summary="Have one instalment due on another day",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_WISH),
+    responses=responses(
+        "not-found", "out-of-order", "saga-ended", "database-unavailable", *UNAVAILABLE
+    ),
 )
 async def reschedule(
     *,

@@ -15,6 +15,7 @@ from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Actor, Asked, Id, Links, Money, Reason
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.sagas.options import Cancellation
 from projections import order_status
 from projections.order_status import OrderStatus, Status
@@ -91,13 +92,6 @@ class OrdersQuery(PageQuery):
 @router.get(
     "/orders",
     summary="List orders, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_orders(
     services: ServicesDep,
@@ -125,14 +119,7 @@ async def list_orders(
 @router.get(
     "/orders/{order}",
     summary="How an order stands",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "history-too-long",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_order(
     services: ServicesDep, fresh: FreshnessDep, order: Id, as_of: AsOf = None
@@ -160,19 +147,13 @@ async def show_order(
     summary="Cancel an order",
     dependencies=JSON_BODY,
     responses=responses(
-        "malformed-request",
-        "malformed-header",
         "not-found",
         "too-late",
         "saga-ended",
         "out-of-order",
         "content-differs",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
         "database-unavailable",
-        "temporal-unavailable",
-        "worker-unavailable",
+        *UNAVAILABLE,
     ),
 )
 async def cancel(

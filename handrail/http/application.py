@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from fastapi.sse import EventSourceResponse
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
 from handrail.app import App
 from handrail.errors import DomainError
-from handrail.http import problems
-from handrail.http.consistency import PARKED, PARKED_DESCRIPTION
+from handrail.http import openapi, problems
 from handrail.http.database import Database
 from handrail.http.decision_waiter import Decisions
 from handrail.http.dependencies import Services, WebhookTrust
@@ -25,8 +23,7 @@ from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import Boundary
 from handrail.http.point_in_time import History
-from handrail.http.problem_types import Kind
-from handrail.http.problems import Problem, ProblemDetails, answer, of_http, of_rule, of_validation
+from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
 from handrail.http.routes import (
     asyncapi,
     bulk_interventions,
@@ -126,7 +123,7 @@ def create_app(
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
     app.add_middleware(Boundary, metrics=metrics)
-    _mend_description(app, declared.problem_types)
+    openapi.mend(app, declared.problem_types)
     return app
 
 
@@ -194,54 +191,3 @@ def _allowed(routers: Sequence[APIRouter], path: str) -> str:
     found = [route for route in routes if isinstance(route, APIRoute)]
     methods = [route.methods or set() for route in found if route.path_regex.match(path)]
     return ", ".join(sorted(set[str]().union(*methods)))
-
-
-def _describe_problems(document: dict[str, Any], kinds: Mapping[str, Kind]) -> None:
-    """The examples of problems are in the words of this App."""
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            for said in operation["responses"].values():
-                shown = said.get("content", {}).get(problems.MEDIA_TYPE, {}).get("examples", {})
-                for slug, example in shown.items():
-                    kind = kinds[slug]
-                    example["value"] |= {"title": kind.title, "detail": kind.meaning}
-
-
-def _describe_parked(document: dict[str, Any]) -> None:
-    """Whatever is read from a row says where it is parked."""
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            said = operation["responses"].get("503", {}).get("content", {})
-            problems_shown = said.get(problems.MEDIA_TYPE, {}).get("examples", {})
-            if "row-parked" in problems_shown and "200" in operation["responses"]:
-                operation["responses"]["200"]["headers"] = {
-                    PARKED: {
-                        "description": PARKED_DESCRIPTION,
-                        "schema": {"type": "string", "maxLength": 40},
-                    }
-                }
-
-
-def _mend_description(app: FastAPI, kinds: Mapping[str, Kind]) -> None:
-    """Describe our problems, and not the framework's errors, in words that OpenAPI 3.1 has."""
-    describe = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = describe()
-            schemas = document["components"]["schemas"]
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            details = ProblemDetails.model_json_schema(
-                ref_template="#/components/schemas/{model}", mode="serialization"
-            )
-            schemas.update(details.pop("$defs"))
-            schemas["ProblemDetails"] = details
-            _describe_problems(document, kinds)
-            _describe_parked(document)
-            events = document["paths"]["/sagas/{saga}/events"]["get"]["responses"]["200"]
-            events["content"] = {EventSourceResponse.media_type: {"schema": {"type": "string"}}}
-        assert app.openapi_schema is not None
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI asks for it

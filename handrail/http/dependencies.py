@@ -23,6 +23,8 @@ from handrail.http.schemas import Links, Moment, form
 from handrail.http.temporal_gateway import Processes
 from handrail.http.tenant_limit import Places
 
+ACTOR: Final = "Handrail-Actor"
+
 
 class Figures(Protocol):
     """Brings the metrics up to date that are counted in the database."""
@@ -96,7 +98,7 @@ def actor_of(
     actor: Annotated[
         str,
         Header(
-            alias="Handrail-Actor",
+            alias=ACTOR,
             json_schema_extra=form(bounds.ACTOR),
             description="Who asks: stored with every event it causes.",
         ),
@@ -104,9 +106,7 @@ def actor_of(
 ) -> str:
     if bounds.ACTOR.wrong_with(actor):
         said = "1 to 64 letters, digits and . _ @ : + -"
-        raise Problem(
-            "malformed-header", f"Handrail-Actor: {said}", [in_header("Handrail-Actor", said)]
-        )
+        raise Problem("malformed-header", f"{ACTOR}: {said}", [in_header(ACTOR, said)])
     return actor
 
 

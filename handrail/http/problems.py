@@ -156,8 +156,9 @@ def pointer_to(*path: int | str) -> str:
 
 
 def responses(*slugs: str, kinds: Mapping[str, Kind] = KINDS) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of a route's problems, with an example of each.
+    """What OpenAPI says of problems, with an example of each, in the order of `kinds`.
 
+    A route names those that do not follow from what it takes: see `handrail/http/openapi.py`.
     `kinds` are the problem types that the slugs name: those of a business, where it adds some.
     """
     found: dict[int | str, dict[str, Any]] = {}
@@ -166,7 +167,8 @@ def responses(*slugs: str, kinds: Mapping[str, Kind] = KINDS) -> dict[int | str,
     # Whoever reads a read model may find it exchanged, or the row parked; who waits has a token.
     if "read-model-behind" in slugs:
         more += ["read-model-exchanged", "row-parked", "token-of-another-epoch"]
-    for slug in (*slugs, *more):
+    place = {slug: number for number, slug in enumerate(kinds)}
+    for slug in sorted({*slugs, *more}, key=place.__getitem__):
         kind = kinds[slug]
         example = {
             "type": kind.type,
@@ -232,7 +234,7 @@ Slug = Annotated[str, text(bounds.SLUG), Field(examples=["unknown-merchant"])]
 @router.get(
     "/problems/{slug}",
     summary="What a problem means and what to do",
-    responses=responses("not-found", "invalid-request"),
+    responses=responses("not-found"),
 )
 async def show_problem(request: Request, slug: Slug) -> ProblemPage:
     if (kind := kinds_of(request).get(slug)) is None:

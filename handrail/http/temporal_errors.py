@@ -37,6 +37,8 @@ _OF_REJECTION: Final[Mapping[str, str]] = {
     # Temporal's own: the workflow was closed before its handler had come to an end.
     "AcceptedUpdateCompletedWorkflow": "saga-ended",
 }
+UNAVAILABLE: Final = ("temporal-unavailable", "worker-unavailable")
+"""The problems of a route that waits for a worker."""
 _MAY_BE_TAKEN: Final = "It may still be taken: repeat it, with the same key"
 _AWAY: Final = frozenset(
     {

@@ -20,7 +20,7 @@ from handrail.errors import ContentDiffers, DomainError
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.problem_types import KINDS, Kind
-from handrail.http.problems import Problem
+from handrail.http.problems import MEDIA_TYPE, Problem, responses
 from handrail.http.webhook_signatures import new_secret, sign
 from handrail.http.webhook_sources import Told, Webhooks, WebhookSource, WebhookType
 from handrail.processes.api import lazy_client, trust_of
@@ -118,6 +118,19 @@ async def test_its_problems_are_answered_and_have_a_page(api: httpx.AsyncClient)
 async def test_a_broken_rule_is_the_problem_that_the_app_names(api: httpx.AsyncClient) -> None:
     found = problem(await api.get("/trips/broken"), 422, "flight-full")
     assert found["detail"] == NoSeats.__doc__
+
+
+async def test_what_follows_from_its_parameters_is_described(api: httpx.AsyncClient) -> None:
+    described = (await api.get("/openapi.json")).json()
+    said = described["paths"]["/trips/{trip}"]["get"]["responses"]
+    assert set(said) == {"200", "422"}
+    assert list(said["422"]["content"][MEDIA_TYPE]["examples"]) == ["invalid-request"]
+    assert "HTTPValidationError" not in described["components"]["schemas"]
+
+
+def test_a_problem_that_does_not_exist_cannot_be_described() -> None:
+    with pytest.raises(KeyError, match="not-fuond"):
+        responses("not-fuond")
 
 
 async def test_a_problem_of_the_library_is_in_the_words_of_the_app(api: httpx.AsyncClient) -> None:

@@ -127,6 +127,35 @@ def test_whoever_writes_says_how_it_may_fail(schema: dict[str, Any]) -> None:
             assert {"400", "413", "415"} <= set(operation["responses"]), path
 
 
+FOLLOWING = {
+    ("query", "cursor"): "bad-cursor",
+    ("query", "as_of"): "history-too-long",
+    ("header", "Handrail-Token"): "read-model-behind",
+    ("header", "Handrail-Actor"): "malformed-header",
+    ("header", "Idempotency-Key"): "malformed-header",
+}
+
+
+@pytest.mark.parametrize("parameter", FOLLOWING, ids=lambda one: one[1])
+def test_what_an_operation_takes_says_how_it_may_fail(
+    schema: dict[str, Any], parameter: tuple[str, str]
+) -> None:
+    takes = [
+        operation
+        for _, _, operation in operations(schema)
+        if parameter in {(one["in"], one["name"]) for one in operation.get("parameters", [])}
+    ]
+    assert takes
+    for operation in takes:
+        answers = operation["responses"].values()
+        shown = {
+            slug
+            for answer in answers
+            for slug in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        }
+        assert {FOLLOWING[parameter], "invalid-request"} <= shown, operation["operationId"]
+
+
 @pytest.mark.parametrize("model", EXAMPLED, ids=lambda model: model.__name__)
 def test_the_examples_are_valid(model: Any) -> None:
     examples = model.model_json_schema()["examples"]

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from handrail.http import stream_reader
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
-from handrail.http.idempotency import Answered, Claim, OptionalKey, Requests, once
+from handrail.http.idempotency import ONCE, Answered, Claim, OptionalKey, Requests, once
 from handrail.http.pagination import (
     BY_TIME,
     BY_VERSION,
@@ -30,6 +30,7 @@ from handrail.http.routes.bulk_intervention_request import Filter, NewInterventi
 from handrail.http.routes.interventions import Stepping
 from handrail.http.saga_control import IN_MANY
 from handrail.http.schemas import Id, Links, Money
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import stream_name
 from handrail.projections import intervention_board, saga_board
 from handrail.projections.intervention_board import InterventionRow, State
@@ -128,19 +129,7 @@ class Stopping(BaseModel):
     dependencies=JSON_BODY,
     responses={
         200: {"model": DryRun, "description": "Which sagas would be told, where it is a dry run"},
-        **responses(
-            "malformed-request",
-            "malformed-header",
-            "idempotency-key-missing",
-            "idempotency-in-flight",
-            "content-differs",
-            "body-too-large",
-            "unsupported-media-type",
-            "invalid-request",
-            "idempotency-key-reused",
-            "database-unavailable",
-            "temporal-unavailable",
-        ),
+        **responses("database-unavailable", "temporal-unavailable", *ONCE),
     },
 )
 async def intervene_in_many(
@@ -170,13 +159,6 @@ async def intervene_in_many(
 @router.get(
     "/interventions",
     summary="List interventions in many sagas, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_interventions(
     services: ServicesDep,
@@ -196,14 +178,7 @@ async def list_interventions(
 @router.get(
     "/interventions/{intervention}",
     summary="How far an intervention has come",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-        "temporal-unavailable",
-    ),
+    responses=responses("not-found", "temporal-unavailable"),
 )
 async def show_intervention(
     services: ServicesDep, fresh: FreshnessDep, intervention: Id
@@ -223,12 +198,7 @@ async def show_intervention(
     "/interventions/{intervention}/items",
     summary="What became of each saga",
     responses=responses(
-        "not-found",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-        "temporal-unavailable",
+        "not-found", "read-model-behind", "database-unavailable", "temporal-unavailable"
     ),
 )
 async def list_items(
@@ -268,17 +238,7 @@ async def list_items(
     status_code=202,
     summary="Tell no more sagas",
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "not-found",
-        "intervention-ended",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "temporal-unavailable",
-        "worker-unavailable",
-    ),
+    responses=responses("not-found", "intervention-ended", *UNAVAILABLE),
 )
 async def stop(
     services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewStop

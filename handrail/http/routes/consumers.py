@@ -33,14 +33,6 @@ router = APIRouter(tags=["consumers"])
 _BY_STREAM: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, StreamName])
 _RETRY_LIMIT: Final = 30.0
 """Seconds. What was handled by then stays handled."""
-_OF_A_BODY: Final = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-)
-_PARKED: Final = responses("bad-cursor", "not-found", "invalid-request", "database-unavailable")
 
 
 class ConsumerState(BaseModel):
@@ -151,7 +143,7 @@ async def list_consumers(services: ServicesDep) -> ConsumerStates:
 @router.get(
     "/consumers/{name}/parked",
     summary="The streams of a consumer that wait for a person",
-    responses=_PARKED,
+    responses=responses("not-found", "database-unavailable"),
 )
 async def list_parked(
     services: ServicesDep, response: Response, name: Name, query: Annotated[PageQuery, Query()]
@@ -171,7 +163,7 @@ async def list_parked(
 @router.get(
     "/consumers/{name}/parked/{stream}",
     summary="The messages of a stream that wait",
-    responses=_PARKED,
+    responses=responses("not-found", "database-unavailable"),
 )
 async def show_parked(
     services: ServicesDep,
@@ -199,7 +191,7 @@ async def show_parked(
     "/consumers/{name}/parked/{stream}/retry",
     summary="Handle what waits of a stream, in its order",
     dependencies=JSON_BODY,
-    responses=responses("not-found", *_OF_A_BODY, "database-unavailable"),
+    responses=responses("not-found", "database-unavailable"),
 )
 async def retry(
     services: ServicesDep, actor: ActorDep, name: Name, stream: StreamName, body: Settling
@@ -221,7 +213,7 @@ async def retry(
     "/consumers/{name}/parked/{stream}/discard",
     summary="Never handle a message that waits",
     dependencies=JSON_BODY,
-    responses=responses("not-found", *_OF_A_BODY, "database-unavailable"),
+    responses=responses("not-found", "database-unavailable"),
 )
 async def discard(
     services: ServicesDep, actor: ActorDep, name: Name, stream: StreamName, body: Discarding

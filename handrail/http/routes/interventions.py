@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,19 +12,11 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
 from handrail.http.schemas import Actor, Asked, Changes, Evidence, Id, Links, Name, Reason, SagaId
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.sagas.interventions import Kind
 from handrail.sagas.options import Cancellation, Intervention, Verdict
 
 router = APIRouter(tags=["sagas"])
-
-_OF_A_BODY: Final = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-)
-_OF_A_SAGA: Final = (*_OF_A_BODY, "not-found", "temporal-unavailable", "worker-unavailable")
 
 
 class Stepping(Asked):
@@ -153,14 +145,15 @@ class CancellingSaga(BaseModel):
     summary="Let a parked step go on",
     dependencies=JSON_BODY,
     responses=responses(
-        *_OF_A_SAGA,
         "idempotency-key-missing",
-        "content-differs",
+        "not-found",
         "database-unavailable",
+        "content-differs",
         "not-parked",
         "not-possible",
         "too-late",
         "saga-ended",
+        *UNAVAILABLE,
     ),
 )
 async def intervene(
@@ -192,7 +185,9 @@ async def intervene(
     status_code=202,
     summary="Answer a step that waits for a person",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_SAGA, "idempotency-key-missing", "not-parked", "saga-ended"),
+    responses=responses(
+        "idempotency-key-missing", "not-found", "not-parked", "saga-ended", *UNAVAILABLE
+    ),
 )
 async def answer(
     services: ServicesDep, actor: ActorDep, key: OptionalKey, saga: SagaId, asked: NewAnswer
@@ -216,7 +211,6 @@ async def answer(
     summary="Try a saga again whose workflow failed",
     dependencies=JSON_BODY,
     responses=responses(
-        *_OF_A_BODY,
         "not-found",
         "not-failed",
         "saga-ended",
@@ -241,7 +235,7 @@ async def attempt(
     status_code=202,
     summary="Cancel a saga",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_SAGA, "too-late", "saga-ended"),
+    responses=responses("not-found", "too-late", "saga-ended", *UNAVAILABLE),
 )
 async def cancel(
     services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewCancellation

@@ -96,13 +96,6 @@ class SagasQuery(PageQuery):
 @router.get(
     "/sagas",
     summary="List sagas, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_sagas(
     services: ServicesDep,
@@ -131,13 +124,7 @@ async def list_sagas(
 @router.get(
     "/sagas/{saga}",
     summary="How a saga stands, and what happened in it",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
     row = await fresh.row(
@@ -206,13 +193,7 @@ async def following(
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The saga has ended and Last-Event-ID is its last event"},
-        **responses(
-            "malformed-header",
-            "not-found",
-            "invalid-request",
-            "too-many-streams",
-            "database-unavailable",
-        ),
+        **responses("not-found", "too-many-streams", "database-unavailable"),
     },
 )
 async def follow(

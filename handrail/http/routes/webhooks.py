@@ -22,6 +22,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDe
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, in_header, kinds_of, responses
 from handrail.http.schemas import Links, Moment, form, text
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.http.webhook_signatures import Stale, Unsigned, WrongSignature, verify
 from handrail.http.webhook_sources import Envelope, Webhooks, act, read
 from handrail.http.webhook_store import Status, Webhook, WithBody
@@ -37,11 +38,9 @@ _EFFECTS: Final = (
     "out-of-order",
     "rule-broken",
     "wrong-currency",
-    "invalid-request",
     "webhook-not-understood",
     "database-unavailable",
-    "temporal-unavailable",
-    "worker-unavailable",
+    *UNAVAILABLE,
 )
 _RECEPTION: Final = """\
 Signed by Standard Webhooks. The same id again is answered the same, and has no other effect;
@@ -105,12 +104,9 @@ def router_of(declared: Webhooks) -> APIRouter:
         dependencies=JSON_BODY,
         openapi_extra=_described(declared),
         responses=responses(
-            "malformed-request",
             "webhook-unsigned",
             "webhook-signature-wrong",
             "webhook-stale",
-            "body-too-large",
-            "unsupported-media-type",
             "webhook-secret-missing",
             *_EFFECTS,
         ),
@@ -132,7 +128,7 @@ def router_of(declared: Webhooks) -> APIRouter:
     @router.get(
         "/webhooks",
         summary="List the webhooks that came, newest first",
-        responses=responses("bad-cursor", "invalid-request", "database-unavailable"),
+        responses=responses("database-unavailable"),
     )
     async def list_webhooks(
         services: ServicesDep, response: Response, query: Annotated[QueryHere, Query()]
@@ -151,7 +147,7 @@ def router_of(declared: Webhooks) -> APIRouter:
     @router.get(
         "/webhooks/{source}/{message}",
         summary="One webhook, as it came",
-        responses=responses("not-found", "invalid-request", "database-unavailable"),
+        responses=responses("not-found", "database-unavailable"),
     )
     async def show_webhook(
         services: ServicesDep, source: Source, message: MessageId
