@@ -13,7 +13,7 @@ from handrail import bounds
 from handrail.http.dependencies import JSON_BODY, ActorDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
-from handrail.http.schemas import Actor, Asked, Links, Money, Price, Reason, text
+from handrail.http.schemas import Asked, Links, Money, Price, Why, text
 from handrail.http.temporal_errors import UNAVAILABLE
 from workflows.pay_merchants import By, Progress
 
@@ -30,13 +30,10 @@ class NewRun(Asked):
     )
 
 
-class RunSteered(Asked):
+class RunSteered(Why):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reason": "the bank's figures look wrong"}]}
     )
-
-    reason: Reason
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
 
 
 class RunBegun(BaseModel):
@@ -107,7 +104,7 @@ async def pause(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
-    by = By(actor=asked.actor or actor, reason=asked.reason)
+    by = By(actor=asked.by(actor), reason=asked.reason)
     await runs.pause(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
@@ -122,7 +119,7 @@ async def pause(
 async def resume(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
-    by = By(actor=asked.actor or actor, reason=asked.reason)
+    by = By(actor=asked.by(actor), reason=asked.reason)
     await runs.resume(run, by, key)
     return RunBegun(run=run, links=_links(run))
 

@@ -19,7 +19,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDe
 from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, at, responses
-from handrail.http.schemas import Actor, Asked, Day, Id, Links, Money, Reference, whole
+from handrail.http.schemas import ActorInstead, Asked, Day, Id, Links, Money, Reference, whole
 from handrail.http.temporal_errors import UNAVAILABLE
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
@@ -74,7 +74,7 @@ class PayAll(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"card": "card_ok"}]})
 
     card: Reference | None = Field(default=None, description="Instead of the card of the plan.")
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+    actor: ActorInstead = None
 
 
 class Move(Asked):
@@ -82,7 +82,7 @@ class Move(Asked):
 
     number: Annotated[int, whole(bounds.INSTALMENT_NUMBER)]
     due: Day
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+    actor: ActorInstead = None
 
 
 class Settling(BaseModel):

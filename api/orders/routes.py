@@ -14,7 +14,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, Serv
 from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Actor, Asked, Id, Links, Money, Reason
+from handrail.http.schemas import Id, Links, Money, Why
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.sagas.options import Cancellation
 from projections import order_status
@@ -67,13 +67,10 @@ class Order(BaseModel):
     links: Links
 
 
-class CancelOrder(Asked):
+class CancelOrder(Why):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reason": "the customer changed their mind"}]}
     )
-
-    reason: Reason
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
 
 
 class Cancelling(BaseModel):
@@ -162,7 +159,7 @@ async def cancel(
     """Takes everything back, until the payment is being taken. What the customer has is returned
     instead, all that is left of it. Asked twice, it is done once.
     """
-    who = asked.actor or actor
+    who = asked.by(actor)
     try:
         wish = Cancellation(actor=who, reason=asked.reason)
         await services.processes.cancel(order, wish, of=_OF_AN_ORDER)

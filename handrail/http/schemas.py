@@ -128,6 +128,20 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+ActorInstead = Annotated[Actor | None, Field(description="Instead of the header Handrail-Actor.")]
+
+
+class Why(Asked):
+    """What each request of an operator says: the reason, and an actor instead of the header's."""
+
+    reason: Reason
+    actor: ActorInstead = None
+
+    def by(self, of_header: str) -> str:
+        """The actor: the body's, or else the header's."""
+        return self.actor or of_header
+
+
 class Money(BaseModel):
     """An amount in minor units (cents) of one ISO 4217 currency."""
 

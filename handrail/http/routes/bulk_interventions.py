@@ -27,9 +27,8 @@ from handrail.http.pagination import (
 )
 from handrail.http.problems import Problem, responses
 from handrail.http.routes.bulk_intervention_request import Filter, NewInterventionInMany, id_of
-from handrail.http.routes.interventions import Stepping
 from handrail.http.saga_control import IN_MANY
-from handrail.http.schemas import Id, Links, Money
+from handrail.http.schemas import Id, Links, Money, Why
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import stream_name
 from handrail.projections import intervention_board, saga_board
@@ -111,7 +110,7 @@ class ItemsQuery(PageQuery):
     status: Heard | None = None
 
 
-class NewStop(Stepping):
+class NewStop(Why):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "it made it worse"}]})
 
 
@@ -146,7 +145,7 @@ async def intervene_in_many(
     id_ = id_of(key)
 
     async def work(claim: Claim) -> Answered:
-        wish = asked.to_domain(id_, asked.actor or actor)
+        wish = asked.to_domain(id_, asked.by(actor))
         await services.steering.start_in_many(wish, begun=claim.begun)
         body = Begun(intervention=id_, links=_links(services, id_))
         return Answered(202, body.model_dump(mode="json"), {"Location": f"/interventions/{id_}"})
@@ -244,7 +243,7 @@ async def stop(
     services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewStop
 ) -> Stopping:
     """Those that were told stay told, the others are left alone. Stopped twice is stopped once."""
-    wish = Stop(actor=asked.actor or actor, reason=asked.reason)
+    wish = Stop(actor=asked.by(actor), reason=asked.reason)
     await services.steering.stop_in_many(intervention, wish)
     return Stopping(intervention=intervention, links=_links(services, intervention))
 

@@ -23,7 +23,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDe
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName
-from handrail.http.schemas import Actor, Asked, Links, Moment, Name, Reason, whole
+from handrail.http.schemas import Links, Moment, Name, Why, whole
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import By, NothingParked
@@ -76,15 +76,12 @@ class WaitingMessage(BaseModel):
     data: dict[str, Any]
 
 
-class Settling(Asked):
+class Settling(Why):
     """Who has it done, and why: stored with every message it settles."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"actor": "ann", "reason": "mended in 1.2.3"}]}
     )
-
-    reason: Reason
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
 
 
 class Discarding(Settling):
@@ -262,7 +259,7 @@ def _known(services: Services, name: str) -> Consumer:
 
 
 def _by(body: Settling, actor: str) -> By:
-    return By(body.actor or actor, body.reason)
+    return By(body.by(actor), body.reason)
 
 
 def _message(one: parked_messages.ParkedMessage) -> WaitingMessage:
