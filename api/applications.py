@@ -17,7 +17,7 @@ from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Id, Links, Reference, members
+from handrail.http.schemas import Asked, Id, Links, Reference, members, of_row
 from handrail.http.start_input import last_attempt
 from handrail.http.start_request import Beginning
 from projections import merchant_application, merchant_balance
@@ -180,17 +180,8 @@ def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int)
 
 
 def _application(services: Services, row: MerchantApplication) -> Application:
-    return Application(
-        merchant=row.merchant,
-        status=row.status,
-        registration=row.registration,
-        documents=[Document(**document) for document in row.documents],
-        entry=row.entry,
-        reason=row.reason,
-        submitted_at=row.submitted_at,
-        updated_at=row.updated_at,
-        links=_links(services, row.merchant),
-    )
+    documents = [Document(**document) for document in row.documents]
+    return of_row(Application, row, documents=documents, links=_links(services, row.merchant))
 
 
 def _links(services: Services, merchant: str) -> Links:

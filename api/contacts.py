@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Response
@@ -23,7 +23,7 @@ from handrail import bounds
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Id, Links, Moment, text
+from handrail.http.schemas import Asked, Id, Links, Moment, of_row, text
 from handrail.notifications.contacts import Channel, Contact, Language, QuietHours, Topic
 
 router = APIRouter(tags=["customers"])
@@ -235,14 +235,5 @@ def _known(customer: str, contact: Contact) -> KnownContact:
 
 
 def _message(row: Told) -> Message:
-    links: dict[str, str] = {}
-    if row.order_id is not None:
-        links["order"] = f"/orders/{row.order_id}"
-    fields: dict[str, Any] = {
-        name: getattr(row, name)
-        for name in (
-            *("channel", "kind", "state", "subject", "text", "reason", "attempts"),
-            *("created_at", "due_at", "settled_at", "provider_id"),
-        )
-    }
-    return Message(about=row.source, order=row.order_id, links=links, **fields)
+    links = {} if row.order_id is None else {"order": f"/orders/{row.order_id}"}
+    return of_row(Message, row, about=row.source, order=row.order_id, links=links)

@@ -17,11 +17,10 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.pagination import BY_NAME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, whole
+from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, of_row, whole
 from handrail.http.temporal_errors import UNAVAILABLE
 from projections import merchant_balance, stock_level
 from projections.merchant_balance import MerchantBalance, Status
-from projections.stock_level import StockLevel
 
 router = APIRouter(tags=["merchants"])
 
@@ -217,7 +216,7 @@ async def list_stock(
         known = found.rows or await merchant_balance.merchant_currency(connection, merchant)
     if not known:
         raise Problem("not-found", f"there is no merchant {merchant}")
-    items = [_stock(row) for row in found.rows]
+    items = [of_row(Stock, row) for row in found.rows]
     return row_page(items, found.next, path, query, response, parked=parked)
 
 
@@ -236,7 +235,7 @@ async def show_stock(fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = N
     )
     if row is None:
         raise Problem("not-found", f"{merchant} never received {sku}")
-    return _stock(row)
+    return of_row(Stock, row)
 
 
 def _links(merchant: str) -> Links:
@@ -249,35 +248,5 @@ def _links(merchant: str) -> Links:
 
 
 def _balance(row: MerchantBalance) -> Balance:
-    def money(amount: int) -> Money:
-        return Money.of(amount, row.currency)
-
-    return Balance(
-        merchant=row.merchant,
-        status=row.status,
-        fee_bps=row.fee_bps,
-        balance=money(row.balance),
-        gross=money(row.gross),
-        fees=money(row.fees),
-        clawed_back=money(row.clawed_back),
-        on_its_way=money(row.on_its_way),
-        paid_out=money(row.paid_out),
-        payouts={payout: money(amount) for payout, amount in row.payouts.items()},
-        orders=row.orders,
-        opened_at=row.opened_at,
-        updated_at=row.updated_at,
-        links=_links(row.merchant),
-    )
-
-
-def _stock(row: StockLevel) -> Stock:
-    return Stock(
-        merchant=row.merchant,
-        sku=row.sku,
-        available=row.available,
-        reserved=row.reserved,
-        received=row.received,
-        shipped=row.shipped,
-        returned=row.returned,
-        updated_at=row.updated_at,
-    )
+    payouts = {payout: Money.of(amount, row.currency) for payout, amount in row.payouts.items()}
+    return of_row(Balance, row, payouts=payouts, links=_links(row.merchant))

@@ -13,7 +13,7 @@ from handrail import bounds
 from handrail.http.dependencies import JSON_BODY, ActorDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
-from handrail.http.schemas import Asked, Links, Money, Price, Why, text
+from handrail.http.schemas import Asked, Links, Money, Price, Why, of_row, text
 from handrail.http.temporal_errors import UNAVAILABLE
 from workflows.pay_merchants import By, Progress
 
@@ -126,21 +126,13 @@ async def resume(
 
 def _run(run: str, now: Progress) -> PayoutRun:
     status: Literal["running", "paused", "ended"] = "paused" if now.paused else "running"
-    return PayoutRun(
+    return of_row(
+        PayoutRun,
+        now,
         run=run,
         status="ended" if now.ended else status,
-        day=now.day,
-        found=now.found,
-        paid=now.paid,
-        refused=now.refused,
-        taken_back=now.taken_back,
-        parked=now.parked,
-        failed=now.failed,
-        before=now.before,
-        under_way=now.under_way,
-        remaining=now.remaining,
         amounts=[Money.of(amount, currency) for currency, amount in now.amounts.items()],
-        paused=Paused(actor=now.paused.actor, reason=now.paused.reason) if now.paused else None,
+        paused=now.paused and of_row(Paused, now.paused),
         links=_links(run),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
@@ -19,7 +19,17 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDe
 from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, at, responses
-from handrail.http.schemas import ActorInstead, Asked, Day, Id, Links, Money, Reference, whole
+from handrail.http.schemas import (
+    ActorInstead,
+    Asked,
+    Day,
+    Id,
+    Links,
+    Money,
+    Reference,
+    of_row,
+    whole,
+)
 from handrail.http.temporal_errors import UNAVAILABLE
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
@@ -254,45 +264,24 @@ def _links(order: str) -> Links:
 
 
 def _plan(services: Services, row: InstalmentPlan) -> Plan:
-    def money(amount: Any) -> Money:
+    def money(amount: int) -> Money:
         return Money.of(amount, row.currency)
 
-    status: Any = row.status
-    return Plan(
-        order=row.order,
-        customer=row.customer,
-        status=status,
-        financed=money(row.financed),
-        outstanding=money(row.outstanding),
-        fees=money(row.fees),
-        paid=money(row.paid),
-        paid_fees=money(row.paid_fees),
-        written_off=money(row.written_off),
-        next_due=row.next_due,
+    return of_row(
+        Plan,
+        row,
         instalments=[
-            Instalment(
-                number=one["number"],
-                due=one["due"],
-                status=one["status"],
-                amount=money(one["amount"]),
-                fees=money(one["fees"]),
-                paid=money(one["paid"]),
-                missed=one["missed"],
-            )
+            Instalment(**{**one, **{name: money(one[name]) for name in ("amount", "fees", "paid")}})
             for one in row.schedule
         ],
         adjustments=[
             Adjustment(
                 return_id=return_id,
-                value=money(one["value"]),
-                absorbed=money(one["absorbed"]),
-                refund=money(one["refund"]),
+                **{name: money(one[name]) for name in ("value", "absorbed", "refund")},
                 refunded=one["refunded"],
             )
             for return_id, one in row.adjustments.items()
         ],
-        opened_at=row.opened_at,
-        updated_at=row.updated_at,
         links={
             **_links(row.order),
             "customer": f"/customers/{row.customer}",

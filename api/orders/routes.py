@@ -14,7 +14,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, Serv
 from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Id, Links, Money, Why
+from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.sagas.options import Cancellation
 from projections import order_status
@@ -173,41 +173,17 @@ async def cancel(
 
 
 def _order(services: Services, row: OrderStatus) -> Order:
-    return Order(
-        order=row.order,
-        customer=row.customer,
-        merchant=row.merchant,
-        status=row.status,
-        total=Money.of(row.total, row.currency),
-        down_payment=Money.of(row.down_payment, row.currency),
-        instalments=row.instalments,
-        lines=[
-            Line(
-                sku=line["sku"],
-                quantity=line["quantity"],
-                unit_price=Money.of(line["unit_price"], row.currency),
-            )
-            for line in row.lines
-        ],
-        because=row.because,
-        reason=row.reason,
-        payment=row.payment,
-        shipment=row.shipment,
-        booking=row.booking,
-        returned=Money.of(row.returned, row.currency),
+    def money(amount: int) -> Money:
+        return Money.of(amount, row.currency)
+
+    return of_row(
+        Order,
+        row,
+        lines=[Line(**{**one, "unit_price": money(one["unit_price"])}) for one in row.lines],
         returns=[
-            Return(
-                return_id=return_id,
-                state=one["state"],
-                why=one["why"],
-                value=Money.of(one["value"], row.currency),
-                lines=[ReturnedLine(**line) for line in one["lines"]],
-                accepted_at=one["accepted_at"],
-            )
+            Return(**{**one, "return_id": return_id, "value": money(one["value"])})
             for return_id, one in row.returns.items()
         ],
-        placed_at=row.placed_at,
-        updated_at=row.updated_at,
         links={
             **services.links(row.order),
             "customer": f"/customers/{row.customer}",

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from handrail import bounds
 from handrail.http.problem_types import KINDS, Kind
-from handrail.http.schemas import text
+from handrail.http.schemas import of_row, text
 
 MEDIA_TYPE: Final = "application/problem+json"
 _MOST_ERRORS: Final = 100
@@ -214,18 +214,14 @@ class ProblemPages(BaseModel):
 
 
 def _page(kind: Kind) -> ProblemPage:
-    return ProblemPage(
-        type=kind.type,
-        status=kind.status,
-        title=kind.title,
-        meaning=kind.meaning,
-        remedy=kind.remedy,
-    )
+    return of_row(ProblemPage, kind, kind="problem")
 
 
 @router.get("/problems", summary="All problem types")
 async def list_problems(request: Request) -> ProblemPages:
-    return ProblemPages(items=[_page(kind) for kind in kinds_of(request).values()])
+    return ProblemPages(
+        items=[of_row(ProblemPage, kind, kind="problem") for kind in kinds_of(request).values()]
+    )
 
 
 Slug = Annotated[str, text(bounds.SLUG), Field(examples=["unknown-merchant"])]

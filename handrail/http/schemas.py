@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, to_json
 
 from handrail import bounds, kernel
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _DEEPEST: Final = 8
 """Levels of lists and objects within a value whose form is not known."""
@@ -153,6 +155,20 @@ class Money(BaseModel):
     @classmethod
     def of(cls, amount: int, currency: str) -> Money:
         return cls(amount=amount, currency=currency)
+
+
+def of_row(model: type[ModelT], row: Any, **given: Any) -> ModelT:
+    """The answer for a row: each field from the attribute of its name.
+
+    A field of the type Money is an amount in the `currency` of the row. `given` are the fields that
+    the row has under another name, in another form, or not at all.
+    """
+    for name, field in model.model_fields.items():
+        if name in given:
+            continue
+        value = getattr(row, name)
+        given[name] = Money.of(value, row.currency) if field.annotation is Money else value
+    return model(**given)
 
 
 class AskedMoney(Asked):

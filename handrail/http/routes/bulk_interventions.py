@@ -28,7 +28,7 @@ from handrail.http.pagination import (
 from handrail.http.problems import Problem, responses
 from handrail.http.routes.bulk_intervention_request import Filter, NewInterventionInMany, id_of
 from handrail.http.saga_control import IN_MANY
-from handrail.http.schemas import Id, Links, Money, Why
+from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import stream_name
 from handrail.projections import intervention_board, saga_board
@@ -299,27 +299,12 @@ async def _unseen(services: Services, intervention: str) -> Problem:
 
 def _of(services: Services, row: InterventionRow) -> InterventionInMany:
     told = row.accepted + row.refused + row.unreachable
-    return InterventionInMany(
-        intervention=row.intervention,
-        state=row.state,
-        kind=row.kind,
+    return of_row(
+        InterventionInMany,
+        row,
         filter={name: value for name, value in row.which.items() if value},
-        actor=row.actor,
-        reason=row.reason,
-        evidence=row.evidence,
-        happened=row.happened,
         correction=orjson.loads(row.correction) if row.correction else None,
-        per_second=row.per_second,
-        found=row.found,
-        accepted=row.accepted,
-        refused=row.refused,
-        unreachable=row.unreachable,
         remaining=0 if row.state == "finished" else max(0, row.found - told),
-        stopped_by=row.stopped_by,
-        stop_reason=row.stop_reason,
-        began_at=row.began_at,
-        ended_at=row.ended_at,
-        updated_at=row.updated_at,
         links=_links(services, row.intervention),
     )
 

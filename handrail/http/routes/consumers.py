@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final, cast
 
@@ -23,7 +22,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDe
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName
-from handrail.http.schemas import Links, Moment, Name, Why, whole
+from handrail.http.schemas import Links, Moment, Name, Why, of_row, whole
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import By, NothingParked
@@ -153,7 +152,7 @@ async def list_parked(
         found = await parked_messages.streams(connection, name, after=after, limit=query.limit + 1)
     shown = found[: query.limit]
     next_ = (shown[-1].parked_at, shown[-1].stream) if len(found) > query.limit else None
-    items = [WaitingStream(**asdict(one), links=_links(name, one.stream)) for one in shown]
+    items = [of_row(WaitingStream, one, links=_links(name, one.stream)) for one in shown]
     return page(items, next_, path, query, response)
 
 
@@ -263,8 +262,7 @@ def _by(body: Settling, actor: str) -> By:
 
 
 def _message(one: parked_messages.ParkedMessage) -> WaitingMessage:
-    found = asdict(one)
-    return WaitingMessage(schema_=found.pop("schema"), **found)
+    return of_row(WaitingMessage, one, schema_=one.schema)
 
 
 def _links(name: str, stream: str) -> Links:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -19,6 +19,7 @@ from handrail.http.database import Database
 from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.problems import ErrorItem, Problem, responses
 from handrail.http.routes.consumers import parked_at_consumers
+from handrail.http.schemas import of_row
 from handrail.notifications.operations import STANDING, standing_of
 from handrail.projections.saga_figures import figures
 from handrail.projections.tables import forms
@@ -89,15 +90,11 @@ async def readyz(services: ServicesDep) -> Readiness:
     return Readiness(
         checks=list(checks),
         projections=[
-            Projected(projection=one.follower, **_behind(one))
+            of_row(Projected, one, projection=one.follower)
             for one in lags
             if one.follower in names_of_models
         ],
-        followers=[
-            Following(follower=one.follower, **_behind(one))
-            for one in lags
-            if one.follower not in names_of_models
-        ],
+        followers=[of_row(Following, one) for one in lags if one.follower not in names_of_models],
     )
 
 
@@ -155,15 +152,6 @@ async def _count(services: Services) -> None:
     for one in behind:
         shown = measures.projections if one.follower in names else measures.followers
         shown.show(one)
-
-
-def _behind(one: Lag) -> dict[str, Any]:
-    return {
-        "events": one.events,
-        "seconds": one.seconds,
-        "unowned": one.unowned,
-        "parked": one.parked,
-    }
 
 
 async def _said(check: Awaitable[str]) -> str:

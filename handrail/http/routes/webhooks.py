@@ -21,7 +21,7 @@ from handrail.http import webhook_signatures, webhook_store
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, in_header, kinds_of, responses
-from handrail.http.schemas import Links, Moment, form, text
+from handrail.http.schemas import Links, Moment, form, of_row, text
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.http.webhook_signatures import Stale, Unsigned, WrongSignature, verify
 from handrail.http.webhook_sources import Envelope, Webhooks, act, read
@@ -141,7 +141,7 @@ def router_of(declared: Webhooks) -> APIRouter:
             found = await webhook_store.listed(
                 connection, sources=sources, status=query.status, after=after, limit=query.limit
             )
-        items = [KeptHere(**_of(declared, row)) for row in found.rows]
+        items = [_shown(declared, row, KeptHere) for row in found.rows]
         return page(items, found.next, "/webhooks", query, response)
 
     @router.get(
@@ -153,7 +153,8 @@ def router_of(declared: Webhooks) -> APIRouter:
         services: ServicesDep, source: Source, message: MessageId
     ) -> KeptWithBodyHere:
         kept = await _kept(services, source, message)
-        return KeptWithBodyHere(**_of(declared, kept), body=kept.body.decode(errors="replace"))
+        body = kept.body.decode(errors="replace")
+        return _shown(declared, kept, KeptWithBodyHere, body=body)
 
     @router.post(
         "/webhooks/{source}/{message}/retry",
@@ -271,17 +272,8 @@ async def _settle(services: Services, kept: Webhook, status: Status, problem: st
         await webhook_store.settle(connection, kept.source, kept.id, status, problem)
 
 
-def _of(declared: Webhooks, row: Webhook) -> dict[str, Any]:
-    return {
-        "source": row.source,
-        "id": row.id,
-        "received_at": row.received_at,
-        "type": row.type,
-        "order": row.order_id,
-        "status": row.status,
-        "problem": row.problem,
-        "links": _links(declared, row),
-    }
+def _shown(declared: Webhooks, row: Webhook, model: type[ModelT], **more: Any) -> ModelT:
+    return of_row(model, row, order=row.order_id, links=_links(declared, row), **more)
 
 
 def _links(declared: Webhooks, row: Webhook) -> Links:
