@@ -29,6 +29,7 @@ from benchmarks.reporting import Result, bar, report
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.verify import prove
 
 SECONDS: Final = 20 * 60.0
@@ -108,7 +109,9 @@ async def _phases(
     soaked.settle_seconds = time.monotonic() - began
     bars.advance(task)
     task = bars.add_task("invariants", total=1)
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     proof = await prove.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
     soaked.violations = {name: found for name, found in proof.violations.items() if found}
     soaked.events = proof.events

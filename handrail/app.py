@@ -124,6 +124,12 @@ class App:
         )
 
     @cached_property
+    def packages(self) -> frozenset[str]:
+        """The top-level packages of its messages and workflows: a sandbox passes them through."""
+        classes = (*self.events, *self.commands, *self.all_workflows)
+        return frozenset(one.__module__.partition(".")[0] for one in classes)
+
+    @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
         return (*self.projections, *_PROJECTIONS)

@@ -15,7 +15,8 @@ from handrail.http.dependencies import WebhookTrust
 from handrail.processes.asgi_server import serve
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, require
-from handrail.temporal.client import DATA_CONVERTER
+from handrail.temporal.client import data_converter
+from runtime.app import HANDRAIL
 from workflows.dunning import Terms
 
 
@@ -69,7 +70,7 @@ async def lazy_client(address: str, namespace: str) -> Client:
     return await Client.connect(
         address,
         namespace=namespace,
-        data_converter=DATA_CONVERTER,
+        data_converter=data_converter(HANDRAIL.codec),
         lazy=True,
         connect_timeout=timedelta(seconds=2),
         retry_config=RetryConfig(max_elapsed_time_millis=2000),

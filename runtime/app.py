@@ -26,7 +26,16 @@ from projections import (
     stock_level,
 )
 from runtime.registry.consumers import CONSUMERS
-from runtime.registry.sagas import SAGAS
+from workflows import (
+    checkout,
+    collect_instalment,
+    onboard_merchant,
+    parcels,
+    pay_merchant,
+    return_order,
+    settle_early,
+    write_off,
+)
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
@@ -64,7 +73,18 @@ HANDRAIL: Final = App(
             commands=settlement_commands.COMMANDS,
         ),
     ),
-    sagas=tuple(SAGAS.values()),
+    sagas=(
+        checkout.SAGA,
+        collect_instalment.SAGA,
+        settle_early.SAGA,
+        write_off.SAGA,
+        parcels.DISPATCH_SAGA,
+        parcels.DELIVERED_SAGA,
+        parcels.LOSS_SAGA,
+        return_order.SAGA,
+        onboard_merchant.SAGA,
+        pay_merchant.SAGA,
+    ),
     workflows=(CollectInstalmentsWorkflow, DeliverOrderWorkflow, PayMerchantsWorkflow),
     projections=(
         order_status.PROJECTION,

@@ -22,6 +22,7 @@ from handrail.settings import Settings, load, require
 from handrail.temporal.client import connect
 from runtime import payout_schedule
 from runtime.api import options_of
+from runtime.app import HANDRAIL
 
 payouts = App(name="payouts", help="Pay merchants what they are owed, every day or now.")
 
@@ -145,7 +146,7 @@ def _at_temporal(work: Callable[[Client, Settings], Awaitable[int]]) -> int:
         address = cast("str", settings.temporal_address)
         try:
             async with asyncio.timeout(_SECONDS):
-                client = await connect(address, settings.temporal_namespace)
+                client = await connect(address, settings.temporal_namespace, HANDRAIL.codec)
                 return await work(client, settings)
         except RPCError as error:
             return _no(f"Temporal says no: {error.message}")

@@ -26,7 +26,7 @@ from handrail.readiness import ready
 from handrail.settings import Settings, require
 from handrail.temporal.client import Activities, connect, workers
 from runtime import payable_reader
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -41,14 +41,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         def company(url: str | None, seconds: float) -> Outside:
             return Outside(session, url or "", connect_seconds=seconds, read_seconds=seconds)
 
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         activities = all_activities(
             store,
             HttpBank(company(settings.bank_url, settings.bank_timeout_seconds)),
             HttpCarrier(company(settings.carrier_url, settings.carrier_timeout_seconds)),
             HttpRegistry(company(settings.registry_url, settings.registry_timeout_seconds)),
         )
-        client = await connect(cast("str", settings.temporal_address), settings.temporal_namespace)
+        client = await connect(
+            cast("str", settings.temporal_address), settings.temporal_namespace, HANDRAIL.codec
+        )
         engine = await stack.enter_async_context(
             store_engine(settings, size=2, name="handrail worker board")
         )
@@ -57,6 +59,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             client,
             activities,
             settings.worker_contexts,
+            workflows=HANDRAIL.all_workflows,
             queue_prefix=settings.task_queue_prefix,
             shutdown=timedelta(seconds=settings.shutdown_seconds),
         ):
@@ -80,7 +83,7 @@ def all_activities(
     store: EventStore, bank: Bank, carrier: Carrier, registry: Registry
 ) -> Activities:
     return {
-        "sagas": [*saga_recorder.activities(store), *queries.activities(store)],
+        "sagas": [*saga_recorder.activities(store, HANDRAIL.codec), *queries.activities(store)],
         "ordering": ordering.activities(store),
         "inventory": inventory.activities(store),
         "credit": credit.activities(store),

@@ -30,13 +30,14 @@ from handrail.eventstore.store import EventStore
 from handrail.kernel import stream_name
 from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
-from handrail.temporal.client import DATA_CONVERTER, SANDBOX, Activities
-from runtime.registry.messages import CODEC
+from handrail.temporal.client import Activities
+from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
 from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
+from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.unencrypted import a_client, company
 from tests.workflows.faults import Faults, SometimesAway
 from tests.workflows.losing import LosingTasks
@@ -143,6 +144,7 @@ class World:
                 self.client,
                 activities,
                 list(activities),
+                workflows=HANDRAIL.all_workflows,
                 queue_prefix=self.queue_prefix,
                 shutdown=timedelta(0),
                 runner=LosingTasks(SANDBOX, self.lost),
@@ -166,7 +168,7 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         a_client(registry_url, limits=ONE_REQUEST_EACH) as registry,
         one_request_each() as session,
     ):
-        store = SometimesAway(pool, CODEC)
+        store = SometimesAway(pool, HANDRAIL.codec)
         # Not the environment's own client, which makes workflows skip time: what another company
         # and a local activity take is real time.
         client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)

@@ -36,6 +36,7 @@ from handrail.sagas.child_workflows import Child, start_process
 from handrail.sagas.definition import Duty, Parallel, Saga, Step
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows import collect_instalments, deliver_order
 from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow
@@ -260,3 +261,11 @@ async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> N
     else:
         for one in both:
             await one
+
+
+SAGA: Final = SagaType(
+    name="Checkout",
+    purpose="Promise stock and credit, take the down payment, and see the rest done.",
+    workflow=CheckoutWorkflow,
+    example=example,
+)

@@ -17,6 +17,7 @@ from handrail.kernel import Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "CollectInstalment"
@@ -124,3 +125,11 @@ class CollectInstalmentWorkflow(SagaHandlers):
         except ApplicationError:
             return False
         return True
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Collect one instalment, which can then be borrowed again.",
+    workflow=CollectInstalmentWorkflow,
+    example=example,
+)

@@ -25,6 +25,7 @@ from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "OnboardMerchant"
@@ -144,3 +145,11 @@ class OnboardMerchantWorkflow(SagaHandlers):
         self, _asked: OnboardMerchant, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Take on a merchant: papers, the registry, an account, and somebody's yes.",
+    workflow=OnboardMerchantWorkflow,
+    example=example,
+)

@@ -20,6 +20,7 @@ from handrail.kernel import Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 DISPATCH: Final = "Dispatch"
@@ -151,3 +152,25 @@ class LossWorkflow(SagaHandlers):
         self, _parcels: Parcels, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+DISPATCH_SAGA: Final = SagaType(
+    name=DISPATCH,
+    purpose="The parcels are on their way, and the stock has left the house.",
+    workflow=DispatchWorkflow,
+    example=example_of_dispatch,
+)
+
+DELIVERED_SAGA: Final = SagaType(
+    name=DELIVERED,
+    purpose="The customer has the parcels, and the order is completed.",
+    workflow=DeliveredWorkflow,
+    example=example_of_delivered,
+)
+
+LOSS_SAGA: Final = SagaType(
+    name=LOSS,
+    purpose="The parcels are lost, and so is the stock.",
+    workflow=LossWorkflow,
+    example=example_of_loss,
+)

@@ -14,6 +14,7 @@ from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "PayMerchant"
@@ -82,3 +83,11 @@ class PayMerchantWorkflow(SagaHandlers):
         self, _asked: PayMerchant, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Pay one merchant what is owed.",
+    workflow=PayMerchantWorkflow,
+    example=example,
+)

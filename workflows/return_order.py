@@ -22,6 +22,7 @@ from handrail.sagas.cancellation import uninterrupted
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.collect_instalments import CollectInstalments, is_collected
 
@@ -194,3 +195,11 @@ class ReturnOrderWorkflow(SagaHandlers):
             terms=self._options.terms,
         )
         await is_collected(plan, self._options, self._actor)
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Take something back: what it cost is no longer due, or is paid back.",
+    workflow=ReturnOrderWorkflow,
+    example=example,
+)

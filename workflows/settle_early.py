@@ -14,6 +14,7 @@ from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "SettleEarly"
@@ -102,3 +103,11 @@ class SettleEarlyWorkflow(SagaHandlers):
         self, _asked: Settlement, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Pay at once all that is left of a plan.",
+    workflow=SettleEarlyWorkflow,
+    example=example,
+)

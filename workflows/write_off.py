@@ -14,6 +14,7 @@ from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 TYPE: Final = "WriteOff"
@@ -81,3 +82,11 @@ class WriteOffWorkflow(SagaHandlers):
         self, _asked: LostDebt, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Give up what a customer does not pay, and never lend as much again.",
+    workflow=WriteOffWorkflow,
+    example=example,
+)

@@ -17,9 +17,9 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.sagas.options import SagaResult
 from handrail.settings import Settings
-from handrail.temporal.client import WORKFLOWS, connect, workers
+from handrail.temporal.client import connect, workers
 from runtime.api import options_of
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.worker import all_activities
 from workflows.checkout import Checkout
 
@@ -29,11 +29,11 @@ async def open_worker(database: str, temporal: str) -> AsyncIterator[tuple[Event
     """One process that works on everything, with other companies that answer at once."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(database, role="handrail_app", size=16))
-        store = EventStore(pool, CODEC)
-        client = await connect(temporal, "default")
+        store = EventStore(pool, HANDRAIL.codec)
+        client = await connect(temporal, "default", HANDRAIL.codec)
         activities = all_activities(store, AgreeableBank(), AgreeableCarrier(), AgreeableRegistry())
         for worker in workers(
-            client, activities, list(activities), workflows=[*WORKFLOWS, CheckoutAlone]
+            client, activities, list(activities), workflows=[*HANDRAIL.all_workflows, CheckoutAlone]
         ):
             await stack.enter_async_context(worker)
         yield store, client

@@ -17,10 +17,11 @@ from handrail.cli import bulk
 from handrail.cli.api_client import Api, Away, Refused, api_url, login_name
 from handrail.cli.bounded_options import within
 from handrail.cli.bulk import Result
-from handrail.cli.explain import explain_type, list_types
+from handrail.cli.explain import diagram_of, explain_type, find_type, list_types
 from handrail.cli.figure_tables import show_figures
 from handrail.cli.options import Json
 from handrail.cli.saga_tables import show_saga, show_sagas
+from handrail.load_app import the_app
 from handrail.settings import load
 
 sagas = App(name="sagas", help="Look at sagas, and put right those that wait for a person.")
@@ -254,14 +255,24 @@ def explain(
     json: Json = False,
 ) -> int:
     """Explain a type of saga: its steps, the way back, and what happens when one goes wrong."""
-    console = Console(stderr=json)
+    console, types = Console(stderr=json), the_app().saga_types
     if type is None:
-        said: dict[str, Any] | None = list_types(console)
-    else:
-        said = explain_type(console, type, as_mermaid=mermaid)
-    if said is None:
+        _print(list_types(console, types), json=json)
+        return 0
+    found = find_type(types, type)
+    if found is None:
         return USAGE
-    _print(said, json=json)
+    _print(explain_type(console, found, as_mermaid=mermaid), json=json)
+    return 0
+
+
+@sagas.command
+def diagram(type: str) -> int:  # noqa: A002  # as on the command line
+    """Print a type of saga for a document: the diagram in Mermaid, and the table of its steps."""
+    found = find_type(the_app().saga_types, type)
+    if found is None:
+        return USAGE
+    print(diagram_of(found.example()))
     return 0
 
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from handrail.dev.stack import Stack, State
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.after_checkout import Afterwards, afterwards
 from runtime.demo.consumers import consumed
@@ -78,7 +79,10 @@ async def demo(
             services = await consumed(stack.database_url)
             messages = await told(stack.database_url, str(stack.settings.provider_url))
             proof = await prove.prove(
-                stack.database_url, stack.bank_url, stack.carrier_url, await connect(*temporal)
+                stack.database_url,
+                stack.bank_url,
+                stack.carrier_url,
+                await connect(*temporal, HANDRAIL.codec),
             )
             sample = await _sample(stack.api_url, outcome)
     invariants = {

@@ -30,7 +30,7 @@ from handrail.verify.store_invariants import STORE_INVARIANTS
 from handrail.verify.temporal_comparison import ask_temporal, parked_in_stores
 from handrail.verify.violations import Violation
 from handrail.verify.workflow_states import WorkflowStates
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.verify import companies
 from runtime.verify.evidence import Evidence
 from runtime.verify.evidence_reader import EvidenceReader, size_of
@@ -127,7 +127,7 @@ async def prove(
         reader = EvidenceReader(
             connection,
             live,
-            CODEC,
+            HANDRAIL.codec,
             {
                 "bank": companies.entries(bank_url) if bank_url else None,
                 "carrier": companies.entries(carrier_url) if carrier_url else None,
@@ -145,7 +145,7 @@ async def prove(
             if step:
                 step(min(read, size.ids), size.ids)
         if states:
-            async for violation in parked_in_stores(states, live, CODEC):
+            async for violation in parked_in_stores(states, live, HANDRAIL.codec):
                 findings["parked_in_temporal"].add(violation)
     return Proof(findings, events=size.events, sagas=size.sagas)
 
@@ -193,7 +193,7 @@ async def _temporal(settings: Settings) -> Client | None:
     if address is None:
         return None
     try:
-        return await connect(address, settings.temporal_namespace)
+        return await connect(address, settings.temporal_namespace, HANDRAIL.codec)
     except RuntimeError:
         raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
 

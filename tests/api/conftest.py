@@ -31,14 +31,15 @@ from handrail.projections.install import install
 from handrail.projections.projector import Runner
 from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
-from handrail.temporal.client import DATA_CONVERTER, workers
-from runtime.registry.messages import CODEC
+from handrail.temporal.client import workers
+from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
 from runtime.worker import all_activities, with_read_models
 from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
+from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
 
 ROLE = "handrail_app"
@@ -126,7 +127,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         carrier = await stack.enter_async_context(served(create_carrier(None)))
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         activities = all_activities(
             store,
             HttpBank(Outside(session, bank)),
@@ -140,6 +141,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
             house.temporal,
             activities,
             list(activities),
+            workflows=HANDRAIL.all_workflows,
             queue_prefix=house.queue_prefix,
             shutdown=timedelta(0),
         ):

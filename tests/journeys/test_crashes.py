@@ -23,6 +23,7 @@ from handrail.eventstore.pool import open_pool
 from handrail.processes import lake_exporter
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import notifications, scenario
 from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive
@@ -72,7 +73,9 @@ async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stac
     assert len(outcome.started) == ORDERS
     assert list(outcome.feed_violations) == []
     assert [one for one in services if not one.complete] == []
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     proof = await prove.prove(
         stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
     )

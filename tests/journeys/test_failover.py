@@ -21,6 +21,7 @@ from handrail.dev.stack import Stack
 from handrail.projections.projection import Projection
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL as SHOP
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, Outcome, drive
 from runtime.registry.projections import PROJECTIONS
@@ -110,7 +111,7 @@ async def _handrail(stack: Stack, *arguments: str) -> dict[str, Any]:
 
 async def _terminate(stack: Stack, sagas: Sequence[dict[str, Any]]) -> None:
     """As the advice says."""
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace, SHOP.codec)
     for saga in sagas:
         if saga["running"]:
             with suppress(Exception):  # it has ended meanwhile
@@ -189,7 +190,9 @@ async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path
             assert found["sagas"] == []
             async with a_world(stack.database_url) as world:
                 await _all_is_read(world)
-            temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+            temporal = await connect(
+                stack.temporal_address, stack.settings.temporal_namespace, SHOP.codec
+            )
             proof = await prove.prove(
                 stack.database_url, stack.bank_url, stack.carrier_url, temporal
             )

@@ -10,6 +10,7 @@ from rich.console import Console
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, Outcome, drive
 from runtime.verify import prove
@@ -74,7 +75,9 @@ async def test_every_order_reaches_an_end_though_it_was_killed(stack: Stack, vic
     assert len(outcome.started) == ORDERS
     assert _unsettled(outcome) == {}
     assert list(outcome.feed_violations) == []
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     proof = await prove.prove(
         stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
     )

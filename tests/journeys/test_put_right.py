@@ -13,6 +13,7 @@ from rich.console import Console
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, drive
 from runtime.demo.scenario import Customer, Merchant, Order, Plan
@@ -121,6 +122,8 @@ async def _once(client: httpx.AsyncClient, path: str, condition: Any) -> Mapping
 
 
 async def _all_adds_up(stack: Stack) -> None:
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     proof = await prove.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
     assert {name: found for name, found in proof.violations.items() if found} == {}

@@ -25,10 +25,10 @@ from handrail.dev.stack import Stack
 from handrail.settings import Settings
 from handrail.temporal.client import connect
 from handrail.testing.feed_verifier import Witness
+from runtime.app import HANDRAIL
 from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive
 from runtime.demo.scenario import Plan
-from runtime.registry.sagas import SAGAS
 from runtime.verify import prove
 from tests.journeys import books, fates, stories
 from tests.journeys.calls import post, sagas, slug
@@ -42,7 +42,7 @@ SEED: Final = int(os.environ.get("JOURNEY_SEED") or secrets.randbelow(1_000_000)
 PER_SECOND: Final = 2.5
 KILLED_EVERY: Final = 10.0  # seconds
 ENDS_WITHIN: Final = 900.0  # seconds after the last customer, on a machine that is busy
-OTHERS: Final = tuple(sorted(SAGAS.keys() - {"Checkout"}))
+OTHERS: Final = tuple(sorted(HANDRAIL.saga_types.keys() - {"Checkout"}))
 """Types of sagas that follow a checkout."""
 
 pytestmark = pytest.mark.journey
@@ -69,7 +69,9 @@ async def test_everything_adds_up_whatever_is_thrown_at_it(stack: Stack) -> None
     # The merchants, their stock and the customers, and no order yet.
     shop = Plan(plan.merchants, plan.customers, ())
     await drive(stack.api_url, stack.database_url, shop, Console(stderr=True))
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     told, killed = Told(), list[int]()
     limits = httpx.Limits(max_connections=100)
     async with (

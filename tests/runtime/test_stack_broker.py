@@ -15,7 +15,7 @@ from handrail.dev.stack import Stack, joined
 from handrail.dev.supervisor import FailedToStart, wait_until
 from handrail.messaging.broker.topology import topology
 from handrail.settings import Settings
-from runtime.registry.consumers import CONSUMERS
+from runtime.app import HANDRAIL
 from tests.projections.world import until
 from tests.runtime.conftest import Spawn
 
@@ -49,7 +49,7 @@ def secrets_in(process: int) -> str:
 async def test_each_process_is_its_own_user_at_a_broker_as_declared_and_all_ends_with_the_stack(
     stack: Stack, handrail: Spawn
 ) -> None:
-    users = {"relay-1": "relay"} | {f"consumer-{one.name}": one.vhost for one in CONSUMERS}
+    users = {"relay-1": "relay"} | {f"consumer-{one.name}": one.vhost for one in HANDRAIL.consumers}
     async with stack:
         mine = [one for one in psutil.Process().children(recursive=True) if _of(one, stack)]
         services = [*stack.relays, *stack.consumers, *stack.projectors]
@@ -101,7 +101,7 @@ async def _taking_from_their_queues(stack: Stack) -> bool:
         found = {
             (one["queue"]["vhost"], one["queue"]["name"]) for one in (await http.get(url)).json()
         }
-    return found >= {(one.vhost, one.queue) for one in CONSUMERS}
+    return found >= {(one.vhost, one.queue) for one in HANDRAIL.consumers}
 
 
 def _of(process: psutil.Process, stack: Stack) -> bool:

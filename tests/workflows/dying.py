@@ -29,9 +29,10 @@ from handrail.activities.http_gateway import Outside
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.sagas.step_keys import Answer, StepContext
-from handrail.temporal.client import DATA_CONVERTER, SANDBOX, workers
-from runtime.registry.messages import CODEC
+from handrail.temporal.client import workers
+from runtime.app import HANDRAIL
 from runtime.worker import all_activities
+from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.workflows.faults import A_LONG_TIME, Fault, Faults
 from tests.workflows.running import Running
 
@@ -124,7 +125,7 @@ async def work(orders: Orders) -> None:
         open_pool(orders.database, role="handrail_app", size=5) as pool,
         ClientSession() as session,
     ):
-        store = EventStore(pool, CODEC)
+        store = EventStore(pool, HANDRAIL.codec)
         faults = Faults(store)
         if orders.breaks_a_rule_at:
             told = Fault(breaks_a_rule=True)
@@ -143,6 +144,7 @@ async def work(orders: Orders) -> None:
             client,
             activities,
             list(activities),
+            workflows=HANDRAIL.all_workflows,
             queue_prefix=orders.queue_prefix,
             shutdown=timedelta(0),
             runner=SANDBOX,

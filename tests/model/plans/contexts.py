@@ -26,6 +26,7 @@ from handrail.activities import saga_recorder
 from handrail.activities.command_handler import Handler
 from handrail.kernel import Command, Money
 from handrail.sagas.step_keys import StepContext, StepKey
+from runtime.app import HANDRAIL
 from tests.model.bank import Kind, Ledger, MemoryBank
 from tests.model.driving import Deed, drive
 from tests.model.runtime import BEGAN, Loop
@@ -107,7 +108,7 @@ class Contexts:
         nobody: Any = None
         with _made() as self._handlers:
             served: list[Callable[..., Any]] = [
-                *saga_recorder.activities(store),
+                *saga_recorder.activities(store, HANDRAIL.codec),
                 *queries.activities(store),
                 *ordering.activities(store),
                 *inventory.activities(store),
