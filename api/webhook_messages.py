@@ -21,7 +21,7 @@ from handrail.http.problems import Problem, at, pointer_to
 from handrail.http.schemas import AskedPrice, Cause, Id, Moment
 from handrail.http.webhook_store import Source
 from handrail.kernel import stream_name
-from handrail.sagas.options import CarrierNotice
+from workflows.carrier_notice import CarrierNotice
 
 
 class _Told(BaseModel):

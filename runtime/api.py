@@ -13,11 +13,10 @@ from api.app import create_app
 from handrail.connections import store_engine
 from handrail.http.dependencies import WebhookTrust
 from handrail.processes.asgi_server import serve
-from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
 from runtime.app import HANDRAIL
-from workflows.dunning import Terms
+from runtime.options import options_of
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -42,20 +41,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             event_streams_per_client=settings.event_streams_per_client,
         )
         await serve(app, settings, settings.api_host, settings.api_port, stop)
-
-
-def options_of(settings: Settings) -> RunOptions:
-    return RunOptions(
-        steps=settings.step_placement,
-        queue_prefix=settings.task_queue_prefix,
-        first_try_seconds=settings.first_try_seconds,
-        deadline_seconds=settings.step_deadline_seconds,
-        patience_seconds=settings.step_patience_seconds,
-        keys_kept_seconds=settings.keys_kept_seconds,
-        review_above=settings.review_above,
-        review_seconds=settings.review_seconds,
-        terms=Terms(again_after_days=settings.dunning_days, late_fee=settings.late_fee),
-    )
 
 
 def trust_of(settings: Settings) -> WebhookTrust:

@@ -21,8 +21,8 @@ from handrail.dev.stack import joined
 from handrail.settings import Settings, load, require
 from handrail.temporal.client import connect
 from runtime import payout_schedule
-from runtime.api import options_of
 from runtime.app import HANDRAIL
+from runtime.options import options_of
 
 payouts = App(name="payouts", help="Pay merchants what they are owed, every day or now.")
 

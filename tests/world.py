@@ -28,7 +28,6 @@ from domain.settlement.events import MerchantAccountOpened
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import EventStore
 from handrail.kernel import stream_name
-from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
 from handrail.temporal.client import Activities
 from runtime.app import HANDRAIL
@@ -42,6 +41,7 @@ from tests.unencrypted import a_client, company
 from tests.workflows.faults import Faults, SometimesAway
 from tests.workflows.losing import LosingTasks
 from tests.workflows.ordered import Ordered, Placement, a_checkout
+from workflows.options import ShopOptions
 
 IN_STOCK = 10
 FIRST_TRY = 0.5  # seconds that another company is given beside the saga
@@ -110,7 +110,7 @@ class World:
             ]
         )
         checkout = a_checkout(placed, card=card, ship_to=ship_to)
-        options = RunOptions(
+        options = ShopOptions(
             steps=steps,
             queue_prefix=self.queue_prefix,
             first_try_seconds=first_try,

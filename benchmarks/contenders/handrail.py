@@ -18,8 +18,8 @@ from handrail.eventstore.store import EventStore
 from handrail.sagas.options import SagaResult
 from handrail.settings import Settings
 from handrail.temporal.client import connect, workers
-from runtime.api import options_of
 from runtime.app import HANDRAIL
+from runtime.options import options_of
 from runtime.worker import all_activities
 from workflows.checkout import Checkout
 

@@ -35,11 +35,12 @@ from handrail.http.temporal_errors import LIMIT, RPC, Known, known, reachable, r
 from handrail.http.tracing import traceparent
 from handrail.kernel import Command, context_of
 from handrail.sagas.fairness import fair
-from handrail.sagas.options import Cancellation, CarrierNotice, RunOptions
+from handrail.sagas.options import Cancellation, RunOptions
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from handrail.sagas.visibility import begun_as
 from runtime.registry.sagas import SAGAS
 from workflows import collect_instalments, deliver_order, settle_early
+from workflows.carrier_notice import CarrierNotice
 from workflows.collect_instalments import CollectInstalments
 from workflows.dunning import Terms
 from workflows.plan_wishes import NewDate, PayAllNow
@@ -166,7 +167,7 @@ class Processes:
     @property
     def terms(self) -> Terms:
         """Those of instalments."""
-        return self._options.terms
+        return self._options.terms  # type: ignore[attr-defined,no-any-return]  # the shop's
 
     async def known(self, id_: str, *, of: Collection[str] = tuple(SAGAS)) -> Known | None:
         """None where Temporal knows no workflow of these types under the id."""

@@ -29,7 +29,6 @@ from handrail.eventstore.store import EventStore
 from handrail.http.dependencies import WebhookTrust
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
-from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
 from handrail.temporal.client import workers
 from runtime.app import HANDRAIL
@@ -41,6 +40,7 @@ from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
 from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
+from workflows.options import ShopOptions
 
 ROLE = "handrail_app"
 
@@ -77,7 +77,7 @@ class House:
         app = create_app(
             engine or self.engine,
             temporal or self.temporal,
-            RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
+            ShopOptions(**{"queue_prefix": self.queue_prefix, **options}),
             temporal_ui="http://ui.example",
             webhooks_from=webhooks_from,
             stopping=stopping,

@@ -24,7 +24,7 @@ from handrail.http.middleware import MAX_BODY
 from handrail.http.temporal_gateway import Processes
 from handrail.http.webhook_signatures import new_secret, sign
 from handrail.kernel import Money
-from handrail.sagas.options import CarrierNotice, RunOptions
+from handrail.sagas.options import RunOptions
 from handrail.settings import Settings
 from handrail.simulators.in_process import served
 from handrail.simulators.webhook_sender import Target
@@ -36,6 +36,7 @@ from tests.api.shop import eventually, problem
 from tests.api.test_addressed import Stranger, a_stranger
 from tests.api.test_unavailable import nobody_listens
 from tests.unencrypted import a_client
+from workflows.carrier_notice import CarrierNotice
 
 NEW, OLD, BANKS = new_secret(), new_secret(), new_secret()
 TRUST = WebhookTrust({"carrier": (NEW, OLD), "bank": (BANKS,)}, tolerance_seconds=60)

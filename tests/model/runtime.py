@@ -360,7 +360,7 @@ class Run(Code):
         identity = SagaIdentity(
             saga=SAGA,
             saga_type="Model",
-            merchant=MerchantId("merchant"),
+            tenant=MerchantId("merchant"),
             at_stake=Money(100, "EUR"),
             actor="customer",
             attempt=attempt,

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from handrail.settings import CONTEXTS, Settings, load, require, settings_table
-from runtime.api import options_of
+from runtime.options import options_of
 from tests.runtime.conftest import ROOT
 from workflows.dunning import Terms
 

@@ -269,7 +269,7 @@ def _of(services: Services, row: SagaRow) -> dict[str, Any]:
         "decision": row.decision,
         "because": row.because,
         "reason": row.reason,
-        "at_stake": Money.of(row.at_stake, row.currency),
+        "at_stake": Money.at_stake(row.at_stake, row.currency),
         "waiting": [{"step": step, **one} for step, one in row.waiting.items()],
         "parked_since": row.parked_since,
         "started_at": row.started_at,
