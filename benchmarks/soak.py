@@ -79,6 +79,7 @@ async def soak(
     chosen = {"api_port": 0, "log_level": "warning"}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         stack = Stack(
+            HANDRAIL,
             settings.model_copy(update=chosen),
             data_dir=Path(folder),
             workers=2,
@@ -112,7 +113,8 @@ async def _phases(
     temporal = await connect(
         stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
     )
-    proof = await prove.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
+    companies = stack.address_of("bank"), stack.address_of("carrier")
+    proof = await prove.prove(stack.database_url, *companies, temporal)
     soaked.violations = {name: found for name, found in proof.violations.items() if found}
     soaked.events = proof.events
     bars.advance(task)

@@ -10,10 +10,10 @@ it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.kernel import Message
@@ -23,7 +23,15 @@ from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.sagas import events, interventions, stream_commands
 from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
+from handrail.sagas.options import RunOptions
 from handrail.sagas.saga_type import SagaType
+from handrail.settings import Settings, with_contexts
+from handrail.simulators.simulator import Simulator
+from handrail.temporal.run_options import run_options
+
+if TYPE_CHECKING:
+    from handrail.processes.worker import Resources
+    from handrail.temporal.client import Activities
 
 
 class WronglyDeclared(ValueError):
@@ -32,6 +40,34 @@ class WronglyDeclared(ValueError):
 
 class UnknownConsumer(LookupError):
     """There is no consumer of this name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorCommand:
+    """A command of the business for its operators: `handrail NAME`.
+
+    `at` is where it stands, "module:name", a function or a cyclopts App; it is imported when it
+    runs. `help` is its line in `handrail --help`.
+    """
+
+    name: str
+    at: str
+    help: str
+
+
+Prove = Callable[[Any, bool, bool], Awaitable[int]]
+"""From the settings, whether to print JSON, and whether to look at the feed, the exit code."""
+
+LIBRARY_COMMANDS: Final = (
+    *("api", "campaign", "consumer", "consumers", "contracts", "lake", "migrate"),
+    *("notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
+    *("settings", "topology", "up", "verify", "worker"),
+)
+"""Of `handrail`, whatever the business is."""
+
+
+def _no_activities(_: Resources) -> Activities:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +120,16 @@ class App:
     """Processes around sagas: workflows without a stream of their own."""
     projections: Sequence[Projection[Any]] = ()
     consumers: Sequence[Consumer] = ()
+    settings: type[Settings] = Settings
+    """With the settings of the business, in a subclass."""
+    options: Callable[[Any], RunOptions] = run_options
+    """How sagas run, from `settings`; what the workflows' second argument is."""
+    activities: Callable[[Resources], Activities] = _no_activities
+    """The activities of each context, by its name; it imports what a worker needs."""
+    simulators: Sequence[Simulator] = ()
+    operator_commands: Sequence[OperatorCommand] = ()
+    prove: Prove | None = None
+    """What `handrail verify` runs; None: there is nothing to prove."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 
@@ -92,6 +138,8 @@ class App:
         self._refuse_two("sagas", (one.name for one in self.sagas))
         self._refuse_two("projections", (one.name for one in self.read_models))
         self._refuse_two("consumers", (one.name for one in self.consumers))
+        self._refuse_two("commands", self._command_names())
+        self._refuse_unknown_settings()
         _ = self.codec
 
     @cached_property
@@ -144,6 +192,15 @@ class App:
         """Those that have a task queue; that of the sagas first."""
         return (SAGAS.name, *(one.name for one in self.contexts))
 
+    @cached_property
+    def settings_type(self) -> type[Settings]:
+        """The settings with the contexts that a worker may serve: what a process loads."""
+        return with_contexts(self.settings, self.context_names)
+
+    def addresses_of(self, process: Literal["worker", "notifier"]) -> tuple[str, ...]:
+        """The settings with the addresses of the companies that a process asks."""
+        return tuple(one.address for one in self.simulators if one.asked_by == process)
+
     def consumer(self, name: str) -> Consumer:
         """Raises UnknownConsumer, which names those there are."""
         found = {one.name: one for one in self.consumers}
@@ -151,6 +208,20 @@ class App:
             there_are = ", ".join(sorted(found))
             raise UnknownConsumer(f"there is no consumer {name}: one of {there_are}")
         return found[name]
+
+    def _command_names(self) -> Iterable[str]:
+        yield from LIBRARY_COMMANDS
+        yield from (one.name for one in self.operator_commands)
+        yield from (one.name for one in self.simulators)
+
+    def _refuse_unknown_settings(self) -> None:
+        for one in self.simulators:
+            for name in one.settings:
+                if name not in self.settings.model_fields:
+                    raise WronglyDeclared(
+                        f"the simulator {one.name} names the setting {name}, which"
+                        f" {self.settings.__name__} does not have: add the field, or name another"
+                    )
 
     def _refuse_two(self, what: str, names: Iterable[str]) -> None:
         seen: set[str] = set()

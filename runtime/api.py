@@ -17,12 +17,14 @@ from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
 from runtime.app import HANDRAIL
 from runtime.options import options_of
+from runtime.settings import ShopSettings
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(loaded: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Without PostgreSQL or Temporal it starts all the same, and answers
     503 until they are there.
     """
+    settings = cast("ShopSettings", loaded)
     require(settings, "database_url", "temporal_address")
     async with store_engine(settings) as engine:
         client = await lazy_client(
@@ -43,7 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await serve(app, settings, settings.api_host, settings.api_port, stop)
 
 
-def trust_of(settings: Settings) -> WebhookTrust:
+def trust_of(settings: ShopSettings) -> WebhookTrust:
     return WebhookTrust(
         {"bank": settings.bank_webhook_secrets, "carrier": settings.carrier_webhook_secrets},
         settings.webhook_tolerance_seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
@@ -16,7 +16,7 @@ from domain.settlement import commands as settlement_commands
 from domain.settlement import events as settlement_events
 from domain.shipping import commands as shipping_commands
 from domain.shipping import events as shipping_events
-from handrail.app import App, Context
+from handrail.app import App, Context, OperatorCommand
 from projections import (
     customer_account,
     instalment_plan,
@@ -25,7 +25,10 @@ from projections import (
     order_status,
     stock_level,
 )
+from runtime.options import options_of
 from runtime.registry.consumers import CONSUMERS
+from runtime.settings import ShopSettings
+from runtime.simulators.declared import SIMULATORS
 from workflows import (
     checkout,
     collect_instalment,
@@ -39,6 +42,26 @@ from workflows import (
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
+
+if TYPE_CHECKING:
+    from handrail.processes.worker import Resources
+    from handrail.temporal.client import Activities
+
+# What only some processes need is imported by them.
+# ruff: noqa: PLC0415
+
+
+def _activities(resources: Resources) -> Activities:
+    from runtime.activities import activities
+
+    return activities(resources)
+
+
+async def _prove(settings: ShopSettings, json: bool, feed: bool) -> int:  # noqa: FBT001  # as Prove says
+    from runtime.verify.prove import verify
+
+    return await verify(settings, json=json, feed=feed)
+
 
 HANDRAIL: Final = App(
     contexts=(
@@ -95,4 +118,26 @@ HANDRAIL: Final = App(
         stock_level.PROJECTION,
     ),
     consumers=CONSUMERS,
+    settings=ShopSettings,
+    options=options_of,
+    activities=_activities,
+    prove=_prove,
+    simulators=SIMULATORS,
+    operator_commands=(
+        OperatorCommand(
+            name="demo",
+            at="runtime.demo.command:demo",
+            help="Start everything, drive checkouts through HTTP, prove the invariants, stop.",
+        ),
+        OperatorCommand(
+            name="bench",
+            at="benchmarks.command:bench",
+            help="Start everything, measure, stop everything.",
+        ),
+        OperatorCommand(
+            name="payouts",
+            at="runtime.payouts_cli:payouts",
+            help="Pay merchants what they are owed, every day or now.",
+        ),
+    ),
 )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import fields
 
 from handrail.sagas.options import RunOptions
-from handrail.settings import Settings
 from handrail.temporal.run_options import run_options
+from runtime.settings import ShopSettings
 from workflows.dunning import Terms
 from workflows.options import ShopOptions
 
 
-def options_of(settings: Settings) -> ShopOptions:
+def options_of(settings: ShopSettings) -> ShopOptions:
     of_every_saga = run_options(settings)
     return ShopOptions(
         **{one.name: getattr(of_every_saga, one.name) for one in fields(RunOptions)},

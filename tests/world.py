@@ -28,13 +28,14 @@ from domain.settlement.events import MerchantAccountOpened
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import EventStore
 from handrail.kernel import stream_name
+from handrail.processes.worker import with_saga_streams
 from handrail.simulators.in_process import served
 from handrail.temporal.client import Activities
+from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
-from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.unencrypted import a_client, company
@@ -127,9 +128,11 @@ class World:
 
     def activities(self) -> Activities:
         """Those of each context, with what is told to go wrong with them."""
+        every = with_saga_streams(
+            of_contexts(self.store, None, *self._companies), self.store, HANDRAIL.codec
+        )
         return {
-            context: [self.faults.around(one) for one in group]
-            for context, group in all_activities(self.store, *self._companies).items()
+            context: [self.faults.around(one) for one in group] for context, group in every.items()
         }
 
     @asynccontextmanager

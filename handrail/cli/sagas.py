@@ -21,8 +21,7 @@ from handrail.cli.explain import diagram_of, explain_type, find_type, list_types
 from handrail.cli.figure_tables import show_figures
 from handrail.cli.options import Json
 from handrail.cli.saga_tables import show_saga, show_sagas
-from handrail.load_app import the_app
-from handrail.settings import load
+from handrail.load_app import load_settings, the_app
 
 sagas = App(name="sagas", help="Look at sagas, and put right those that wait for a person.")
 
@@ -336,7 +335,7 @@ def _tell(
 
 def run_with_api(work: Callable[[Api, Console], Result], *, json: bool) -> int:
     """0 where it was done, 1 where it was refused or failed."""
-    url = api_url(load())
+    url = api_url(load_settings())
     try:
         with Api(url) as api:
             code, said = work(api, Console(stderr=json))

@@ -27,15 +27,16 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.http.dependencies import WebhookTrust
+from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
 from handrail.simulators.in_process import served
 from handrail.temporal.client import workers
+from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
-from runtime.worker import all_activities, with_read_models
 from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
 from tests.temporal import DATA_CONVERTER
@@ -128,13 +129,15 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())
         store = EventStore(pool, HANDRAIL.codec)
-        activities = all_activities(
+        shops = of_contexts(
             store,
+            house.engine,
             HttpBank(Outside(session, bank)),
             HttpCarrier(Outside(session, carrier)),
             HttpRegistry(Outside(session, registry)),
         )
-        activities = with_read_models(activities, store, house.temporal, house.engine)
+        activities = with_saga_streams(shops, store, HANDRAIL.codec)
+        activities = with_boards(activities, store, house.temporal, house.engine)
         stop = asyncio.Event()
         projector = asyncio.create_task(Runner(pool, poll=0.02).run(stop))
         for worker in workers(
