@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,15 +29,15 @@ def add_commands(cli: cyclopts.App, app: App) -> None:
     for command in app.operator_commands:
         cli.command(command.at, name=command.name, help=command.help)
     for simulator in app.simulators:
-        cli.command(_Simulation(simulator).run, name=simulator.name, help=simulator.purpose)
+        cli.command(_simulation(simulator), name=simulator.name, help=simulator.purpose)
 
 
-@dataclass(frozen=True)
-class _Simulation:
-    simulator: Simulator
+def _simulation(simulator: Simulator) -> Callable[..., int]:
+    def run(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
+        return process(simulator.name, _serving(simulator, host, port, ledger))
 
-    def run(self, *, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
-        return process(self.simulator.name, _serving(self.simulator, host, port, ledger))
+    run.__name__ = simulator.name
+    return run
 
 
 def _serving(simulator: Simulator, host: str, port: int, ledger: Path | None) -> Process:
