@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 from uuid import uuid4
 
 from fastapi import Depends
@@ -19,11 +19,12 @@ from handrail.http.temporal_errors import RPC, reaching
 from handrail.http.temporal_gateway import Processes
 from handrail.http.tracing import traceparent
 from handrail.sagas.fairness import fair
-from handrail.sagas.options import CarrierNotice
 from handrail.sagas.visibility import begun_as
 from workflows import collect_instalments, deliver_order, settle_early
+from workflows.carrier_notice import CarrierNotice
 from workflows.collect_instalments import CollectInstalments
 from workflows.dunning import Terms
+from workflows.options import ShopOptions
 from workflows.plan_wishes import NewDate, PayAllNow
 
 _PLANS: Final = (collect_instalments.TYPE,)
@@ -91,7 +92,7 @@ class ShopProcesses:
     @property
     def terms(self) -> Terms:
         """Those of instalments."""
-        return self._processes.options.terms
+        return cast("ShopOptions", self._processes.options).terms
 
     async def quote(self, of: QuoteReturnOf) -> ReturnQuote:
         """What a return would come to now. Raises Problem where no such order stands."""

@@ -16,7 +16,7 @@ from handrail.http.problems import Problem
 from handrail.http.schemas import AskedPrice, Cause, Id, Moment
 from handrail.http.webhook_sources import Received, Told, Webhooks, WebhookSource, WebhookType
 from handrail.kernel import stream_name
-from handrail.sagas.options import CarrierNotice
+from workflows.carrier_notice import CarrierNotice
 
 
 class Parcel(Told):

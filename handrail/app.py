@@ -10,10 +10,10 @@ it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from handrail.errors import DomainError
 from handrail.eventstore.codec import Codec, Upcaster
@@ -25,14 +25,18 @@ from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.sagas import events, interventions, stream_commands
 from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
+from handrail.sagas.options import RunOptions
 from handrail.sagas.saga_type import SagaType
+from handrail.settings import Settings, with_contexts
+from handrail.simulators.simulator import Simulator
+from handrail.temporal.run_options import run_options
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from handrail.http.webhook_sources import Webhooks
-    from handrail.sagas.options import RunOptions
-    from handrail.settings import Settings
+    from handrail.processes.worker import Resources
+    from handrail.temporal.client import Activities
 
 
 class WronglyDeclared(ValueError):
@@ -50,6 +54,34 @@ def refuse_two(what: str, names: Iterable[str]) -> None:
         if name in seen:
             raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
         seen.add(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorCommand:
+    """A command of the business for its operators: `handrail NAME`.
+
+    `at` is where it stands, "module:name", a function or a cyclopts App; it is imported when it
+    runs. `help` is its line in `handrail --help`.
+    """
+
+    name: str
+    at: str
+    help: str
+
+
+Prove = Callable[[Any, bool, bool], Awaitable[int]]
+"""From the settings, whether to print JSON, and whether to look at the feed, the exit code."""
+
+LIBRARY_COMMANDS: Final = (
+    *("api", "campaign", "consumer", "consumers", "contracts", "lake", "migrate"),
+    *("notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
+    *("settings", "topology", "up", "verify", "worker"),
+)
+"""Of `handrail`, whatever the business is."""
+
+
+def _no_activities(_: Resources) -> Activities:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +134,16 @@ class App:
     """Processes around sagas: workflows without a stream of their own."""
     projections: Sequence[Projection[Any]] = ()
     consumers: Sequence[Consumer] = ()
+    settings: type[Settings] = Settings
+    """With the settings of the business, in a subclass."""
+    options: Callable[[Any], RunOptions] = run_options
+    """How sagas run, from `settings`; what the workflows' second argument is."""
+    activities: Callable[[Resources], Activities] = _no_activities
+    """The activities of each context, by its name; it imports what a worker needs."""
+    simulators: Sequence[Simulator] = ()
+    operator_commands: Sequence[OperatorCommand] = ()
+    prove: Prove | None = None
+    """What `handrail verify` runs; None: there is nothing to prove."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 
@@ -115,14 +157,17 @@ class App:
     """The slug of the problem that each broken rule of the business is to a client."""
     webhooks: Callable[[], Webhooks | None] = lambda: None
     """The signed webhooks of other companies."""
-    run_options: Callable[[Settings], RunOptions] | None = None
-    """How sagas run with these settings. Without it: as the library's own settings say."""
+    sagas_per_tenant: Callable[[Any], int] = lambda _: 0
+    """How many sagas of one tenant that asked for a place may run at the same time, from
+    `settings`; 0: any number."""
 
     def __post_init__(self) -> None:
         refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
         refuse_two("sagas", (one.name for one in self.sagas))
         refuse_two("projections", (one.name for one in self.read_models))
         refuse_two("consumers", (one.name for one in self.consumers))
+        refuse_two("commands", self._command_names())
+        self._refuse_unknown_settings()
         _ = self.codec
         self._refuse_wrong_problems()
 
@@ -156,6 +201,12 @@ class App:
         )
 
     @cached_property
+    def packages(self) -> frozenset[str]:
+        """The top-level packages of its messages and workflows: a sandbox passes them through."""
+        classes = (*self.events, *self.commands, *self.all_workflows)
+        return frozenset(one.__module__.partition(".")[0] for one in classes)
+
+    @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
         return (*self.projections, *_PROJECTIONS)
@@ -180,6 +231,15 @@ class App:
         """Those that have a task queue; that of the sagas first."""
         return (SAGAS.name, *(one.name for one in self.contexts))
 
+    @cached_property
+    def settings_type(self) -> type[Settings]:
+        """The settings with the contexts that a worker may serve: what a process loads."""
+        return with_contexts(self.settings, self.context_names)
+
+    def addresses_of(self, process: Literal["worker", "notifier"]) -> tuple[str, ...]:
+        """The settings with the addresses of the companies that a process asks."""
+        return tuple(one.address for one in self.simulators if one.asked_by == process)
+
     def consumer(self, name: str) -> Consumer:
         """Raises UnknownConsumer, which names those there are."""
         found = {one.name: one for one in self.consumers}
@@ -187,6 +247,20 @@ class App:
             there_are = ", ".join(sorted(found))
             raise UnknownConsumer(f"there is no consumer {name}: one of {there_are}")
         return found[name]
+
+    def _command_names(self) -> Iterable[str]:
+        yield from LIBRARY_COMMANDS
+        yield from (one.name for one in self.operator_commands)
+        yield from (one.name for one in self.simulators)
+
+    def _refuse_unknown_settings(self) -> None:
+        for one in self.simulators:
+            for name in one.settings:
+                if name not in self.settings.model_fields:
+                    raise WronglyDeclared(
+                        f"the simulator {one.name} names the setting {name}, which"
+                        f" {self.settings.__name__} does not have: add the field, or name another"
+                    )
 
     def _refuse_wrong_problems(self) -> None:
         refuse_two("problems", (one.slug for one in self.problems))

@@ -19,7 +19,7 @@ from domain.settlement import commands as settlement_commands
 from domain.settlement import events as settlement_events
 from domain.shipping import commands as shipping_commands
 from domain.shipping import events as shipping_events
-from handrail.app import App, Context
+from handrail.app import App, Context, OperatorCommand
 from projections import (
     customer_account,
     instalment_plan,
@@ -28,8 +28,20 @@ from projections import (
     order_status,
     stock_level,
 )
+from runtime.options import options_of
 from runtime.registry.consumers import CONSUMERS
-from runtime.registry.sagas import SAGAS
+from runtime.settings import ShopSettings
+from runtime.simulators.declared import SIMULATORS
+from workflows import (
+    checkout,
+    collect_instalment,
+    onboard_merchant,
+    parcels,
+    pay_merchant,
+    return_order,
+    settle_early,
+    write_off,
+)
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
@@ -38,10 +50,10 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from handrail.http.webhook_sources import Webhooks
-    from handrail.sagas.options import RunOptions
-    from handrail.settings import Settings
+    from handrail.processes.worker import Resources
+    from handrail.temporal.client import Activities
 
-# What only the API needs is imported where it is asked for.
+# What only some processes need is imported by them.
 # ruff: noqa: PLC0415
 
 
@@ -57,10 +69,20 @@ def _webhooks() -> Webhooks:
     return WEBHOOKS
 
 
-def _run_options(settings: Settings) -> RunOptions:
-    from runtime.options import options_of
+def _sagas_per_tenant(settings: ShopSettings) -> int:
+    return settings.sagas_per_merchant
 
-    return options_of(settings)
+
+def _activities(resources: Resources) -> Activities:
+    from runtime.activities import activities
+
+    return activities(resources)
+
+
+async def _prove(settings: ShopSettings, json: bool, feed: bool) -> int:  # noqa: FBT001  # as Prove says
+    from runtime.verify.prove import verify
+
+    return await verify(settings, json=json, feed=feed)
 
 
 HANDRAIL: Final = App(
@@ -96,7 +118,18 @@ HANDRAIL: Final = App(
             commands=settlement_commands.COMMANDS,
         ),
     ),
-    sagas=tuple(SAGAS.values()),
+    sagas=(
+        checkout.SAGA,
+        collect_instalment.SAGA,
+        settle_early.SAGA,
+        write_off.SAGA,
+        parcels.DISPATCH_SAGA,
+        parcels.DELIVERED_SAGA,
+        parcels.LOSS_SAGA,
+        return_order.SAGA,
+        onboard_merchant.SAGA,
+        pay_merchant.SAGA,
+    ),
     workflows=(CollectInstalmentsWorkflow, DeliverOrderWorkflow, PayMerchantsWorkflow),
     projections=(
         order_status.PROJECTION,
@@ -112,5 +145,27 @@ HANDRAIL: Final = App(
     problems=PROBLEMS,
     rules=RULES,
     webhooks=_webhooks,
-    run_options=_run_options,
+    sagas_per_tenant=_sagas_per_tenant,
+    settings=ShopSettings,
+    options=options_of,
+    activities=_activities,
+    prove=_prove,
+    simulators=SIMULATORS,
+    operator_commands=(
+        OperatorCommand(
+            name="demo",
+            at="runtime.demo.command:demo",
+            help="Start everything, drive checkouts through HTTP, prove the invariants, stop.",
+        ),
+        OperatorCommand(
+            name="bench",
+            at="benchmarks.command:bench",
+            help="Start everything, measure, stop everything.",
+        ),
+        OperatorCommand(
+            name="payouts",
+            at="runtime.payouts_cli:payouts",
+            help="Pay merchants what they are owed, every day or now.",
+        ),
+    ),
 )

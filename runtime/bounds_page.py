@@ -22,7 +22,6 @@ from handrail.http.application import create_app
 from handrail.http.webhook_sources import Envelope
 from handrail.processes.api import lazy_client
 from handrail.sagas.options import RunOptions
-from handrail.temporal.client import DATA_CONVERTER
 from runtime.app import HANDRAIL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "bounds.md"
@@ -65,7 +64,7 @@ async def page() -> str:
     """Raises Unbounded."""
     # Neither the database nor Temporal is asked for anything.
     engine = create_async_engine("postgresql+psycopg://")
-    client = await lazy_client("127.0.0.1:7233", "default", DATA_CONVERTER)
+    client = await lazy_client("127.0.0.1:7233", "default", HANDRAIL.codec)
     described: Schema = create_app(HANDRAIL, engine, client, RunOptions()).openapi()
     parts = [
         _HEAD,

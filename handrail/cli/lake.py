@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import App, Parameter, validators
 
 from handrail.cli.command_runner import database_errand, process
+from handrail.load_app import load_settings
 from handrail.processes import lake_exporter as run
-from handrail.settings import load
 
 lake = App(name="lake", help="The data lake: the same events, to be asked anything.")
 AsOf = Annotated[
@@ -61,7 +61,7 @@ def query(
     run.require_it()
     from handrail.cli.lake_output import answer  # noqa: PLC0415  # it needs the extra
 
-    return answer(load().lake_folder, sql, _in_utc(as_of), json=json, seconds=seconds)
+    return answer(load_settings().lake_folder, sql, _in_utc(as_of), json=json, seconds=seconds)
 
 
 @lake.command
@@ -74,7 +74,7 @@ def report(
     run.require_it()
     from handrail.cli.lake_output import write_report  # noqa: PLC0415  # it needs the extra
 
-    return write_report(load().lake_folder, file, _in_utc(as_of))
+    return write_report(load_settings().lake_folder, file, _in_utc(as_of))
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

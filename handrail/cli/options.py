@@ -9,3 +9,6 @@ from cyclopts import Parameter
 Json = Annotated[
     bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
 ]
+Broker = Annotated[
+    bool, Parameter(negative="", help="Start a RabbitMQ, too, where the settings name none.")
+]

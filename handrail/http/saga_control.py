@@ -257,7 +257,7 @@ class Steering:
         started = event.workflow_execution_started_event_attributes
         arguments: Sequence[Payload] = started.input.payloads
         convert = self._client.data_converter.payload_converter.from_payload
-        options: RunOptions = convert(arguments[_ATTEMPT - 2], RunOptions)
+        options: RunOptions = convert(arguments[_ATTEMPT - 2], type(self._options))
         if known := self._types.get(started.workflow_type.name):
             options = options.of(known.workflow)
         attributes = decode_typed_search_attributes(started.search_attributes)

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, to_json
 
 from handrail import bounds, kernel
+from handrail.sagas.events import NOTHING_AT_STAKE
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -155,6 +156,13 @@ class Money(BaseModel):
     @classmethod
     def of(cls, amount: int, currency: str) -> Money:
         return cls(amount=amount, currency=currency)
+
+    @classmethod
+    def at_stake(cls, amount: int, currency: str) -> Money | None:
+        """None where a saga is not about money."""
+        if kernel.Money(amount, currency) == NOTHING_AT_STAKE:
+            return None
+        return cls.of(amount, currency)
 
 
 def of_row(model: type[ModelT], row: Any, **given: Any) -> ModelT:

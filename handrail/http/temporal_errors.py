@@ -22,7 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from handrail.http.problems import Problem, at, unavailable
-from handrail.sagas.visibility import MERCHANT, SAGA_TYPE
+from handrail.sagas.visibility import SAGA_TYPE, TENANT
 
 RPC: Final = timedelta(seconds=3)
 LIMIT: Final = 4.0  # seconds: the core may retry a call within `RPC`
@@ -76,7 +76,7 @@ async def known(client: Client, saga: str) -> Known | None:
     return Known(
         saga=saga,
         saga_type=attributes.get(SAGA_TYPE, found.workflow_type),
-        merchant=attributes.get(MERCHANT, ""),
+        merchant=attributes.get(TENANT, ""),
         running=found.status is WorkflowExecutionStatus.RUNNING,
         started_at=found.start_time,
         workflow_type=found.workflow_type,

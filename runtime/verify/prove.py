@@ -22,15 +22,16 @@ from temporalio.client import Client
 
 from handrail.eventstore.pool import Connection
 from handrail.restore.lake import is_there
-from handrail.settings import Settings
 from handrail.temporal.client import connect
 from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK, lake_equals_events
 from handrail.verify.store_invariants import STORE_INVARIANTS
 from handrail.verify.temporal_comparison import ask_temporal, parked_in_stores
+from handrail.verify.unreachable import Unreachable
 from handrail.verify.violations import Violation
 from handrail.verify.workflow_states import WorkflowStates
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 from runtime.verify import companies
 from runtime.verify.evidence import Evidence
 from runtime.verify.evidence_reader import EvidenceReader, size_of
@@ -44,10 +45,6 @@ NAMES: Final = tuple(dict.fromkeys([*INVARIANTS, *STORE_INVARIANTS]))
 
 Step = Callable[[int, int], None]
 """Called with the ids that were read, and how many there are."""
-
-
-class Unreachable(Exception):
-    """The message is one line: who does not answer, and what to look at."""
 
 
 @dataclass
@@ -127,7 +124,7 @@ async def prove(
         reader = EvidenceReader(
             connection,
             live,
-            CODEC,
+            HANDRAIL.codec,
             {
                 "bank": companies.entries(bank_url) if bank_url else None,
                 "carrier": companies.entries(carrier_url) if carrier_url else None,
@@ -145,7 +142,7 @@ async def prove(
             if step:
                 step(min(read, size.ids), size.ids)
         if states:
-            async for violation in parked_in_stores(states, live, CODEC):
+            async for violation in parked_in_stores(states, live, HANDRAIL.codec):
                 findings["parked_in_temporal"].add(violation)
     return Proof(findings, events=size.events, sagas=size.sagas)
 
@@ -188,23 +185,23 @@ def show(proof: Proof, console: Console) -> None:
     console.print(f"{proof.events} events of {proof.sagas} sagas were read.")
 
 
-async def _temporal(settings: Settings) -> Client | None:
+async def _temporal(settings: ShopSettings) -> Client | None:
     address = settings.temporal_address
     if address is None:
         return None
     try:
-        return await connect(address, settings.temporal_namespace)
+        return await connect(address, settings.temporal_namespace, HANDRAIL.codec)
     except RuntimeError:
         raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
 
 
-def _lake(settings: Settings) -> Path | None:
+def _lake(settings: ShopSettings) -> Path | None:
     """Where there is one, and what it is read with is installed."""
     can = find_spec("deltalake") and find_spec("duckdb")
     return settings.lake_folder if can and is_there(settings.lake_folder) else None
 
 
-async def verify(settings: Settings, *, json: bool, feed: bool = False) -> int:
+async def verify(settings: ShopSettings, *, json: bool, feed: bool = False) -> int:
     """0 where every invariant holds, 1 where one does not.
 
     Raises Unreachable where one that has to be asked does not answer.

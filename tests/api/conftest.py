@@ -28,19 +28,21 @@ from handrail.eventstore.store import EventStore
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.temporal_gateway import Processes
+from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
-from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
-from handrail.temporal.client import DATA_CONVERTER, workers
+from handrail.temporal.client import workers
+from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
-from runtime.worker import all_activities, with_read_models
 from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
+from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
+from workflows.options import ShopOptions
 
 ROLE = "handrail_app"
 
@@ -55,7 +57,7 @@ class House:
     @property
     def processes(self) -> Processes:
         """The way into Temporal that an API of this house has."""
-        options = RunOptions(queue_prefix=self.queue_prefix)
+        options = ShopOptions(queue_prefix=self.queue_prefix)
         types, rules = HANDRAIL.saga_types, HANDRAIL.rule_problems
         return Processes(self.temporal, options, types, rules)
 
@@ -85,7 +87,7 @@ class House:
             HANDRAIL,
             engine or self.engine,
             temporal or self.temporal,
-            RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
+            ShopOptions(**{"queue_prefix": self.queue_prefix, **options}),
             temporal_ui="http://ui.example",
             webhooks_from=webhooks_from,
             stopping=stopping,
@@ -136,19 +138,22 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())
         store = EventStore(pool, HANDRAIL.codec)
-        activities = all_activities(
+        shops = of_contexts(
             store,
+            house.engine,
             HttpBank(Outside(session, bank)),
             HttpCarrier(Outside(session, carrier)),
             HttpRegistry(Outside(session, registry)),
         )
-        activities = with_read_models(activities, store, house.temporal, house.engine)
+        activities = with_saga_streams(shops, store, HANDRAIL.codec)
+        activities = with_boards(activities, store, house.temporal, house.engine)
         stop = asyncio.Event()
         projector = asyncio.create_task(Runner(pool, poll=0.02).run(stop))
         for worker in workers(
             house.temporal,
             activities,
             list(activities),
+            workflows=HANDRAIL.all_workflows,
             queue_prefix=house.queue_prefix,
             shutdown=timedelta(0),
         ):

@@ -25,8 +25,8 @@ from handrail.http.webhook_signatures import new_secret, sign
 from handrail.http.webhook_sources import Told, Webhooks, WebhookSource, WebhookType
 from handrail.processes.api import lazy_client, trust_of
 from handrail.sagas.options import RunOptions
+from handrail.setting_types import Secrets
 from handrail.settings import Settings
-from handrail.temporal.client import DATA_CONVERTER
 from tests.api.conftest import House
 from tests.api.shop import problem
 
@@ -38,6 +38,10 @@ class NoSeats(DomainError):
 FULL: Final = Kind("flight-full", 422, "The flight is full", "No seat is left.", "Choose another.")
 REWORDED: Final = Kind("rule-broken", 422, "Not so", "No trip can be like that.", "Change it.")
 SECRET: Final = new_secret()
+
+
+class TripSettings(Settings):
+    airport_secrets: Secrets = ()
 
 
 class Gate(BaseModel):
@@ -66,7 +70,7 @@ HOOKS: Final = Webhooks(
     sources=[
         WebhookSource(
             name="airport",
-            secrets="bank_webhook_secrets",  # the name of a setting
+            secrets="airport_secrets",  # the name of a setting
             types={"gate.changed": WebhookType(GateChanged)},
         )
     ],
@@ -75,6 +79,7 @@ HOOKS: Final = Webhooks(
 )
 TRIPS: Final = App(
     contexts=(),
+    settings=TripSettings,
     routers=lambda: [trips],
     tags={"trips": "Trips.", "sagas": "Bookings."},
     problems=[FULL, REWORDED],
@@ -85,7 +90,7 @@ TRIPS: Final = App(
 
 async def application(app: App, **more: Any) -> Application:
     """Without PostgreSQL and Temporal: it is not asked for what they have."""
-    client = await lazy_client("127.0.0.1:9", "default", DATA_CONVERTER)
+    client = await lazy_client("127.0.0.1:9", "default", app.codec)
     engine = create_async_engine("postgresql+psycopg://")
     return create_app(app, engine, client, RunOptions(), **more)
 
@@ -165,7 +170,7 @@ async def test_a_source_without_secrets_is_told_the_setting(api: httpx.AsyncClie
     headers = {"Content-Type": "application/json"}
     answer = await api.post("/webhooks/airport", content=b"{}", headers=headers)
     found = problem(answer, 503, "webhook-secret-missing")
-    assert found["detail"] == "HANDRAIL_BANK_WEBHOOK_SECRETS is not set"
+    assert found["detail"] == "HANDRAIL_AIRPORT_SECRETS is not set"
 
 
 async def test_a_webhook_of_its_source_is_kept_with_what_it_is_about(house: House) -> None:
@@ -210,15 +215,13 @@ async def test_an_app_without_webhooks_has_no_routes_for_them() -> None:
 
 
 def test_the_secrets_of_a_source_are_those_of_its_setting() -> None:
-    trust = trust_of(TRIPS, Settings(bank_webhook_secrets=(SECRET,), webhook_tolerance_seconds=7))
+    trust = trust_of(TRIPS, TripSettings(airport_secrets=(SECRET,), webhook_tolerance_seconds=7))
     assert trust == WebhookTrust({"airport": (SECRET,)}, 7)
 
 
 def test_a_source_whose_secrets_no_setting_holds_is_refused() -> None:
-    airport = WebhookSource(name="airport", secrets="airport_secrets", types={})
-    lost = App(contexts=(), webhooks=lambda: Webhooks(sources=[airport]))
     with pytest.raises(WronglyDeclared, match="airport names the setting airport_secrets"):
-        trust_of(lost, Settings())
+        trust_of(TRIPS, Settings())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ Spawn = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 @pytest.fixture
 async def python(tmp_path: Path) -> AsyncIterator[Spawn]:
-    """Starts Python with the given arguments and no HANDRAIL_ variable but the given ones."""
+    """Starts Python with the given arguments, the shop's App, and no HANDRAIL_ variable but the
+    given ones.
+    """
     started: list[asyncio.subprocess.Process] = []
 
     async def spawn(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
@@ -28,6 +30,7 @@ async def python(tmp_path: Path) -> AsyncIterator[Spawn]:
             env={
                 **clean,
                 "PYTHONPATH": str(ROOT),
+                "HANDRAIL_APP": "runtime.app:HANDRAIL",
                 "HANDRAIL_DATA_DIR": str(tmp_path / "var"),
                 **{f"HANDRAIL_{name.upper()}": value for name, value in settings.items()},
             },

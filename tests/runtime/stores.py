@@ -15,7 +15,7 @@ from handrail.kernel import Event
 from handrail.projections.projection import id_of
 from handrail.sagas.events import StepCompensated, StepDone
 from handrail.verify.saga_facts import facts_of
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.verify.evidence import (
     MENTIONS,
     Evidence,
@@ -112,7 +112,7 @@ def evidence(*happened: Happening) -> Stores:
 
 
 def stored(position: int, stream: str, version: int, event: Event) -> Stored:
-    message = CODEC.encode(event)
+    message = HANDRAIL.codec.encode(event)
     recorded = Recorded(position, stream, version, message.type, message.schema, {}, {}, AT)
     return Stored(position, recorded, event)
 

@@ -20,7 +20,7 @@ from handrail.lake.table import Lake
 from handrail.messaging.consumers.store_consumer import catch_up
 from handrail.verify.feed_checks import FEED_CHECKS, REMEDIES
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
-from runtime.registry.consumers import CONSUMERS
+from runtime.app import HANDRAIL
 from runtime.verify.prove import Proof, prove
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
@@ -181,7 +181,7 @@ async def test_nothing_is_wrong_with_any_history_of_several_followers(
                     case "all":
                         await world.catch_up(page=dice.randrange(2, 20))
                     case "a consumer":
-                        await catch_up(world.pool, dice.choice(CONSUMERS))
+                        await catch_up(world.pool, dice.choice(HANDRAIL.consumers))
                     case "the lake":
                         await exporter.catch_up()
                     case "poison":

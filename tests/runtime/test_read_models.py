@@ -13,8 +13,7 @@ from handrail.eventstore.store import EventStore
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
 from handrail.settings import Settings
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
+from runtime.app import HANDRAIL
 from tests.controls import a_merchant
 
 MERCHANT = a_merchant()
@@ -26,7 +25,7 @@ async def settings(database: str) -> AsyncIterator[Settings]:
     """A database with one merchant, and a projector at work on it."""
     install(database, "handrail_app")
     async with open_pool(database, role="handrail_app") as pool:
-        await EventStore(pool, CODEC).append([(f"merchant-{MERCHANT}", 0, [OPENED])])
+        await EventStore(pool, HANDRAIL.codec).append([(f"merchant-{MERCHANT}", 0, [OPENED])])
         stop = asyncio.Event()
         runner = Runner(pool, poll=0.005)
         running = asyncio.create_task(runner.run(stop))
@@ -62,7 +61,7 @@ async def test_without_a_name_all_of_them_are_built_anew(settings: Settings) -> 
     assert await build_anew(settings, []) == 0
 
     after = await tables()
-    assert {name for name, _ in after} == {one.name for one in PROJECTIONS}
+    assert {name for name, _ in after} == {one.name for one in HANDRAIL.read_models}
     assert before.isdisjoint(after)
     assert await _rows(settings) == 1
 

@@ -24,10 +24,9 @@ from handrail.sagas.events import SagaStarted
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.sagas.visibility import SAGA_STATUS
 from handrail.simulators.in_process import served
-from handrail.temporal.client import DATA_CONVERTER
 from handrail.verify.feed_checks import FEED_CHECKS
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.verify import companies
 from runtime.verify.evidence_reader import EVENTS_A_PAGE
@@ -36,6 +35,7 @@ from tests.projections.world import World, a_world, until
 from tests.runtime.stores import Happening
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur
 from tests.runtime.test_invariants_of_payouts import A_PAYOUT, by_hand, transferred
+from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
 
 AT_ONCE = 50
@@ -68,7 +68,7 @@ def numbered(happening: Happening, number: int) -> Happening:
 
 
 async def many_orders(world: World, numbers: range) -> None:
-    store = EventStore(world.pool, CODEC)
+    store = EventStore(world.pool, HANDRAIL.codec)
     for begin in numbers[::AT_ONCE]:
         streams: dict[str, list[Event]] = {}
         for number in range(begin, min(begin + AT_ONCE, numbers.stop)):
@@ -110,7 +110,7 @@ async def test_of_very_many_violations_all_are_counted_and_few_are_kept(world: W
         streams: dict[str, list[Event]] = {}
         for stream, event in (numbered(one, number) for one in paid):
             streams.setdefault(stream, []).append(event)
-        store = EventStore(world.pool, CODEC)
+        store = EventStore(world.pool, HANDRAIL.codec)
         await store.append([(name, ANY_VERSION, events) for name, events in streams.items()])
 
     found = (await prove(world.url, None, None)).findings["money_conserved"]
@@ -239,7 +239,7 @@ async def test_what_a_person_answers_for_is_counted_and_shown_and_not_wrong(worl
 async def test_a_step_at_the_fence_that_no_saga_tells_of_is_seen(world: World) -> None:
     await happened(world, *A_COMPLETED_ORDER)
     key = StepKey(saga="o1", attempt=1, step="HoldCredit", opened_on=date(2026, 11, 1))
-    store = EventStore(world.pool, CODEC)
+    store = EventStore(world.pool, HANDRAIL.codec)
     await store.append([], context=StepContext(key=key, actor="test"), answer={"status": "done"})
 
     found = wrong(await prove(world.url, None, None))

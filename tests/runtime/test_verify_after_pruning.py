@@ -15,7 +15,7 @@ from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.messaging.consumers.store_consumer import catch_up
 from handrail.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone, StepUnknown
 from handrail.sagas.step_keys import StepContext, StepKey
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.verify.prove import Proof, prove
 from tests.projections.world import World, a_world
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur, started
@@ -37,7 +37,7 @@ def wrong(proof: Proof) -> Mapping[str, Sequence[str]]:
 
 async def a_saga(world: World, opened_on: date) -> None:
     """That was taken back: a step was done, and one that was unknown was shut before it came."""
-    store = EventStore(world.pool, CODEC)
+    store = EventStore(world.pool, HANDRAIL.codec)
     told: dict[str, Any] = {"saga": "s1", "attempt": 1}
     begun: dict[str, Any] = vars(started[1]) | told | {"opened_on": opened_on}
     story = [

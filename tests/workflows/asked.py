@@ -11,7 +11,7 @@ from temporalio.client import Client
 from handrail.kernel import Command, context_of, stream_name
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.running import Running
 
@@ -47,7 +47,7 @@ async def how_it_ended(saga: Running) -> SagaEnded:
             "SELECT type, schema, data FROM events WHERE stream = %s AND type = %s",
             (stream_name("saga", saga.id), SagaEnded.__name__),
         )
-        [ended] = [CODEC.decode(*row) for row in await rows.fetchall()]
+        [ended] = [HANDRAIL.codec.decode(*row) for row in await rows.fetchall()]
     assert isinstance(ended, SagaEnded)
     return ended
 

@@ -18,7 +18,7 @@ from domain.shipping import shipment
 from handrail.eventstore.pool import Pool
 from handrail.kernel import Event, Money, stream_name
 from handrail.sagas.events import SagaEnded, SagaEvent, StepCompensated, StepDone, StepUnknown
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from workflows.checkout import Checkout, saga
 
 EventT = TypeVar("EventT", bound=Event)
@@ -86,7 +86,7 @@ async def read_books(
             (list(events),),
         )
         for stream, type_, schema, data in await rows.fetchall():
-            events[stream].append(CODEC.decode(type_, schema, data))
+            events[stream].append(HANDRAIL.codec.decode(type_, schema, data))
         rows = await connection.execute(
             "SELECT step, direction, answer IS NOT NULL, closed FROM commands"
             " WHERE saga = %s AND step NOT LIKE 'journal:%%'",

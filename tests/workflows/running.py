@@ -26,14 +26,14 @@ from handrail.sagas.options import (
 )
 from handrail.sagas.visibility import (
     FAILURE_CODE,
-    MERCHANT,
     PARKED_SINCE,
     SAGA_STATUS,
     SAGA_STEP,
     SAGA_TYPE,
+    TENANT,
 )
 from handrail.sagas.workflow_handlers import SagaHandlers
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.workflows.faults import A_LONG_TIME, ALWAYS, Fault, Gate, Loss
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Running:
                 "SELECT type, schema, data FROM events WHERE stream = %s ORDER BY version",
                 (stream_name("saga", self.id),),
             )
-            return [cast("SagaEvent", CODEC.decode(*row)) for row in await rows.fetchall()]
+            return [cast("SagaEvent", HANDRAIL.codec.decode(*row)) for row in await rows.fetchall()]
 
     async def parks(self, step: str, *, times: int = 1) -> None:
         await self.tells("SagaParked", step, times=times)
@@ -261,7 +261,7 @@ class Running:
             failure=attributes.get(FAILURE_CODE, ""),
             parked_since=attributes.get(PARKED_SINCE),
             saga_type=attributes.get(SAGA_TYPE, ""),
-            merchant=attributes.get(MERCHANT, ""),
+            merchant=attributes.get(TENANT, ""),
         )
 
     async def timeline(self) -> str:

@@ -13,7 +13,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.store import EventStore
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.workflows.ordered import Placement
 from tests.workflows.steps import EVERY
 from tests.world import World
@@ -52,7 +52,7 @@ class _Counting:
 
 async def test_a_step_is_one_statement_and_its_aggregate_is_loaded_once(world: World) -> None:
     pool = CountingPool(world.pool)
-    place = replace(world.elsewhere(), store=EventStore(cast("Pool", pool), CODEC))
+    place = replace(world.elsewhere(), store=EventStore(cast("Pool", pool), HANDRAIL.codec))
     first = await place.an_order()
     second = await place.an_order()
     second.input = replace(

@@ -13,7 +13,7 @@ from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
 from handrail.kernel import Money, stream_name
 from handrail.sagas.options import RunOptions
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from tests.controls import a_merchant, an_order_id, eur
 from tests.workflows.asked import does, how_it_ended
 from tests.workflows.running import Running
@@ -49,7 +49,7 @@ async def account_of(payout: Running) -> MerchantAccount:
         rows = await connection.execute(
             "SELECT type, schema, data FROM events WHERE stream = %s ORDER BY version", (stream,)
         )
-        events: list[Any] = [CODEC.decode(*row) for row in await rows.fetchall()]
+        events: list[Any] = [HANDRAIL.codec.decode(*row) for row in await rows.fetchall()]
     return reduce(merchant_account.evolve, events, MerchantAccount())
 
 

@@ -52,7 +52,7 @@ class Found(BaseModel):
     step: str
     cause: str
     seconds: float = Field(description="How long it has been parked.")
-    at_stake: Money
+    at_stake: Money | None = Field(description="None where the saga is not about money.")
     links: Links
 
 
@@ -265,13 +265,13 @@ async def _dry_run(services: Services, which: Filter) -> DryRun:
                 step=step,
                 cause=row.waiting[step]["cause"],
                 seconds=round((now - since).total_seconds(), 1),
-                at_stake=Money.of(row.at_stake, row.currency),
+                at_stake=Money.at_stake(row.at_stake, row.currency),
                 links=services.links(row.saga),
             )
         )
     return DryRun(
         count=sum(one.count for one in stakes),
-        at_stake=[Money.of(one.at_stake, one.currency) for one in stakes],
+        at_stake=[money for one in stakes if (money := Money.at_stake(one.at_stake, one.currency))],
         sagas=sagas,
     )
 

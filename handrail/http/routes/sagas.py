@@ -243,7 +243,7 @@ def _of(services: Services, row: SagaRow, model: type[SagaT], **more: Any) -> Sa
     return of_row(
         model,
         row,
-        at_stake=Money.of(row.at_stake, row.currency),
+        at_stake=Money.at_stake(row.at_stake, row.currency),
         waiting=[{"step": step, **one} for step, one in row.waiting.items()],
         links=services.links(row.saga),
         **more,

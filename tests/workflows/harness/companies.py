@@ -28,7 +28,7 @@ from domain.shipping import shipment
 from domain.shipping.events import ShipmentBooked, ShipmentCancelled
 from handrail.eventstore.pool import Pool
 from handrail.kernel import Event, Money, stream_name
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 
 STANDING: Final[Mapping[str, frozenset[str]]] = {
     "authorisations": frozenset({"authorised", "captured"}),
@@ -94,7 +94,7 @@ async def _events(pool: Pool, names: frozenset[str]) -> Sequence[Event]:
             "SELECT type, schema, data FROM events WHERE stream = ANY(%s) ORDER BY position",
             (streams,),
         )
-        return [CODEC.decode(*row) for row in await rows.fetchall()]
+        return [HANDRAIL.codec.decode(*row) for row in await rows.fetchall()]
 
 
 def _ours(events: Sequence[Event]) -> Mapping[tuple[str, str], Line]:

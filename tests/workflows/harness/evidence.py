@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from handrail.eventstore.pool import Pool
 from handrail.kernel import Event, stream_name
 from handrail.sagas.events import SagaEnded, SagaEvent, StepCompensated
-from runtime.registry.messages import CODEC
+from runtime.app import HANDRAIL
 from runtime.verify.evidence import Evidence as Stores
 from runtime.verify.evidence import folded
 from tests.workflows.harness.companies import NOT_LOOKED, Stand
@@ -77,7 +77,7 @@ async def read(
         )
         begun: set[str] = set()
         for stream, type_, schema, data, correlation in await rows.fetchall():
-            event = CODEC.decode(type_, schema, data)
+            event = HANDRAIL.codec.decode(type_, schema, data)
             if stream == own:
                 story.append(event)
                 continue
