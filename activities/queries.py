@@ -20,7 +20,6 @@ from handrail.activities.load_state import state_of
 from handrail.errors import DomainError, UnknownAggregate
 from handrail.eventstore.store import EventStore
 from handrail.kernel import stream_name
-from handrail.sagas.events import SagaEnded
 from handrail.sagas.step_keys import NOT_DONE
 
 
@@ -44,11 +43,7 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
                 str(broken), NOT_DONE, type=type(broken).__name__, non_retryable=True
             ) from broken
 
-    @activity.defn(name="ReadEnding")
-    async def read_ending(saga: str, attempt: int) -> SagaEnded | None:
-        return await reading.ending(saga, attempt)
-
-    return [read_plan, read_misses, quote_return, read_ending]
+    return [read_plan, read_misses, quote_return]
 
 
 class Reading:
@@ -66,13 +61,6 @@ class Reading:
         missed = Counter(one.number for one in events if isinstance(one, InstalmentMissed))
         now = reduce(plan.evolve, events, InstalmentPlan())
         return {one.number: missed[one.number] for one in now.due if one.number in missed}
-
-    async def ending(self, saga: str, attempt: int) -> SagaEnded | None:
-        """How `attempt` ended, or the last of those that followed it; None where none has."""
-        stream = stream_name("saga", saga)
-        loaded = (await self._store.load({stream: 0}))[stream]
-        ended = [one for one in loaded.events if isinstance(one, SagaEnded)]
-        return next((one for one in reversed(ended) if one.attempt >= attempt), None)
 
     async def quote(self, of: QuoteReturnOf) -> ReturnQuote:
         """What the return would come to now. Whether it is taken, the order decides later.

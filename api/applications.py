@@ -15,9 +15,9 @@ from domain.settlement.commands import Document as PaperOf
 from handrail import bounds
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
-from handrail.http.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
+from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Id, Links, Reference, members
+from handrail.http.schemas import Asked, Id, Links, Reference, members, of_row
 from handrail.http.start_input import last_attempt
 from handrail.http.start_request import Beginning
 from projections import merchant_application, merchant_balance
@@ -87,20 +87,7 @@ class Application(BaseModel):
     summary="Apply as a merchant",
     response_model=Applying,
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "idempotency-key-missing",
-        "idempotency-in-flight",
-        "out-of-order",
-        "content-differs",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "idempotency-key-reused",
-        "database-unavailable",
-        "temporal-unavailable",
-    ),
+    responses=responses("out-of-order", "database-unavailable", "temporal-unavailable", *ONCE),
 )
 async def apply(
     *,
@@ -126,13 +113,7 @@ async def apply(
 @router.get(
     "/merchants/{merchant}/application",
     summary="How a merchant's application stands",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_application(services: ServicesDep, fresh: FreshnessDep, merchant: Id) -> Application:
     row = await fresh.row(
@@ -150,7 +131,7 @@ async def _begin(
 ) -> Answered:
     saga = onboard_merchant.saga_id(merchant)
     before = await services.processes.previous(saga)
-    told = await last_attempt(services.database, saga)
+    told = await last_attempt(services.database, services.app.codec, saga)
     if before is not None and before.request == request:
         beginning = _beginning(merchant, asked, request, before.attempt)
         await services.processes.start(beginning, actor, begun=True)
@@ -199,17 +180,8 @@ def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int)
 
 
 def _application(services: Services, row: MerchantApplication) -> Application:
-    return Application(
-        merchant=row.merchant,
-        status=row.status,
-        registration=row.registration,
-        documents=[Document(**document) for document in row.documents],
-        entry=row.entry,
-        reason=row.reason,
-        submitted_at=row.submitted_at,
-        updated_at=row.updated_at,
-        links=_links(services, row.merchant),
-    )
+    documents = [Document(**document) for document in row.documents]
+    return of_row(Application, row, documents=documents, links=_links(services, row.merchant))
 
 
 def _links(services: Services, merchant: str) -> Links:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Response
@@ -24,7 +24,7 @@ from handrail import bounds
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Id, Links, Moment, text
+from handrail.http.schemas import Asked, Id, Links, Moment, of_row, text
 from handrail.notifications.contacts import Channel, Contact, Language, QuietHours
 
 router = APIRouter(tags=["customers"])
@@ -153,14 +153,7 @@ class MessagesQuery(PageQuery):
     "/customers/{customer}/contact",
     summary="Say how a customer is reached, and wants to be",
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "database-unavailable",
-    ),
+    responses=responses("database-unavailable"),
 )
 async def put_contact(
     services: ServicesDep, actor: ActorDep, customer: Id, asked: NewContact
@@ -177,7 +170,7 @@ async def put_contact(
 @router.get(
     "/customers/{customer}/contact",
     summary="How a customer is reached, and wants to be",
-    responses=responses("not-found", "invalid-request", "database-unavailable"),
+    responses=responses("not-found", "database-unavailable"),
 )
 async def show_contact(services: ServicesDep, customer: Id) -> KnownContact:
     async with services.database.connection() as connection:
@@ -191,7 +184,7 @@ async def show_contact(services: ServicesDep, customer: Id) -> KnownContact:
     "/customers/{customer}/contact",
     status_code=204,
     summary="Forget how a customer is reached",
-    responses=responses("malformed-header", "invalid-request", "database-unavailable"),
+    responses=responses("malformed-header", "database-unavailable"),
 )
 async def forget_contact(services: ServicesDep, customer: Id) -> None:
     """The addresses that messages went to are forgotten, too. What waits is not sent."""
@@ -202,7 +195,7 @@ async def forget_contact(services: ServicesDep, customer: Id) -> None:
 @router.get(
     "/customers/{customer}/messages",
     summary="What a customer was told, newest first",
-    responses=responses("bad-cursor", "invalid-request", "database-unavailable"),
+    responses=responses("database-unavailable"),
 )
 async def list_messages(
     services: ServicesDep,
@@ -243,14 +236,5 @@ def _known(customer: str, contact: Contact) -> KnownContact:
 
 
 def _message(row: Told) -> Message:
-    links: dict[str, str] = {}
-    if row.order_id is not None:
-        links["order"] = f"/orders/{row.order_id}"
-    fields: dict[str, Any] = {
-        name: getattr(row, name)
-        for name in (
-            *("channel", "kind", "state", "subject", "text", "reason", "attempts"),
-            *("created_at", "due_at", "settled_at", "provider_id"),
-        )
-    }
-    return Message(about=row.source, order=row.order_id, links=links, **fields)
+    links = {} if row.order_id is None else {"order": f"/orders/{row.order_id}"}
+    return of_row(Message, row, about=row.source, order=row.order_id, links=links)

@@ -13,7 +13,8 @@ from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money
+from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money, of_row
+from handrail.http.temporal_errors import UNAVAILABLE
 from projections import customer_account
 from projections.customer_account import CustomerAccount
 
@@ -66,17 +67,7 @@ class Customer(BaseModel):
     "/customers/{customer}/limit",
     summary="Assign a credit limit",
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "wrong-currency",
-        "rule-broken",
-        "temporal-unavailable",
-        "worker-unavailable",
-    ),
+    responses=responses("wrong-currency", "rule-broken", *UNAVAILABLE),
 )
 async def assign_limit(
     *,
@@ -107,14 +98,7 @@ async def assign_limit(
 @router.get(
     "/customers/{customer}",
     summary="What a customer may spend, and owes",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "history-too-long",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_customer(fresh: FreshnessDep, customer: Id, as_of: AsOf = None) -> Customer:
     row = await fresh.row(
@@ -141,13 +125,9 @@ def _customer(row: CustomerAccount) -> Customer:
         return Money.of(amount, row.currency)
 
     refused = row.last_refusal
-    return Customer(
-        customer=row.customer,
-        limit=money(row.limit),
-        held=money(row.held),
-        used=money(row.used),
-        written_off=money(row.written_off),
-        available=money(row.available),
+    return of_row(
+        Customer,
+        row,
         orders=[
             OpenOrder(order=order, held=money(one["held"]), owed=money(one["owed"]))
             for order, one in row.orders.items()
@@ -160,6 +140,5 @@ def _customer(row: CustomerAccount) -> Customer:
             reason=refused["reason"],
             at=refused["at"],
         ),
-        updated_at=row.updated_at,
         links=_links(row.customer),
     )

@@ -17,23 +17,12 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.pagination import BY_NAME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, whole
+from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, of_row, whole
+from handrail.http.temporal_errors import UNAVAILABLE
 from projections import merchant_balance, stock_level
 from projections.merchant_balance import MerchantBalance, Status
-from projections.stock_level import StockLevel
 
 router = APIRouter(tags=["merchants"])
-
-_WRITES = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-    "rule-broken",
-    "temporal-unavailable",
-    "worker-unavailable",
-)
 
 
 class NewMerchant(Asked):
@@ -109,7 +98,7 @@ class Stock(BaseModel):
     dependencies=JSON_BODY,
     responses={
         201: {"model": Merchant, "description": "The account was opened"},
-        **responses(*_WRITES, "content-differs"),
+        **responses("rule-broken", "content-differs", *UNAVAILABLE),
     },
 )
 async def open_account(
@@ -147,7 +136,7 @@ async def open_account(
     dependencies=JSON_BODY,
     responses={
         200: {"model": Received, "description": "The delivery was known already"},
-        **responses(*_WRITES, "not-found", "read-model-behind", "database-unavailable"),
+        **responses("rule-broken", "not-found", *UNAVAILABLE),
     },
 )
 async def receive(
@@ -186,17 +175,11 @@ async def receive(
     )
 
 
-_READS = responses(
-    "malformed-header",
-    "not-found",
-    "invalid-request",
-    "read-model-behind",
-    "history-too-long",
-    "database-unavailable",
+@router.get(
+    "/merchants/{merchant}/balance",
+    summary="What we owe a merchant",
+    responses=responses("not-found"),
 )
-
-
-@router.get("/merchants/{merchant}/balance", summary="What we owe a merchant", responses=_READS)
 async def show_balance(fresh: FreshnessDep, merchant: Id, as_of: AsOf = None) -> Balance:
     row = await fresh.row(
         merchant_balance.PROJECTION,
@@ -212,7 +195,7 @@ async def show_balance(fresh: FreshnessDep, merchant: Id, as_of: AsOf = None) ->
 @router.get(
     "/merchants/{merchant}/stock",
     summary="What a merchant has to sell",
-    responses={**_READS, **responses("bad-cursor", "malformed-header")},
+    responses=responses("not-found", "history-too-long"),
 )
 async def list_stock(
     services: ServicesDep,
@@ -233,14 +216,14 @@ async def list_stock(
         known = found.rows or await merchant_balance.merchant_currency(connection, merchant)
     if not known:
         raise Problem("not-found", f"there is no merchant {merchant}")
-    items = [_stock(row) for row in found.rows]
+    items = [of_row(Stock, row) for row in found.rows]
     return row_page(items, found.next, path, query, response, parked=parked)
 
 
 @router.get(
     "/merchants/{merchant}/stock/{sku}",
     summary="How much of an article a merchant has to sell",
-    responses=_READS,
+    responses=responses("not-found"),
 )
 async def show_stock(fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = None) -> Stock:
     item = f"{merchant}:{sku}"
@@ -252,7 +235,7 @@ async def show_stock(fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = N
     )
     if row is None:
         raise Problem("not-found", f"{merchant} never received {sku}")
-    return _stock(row)
+    return of_row(Stock, row)
 
 
 def _links(merchant: str) -> Links:
@@ -265,35 +248,5 @@ def _links(merchant: str) -> Links:
 
 
 def _balance(row: MerchantBalance) -> Balance:
-    def money(amount: int) -> Money:
-        return Money.of(amount, row.currency)
-
-    return Balance(
-        merchant=row.merchant,
-        status=row.status,
-        fee_bps=row.fee_bps,
-        balance=money(row.balance),
-        gross=money(row.gross),
-        fees=money(row.fees),
-        clawed_back=money(row.clawed_back),
-        on_its_way=money(row.on_its_way),
-        paid_out=money(row.paid_out),
-        payouts={payout: money(amount) for payout, amount in row.payouts.items()},
-        orders=row.orders,
-        opened_at=row.opened_at,
-        updated_at=row.updated_at,
-        links=_links(row.merchant),
-    )
-
-
-def _stock(row: StockLevel) -> Stock:
-    return Stock(
-        merchant=row.merchant,
-        sku=row.sku,
-        available=row.available,
-        reserved=row.reserved,
-        received=row.received,
-        shipped=row.shipped,
-        returned=row.returned,
-        updated_at=row.updated_at,
-    )
+    payouts = {payout: Money.of(amount, row.currency) for payout, amount in row.payouts.items()}
+    return of_row(Balance, row, payouts=payouts, links=_links(row.merchant))

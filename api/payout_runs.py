@@ -1,21 +1,22 @@
-"""Runs of payouts: begun, looked at, paused and resumed."""
+"""Payout runs in Temporal: started, queried, paused and resumed."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 from uuid import uuid4
 
-from temporalio.client import Client
+from fastapi import Depends
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from handrail.http.dependencies import ServicesDep
 from handrail.http.problems import Problem
 from handrail.http.start_input import begun_with
-from handrail.http.temporal_errors import RPC, asking, reaching, tell
-from handrail.sagas.options import RunOptions
+from handrail.http.temporal_errors import RPC, asking, reaching
+from handrail.http.temporal_gateway import Processes
 from workflows import pay_merchants
 from workflows.pay_merchants import By, PayMerchants, Progress
 
@@ -29,9 +30,9 @@ def workflow_id(queue_prefix: str, run: str = "") -> str:
 
 
 class PayoutRuns:
-    def __init__(self, client: Client, options: RunOptions) -> None:
-        self._client = client
-        self._options = options
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._client = processes.client
 
     async def start(self, minimum: int, actor: str) -> str:
         """The run of today. Started before, or even ended, is started.
@@ -43,9 +44,9 @@ class PayoutRuns:
             with contextlib.suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
                     pay_merchants.TYPE,
-                    args=[asked, self._options, actor, None],
+                    args=[asked, self._processes.options, actor, None],
                     id=self._id(run),
-                    task_queue=self._options.queue_prefix + "sagas",
+                    task_queue=self._processes.queue,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     static_summary=f"asked for by {actor}",
@@ -67,7 +68,7 @@ class PayoutRuns:
         return await found.argument(0, PayMerchants)
 
     def _id(self, run: str) -> str:
-        return workflow_id(self._options.queue_prefix, run)
+        return workflow_id(self._processes.options.queue_prefix, run)
 
     async def progress(self, run: str) -> Progress:
         """Raises Problem where there is no such run, or no worker answers for it."""
@@ -88,7 +89,7 @@ class PayoutRuns:
     async def _tell(self, run: str, update: str, by: By, key: str | None) -> None:
         with _of(run):
             id_ = f"{update}-{key or uuid4().hex}"
-            await tell(self._client, self._id(run), update, [by], id_=id_, of=_RUNS)
+            await self._processes.tell(self._id(run), update, [by], id_=id_, of=_RUNS)
 
 
 @contextlib.contextmanager
@@ -99,3 +100,10 @@ def _of(run: str) -> Iterator[None]:
         if problem.slug == "not-found":
             raise Problem("not-found", f"there is no run of payouts {run}") from None
         raise
+
+
+async def payout_runs(services: ServicesDep) -> PayoutRuns:
+    return PayoutRuns(services.processes)
+
+
+PayoutRunsDep = Annotated[PayoutRuns, Depends(payout_runs)]

@@ -8,24 +8,18 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.payout_runs import PayoutRunsDep
 from handrail import bounds
-from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
-from handrail.http.schemas import Actor, Asked, Links, Money, Price, Reason, text
+from handrail.http.schemas import Asked, Links, Money, Price, Why, of_row, text
+from handrail.http.temporal_errors import UNAVAILABLE
 from workflows.pay_merchants import By, Progress
 
 router = APIRouter(tags=["payouts"])
 
 Run = Annotated[str, text(bounds.RUN)]
-_OF_A_BODY = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-    "temporal-unavailable",
-)
 
 
 class NewRun(Asked):
@@ -36,13 +30,10 @@ class NewRun(Asked):
     )
 
 
-class RunSteered(Asked):
+class RunSteered(Why):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reason": "the bank's figures look wrong"}]}
     )
-
-    reason: Reason
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
 
 
 class RunBegun(BaseModel):
@@ -80,15 +71,15 @@ class PayoutRun(BaseModel):
     status_code=202,
     summary="Pay all merchants now",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY, "content-differs"),
+    responses=responses("temporal-unavailable", "content-differs"),
 )
 async def start_run(
-    services: ServicesDep, actor: ActorDep, response: Response, asked: NewRun
+    runs: PayoutRunsDep, actor: ActorDep, response: Response, asked: NewRun
 ) -> RunBegun:
     """One run a day: asked for again, it is the same. With another minimum it is a conflict, whose
     Location is the run of today.
     """
-    run = await services.payouts.start(asked.minimum, actor)
+    run = await runs.start(asked.minimum, actor)
     response.headers["Location"] = f"/payouts/{run}"
     return RunBegun(run=run, links=_links(run))
 
@@ -96,16 +87,10 @@ async def start_run(
 @router.get(
     "/payouts/{run}",
     summary="How a run of payouts stands",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "temporal-unavailable",
-        "worker-unavailable",
-    ),
+    responses=responses("malformed-header", "not-found", *UNAVAILABLE),
 )
-async def show_run(services: ServicesDep, run: Run) -> PayoutRun:
-    return _run(run, await services.payouts.progress(run))
+async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
+    return _run(run, await runs.progress(run))
 
 
 @router.post(
@@ -113,14 +98,14 @@ async def show_run(services: ServicesDep, run: Run) -> PayoutRun:
     status_code=202,
     summary="Begin no more payouts",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
+    responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def pause(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+    runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
-    by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.pause(run, by, key)
+    by = By(actor=asked.by(actor), reason=asked.reason)
+    await runs.pause(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 
@@ -129,33 +114,25 @@ async def pause(
     status_code=202,
     summary="Go on with the payouts",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_BODY, "not-found", "saga-ended", "worker-unavailable"),
+    responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def resume(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
+    runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
-    by = By(actor=asked.actor or actor, reason=asked.reason)
-    await services.payouts.resume(run, by, key)
+    by = By(actor=asked.by(actor), reason=asked.reason)
+    await runs.resume(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
 
 def _run(run: str, now: Progress) -> PayoutRun:
     status: Literal["running", "paused", "ended"] = "paused" if now.paused else "running"
-    return PayoutRun(
+    return of_row(
+        PayoutRun,
+        now,
         run=run,
         status="ended" if now.ended else status,
-        day=now.day,
-        found=now.found,
-        paid=now.paid,
-        refused=now.refused,
-        taken_back=now.taken_back,
-        parked=now.parked,
-        failed=now.failed,
-        before=now.before,
-        under_way=now.under_way,
-        remaining=now.remaining,
         amounts=[Money.of(amount, currency) for currency, amount in now.amounts.items()],
-        paused=Paused(actor=now.paused.actor, reason=now.paused.reason) if now.paused else None,
+        paused=now.paused and of_row(Paused, now.paused),
         links=_links(run),
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from functools import partial
+from typing import Annotated, Literal, TypeVar
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.shop_processes import ShopProcesses, ShopProcessesDep
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from handrail import bounds
 from handrail.http.consistency import FreshnessDep
@@ -17,10 +19,22 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDe
 from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, at, responses
-from handrail.http.schemas import Actor, Asked, Day, Id, Links, Money, Reference, whole
+from handrail.http.schemas import (
+    ActorInstead,
+    Asked,
+    Day,
+    Id,
+    Links,
+    Money,
+    Reference,
+    of_row,
+    whole,
+)
+from handrail.http.temporal_errors import UNAVAILABLE
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
 from workflows.collect_instalments import CollectInstalments
+from workflows.dunning import Terms
 from workflows.plan_wishes import NewDate, PayAllNow
 
 router = APIRouter(tags=["orders"])
@@ -70,7 +84,7 @@ class PayAll(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"card": "card_ok"}]})
 
     card: Reference | None = Field(default=None, description="Instead of the card of the plan.")
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+    actor: ActorInstead = None
 
 
 class Move(Asked):
@@ -78,7 +92,7 @@ class Move(Asked):
 
     number: Annotated[int, whole(bounds.INSTALMENT_NUMBER)]
     due: Day
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
+    actor: ActorInstead = None
 
 
 class Settling(BaseModel):
@@ -104,13 +118,6 @@ class PlansQuery(PageQuery):
 @router.get(
     "/plans",
     summary="List instalment plans, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_plans(
     services: ServicesDep,
@@ -137,13 +144,7 @@ async def list_plans(
 @router.get(
     "/orders/{order}/plan",
     summary="What is still to be paid for an order, and when",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Plan:
     """There is one as soon as the order stands."""
@@ -157,31 +158,19 @@ async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Pl
     return _plan(services, row)
 
 
-_OF_A_WISH = (
-    "malformed-request",
-    "malformed-header",
-    "not-found",
-    "out-of-order",
-    "saga-ended",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-    "database-unavailable",
-    "temporal-unavailable",
-    "worker-unavailable",
-)
-
-
 @router.post(
     "/orders/{order}/plan/settlement",
     status_code=202,
     summary="Pay at once all that is left",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_WISH),
+    responses=responses(
+        "not-found", "out-of-order", "saga-ended", "database-unavailable", *UNAVAILABLE
+    ),
 )
 async def settle(
     *,
     services: ServicesDep,
+    processes: ShopProcessesDep,
     actor: ActorDep,
     key: OptionalKey,
     response: Response,
@@ -192,9 +181,8 @@ async def settle(
     instalment is being collected.
     """
     wish = PayAllNow(actor=asked.actor or actor, card=asked.card or "")
-    saga = await _told(
-        services, order, actor, lambda: services.processes.settle_early(order, wish, key)
-    )
+    told = partial(processes.settle_early, order, wish, key)
+    saga = await _told(services, processes, order, actor, told)
     response.headers["Location"] = f"/sagas/{saga}"
     links = {**services.links(saga), **_links(order)}
     return Settling(order=order, saga=saga, links=links)
@@ -204,10 +192,18 @@ async def settle(
     "/orders/{order}/plan/reschedule",
     summary="Have one instalment due on another day",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_WISH),
+    responses=responses(
+        "not-found", "out-of-order", "saga-ended", "database-unavailable", *UNAVAILABLE
+    ),
 )
 async def reschedule(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, order: Id, asked: Move
+    *,
+    services: ServicesDep,
+    processes: ShopProcessesDep,
+    actor: ActorDep,
+    key: OptionalKey,
+    order: Id,
+    asked: Move,
 ) -> Moved:
     """No other instalment moves. Not into the past, and not before the instalment that precedes
     it. An instalment that was missed is asked for on the new day.
@@ -223,24 +219,33 @@ async def reschedule(
         due=asked.due,
         actor=asked.actor or actor,
     )
-    await _told(services, order, actor, lambda: services.processes.reschedule(order, wish))
+    told = partial(processes.reschedule, order, wish)
+    await _told(services, processes, order, actor, told)
     return Moved(order=order, number=asked.number, due=asked.due, links=_links(order))
 
 
-async def _told(services: Services, order: str, actor: str, tell: Callable[[], Awaitable[T]]) -> T:
+async def _told(
+    services: Services,
+    processes: ShopProcesses,
+    order: str,
+    actor: str,
+    tell: Callable[[], Awaitable[T]],
+) -> T:
     """What the process that collects the plan answers; it is begun anew where the plan is open, and
     its process has ended all the same.
     """
     try:
         return await tell()
     except Problem as problem:
-        if problem.slug != "saga-ended" or not (open_ := await _open_plan(services, order)):
+        if problem.slug != "saga-ended" or not (
+            open_ := await _open_plan(services, order, processes.terms)
+        ):
             raise
-    await services.processes.collect(open_, actor)
+    await processes.collect(open_, actor)
     return await tell()
 
 
-async def _open_plan(services: Services, order: str) -> CollectInstalments | None:
+async def _open_plan(services: Services, order: str, terms: Terms) -> CollectInstalments | None:
     async with services.database.connection() as connection:
         plan = await instalment_plan.plan(connection, order)
         bought = await order_status.order(connection, order)
@@ -250,7 +255,7 @@ async def _open_plan(services: Services, order: str) -> CollectInstalments | Non
         order=OrderId(order),
         customer=CustomerId(plan.customer),
         merchant=MerchantId(bought.merchant),
-        terms=services.processes.terms,
+        terms=terms,
     )
 
 
@@ -259,45 +264,24 @@ def _links(order: str) -> Links:
 
 
 def _plan(services: Services, row: InstalmentPlan) -> Plan:
-    def money(amount: Any) -> Money:
+    def money(amount: int) -> Money:
         return Money.of(amount, row.currency)
 
-    status: Any = row.status
-    return Plan(
-        order=row.order,
-        customer=row.customer,
-        status=status,
-        financed=money(row.financed),
-        outstanding=money(row.outstanding),
-        fees=money(row.fees),
-        paid=money(row.paid),
-        paid_fees=money(row.paid_fees),
-        written_off=money(row.written_off),
-        next_due=row.next_due,
+    return of_row(
+        Plan,
+        row,
         instalments=[
-            Instalment(
-                number=one["number"],
-                due=one["due"],
-                status=one["status"],
-                amount=money(one["amount"]),
-                fees=money(one["fees"]),
-                paid=money(one["paid"]),
-                missed=one["missed"],
-            )
+            Instalment(**{**one, **{name: money(one[name]) for name in ("amount", "fees", "paid")}})
             for one in row.schedule
         ],
         adjustments=[
             Adjustment(
                 return_id=return_id,
-                value=money(one["value"]),
-                absorbed=money(one["absorbed"]),
-                refund=money(one["refund"]),
+                **{name: money(one[name]) for name in ("value", "absorbed", "refund")},
                 refunded=one["refunded"],
             )
             for return_id, one in row.adjustments.items()
         ],
-        opened_at=row.opened_at,
-        updated_at=row.updated_at,
         links={
             **_links(row.order),
             "customer": f"/customers/{row.customer}",

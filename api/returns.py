@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.shop_processes import ShopProcesses
 from domain.identifiers import OrderId, ReturnId, Sku
 from domain.ordering.events import ReturnLine
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
@@ -18,11 +19,12 @@ from handrail import bounds
 from handrail.http import stream_reader
 from handrail.http.consistency import TOKEN
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
-from handrail.http.idempotency import Answered, Claim, Requests, RequiredKey, derived_id, once
+from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
 from handrail.http.prefer_header import applied, seconds_to_wait
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Money, Quantity, Reason, members
 from handrail.http.start_request import Beginning
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import stream_name
 from handrail.sagas.options import Decision
 from workflows import return_order
@@ -96,22 +98,7 @@ class ReturnDecided(BaseModel):
             "model": ReturnDecided,
             "description": "The decision, where `Prefer: wait` was sent and it fell in time",
         },
-        **responses(
-            "malformed-request",
-            "malformed-header",
-            "idempotency-key-missing",
-            "not-found",
-            "idempotency-in-flight",
-            "out-of-order",
-            "content-differs",
-            "body-too-large",
-            "unsupported-media-type",
-            "invalid-request",
-            "idempotency-key-reused",
-            "database-unavailable",
-            "temporal-unavailable",
-            "worker-unavailable",
-        ),
+        **responses("not-found", "out-of-order", "database-unavailable", *ONCE, *UNAVAILABLE),
     },
 )
 async def create_return(
@@ -195,7 +182,7 @@ async def return_everything(
 async def quoted(services: Services, order: str, lines: tuple[ReturnLine, ...]) -> ReturnQuote:
     """Raises Problem where there is no such order, or nothing is left of it."""
     of = QuoteReturnOf(order=OrderId(order), lines=lines, why="returned")
-    quote = await services.processes.quote(of)
+    quote = await ShopProcesses(services.processes).quote(of)
     if not quote.lines:
         raise Problem("out-of-order", f"nothing of {order} is left to come back")
     return quote

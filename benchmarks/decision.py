@@ -25,6 +25,7 @@ from benchmarks.load import Customers, Served, open_shop
 from benchmarks.reporting import Result, bar, report
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 
 ORDERS: Final = 80
 """And as many workflows."""
@@ -38,7 +39,9 @@ async def run(settings: Settings, *, json: bool) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         chosen = {"api_port": 0, "log_level": "warning"}
-        stack = Stack(settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False)
+        stack = Stack(
+            HANDRAIL, settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False
+        )
         async with (
             stack,
             httpx.AsyncClient(base_url=stack.api_url, timeout=60) as client,

@@ -22,6 +22,7 @@ from benchmarks.load import Customers, Served, open_shop
 from benchmarks.reporting import Result, bar, report
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 
 MODEST: Final = 20
 SHARE: Final = 0.25
@@ -52,7 +53,9 @@ async def run(settings: Settings, *, json: bool) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         chosen = {"api_port": 0, "sagas_per_merchant": BOUND, "log_level": "warning"}
-        stack = Stack(settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False)
+        stack = Stack(
+            HANDRAIL, settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False
+        )
         async with stack:
             every, windows = await _windows(stack.api_url, console)
     return report(_result(windows, every, settings), settings.data_dir, console, json=json)

@@ -26,6 +26,7 @@ from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 
 MERCHANTS: Final = 10
 WARM_UP: Final = 10
@@ -48,7 +49,9 @@ async def run(settings: Settings, *, json: bool) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         chosen = {"api_port": 0, "log_level": "warning"}
-        stack = Stack(settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False)
+        stack = Stack(
+            HANDRAIL, settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False
+        )
         async with (
             stack,
             httpx.AsyncClient(base_url=stack.api_url, timeout=60) as client,
@@ -90,16 +93,14 @@ def _cpu(stack: Stack) -> Mapping[str, float]:
     assert stack.temporal
     assert stack.postgres
     assert stack.api
-    assert stack.bank
-    assert stack.carrier
     processes = {
         "temporal": stack.temporal.pid,
         "worker": stack.workers[0].pid,
         "api": stack.api.pid,
         "postgres": stack.postgres.pid,
         "projector": stack.projectors[0].pid,
-        "bank": stack.bank.pid,
-        "carrier": stack.carrier.pid,
+        "bank": stack.simulators["bank"].pid,
+        "carrier": stack.simulators["carrier"].pid,
     }
     return {name: cpu_seconds(pid) for name, pid in processes.items()}
 

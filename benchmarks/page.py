@@ -18,6 +18,7 @@ from benchmarks.chapters import CHAPTERS, Chapter
 from benchmarks.reporting import MACHINE, Finding, Result, kept_at, read
 from handrail.optional_deps import require_extra
 from handrail.settings import load
+from runtime.app import HANDRAIL
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 PAGE: Final = "performance.md"
@@ -129,7 +130,7 @@ def _mark(one: Finding) -> str:
 
 def main() -> None:
     require_extra("bench", "matplotlib")
-    collect(load().data_dir, DOCS)
+    collect(load(HANDRAIL.settings_type).data_dir, DOCS)
     write(DOCS / FOLDER, DOCS)
 
 

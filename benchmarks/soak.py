@@ -29,6 +29,7 @@ from benchmarks.reporting import Result, bar, report
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.verify import prove
 
 SECONDS: Final = 20 * 60.0
@@ -78,6 +79,7 @@ async def soak(
     chosen = {"api_port": 0, "log_level": "warning"}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         stack = Stack(
+            HANDRAIL,
             settings.model_copy(update=chosen),
             data_dir=Path(folder),
             workers=2,
@@ -108,8 +110,11 @@ async def _phases(
     soaked.settle_seconds = time.monotonic() - began
     bars.advance(task)
     task = bars.add_task("invariants", total=1)
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-    proof = await prove.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
+    companies = stack.address_of("bank"), stack.address_of("carrier")
+    proof = await prove.prove(stack.database_url, *companies, temporal)
     soaked.violations = {name: found for name, found in proof.violations.items() if found}
     soaked.events = proof.events
     bars.advance(task)

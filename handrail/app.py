@@ -10,14 +10,16 @@ it runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from handrail.command_fields import bounds_of
+from handrail.errors import DomainError
 from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.codec import Codec, Upcaster
+from handrail.http.problem_types import KINDS, RULES, Kind, kinds_with
 from handrail.kernel import Message, Refusal
 from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes
@@ -34,7 +36,18 @@ from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.sagas import events, interventions, stream_commands
 from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
+from handrail.sagas.options import RunOptions
 from handrail.sagas.saga_type import SagaType
+from handrail.settings import Settings, with_contexts
+from handrail.simulators.simulator import Simulator
+from handrail.temporal.run_options import run_options
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from handrail.http.webhook_sources import Webhooks
+    from handrail.processes.worker import Resources
+    from handrail.temporal.client import Activities
 
 
 class WronglyDeclared(ValueError):
@@ -43,6 +56,44 @@ class WronglyDeclared(ValueError):
 
 class UnknownConsumer(LookupError):
     """There is no consumer of this name."""
+
+
+def refuse_two(what: str, names: Iterable[str]) -> None:
+    """Raises WronglyDeclared where two of these have one name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
+        seen.add(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorCommand:
+    """A command of the business for its operators: `handrail NAME`.
+
+    `at` is where it stands, "module:name", a function or a cyclopts App; it is imported when it
+    runs. `help` is its line in `handrail --help`.
+    """
+
+    name: str
+    at: str
+    help: str
+
+
+Prove = Callable[[Any, bool, bool, bool], Awaitable[int]]
+"""The exit code, from the settings and whether to print JSON, to look at the feed, and to show all
+columns of tables."""
+
+LIBRARY_COMMANDS: Final = (
+    *("api", "campaign", "consumer", "consumers", "contracts", "lake", "migrate"),
+    *("notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
+    *("settings", "topology", "up", "verify", "worker"),
+)
+"""Of `handrail`, whatever the business is."""
+
+
+def _no_activities(_: Resources) -> Activities:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,19 +150,46 @@ class App:
     """What the contracts of events show."""
     tables: BusinessTables | None = None
     """Tables of the business beside the library's, with migrations of their own."""
+    settings: type[Settings] = Settings
+    """With the settings of the business, in a subclass."""
+    options: Callable[[Any], RunOptions] = run_options
+    """How sagas run, from `settings`; what the workflows' second argument is."""
+    activities: Callable[[Resources], Activities] = _no_activities
+    """The activities of each context, by its name; it imports what a worker needs."""
+    simulators: Sequence[Simulator] = ()
+    operator_commands: Sequence[OperatorCommand] = ()
+    prove: Prove | None = None
+    """What `handrail verify` runs; None: there is nothing to prove."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 
+    routers: Callable[[], Sequence[APIRouter]] = tuple
+    """The HTTP API of the business. Its routes come before the library's."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
+    problems: Sequence[Kind] = ()
+    """Problem types of the HTTP API; one with the slug of a library type replaces its words."""
+    rules: Mapping[type[DomainError], str] = field(default_factory=dict)
+    """The slug of the problem that each broken rule of the business is to a client."""
+    webhooks: Callable[[], Webhooks | None] = lambda: None
+    """The signed webhooks of other companies."""
+    sagas_per_tenant: Callable[[Any], int] = lambda _: 0
+    """How many sagas of one tenant that asked for a place may run at the same time, from
+    `settings`; 0: any number."""
+
     def __post_init__(self) -> None:
-        self._refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
-        self._refuse_two("sagas", (one.name for one in self.sagas))
-        self._refuse_two("projections", (one.name for one in self.read_models))
-        self._refuse_two("consumers", (one.name for one in self.consumers))
+        refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
+        refuse_two("sagas", (one.name for one in self.sagas))
+        refuse_two("projections", (one.name for one in self.read_models))
+        refuse_two("consumers", (one.name for one in self.consumers))
+        refuse_two("commands", self._command_names())
+        self._refuse_unknown_settings()
         _ = self.codec
         self._refuse_what_never_comes()
         for said in notifications.mistakes(self.messages):
             raise WronglyDeclared(said)
         self._refuse_unbounded_corrections()
+        self._refuse_wrong_problems()
 
     @cached_property
     def events(self) -> tuple[type, ...]:
@@ -161,6 +239,12 @@ class App:
         )
 
     @cached_property
+    def packages(self) -> frozenset[str]:
+        """The top-level packages of its messages and workflows: a sandbox passes them through."""
+        classes = (*self.events, *self.commands, *self.all_workflows)
+        return frozenset(one.__module__.partition(".")[0] for one in classes)
+
+    @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
         refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
@@ -176,10 +260,29 @@ class App:
         """With those of the ones that may be being built."""
         return frozenset(one.name + suffix for one in self.read_models for suffix in ("", NEXT))
 
+    @cached_property
+    def problem_types(self) -> Mapping[str, Kind]:
+        """Those of the library and of the business, by slug."""
+        return kinds_with(self.problems)
+
+    @cached_property
+    def rule_problems(self) -> Mapping[str, str]:
+        """The problem slug of each broken rule, by the name of its class."""
+        return {rule.__name__: slug for rule, slug in {**RULES, **self.rules}.items()}
+
     @property
     def context_names(self) -> tuple[str, ...]:
         """Those that have a task queue; that of the sagas first."""
         return (SAGAS.name, *(one.name for one in self.contexts))
+
+    @cached_property
+    def settings_type(self) -> type[Settings]:
+        """The settings with the contexts that a worker may serve: what a process loads."""
+        return with_contexts(self.settings, self.context_names)
+
+    def addresses_of(self, process: Literal["worker", "notifier"]) -> tuple[str, ...]:
+        """The settings with the addresses of the companies that a process asks."""
+        return tuple(one.address for one in self.simulators if one.asked_by == process)
 
     def consumer(self, name: str) -> Consumer:
         """Raises UnknownConsumer, which names those there are."""
@@ -197,7 +300,7 @@ class App:
                         f"the consumer {one.name} wants {event.__name__}, which no context has: add"
                         " it to the events of its context"
                     )
-        self._refuse_two("queues", (f"{one.vhost}/{one.queue}" for one in self.consumers))
+        refuse_two("queues", (f"{one.vhost}/{one.queue}" for one in self.consumers))
         if self.broker is None:
             return
         for said in mistakes(self.broker, {one.name for one in self.contexts}):
@@ -219,9 +322,33 @@ class App:
                     " name it in FieldPolicy.bounds"
                 ) from None
 
-    def _refuse_two(self, what: str, names: Iterable[str]) -> None:
-        seen: set[str] = set()
-        for name in names:
-            if name in seen:
-                raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
-            seen.add(name)
+    def _command_names(self) -> Iterable[str]:
+        yield from LIBRARY_COMMANDS
+        yield from (one.name for one in self.operator_commands)
+        yield from (one.name for one in self.simulators)
+
+    def _refuse_unknown_settings(self) -> None:
+        for one in self.simulators:
+            for name in one.settings:
+                if name not in self.settings.model_fields:
+                    raise WronglyDeclared(
+                        f"the simulator {one.name} names the setting {name}, which"
+                        f" {self.settings.__name__} does not have: add the field, or name another"
+                    )
+
+    def _refuse_wrong_problems(self) -> None:
+        refuse_two("problems", (one.slug for one in self.problems))
+        refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
+        for kind in self.problems:
+            ours = KINDS.get(kind.slug, kind)
+            if kind.status != ours.status:
+                raise WronglyDeclared(
+                    f"the problem {kind.slug} of the library has the status {ours.status}, not"
+                    f" {kind.status}: keep it, or use a slug of your own"
+                )
+        for rule, slug in self.rules.items():
+            if slug not in self.problem_types:
+                raise WronglyDeclared(
+                    f"the rule {rule.__name__} names the problem {slug}, which does not exist:"
+                    " add it to problems"
+                )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NewType
+from typing import Any, ClassVar, Final, NewType
 
 from handrail.currencies import written
 from handrail.errors import CurrencyMismatch
@@ -11,6 +11,7 @@ from handrail.field_policy import FieldPolicy
 
 TenantId = NewType("TenantId", str)
 """The party on whose behalf sagas run: limits, fairness and figures are kept for each."""
+NO_TENANT: Final = TenantId("")
 
 
 class Message:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from handrail.app import App
+from handrail.settings import APP_VARIABLE, Settings, load
 
-VARIABLE: Final = "HANDRAIL_APP"
 BAD_APP: Final = 2
 """The exit code of a process that has no App, or a wrong one: starting it again does not help."""
 
@@ -49,9 +49,9 @@ def find_app(folder: Path) -> App:
 
 def _named(folder: Path) -> tuple[str, str]:
     """Which App, and what says so. The project's folder becomes importable."""
-    if named := os.environ.get(VARIABLE):
+    if named := os.environ.get(APP_VARIABLE):
         _importable(folder)
-        return named, VARIABLE
+        return named, APP_VARIABLE
     for above in (folder, *folder.parents):
         file = above / "pyproject.toml"
         if not file.is_file():
@@ -62,7 +62,7 @@ def _named(folder: Path) -> tuple[str, str]:
             return str(tool["app"]), f"{file}, [tool.handrail] app"
     raise NoApp(
         f"no pyproject.toml from {folder} upwards has [tool.handrail] app ="
-        f' "module:NAME": add it, or set {VARIABLE}'
+        f' "module:NAME": add it, or set {APP_VARIABLE}'
     )
 
 
@@ -79,3 +79,19 @@ def the_app() -> App:
     except (NoApp, ValueError) as wrong:
         print(wrong, file=sys.stderr)
         raise SystemExit(BAD_APP) from None
+
+
+def app_if_any() -> App | None:
+    """None where no project names one. One that is wrongly declared ends the process."""
+    try:
+        find_app(Path.cwd())
+    except NoApp:
+        return None
+    except ValueError:
+        pass
+    return the_app()
+
+
+def load_settings() -> Settings:
+    """The settings of this process, or its end with a line for each that is wrong."""
+    return load(the_app().settings_type)

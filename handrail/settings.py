@@ -1,114 +1,44 @@
-"""Every setting there is: one environment variable each, checked before anything starts."""
+"""Every setting of the library: an environment variable each, checked before anything starts."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
-from handrail.http.webhook_signatures import key_of
+from handrail.notifications.settings import NotificationSettings
+from handrail.setting_types import (
+    PREFIX,
+    AmqpUrl,
+    HostAndPort,
+    HttpUrl,
+    Logins,
+    Port,
+    PostgresUrl,
+    Seconds,
+    SettingsPart,
+    Unset,
+    listed,
+)
 
-PREFIX = "HANDRAIL_"
-CONTEXTS = ("sagas", "ordering", "inventory", "credit", "payments", "shipping", "settlement")
-BAD_SETTINGS = 2
+BAD_SETTINGS: Final = 2
 """The exit code of a process that was configured wrongly: starting it again does not help."""
+APP_VARIABLE: Final = "HANDRAIL_APP"
+"""Names the App, and is no setting: it says which settings there are."""
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
-def _empty_is_unset(value: Any) -> Any:
-    """Compose files pass a variable that nobody set as an empty one."""
-    return None if value == "" else value
-
-
-def _postgres_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
-        raise ValueError("must look like postgresql://user:password@host:5432/database")
-    return value
-
-
-def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must look like http://host:8080")
-    return value.rstrip("/")
-
-
-def _amqp_url(value: str) -> str:
-    parts = urlsplit(value)
-    right = parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.username
-    if not right or parts.path.strip("/") or parts.query:
-        raise ValueError(
-            "must look like amqp://user:password@host:5672, without a virtual host:"
-            " each process knows its own"
-        )
-    return value.rstrip("/")
-
-
-def _host_and_port(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (host and colon and port.isdigit()) or "/" in value:
-        raise ValueError("must look like host:7233")
-    return value
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-def _contexts(value: tuple[str, ...]) -> tuple[str, ...]:
-    if unknown := sorted(set(value) - set(CONTEXTS)):
-        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(CONTEXTS)}")
-    if not value:
-        raise ValueError(f"must name at least one of {', '.join(CONTEXTS)}")
-    return value
-
-
-def _secrets(value: tuple[str, ...]) -> tuple[str, ...]:
-    for secret in value:
-        key_of(secret)
-    return value
-
-
-def _logins(value: tuple[str, ...]) -> tuple[str, ...]:
-    for login in value:
-        user, _, password = login.partition("=")
-        if not (user and password):
-            raise ValueError("must look like user=password,user=password")
-    return value
-
-
-def _form(name: str) -> FieldInfo:
-    """What the table of settings calls such a value."""
-    return cast("FieldInfo", Field(json_schema_extra={"format": name}))
-
-
-PostgresUrl = Annotated[str, AfterValidator(_postgres_url), _form("PostgreSQL URL")]
-HttpUrl = Annotated[str, AfterValidator(_http_url), _form("HTTP URL")]
-AmqpUrl = Annotated[str, AfterValidator(_amqp_url), _form("AMQP URL")]
-HostAndPort = Annotated[str, AfterValidator(_host_and_port), _form("host:port")]
-Unset = BeforeValidator(_empty_is_unset)
-Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
-Seconds = Annotated[float, Field(gt=0)]
-Secrets = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_secrets), _form("secrets")
-]
-Logins = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_logins), _form("logins")
-]
-
-
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+class Settings(NotificationSettings, SettingsPart):
+    """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
     database_url: Annotated[PostgresUrl | None, Unset] = Field(
         default=None,
@@ -165,29 +95,6 @@ class Settings(BaseSettings):
         default=None,
         description="Where operators see the Temporal UI; for links only. "
         "Unset: that of the embedded server, when there is one.",
-    )
-    bank_url: Annotated[HttpUrl | None, Unset] = Field(
-        default=None, description="Where the bank answers. Unset: a simulator."
-    )
-    carrier_url: Annotated[HttpUrl | None, Unset] = Field(
-        default=None, description="Where the carrier answers. Unset: a simulator."
-    )
-    registry_url: Annotated[HttpUrl | None, Unset] = Field(
-        default=None,
-        description="Where the registry of businesses answers. Unset: a simulator.",
-    )
-    provider_url: Annotated[HttpUrl | None, Unset] = Field(
-        default=None,
-        description="Where the provider of push, SMS and e-mail answers. Unset: a simulator.",
-    )
-    carrier_webhook_secrets: Secrets = Field(
-        default=(),
-        repr=False,
-        description="What the carrier's webhooks are signed with (`whsec_…`), comma-separated, "
-        "newest first. Empty: none is taken.",
-    )
-    bank_webhook_secrets: Secrets = Field(
-        default=(), repr=False, description="The same for the bank's webhooks."
     )
     webhook_tolerance_seconds: Seconds = Field(
         default=300, description="How far a webhook's timestamp may be from now, either way."
@@ -262,67 +169,15 @@ class Settings(BaseSettings):
     )
     keys_kept_seconds: Annotated[float, Field(ge=0)] = Field(
         default=82_800,
-        description="How long bank and carrier keep an idempotency key, with a margin. What gave "
+        description="How long other companies keep an idempotency key, with a margin. What gave "
         "no answer for longer is not asked again: an operator looks it up, and resolves it. "
         "0: for ever.",
-    )
-    review_above: Annotated[Annotated[int, Field(ge=0)] | None, Unset] = Field(
-        default=None,
-        description="An order of more minor units of its currency waits for a risk officer before "
-        "it is paid. Unset: none does.",
-    )
-    review_seconds: Seconds = Field(
-        default=86_400, description="How long a risk officer has; then the order is taken back."
-    )
-    dunning_days: Annotated[
-        tuple[Annotated[int, Field(gt=0)], ...], NoDecode, BeforeValidator(_listed), _form("days")
-    ] = Field(
-        default=(3, 7, 14),
-        description="After how many days a missed instalment is asked for again, comma-separated, "
-        "one for each try. Missed once more it is written off. Empty: it is not asked for again.",
-    )
-    late_fee: Annotated[int, Field(ge=0)] = Field(
-        default=500,
-        description="What the second miss of an instalment and each later one costs, in minor "
-        "units. 0: nothing.",
-    )
-    bank_timeout_seconds: Seconds = Field(
-        default=2, description="How long one question to the bank may take."
-    )
-    carrier_timeout_seconds: Seconds = Field(
-        default=2, description="How long one question to the carrier may take."
-    )
-    registry_timeout_seconds: Seconds = Field(
-        default=2, description="How long one question to the registry may take."
-    )
-    provider_timeout_seconds: Seconds = Field(
-        default=5, description="How long the provider of messages may take to accept one."
-    )
-    notifier_slots: Annotated[int, Field(ge=2, le=1000)] = Field(
-        default=16,
-        description="How many messages a notifier sends at the same time. Campaigns leave a "
-        "quarter of them free.",
-    )
-    notifier_attempts: Annotated[int, Field(ge=1)] = Field(
-        default=8,
-        description="How often a message is tried that gets no clear answer, before it is parked.",
-    )
-    notifier_lease_seconds: Seconds = Field(
-        default=30,
-        description="After how long others send the messages of a notifier that died. Longer than "
-        "`HANDRAIL_PROVIDER_TIMEOUT_SECONDS`.",
-    )
-    sagas_per_merchant: Annotated[int, Field(ge=0)] = Field(
-        default=500,
-        description="How many checkouts of one merchant may run at the same time. 0: any number.",
     )
     task_queue_prefix: str = Field(
         default="", description="Put before every task queue: tells apart who shares a namespace."
     )
-    worker_contexts: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_listed), AfterValidator(_contexts)
-    ] = Field(
-        default=CONTEXTS,
+    worker_contexts: tuple[str, ...] | None = Field(
+        default=None,
         description="The task queues a worker serves, comma-separated: `sagas` and contexts.",
     )
     projector_poll_ms: Annotated[int, Field(gt=0)] = Field(
@@ -376,7 +231,7 @@ class Settings(BaseSettings):
     def lake_folder(self) -> Path:
         return self.lake_dir or self.data_dir / "lake"
 
-    def known_to(self, user: str | None) -> Settings:
+    def known_to(self, user: str | None) -> Self:
         """What a process may know that is this user at the broker, or has nothing to do with it."""
         return self.model_copy(
             update={
@@ -407,11 +262,27 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def load() -> Settings:
+def with_contexts(settings: type[SettingsT], contexts: Sequence[str]) -> type[SettingsT]:
+    """The same settings for an app with these contexts: a worker serves some of them, or all."""
+
+    def are_known(value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(value) - set(contexts)):
+            raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(contexts)}")
+        if not value:
+            raise ValueError(f"must name at least one of {', '.join(contexts)}")
+        return value
+
+    some = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(are_known)]
+    description = settings.model_fields["worker_contexts"].description
+    field = Field(default=tuple(contexts), description=description)
+    return create_model(settings.__name__, __base__=settings, worker_contexts=(some, field))
+
+
+def load(settings: type[SettingsT]) -> SettingsT:
     """The settings of this process, or its end with one line for each that is wrong."""
-    _warn_of_unknown(os.environ)
+    _warn_of_unknown(settings, os.environ)
     try:
-        return Settings()
+        return settings()
     except ValidationError as error:
         for problem in error.errors():
             field = str(problem["loc"][0]) if problem["loc"] else ""
@@ -430,8 +301,8 @@ def require(settings: Settings, *fields: str) -> None:
         raise SystemExit(BAD_SETTINGS)
 
 
-def _warn_of_unknown(environment: Mapping[str, str]) -> None:
-    known = [variable(name) for name in Settings.model_fields]
+def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -> None:
+    known = [*map(variable, settings.model_fields), APP_VARIABLE]
     for name in sorted(set(environment) - set(known)):
         if name.startswith(PREFIX):
             close = difflib.get_close_matches(name, known, n=1)
@@ -439,13 +310,13 @@ def _warn_of_unknown(environment: Mapping[str, str]) -> None:
             print(f"{name}: there is no such setting{hint}", file=sys.stderr)
 
 
-def settings_table() -> str:
-    """The Markdown page `docs/settings.md`."""
-    schemas = Settings.model_json_schema()["properties"]
+def settings_table(settings: type[Settings]) -> str:
+    """The Markdown page of these settings; the shop's is `docs/settings.md`."""
+    schemas = settings.model_json_schema()["properties"]
     rows = [
         f"| `{variable(name)}` | {_values(schemas[name])} | {_default(field)} "
         f"| {field.description} |"
-        for name, field in Settings.model_fields.items()
+        for name, field in settings.model_fields.items()
     ]
     return "\n".join(
         [

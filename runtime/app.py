@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
+from api.problem_types import PROBLEMS, RULES
+from api.tags import TAGS
 from consumers import finance, warehouse
 from consumers.notifications import handler as notifications
 from consumers.notifications.templates import MESSAGES
@@ -20,7 +23,7 @@ from domain.settlement import commands as settlement_commands
 from domain.settlement import events as settlement_events
 from domain.shipping import commands as shipping_commands
 from domain.shipping import events as shipping_events
-from handrail.app import App, Context
+from handrail.app import App, Context, OperatorCommand
 from handrail.lake.plan import LakePlan
 from projections import (
     customer_account,
@@ -32,14 +35,64 @@ from projections import (
 )
 from runtime.broker import BROKER
 from runtime.event_examples import EXAMPLES
-from runtime.registry.sagas import SAGAS
+from runtime.options import options_of
+from runtime.settings import ShopSettings
+from runtime.simulators.declared import SIMULATORS
+from workflows import (
+    checkout,
+    collect_instalment,
+    onboard_merchant,
+    parcels,
+    pay_merchant,
+    return_order,
+    settle_early,
+    write_off,
+)
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrderWorkflow
 from workflows.pay_merchants import PayMerchantsWorkflow
 
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from handrail.http.webhook_sources import Webhooks
+    from handrail.processes.worker import Resources
+    from handrail.temporal.client import Activities
+
+# What only some processes need is imported by them.
+# ruff: noqa: PLC0415
+
+
+def _routers() -> Sequence[APIRouter]:
+    from api.routers import ROUTERS
+
+    return ROUTERS
+
+
+def _webhooks() -> Webhooks:
+    from api.webhook_messages import WEBHOOKS
+
+    return WEBHOOKS
+
+
+def _sagas_per_tenant(settings: ShopSettings) -> int:
+    return settings.sagas_per_merchant
+
+
+def _activities(resources: Resources) -> Activities:
+    from runtime.activities import activities
+
+    return activities(resources)
+
+
+async def _prove(settings: ShopSettings, json: bool, feed: bool, wide: bool) -> int:  # noqa: FBT001  # as Prove says
+    from runtime.verify.prove import verify
+
+    return await verify(settings, json=json, feed=feed, wide=wide)
+
 
 def _lake() -> LakePlan:
-    from consumers.lake_report.plan import LAKE  # noqa: PLC0415  # only `handrail lake` needs it
+    from consumers.lake_report.plan import LAKE
 
     return LAKE
 
@@ -77,7 +130,18 @@ HANDRAIL: Final = App(
             commands=settlement_commands.COMMANDS,
         ),
     ),
-    sagas=tuple(SAGAS.values()),
+    sagas=(
+        checkout.SAGA,
+        collect_instalment.SAGA,
+        settle_early.SAGA,
+        write_off.SAGA,
+        parcels.DISPATCH_SAGA,
+        parcels.DELIVERED_SAGA,
+        parcels.LOSS_SAGA,
+        return_order.SAGA,
+        onboard_merchant.SAGA,
+        pay_merchant.SAGA,
+    ),
     workflows=(CollectInstalmentsWorkflow, DeliverOrderWorkflow, PayMerchantsWorkflow),
     projections=(
         order_status.PROJECTION,
@@ -93,4 +157,32 @@ HANDRAIL: Final = App(
     lake=_lake,
     examples=EXAMPLES,
     tables=TABLES,
+    routers=_routers,
+    tags=TAGS,
+    problems=PROBLEMS,
+    rules=RULES,
+    webhooks=_webhooks,
+    sagas_per_tenant=_sagas_per_tenant,
+    settings=ShopSettings,
+    options=options_of,
+    activities=_activities,
+    prove=_prove,
+    simulators=SIMULATORS,
+    operator_commands=(
+        OperatorCommand(
+            name="demo",
+            at="runtime.demo.command:demo",
+            help="Start everything, drive checkouts through HTTP, prove the invariants, stop.",
+        ),
+        OperatorCommand(
+            name="bench",
+            at="benchmarks.command:bench",
+            help="Start everything, measure, stop everything.",
+        ),
+        OperatorCommand(
+            name="payouts",
+            at="runtime.payouts_cli:payouts",
+            help="Pay merchants what they are owed, every day or now.",
+        ),
+    ),
 )

@@ -9,14 +9,15 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from api.app import create_app
-from api.webhook_messages import TYPES, Envelope
+from api.webhook_messages import WEBHOOKS
 from handrail import bounds
 from handrail.activities.http_gateway import No, Yes
 from handrail.docs_pages import bounds as bounds_page
 from handrail.docs_pages.bounds import Line, lines_of, table
+from handrail.http.application import create_app
+from handrail.http.webhook_sources import Envelope
+from handrail.processes.api import lazy_client
 from handrail.sagas.options import RunOptions
-from runtime.api import lazy_client
 from runtime.app import HANDRAIL
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "bounds.md"
@@ -30,14 +31,8 @@ async def page() -> str:
     """Raises Unbounded."""
     # Neither the database nor Temporal is asked for anything.
     engine = create_async_engine("postgresql+psycopg://")
-    client = await lazy_client("127.0.0.1:7233", "default")
-    app = create_app(
-        engine,
-        client,
-        RunOptions(),
-        codec=HANDRAIL.codec,
-        event_contracts=HANDRAIL.event_contracts,
-    )
+    client = await lazy_client("127.0.0.1:7233", "default", HANDRAIL.codec)
+    app = create_app(HANDRAIL, engine, client, RunOptions())
     others = [
         "## Webhooks\n",
         table("every webhook", lines_of(Envelope)),
@@ -51,10 +46,10 @@ async def page() -> str:
 
 
 def _webhooks() -> Iterator[str]:
-    for source, types in TYPES.items():
-        for type_, model in types.items():
-            found = [(f"#/data{field[1:]}", bound) for field, bound in lines_of(model)]
-            yield table(f"`{type_}` of the {source}", found)
+    for source in WEBHOOKS.sources:
+        for type_, one in source.types.items():
+            found = [(f"#/data{field[1:]}", bound) for field, bound in lines_of(one.data)]
+            yield table(f"`{type_}` of the {source.name}", found)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,13 @@ from handrail.cli.options import Json
 from handrail.cli.saga_tables import money
 from handrail.cli.sagas import Why, run_with_api
 from handrail.dev.stack import joined
-from handrail.settings import Settings, load, require
+from handrail.settings import load, require
 from handrail.temporal.client import connect
 from handrail.terminal_tables import terminal
 from runtime import payout_schedule
-from runtime.api import options_of
+from runtime.app import HANDRAIL
+from runtime.options import options_of
+from runtime.settings import ShopSettings
 
 payouts = App(name="payouts", help="Pay merchants what they are owed, every day or now.")
 
@@ -52,7 +54,7 @@ def schedule(
 ) -> int:
     """Begin a run at these times from now on, with the settings of this process."""
 
-    async def work(client: Client, settings: Settings) -> int:
+    async def work(client: Client, settings: ShopSettings) -> int:
         await payout_schedule.put(client, options_of(settings), cron=cron, minimum=minimum)
         return await _show_schedule(client, settings)
 
@@ -115,7 +117,7 @@ def _steer(
         console.print(f"run {run}: {word} accepted")
         return 0, said
 
-    async def of_schedule(client: Client, settings: Settings) -> int:
+    async def of_schedule(client: Client, settings: ShopSettings) -> int:
         said = why.said()
         note = f"{said['actor']}: {said['reason']}"
         if not await at_schedule(client, settings.task_queue_prefix, note):
@@ -125,7 +127,7 @@ def _steer(
     return _at_temporal(of_schedule) if run is None else run_with_api(of_run, json=json)
 
 
-async def _show_schedule(client: Client, settings: Settings) -> int:
+async def _show_schedule(client: Client, settings: ShopSettings) -> int:
     found = await payout_schedule.stands(client, settings.task_queue_prefix)
     if found is None:
         return _no(NO_SCHEDULE)
@@ -137,16 +139,16 @@ async def _show_schedule(client: Client, settings: Settings) -> int:
     return 0
 
 
-def _at_temporal(work: Callable[[Client, Settings], Awaitable[int]]) -> int:
+def _at_temporal(work: Callable[[Client, ShopSettings], Awaitable[int]]) -> int:
     """0 where it was done, 1 where Temporal said no, or does not answer."""
-    settings = joined(load())
+    settings = cast("ShopSettings", joined(load(HANDRAIL.settings_type)))
     require(settings, "temporal_address")
 
     async def connected() -> int:
         address = cast("str", settings.temporal_address)
         try:
             async with asyncio.timeout(_SECONDS):
-                client = await connect(address, settings.temporal_namespace)
+                client = await connect(address, settings.temporal_namespace, HANDRAIL.codec)
                 return await work(client, settings)
         except RPCError as error:
             return _no(f"Temporal says no: {error.message}")

@@ -28,19 +28,21 @@ from domain.settlement.events import MerchantAccountOpened
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import EventStore
 from handrail.kernel import stream_name
-from handrail.sagas.options import RunOptions
+from handrail.processes.worker import with_saga_streams
 from handrail.simulators.in_process import served
-from handrail.temporal.client import DATA_CONVERTER, SANDBOX, Activities
+from handrail.temporal.client import Activities
+from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
-from runtime.worker import all_activities
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
+from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.unencrypted import a_client, company
 from tests.workflows.faults import Faults, SometimesAway
 from tests.workflows.losing import LosingTasks
 from tests.workflows.ordered import Ordered, Placement, a_checkout
+from workflows.options import ShopOptions
 
 IN_STOCK = 10
 FIRST_TRY = 0.5  # seconds that another company is given beside the saga
@@ -109,7 +111,7 @@ class World:
             ]
         )
         checkout = a_checkout(placed, card=card, ship_to=ship_to)
-        options = RunOptions(
+        options = ShopOptions(
             steps=steps,
             queue_prefix=self.queue_prefix,
             first_try_seconds=first_try,
@@ -126,9 +128,11 @@ class World:
 
     def activities(self) -> Activities:
         """Those of each context, with what is told to go wrong with them."""
+        every = with_saga_streams(
+            of_contexts(self.store, None, *self._companies), self.store, HANDRAIL.codec
+        )
         return {
-            context: [self.faults.around(one) for one in group]
-            for context, group in all_activities(self.store, *self._companies).items()
+            context: [self.faults.around(one) for one in group] for context, group in every.items()
         }
 
     @asynccontextmanager
@@ -143,6 +147,7 @@ class World:
                 self.client,
                 activities,
                 list(activities),
+                workflows=HANDRAIL.all_workflows,
                 queue_prefix=self.queue_prefix,
                 shutdown=timedelta(0),
                 runner=LosingTasks(SANDBOX, self.lost),

@@ -35,13 +35,15 @@ from handrail.sagas.cancellation import side_by_side, uninterrupted
 from handrail.sagas.child_workflows import Child, start_process
 from handrail.sagas.definition import Duty, Parallel, Saga, Step
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows import collect_instalments, deliver_order
 from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
+from workflows.options import ShopOptions
 
-AS_USUAL: Final = RunOptions()
+AS_USUAL: Final = ShopOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class Checkout:
     placed_at: datetime
 
 
-def saga(o: Checkout, options: RunOptions = AS_USUAL) -> Saga:
+def saga(o: Checkout, options: ShopOptions = AS_USUAL) -> Saga:
     duties = SHAPES[options.shape or NEWEST]
     now = down_payment(o.total, o.instalments)
     return Saga(
@@ -142,11 +144,11 @@ SHAPES: Final[Mapping[int, Callable[..., Sequence[Command | Parallel[Command | D
 NEWEST: Final = max(SHAPES)
 
 
-def _is_reviewed(o: Checkout, options: RunOptions) -> bool:
+def _is_reviewed(o: Checkout, options: ShopOptions) -> bool:
     return options.review_above is not None and o.total.amount > options.review_above
 
 
-def _review(o: Checkout, options: RunOptions) -> Sequence[Step]:
+def _review(o: Checkout, options: ShopOptions) -> Sequence[Step]:
     """The last before the pivot: nobody looks at an order that cannot be paid for."""
     if not _is_reviewed(o, options):
         return []
@@ -181,7 +183,7 @@ def example() -> Saga:
 
 def example_of_reviewed() -> Saga:
     """Of an order so dear that a risk officer looks at it."""
-    return saga(_SOME, RunOptions(review_above=0))
+    return saga(_SOME, ShopOptions(review_above=0))
 
 
 def summary(o: Checkout) -> str:
@@ -200,13 +202,13 @@ class CheckoutWorkflow(SagaHandlers):
     shape = NEWEST
 
     @workflow.init
-    def __init__(self, checkout: Checkout, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, checkout: Checkout, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
             saga(checkout, options),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type="Checkout",
-                merchant=checkout.merchant,
+                tenant=checkout.merchant,
                 at_stake=checkout.total,
                 actor=actor,
                 attempt=attempt,
@@ -217,7 +219,7 @@ class CheckoutWorkflow(SagaHandlers):
 
     @workflow.run
     async def run(
-        self, checkout: Checkout, options: RunOptions, actor: str, _attempt: int
+        self, checkout: Checkout, options: ShopOptions, actor: str, _attempt: int
     ) -> SagaResult:
         result = await self._saga.run()
         if result.ending == "completed":
@@ -225,7 +227,7 @@ class CheckoutWorkflow(SagaHandlers):
         return result
 
 
-async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> None:
+async def _begin_what_follows(o: Checkout, options: ShopOptions, actor: str) -> None:
     """What takes months is no part of the saga, and outlives it."""
     collecting = Child(
         name=collect_instalments.TYPE,
@@ -234,7 +236,7 @@ async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> N
             order=o.order, customer=o.customer, merchant=o.merchant, terms=options.terms
         ),
         id=collect_instalments.workflow_id(o.order),
-        merchant=o.merchant,
+        tenant=o.merchant,
         summary=f"{o.merchant}: {o.instalments} instalments",
     )
     delivering = Child(
@@ -248,7 +250,7 @@ async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> N
             total=o.total,
         ),
         id=deliver_order.workflow_id(o.order),
-        merchant=o.merchant,
+        tenant=o.merchant,
         summary=f"{o.merchant}: {o.total}",
     )
     both = (
@@ -260,3 +262,11 @@ async def _begin_what_follows(o: Checkout, options: RunOptions, actor: str) -> N
     else:
         for one in both:
             await one
+
+
+SAGA: Final = SagaType(
+    name="Checkout",
+    purpose="Promise stock and credit, take the down payment, and see the rest done.",
+    workflow=CheckoutWorkflow,
+    example=example,
+)

@@ -16,8 +16,10 @@ from domain.payments.commands import CollectInstalment
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
+from workflows.options import ShopOptions
 
 TYPE: Final = "CollectInstalment"
 TELLS: Final = "tells-that-it-waits"
@@ -85,13 +87,15 @@ def summary(i: DueInstalment) -> str:
 @workflow.defn(name=TYPE)
 class CollectInstalmentWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, asked: DueInstalment, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(
+        self, asked: DueInstalment, options: ShopOptions, actor: str, attempt: int
+    ) -> None:
         self._saga = SagaRun(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type=TYPE,
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
@@ -102,7 +106,7 @@ class CollectInstalmentWorkflow(SagaHandlers):
 
     @workflow.run
     async def run(
-        self, asked: DueInstalment, _options: RunOptions, _actor: str, _attempt: int
+        self, asked: DueInstalment, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         # Kept, because the loop keeps no task; it ends with the workflow at the latest.
         self._telling = asyncio.create_task(self._tell_that_it_waits(asked.number))
@@ -124,3 +128,11 @@ class CollectInstalmentWorkflow(SagaHandlers):
         except ApplicationError:
             return False
         return True
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Collect one instalment, which can then be borrowed again.",
+    workflow=CollectInstalmentWorkflow,
+    example=example,
+)

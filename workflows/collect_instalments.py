@@ -36,11 +36,11 @@ from handrail.sagas.child_workflows import (
     start_again,
 )
 from handrail.sagas.events import SagaEnded
-from handrail.sagas.options import RunOptions
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from handrail.sagas.visibility import SAGA_STATUS
 from workflows import collect_instalment, settle_early, write_off
 from workflows.dunning import Dunning, Terms
+from workflows.options import ShopOptions
 from workflows.plan_wishes import NewDate, PayAllNow
 
 TYPE: Final = "CollectInstalments"
@@ -85,14 +85,14 @@ def summary_again(asked: CollectInstalments) -> str:
     return f"{asked.merchant}: what came back to the plan"
 
 
-async def is_collected(asked: CollectInstalments, options: RunOptions, actor: str) -> None:
+async def is_collected(asked: CollectInstalments, options: ShopOptions, actor: str) -> None:
     """See to it, from another workflow, that somebody collects what is due of the plan."""
     collector = Child(
         name=TYPE,
         workflow=CollectInstalmentsWorkflow,
         input=asked,
         id=workflow_id(asked.order),
-        merchant=asked.merchant,
+        tenant=asked.merchant,
         summary=summary_again(asked),
     )
     while (await _read_plan(asked.order)).due:
@@ -115,7 +115,7 @@ async def _read_plan(order: OrderId) -> InstalmentPlan:
 class CollectInstalmentsWorkflow:
     @workflow.init
     def __init__(
-        self, asked: CollectInstalments, options: RunOptions, actor: str, progress: Progress | None
+        self, asked: CollectInstalments, options: ShopOptions, actor: str, progress: Progress | None
     ) -> None:
         self._asked = asked
         self._options = options
@@ -132,7 +132,11 @@ class CollectInstalmentsWorkflow:
 
     @workflow.run
     async def run(
-        self, asked: CollectInstalments, options: RunOptions, actor: str, _progress: Progress | None
+        self,
+        asked: CollectInstalments,
+        options: ShopOptions,
+        actor: str,
+        _progress: Progress | None,
     ) -> Progress:
         await self._look()
         if self._now.reopened:
@@ -303,7 +307,7 @@ class CollectInstalmentsWorkflow:
             workflow=collect_instalment.CollectInstalmentWorkflow,
             input=due,
             id=collect_instalment.saga_id(asked.order, number),
-            merchant=asked.merchant,
+            tenant=asked.merchant,
             summary=collect_instalment.summary(due),
         )
         if not workflow.patched(SIDE_BY_SIDE):
@@ -364,7 +368,7 @@ class CollectInstalmentsWorkflow:
                 workflow=settle_early.SettleEarlyWorkflow,
                 input=settlement,
                 id=settle_early.saga_id(asked.order, plan.settlements),
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 summary=settle_early.summary(settlement),
             ),
             wish.actor,
@@ -386,7 +390,7 @@ class CollectInstalmentsWorkflow:
                 workflow=write_off.WriteOffWorkflow,
                 input=debt,
                 id=write_off.saga_id(asked.order, self._plan.write_offs),
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 summary=write_off.summary(debt),
             )
         )

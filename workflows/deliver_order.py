@@ -18,9 +18,10 @@ from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from handrail.kernel import Money
 from handrail.sagas.child_workflows import READING, Child, run_saga, show_parked, show_running
 from handrail.sagas.events import SagaEnded
-from handrail.sagas.options import CarrierNotice, RunOptions
 from handrail.sagas.visibility import FAILURE_CODE, SAGA_STATUS
 from workflows import parcels, return_order
+from workflows.carrier_notice import CarrierNotice
+from workflows.options import ShopOptions
 from workflows.parcels import Parcels
 from workflows.return_order import ReturnOrder, ReturnOrderWorkflow
 
@@ -80,7 +81,7 @@ def workflow_id(order: str) -> str:
 @workflow.defn(name=TYPE)
 class DeliverOrderWorkflow:
     @workflow.init
-    def __init__(self, asked: DeliverOrder, options: RunOptions, actor: str) -> None:
+    def __init__(self, asked: DeliverOrder, options: ShopOptions, actor: str) -> None:
         progress = asked.progress
         self._asked = asked
         self._options = options
@@ -93,7 +94,7 @@ class DeliverOrderWorkflow:
         self._notices = 0
 
     @workflow.run
-    async def run(self, _asked: DeliverOrder, _options: RunOptions, _actor: str) -> State:
+    async def run(self, _asked: DeliverOrder, _options: ShopOptions, _actor: str) -> State:
         self._show()
         while self._state in {"booked", "dispatched"}:
             if (notice := await self._next()) is None:
@@ -244,7 +245,7 @@ class DeliverOrderWorkflow:
             workflow=workflow_,
             input=asked,
             id=saga,
-            merchant=self._asked.merchant,
+            tenant=self._asked.merchant,
             summary=summary,
         )
         attempt = self._attempts.get(saga, 0) + 1

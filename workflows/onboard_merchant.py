@@ -24,13 +24,15 @@ from domain.settlement.commands import (
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
+from workflows.options import ShopOptions
 
 TYPE: Final = "OnboardMerchant"
 APPROVED_WITHIN: Final = timedelta(days=14)
 REMINDED_AFTER: Final = timedelta(days=7)
-AS_USUAL: Final = RunOptions()
+AS_USUAL: Final = ShopOptions()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,7 @@ NEWEST: Final = 2
 """From shape 2 on, only an account that was opened for the application is closed with it."""
 
 
-def saga(a: OnboardMerchant, options: RunOptions = AS_USUAL) -> Saga:
+def saga(a: OnboardMerchant, options: ShopOptions = AS_USUAL) -> Saga:
     shape = options.shape or NEWEST
     onboarding = shape > 1
     return Saga(
@@ -123,14 +125,14 @@ class OnboardMerchantWorkflow(SagaHandlers):
 
     @workflow.init
     def __init__(
-        self, asked: OnboardMerchant, options: RunOptions, actor: str, attempt: int
+        self, asked: OnboardMerchant, options: ShopOptions, actor: str, attempt: int
     ) -> None:
         self._saga = SagaRun(
             saga(asked, options),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type=TYPE,
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 at_stake=Money(0, asked.currency),
                 actor=actor,
                 attempt=attempt,
@@ -141,6 +143,14 @@ class OnboardMerchantWorkflow(SagaHandlers):
 
     @workflow.run
     async def run(
-        self, _asked: OnboardMerchant, _options: RunOptions, _actor: str, _attempt: int
+        self, _asked: OnboardMerchant, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Take on a merchant: papers, the registry, an account, and somebody's yes.",
+    workflow=OnboardMerchantWorkflow,
+    example=example,
+)

@@ -19,8 +19,10 @@ from domain.shipping.commands import RecordDelivery, RecordDispatch, RecordLoss
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
+from workflows.options import ShopOptions
 
 DISPATCH: Final = "Dispatch"
 DELIVERED: Final = "Delivered"
@@ -102,7 +104,7 @@ def _identity(type_: str, parcels: Parcels, actor: str, attempt: int) -> SagaIde
     return SagaIdentity(
         saga=workflow.info().workflow_id,
         saga_type=type_,
-        merchant=parcels.merchant,
+        tenant=parcels.merchant,
         at_stake=parcels.value,
         actor=actor,
         attempt=attempt,
@@ -113,14 +115,14 @@ def _identity(type_: str, parcels: Parcels, actor: str, attempt: int) -> SagaIde
 @workflow.defn(name=DISPATCH)
 class DispatchWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, parcels: Parcels, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
             dispatch(parcels), _identity(DISPATCH, parcels, actor, attempt), options
         )
 
     @workflow.run
     async def run(
-        self, _parcels: Parcels, _options: RunOptions, _actor: str, _attempt: int
+        self, _parcels: Parcels, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
 
@@ -128,14 +130,14 @@ class DispatchWorkflow(SagaHandlers):
 @workflow.defn(name=DELIVERED)
 class DeliveredWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, parcels: Parcels, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
             delivered(parcels), _identity(DELIVERED, parcels, actor, attempt), options
         )
 
     @workflow.run
     async def run(
-        self, _parcels: Parcels, _options: RunOptions, _actor: str, _attempt: int
+        self, _parcels: Parcels, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
 
@@ -143,11 +145,33 @@ class DeliveredWorkflow(SagaHandlers):
 @workflow.defn(name=LOSS)
 class LossWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, parcels: Parcels, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(loss(parcels), _identity(LOSS, parcels, actor, attempt), options)
 
     @workflow.run
     async def run(
-        self, _parcels: Parcels, _options: RunOptions, _actor: str, _attempt: int
+        self, _parcels: Parcels, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+DISPATCH_SAGA: Final = SagaType(
+    name=DISPATCH,
+    purpose="The parcels are on their way, and the stock has left the house.",
+    workflow=DispatchWorkflow,
+    example=example_of_dispatch,
+)
+
+DELIVERED_SAGA: Final = SagaType(
+    name=DELIVERED,
+    purpose="The customer has the parcels, and the order is completed.",
+    workflow=DeliveredWorkflow,
+    example=example_of_delivered,
+)
+
+LOSS_SAGA: Final = SagaType(
+    name=LOSS,
+    purpose="The parcels are lost, and so is the stock.",
+    workflow=LossWorkflow,
+    example=example_of_loss,
+)

@@ -13,8 +13,10 @@ from domain.settlement.commands import CancelPayout, ConfirmPayout, PreparePayou
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
+from workflows.options import ShopOptions
 
 TYPE: Final = "PayMerchant"
 
@@ -62,13 +64,13 @@ def summary(p: PayMerchant) -> str:
 @workflow.defn(name=TYPE)
 class PayMerchantWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, asked: PayMerchant, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, asked: PayMerchant, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type=TYPE,
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
@@ -79,6 +81,14 @@ class PayMerchantWorkflow(SagaHandlers):
 
     @workflow.run
     async def run(
-        self, _asked: PayMerchant, _options: RunOptions, _actor: str, _attempt: int
+        self, _asked: PayMerchant, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Pay one merchant what is owed.",
+    workflow=PayMerchantWorkflow,
+    example=example,
+)

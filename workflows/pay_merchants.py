@@ -20,9 +20,10 @@ from domain.identifiers import PayoutId
 from domain.settlement.payable import Payable
 from handrail.kernel import Money
 from handrail.sagas.fairness import fair
-from handrail.sagas.options import RunOptions, SagaResult
+from handrail.sagas.options import SagaResult
 from handrail.sagas.visibility import SAGA_STATUS, SAGA_TYPE, begun_as
 from workflows import pay_merchant
+from workflows.options import ShopOptions
 from workflows.pay_merchant import PayMerchant, PayMerchantWorkflow
 
 TYPE: Final = "PayMerchants"
@@ -102,7 +103,7 @@ _OUTCOMES: Final = {"completed": "paid", "refused": "refused", "compensated": "t
 class PayMerchantsWorkflow:
     @workflow.init
     def __init__(
-        self, asked: PayMerchants, options: RunOptions, actor: str, progress: Progress | None
+        self, asked: PayMerchants, options: ShopOptions, actor: str, progress: Progress | None
     ) -> None:
         self._asked = asked
         self._options = options
@@ -114,7 +115,7 @@ class PayMerchantsWorkflow:
 
     @workflow.run
     async def run(
-        self, asked: PayMerchants, options: RunOptions, actor: str, _progress: Progress | None
+        self, asked: PayMerchants, options: ShopOptions, actor: str, _progress: Progress | None
     ) -> Progress:
         if not self._begun:
             await self._begin()

@@ -21,9 +21,11 @@ from handrail.kernel import Command, Money
 from handrail.sagas.cancellation import uninterrupted
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.collect_instalments import CollectInstalments, is_collected
+from workflows.options import ShopOptions
 
 TYPE: Final = "ReturnOrder"
 COLLECTS_AGAIN: Final = "collects-what-came-back"
@@ -142,13 +144,13 @@ def details(r: ReturnOrder) -> str:
 @workflow.defn(name=TYPE)
 class ReturnOrderWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, asked: ReturnOrder, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, asked: ReturnOrder, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type=TYPE,
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 at_stake=asked.value,
                 actor=actor,
                 attempt=attempt,
@@ -163,7 +165,7 @@ class ReturnOrderWorkflow(SagaHandlers):
 
     @workflow.run
     async def run(
-        self, _asked: ReturnOrder, _options: RunOptions, _actor: str, _attempt: int
+        self, _asked: ReturnOrder, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         try:
             result = await self._saga.run(before_end=self._before_end)
@@ -194,3 +196,11 @@ class ReturnOrderWorkflow(SagaHandlers):
             terms=self._options.terms,
         )
         await is_collected(plan, self._options, self._actor)
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Take something back: what it cost is no longer due, or is paid back.",
+    workflow=ReturnOrderWorkflow,
+    example=example,
+)

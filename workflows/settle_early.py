@@ -13,8 +13,10 @@ from domain.payments.commands import SettleEarly
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
+from workflows.options import ShopOptions
 
 TYPE: Final = "SettleEarly"
 PAYMENT: Final = "settlement"
@@ -82,13 +84,13 @@ def summary(s: Settlement) -> str:
 @workflow.defn(name=TYPE)
 class SettleEarlyWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, asked: Settlement, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, asked: Settlement, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type=TYPE,
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 at_stake=asked.amount,
                 actor=actor,
                 attempt=attempt,
@@ -99,6 +101,14 @@ class SettleEarlyWorkflow(SagaHandlers):
 
     @workflow.run
     async def run(
-        self, _asked: Settlement, _options: RunOptions, _actor: str, _attempt: int
+        self, _asked: Settlement, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Pay at once all that is left of a plan.",
+    workflow=SettleEarlyWorkflow,
+    example=example,
+)

@@ -13,8 +13,10 @@ from domain.payments.commands import WriteOffPlan
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
+from workflows.options import ShopOptions
 
 TYPE: Final = "WriteOff"
 
@@ -61,13 +63,13 @@ def summary(d: LostDebt) -> str:
 @workflow.defn(name=TYPE)
 class WriteOffWorkflow(SagaHandlers):
     @workflow.init
-    def __init__(self, asked: LostDebt, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, asked: LostDebt, options: ShopOptions, actor: str, attempt: int) -> None:
         self._saga = SagaRun(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
                 saga_type=TYPE,
-                merchant=asked.merchant,
+                tenant=asked.merchant,
                 at_stake=asked.principal,
                 actor=actor,
                 attempt=attempt,
@@ -78,6 +80,14 @@ class WriteOffWorkflow(SagaHandlers):
 
     @workflow.run
     async def run(
-        self, _asked: LostDebt, _options: RunOptions, _actor: str, _attempt: int
+        self, _asked: LostDebt, _options: ShopOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+SAGA: Final = SagaType(
+    name=TYPE,
+    purpose="Give up what a customer does not pay, and never lend as much again.",
+    workflow=WriteOffWorkflow,
+    example=example,
+)

@@ -10,11 +10,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from api.orders.validation import NewOrder, check
+from api.problem_types import KINDS
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
 from handrail.http.consistency import TOKEN, Freshness, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
-from handrail.http.idempotency import Answered, Requests, RequiredKey, derived_id, fingerprint
+from handrail.http.idempotency import ONCE, Answered, Requests, RequiredKey, derived_id, fingerprint
 from handrail.http.prefer_header import applied, seconds_to_wait
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Links
@@ -65,24 +66,15 @@ class Decided(BaseModel):
             "description": "The decision, where `Prefer: wait` was sent and it fell in time",
         },
         **responses(
-            "malformed-request",
-            "malformed-header",
-            "idempotency-key-missing",
-            "idempotency-in-flight",
-            "content-differs",
-            "body-too-large",
-            "unsupported-media-type",
-            "invalid-request",
             "unknown-merchant",
             "merchant-not-active",
             "unknown-customer",
             "unknown-sku",
             "wrong-currency",
-            "idempotency-key-reused",
             "too-many-for-merchant",
-            "read-model-behind",
-            "database-unavailable",
             "temporal-unavailable",
+            *ONCE,
+            kinds=KINDS,
         ),
     },
 )

@@ -14,7 +14,8 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, Serv
 from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Actor, Asked, Id, Links, Money, Reason
+from handrail.http.schemas import Id, Links, Money, Why, of_row
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.sagas.options import Cancellation
 from projections import order_status
 from projections.order_status import OrderStatus, Status
@@ -66,13 +67,10 @@ class Order(BaseModel):
     links: Links
 
 
-class CancelOrder(Asked):
+class CancelOrder(Why):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"reason": "the customer changed their mind"}]}
     )
-
-    reason: Reason
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
 
 
 class Cancelling(BaseModel):
@@ -91,13 +89,6 @@ class OrdersQuery(PageQuery):
 @router.get(
     "/orders",
     summary="List orders, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_orders(
     services: ServicesDep,
@@ -125,14 +116,7 @@ async def list_orders(
 @router.get(
     "/orders/{order}",
     summary="How an order stands",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "history-too-long",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_order(
     services: ServicesDep, fresh: FreshnessDep, order: Id, as_of: AsOf = None
@@ -160,19 +144,13 @@ async def show_order(
     summary="Cancel an order",
     dependencies=JSON_BODY,
     responses=responses(
-        "malformed-request",
-        "malformed-header",
         "not-found",
         "too-late",
         "saga-ended",
         "out-of-order",
         "content-differs",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
         "database-unavailable",
-        "temporal-unavailable",
-        "worker-unavailable",
+        *UNAVAILABLE,
     ),
 )
 async def cancel(
@@ -181,7 +159,7 @@ async def cancel(
     """Takes everything back, until the payment is being taken. What the customer has is returned
     instead, all that is left of it. Asked twice, it is done once.
     """
-    who = asked.actor or actor
+    who = asked.by(actor)
     try:
         wish = Cancellation(actor=who, reason=asked.reason)
         await services.processes.cancel(order, wish, of=_OF_AN_ORDER)
@@ -195,41 +173,17 @@ async def cancel(
 
 
 def _order(services: Services, row: OrderStatus) -> Order:
-    return Order(
-        order=row.order,
-        customer=row.customer,
-        merchant=row.merchant,
-        status=row.status,
-        total=Money.of(row.total, row.currency),
-        down_payment=Money.of(row.down_payment, row.currency),
-        instalments=row.instalments,
-        lines=[
-            Line(
-                sku=line["sku"],
-                quantity=line["quantity"],
-                unit_price=Money.of(line["unit_price"], row.currency),
-            )
-            for line in row.lines
-        ],
-        because=row.because,
-        reason=row.reason,
-        payment=row.payment,
-        shipment=row.shipment,
-        booking=row.booking,
-        returned=Money.of(row.returned, row.currency),
+    def money(amount: int) -> Money:
+        return Money.of(amount, row.currency)
+
+    return of_row(
+        Order,
+        row,
+        lines=[Line(**{**one, "unit_price": money(one["unit_price"])}) for one in row.lines],
         returns=[
-            Return(
-                return_id=return_id,
-                state=one["state"],
-                why=one["why"],
-                value=Money.of(one["value"], row.currency),
-                lines=[ReturnedLine(**line) for line in one["lines"]],
-                accepted_at=one["accepted_at"],
-            )
+            Return(**{**one, "return_id": return_id, "value": money(one["value"])})
             for return_id, one in row.returns.items()
         ],
-        placed_at=row.placed_at,
-        updated_at=row.updated_at,
         links={
             **services.links(row.order),
             "customer": f"/customers/{row.customer}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from temporalio import workflow
 
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.checkout import NEWEST, Checkout, saga
+from workflows.options import ShopOptions
 
 
 @workflow.defn(name="CheckoutAlone")
@@ -15,11 +16,11 @@ class CheckoutAlone(SagaHandlers):
     shape = NEWEST
 
     @workflow.init
-    def __init__(self, checkout: Checkout, options: RunOptions, actor: str, attempt: int) -> None:
+    def __init__(self, checkout: Checkout, options: ShopOptions, actor: str, attempt: int) -> None:
         identity = SagaIdentity(
             saga=workflow.info().workflow_id,
             saga_type="Checkout",
-            merchant=checkout.merchant,
+            tenant=checkout.merchant,
             at_stake=checkout.total,
             actor=actor,
             attempt=attempt,
@@ -27,5 +28,5 @@ class CheckoutAlone(SagaHandlers):
         self._saga = SagaRun(saga(checkout, options), identity, options)
 
     @workflow.run
-    async def run(self, _: Checkout, __: RunOptions, ___: str, ____: int) -> SagaResult:
+    async def run(self, _: Checkout, __: ShopOptions, ___: str, ____: int) -> SagaResult:
         return await self._saga.run()

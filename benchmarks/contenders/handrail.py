@@ -15,12 +15,13 @@ from benchmarks.contenders.orders import checkout
 from benchmarks.contenders.turns import Saga, contend
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
+from handrail.processes.worker import with_saga_streams
 from handrail.sagas.options import SagaResult
-from handrail.settings import Settings
-from handrail.temporal.client import WORKFLOWS, connect, workers
-from runtime.api import options_of
+from handrail.temporal.client import connect, workers
+from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
-from runtime.worker import all_activities
+from runtime.options import options_of
+from runtime.settings import ShopSettings
 from workflows.checkout import Checkout
 
 
@@ -30,16 +31,17 @@ async def open_worker(database: str, temporal: str) -> AsyncIterator[tuple[Event
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(database, role="handrail_app", size=16))
         store = EventStore(pool, HANDRAIL.codec)
-        client = await connect(temporal, "default")
-        activities = all_activities(store, AgreeableBank(), AgreeableCarrier(), AgreeableRegistry())
+        client = await connect(temporal, "default", HANDRAIL.codec)
+        companies = AgreeableBank(), AgreeableCarrier(), AgreeableRegistry()
+        activities = with_saga_streams(of_contexts(store, None, *companies), store, HANDRAIL.codec)
         for worker in workers(
-            client, activities, list(activities), workflows=[*WORKFLOWS, CheckoutAlone]
+            client, activities, list(activities), workflows=[*HANDRAIL.all_workflows, CheckoutAlone]
         ):
             await stack.enter_async_context(worker)
         yield store, client
 
 
-OPTIONS: Final = options_of(Settings()).of(CheckoutAlone)
+OPTIONS: Final = options_of(ShopSettings()).of(CheckoutAlone)
 
 
 async def check_out(client: Client, order: Checkout) -> SagaResult:

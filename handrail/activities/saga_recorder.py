@@ -19,6 +19,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from handrail.activities.command_handler import IMPOSSIBLE, metadata_of
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import ANY_VERSION, Appended, EventStore, StepClosed, VersionConflict
 from handrail.kernel import stream_name
 from handrail.sagas.events import (
@@ -46,7 +47,6 @@ from handrail.sagas.recovery import (
 from handrail.sagas.step_keys import OVER, Answer, StepContext
 from handrail.sagas.stream_answers import Begun, Cancelled, Turned
 from handrail.sagas.stream_commands import RequestCancellation, TurnBack
-from runtime.registry.messages import CODEC
 
 TRIES: Final = 10
 """How often a record is decided anew, because a step told the stream something meanwhile."""
@@ -56,8 +56,8 @@ _TURNED: Final = TypeAdapter(Turned)
 Story = Sequence[SagaEvent]
 
 
-def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
-    journal = _Journal(store)
+def activities(store: EventStore, codec: Codec) -> Sequence[Callable[..., Any]]:
+    journal = _Journal(store, codec)
     return [
         journal.begin,
         journal.record,
@@ -70,8 +70,9 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
 
 
 class _Journal:
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, codec: Codec) -> None:
         self._store = store
+        self._codec = codec
 
     @activity.defn(name="BeginSaga")
     async def begin(self, started: SagaStarted, context: StepContext) -> Begun:
@@ -251,20 +252,20 @@ class _Journal:
             try:
                 # What was recorded before it was done stands: nothing is appended at that version.
                 expected = IMPOSSIBLE if contradicts else version
-                appended = await self._append(expected, [resumed], context, _kept(asked))
+                appended = await self._append(expected, [resumed], context, self._kept(asked))
             except VersionConflict:
                 if contradicts:
                     said = f"our own books say that {resumed.step} happened: retry it"
                     raise ApplicationError(said, type="NotPossible", non_retryable=True) from None
                 continue
-            return _stored(appended.answer)
+            return self._stored(appended.answer)
         raise _busy(context)
 
     @activity.defn(name="AnswerStep")
     async def answer(self, asked: StepAnswered, context: StepContext) -> StepAnswered:
         """Answer a step that waits for it; the first answer that is recorded stands."""
-        appended = await self._append(ANY_VERSION, [asked], context, _kept([asked]))
-        [stands] = _stored(appended.answer)
+        appended = await self._append(ANY_VERSION, [asked], context, self._kept([asked]))
+        [stands] = self._stored(appended.answer)
         return cast("StepAnswered", stands)
 
     async def _story(self, saga: str) -> tuple[int, Story]:
@@ -299,6 +300,15 @@ class _Journal:
             )
         except StepClosed:
             raise _closed(context, "a later attempt") from None
+
+    def _kept(self, messages: Sequence[Any]) -> Mapping[str, Any]:
+        encoded = [self._codec.encode(one) for one in messages]
+        return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
+
+    def _stored(self, answer: Mapping[str, Any] | None) -> Sequence[Any]:
+        # What was just appended is as it was given, what was repeated as the database has it.
+        kept = orjson.loads(orjson.dumps((answer or {})["messages"]))
+        return tuple(self._codec.decode(one["type"], one["schema"], one["data"]) for one in kept)
 
 
 def _what(event: SagaEvent) -> tuple[type[SagaEvent], str]:
@@ -402,17 +412,6 @@ def _keys_of_steps(attempt: int, story: Story) -> tuple[str, ...]:
 
 def _plain(turned: Turned) -> dict[str, Any]:
     return cast("dict[str, Any]", _TURNED.dump_python(turned, mode="json"))
-
-
-def _kept(messages: Sequence[Any]) -> Mapping[str, Any]:
-    encoded = [CODEC.encode(one) for one in messages]
-    return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
-
-
-def _stored(answer: Mapping[str, Any] | None) -> Sequence[Any]:
-    # What was just appended is as it was given, what was repeated as the database has it.
-    kept = orjson.loads(orjson.dumps((answer or {})["messages"]))
-    return tuple(CODEC.decode(one["type"], one["schema"], one["data"]) for one in kept)
 
 
 def _says_not_done(resumed: SagaResumed) -> bool:

@@ -17,8 +17,9 @@ from handrail.dev.lock import StackAlreadyRunning
 from handrail.dev.stack import ComponentEnded, joined
 from handrail.dev.supervisor import FailedToStart
 from handrail.eventstore.identity import refused_in
+from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
-from handrail.settings import Settings, load, require
+from handrail.settings import Settings, SettingsT, require
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 _log = structlog.get_logger("handrail")
@@ -26,7 +27,7 @@ _log = structlog.get_logger("handrail")
 
 def process(name: str, run: Process, *needs: str) -> int:
     """A process that serves until it is told to stop, and then finishes what it has begun."""
-    settings = joined(load()) if needs else load()
+    settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
     logs.configure(settings, name)
     if settings.ready_file:
@@ -49,9 +50,9 @@ def process(name: str, run: Process, *needs: str) -> int:
 
 
 def errand(
-    settings: Settings,
+    settings: SettingsT,
     name: str,
-    work: Callable[[Settings], Awaitable[int]],
+    work: Callable[[SettingsT], Awaitable[int]],
     *,
     interrupted: int = INTERRUPTED,
 ) -> int:
@@ -114,6 +115,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def database_errand(name: str, work: Callable[[Settings], Awaitable[int]]) -> int:
     """An errand in the database that the settings, or the running stack, name."""
-    settings = joined(load())
+    settings = joined(load_settings())
     require(settings, "database_url")
     return errand(settings, name, work)

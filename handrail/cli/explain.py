@@ -4,36 +4,49 @@ from __future__ import annotations
 
 import difflib
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
 from handrail.sagas.definition import Saga
-from handrail.sagas.diagram import HEAD, mermaid, rows, tree
+from handrail.sagas.diagram import HEAD, mermaid, rows, table, tree
 from handrail.sagas.explain import explain
+from handrail.sagas.saga_type import SagaType
 from handrail.terminal_tables import Column, Table
-from runtime.registry.sagas import SAGAS
+
+SagaTypes = Mapping[str, SagaType]
+"""By name."""
 
 
-def list_types(console: Console) -> dict[str, Any]:
-    types = Table((Column("type"), Column("what it is for", kind="text")))
-    for one in SAGAS.values():
-        types.add(one.name, one.purpose)
-    types.print(console)
-    return {"types": {one.name: one.purpose for one in SAGAS.values()}}
+def list_types(console: Console, types: SagaTypes) -> dict[str, Any]:
+    listed = Table((Column("type"), Column("what it is for", kind="text")))
+    for one in types.values():
+        listed.add(one.name, one.purpose)
+    listed.print(console)
+    return {"types": {one.name: one.purpose for one in types.values()}}
 
 
-def explain_type(console: Console, name: str, *, as_mermaid: bool) -> dict[str, Any] | None:
-    """None where there is no such type; then it was said which there are."""
-    if name not in SAGAS:
-        near = difflib.get_close_matches(name, SAGAS, n=1, cutoff=0.4)
+def find_type(types: SagaTypes, name: str) -> SagaType | None:
+    """None where there is no such type; then stderr says which there are."""
+    if name not in types:
+        near = difflib.get_close_matches(name, types, n=1, cutoff=0.4)
         meant = f" Did you mean {near[0]}?" if near else ""
-        known = ", ".join(SAGAS)
+        known = ", ".join(types)
         print(f"there is no saga type {name}; there are {known}.{meant}", file=sys.stderr)
         return None
-    saga = SAGAS[name].example()
-    console.print(f"{name}: {SAGAS[name].purpose}\n", markup=False)
+    return types[name]
+
+
+def diagram_of(saga: Saga) -> str:
+    """For a Markdown document: the diagram, and the table of the steps."""
+    return f"{mermaid(saga)}\n\n{table(saga)}"
+
+
+def explain_type(console: Console, type_: SagaType, *, as_mermaid: bool) -> dict[str, Any]:
+    name, saga = type_.name, type_.example()
+    console.print(f"{name}: {type_.purpose}\n", markup=False)
     console.print(mermaid(saga) if as_mermaid else tree(saga), markup=False, soft_wrap=True)
     console.print()
     _table(saga).print(console)
@@ -50,7 +63,7 @@ def explain_type(console: Console, name: str, *, as_mermaid: bool) -> dict[str, 
         words.print(console)
     return {
         "type": name,
-        "purpose": SAGAS[name].purpose,
+        "purpose": type_.purpose,
         "mermaid": mermaid(saga),
         "steps": [asdict(one) for one in steps],
     }

@@ -10,9 +10,8 @@ from cyclopts import App, Parameter, validators
 
 from handrail.cli.command_runner import database_errand, process
 from handrail.cli.options import Json, Wide
-from handrail.load_app import the_app
+from handrail.load_app import load_settings, the_app
 from handrail.processes import lake_exporter as run
-from handrail.settings import load
 
 lake = App(name="lake", help="The data lake: the same events, to be asked anything.")
 AsOf = Annotated[
@@ -68,7 +67,7 @@ def query(
     run.require_it()
     from handrail.cli.lake_output import answer  # noqa: PLC0415  # it needs the extra
 
-    folder, at = load().lake_folder, _in_utc(as_of)
+    folder, at = load_settings().lake_folder, _in_utc(as_of)
     return answer(the_app(), folder, sql, at, json=json, seconds=seconds, wide=wide)
 
 
@@ -82,7 +81,7 @@ def report(
     run.require_it("matplotlib")
     from handrail.cli.lake_output import write_report  # noqa: PLC0415  # it needs the extra
 
-    return write_report(the_app(), load().lake_folder, file, _in_utc(as_of))
+    return write_report(the_app(), load_settings().lake_folder, file, _in_utc(as_of))
 
 
 def _in_utc(moment: datetime | None) -> datetime | None:

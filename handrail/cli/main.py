@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
-from importlib import import_module
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import structlog
 from cyclopts import App, Parameter
 
 from handrail import logs
-from handrail.cli.command_runner import Process, database_errand
+from handrail.cli.app_commands import add_commands
+from handrail.cli.command_runner import database_errand
 from handrail.cli.command_runner import errand as _errand
 from handrail.cli.command_runner import process as _process
-from handrail.cli.options import Json, Wide
+from handrail.cli.options import Broker, Json, Wide
 from handrail.dev.stack import Stack, State, joined
 from handrail.eventstore.identity import Refused
-from handrail.optional_deps import require_extra
+from handrail.load_app import app_if_any, load_settings, the_app
 from handrail.process_exit import run_and_leave
-from handrail.settings import Settings, load, require, settings_table
+from handrail.settings import Settings, require, settings_table
 
 # The modules behind the commands are imported inside them: a process loads only what it runs.
 # ruff: noqa: PLC0415
@@ -35,80 +35,6 @@ app = App(
 )
 _log = structlog.get_logger("handrail")
 
-Host = Annotated[str, Parameter(help="The interface to listen on.")]
-ListenPort = Annotated[int, Parameter(help="The port to listen on. 0: one that is free.")]
-Broker = Annotated[
-    bool, Parameter(negative="", help="Start a RabbitMQ, too, where the settings name none.")
-]
-Ledger = Annotated[
-    Path | None, Parameter(help="The file that remembers. Without one, a restart forgets.")
-]
-
-
-@app.command
-def demo(
-    *,
-    orders: Annotated[int, Parameter(help="How many checkouts to drive.")] = 60,
-    merchants: Annotated[int, Parameter(help="How many merchants sell.")] = 8,
-    faults: Annotated[
-        float, Parameter(help="The share of questions to bank and carrier that go wrong.")
-    ] = 0.1,
-    seed: Annotated[int, Parameter(help="The same seed makes the same orders and faults.")] = 1,
-    broker: Broker = False,
-    wide: Wide = False,
-    json: Json = False,
-) -> int:
-    """Start everything, drive checkouts through HTTP, prove the invariants, stop everything."""
-    from runtime.demo.run import demo as run
-
-    async def work(settings: Settings) -> int:
-        return await run(
-            settings,
-            orders=orders,
-            merchants=merchants,
-            faults=faults,
-            seed=seed,
-            broker=broker,
-            json=json,
-            wide=wide,
-        )
-
-    return _errand(load(), "demo", work)
-
-
-@app.command
-def bench(
-    name: Annotated[
-        Literal[
-            "saga",
-            "decision",
-            "orders",
-            "append",
-            "growth",
-            "feed",
-            "rebuild",
-            "hot",
-            "fairness",
-            "relay",
-            "soak",
-            "all",
-        ],
-        Parameter(help="Which one. all: one after the other."),
-    ],
-    *,
-    json: Json = False,
-) -> int:
-    """Start everything, measure, stop everything. The exit code says whether the goal was met."""
-    require_extra("bench", "dbos", "eventsourcing")
-    if name in {"relay", "all"}:
-        require_extra("broker", "aio_pika", "cloudevents")
-    benchmark = import_module(f"benchmarks.{name}")
-
-    async def work(settings: Settings) -> int:
-        return int(await benchmark.run(settings, json=json))
-
-    return _errand(load(), "bench", work)
-
 
 @app.command
 def verify(
@@ -120,15 +46,18 @@ def verify(
     json: Json = False,
 ) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
-    from runtime.verify.prove import Unreachable
-    from runtime.verify.prove import verify as run
+    from handrail.verify.unreachable import Unreachable
 
-    settings = joined(load())
+    prove = the_app().prove
+    if prove is None:
+        print("this App proves nothing: name a function in App(prove=…)", file=sys.stderr)
+        return 1
+    settings = joined(load_settings())
     require(settings, "database_url")
 
     async def work(settings: Settings) -> int:
         try:
-            return await run(settings, json=json, feed=feed, wide=wide)
+            return await prove(settings, json, feed, wide)
         except Unreachable as away:
             print(away, file=sys.stderr)
             return 1
@@ -148,6 +77,7 @@ def up(
 
     async def work(settings: Settings) -> int:
         stack = Stack(
+            the_app(),
             settings,
             workers=workers,
             projectors=projectors,
@@ -170,16 +100,21 @@ def up(
             await stack.watch()
         return 0
 
-    return _errand(load(), "up", work, interrupted=0)
+    return _errand(load_settings(), "up", work, interrupted=0)
 
 
 @app.command
 def worker() -> int:
     """Run workflows and activities."""
-    from runtime.worker import run
+    from handrail.processes.worker import run
 
-    companies = ("bank_url", "carrier_url", "registry_url")
-    return _process("worker", run, "database_url", "temporal_address", *companies)
+    found = the_app()
+
+    async def work(settings: Settings, stop: asyncio.Event) -> None:
+        await run(found, settings, stop)
+
+    needs = ("database_url", "temporal_address", *found.addresses_of("worker"))
+    return _process("worker", work, *needs)
 
 
 @app.command
@@ -244,55 +179,9 @@ app.command(
 @app.command
 def api() -> int:
     """Serve the HTTP API."""
-    from runtime.api import run
+    from handrail.processes.api import run
 
-    return _process("api", run, "database_url", "temporal_address")
-
-
-@app.command
-def bank(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
-    """Simulate the bank."""
-    from handrail.simulators.webhook_sender import target_of
-    from runtime.simulators.bank import create_bank
-
-    def create(settings: Settings) -> Any:
-        return create_bank(ledger, target_of(settings, "bank"))
-
-    return _process("bank", _simulator(create, host, port, ledger))
-
-
-@app.command
-def carrier(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
-    """Simulate the carrier."""
-    from handrail.simulators.webhook_sender import target_of
-    from runtime.simulators.carrier import create_carrier
-
-    def create(settings: Settings) -> Any:
-        return create_carrier(ledger, target_of(settings, "carrier"))
-
-    return _process("carrier", _simulator(create, host, port, ledger))
-
-
-@app.command
-def registry(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
-    """Simulate the registry of businesses."""
-    from runtime.simulators.registry import create_registry
-
-    def create(_: Settings) -> Any:
-        return create_registry(ledger)
-
-    return _process("registry", _simulator(create, host, port, ledger))
-
-
-@app.command
-def provider(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
-    """Simulate the provider of push, SMS and e-mail."""
-    from runtime.simulators.provider import create_provider
-
-    def create(_: Settings) -> Any:
-        return create_provider(ledger)
-
-    return _process("provider", _simulator(create, host, port, ledger))
+    return _process("api", partial(run, the_app()), "database_url", "temporal_address")
 
 
 @app.command
@@ -301,7 +190,7 @@ def migrate() -> int:
     from handrail.load_app import the_app
     from handrail.migrate import migrate as run
 
-    settings = joined(load())
+    settings = joined(load_settings())
     if settings.owner_url is None:
         require(settings, "database_url")
     logs.configure(settings, "migrate")
@@ -347,13 +236,6 @@ app.command(
 )
 
 
-app.command(
-    "runtime.payouts_cli:payouts",
-    name="payouts",
-    help="Pay merchants what they are owed, every day or now.",
-)
-
-
 @app.command
 def contracts(
     *,
@@ -384,21 +266,8 @@ app.command(
 @app.command(name="settings")
 def print_settings() -> int:
     """Print every setting, as Markdown."""
-    _say(settings_table())
+    _say(settings_table(the_app().settings_type))
     return 0
-
-
-def _simulator(
-    create: Callable[[Settings], Any], host: str, port: int, ledger: Path | None
-) -> Process:
-    async def run(settings: Settings, stop: asyncio.Event) -> None:
-        from handrail.processes.asgi_server import serve
-
-        if ledger:
-            ledger.parent.mkdir(parents=True, exist_ok=True)
-        await serve(create(settings), settings, host, port, stop)
-
-    return run
 
 
 def _show(component: str, state: State) -> None:
@@ -411,7 +280,14 @@ def _say(*lines: str) -> None:
 
 
 def main() -> None:
-    run_and_leave(app)
+    run_and_leave(_run)
+
+
+def _run() -> object:
+    """Without an App the library's own commands are there, and say that it is missing."""
+    if (found := app_if_any()) is not None:
+        add_commands(app, found)
+    return app()
 
 
 if __name__ == "__main__":

@@ -12,3 +12,6 @@ Json = Annotated[
 Wide = Annotated[
     bool, Parameter(negative="", help="Show all columns of tables, however narrow the terminal is.")
 ]
+Broker = Annotated[
+    bool, Parameter(negative="", help="Start a RabbitMQ, too, where the settings name none.")
+]

@@ -11,10 +11,10 @@ from cyclopts import App, Parameter
 from handrail.cli.command_runner import database_errand, errand, process
 from handrail.cli.options import Json, Wide
 from handrail.dev.stack import joined
-from handrail.load_app import BAD_APP, the_app
+from handrail.load_app import BAD_APP, load_settings, the_app
 from handrail.messaging.broker.plan import UNKNOWN, NoBroker
 from handrail.optional_deps import require_extra
-from handrail.settings import Settings, load, require
+from handrail.settings import Settings, require
 
 # The modules behind the commands need the extra, and are imported once it is there.
 # ruff: noqa: PLC0415
@@ -87,6 +87,6 @@ def _module() -> Any:
 
 
 def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
-    settings = joined(load())
+    settings = joined(load_settings())
     require(settings, "database_url", "broker_url")
     return errand(settings, "relay", work)

@@ -11,6 +11,7 @@ from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
 from handrail.cli.command_runner import database_errand
 from handrail.cli.options import Json
+from handrail.load_app import the_app
 from handrail.restore import commands as run
 
 restore = App(name="restore", help="A server that was lost, promoted or restored from a backup.")
@@ -22,7 +23,9 @@ def check(*, json: Json = False) -> int:
 
     The exit code is 1 where it is another one, or something is lost. Nothing is changed.
     """
-    return database_errand("restore", lambda settings: run.check(settings, json=json))
+    return database_errand(
+        "restore", lambda settings: run.check(settings, the_app().codec, json=json)
+    )
 
 
 @restore.command
@@ -46,6 +49,7 @@ def adopt(
         "restore",
         lambda settings: run.adopt(
             settings,
+            the_app().codec,
             because=because,
             by=login_name(),
             yes=yes and not dry_run,

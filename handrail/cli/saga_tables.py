@@ -39,7 +39,7 @@ def show_sagas(console: Console, sagas: Sequence[Mapping[str, Any]]) -> None:
 
 def show_saga(console: Console, saga: Mapping[str, Any]) -> None:
     stands = f"{saga['saga']}: {saga['saga_type']}, {saga['status']}, attempt {saga['attempt']}"
-    console.print(f"{stands}, {money(saga['at_stake'])} at stake", markup=False)
+    console.print(f"{stands}, {money(saga['at_stake']) or 'nothing'} at stake", markup=False)
     for one in saga["waiting"]:
         until = f", until {one['until']}" if one["until"] else ""
         said = f"{one['step']} ({one['direction']}) is {one['kind']} since {one['since']}{until}"

@@ -17,11 +17,11 @@ from handrail.cli import bulk
 from handrail.cli.api_client import Api, Away, Refused, api_url, login_name
 from handrail.cli.bounded_options import within
 from handrail.cli.bulk import Result
-from handrail.cli.explain import explain_type, list_types
+from handrail.cli.explain import diagram_of, explain_type, find_type, list_types
 from handrail.cli.figure_tables import show_figures
 from handrail.cli.options import Json, Wide
 from handrail.cli.saga_tables import show_saga, show_sagas
-from handrail.settings import load
+from handrail.load_app import load_settings, the_app
 from handrail.terminal_tables import terminal
 
 sagas = App(name="sagas", help="Look at sagas, and put right those that wait for a person.")
@@ -258,14 +258,24 @@ def explain(
     json: Json = False,
 ) -> int:
     """Explain a type of saga: its steps, the way back, and what happens when one goes wrong."""
-    console = terminal(json=json, wide=wide)
+    console, types = terminal(json=json, wide=wide), the_app().saga_types
     if type is None:
-        said: dict[str, Any] | None = list_types(console)
-    else:
-        said = explain_type(console, type, as_mermaid=mermaid)
-    if said is None:
+        _print(list_types(console, types), json=json)
+        return 0
+    found = find_type(types, type)
+    if found is None:
         return USAGE
-    _print(said, json=json)
+    _print(explain_type(console, found, as_mermaid=mermaid), json=json)
+    return 0
+
+
+@sagas.command
+def diagram(type: str) -> int:  # noqa: A002  # as on the command line
+    """Print a type of saga for a document: the diagram in Mermaid, and the table of its steps."""
+    found = find_type(the_app().saga_types, type)
+    if found is None:
+        return USAGE
+    print(diagram_of(found.example()))
     return 0
 
 
@@ -329,7 +339,7 @@ def _tell(
 
 def run_with_api(work: Callable[[Api, Console], Result], *, json: bool, wide: bool = False) -> int:
     """0 where it was done, 1 where it was refused or failed."""
-    url = api_url(load())
+    url = api_url(load_settings())
     try:
         with Api(url) as api:
             code, said = work(api, terminal(json=json, wide=wide))

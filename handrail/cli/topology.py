@@ -11,7 +11,8 @@ from handrail.cli import topology_commands as run
 from handrail.cli.command_runner import errand
 from handrail.cli.options import Json, Wide
 from handrail.dev.stack import joined
-from handrail.settings import Settings, load, require
+from handrail.load_app import load_settings
+from handrail.settings import Settings, require
 
 topology = App(name="topology", help="What there is at the broker, and who may do what.")
 
@@ -44,12 +45,12 @@ def status(*, wide: Wide = False, json: Json = False) -> int:
 @topology.command
 def export() -> int:
     """Print the definitions that a fresh broker imports when it begins. They are a secret."""
-    settings = joined(load())
+    settings = joined(load_settings())
     require(settings, *run.NEEDS)
     return run.export(settings)
 
 
 def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
-    settings = joined(load())
+    settings = joined(load_settings())
     require(settings, *run.NEEDS)
     return errand(settings, "topology", work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from handrail.dev.lock import StackLock, running_stack
 from handrail.dev.postgres import EmbeddedPostgres
@@ -14,7 +14,11 @@ from handrail.dev.supervisor import FailedToStart, Service, free_port
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.http.webhook_signatures import new_secret
 from handrail.migrate import migrate
-from handrail.settings import Settings
+from handrail.settings import Settings, SettingsT
+from handrail.simulators.simulator import Simulator
+
+if TYPE_CHECKING:
+    from handrail.app import App
 
 # What knows the events is imported where it is used: every command imports this module.
 # ruff: noqa: PLC0415
@@ -27,14 +31,12 @@ _ADDRESSES = (
     "database_url",
     "temporal_address",
     "temporal_ui_url",
-    "bank_url",
-    "carrier_url",
-    "registry_url",
-    "provider_url",
     "broker_url",
     "broker_management_url",
     "broker_passwords",
 )
+"""Of the servers; those of simulated companies are what the App says."""
+_NOT_JOINED = frozenset({"api_url"})
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
 
 
@@ -46,11 +48,11 @@ class ComponentEnded(Exception):
         self.component = name
 
 
-def joined(settings: Settings) -> Settings:
+def joined(settings: SettingsT) -> SettingsT:
     """The settings, with the addresses they lack taken from the stack that runs on their folder."""
     running = running_stack(settings.data_dir) or {}
-    lacking = [name for name in _ADDRESSES if getattr(settings, name) in {None, ()}]
-    found = {name: running[name] for name in lacking if name in running}
+    known = (running.keys() & type(settings).model_fields.keys()) - _NOT_JOINED
+    found = {name: running[name] for name in known if getattr(settings, name) in {None, ()}}
     return settings.model_copy(
         update={
             name: tuple(value) if isinstance(value, list) else value
@@ -62,15 +64,16 @@ def joined(settings: Settings) -> Settings:
 class Stack:
     """What the settings give an address for is used; everything else is started.
 
-    Each handle can be killed and started again: `postgres`, `temporal`, `rabbitmq`, `bank`,
-    `carrier`, `registry`, `provider`, `workers`, `projectors`, `notifiers`, `relays`, `consumers`,
-    `api`. The first seven are None when they are somebody else's, and the provider when there are
-    no notifiers. A broker is only started where it is asked for: without one, consumers are fed by
-    the store, and there is no relay.
+    Each handle can be killed and started again: `postgres`, `temporal`, `rabbitmq`, `workers`,
+    `projectors`, `notifiers`, `relays`, `consumers`, `api`, and `simulators` by their names. The
+    first three are None when they are somebody else's; a company that is, or that only notifiers
+    would ask where there are none, has no simulator. A broker is only started where it is asked
+    for: without one, consumers are fed by the store, and there is no relay.
     """
 
     def __init__(
         self,
+        app: App,
         settings: Settings,
         *,
         data_dir: Path | None = None,
@@ -85,14 +88,12 @@ class Stack:
         progress: Progress = lambda _component, _state: None,
     ) -> None:
         self.data_dir = (data_dir or settings.data_dir).resolve()
+        self.app = app
         self.settings = settings.model_copy(update={"data_dir": self.data_dir})
         self.postgres: EmbeddedPostgres | None = None
         self.temporal: EmbeddedTemporal | None = None
         self.rabbitmq: EmbeddedRabbitMQ | None = None
-        self.bank: Service | None = None
-        self.carrier: Service | None = None
-        self.registry: Service | None = None
-        self.provider: Service | None = None
+        self.simulators: dict[str, Service] = {}
         self.workers: list[Service] = []
         self.projectors: list[Service] = []
         self.notifiers: list[Service] = []
@@ -102,7 +103,11 @@ class Stack:
         self._wanted = (workers, projectors, api)
         self._notifiers = notifiers
         self._consumers, self._broker = consumers, broker
-        self._simulators = simulators
+        self._simulated = [
+            one
+            for one in (app.simulators if simulators else ())
+            if getattr(settings, one.address) is None and (notifiers or one.asked_by != "notifier")
+        ]
         self._temporal_ui = temporal_ui
         self._progress = progress
         self._lock = StackLock(self.data_dir)
@@ -125,17 +130,10 @@ class Stack:
     def temporal_ui_url(self) -> str | None:
         return self.settings.temporal_ui_url
 
-    @property
-    def bank_url(self) -> str:
-        return self._known("bank_url")
-
-    @property
-    def carrier_url(self) -> str:
-        return self._known("carrier_url")
-
-    @property
-    def registry_url(self) -> str:
-        return self._known("registry_url")
+    def address_of(self, company: str) -> str:
+        """The URL of a company, simulated or not. `company` is the name of its simulator."""
+        [address] = [one.address for one in self.app.simulators if one.name == company]
+        return self._known(address)
 
     async def __aenter__(self) -> Self:
         self._lock.acquire()
@@ -147,7 +145,7 @@ class Stack:
                 {"api_url": self.api_url}
                 | {
                     name: value
-                    for name in _ADDRESSES
+                    for name in (*_ADDRESSES, *(one.address for one in self.app.simulators))
                     if (value := getattr(self.settings, name)) not in {None, ()}
                 }
             )
@@ -236,16 +234,9 @@ class Stack:
             await self._start("topology", lambda: establish(self.settings))
 
     def _start_processes(self) -> list[Coroutine[Any, Any, None]]:
-        if self._simulators:
-            self._let_simulators_tell()
-        if self._simulators and self.settings.bank_url is None:
-            self.bank = self._simulator("bank")
-        if self._simulators and self.settings.carrier_url is None:
-            self.carrier = self._simulator("carrier")
-        if self._simulators and self.settings.registry_url is None:
-            self.registry = self._simulator("registry")
-        if self._simulators and self._notifiers and self.settings.provider_url is None:
-            self.provider = self._simulator("provider")
+        self._let_simulators_tell()
+        for simulator in self._simulated:
+            self.simulators[simulator.name] = self._simulator(simulator)
         workers, projectors, api = self._wanted
         self.workers = [
             self._service(f"worker-{number}", "worker", metrics=number - 1)
@@ -281,17 +272,17 @@ class Stack:
 
     def _let_simulators_tell(self) -> None:
         """Secrets of this run for what only its own processes sign and verify."""
+        telling = [one for one in self._simulated if one.secrets]
         _, _, api = self._wanted
-        if api and self.settings.webhook_target_url is None:
+        if api and telling and self.settings.webhook_target_url is None:
             self._learned(webhook_target_url=self.api_url)
-        for name in ("bank", "carrier"):
-            if getattr(self.settings, f"{name}_url") is None:
-                known = getattr(self.settings, f"{name}_webhook_secrets")
-                self._learned(**{f"{name}_webhook_secrets": known or (new_secret(),)})
+        for one in telling:
+            known = getattr(self.settings, one.secrets)
+            self._learned(**{one.secrets: known or (new_secret(),)})
 
-    def _simulator(self, name: str) -> Service:
-        port = free_port()
-        self._learned(**{f"{name}_url": f"http://127.0.0.1:{port}"})
+    def _simulator(self, simulator: Simulator) -> Service:
+        name, port = simulator.name, free_port()
+        self._learned(**{simulator.address: f"http://127.0.0.1:{port}"})
         ledger = self.data_dir / f"{name}.ledger"
         return self._service(name, name, "--port", str(port), "--ledger", str(ledger))
 
@@ -316,10 +307,9 @@ class Stack:
         self._progress(name, "ready")
 
     def _services(self) -> list[Service]:
-        simulators = [self.bank, self.carrier, self.registry, self.provider]
         messaging = [*self.notifiers, *self.relays, *self.consumers]
         own = [*self.workers, *self.projectors, *messaging, self.api]
-        return [service for service in (*simulators, *own) if service is not None]
+        return [service for service in (*self.simulators.values(), *own) if service is not None]
 
     def _components(self) -> list[tuple[str, Component]]:
         servers: list[tuple[str, Component | None]] = [
@@ -334,11 +324,11 @@ class Stack:
 
     async def _stop(self) -> None:
         """Whoever asks for work goes first, whoever is asked goes last."""
-        simulators = {"bank", "carrier", "registry", "provider"}
+        simulators = self.simulators.keys()
         services = [each for each in self._components() if isinstance(each[1], Service)]
         rounds: Sequence[list[tuple[str, Component]]] = (
             [each for each in services if each[0] == "api"],
-            [each for each in services if each[0] not in simulators | {"api"}],
+            [each for each in services if each[0] not in {*simulators, "api"}],
             [each for each in services if each[0] in simulators],
             [each for each in self._components() if each[0] in {"temporal", "rabbitmq"}],
             [each for each in self._components() if each[0] == "postgres"],

@@ -318,9 +318,10 @@ saga_places = Table(
     Index("saga_places_taken_at_idx", "taken_at"),
 )
 
-# What other companies told us by webhook, each message once by its id, which is theirs. `body` is
-# the bytes that were signed. `waiting` is a message that had no effect yet and may be sent again;
-# `unknown` one of which nobody knows what to do, until a person looks at its `problem`.
+# What other companies told us by webhook, each message once by its id, which is theirs. Which
+# sources there are, the App says. `body` is the bytes that were signed. `waiting` is a message that
+# had no effect yet and may be sent again; `unknown` one of which nobody knows what to do, until a
+# person looks at its `problem`.
 webhooks = Table(
     "webhooks",
     metadata,
@@ -338,7 +339,7 @@ webhooks = Table(
     Column("status", Text, nullable=False),
     Column("problem", Text),
     PrimaryKeyConstraint("source", "id", name="webhooks_pkey"),
-    CheckConstraint("source IN ('bank', 'carrier')", name="webhooks_source_check"),
+    CheckConstraint("char_length(source) BETWEEN 1 AND 64", name="webhooks_source_check"),
     CheckConstraint("status IN ('accepted', 'unknown', 'waiting')", name="webhooks_status_check"),
     # Lists are newest first, of all or of one status.
     Index("webhooks_received_at_idx", "received_at", "source", "id"),

@@ -15,13 +15,13 @@ from typing import Final
 import structlog
 from sqlalchemy import TextClause, text
 
+from handrail.eventstore.codec import Codec
 from handrail.http.database import Database
 from handrail.http.problems import Problem
 from handrail.http.start_request import Beginning
 from handrail.kernel import stream_name
 from handrail.sagas.events import SagaDecided
 from handrail.sagas.options import Decision
-from runtime.registry.messages import CODEC
 
 _SOONEST: Final = 0.02  # seconds; nothing is decided before
 _SHORTEST_PAUSE: Final = 0.002
@@ -46,8 +46,9 @@ class _Waiting:
 
 
 class Decisions:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, codec: Codec) -> None:
         self._database = database
+        self._codec = codec
         self._waiting: defaultdict[str, set[_Waiting]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
         self._newest = 0.0
@@ -86,7 +87,7 @@ class Decisions:
         async with self._database.connection() as connection:
             rows = (await connection.execute(_DECIDED, {"streams": [*self._waiting]})).all()
         for stream, type_, schema, data, token in rows:
-            decided: SagaDecided = CODEC.decode(type_, schema, data)
+            decided: SagaDecided = self._codec.decode(type_, schema, data)
             decision = Decision(
                 approved=decided.approved,
                 because=decided.because,

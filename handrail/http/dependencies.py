@@ -1,4 +1,4 @@
-"""What the routes work with, and the short names of their parameters."""
+"""FastAPI dependencies: the services of the routes, and the short names of their parameters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Annotated, Final, Protocol, cast
 
 from fastapi import Depends, Header, Query, Request
 
-from api.payout_runs import PayoutRuns
 from handrail import bounds
+from handrail.app import App
 from handrail.http.database import Database
 from handrail.http.decision_waiter import Decisions
 from handrail.http.event_streams import EventStreams
@@ -22,7 +22,8 @@ from handrail.http.saga_control import Steering
 from handrail.http.schemas import Links, Moment, form
 from handrail.http.temporal_gateway import Processes
 from handrail.http.tenant_limit import Places
-from handrail.http.webhook_store import Source
+
+ACTOR: Final = "Handrail-Actor"
 
 
 class Figures(Protocol):
@@ -37,14 +38,18 @@ class WebhookTrust:
     timestamp may be off.
     """
 
-    secrets: Mapping[Source, Sequence[str]] = field(default_factory=dict)
+    secrets: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tolerance_seconds: float = 300
 
 
 @dataclass(frozen=True)
 class Services:
-    """Everything a route may reach; `stopping` is set when streams have to come to an end."""
+    """Everything a route may reach; `stopping` is set when streams have to come to an end.
 
+    What only the routes of a business need, they make from these by a dependency of their own.
+    """
+
+    app: App
     database: Database
     history: History
     places: Places
@@ -52,11 +57,11 @@ class Services:
     decisions: Decisions
     streams: EventStreams
     steering: Steering
-    payouts: PayoutRuns
     metrics: Metrics
     figures: Figures
     temporal_ui: str | None = None
     webhooks: WebhookTrust = field(default_factory=WebhookTrust)
+    webhook_sources: Sequence[str] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def links(self, saga: str) -> Links:
@@ -93,7 +98,7 @@ def actor_of(
     actor: Annotated[
         str,
         Header(
-            alias="Handrail-Actor",
+            alias=ACTOR,
             json_schema_extra=form(bounds.ACTOR),
             description="Who asks: stored with every event it causes.",
         ),
@@ -101,9 +106,7 @@ def actor_of(
 ) -> str:
     if bounds.ACTOR.wrong_with(actor):
         said = "1 to 64 letters, digits and . _ @ : + -"
-        raise Problem(
-            "malformed-header", f"Handrail-Actor: {said}", [in_header("Handrail-Actor", said)]
-        )
+        raise Problem("malformed-header", f"{ACTOR}: {said}", [in_header(ACTOR, said)])
     return actor
 
 

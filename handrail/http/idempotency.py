@@ -43,21 +43,28 @@ from handrail.http.database import Database
 from handrail.http.problems import Problem, in_header
 
 _FORM: Final = re.compile(f'{KEY.pattern}|"{KEY.pattern}"')
-_HEADER: Final = "Idempotency-Key"
+HEADER: Final = "Idempotency-Key"
+ONCE: Final = (
+    "idempotency-key-missing",
+    "idempotency-in-flight",
+    "content-differs",
+    "idempotency-key-reused",
+)
+"""The problems of a route that is done once for each key."""
 _log = structlog.get_logger(__name__)
 
 
 def _read(text: str) -> str:
     if not _FORM.fullmatch(text):
         said = "1 to 128 letters, digits and _ . : ~ + / = -"
-        raise Problem("malformed-header", f"{_HEADER}: {said}", [in_header(_HEADER, said)])
+        raise Problem("malformed-header", f"{HEADER}: {said}", [in_header(HEADER, said)])
     return text.strip('"')
 
 
 _Text = Annotated[
     str | None,
     Header(
-        alias=_HEADER,
+        alias=HEADER,
         json_schema_extra={
             "minLength": KEY.shortest,
             "maxLength": KEY.longest + 2,  # quotes
@@ -72,7 +79,7 @@ _Text = Annotated[
 def required_key(text: _Text = None) -> str:
     if text is None:
         said = "this header is needed here"
-        raise Problem("idempotency-key-missing", said, [in_header(_HEADER, said)])
+        raise Problem("idempotency-key-missing", said, [in_header(HEADER, said)])
     return _read(text)
 
 

@@ -1,13 +1,16 @@
-"""Every no that the API says, once: its address, its status, what it means and what to do.
+"""Problem types of RFC 9457: the address, status, meaning and remedy of each.
 
-`docs/http-api.md` lists them too, and a test compares the two.
+These are the library's; a business adds its own, and may reword these, in `App.problems`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from handrail import errors
+from handrail.errors import DomainError
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ KINDS: Final = _registry(
         "webhook-subject-unknown",
         404,
         "What the webhook is about is not known",
-        "The order does not exist, or nothing of it waits for this. The message is kept.",
+        "What it names does not exist, or does not wait for this. The message is kept.",
         "Send it again later, or look at it under /webhooks and have it tried again.",
     ),
     Kind(
@@ -146,8 +149,7 @@ KINDS: Final = _registry(
         "What it was begun with is not known any more",
         "Temporal keeps a workflow's input only for some days after the workflow was closed, and "
         "the saga began before its own stream had a place for it.",
-        "Put right by hand what its timeline shows as done. Then begin anew: a merchant applies "
-        "again, which also takes back what was left; others begin a new process.",
+        "Put right by hand what its timeline shows as done. Then begin a new process.",
     ),
     Kind(
         "intervention-ended",
@@ -214,39 +216,11 @@ KINDS: Final = _registry(
         "Correct what `errors` names, and send it under a new id.",
     ),
     Kind(
-        "unknown-merchant",
-        422,
-        "The merchant is not known",
-        "There is no merchant under this id, so nothing was started.",
-        "Check the id. For a merchant opened a moment ago, send its Handrail-Token along.",
-    ),
-    Kind(
-        "merchant-not-active",
-        422,
-        "The merchant may not sell",
-        "The merchant applied and was not accepted, or not yet, so nothing was started.",
-        "Look at the merchant's application.",
-    ),
-    Kind(
-        "unknown-customer",
-        422,
-        "The customer is not known",
-        "No credit limit was ever assigned to this customer, so nothing was started.",
-        "Check the id, or assign a limit. For one of a moment ago, send its Handrail-Token along.",
-    ),
-    Kind(
-        "unknown-sku",
-        422,
-        "The article is not known",
-        "The merchant never received stock of this article, so nothing was started.",
-        "Check the SKU. For stock of a moment ago, send its Handrail-Token along.",
-    ),
-    Kind(
         "wrong-currency",
         422,
         "The currency does not fit",
         "All amounts must be in the currency of the account.",
-        "Use the currency of the merchant; `detail` names it.",
+        "Use the currency of the account; `detail` names it.",
     ),
     Kind(
         "rule-broken",
@@ -265,8 +239,8 @@ KINDS: Final = _registry(
     Kind(
         "too-many-for-merchant",
         429,
-        "The merchant has too many orders under way",
-        "As many orders of this merchant are being processed as may be. Nothing was started.",
+        "The tenant has too many sagas under way",
+        "As many sagas of this tenant are running as may be. Nothing was started.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     Kind(
@@ -379,3 +353,33 @@ KINDS: Final = _registry(
         "Repeat the same request after Retry-After: done twice, it is done once.",
     ),
 )  # fmt: skip
+
+
+RULES: Final[Mapping[type[DomainError], str]] = {
+    errors.CurrencyMismatch: "wrong-currency",
+    errors.UnknownAggregate: "not-found",
+    errors.OutOfOrder: "out-of-order",
+    errors.ContentDiffers: "content-differs",
+    errors.NotPositive: "rule-broken",
+    errors.NotACurrency: "rule-broken",
+    errors.OutsideAnswerMissing: "internal-error",
+}
+"""The problem type of each rule of the library that can be broken."""
+
+
+def kinds_with(business: Sequence[Kind]) -> Mapping[str, Kind]:
+    """The library's problem types and those of a business, by slug.
+
+    A type of the business with the slug of a library type replaces it. The others stand before the
+    library type that follows them in `business`, or else at the end.
+    """
+    found: dict[str, Kind] = {}
+    new: list[Kind] = []
+    before: dict[str, list[Kind]] = {}
+    for kind in business:
+        new.append(kind)
+        if kind.slug in KINDS:
+            before[kind.slug], new = new, []
+    for slug, kind in KINDS.items():
+        found |= {one.slug: one for one in before.get(slug, [kind])}
+    return found | {one.slug: one for one in new}

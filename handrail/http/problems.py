@@ -1,21 +1,19 @@
-"""How the API says no: problem details of RFC 9457, for every error that there is."""
+"""Problem details of RFC 9457 (`application/problem+json`) for every error of the API."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from domain import errors as business
-from handrail import bounds, errors
-from handrail.errors import DomainError
+from handrail import bounds
 from handrail.http.problem_types import KINDS, Kind
-from handrail.http.schemas import text
+from handrail.http.schemas import of_row, text
 
 MEDIA_TYPE: Final = "application/problem+json"
 _MOST_ERRORS: Final = 100
@@ -31,24 +29,6 @@ _OF_STATUS: Final[Mapping[int, str]] = {
     413: "body-too-large",
     415: "unsupported-media-type",
 }
-
-_OF_RULE: Final[Mapping[type[DomainError], str]] = {
-    errors.CurrencyMismatch: "wrong-currency",
-    errors.UnknownAggregate: "not-found",
-    errors.OutOfOrder: "out-of-order",
-    errors.ContentDiffers: "content-differs",
-    errors.NotPositive: "rule-broken",
-    business.NoLines: "rule-broken",
-    business.TotalDiffers: "rule-broken",
-    business.DownPaymentDiffers: "rule-broken",
-    business.FeeOutOfRange: "rule-broken",
-    errors.NotACurrency: "rule-broken",
-    errors.OutsideAnswerMissing: "internal-error",
-}
-"""Every broken rule, so that a new one is noticed here: a test compares."""
-
-RULES: Final[Mapping[str, str]] = {rule.__name__: slug for rule, slug in _OF_RULE.items()}
-"""The slug of a rule's name, which is what arrives of it through Temporal."""
 
 
 class ErrorItem(BaseModel):
@@ -90,10 +70,6 @@ class Problem(Exception):
     def __post_init__(self) -> None:
         super().__init__(self.detail)
 
-    @property
-    def kind(self) -> Kind:
-        return KINDS[self.slug]
-
 
 def at(pointer: str, detail: str) -> ErrorItem:
     return ErrorItem(pointer=pointer, detail=detail)
@@ -107,17 +83,27 @@ def unavailable(slug: str, detail: str) -> Problem:
     return Problem(slug, detail, retry_after=2)
 
 
-def of_rule(name: str, said: str) -> Problem:
-    """What a broken rule of the domain is to a client."""
-    slug = RULES.get(name, "internal-error")
+def of_rule(name: str, said: str, rules: Mapping[str, str]) -> Problem:
+    """The problem of a broken rule of the domain.
+
+    `name` is that of the rule's class, which is what arrives of it through Temporal; `rules` are
+    the slugs by such names. A rule that is not in it is a mistake of ours.
+    """
+    slug = rules.get(name, "internal-error")
     return Problem(slug, said if slug != "internal-error" else KINDS[slug].meaning)
 
 
+def kinds_of(request: Request) -> Mapping[str, Kind]:
+    """The problem types of the application that serves the request, by slug."""
+    return cast("Mapping[str, Kind]", request.app.state.problem_types)
+
+
 def answer(problem: Problem, request: Request) -> Response:
-    status = problem.status or problem.kind.status
+    kind = kinds_of(request)[problem.slug]
+    status = problem.status or kind.status
     details = ProblemDetails(
-        type=problem.kind.type,
-        title=problem.kind.title,
+        type=kind.type,
+        title=kind.title,
         status=status,
         detail=problem.detail,
         instance=request.scope["path"],
@@ -169,16 +155,21 @@ def pointer_to(*path: int | str) -> str:
     return "".join(["#", *(f"/{part}" for part in escaped)])
 
 
-def responses(*slugs: str) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says of a route's problems, with an example of each."""
+def responses(*slugs: str, kinds: Mapping[str, Kind] = KINDS) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of problems, with an example of each, in the order of `kinds`.
+
+    A route names those that do not follow from what it takes: see `handrail/http/openapi.py`.
+    `kinds` are the problem types that the slugs name: those of a business, where it adds some.
+    """
     found: dict[int | str, dict[str, Any]] = {}
     # Whoever asks the database may have to wait for a connection to it.
     more = ["too-busy", "other-store"] if "database-unavailable" in slugs else []
     # Whoever reads a read model may find it exchanged, or the row parked; who waits has a token.
     if "read-model-behind" in slugs:
         more += ["read-model-exchanged", "row-parked", "token-of-another-epoch"]
-    for slug in (*slugs, *more):
-        kind = KINDS[slug]
+    place = {slug: number for number, slug in enumerate(kinds)}
+    for slug in sorted({*slugs, *more}, key=place.__getitem__):
+        kind = kinds[slug]
         example = {
             "type": kind.type,
             "title": kind.title,
@@ -223,18 +214,14 @@ class ProblemPages(BaseModel):
 
 
 def _page(kind: Kind) -> ProblemPage:
-    return ProblemPage(
-        type=kind.type,
-        status=kind.status,
-        title=kind.title,
-        meaning=kind.meaning,
-        remedy=kind.remedy,
-    )
+    return of_row(ProblemPage, kind, kind="problem")
 
 
 @router.get("/problems", summary="All problem types")
-async def list_problems() -> ProblemPages:
-    return ProblemPages(items=[_page(kind) for kind in KINDS.values()])
+async def list_problems(request: Request) -> ProblemPages:
+    return ProblemPages(
+        items=[of_row(ProblemPage, kind, kind="problem") for kind in kinds_of(request).values()]
+    )
 
 
 Slug = Annotated[str, text(bounds.SLUG), Field(examples=["unknown-merchant"])]
@@ -243,9 +230,9 @@ Slug = Annotated[str, text(bounds.SLUG), Field(examples=["unknown-merchant"])]
 @router.get(
     "/problems/{slug}",
     summary="What a problem means and what to do",
-    responses=responses("not-found", "invalid-request"),
+    responses=responses("not-found"),
 )
-async def show_problem(slug: Slug) -> ProblemPage:
-    if slug not in KINDS:
+async def show_problem(request: Request, slug: Slug) -> ProblemPage:
+    if (kind := kinds_of(request).get(slug)) is None:
         raise Problem("not-found", f"there is no problem type {slug}")
-    return _page(KINDS[slug])
+    return _page(kind)

@@ -1,4 +1,4 @@
-"""How people step in: in one saga, in many at once, and by another attempt."""
+"""Saga control: interventions in one saga and in many, answers, and further attempts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from handrail.activities.corrections import WrongCorrection, corrected
+from handrail.eventstore.codec import Codec
 from handrail.http import stream_reader
 from handrail.http.database import Database
 from handrail.http.problems import Problem, at, pointer_to
@@ -35,8 +36,8 @@ from handrail.sagas.events import SagaResumed
 from handrail.sagas.fairness import fair
 from handrail.sagas.interventions import InterveneInMany, update_id
 from handrail.sagas.options import Intervention, RunOptions, Verdict
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.visibility import SAGA_STATUS, begun_as
-from runtime.registry.sagas import SAGAS
 
 _GONE: Final = frozenset(
     {
@@ -52,10 +53,26 @@ _ATTEMPT: Final = 3
 
 
 class Steering:
-    def __init__(self, client: Client, options: RunOptions, database: Database) -> None:
+    """`types` are the saga types by name; `rules` the problem slugs of broken rules, by the
+    names of their classes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        options: RunOptions,
+        database: Database,
+        *,
+        types: Mapping[str, SagaType],
+        codec: Codec,
+        rules: Mapping[str, str],
+    ) -> None:
         self._client = client
         self._database = database
         self._options = options
+        self._types = types
+        self._codec = codec
+        self._rules = rules
 
     async def intervene(
         self, saga: str, intervention: Intervention, correction: Mapping[str, Any] | None = None
@@ -71,7 +88,7 @@ class Steering:
             instead = await self._corrected(saga, intervention.step, correction)
         id_ = update_id("intervene", intervention.id)
         try:
-            await tell(self._client, saga, "intervene", [intervention, instead], id_=id_, of=SAGAS)
+            await self._tell(saga, "intervene", [intervention, instead], id_)
         except Problem as problem:
             if correction is None or instead is not None or problem.slug != "invalid-request":
                 raise
@@ -107,7 +124,7 @@ class Steering:
     ) -> Command | None:
         """None where no such step is parked. Whether it was told before is for the saga to say."""
         try:
-            asked: Command = await ask(self._client, saga, "parked_command", step, of=SAGAS)
+            asked: Command = await ask(self._client, saga, "parked_command", step, of=self._types)
         except Problem as problem:
             if problem.slug == "not-parked":
                 return None
@@ -121,7 +138,12 @@ class Steering:
 
     async def answer(self, saga: str, verdict: Verdict) -> None:
         id_ = update_id("answer", verdict.id)
-        await tell(self._client, saga, "answer", [verdict], id_=id_, of=SAGAS)
+        await self._tell(saga, "answer", [verdict], id_)
+
+    async def _tell(self, saga: str, update: str, arguments: Sequence[Any], id_: str) -> None:
+        await tell(
+            self._client, saga, update, arguments, id_=id_, of=self._types, rules=self._rules
+        )
 
     async def begin_again(self, saga: str, actor: str, reason: str) -> int:
         """The number of the attempt that was started, by who asks for it now.
@@ -130,7 +152,7 @@ class Steering:
         attempt before goes on, or came to its own end: what was refused or taken back stays so,
         whatever has become of its workflow.
         """
-        told = await last_attempt(self._database, saga)
+        told = await last_attempt(self._database, self._codec, saga)
         last = await self._last(saga, told)
         attempt = max(last.attempt, told.number if told else 0) + 1
         said = f"attempt {attempt}, asked for by {actor}: {reason}"
@@ -185,7 +207,9 @@ class Steering:
     async def stop_in_many(self, intervention: str, stop: Stop) -> None:
         workflow = stream_name("intervention", intervention)
         try:
-            await tell(self._client, workflow, "stop", [stop], id_="stop", of=IN_MANY)
+            await tell(
+                self._client, workflow, "stop", [stop], id_="stop", of=IN_MANY, rules=self._rules
+            )
         except Problem as problem:
             if problem.slug == "not-found":
                 said = f"there is no intervention {intervention}"
@@ -198,7 +222,7 @@ class Steering:
         try:
             async with reaching():
                 found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
-                if found.workflow_type not in SAGAS:
+                if found.workflow_type not in self._types:
                     raise Problem("not-found", f"there is no saga {saga}")
                 check_left(saga, found.status, told)
                 run = self._client.get_workflow_handle(saga, run_id=found.run_id)
@@ -211,7 +235,7 @@ class Steering:
             raise Problem("not-found", f"there is no saga {saga}")
         if told.ending:
             raise Problem("saga-ended", f"{saga} is {told.ending}")
-        if not told.input or told.saga_type not in SAGAS:
+        if not told.input or told.saga_type not in self._types:
             said = f"attempt {told.number} of {saga} has not ended, and its input is forgotten"
             raise Problem("input-forgotten", said)
         return self._as_told(told)
@@ -222,7 +246,7 @@ class Steering:
         return _LastRun(
             type=told.saga_type,
             task_queue=self._options.queue_prefix + "sagas",
-            input=[RawValue(input_), self._options.of(SAGAS[told.saga_type].workflow)],
+            input=[RawValue(input_), self._options.of(self._types[told.saga_type].workflow)],
             attempt=told.number,
             priority=fair(told.merchant),
             search_attributes=begun_as(told.saga_type, told.merchant),
@@ -233,8 +257,8 @@ class Steering:
         started = event.workflow_execution_started_event_attributes
         arguments: Sequence[Payload] = started.input.payloads
         convert = self._client.data_converter.payload_converter.from_payload
-        options: RunOptions = convert(arguments[_ATTEMPT - 2], RunOptions)
-        if known := SAGAS.get(started.workflow_type.name):
+        options: RunOptions = convert(arguments[_ATTEMPT - 2], type(self._options))
+        if known := self._types.get(started.workflow_type.name):
             options = options.of(known.workflow)
         attributes = decode_typed_search_attributes(started.search_attributes)
         kept = [one for one in attributes if one.key.name != SAGA_STATUS.name]

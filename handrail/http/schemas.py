@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, to_json
 
 from handrail import bounds, kernel
+from handrail.sagas.events import NOTHING_AT_STAKE
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _DEEPEST: Final = 8
 """Levels of lists and objects within a value whose form is not known."""
@@ -128,6 +131,20 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+ActorInstead = Annotated[Actor | None, Field(description="Instead of the header Handrail-Actor.")]
+
+
+class Why(Asked):
+    """What each request of an operator says: the reason, and an actor instead of the header's."""
+
+    reason: Reason
+    actor: ActorInstead = None
+
+    def by(self, of_header: str) -> str:
+        """The actor: the body's, or else the header's."""
+        return self.actor or of_header
+
+
 class Money(BaseModel):
     """An amount in minor units (cents) of one ISO 4217 currency."""
 
@@ -139,6 +156,27 @@ class Money(BaseModel):
     @classmethod
     def of(cls, amount: int, currency: str) -> Money:
         return cls(amount=amount, currency=currency)
+
+    @classmethod
+    def at_stake(cls, amount: int, currency: str) -> Money | None:
+        """None where a saga is not about money."""
+        if kernel.Money(amount, currency) == NOTHING_AT_STAKE:
+            return None
+        return cls.of(amount, currency)
+
+
+def of_row(model: type[ModelT], row: Any, **given: Any) -> ModelT:
+    """The answer for a row: each field from the attribute of its name.
+
+    A field of the type Money is an amount in the `currency` of the row. `given` are the fields that
+    the row has under another name, in another form, or not at all.
+    """
+    for name, field in model.model_fields.items():
+        if name in given:
+            continue
+        value = getattr(row, name)
+        given[name] = Money.of(value, row.currency) if field.annotation is Money else value
+    return model(**given)
 
 
 class AskedMoney(Asked):

@@ -15,11 +15,11 @@ from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from handrail.eventstore.codec import Codec
 from handrail.http.database import Database
 from handrail.http.temporal_errors import RPC, reaching
 from handrail.kernel import Event, stream_name
 from handrail.sagas.events import Ending, SagaEnded, SagaStarted
-from runtime.registry.messages import CODEC
 
 T = TypeVar("T")
 
@@ -45,12 +45,12 @@ class LastAttempt:
     input: str
 
 
-async def last_attempt(database: Database, saga: str) -> LastAttempt | None:
+async def last_attempt(database: Database, codec: Codec, saga: str) -> LastAttempt | None:
     """None where no attempt at such a saga has ever begun."""
     asked = {"stream": stream_name("saga", saga)}
     async with database.connection() as connection:
         rows = (await connection.execute(_ATTEMPTS, asked)).all()
-    story = [CODEC.decode(type_, schema, data) for type_, schema, data in rows]
+    story = [codec.decode(type_, schema, data) for type_, schema, data in rows]
     return newest_attempt(story)
 
 

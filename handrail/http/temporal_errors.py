@@ -21,8 +21,8 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from handrail.http.problems import RULES, Problem, at, unavailable
-from handrail.sagas.visibility import MERCHANT, SAGA_TYPE
+from handrail.http.problems import Problem, at, unavailable
+from handrail.sagas.visibility import SAGA_TYPE, TENANT
 
 RPC: Final = timedelta(seconds=3)
 LIMIT: Final = 4.0  # seconds: the core may retry a call within `RPC`
@@ -37,6 +37,8 @@ _OF_REJECTION: Final[Mapping[str, str]] = {
     # Temporal's own: the workflow was closed before its handler had come to an end.
     "AcceptedUpdateCompletedWorkflow": "saga-ended",
 }
+UNAVAILABLE: Final = ("temporal-unavailable", "worker-unavailable")
+"""The problems of a route that waits for a worker."""
 _MAY_BE_TAKEN: Final = "It may still be taken: repeat it, with the same key"
 _AWAY: Final = frozenset(
     {
@@ -74,7 +76,7 @@ async def known(client: Client, saga: str) -> Known | None:
     return Known(
         saga=saga,
         saga_type=attributes.get(SAGA_TYPE, found.workflow_type),
-        merchant=attributes.get(MERCHANT, ""),
+        merchant=attributes.get(TENANT, ""),
         running=found.status is WorkflowExecutionStatus.RUNNING,
         started_at=found.start_time,
         workflow_type=found.workflow_type,
@@ -96,9 +98,12 @@ async def tell(
     *,
     id_: str,
     of: Collection[str],
+    rules: Mapping[str, str],
 ) -> Any:
     """What a workflow answers to an update. Raises Problem where it refuses, or cannot be reached,
     and where it is of none of these types.
+
+    `rules` are the problem slugs of broken rules, by the names of their classes.
     """
     async with asking(client, saga, of=of, told=True):
         try:
@@ -106,15 +111,15 @@ async def tell(
             return await handle.execute_update(update, args=arguments, id=id_, rpc_timeout=RPC)
         except WorkflowUpdateFailedError as failure:
             cause = failure.cause
-            if isinstance(cause, ApplicationError) and (slug := _slug(cause.type or "")):
+            if isinstance(cause, ApplicationError) and (slug := _slug(cause.type or "", rules)):
                 of_correction = cause.type == "WrongCorrection"
                 wrong = [at("#/correction", cause.message)] if of_correction else []
                 raise Problem(slug, cause.message, wrong) from None
             raise
 
 
-def _slug(rejection: str) -> str | None:
-    return _OF_REJECTION.get(rejection) or RULES.get(rejection)
+def _slug(rejection: str, rules: Mapping[str, str]) -> str | None:
+    return _OF_REJECTION.get(rejection) or rules.get(rejection)
 
 
 async def ask(client: Client, saga: str, query: str, argument: str, *, of: Collection[str]) -> Any:

@@ -7,11 +7,10 @@ the id of its business, an update the id of its wish, a command its key at the f
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
-from uuid import uuid4
 
 from temporalio.client import (
     ActivityFailureError,
@@ -24,9 +23,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
 
-from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from handrail.http.last_run import REQUEST, Previous, previous
 from handrail.http.problems import Problem, of_rule, unavailable
 from handrail.http.start_input import begun_with
@@ -35,33 +32,52 @@ from handrail.http.temporal_errors import LIMIT, RPC, Known, known, reachable, r
 from handrail.http.tracing import traceparent
 from handrail.kernel import Command, context_of
 from handrail.sagas.fairness import fair
-from handrail.sagas.options import Cancellation, CarrierNotice, RunOptions
+from handrail.sagas.options import Cancellation, RunOptions
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from handrail.sagas.visibility import begun_as
-from runtime.registry.sagas import SAGAS
-from workflows import collect_instalments, deliver_order, settle_early
-from workflows.collect_instalments import CollectInstalments
-from workflows.dunning import Terms
-from workflows.plan_wishes import NewDate, PayAllNow
 
 T = TypeVar("T")
 
 _COMMAND: Final = timedelta(seconds=5)
-_PLANS: Final = (collect_instalments.TYPE,)
-_DELIVERIES: Final = (deliver_order.TYPE,)
 
 
 class Processes:
-    def __init__(self, client: Client, options: RunOptions) -> None:
+    """`types` are the saga types by name; `rules` the problem slugs of broken rules, by the
+    names of their classes.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        options: RunOptions,
+        types: Mapping[str, SagaType],
+        rules: Mapping[str, str],
+    ) -> None:
         self._client = client
         self._options = options
+        self._types = types
+        self._rules = rules
+
+    @property
+    def client(self) -> Client:
+        return self._client
+
+    @property
+    def options(self) -> RunOptions:
+        return self._options
+
+    @property
+    def queue(self) -> str:
+        """The task queue of workflows."""
+        return self._options.queue_prefix + "sagas"
 
     @property
     def namespace(self) -> str:
         return self._client.namespace
 
     def _options_of(self, beginning: Beginning) -> RunOptions:
-        options = self._options.of(SAGAS[beginning.saga_type].workflow)
+        options = self._options.of(self._types[beginning.saga_type].workflow)
         return replace(options, traceparent=traceparent())
 
     async def start(self, beginning: Beginning, actor: str, *, begun: bool = False) -> Any:
@@ -104,74 +120,34 @@ class Processes:
         raise Problem("content-differs", f"{saga} was begun before, with other content")
 
     async def cancel(
-        self, saga: str, cancellation: Cancellation, *, of: Collection[str] = tuple(SAGAS)
+        self, saga: str, cancellation: Cancellation, *, of: Collection[str] | None = None
     ) -> None:
-        """Raises Problem where it is too late, and where it is a saga of none of these types."""
-        await tell(self._client, saga, "cancel", [cancellation], id_="cancel", of=of)
+        """Raises Problem where it is too late, and where it is a saga of none of these types.
 
-    async def tell_carrier_notice(self, order: str, notice: CarrierNotice) -> None:
-        """Raises Problem where no delivery of the order waits for what the carrier says."""
-        delivery = deliver_order.workflow_id(order)
-        if await self.known(delivery, of=_DELIVERIES) is None:
-            said = f"no parcel of {order} is under way"
-            raise Problem("webhook-subject-unknown", said)
-        try:
-            async with reaching():
-                handle = self._client.get_workflow_handle(delivery)
-                await handle.signal("carrier_told", notice, rpc_timeout=RPC)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
-            raise Problem("out-of-order", f"the delivery of {order} has ended") from None
-
-    async def settle_early(self, order: str, wish: PayAllNow, key: str | None) -> str:
-        """The id of the saga that does. Raises Problem where nothing is due, or an instalment is
-        being collected.
+        Without `of` it may be any saga.
         """
-        with _of_plan(order):
-            plan = collect_instalments.workflow_id(order)
-            id_ = f"settle-{key or uuid4().hex}"
-            saga = await tell(self._client, plan, "settle_early", [wish], id_=id_, of=_PLANS)
-            # Older code answered nothing, and knew one settlement of each plan.
-            return str(saga or settle_early.saga_id(order))
+        await self.tell(saga, "cancel", [cancellation], id_="cancel", of=of)
 
-    async def reschedule(self, order: str, wish: NewDate) -> None:
-        """Raises Problem where the date breaks a rule, or the instalment is being collected."""
-        with _of_plan(order):
-            plan = collect_instalments.workflow_id(order)
-            id_ = f"reschedule-{wish.id}"
-            await tell(self._client, plan, "reschedule", [wish], id_=id_, of=_PLANS)
+    async def tell(
+        self,
+        workflow: str,
+        update: str,
+        arguments: Sequence[Any],
+        *,
+        id_: str,
+        of: Collection[str] | None = None,
+    ) -> Any:
+        """What a workflow of these types, or any saga, answers to an update. Raises Problem."""
+        types = self._types if of is None else of
+        return await tell(
+            self._client, workflow, update, arguments, id_=id_, of=types, rules=self._rules
+        )
 
-    async def collect(self, asked: CollectInstalments, actor: str) -> None:
-        """Have a plan collected whose process has ended. Where it goes on, nothing is done."""
-        async with reaching():
-            await self._client.start_workflow(
-                collect_instalments.TYPE,
-                args=[
-                    asked,
-                    replace(self._options, traceparent=traceparent()),
-                    actor,
-                    collect_instalments.Progress(reopened=True),
-                ],
-                id=collect_instalments.workflow_id(asked.order),
-                task_queue=self._options.queue_prefix + "sagas",
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                search_attributes=begun_as(collect_instalments.TYPE, asked.merchant),
-                static_summary=collect_instalments.summary_again(asked),
-                priority=fair(asked.merchant),
-                rpc_timeout=RPC,
-            )
-
-    @property
-    def terms(self) -> Terms:
-        """Those of instalments."""
-        return self._options.terms
-
-    async def known(self, id_: str, *, of: Collection[str] = tuple(SAGAS)) -> Known | None:
-        """None where Temporal knows no workflow of these types under the id."""
+    async def known(self, id_: str, *, of: Collection[str] | None = None) -> Known | None:
+        """None where Temporal knows no workflow of these types, or no saga, under the id."""
         found = await known(self._client, id_)
-        return found if found and found.workflow_type in of else None
+        types = self._types if of is None else of
+        return found if found and found.workflow_type in types else None
 
     async def is_running(self, saga: str, *, of: Collection[str]) -> bool:
         """False, too, where nobody can tell: then the read models have the last word."""
@@ -197,19 +173,14 @@ class Processes:
         )
         queue = context_of(type(command))
         id_, said = f"{name}-{key}", f"for {actor}"
-        return await self._have(
+        return await self.run_activity(
             name, [command, context], Answer, id_=id_, queue=queue, summary=said
         )
-
-    async def quote(self, of: QuoteReturnOf) -> ReturnQuote:
-        """What a return would come to now. Raises Problem where no such order stands."""
-        id_ = f"QuoteReturn-{uuid4().hex}"
-        return await self._have("QuoteReturn", [of], ReturnQuote, id_=id_, queue="sagas")
 
     async def previous(self, saga: str) -> Previous | None:
         return await previous(self._client, saga)
 
-    async def _have(
+    async def run_activity(
         self,
         activity: str,
         arguments: list[Any],
@@ -219,7 +190,10 @@ class Processes:
         queue: str,
         summary: str = "",
     ) -> T:
-        """Have an activity done, without a workflow. Raises Problem for a broken rule."""
+        """The result of an activity without a workflow, run by the context of `queue`.
+
+        Raises Problem for a broken rule, and where no worker answers in time.
+        """
         try:
             async with reaching():
                 asked: ActivityHandle[T] = await self._client.start_activity(
@@ -237,7 +211,8 @@ class Processes:
                 return await asked.result()
         except ActivityFailureError as failure:
             if isinstance(failure.cause, ApplicationError):
-                raise of_rule(failure.cause.type or "", failure.cause.message) from None
+                cause = failure.cause
+                raise of_rule(cause.type or "", cause.message, self._rules) from None
             raise unavailable("worker-unavailable", f"{activity} was not done in time") from None
 
     async def reachable(self) -> bool:
@@ -247,7 +222,7 @@ class Processes:
         again = beginning.attempt > 1
         return {
             "id": beginning.saga,
-            "task_queue": self._options.queue_prefix + "sagas",
+            "task_queue": self.queue,
             "id_conflict_policy": WorkflowIDConflictPolicy.FAIL,
             "id_reuse_policy": (
                 WorkflowIDReusePolicy.ALLOW_DUPLICATE
@@ -260,13 +235,3 @@ class Processes:
             "memo": {REQUEST: beginning.request},
             "priority": fair(beginning.merchant),
         }
-
-
-@contextlib.contextmanager
-def _of_plan(order: str) -> Iterator[None]:
-    try:
-        yield
-    except Problem as problem:
-        if problem.slug == "not-found":
-            raise Problem("not-found", f"there is no plan of {order}") from None
-        raise

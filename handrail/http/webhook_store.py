@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import product
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from handrail.eventstore.tables import webhooks
 from handrail.projections.paging import After, Slice, one_of, slice_of
 
-Source = Literal["bank", "carrier"]
 Status = Literal["accepted", "unknown", "waiting"]
 _LEFT: Final[tuple[Status, ...]] = ("unknown", "waiting")
 _ORDER: Final = (webhooks.c.received_at, webhooks.c.source, webhooks.c.id)
@@ -25,7 +24,7 @@ _ORDER: Final = (webhooks.c.received_at, webhooks.c.source, webhooks.c.id)
 class Webhook:
     """`waiting` had no effect yet, `unknown` needs a person to look at its `problem`."""
 
-    source: Source
+    source: str
     id: str
     received_at: datetime
     type: str
@@ -43,7 +42,7 @@ class WithBody(Webhook):
 
 async def keep(
     connection: AsyncConnection,
-    source: Source,
+    source: str,
     id_: str,
     *,
     type_: str,
@@ -61,7 +60,7 @@ async def keep(
 
 
 async def settle(
-    connection: AsyncConnection, source: Source, id_: str, status: Status, problem: str | None
+    connection: AsyncConnection, source: str, id_: str, status: Status, problem: str | None
 ) -> None:
     """What was accepted stays accepted, whatever another try says later."""
     await connection.execute(
@@ -71,21 +70,21 @@ async def settle(
     )
 
 
-async def find(connection: AsyncConnection, source: Source, id_: str) -> WithBody | None:
+async def find(connection: AsyncConnection, source: str, id_: str) -> WithBody | None:
     return await one_of(connection, select(webhooks).where(_is(source, id_)), WithBody)
 
 
 async def listed(
     connection: AsyncConnection,
     *,
-    source: Source | None,
+    sources: Sequence[str],
     status: Status | None,
     after: After | None,
     limit: int,
 ) -> Slice[Webhook]:
+    """Of these sources, newest first."""
     query = select(*(webhooks.c[field.name] for field in fields(Webhook)))
-    if source is not None:
-        query = query.where(webhooks.c.source == source)
+    query = query.where(webhooks.c.source.in_(sources))
     if status is not None:
         query = query.where(webhooks.c.status == status)
     return await slice_of(
@@ -93,14 +92,19 @@ async def listed(
     )
 
 
-async def left(connection: AsyncConnection) -> Mapping[tuple[Source, Status], int]:
-    """How many had no effect, by source and status; those that had one are not counted."""
+async def left(
+    connection: AsyncConnection, sources: Iterable[str]
+) -> Mapping[tuple[str, Status], int]:
+    """How many had no effect, by source and status; those that had one are not counted.
+
+    Those of `sources` are there in any case.
+    """
     by = (webhooks.c.source, webhooks.c.status)
     query = select(*by, func.count()).where(webhooks.c.status.in_(_LEFT)).group_by(*by)
     found = {(source, status): count for source, status, count in await connection.execute(query)}
-    none: dict[tuple[Source, Status], int] = dict.fromkeys(product(get_args(Source), _LEFT), 0)
+    none: dict[tuple[str, Status], int] = dict.fromkeys(product(sources, _LEFT), 0)
     return none | found
 
 
-def _is(source: Source, id_: str) -> ColumnElement[bool]:
+def _is(source: str, id_: str) -> ColumnElement[bool]:
     return (webhooks.c.source == source) & (webhooks.c.id == id_)

@@ -17,12 +17,14 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.kernel import Money
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.saga_board import Status
 from handrail.projections.tables import read_model
 from handrail.projections.totals import Key, totals, totals_table
 from handrail.sagas.events import (
+    NOTHING_AT_STAKE,
     AnswerAwaited,
     CompensationStarted,
     Ending,
@@ -234,10 +236,9 @@ def _goes_on(row: SagaTally, step: str) -> SagaTally:
 def adds(row: SagaTally) -> Mapping[Key, int]:
     """By figure; the first label is the type of saga, the others are those of LABELS."""
     kind = row.saga_type
-    found: dict[Key, int] = {
-        ("standing", (kind, row.status)): 1,
-        ("at_stake", (kind, row.status, row.currency)): row.at_stake,
-    }
+    found: dict[Key, int] = {("standing", (kind, row.status)): 1}
+    if Money(row.at_stake, row.currency) != NOTHING_AT_STAKE:
+        found["at_stake", (kind, row.status, row.currency)] = row.at_stake
     for joined, count in row.tallies.items():
         figure, *labels = joined.split(_APART)
         found[figure, (kind, *labels)] = count

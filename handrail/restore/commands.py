@@ -13,6 +13,7 @@ import orjson
 import psycopg
 from rich.console import Console
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.restore import lake
 from handrail.restore.boundary import Store, store_of
@@ -48,10 +49,10 @@ class Found:
         )
 
 
-async def check(settings: Settings, *, json: bool) -> int:
+async def check(settings: Settings, codec: Codec, *, json: bool) -> int:
     """0 where the store is the one that was adopted, and nothing is known that it does not have."""
     async with _owner(settings) as connection:
-        found = await _look(settings, connection)
+        found = await _look(settings, codec, connection)
     _show(found, Terminal(stderr=json, width=80, highlight=False, markup=False))
     if json:
         print(orjson.dumps(_figures(found)).decode())
@@ -59,12 +60,19 @@ async def check(settings: Settings, *, json: bool) -> int:
 
 
 async def adopt(
-    settings: Settings, *, because: str, by: str, yes: bool, same_server: bool, json: bool
+    settings: Settings,
+    codec: Codec,
+    *,
+    because: str,
+    by: str,
+    yes: bool,
+    same_server: bool,
+    json: bool,
 ) -> int:
     """0 once the store is in a new epoch; 0, too, where it was only said what would be done."""
     console = Terminal(stderr=json, width=80, highlight=False, markup=False)
     async with _owner(settings) as connection:
-        found = await _look(settings, connection)
+        found = await _look(settings, codec, connection)
         if refusal := await _may_not(connection, found.store, same_server=same_server):
             console.print(refusal)
             return 1
@@ -137,12 +145,12 @@ async def _make_room(connection: Connection) -> None:
         await connection.execute("SELECT pg_current_xact_id()")
 
 
-async def _look(settings: Settings, connection: Connection) -> Found:
+async def _look(settings: Settings, codec: Codec, connection: Connection) -> Found:
     store = await store_of(connection)
     found = Found(store, await around_the_events(connection))
     if settings.temporal_address:
         try:
-            client = await connect(settings.temporal_address, settings.temporal_namespace)
+            client = await connect(settings.temporal_address, settings.temporal_namespace, codec)
             found.histories = await lost_steps(client, connection, store.boundary)
         except Exception as error:  # noqa: BLE001  # what else is known is to be seen all the same
             found.not_asked.append(f"Temporal does not answer: {error}")

@@ -12,7 +12,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
-from handrail.kernel import TenantId
+from handrail.kernel import NO_TENANT, TenantId
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.options import RunOptions, SagaResult
 from handrail.sagas.visibility import FAILURE_CODE, PARKED_SINCE, SAGA_STATUS, SAGA_STEP, begun_as
@@ -35,7 +35,7 @@ class Child:
     workflow: type[Any]
     input: Any
     id: str
-    merchant: TenantId
+    tenant: TenantId = NO_TENANT
     summary: str
 
 
@@ -105,7 +105,7 @@ async def _start(
         ),
         parent_close_policy=workflow.ParentClosePolicy.ABANDON,
         cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
-        search_attributes=begun_as(child.name, child.merchant),
+        search_attributes=begun_as(child.name, child.tenant),
         static_summary=child.summary,
     )
 

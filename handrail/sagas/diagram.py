@@ -9,7 +9,6 @@ from typing import Final
 
 from handrail.kernel import Command
 from handrail.sagas.definition import Duty, Saga, Step
-from workflows import checkout
 
 HEAD: Final = ("step", "kind", "is taken back by", "when refused", "without a definite answer")
 
@@ -101,7 +100,3 @@ def _undo(step: Step) -> str:
 
 def _in_words(command: Command) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", " ", _name(command)).capitalize()
-
-
-if __name__ == "__main__":
-    print(mermaid(checkout.example()), table(checkout.example()), sep="\n\n")  # noqa: T201  # it is what it is for

@@ -30,7 +30,7 @@ from handrail.sagas.approvals import Awaited
 from handrail.sagas.cancellation import side_by_side, uninterrupted
 from handrail.sagas.control import the_stores_decide
 from handrail.sagas.definition import Duty, OnFailure, Step
-from handrail.sagas.events import AnswerAwaited, SagaEnded, SagaStarted
+from handrail.sagas.events import NOTHING_AT_STAKE, AnswerAwaited, SagaEnded, SagaStarted
 from handrail.sagas.options import Decision, SagaResult
 from handrail.sagas.rollback import Rollback
 from handrail.sagas.step_executor import NoAnswer, attempt_closed
@@ -90,8 +90,8 @@ class SagaRun(Rollback):
                 SagaStarted,
                 saga_type=identity.saga_type,
                 shape=self.saga.shape,
-                merchant=identity.merchant,
-                at_stake=identity.at_stake,
+                merchant=identity.tenant,
+                at_stake=identity.at_stake or NOTHING_AT_STAKE,
                 actor=identity.actor,
                 run=workflow.info().first_execution_run_id,
                 opened_on=workflow.info().workflow_start_time.date(),

@@ -1,4 +1,4 @@
-"""Task queues serve merchants in turn, however much one of them has waiting."""
+"""Task queues serve tenants in turn, however much one of them has waiting."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from temporalio.common import Priority
 LONGEST: Final = 64  # bytes
 
 
-def fair(merchant: str) -> Priority:
-    """What a workflow is started with; its activities and children inherit it.
+def fair(tenant: str) -> Priority:
+    """The priority that a workflow is started with; its activities and children inherit it.
 
-    Without a merchant it is nobody's turn in particular.
+    Without a tenant there is no fairness key.
     """
-    if not merchant:
+    if not tenant:
         return Priority()
-    key = merchant.encode()
+    key = tenant.encode()
     if len(key) > LONGEST:
         return Priority(fairness_key=hashlib.sha256(key).hexdigest())
-    return Priority(fairness_key=merchant)
+    return Priority(fairness_key=tenant)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Literal, Self, TypeVar
 
-from handrail.kernel import Money, TenantId
+from handrail.kernel import NO_TENANT, Money, TenantId
 from handrail.sagas.events import Ending
-from workflows.dunning import Terms
+
+OptionsT = TypeVar("OptionsT", bound="RunOptions")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """How the sagas of this deployment run. Chosen at the start and kept in the input, so that a
-    replay never sees it change.
+    replay never sees it change. A business adds fields of its own in a subclass, which its
+    workflows then name: their JSON is one object.
 
     `steps`: "local" runs what touches only our own Postgres as local activities, inside the
     workflow's worker; "queues" runs every step on the task queue of its context. Both put what asks
@@ -24,8 +26,6 @@ class RunOptions:
     unknown, and how long anything later is asked before it is parked.
     `shape` is that of the saga when it was started, and 0 the newest: a saga goes on in the shape
     in which it began.
-    An order of more than `review_above` minor units of its currency waits for a risk officer, at
-    most `review_seconds`; None: no order does. `terms` are those of the instalments of an order.
     `keys_kept_seconds` is for how long other companies keep an idempotency key; 0: for ever.
     `traceparent` is the trace of the request that began it, and of all that follows from it.
     """
@@ -36,13 +36,10 @@ class RunOptions:
     deadline_seconds: float = 30
     patience_seconds: float = 300
     shape: int = 0
-    review_above: int | None = None
-    review_seconds: float = 86_400
-    terms: Terms = field(default_factory=Terms)
     keys_kept_seconds: float = 0
     traceparent: str = ""
 
-    def of(self, saga: type[Any]) -> RunOptions:
+    def of(self, saga: type[Any]) -> Self:
         """For a saga that begins now, in the newest shape of its workflow."""
         return replace(self, shape=getattr(saga, "shape", 0))
 
@@ -57,15 +54,17 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SagaIdentity:
-    """`at_stake` is the money in question until the saga ends; `actor` is who asked for it.
+    """Which saga it is, of which type, and on whose behalf it runs.
 
-    `input` is what its workflow was begun with.
+    `tenant` is the party that limits, fairness and figures are kept for; empty where the business
+    has none. `at_stake` is the money in question until the saga ends; None: there is none.
+    `actor` is who asked for it, and `input` what its workflow was begun with.
     """
 
     saga: str
     saga_type: str
-    merchant: TenantId
-    at_stake: Money
+    tenant: TenantId = NO_TENANT
+    at_stake: Money | None = None
     actor: str
     attempt: int = 1
     input: Any = None
@@ -131,13 +130,3 @@ class Intervention:
     step: str = ""
     evidence: str = ""
     happened: bool = True
-
-
-@dataclass(frozen=True)
-class CarrierNotice:
-    """What the carrier says became of a parcel, and when. The same `id` twice is one notice."""
-
-    id: str
-    kind: Literal["dispatched", "delivered", "lost"]
-    at: datetime
-    cause: str = ""

@@ -105,7 +105,7 @@ class Desk:
         context = StepContext(
             key=key,
             actor=self.identity.actor,
-            merchant=self.identity.merchant,
+            merchant=self.identity.tenant,
             traceparent=self.options.traceparent,
             closes=closes or question.superseded,
             supersedes=self._superseded(question),
@@ -231,7 +231,7 @@ class Desk:
         context = StepContext(
             key=self.key(f"journal:{name}", direction, left=left),
             actor=self.identity.actor,
-            merchant=self.identity.merchant,
+            merchant=self.identity.tenant,
             traceparent=self.options.traceparent,
             closes=closes,
         )

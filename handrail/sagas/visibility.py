@@ -14,20 +14,20 @@ from handrail.sagas.options import SagaIdentity
 SAGA_TYPE: Final = SearchAttributeKey.for_keyword("SagaType")
 SAGA_STATUS: Final = SearchAttributeKey.for_keyword("SagaStatus")
 SAGA_STEP: Final = SearchAttributeKey.for_keyword("SagaStep")
-MERCHANT: Final = SearchAttributeKey.for_keyword("Merchant")
+TENANT: Final = SearchAttributeKey.for_keyword("Merchant")
 FAILURE_CODE: Final = SearchAttributeKey.for_keyword("FailureCode")
 PARKED_SINCE: Final = SearchAttributeKey.for_datetime("ParkedSince")
 
 
-def begun_as(saga_type: str, merchant: str) -> TypedSearchAttributes:
-    """What a saga is found by from the moment it is started, before it has run at all."""
-    return TypedSearchAttributes(
-        [
-            SearchAttributePair(SAGA_TYPE, saga_type),
-            SearchAttributePair(SAGA_STATUS, "running"),
-            SearchAttributePair(MERCHANT, merchant),
-        ]
-    )
+def begun_as(saga_type: str, tenant: str) -> TypedSearchAttributes:
+    """The search attributes of a saga from the moment it is started, before it has run at all."""
+    pairs = [
+        SearchAttributePair(SAGA_TYPE, saga_type),
+        SearchAttributePair(SAGA_STATUS, "running"),
+    ]
+    if tenant:
+        pairs.append(SearchAttributePair(TENANT, tenant))
+    return TypedSearchAttributes(pairs)
 
 
 @dataclass
@@ -48,7 +48,8 @@ class Timeline:
         if not self._found:
             self._found = True
             changes.append(SAGA_TYPE.value_set(self.identity.saga_type))
-            changes.append(MERCHANT.value_set(self.identity.merchant))
+            if self.identity.tenant:
+                changes.append(TENANT.value_set(self.identity.tenant))
         workflow.upsert_search_attributes(changes)
         self._status = status
         self._refresh()

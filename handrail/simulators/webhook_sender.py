@@ -18,7 +18,6 @@ import structlog
 from pydantic import BaseModel, TypeAdapter
 
 from handrail.http import webhook_signatures
-from handrail.settings import Settings, require
 from handrail.simulators.request_journal import Journal
 
 _TIMEOUT: Final = 5.0  # seconds
@@ -34,15 +33,6 @@ class Target:
 
     url: str
     secret: str
-
-
-def target_of(settings: Settings, source: Literal["bank", "carrier"]) -> Target | None:
-    """None where nobody is to be told. Ends the process where there is nothing to sign with."""
-    if settings.webhook_target_url is None:
-        return None
-    require(settings, f"{source}_webhook_secrets")
-    newest: str = getattr(settings, f"{source}_webhook_secrets")[0]
-    return Target(f"{settings.webhook_target_url}/webhooks/{source}", newest)
 
 
 @dataclass(frozen=True, kw_only=True)

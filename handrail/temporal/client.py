@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -28,23 +28,21 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from handrail.bounds import storable
-from handrail.eventstore.codec import UnknownMessage
+from handrail.eventstore.codec import Codec, UnknownMessage
 from handrail.temporal.non_retryable import FinalFailures, Unreadable
-from runtime.registry.messages import CODEC
-from runtime.registry.sagas import PLAIN, SAGAS
 
-WORKFLOWS: Sequence[type] = [*(one.workflow for one in SAGAS.values()), *PLAIN]
 
-# Everything the workflows import is passed through: a class loaded a second time inside the sandbox
-# would be another class, and `isinstance` would be False for a message from the converter.
-SANDBOX: Final = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        "handrail", "domain", "workflows"
-    )
-)
-"""Refuses what must not be done in a workflow. The tests run in it, and what they let through runs
-without: it is entered for each payload of each task (decision 18).
-"""
+def sandbox(packages: Iterable[str]) -> WorkflowRunner:
+    """A workflow runner that refuses what must not be done in a workflow.
+
+    `packages` are those of the workflows and the messages. Tests run in it, and what they let
+    through runs without: it is entered for each payload of each task (decision 18).
+    """
+    # Everything the workflows import is passed through: a class loaded a second time inside the
+    # sandbox would be another class, and `isinstance` would be False for a message from the
+    # converter.
+    passed = SandboxRestrictions.default.with_passthrough_modules("handrail", *packages)
+    return SandboxedWorkflowRunner(restrictions=passed)
 
 
 class MessageConverter(EncodingPayloadConverter):
@@ -53,6 +51,9 @@ class MessageConverter(EncodingPayloadConverter):
     So a union of outcomes can never be read as another member that has the same fields.
     """
 
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
     @property
     def encoding(self) -> str:
         return "json/message"
@@ -60,9 +61,9 @@ class MessageConverter(EncodingPayloadConverter):
     def to_payload(self, value: Any) -> Payload | None:
         many = isinstance(value, tuple | list) and bool(value)
         messages = value if many else [value]
-        if not all(CODEC.knows(type(message)) for message in messages):
+        if not all(self._codec.knows(type(message)) for message in messages):
             return None
-        encoded = [CODEC.encode(message) for message in messages]
+        encoded = [self._codec.encode(message) for message in messages]
         body = [
             {"type": one.type, "schema": one.schema, "data": orjson.Fragment(one.data)}
             for one in encoded
@@ -75,13 +76,10 @@ class MessageConverter(EncodingPayloadConverter):
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ARG002
         body = orjson.loads(payload.data)
         if isinstance(body, list):
-            return tuple(CODEC.decode(one["type"], one["schema"], one["data"]) for one in body)
-        return CODEC.decode(body["type"], body["schema"], body["data"])
-
-
-# The SDK makes a converter for every workflow and activity task, and pydantic's keeps what it has
-# learnt of a type to itself: one that is shared learns each type once.
-_CONVERTERS: Final = (MessageConverter(), *PydanticPayloadConverter().converters.values())
+            return tuple(
+                self._codec.decode(one["type"], one["schema"], one["data"]) for one in body
+            )
+        return self._codec.decode(body["type"], body["schema"], body["data"])
 
 
 _LARGEST: Final = 2 * 1024 * 1024
@@ -95,9 +93,6 @@ class PayloadConverter(CompositePayloadConverter):
     What cannot be written, or read, is the same at the next try, and says so. But for a message
     that this process does not know: another one, with newer code, may.
     """
-
-    def __init__(self) -> None:
-        super().__init__(*_CONVERTERS)
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
         """Raises ApplicationError of the type `Unwritable`, which a workflow can handle: any other
@@ -141,21 +136,35 @@ def _in_words(error: ValidationError) -> str:
     return storable(f"{error.title}: {said}", _LONGEST_DETAIL)
 
 
-DATA_CONVERTER = dataclasses.replace(
-    DataConverter.default,
-    payload_converter_class=PayloadConverter,
-    failure_converter_class=FinalFailures,
-)
+def data_converter(codec: Codec) -> DataConverter:
+    """The converter of a client whose messages are those of `codec`."""
+    # The SDK makes a converter for every workflow and activity task, and pydantic's keeps what it
+    # has learnt of a type to itself: those that are shared learn each type once.
+    converters = (MessageConverter(codec), *PydanticPayloadConverter().converters.values())
+
+    class PayloadConverterOfCodec(PayloadConverter):
+        """The SDK wants a class that it can make without arguments."""
+
+        def __init__(self) -> None:
+            super().__init__(*converters)
+
+    return dataclasses.replace(
+        DataConverter.default,
+        payload_converter_class=PayloadConverterOfCodec,
+        failure_converter_class=FinalFailures,
+    )
 
 
-async def connect(address: str, namespace: str, *, metrics_port: int | None = None) -> Client:
+async def connect(
+    address: str, namespace: str, codec: Codec, *, metrics_port: int | None = None
+) -> Client:
     """A client; with a port, the SDK's own metrics are served there for Prometheus."""
     runtime = None
     if metrics_port is not None:
         metrics = PrometheusConfig(bind_address=f"0.0.0.0:{metrics_port}")
         runtime = Runtime(telemetry=TelemetryConfig(metrics=metrics))
     return await Client.connect(
-        address, namespace=namespace, data_converter=DATA_CONVERTER, runtime=runtime
+        address, namespace=namespace, data_converter=data_converter(codec), runtime=runtime
     )
 
 
@@ -168,9 +177,9 @@ def workers(
     activities: Activities,
     contexts: Sequence[str],
     *,
+    workflows: Sequence[type],
     queue_prefix: str = "",
     shutdown: timedelta = timedelta(seconds=10),
-    workflows: Sequence[type] = WORKFLOWS,
     runner: WorkflowRunner = UnsandboxedWorkflowRunner(),  # noqa: B008  # it holds nothing
 ) -> Sequence[Worker]:
     """One worker for each task queue. That of the sagas can run every step itself, too."""

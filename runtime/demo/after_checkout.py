@@ -16,6 +16,7 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from workflows import collect_instalments
 
 STEP: Final = "BookShipment"
@@ -132,7 +133,7 @@ async def _run_through(
     plan = await _get(client, path)
     months = len(plan["instalments"])
     bar = bars.add_task("instalments collected", total=months)
-    engine = await connect(*temporal)
+    engine = await connect(*temporal, HANDRAIL.codec)
     handle = engine.get_workflow_handle(collect_instalments.workflow_id(order))
     skipper = TimeSkipper(engine)
     paid: list[Any] = []

@@ -15,14 +15,15 @@ import orjson
 from rich.console import Console
 
 from handrail.dev.stack import Stack, State
-from handrail.settings import Settings
 from handrail.temporal.client import connect
 from handrail.terminal_tables import Column, Table, terminal
+from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.after_checkout import Afterwards, afterwards
 from runtime.demo.consumers import consumed
 from runtime.demo.customers import AT_ONCE, Outcome, drive, sagas_of
 from runtime.demo.notifications import told
+from runtime.settings import ShopSettings
 from runtime.verify import prove
 
 _BY_INTEREST: Final = (
@@ -37,7 +38,7 @@ ENDINGS: Final = ("completed", "refused", "compensated", "parked")
 
 
 async def demo(
-    settings: Settings,
+    settings: ShopSettings,
     *,
     orders: int,
     merchants: int,
@@ -62,6 +63,7 @@ async def demo(
             status.update(f"{component} {state}")
 
         stack = Stack(
+            HANDRAIL,
             brisk,
             data_dir=folder,
             notifiers=1,
@@ -77,9 +79,12 @@ async def demo(
             later = await afterwards(stack.api_url, temporal, list(outcome.sagas.values()), console)
             outcome.sagas = await sagas_of(stack.api_url, outcome)
             services = await consumed(stack.database_url)
-            messages = await told(stack.database_url, str(stack.settings.provider_url))
+            messages = await told(stack.database_url, stack.address_of("provider"))
             proof = await prove.prove(
-                stack.database_url, stack.bank_url, stack.carrier_url, await connect(*temporal)
+                stack.database_url,
+                stack.address_of("bank"),
+                stack.address_of("carrier"),
+                await connect(*temporal, HANDRAIL.codec),
             )
             sample = await _sample(stack.api_url, outcome)
     invariants = {

@@ -22,16 +22,17 @@ from temporalio.client import Client
 
 from handrail.eventstore.pool import Connection
 from handrail.restore.lake import is_there
-from handrail.settings import Settings
 from handrail.temporal.client import connect
 from handrail.terminal_tables import Column, Table, terminal
 from handrail.verify.feed_checks import REMEDIES, Check, feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK, lake_equals_events
 from handrail.verify.store_invariants import STORE_INVARIANTS
 from handrail.verify.temporal_comparison import ask_temporal, parked_in_stores
+from handrail.verify.unreachable import Unreachable
 from handrail.verify.violations import Violation
 from handrail.verify.workflow_states import WorkflowStates
 from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 from runtime.verify import companies
 from runtime.verify.evidence import Evidence
 from runtime.verify.evidence_reader import EvidenceReader, size_of
@@ -47,10 +48,6 @@ NAMES: Final = tuple(dict.fromkeys([*INVARIANTS, *_STORE]))
 
 Step = Callable[[int, int], None]
 """Called with the ids that were read, and how many there are."""
-
-
-class Unreachable(Exception):
-    """The message is one line: who does not answer, and what to look at."""
 
 
 @dataclass
@@ -195,23 +192,25 @@ def show(proof: Proof, console: Console) -> None:
     console.print(f"{proof.events} events of {proof.sagas} sagas were read.")
 
 
-async def _temporal(settings: Settings) -> Client | None:
+async def _temporal(settings: ShopSettings) -> Client | None:
     address = settings.temporal_address
     if address is None:
         return None
     try:
-        return await connect(address, settings.temporal_namespace)
+        return await connect(address, settings.temporal_namespace, HANDRAIL.codec)
     except RuntimeError:
         raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
 
 
-def _lake(settings: Settings) -> Path | None:
+def _lake(settings: ShopSettings) -> Path | None:
     """Where there is one, and what it is read with is installed."""
     can = find_spec("deltalake") and find_spec("duckdb")
     return settings.lake_folder if can and is_there(settings.lake_folder) else None
 
 
-async def verify(settings: Settings, *, json: bool, feed: bool = False, wide: bool = False) -> int:
+async def verify(
+    settings: ShopSettings, *, json: bool, feed: bool = False, wide: bool = False
+) -> int:
     """0 where every invariant holds, 1 where one does not.
 
     Raises Unreachable where one that has to be asked does not answer.

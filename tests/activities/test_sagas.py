@@ -65,7 +65,10 @@ class Journal:
         return StepContext(key=key, actor="tests", closes=tuple(closes))
 
     async def asks(self, name: str, asked: Any, context: StepContext) -> Any:
-        serving = {definition_of(one).name: one for one in saga_recorder.activities(self.store)}
+        serving = {
+            definition_of(one).name: one
+            for one in saga_recorder.activities(self.store, HANDRAIL.codec)
+        }
         return await serving[name](asked, context)
 
     async def begins(

@@ -20,26 +20,29 @@ from temporalio.testing import WorkflowEnvironment
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
-from api.app import create_app
 from handrail.activities.http_gateway import Outside, open_session
 from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
+from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
+from handrail.http.temporal_gateway import Processes
+from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
-from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
-from handrail.temporal.client import DATA_CONVERTER, workers
+from handrail.temporal.client import workers
+from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
-from runtime.worker import all_activities, with_read_models
 from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
+from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
+from workflows.options import ShopOptions
 
 ROLE = "handrail_app"
 
@@ -50,6 +53,13 @@ class House:
     engine: AsyncEngine
     temporal: Client
     queue_prefix: str
+
+    @property
+    def processes(self) -> Processes:
+        """The way into Temporal that an API of this house has."""
+        options = ShopOptions(queue_prefix=self.queue_prefix)
+        types, rules = HANDRAIL.saga_types, HANDRAIL.rule_problems
+        return Processes(self.temporal, options, types, rules)
 
     async def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """As the owner, beside the API."""
@@ -74,11 +84,10 @@ class House:
         **options: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(
+            HANDRAIL,
             engine or self.engine,
             temporal or self.temporal,
-            RunOptions(**{"queue_prefix": self.queue_prefix, **options}),
-            event_contracts=HANDRAIL.event_contracts,
-            codec=HANDRAIL.codec,
+            ShopOptions(**{"queue_prefix": self.queue_prefix, **options}),
             temporal_ui="http://ui.example",
             webhooks_from=webhooks_from,
             stopping=stopping,
@@ -129,13 +138,15 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())
         store = EventStore(pool, HANDRAIL.codec)
-        activities = all_activities(
+        shops = of_contexts(
             store,
+            house.engine,
             HttpBank(Outside(session, bank)),
             HttpCarrier(Outside(session, carrier)),
             HttpRegistry(Outside(session, registry)),
         )
-        activities = with_read_models(activities, store, house.temporal, house.engine)
+        activities = with_saga_streams(shops, store, HANDRAIL.codec)
+        activities = with_boards(activities, store, house.temporal, house.engine)
         stop = asyncio.Event()
         runner = Runner(pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.02)
         projector = asyncio.create_task(runner.run(stop))
@@ -143,6 +154,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
             house.temporal,
             activities,
             list(activities),
+            workflows=HANDRAIL.all_workflows,
             queue_prefix=house.queue_prefix,
             shutdown=timedelta(0),
         ):

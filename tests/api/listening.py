@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from handrail.sagas.options import CarrierNotice
+from workflows.carrier_notice import CarrierNotice
 
 
 @workflow.defn(name="DeliverOrder")

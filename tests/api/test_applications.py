@@ -8,8 +8,6 @@ import httpx
 
 from domain.identifiers import MerchantId
 from domain.settlement.commands import SubmitApplication
-from handrail.http.temporal_gateway import Processes
-from handrail.sagas.options import RunOptions
 from tests.api.conftest import House
 from tests.api.shop import a_key, open_shop, place, problem, read, settled
 from tests.controls import NOON, a_merchant
@@ -133,7 +131,7 @@ async def test_a_merchant_who_sells_goes_on_whatever_somebody_sends_in(
     for documents in ([], [{"kind": kind, "reference": "doc"} for kind in KINDS]):
         problem(await apply(api, shop.merchant, documents=documents), 409, "out-of-order")
     # As older code took it: an application without papers, of a merchant who has an account.
-    processes = Processes(house.temporal, RunOptions(queue_prefix=house.queue_prefix))
+    processes = house.processes
     incomplete = SubmitApplication(
         merchant=MerchantId(shop.merchant), registration="r", documents=(), submitted_at=NOON
     )

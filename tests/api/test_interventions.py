@@ -14,7 +14,6 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from domain.settlement.commands import Document
 from handrail.sagas.options import RunOptions
-from handrail.temporal.client import DATA_CONVERTER
 from tests.api.conftest import House
 from tests.api.parking import ParksBehindTheLook
 from tests.api.shop import (
@@ -28,6 +27,7 @@ from tests.api.shop import (
     settled,
 )
 from tests.controls import NOON, a_merchant
+from tests.temporal import DATA_CONVERTER
 from workflows.onboard_merchant import OnboardMerchant
 
 UNDELIVERABLE = "addr_undeliverable"

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 from api import applications, contacts, customers, merchants, payouts, plans, returns
 from api.orders import routes, validation
 from handrail.http import problems
-from handrail.http.problem_types import KINDS
 from handrail.http.problems import MEDIA_TYPE, ProblemDetails
 from handrail.http.routes import (
     bulk_intervention_request,
@@ -22,6 +21,7 @@ from handrail.http.routes import (
     consumers,
     interventions,
 )
+from runtime.app import HANDRAIL
 
 EXAMPLED: list[Any] = [
     validation.NewOrder,
@@ -116,7 +116,7 @@ def test_every_error_is_a_problem_with_an_example(schema: dict[str, Any]) -> Non
             assert media_type == MEDIA_TYPE, (method, path, status)
             for slug, example in content["examples"].items():
                 details = ProblemDetails.model_validate(example["value"])
-                assert details.status == KINDS[slug].status == int(status)
+                assert details.status == HANDRAIL.problem_types[slug].status == int(status)
 
 
 def test_whoever_writes_says_how_it_may_fail(schema: dict[str, Any]) -> None:
@@ -125,6 +125,35 @@ def test_whoever_writes_says_how_it_may_fail(schema: dict[str, Any]) -> None:
             assert {"422", "503"} <= set(operation["responses"]), path
         if "requestBody" in operation:
             assert {"400", "413", "415"} <= set(operation["responses"]), path
+
+
+FOLLOWING = {
+    ("query", "cursor"): "bad-cursor",
+    ("query", "as_of"): "history-too-long",
+    ("header", "Handrail-Token"): "read-model-behind",
+    ("header", "Handrail-Actor"): "malformed-header",
+    ("header", "Idempotency-Key"): "malformed-header",
+}
+
+
+@pytest.mark.parametrize("parameter", FOLLOWING, ids=lambda one: one[1])
+def test_what_an_operation_takes_says_how_it_may_fail(
+    schema: dict[str, Any], parameter: tuple[str, str]
+) -> None:
+    takes = [
+        operation
+        for _, _, operation in operations(schema)
+        if parameter in {(one["in"], one["name"]) for one in operation.get("parameters", [])}
+    ]
+    assert takes
+    for operation in takes:
+        answers = operation["responses"].values()
+        shown = {
+            slug
+            for answer in answers
+            for slug in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        }
+        assert {FOLLOWING[parameter], "invalid-request"} <= shown, operation["operationId"]
 
 
 @pytest.mark.parametrize("model", EXAMPLED, ids=lambda model: model.__name__)

@@ -12,10 +12,11 @@ import pytest
 from domain import errors as business
 from handrail import errors
 from handrail.errors import DomainError
-from handrail.http.problem_types import KINDS
-from handrail.http.problems import RULES, of_rule, pointer_to
+from handrail.http.problems import of_rule, pointer_to
+from runtime.app import HANDRAIL
 from tests.api.shop import problem
 
+KINDS = HANDRAIL.problem_types
 PAGE = Path(__file__).parents[2] / "docs" / "http-api.md"
 
 
@@ -94,11 +95,11 @@ def test_every_rule_of_the_domain_has_a_problem() -> None:
         for name, value in vars(module).items()
         if isinstance(value, type) and issubclass(value, DomainError) and value is not DomainError
     }
-    assert set(RULES) == rules
+    assert set(HANDRAIL.rule_problems) == rules
 
 
 def test_a_rule_nobody_knows_is_our_mistake_and_tells_nothing() -> None:
-    found = of_rule("NeverHeardOf", "the secret is 42")
+    found = of_rule("NeverHeardOf", "the secret is 42", HANDRAIL.rule_problems)
     assert (found.slug, "42" in found.detail) == ("internal-error", False)
 
 

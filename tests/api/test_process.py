@@ -7,8 +7,9 @@ from pathlib import Path
 
 import httpx
 
-from handrail.settings import Settings
-from runtime.api import run
+from handrail.processes.api import run
+from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 from tests.api.conftest import ROLE, House
 from tests.api.shop import eventually, problem
 
@@ -24,7 +25,7 @@ async def test_it_starts_without_postgres_and_temporal(tmp_path: Path) -> None:
 
 async def check(folder: Path, database: str, *, ready: bool, temporal: str) -> None:
     file = folder / "ready"
-    settings = Settings(
+    settings = ShopSettings(
         database_url=database,
         database_role=ROLE,
         temporal_address=temporal,
@@ -32,7 +33,7 @@ async def check(folder: Path, database: str, *, ready: bool, temporal: str) -> N
         ready_file=file,
     )
     stop = asyncio.Event()
-    process = asyncio.create_task(run(settings, stop))
+    process = asyncio.create_task(run(HANDRAIL, settings, stop))
 
     async def address() -> str | None:
         assert not process.done(), process

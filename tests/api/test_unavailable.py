@@ -24,7 +24,8 @@ from handrail.http import temporal_gateway as processes
 from handrail.http.database import Database
 from handrail.http.problems import Problem
 from handrail.http.tenant_limit import Places
-from runtime.api import lazy_client
+from handrail.processes.api import lazy_client
+from runtime.app import HANDRAIL
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, eventually, place, problem
 from tests.controls import NOON, a_customer
@@ -61,7 +62,7 @@ async def no_postgres(away: int) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 async def no_temporal(away: int) -> Client:
-    return await lazy_client(f"127.0.0.1:{away}", "default")
+    return await lazy_client(f"127.0.0.1:{away}", "default", HANDRAIL.codec)
 
 
 async def test_without_postgres(house: House, shop: Shop, no_postgres: AsyncEngine) -> None:
@@ -144,7 +145,7 @@ async def test_a_request_that_failed_for_want_of_temporal_may_be_repeated_at_onc
 ) -> None:
     key = {"Idempotency-Key": a_key(), "Handrail-Token": shop.token}
     with nobody_listens() as port:
-        cut_off = await lazy_client(f"127.0.0.1:{port}", "default")
+        cut_off = await lazy_client(f"127.0.0.1:{port}", "default", HANDRAIL.codec)
         async with house.api(temporal=cut_off) as broken:
             problem(
                 await broken.post("/orders", json=shop.order(), headers=key),

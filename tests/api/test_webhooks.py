@@ -21,14 +21,12 @@ from domain.payments.commands import AuthoriseDownPayment, CapturePayment
 from handrail.http import webhook_store
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.middleware import MAX_BODY
-from handrail.http.temporal_gateway import Processes
 from handrail.http.webhook_signatures import new_secret, sign
 from handrail.kernel import Money
-from handrail.sagas.options import CarrierNotice, RunOptions
-from handrail.settings import Settings
+from handrail.processes.api import lazy_client
 from handrail.simulators.in_process import served
 from handrail.simulators.webhook_sender import Target
-from runtime.api import lazy_client
+from runtime.app import HANDRAIL
 from runtime.simulators.carrier import create_carrier
 from tests.api.conftest import House
 from tests.api.listening import Listens
@@ -36,6 +34,7 @@ from tests.api.shop import eventually, problem
 from tests.api.test_addressed import Stranger, a_stranger
 from tests.api.test_unavailable import nobody_listens
 from tests.unencrypted import a_client
+from workflows.carrier_notice import CarrierNotice
 
 NEW, OLD, BANKS = new_secret(), new_secret(), new_secret()
 TRUST = WebhookTrust({"carrier": (NEW, OLD), "bank": (BANKS,)}, tolerance_seconds=60)
@@ -240,7 +239,7 @@ async def test_without_temporal_a_message_waits_until_it_is_sent_again(
 ) -> None:
     order, id_ = an_order(), an_id()
     with nobody_listens() as port:
-        nowhere = await lazy_client(f"127.0.0.1:{port}", "default")
+        nowhere = await lazy_client(f"127.0.0.1:{port}", "default", HANDRAIL.codec)
         async with house.api(temporal=nowhere, webhooks_from=TRUST) as cut_off:
             away = await tell(cut_off, parcel(order), id_=id_)
     problem(away, 503, "temporal-unavailable")
@@ -346,7 +345,7 @@ async def test_without_a_secret_nobody_is_believed_and_the_variable_is_named(
     answer = await tell(api, BODY, source=source, secret=new_secret())
     found = problem(answer, 503, "webhook-secret-missing")
     variable = found["detail"].partition(" ")[0]
-    assert variable.removeprefix("HANDRAIL_").lower() in Settings.model_fields
+    assert variable.removeprefix("HANDRAIL_").lower() in HANDRAIL.settings.model_fields
 
 
 NOT_UNDERSTOOD = {
@@ -396,7 +395,7 @@ async def test_a_dispute_is_an_event_of_the_payment_once(
     house: House, hooks: httpx.AsyncClient
 ) -> None:
     order, amount = an_order(), Money(**EUR_50)
-    bank = Processes(house.temporal, RunOptions(queue_prefix=house.queue_prefix))
+    bank = house.processes
     of: dict[str, Any] = {"order": OrderId(order), "amount": amount}
     early = await tell(hooks, dispute(order), source="bank")
     await bank.do(AuthoriseDownPayment(**of, card="card_ok"), key=order, actor="test")

@@ -19,9 +19,7 @@ from domain.payments.commands import (
     OpenPlan,
 )
 from domain.shipping.commands import BookShipment, RecordDelivery, RecordLoss
-from handrail.http.temporal_gateway import Processes
 from handrail.kernel import Money
-from handrail.sagas.options import RunOptions
 from tests.api.conftest import House
 from tests.api.listening import Listens
 from tests.api.shop import problem
@@ -61,7 +59,7 @@ async def hooks(house: House) -> AsyncIterator[httpx.AsyncClient]:
 
 async def a_booking(house: House, order: str) -> str:
     """Of a parcel that nobody but the test tells of: what the carrier calls it."""
-    processes = Processes(house.temporal, RunOptions(queue_prefix=house.queue_prefix))
+    processes = house.processes
     asked = BookShipment(
         order=OrderId(order),
         merchant=MerchantId("m"),
@@ -106,7 +104,7 @@ async def test_a_notice_that_contradicts_how_it_ended_is_kept_for_a_person(
 ) -> None:
     order, id_ = an_order(), an_id()
     booking = await a_booking(house, order)
-    processes = Processes(house.temporal, RunOptions(queue_prefix=house.queue_prefix))
+    processes = house.processes
     await processes.do(replace(ended, order=OrderId(order)), key=order, actor="test")
     async with a_delivery(house, deliveries, order, 1) as delivery:
         problem(
@@ -120,7 +118,7 @@ async def test_a_dispute_of_more_than_was_taken_is_kept_for_a_person(
     house: House, hooks: httpx.AsyncClient
 ) -> None:
     order, amount = an_order(), Money(**EUR_50)
-    bank = Processes(house.temporal, RunOptions(queue_prefix=house.queue_prefix))
+    bank = house.processes
     of: dict[str, Any] = {"order": OrderId(order), "amount": amount}
     await bank.do(AuthoriseDownPayment(**of, card="card_ok"), key=order, actor="test")
     await bank.do(CapturePayment(**of), key=order, actor="test")

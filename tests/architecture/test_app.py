@@ -9,7 +9,8 @@ import pytest
 from domain.credit.commands import HoldCredit
 from domain.credit.events import CreditHeld
 from handrail.app import App, Context, WronglyDeclared
-from handrail.load_app import VARIABLE, NoApp, find_app
+from handrail.load_app import NoApp, find_app
+from handrail.settings import APP_VARIABLE
 from runtime.app import HANDRAIL
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +21,7 @@ def test_the_app_is_found_from_any_folder_of_the_project() -> None:
 
 
 def test_the_environment_names_the_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv(VARIABLE, "runtime.app:HANDRAIL")
+    monkeypatch.setenv(APP_VARIABLE, "runtime.app:HANDRAIL")
     assert find_app(tmp_path) is HANDRAIL
 
 
@@ -36,7 +37,7 @@ def test_the_environment_names_the_app(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_an_app_that_is_not_there_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str, said: str
 ) -> None:
-    monkeypatch.setenv(VARIABLE, named)
+    monkeypatch.setenv(APP_VARIABLE, named)
     with pytest.raises(NoApp, match=said.replace("(", r"\(")):
         find_app(tmp_path)
 
@@ -44,7 +45,7 @@ def test_an_app_that_is_not_there_is_named(
 def test_a_folder_without_an_app_is_told_what_to_write(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(APP_VARIABLE, raising=False)
     with pytest.raises(NoApp, match=r"\[tool.handrail\] app"):
         find_app(tmp_path)
 

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from benchmarks import all as whole
+from benchmarks.command import bench
 from benchmarks.goals import GOALS
 from benchmarks.reporting import kept_at
-from handrail.cli import main
 from handrail.settings import Settings
 
 KEEPS = """
@@ -55,7 +55,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Any:
 
 
 def test_the_command_the_goals_and_the_whole_run_know_the_same_benchmarks() -> None:
-    names = get_args(get_args(get_type_hints(main.bench, include_extras=True)["name"])[0])
+    names = get_args(get_args(get_type_hints(bench, include_extras=True)["name"])[0])
 
     assert list(names) == [*GOALS, "all"]
     assert list(whole.USUALLY) == list(GOALS)

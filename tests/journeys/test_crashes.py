@@ -23,9 +23,11 @@ from handrail.eventstore.pool import open_pool
 from handrail.processes import lake_exporter
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import notifications, scenario
 from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive
+from runtime.settings import ShopSettings
 from runtime.verify import prove
 from tests.messaging.lake.place import Place
 from tests.projections.world import until
@@ -37,7 +39,7 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
-    settings = Settings(
+    settings = ShopSettings(
         data_dir=tmp_path,
         api_port=0,
         step_deadline_seconds=60,
@@ -45,7 +47,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         lake_seconds=1,
     )
     async with Stack(
-        settings, consumers=True, broker=True, notifiers=1, temporal_ui=False
+        HANDRAIL, settings, consumers=True, broker=True, notifiers=1, temporal_ui=False
     ) as stack:
         yield stack
 
@@ -72,13 +74,19 @@ async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stac
     assert len(outcome.started) == ORDERS
     assert list(outcome.feed_violations) == []
     assert [one for one in services if not one.complete] == []
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     proof = await prove.prove(
-        stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
+        stack.database_url,
+        stack.address_of("bank"),
+        stack.address_of("carrier"),
+        temporal,
+        feed=True,
     )
     assert {name: found for name, found in proof.violations.items() if found} == {}
     await _the_lake_is_the_store(stack)
-    told = await notifications.told(stack.database_url, str(stack.settings.provider_url))
+    told = await notifications.told(stack.database_url, stack.address_of("provider"))
     assert told.complete, str(told)
 
 

@@ -19,11 +19,11 @@ from rich.console import Console
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.stack import Stack
 from handrail.projections.projection import Projection
-from handrail.settings import Settings
 from handrail.temporal.client import connect
 from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, Outcome, drive
+from runtime.settings import ShopSettings
 from runtime.verify import prove
 from tests.projections.world import World, a_world, until
 from tests.servers.postgres import (
@@ -53,7 +53,7 @@ async def _stack(
     tmp_path: Path, *servers: EmbeddedPostgres, **settings: Any
 ) -> AsyncIterator[Stack]:
     url = whoever_writes(*servers)
-    chosen = Settings(
+    chosen = ShopSettings(
         data_dir=tmp_path / "stack",
         database_url=url,
         api_port=0,
@@ -61,7 +61,7 @@ async def _stack(
         step_patience_seconds=60,
         **settings,
     )
-    async with Stack(chosen, temporal_ui=False, consumers=True) as stack:
+    async with Stack(HANDRAIL, chosen, temporal_ui=False, consumers=True) as stack:
         yield stack
 
 
@@ -110,7 +110,9 @@ async def _handrail(stack: Stack, *arguments: str) -> dict[str, Any]:
 
 async def _terminate(stack: Stack, sagas: Sequence[dict[str, Any]]) -> None:
     """As the advice says."""
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     for saga in sagas:
         if saga["running"]:
             with suppress(Exception):  # it has ended meanwhile
@@ -189,8 +191,10 @@ async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path
             assert found["sagas"] == []
             async with a_world(stack.database_url) as world:
                 await _all_is_read(world)
-            temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+            temporal = await connect(
+                stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+            )
             proof = await prove.prove(
-                stack.database_url, stack.bank_url, stack.carrier_url, temporal
+                stack.database_url, stack.address_of("bank"), stack.address_of("carrier"), temporal
             )
             assert {name: one for name, one in proof.violations.items() if one} == {}

@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from handrail.dev.stack import Stack
-from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, Outcome, drive
+from runtime.settings import ShopSettings
 from runtime.verify import prove
 
 ORDERS = 200
@@ -22,13 +23,13 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    settings = Settings(
+    settings = ShopSettings(
         data_dir=tmp_path_factory.mktemp("journey"),
         api_port=0,
         step_deadline_seconds=15,
         step_patience_seconds=60,
     )
-    async with Stack(settings, temporal_ui=False) as stack:
+    async with Stack(HANDRAIL, settings, temporal_ui=False) as stack:
         yield stack
 
 
@@ -74,9 +75,15 @@ async def test_every_order_reaches_an_end_though_it_was_killed(stack: Stack, vic
     assert len(outcome.started) == ORDERS
     assert _unsettled(outcome) == {}
     assert list(outcome.feed_violations) == []
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     proof = await prove.prove(
-        stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
+        stack.database_url,
+        stack.address_of("bank"),
+        stack.address_of("carrier"),
+        temporal,
+        feed=True,
     )
     assert {name: found for name, found in proof.violations.items() if found} == {}
 

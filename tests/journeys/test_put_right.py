@@ -11,11 +11,12 @@ import pytest
 from rich.console import Console
 
 from handrail.dev.stack import Stack
-from handrail.settings import Settings
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, drive
 from runtime.demo.scenario import Customer, Merchant, Order, Plan
+from runtime.settings import ShopSettings
 from runtime.verify import prove
 
 ORDERS = 200
@@ -27,13 +28,13 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    settings = Settings(
+    settings = ShopSettings(
         data_dir=tmp_path_factory.mktemp("journey"),
         api_port=0,
         step_deadline_seconds=15,
         step_patience_seconds=60,
     )
-    async with Stack(settings, temporal_ui=False) as stack:
+    async with Stack(HANDRAIL, settings, temporal_ui=False) as stack:
         yield stack
 
 
@@ -42,7 +43,7 @@ async def test_every_order_reaches_an_end_though_the_bank_is_down_for_half_a_min
 ) -> None:
     plan = scenario.make(orders=ORDERS, merchants=8, faults=0, seed=11, prefix="down-")
     async with httpx.AsyncClient() as client:
-        told = await client.post(f"{stack.bank_url}/faults", json={"down_for": DOWN_FOR})
+        told = await client.post(f"{stack.address_of('bank')}/faults", json={"down_for": DOWN_FOR})
         told.raise_for_status()
     outcome = await drive(stack.api_url, stack.database_url, plan, Console(stderr=True))
     assert len(outcome.started) == ORDERS
@@ -121,6 +122,9 @@ async def _once(client: httpx.AsyncClient, path: str, condition: Any) -> Mapping
 
 
 async def _all_adds_up(stack: Stack) -> None:
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
-    proof = await prove.prove(stack.database_url, stack.bank_url, stack.carrier_url, temporal)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
+    companies = stack.address_of("bank"), stack.address_of("carrier")
+    proof = await prove.prove(stack.database_url, *companies, temporal)
     assert {name: found for name, found in proof.violations.items() if found} == {}

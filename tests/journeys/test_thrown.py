@@ -22,13 +22,13 @@ from rich.console import Console
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from handrail.dev.stack import Stack
-from handrail.settings import Settings
 from handrail.temporal.client import connect
 from handrail.testing.feed_verifier import Witness
+from runtime.app import HANDRAIL
 from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive
 from runtime.demo.scenario import Plan
-from runtime.registry.sagas import SAGAS
+from runtime.settings import ShopSettings
 from runtime.verify import prove
 from tests.journeys import books, fates, stories
 from tests.journeys.calls import post, sagas, slug
@@ -42,7 +42,7 @@ SEED: Final = int(os.environ.get("JOURNEY_SEED") or secrets.randbelow(1_000_000)
 PER_SECOND: Final = 2.5
 KILLED_EVERY: Final = 10.0  # seconds
 ENDS_WITHIN: Final = 900.0  # seconds after the last customer, on a machine that is busy
-OTHERS: Final = tuple(sorted(SAGAS.keys() - {"Checkout"}))
+OTHERS: Final = tuple(sorted(HANDRAIL.saga_types.keys() - {"Checkout"}))
 """Types of sagas that follow a checkout."""
 
 pytestmark = pytest.mark.journey
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.journey
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
-    settings = Settings(
+    settings = ShopSettings(
         data_dir=tmp_path_factory.mktemp("journey"),
         api_port=0,
         step_deadline_seconds=10,
@@ -58,7 +58,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         review_above=300_00,
         review_seconds=30,
     )
-    async with Stack(settings, workers=2, consumers=True, temporal_ui=False) as stack:
+    async with Stack(HANDRAIL, settings, workers=2, consumers=True, temporal_ui=False) as stack:
         yield stack
 
 
@@ -69,15 +69,18 @@ async def test_everything_adds_up_whatever_is_thrown_at_it(stack: Stack) -> None
     # The merchants, their stock and the customers, and no order yet.
     shop = Plan(plan.merchants, plan.customers, ())
     await drive(stack.api_url, stack.database_url, shop, Console(stderr=True))
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace)
+    temporal = await connect(
+        stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
+    )
     told, killed = Told(), list[int]()
+    companies = stack.address_of("bank"), stack.address_of("carrier")
     limits = httpx.Limits(max_connections=100)
     async with (
         httpx.AsyncClient(base_url=stack.api_url, timeout=60, limits=limits) as client,
         Witness(stack.database_url) as witness,
     ):
         terminations = Terminations(temporal, client)
-        people = People(client, stack.bank_url, stack.carrier_url, terminations, SEED)
+        people = People(client, *companies, terminations, SEED)
         async with _going_on(
             kill_workers(stack.workers, every=KILLED_EVERY, killed=killed),
             _look_again_and_again(people),
@@ -104,9 +107,13 @@ async def test_everything_adds_up_whatever_is_thrown_at_it(stack: Stack) -> None
         people=people,
         board=board,
         proof=await prove.prove(
-            stack.database_url, stack.bank_url, stack.carrier_url, temporal, feed=True
+            stack.database_url,
+            stack.address_of("bank"),
+            stack.address_of("carrier"),
+            temporal,
+            feed=True,
         ),
-        books=await books.read(stack.database_url, stack.bank_url, stack.carrier_url),
+        books=await books.read(stack.database_url, *companies),
     )
     _say(
         f"{outcome}\n{round(ordered)} s for the orders, {round(time.monotonic() - began)} s in all"

@@ -18,7 +18,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 from handrail.dev.supervisor import Service
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.journeys.calls import post, slug
 from workflows import collect_instalments
 
@@ -56,7 +56,7 @@ async def look_again(temporal: Client) -> None:
     query = 'SagaStatus = "parked" AND ExecutionStatus = "Running"'
     parked = [one async for one in temporal.list_workflows(query)]
     for one in parked:
-        if one.workflow_type not in SAGAS:
+        if one.workflow_type not in HANDRAIL.saga_types:
             await _put_forward(temporal, one.id, timedelta(hours=1))
 
 
@@ -118,7 +118,7 @@ class Terminations:
         ids = {
             one.id
             async for one in self.temporal.list_workflows(_LEFT)
-            if one.workflow_type in SAGAS
+            if one.workflow_type in HANDRAIL.saga_types
         }
         found = []
         for saga in sorted(ids):

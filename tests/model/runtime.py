@@ -27,7 +27,7 @@ from handrail.kernel import Command, Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict
-from handrail.temporal.client import DATA_CONVERTER
+from tests.temporal import DATA_CONVERTER
 
 BEGAN: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SAGA: Final = "saga"
@@ -360,7 +360,7 @@ class Run(Code):
         identity = SagaIdentity(
             saga=SAGA,
             saga_type="Model",
-            merchant=MerchantId("merchant"),
+            tenant=MerchantId("merchant"),
             at_stake=Money(100, "EUR"),
             actor="customer",
             attempt=attempt,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from handrail.sagas.events import CancelRequested, SagaDecided, SagaEnded, SagaS
 from handrail.sagas.step_keys import OVER, StepContext, StepKey
 from handrail.sagas.stream_answers import Begun, Cancelled, Turned
 from handrail.sagas.stream_commands import RequestCancellation, TurnBack
+from runtime.app import HANDRAIL
 from tests.model.bank import Ledger
 from tests.model.store import Contents, MemoryStore
 from tests.model.world import World
@@ -40,6 +43,12 @@ REFUSED = replace(APPROVED, approved=False, because="unknown")
 PLACED = StepDone(saga="saga", attempt=1, step="Place", outcome="Taken")
 
 
+def _activity(store: MemoryStore, name: str) -> Callable[..., Any]:
+    in_memory: Any = store
+    [found] = [one for one in activities(in_memory, HANDRAIL.codec) if one.__name__ == name]
+    return found
+
+
 def _context(step: str, attempt: int = 2) -> StepContext:
     key = StepKey(saga="saga", attempt=attempt, step=step, opened_on=TODAY)
     return StepContext(key=key, actor="tests")
@@ -48,7 +57,7 @@ def _context(step: str, attempt: int = 2) -> StepContext:
 async def _turns_back_over_the_pivot(*story: object) -> Turned:
     store = MemoryStore()
     store.contents = Contents({"saga-saga": story})  # type: ignore[dict-item]  # events
-    [turn] = [one for one in activities(store) if one.__name__ == "turn_back"]  # type: ignore[arg-type]  # in memory
+    turn = _activity(store, "turn_back")
     asked = TurnBack(because="intervention", reason="", run="run-1", pivot="Place", over_pivot=True)
     turned: Turned = await turn(asked, _context("journal:turned-back", attempt=1))
     return turned
@@ -57,7 +66,7 @@ async def _turns_back_over_the_pivot(*story: object) -> Turned:
 async def _cancels(*story: object) -> Cancelled:
     store = MemoryStore()
     store.contents = Contents({"saga-saga": story})  # type: ignore[dict-item]  # events
-    [cancel] = [one for one in activities(store) if one.__name__ == "request_cancellation"]  # type: ignore[arg-type]  # in memory
+    cancel = _activity(store, "request_cancellation")
     asked = RequestCancellation(requested=WISH, pivot="Place")
     cancelled: Cancelled = await cancel(asked, _context("journal:cancelled"))
     return cancelled
@@ -86,7 +95,7 @@ async def test_a_cancellation_that_was_accepted_is_kept_by_the_attempts_that_fol
     """The workflow is terminated between its yes and its way back."""
     store = MemoryStore()
     store.contents = Contents({"saga-saga": (STARTED, replace(WISH, attempt=1))})
-    [begin] = [one for one in activities(store) if one.__name__ == "begin"]  # type: ignore[arg-type]  # in memory
+    begin = _activity(store, "begin")
     begun: Begun = await begin(SECOND, _context("journal:started"))
     [left] = begun.lefts
     assert (left.turned_back, left.because) == ("compensated", "cancelled")

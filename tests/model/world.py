@@ -18,6 +18,7 @@ from domain.payments.commands import (
 from handrail.activities.command_activity import serve
 from handrail.activities.command_handler import Handler
 from handrail.activities.saga_recorder import activities as journal
+from runtime.app import HANDRAIL
 from tests.model import books
 from tests.model.bank import Ledger, MemoryBank
 from tests.model.driving import Deed, drive
@@ -38,7 +39,7 @@ class World:
         self._books = Handler(store, books.aggregate(self.moods))
         payments, transfers = Payments(store, self.bank), Transfers(store, self.bank)
         served: list[Callable[..., Any]] = [
-            *journal(store),
+            *journal(store, HANDRAIL.codec),
             *(serve(command, self._books.handle) for command in books.COMMANDS),
             serve(AuthoriseDownPayment, payments.authorise),
             serve(VoidPayment, payments.void),

@@ -18,26 +18,25 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from temporalio.worker import Replayer
 
-from api.app import create_app
 from handrail.cli.main import app
 from handrail.connections import store_engine
 from handrail.dev.temporal import SEARCH_ATTRIBUTES
 from handrail.eventstore.pool import open_pool
+from handrail.http.application import create_app
 from handrail.http.metrics import Metrics
 from handrail.http.problem_types import KINDS
 from handrail.messaging.broker.definitions import Access, objects_of
 from handrail.messaging.broker.topology import topology
 from handrail.processes import consumer, lake_exporter, notifier, projector, relay
+from handrail.processes.api import lazy_client
+from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.projector import Runner
 from handrail.projections.rebuild import rebuild
-from handrail.sagas.options import RunOptions
-from handrail.settings import CONTEXTS, Settings, variable
-from handrail.temporal.client import DATA_CONVERTER, SANDBOX, WORKFLOWS
-from runtime.api import lazy_client
-from runtime.registry.consumers import CONSUMERS
-from runtime.registry.messages import CODEC
-from runtime.registry.projections import PROJECTIONS
-from runtime.worker import all_activities, with_read_models
+from handrail.settings import variable
+from runtime.activities import of_contexts
+from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings as Settings
+from tests.temporal import DATA_CONVERTER, SANDBOX
 
 __all__ = [
     "CODEC",
@@ -60,6 +59,11 @@ __all__ = [
     "variable",
 ]
 
+CODEC: Final = HANDRAIL.codec
+CONSUMERS: Final = HANDRAIL.consumers
+CONTEXTS: Final = HANDRAIL.context_names
+PROJECTIONS: Final = HANDRAIL.read_models
+WORKFLOWS: Final = HANDRAIL.all_workflows
 ROLE: Final = "handrail_app"
 
 Metric = tuple[str, str, tuple[str, ...]]
@@ -73,21 +77,16 @@ def replayer() -> Replayer:
 def activities() -> Mapping[str, Sequence[Any]]:
     """By task queue. What they would work with is not there: only their names are asked for."""
     nothing = cast("Any", None)
-    steps = all_activities(nothing, nothing, nothing, nothing)
-    return with_read_models(steps, nothing, nothing, nothing)
+    steps = of_contexts(nothing, cast("Any", object()), nothing, nothing, nothing)
+    return with_boards(with_saga_streams(steps, nothing, CODEC), nothing, nothing, nothing)
 
 
 async def api(url: str) -> FastAPI:
     """The application over this database; nothing is asked of it but what it offers."""
     async with store_engine(Settings(database_url=url), size=1) as engine:
-        client = await lazy_client("127.0.0.1:1", "default")
-        return create_app(
-            engine,
-            client,
-            RunOptions(),
-            codec=HANDRAIL.codec,
-            event_contracts=HANDRAIL.event_contracts,
-        )
+        client = await lazy_client("127.0.0.1:1", "default", CODEC)
+        options = HANDRAIL.options(HANDRAIL.settings())
+        return create_app(HANDRAIL, engine, client, options)
 
 
 def broker_objects() -> Sequence[str]:

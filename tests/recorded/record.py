@@ -20,6 +20,7 @@ from rich.console import Console
 
 from handrail.dev.stack import Stack
 from handrail.temporal.client import connect
+from runtime.app import HANDRAIL
 from tests.recorded import histories, rows, surface
 from tests.recorded.product import PROJECTIONS, Settings
 from tests.recorded.rows import FOLDER, READ_MODELS, STORE, TABLES
@@ -40,9 +41,11 @@ async def record(console: Console) -> None:
             step_patience_seconds=20,
             review_above=REVIEW_ABOVE,
         )
-        stack = Stack(settings, data_dir=Path(folder), notifiers=1, consumers=True)
+        stack = Stack(HANDRAIL, settings, data_dir=Path(folder), notifiers=1, consumers=True)
         async with stack:
-            temporal = await connect(stack.temporal_address, settings.temporal_namespace)
+            temporal = await connect(
+                stack.temporal_address, settings.temporal_namespace, HANDRAIL.codec
+            )
             async with httpx.AsyncClient(base_url=stack.api_url, timeout=60) as http:
                 await Story(stack, http, temporal).happens(console)
             assert stack.api

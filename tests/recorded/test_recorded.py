@@ -55,10 +55,10 @@ async def rebuilt(database_with_read_models: str) -> AsyncIterator[psycopg.Conne
         connection.execute("SELECT adopt_store('rows of another server were loaded', 'a test')")
         async with open_pool(url, role=ROLE, size=4) as pool:
             stop = asyncio.Event()
-            running = asyncio.create_task(Runner(pool, poll=0.01).run(stop))
+            running = asyncio.create_task(Runner(pool, PROJECTIONS, CODEC, poll=0.01).run(stop))
             try:
                 async with asyncio.timeout(30):
-                    await rebuild(url, ROLE, [one.name for one in PROJECTIONS])
+                    await rebuild(url, ROLE, [one.name for one in PROJECTIONS], PROJECTIONS)
             finally:
                 stop.set()
                 await running

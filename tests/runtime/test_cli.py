@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from handrail.settings import settings_table
+from runtime.app import HANDRAIL
 from tests.runtime.conftest import Spawn
 
 Appears = Callable[[Path], Awaitable[None]]
@@ -75,7 +76,7 @@ async def test_settings_prints_the_table(handrail: Spawn) -> None:
     out, _ = await process.communicate()
 
     assert process.returncode == 0
-    assert out.decode() == settings_table() + "\n"
+    assert out.decode() == settings_table(HANDRAIL.settings_type) + "\n"
 
 
 async def test_an_unknown_command_is_an_error(handrail: Spawn) -> None:

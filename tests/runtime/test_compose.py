@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app
 from handrail.dev.rabbitmq import PLUGINS
 from handrail.dev.temporal import SEARCH_ATTRIBUTES
 from handrail.messaging.broker.management_api import login_in
 from handrail.messaging.broker.topology import topology
-from handrail.settings import Settings
 from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 from tests.runtime.conftest import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -21,6 +22,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 each_of_ours = pytest.mark.parametrize("name", OURS)
 each_service = pytest.mark.parametrize("name", SERVICES)
+add_commands(app, HANDRAIL)
 
 
 def test_every_process_of_ours_is_there() -> None:
@@ -50,8 +52,8 @@ def test_the_variables_are_settings_with_good_values(name: str) -> None:
     }
 
     assert all(variable.startswith("HANDRAIL_") for variable in variables)
-    assert set(settings) <= set(Settings.model_fields)
-    Settings.model_validate(settings)
+    assert set(settings) <= set(ShopSettings.model_fields)
+    ShopSettings.model_validate(settings)
 
 
 def defaults_of(name: str) -> dict[str, str]:
@@ -99,7 +101,7 @@ def test_the_image_sets_only_settings() -> None:
     said = re.findall(r"HANDRAIL_(\w+)=", (ROOT / "Dockerfile").read_text())
 
     assert said
-    assert {name.lower() for name in said} <= set(Settings.model_fields)
+    assert {name.lower() for name in said} <= set(ShopSettings.model_fields)
 
 
 def test_the_image_holds_every_package_of_ours() -> None:
@@ -140,7 +142,7 @@ def test_the_health_of_the_api_is_a_real_endpoint() -> None:
     check = " ".join(SERVICES["api"]["healthcheck"]["test"])
     [(port, path)] = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", check)
 
-    assert int(port) == Settings.model_fields["api_port"].default
+    assert int(port) == ShopSettings.model_fields["api_port"].default
     assert any(
         f'"{path}"' in module.read_text() for module in (ROOT / "handrail" / "http").rglob("*.py")
     )

@@ -20,7 +20,7 @@ from handrail.cli.saga_tables import show_items
 from handrail.dev.lock import StackLock
 from handrail.dev.supervisor import free_port
 from handrail.settings import Settings
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.api import conftest as served
 from tests.api.conftest import House
 from tests.api.shop import Shop, open_shop, place, settled
@@ -234,11 +234,11 @@ def test_the_api_is_that_of_the_stack_that_runs_on_the_folder(tmp_path: Path) ->
 
 async def test_every_type_of_saga_is_explained_without_a_server(handrail: Spawn) -> None:
     listed = await typed(handrail, "explain", "--json")
-    assert listed.json["types"].keys() == SAGAS.keys()
+    assert listed.json["types"].keys() == HANDRAIL.saga_types.keys()
     explained = await asyncio.gather(
-        *(typed(handrail, "explain", name, "--json") for name in SAGAS)
+        *(typed(handrail, "explain", name, "--json") for name in HANDRAIL.saga_types)
     )
-    for said, one in zip(explained, SAGAS.values(), strict=True):
+    for said, one in zip(explained, HANDRAIL.saga_types.values(), strict=True):
         assert said.code == 0, said.error
         assert [step["step"] for step in said.json["steps"]] == list(one.example().names)
     drawn = await typed(handrail, "explain", "Checkout", "--mermaid")

@@ -1,30 +1,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from handrail.settings import CONTEXTS, Settings, load, require, settings_table
-from runtime.api import options_of
+from handrail.settings import load, require, settings_table
+from runtime.app import HANDRAIL
+from runtime.options import options_of
 from tests.runtime.conftest import ROOT
 from workflows.dunning import Terms
 
+SETTINGS: Any = HANDRAIL.settings_type
 NEW_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture(autouse=True)
 def no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in Settings.model_fields:
+    for name in SETTINGS.model_fields:
         monkeypatch.delenv(f"HANDRAIL_{name.upper()}", raising=False)
 
 
 def test_the_documented_table_is_the_real_one() -> None:
-    assert (ROOT / "docs" / "settings.md").read_text() == settings_table() + "\n"
+    assert (ROOT / "docs" / "settings.md").read_text() == settings_table(SETTINGS) + "\n"
 
 
 def test_every_setting_says_what_it_means() -> None:
-    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+    assert [name for name, field in SETTINGS.model_fields.items() if not field.description] == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_a_bad_value_ends_the_process_with_a_line_that_names_it(
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(SystemExit) as ended:
-        load()
+        load(SETTINGS)
 
     assert ended.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
@@ -76,14 +79,14 @@ def test_every_problem_has_its_line(
     monkeypatch.setenv("HANDRAIL_LOG_FORMAT", "x")
 
     with pytest.raises(SystemExit):
-        load()
+        load(SETTINGS)
 
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
 def test_a_missing_address_is_named_too(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        require(Settings(), "database_url", "data_dir")
+        require(SETTINGS(), "database_url", "data_dir")
 
     assert ended.value.code == 2
     [line] = capsys.readouterr().err.splitlines()
@@ -95,7 +98,7 @@ def test_a_misspelt_variable_is_pointed_out(
 ) -> None:
     monkeypatch.setenv("HANDRAIL_API_PROT", "1")
 
-    load()
+    load(SETTINGS)
 
     assert "did you mean HANDRAIL_API_PORT?" in capsys.readouterr().err
 
@@ -104,8 +107,8 @@ def test_an_empty_address_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("HANDRAIL_DATABASE_URL", "")
     monkeypatch.setenv("HANDRAIL_METRICS_PORT", "")
 
-    assert load().database_url is None
-    assert load().metrics_port is None
+    assert load(SETTINGS).database_url is None
+    assert load(SETTINGS).metrics_port is None
 
 
 def test_how_sagas_run_is_read_from_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +117,7 @@ def test_how_sagas_run_is_read_from_the_settings(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HANDRAIL_DUNNING_DAYS", "2,5")
     monkeypatch.setenv("HANDRAIL_LATE_FEE", "0")
 
-    options = options_of(load())
+    options = options_of(load(SETTINGS))
 
     assert (options.review_above, options.review_seconds) == (150_000, 3600)
     assert options.terms == Terms(again_after_days=(2, 5), late_fee=0)
@@ -122,28 +125,28 @@ def test_how_sagas_run_is_read_from_the_settings(monkeypatch: pytest.MonkeyPatch
 
 def test_an_empty_list_is_empty_in_a_child_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANDRAIL_DUNNING_DAYS", "")
-    settings = load()
+    settings = load(SETTINGS)
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
 
-    assert load() == settings
+    assert load(SETTINGS) == settings
 
 
 def test_an_empty_role_means_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANDRAIL_DATABASE_ROLE", "")
 
-    assert load().database_role == ""
+    assert load(SETTINGS).database_role == ""
 
 
 def test_settings_do_not_change() -> None:
-    settings = Settings()
+    settings = SETTINGS()
 
     with pytest.raises(ValidationError):
-        settings.api_port = 1  # type: ignore[misc]
+        settings.api_port = 1
 
 
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(
+    settings = SETTINGS(
         database_url="postgresql://u:p@h/d",
         database_role="",
         worker_contexts=("sagas", "credit"),
@@ -154,13 +157,13 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch)
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
 
-    assert load() == settings
+    assert load(SETTINGS) == settings
 
 
 def test_a_process_knows_the_password_of_its_own_user_at_the_broker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    settings = Settings(
+    settings = SETTINGS(
         broker_url="amqps://admin:a@broker:5671",
         broker_management_url="http://admin:a@broker:15672",
         broker_passwords=("relay=r/1", "finance=f"),
@@ -169,31 +172,31 @@ def test_a_process_knows_the_password_of_its_own_user_at_the_broker(
 
     for name, value in settings.known_to("relay").environment().items():
         monkeypatch.setenv(name, value)
-    child = load()
+    child = load(SETTINGS)
     assert child.broker_url == "amqps://relay:r%2F1@broker:5671"
     assert (child.broker_management_url, child.broker_passwords) == (None, ())
 
     for name, value in settings.known_to(None).environment().items():
         monkeypatch.setenv(name, value)
-    assert load().broker_url is None
+    assert load(SETTINGS).broker_url is None
 
 
 def test_webhook_secrets_are_a_list_and_none_when_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HANDRAIL_CARRIER_WEBHOOK_SECRETS", f"{NEW_SECRET}, {NEW_SECRET}")
     monkeypatch.setenv("HANDRAIL_BANK_WEBHOOK_SECRETS", "")
 
-    assert load().carrier_webhook_secrets == (NEW_SECRET, NEW_SECRET)
-    assert load().bank_webhook_secrets == ()
+    assert load(SETTINGS).carrier_webhook_secrets == (NEW_SECRET, NEW_SECRET)
+    assert load(SETTINGS).bank_webhook_secrets == ()
 
 
 def test_passwords_are_not_printed() -> None:
     url = "postgresql://user:secret@host/db"
 
-    assert "secret" not in repr(Settings(database_url=url, migration_database_url=url))
+    assert "secret" not in repr(SETTINGS(database_url=url, migration_database_url=url))
     assert "whsec" not in repr(
-        Settings(carrier_webhook_secrets=(NEW_SECRET,), bank_webhook_secrets=(NEW_SECRET,))
+        SETTINGS(carrier_webhook_secrets=(NEW_SECRET,), bank_webhook_secrets=(NEW_SECRET,))
     )
 
 
 def test_a_worker_serves_everything_unless_told_otherwise() -> None:
-    assert Settings().worker_contexts == CONTEXTS
+    assert SETTINGS().worker_contexts == HANDRAIL.context_names

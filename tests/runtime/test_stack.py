@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import httpx
 import psutil
@@ -14,16 +15,17 @@ from handrail.dev.lock import StackAlreadyRunning, running_stack
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.stack import ComponentEnded, Stack, joined
 from handrail.dev.supervisor import FailedToStart, free_port
-from handrail.settings import Settings
+from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 from tests.runtime.conftest import Spawn
 
 pytestmark = pytest.mark.journey
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database: str, temporal: WorkflowEnvironment) -> Settings:
+def settings(tmp_path: Path, database: str, temporal: WorkflowEnvironment) -> ShopSettings:
     """Servers of somebody else: only the simulators are left to start."""
-    return Settings(
+    return ShopSettings(
         data_dir=tmp_path / "var",
         database_url=database,
         temporal_address=temporal.client.service_client.config.target_host,
@@ -31,12 +33,12 @@ def settings(tmp_path: Path, database: str, temporal: WorkflowEnvironment) -> Se
     )
 
 
-def partial(settings: Settings) -> Stack:
-    return Stack(settings, workers=0, projectors=0, api=False)
+def partial(settings: ShopSettings) -> Stack:
+    return Stack(HANDRAIL, settings, workers=0, projectors=0, api=False)
 
 
 @pytest.fixture
-async def stack(settings: Settings) -> AsyncIterator[Stack]:
+async def stack(settings: ShopSettings) -> AsyncIterator[Stack]:
     async with partial(settings) as stack:
         yield stack
 
@@ -44,7 +46,8 @@ async def stack(settings: Settings) -> AsyncIterator[Stack]:
 async def test_everything_without_an_address_is_started_and_stopped(tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
     stack = Stack(
-        Settings(data_dir=tmp_path, api_port=0),
+        HANDRAIL,
+        ShopSettings(data_dir=tmp_path, api_port=0),
         workers=0,
         projectors=0,
         api=False,
@@ -54,9 +57,9 @@ async def test_everything_without_an_address_is_started_and_stopped(tmp_path: Pa
     async with stack:
         family = psutil.Process().children(recursive=True)
         async with httpx.AsyncClient() as http:
-            assert (await http.get(stack.bank_url)).status_code < 500
-            assert (await http.get(stack.carrier_url)).status_code < 500
-            assert (await http.get(stack.registry_url)).status_code < 500
+            assert (await http.get(stack.address_of("bank"))).status_code < 500
+            assert (await http.get(stack.address_of("carrier"))).status_code < 500
+            assert (await http.get(stack.address_of("registry"))).status_code < 500
             assert (await http.get(str(stack.temporal_ui_url))).status_code == 200
 
     ready = [component for component, state in seen if state == "ready"]
@@ -82,44 +85,48 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
-async def test_notifiers_bring_a_provider_along(settings: Settings) -> None:
-    async with Stack(settings, workers=0, projectors=0, notifiers=2, api=False) as stack:
+async def test_notifiers_bring_a_provider_along(settings: ShopSettings) -> None:
+    async with Stack(HANDRAIL, settings, workers=0, projectors=0, notifiers=2, api=False) as stack:
         assert [service.name for service in stack.notifiers] == ["notifier-1", "notifier-2"]
         async with httpx.AsyncClient() as http:
-            ledger = await http.get(f"{stack.settings.provider_url}/ledger")
+            ledger = await http.get(f"{stack.address_of('provider')}/ledger")
         assert ledger.json() == {"messages": []}
         assert all(service.running for service in stack.notifiers)
 
     elsewhere = settings.model_copy(update={"provider_url": "http://provider.example"})
-    async with Stack(elsewhere, workers=0, projectors=0, notifiers=1, api=False) as stack:
-        assert stack.provider is None
+    async with Stack(HANDRAIL, elsewhere, workers=0, projectors=0, notifiers=1, api=False) as stack:
+        assert "provider" not in stack.simulators
 
 
-async def test_what_has_an_address_is_not_started(stack: Stack, settings: Settings) -> None:
+async def test_what_has_an_address_is_not_started(stack: Stack, settings: ShopSettings) -> None:
     assert stack.postgres is None
     assert stack.temporal is None
     assert stack.database_url == settings.database_url
 
 
 async def test_simulators_get_secrets_of_this_run_and_somebody_elses_company_gets_none(
-    settings: Settings,
+    settings: ShopSettings,
 ) -> None:
     elsewhere = settings.model_copy(update={"bank_url": "http://bank.example"})
     made = []
     for _ in range(2):
         async with partial(elsewhere) as stack:
-            assert stack.settings.bank_webhook_secrets == ()
-            [secret] = stack.settings.carrier_webhook_secrets
+            assert _learned(stack).bank_webhook_secrets == ()
+            [secret] = _learned(stack).carrier_webhook_secrets
             assert stack.settings.webhook_target_url is None, "there is no API to tell"
             made.append(secret)
     assert made[0] != made[1]
     given = elsewhere.model_copy(update={"carrier_webhook_secrets": tuple(made)})
     async with partial(given) as stack:
-        assert stack.settings.carrier_webhook_secrets == tuple(made)
+        assert _learned(stack).carrier_webhook_secrets == tuple(made)
+
+
+def _learned(stack: Stack) -> ShopSettings:
+    return cast("ShopSettings", stack.settings)
 
 
 async def test_a_second_stack_on_the_folder_says_what_is_running(
-    stack: Stack, settings: Settings, handrail: Spawn
+    stack: Stack, settings: ShopSettings, handrail: Spawn
 ) -> None:
     with pytest.raises(StackAlreadyRunning):
         await partial(settings).__aenter__()
@@ -131,52 +138,50 @@ async def test_a_second_stack_on_the_folder_says_what_is_running(
     said = error.decode()
     assert f"pid: {psutil.Process().pid}" in said
     assert stack.temporal_address in said
-    assert stack.bank_url in said
+    assert stack.address_of("bank") in said
     assert "postgresql://" not in said  # a password is no news for a terminal
 
 
 async def test_a_process_beside_a_running_stack_finds_its_addresses(
-    stack: Stack, settings: Settings
+    stack: Stack, settings: ShopSettings
 ) -> None:
-    found = joined(Settings(data_dir=settings.data_dir))
+    found = joined(ShopSettings(data_dir=settings.data_dir))
 
     assert found.database_url == stack.database_url
-    assert found.bank_url == stack.bank_url
+    assert found.bank_url == stack.address_of("bank")
 
 
-async def test_a_stack_that_ended_is_not_found(settings: Settings) -> None:
+async def test_a_stack_that_ended_is_not_found(settings: ShopSettings) -> None:
     async with partial(settings):
         assert running_stack(settings.data_dir)
 
     assert running_stack(settings.data_dir) is None
-    assert joined(Settings(data_dir=settings.data_dir)).bank_url is None
+    assert joined(ShopSettings(data_dir=settings.data_dir)).bank_url is None
 
 
 async def test_a_part_that_ends_on_its_own_is_noticed_and_named(stack: Stack) -> None:
-    assert stack.bank
     watching = asyncio.create_task(stack.watch())
 
-    await stack.bank.kill()
+    await stack.simulators["bank"].kill()
 
     with pytest.raises(ComponentEnded, match="bank ended unexpectedly"):
         await asyncio.wait_for(watching, timeout=10)
 
 
 async def test_a_simulator_comes_back_where_it_was(stack: Stack) -> None:
-    assert stack.bank
-    await stack.bank.kill()
+    await stack.simulators["bank"].kill()
 
-    await stack.bank.start()
+    await stack.simulators["bank"].start()
 
     async with httpx.AsyncClient() as http:
-        assert (await http.get(stack.bank_url)).status_code < 500
+        assert (await http.get(stack.address_of("bank"))).status_code < 500
 
 
 async def test_a_failed_start_stops_what_was_started_and_shows_why(
     tmp_path: Path, postgres: EmbeddedPostgres
 ) -> None:
     nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/nothing"
-    stack = partial(Settings(data_dir=tmp_path, database_url=nowhere, api_port=0))
+    stack = partial(ShopSettings(data_dir=tmp_path, database_url=nowhere, api_port=0))
 
     with pytest.raises(FailedToStart, match="migrations failed"):
         await stack.__aenter__()
@@ -187,14 +192,14 @@ async def test_a_failed_start_stops_what_was_started_and_shows_why(
 
 UP = """
 from pathlib import Path
-from runtime import cli
+from handrail.cli import main as cli
 from handrail.dev.stack import Stack
 
 def progress(component, state):
     Path(component).with_suffix("." + state).touch()
 
-cli.Stack = lambda settings, **_: Stack(
-    settings, workers=0, projectors=0, api=False, progress=progress
+cli.Stack = lambda app, settings, **_: Stack(
+    app, settings, workers=0, projectors=0, api=False, progress=progress
 )
 cli.run_and_leave(lambda: cli.app(["up"]))
 """
@@ -219,7 +224,7 @@ async def test_ctrl_c_stops_everything_at_any_moment(
 async def test_an_api_port_that_is_taken_is_said_before_anything_starts(
     tmp_path: Path, postgres: EmbeddedPostgres
 ) -> None:
-    stack = Stack(Settings(data_dir=tmp_path, api_port=postgres.port))
+    stack = Stack(HANDRAIL, ShopSettings(data_dir=tmp_path, api_port=postgres.port))
 
     with pytest.raises(FailedToStart, match="HANDRAIL_API_PORT"):
         await stack.__aenter__()

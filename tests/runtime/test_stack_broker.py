@@ -14,8 +14,8 @@ from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
 from handrail.dev.stack import Stack, joined
 from handrail.dev.supervisor import FailedToStart, wait_until
 from handrail.messaging.broker.topology import topology
-from handrail.settings import Settings
 from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 from tests.projections.world import until
 from tests.runtime.conftest import Spawn
 
@@ -30,14 +30,21 @@ pytestmark = [
 
 @pytest.fixture
 def stack(tmp_path: Path, database: str, temporal: WorkflowEnvironment) -> Stack:
-    settings = Settings(
+    settings = ShopSettings(
         data_dir=tmp_path / "var",
         database_url=database,
         temporal_address=temporal.client.service_client.config.target_host,
         api_port=0,
     )
     return Stack(
-        settings, workers=0, projectors=1, consumers=True, broker=True, api=False, simulators=False
+        HANDRAIL,
+        settings,
+        workers=0,
+        projectors=1,
+        consumers=True,
+        broker=True,
+        api=False,
+        simulators=False,
     )
 
 
@@ -62,7 +69,7 @@ async def test_each_process_is_its_own_user_at_a_broker_as_declared_and_all_ends
 
         await until(lambda: _taking_from_their_queues(stack), seconds=20)
 
-        assert joined(Settings(data_dir=stack.data_dir)).broker_passwords
+        assert joined(ShopSettings(data_dir=stack.data_dir)).broker_passwords
         for command in ("diff", "status"):
             process = await handrail("topology", command, "--json", data_dir=str(stack.data_dir))
             out, error = await process.communicate()
@@ -81,7 +88,7 @@ async def test_a_broker_that_is_as_nobody_declared_it_stops_the_stack_with_what_
     )
     try:
         with pytest.raises(FailedToStart, match="HANDRAIL_BROKER_PASSWORDS: lacks relay, "):
-            await Stack(settings, consumers=True, simulators=False).__aenter__()
+            await Stack(HANDRAIL, settings, consumers=True, simulators=False).__aenter__()
         passwords = tuple(
             f"{user}=x" for user in topology(HANDRAIL.routing, HANDRAIL.consumers).users
         )
@@ -92,7 +99,7 @@ async def test_a_broker_that_is_as_nobody_declared_it_stops_the_stack_with_what_
             await http.put("vhosts/finance")
             await http.put("queues/finance/ledger", json={"durable": True})
         with pytest.raises(FailedToStart, match=r"queue finance/ledger: .* delete it"):
-            await Stack(with_passwords, consumers=True, simulators=False).__aenter__()
+            await Stack(HANDRAIL, with_passwords, consumers=True, simulators=False).__aenter__()
     finally:
         await server.kill()
 

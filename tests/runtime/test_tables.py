@@ -42,12 +42,15 @@ from handrail.messaging.relay.republishing import ComesAgain
 from handrail.notifications import operations
 from handrail.processes import relay
 from handrail.terminal_tables import Column, Table, Terminal, terminal
-from runtime.demo import run
-from runtime.registry.consumers import CONSUMERS
-from runtime.registry.projections import READ_MODELS
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
+from runtime.demo import command, run
 from runtime.verify.prove import NAMES, Findings, Proof, show
 
+SAGAS, CONSUMERS, READ_MODELS = (
+    HANDRAIL.saga_types,
+    HANDRAIL.consumers,
+    HANDRAIL.read_model_names,
+)
 ROOT = Path(__file__).parents[2]
 CODE = [path for top in ("handrail", "runtime") for path in sorted((ROOT / top).rglob("*.py"))]
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -151,12 +154,12 @@ SHOWN: dict[str, Print] = {
     "handrail.cli.figure_tables._table": lambda to: figure_tables.show_figures(
         to, [figures(name) for name in SAGAS]
     ),
-    "handrail.cli.explain.list_types": explain.list_types,
+    "handrail.cli.explain.list_types": lambda to: explain.list_types(to, SAGAS),
     "handrail.cli.explain._table": lambda to: explain.explain_type(
-        to, "Checkout", as_mermaid=False
+        to, SAGAS["Checkout"], as_mermaid=False
     ),
     "handrail.cli.explain.explain_type": lambda to: [
-        explain.explain_type(to, name, as_mermaid=False) for name in SAGAS
+        explain.explain_type(to, one, as_mermaid=False) for one in SAGAS.values()
     ],
     "handrail.cli.consumers.table_of": lambda to: consumers.table_of(
         CONSUMERS, {one.name: (MANY, MANY) for one in CONSUMERS}
@@ -362,7 +365,7 @@ def test_in_a_terminal_of_80_columns_something_is_left_out(
 @pytest.mark.parametrize(
     "command",
     [
-        main.demo,
+        command.demo,
         main.verify,
         sagas.list_sagas,
         sagas.show,

@@ -24,7 +24,6 @@ from handrail.sagas.events import SagaStarted
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.sagas.visibility import SAGA_STATUS
 from handrail.simulators.in_process import served
-from handrail.temporal.client import DATA_CONVERTER
 from handrail.verify.feed_checks import feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
 from runtime.app import HANDRAIL
@@ -36,6 +35,7 @@ from tests.projections.world import World, a_world, until
 from tests.runtime.stores import Happening
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur
 from tests.runtime.test_invariants_of_payouts import A_PAYOUT, by_hand, transferred
+from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
 
 FEED_CHECKS = feed_checks(HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec)

@@ -37,7 +37,7 @@ class BesideWorkflow(SagaHandlers):
         identity = SagaIdentity(
             saga=workflow.info().workflow_id,
             saga_type="Beside",
-            merchant=asked.merchant,
+            tenant=asked.merchant,
             at_stake=asked.total,
             actor=actor,
             attempt=attempt,

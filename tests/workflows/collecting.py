@@ -17,9 +17,9 @@ from domain.payments.due_dates import months_after
 from domain.payments.plan_state import InstalmentPlan
 from handrail.kernel import Event, Money, stream_name
 from handrail.sagas.options import RunOptions
-from handrail.temporal.client import DATA_CONVERTER
 from runtime.app import HANDRAIL
 from tests.controls import a_customer, a_merchant, an_order_id, eur
+from tests.temporal import DATA_CONVERTER
 from tests.workflows.asked import does, reads
 from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.ordered import TODAY

@@ -28,10 +28,12 @@ from activities.shipping.gateway import HttpCarrier
 from handrail.activities.http_gateway import Outside
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
+from handrail.processes.worker import with_saga_streams
 from handrail.sagas.step_keys import Answer, StepContext
-from handrail.temporal.client import DATA_CONVERTER, SANDBOX, workers
+from handrail.temporal.client import workers
+from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
-from runtime.worker import all_activities
+from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.workflows.faults import A_LONG_TIME, Fault, Faults
 from tests.workflows.running import Running
 
@@ -134,15 +136,17 @@ async def work(orders: Orders) -> None:
             HttpCarrier(Outside(session, orders.carrier)),
             HttpRegistry(Outside(session, orders.registry)),
         )
+        every = with_saga_streams(of_contexts(store, None, *companies), store, HANDRAIL.codec)
         activities = {
             context: [dies(orders, faults.around(one)) for one in group]
-            for context, group in all_activities(store, *companies).items()
+            for context, group in every.items()
         }
         client = await Client.connect(orders.temporal, data_converter=DATA_CONVERTER)
         hired = workers(
             client,
             activities,
             list(activities),
+            workflows=HANDRAIL.all_workflows,
             queue_prefix=orders.queue_prefix,
             shutdown=timedelta(0),
             runner=SANDBOX,

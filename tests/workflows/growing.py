@@ -49,7 +49,7 @@ def _run(saga: Saga, options: RunOptions, actor: str, attempt: int) -> SagaRun:
     identity = SagaIdentity(
         saga=workflow.info().workflow_id,
         saga_type="Growing",
-        merchant=MerchantId("none"),
+        tenant=MerchantId("none"),
         at_stake=Money(1, "EUR"),
         actor=actor,
         attempt=attempt,

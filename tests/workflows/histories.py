@@ -19,7 +19,7 @@ from temporalio.testing import WorkflowEnvironment
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 from handrail.eventstore.migrations import upgrade
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.trial import SOON, Trial, a_trial
 from tests.world import open_world
@@ -64,7 +64,7 @@ STORIES: Final[Mapping[str, Callable[[Trial], Awaitable[None]]]] = {
 
 
 def path_of(saga: str, story: str) -> Path:
-    return FOLDER / f"{saga}-{SAGAS[saga].example().shape}-{story}{SUFFIX}"
+    return FOLDER / f"{saga}-{HANDRAIL.saga_types[saga].example().shape}-{story}{SUFFIX}"
 
 
 async def record() -> None:
@@ -81,7 +81,7 @@ async def record() -> None:
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")
             async with open_world(postgres.url, temporal) as world, world.at_work():
-                for saga in SAGAS:
+                for saga in HANDRAIL.saga_types:
                     for story, told in STORIES.items():
                         if path_of(saga, story).exists():
                             continue

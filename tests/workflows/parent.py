@@ -36,7 +36,7 @@ class Parent(SagaHandlers):
         identity = SagaIdentity(
             saga=workflow.info().workflow_id,
             saga_type="Parent",
-            merchant=MerchantId("none"),
+            tenant=MerchantId("none"),
             at_stake=Money(1, "EUR"),
             actor=actor,
             attempt=attempt,

@@ -26,11 +26,11 @@ from handrail.sagas.options import (
 )
 from handrail.sagas.visibility import (
     FAILURE_CODE,
-    MERCHANT,
     PARKED_SINCE,
     SAGA_STATUS,
     SAGA_STEP,
     SAGA_TYPE,
+    TENANT,
 )
 from handrail.sagas.workflow_handlers import SagaHandlers
 from runtime.app import HANDRAIL
@@ -261,7 +261,7 @@ class Running:
             failure=attributes.get(FAILURE_CODE, ""),
             parked_since=attributes.get(PARKED_SINCE),
             saga_type=attributes.get(SAGA_TYPE, ""),
-            merchant=attributes.get(MERCHANT, ""),
+            merchant=attributes.get(TENANT, ""),
         )
 
     async def timeline(self) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from handrail.sagas.definition import Saga
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.workflows.harness.alone import ALONE
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.trial import PATIENT, SOON, a_trial
@@ -42,7 +42,7 @@ def alone() -> Iterator[Any]:
 
 
 def _steps_for(saga: str, name: str) -> list[str]:
-    example, told = SAGAS[saga].example(), ALONE[name]
+    example, told = HANDRAIL.saga_types[saga].example(), ALONE[name]
     asked = [step for role in told.at for step in steps_of(example)[role]]
     steps = [step for step in asked if step in _asking_outside(example)]
     if told.corrected:

@@ -14,8 +14,8 @@ from domain.settlement.commands import Document, SubmitApplication
 from domain.shipping.commands import BookShipment, RecordLoss
 from handrail.kernel import Command
 from handrail.sagas.corrections import as_corrected, in_words
-from handrail.temporal.client import DATA_CONVERTER
 from tests.controls import NOON, eur
+from tests.temporal import DATA_CONVERTER
 
 CONVERTER = DATA_CONVERTER.payload_converter
 BOOKING = BookShipment(order=OrderId("o"), merchant=MerchantId("m"), ship_to="addr_1", parcels=1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.workflows.harness.attempts import (
     ATTEMPTS,
     Attempts,
@@ -58,7 +58,7 @@ def _numbers(told: Attempts, turn: int) -> list[int]:
 
 
 def _steps_for(saga: str, name: str) -> list[str]:
-    example = SAGAS[saga].example()
+    example = HANDRAIL.saga_types[saga].example()
     told = steps_of(example)
     if name == are_terminated_as_an_operator_takes_it_back.__name__ and not example.shuts_pivot:
         return []

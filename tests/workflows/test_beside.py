@@ -12,7 +12,7 @@ from temporalio.worker import Worker
 
 from handrail.sagas.events import AnswerAwaited, SagaEnded, SagaEvent, SagaParked, StepAnswered
 from handrail.sagas.execution import SagaRun
-from handrail.temporal.client import SANDBOX
+from tests.temporal import SANDBOX
 from tests.workflows.beside import BesideWorkflow
 from tests.workflows.harness.evidence import read
 from tests.workflows.running import Running, eventually

@@ -10,8 +10,8 @@ from domain.credit.commands import AssignLimit
 from domain.identifiers import OrderId
 from handrail.sagas.events import CancelRequested, StepDone
 from handrail.sagas.options import RunOptions
-from handrail.temporal.client import SANDBOX
 from tests.controls import a_customer, an_order_id, eur
+from tests.temporal import SANDBOX
 from tests.workflows.asked import does
 from tests.workflows.growing import Grow
 from tests.workflows.harness.evidence import read

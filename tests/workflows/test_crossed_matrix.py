@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.interventions import CROSSED, names_side_by_side
 from tests.workflows.harness.trial import SOON, a_trial
@@ -43,7 +43,7 @@ def crossed() -> Iterator[Any]:
 
 
 def _steps_for(saga: str, name: str) -> list[str]:
-    example, told = SAGAS[saga].example(), CROSSED[name]
+    example, told = HANDRAIL.saga_types[saga].example(), CROSSED[name]
     steps = [step for role in told.at for step in steps_of(example)[role]]
     if told.side_by_side:
         groups = [names for names in names_side_by_side(example) if len(names) > 1]

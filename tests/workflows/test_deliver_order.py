@@ -14,7 +14,6 @@ from domain.payments.events import PlanMovedOn
 from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, ShipmentLost
 from handrail.kernel import Money, stream_name
 from handrail.sagas.events import SagaEnded
-from handrail.sagas.options import CarrierNotice
 from handrail.sagas.visibility import FAILURE_CODE
 from tests.controls import NOON, eur
 from tests.workflows.collecting import skipping_time, told
@@ -25,6 +24,7 @@ from tests.workflows.running import Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import return_order
+from workflows.carrier_notice import CarrierNotice
 from workflows.deliver_order import (
     NOTICES_A_RUN,
     DeliverOrder,

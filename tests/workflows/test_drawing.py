@@ -16,7 +16,7 @@ from handrail.sagas.definition import Duty, Saga, Step
 from handrail.sagas.diagram import mermaid, table, tree
 from handrail.sagas.explain import explain
 from handrail.sagas.saga_type import SagaType
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.controls import eur
 from tests.workflows.steps import EVERY, GROUPS, PIVOT, SAGA
 from workflows.checkout import example
@@ -41,7 +41,7 @@ def test_the_table_has_a_row_for_every_step() -> None:
     assert re.findall(r"^\| ([A-Z]\w+) \|", table(SAGA), re.MULTILINE) == EVERY
 
 
-@pytest.mark.parametrize("type_", SAGAS.values(), ids=lambda one: one.name)
+@pytest.mark.parametrize("type_", HANDRAIL.saga_types.values(), ids=lambda one: one.name)
 def test_every_saga_is_drawn_and_explained_step_by_step(type_: SagaType) -> None:
     saga = type_.example()
     nodes = re.findall(r"^    (\w+)[\[{(]", mermaid(saga), re.MULTILINE)
@@ -85,5 +85,5 @@ def test_the_readme_shows_the_saga_as_it_is(name: str, drawn: Callable[[Saga], s
     shown = re.search(f"<!-- saga:{name} -->\n(.*?)<!-- /saga -->", README.read_text(), re.DOTALL)
     assert shown, f"README.md has no <!-- saga:{name} --> … <!-- /saga -->"
     assert shown[1].strip() == drawn(example()), (
-        "the saga has changed: put what `python -m handrail.sagas.diagram` prints into README.md"
+        "the saga has changed: put what `handrail sagas diagram Checkout` prints into README.md"
     )

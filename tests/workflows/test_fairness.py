@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from handrail.sagas.fairness import fair
-from handrail.temporal.client import SANDBOX
+from tests.temporal import SANDBOX
 from tests.workflows.queueing import Queueing
 from tests.workflows.running import eventually
 

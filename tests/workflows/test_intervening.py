@@ -29,8 +29,8 @@ from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projector import Runner
 from handrail.sagas.bulk_intervention import ASKING, InterveneInManyWorkflow, Progress, Stop
 from handrail.sagas.interventions import Begun, InterveneInMany, Kind, SagaTold, Target, Which
-from handrail.temporal.client import SANDBOX
 from runtime.app import HANDRAIL
+from tests.temporal import SANDBOX
 from tests.workflows.ordered import Ordered
 from tests.world import World, open_world
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.lost_tasks import LOST, Meanwhile
 from tests.workflows.harness.trial import PATIENT, SOON, a_trial
@@ -54,7 +54,7 @@ def lost_tasks() -> Iterator[Any]:
 
 
 def _steps_for(saga: str, name: str) -> list[str]:
-    told = steps_of(SAGAS[saga].example())
+    told = steps_of(HANDRAIL.saga_types[saga].example())
     return [step for role in LOST[name].at for step in told[role]]
 
 

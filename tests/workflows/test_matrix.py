@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 
 from handrail.sagas.definition import Saga
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.evidence import Books
 from tests.workflows.harness.failures import FAILURES, Failure, Role
@@ -25,6 +25,7 @@ from tests.workflows.steps import side_by_side
 from tests.world import World
 
 PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
+SAGAS = HANDRAIL.saga_types
 
 _kept: dict[str, asyncio.Task[Books]] = {}
 

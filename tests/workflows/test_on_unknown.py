@@ -10,18 +10,18 @@ from temporalio.client import WorkflowExecutionStatus
 
 from handrail.sagas.definition import Parallel, Saga, Step
 from handrail.sagas.events import SagaParked, SagaResumed, StepUnknown
-from handrail.sagas.options import RunOptions
 from tests.workflows.ordered import Ordered
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 from workflows import checkout
 from workflows.checkout import Checkout
+from workflows.options import ShopOptions
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 BOTH = {"ReserveStock", "HoldCredit"}
 
 
-def a_patient_saga(order: Checkout, options: RunOptions) -> Saga:
+def a_patient_saga(order: Checkout, options: ShopOptions) -> Saga:
     """The checkout, but for steps side by side that are parked on an unknown outcome."""
     usual = SAGA(order, options)
     return replace(

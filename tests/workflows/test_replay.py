@@ -11,22 +11,24 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from handrail.temporal.client import DATA_CONVERTER, SANDBOX, WORKFLOWS
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
+from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.workflows.histories import FOLDER, STORIES, SUFFIX, path_of
 
 SAVED = sorted(FOLDER.glob(f"*{SUFFIX}"))
 
 
 def replayer() -> Replayer:
-    return Replayer(workflows=WORKFLOWS, data_converter=DATA_CONVERTER, workflow_runner=SANDBOX)
+    return Replayer(
+        workflows=HANDRAIL.all_workflows, data_converter=DATA_CONVERTER, workflow_runner=SANDBOX
+    )
 
 
 def saved(path: Path) -> str:
     return path.read_text()
 
 
-@pytest.mark.parametrize(("saga", "story"), list(product(SAGAS, STORIES)))
+@pytest.mark.parametrize(("saga", "story"), list(product(HANDRAIL.saga_types, STORIES)))
 def test_there_is_a_history_of_every_saga_in_its_present_shape(saga: str, story: str) -> None:
     assert path_of(saga, story).exists(), "run: make histories"
 

@@ -11,9 +11,9 @@ from domain.credit.commands import AssignLimit
 from domain.identifiers import OrderId
 from handrail.sagas.events import SagaStarted, StepDone
 from handrail.sagas.options import RunOptions
-from handrail.temporal.client import SANDBOX
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.controls import a_customer, an_order_id, eur
+from tests.temporal import SANDBOX
 from tests.workflows.asked import does
 from tests.workflows.growing import After, Before, Grow
 from tests.workflows.harness.evidence import read
@@ -98,5 +98,5 @@ async def test_a_worker_that_does_not_know_a_shape_leaves_the_saga_to_one_that_d
 
 
 def test_every_saga_begins_in_the_shape_that_its_code_has() -> None:
-    shapes = {name: one.example().shape for name, one in SAGAS.items()}
-    assert {name: one.workflow.shape for name, one in SAGAS.items()} == shapes
+    shapes = {name: one.example().shape for name, one in HANDRAIL.saga_types.items()}
+    assert {name: one.workflow.shape for name, one in HANDRAIL.saga_types.items()} == shapes

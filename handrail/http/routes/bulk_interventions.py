@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from handrail.http import stream_reader
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
-from handrail.http.idempotency import Answered, Claim, OptionalKey, Requests, once
+from handrail.http.idempotency import ONCE, Answered, Claim, OptionalKey, Requests, once
 from handrail.http.pagination import (
     BY_TIME,
     BY_VERSION,
@@ -27,9 +27,9 @@ from handrail.http.pagination import (
 )
 from handrail.http.problems import Problem, responses
 from handrail.http.routes.bulk_intervention_request import Filter, NewInterventionInMany, id_of
-from handrail.http.routes.interventions import Stepping
 from handrail.http.saga_control import IN_MANY
-from handrail.http.schemas import Id, Links, Money
+from handrail.http.schemas import Id, Links, Money, Why, of_row
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import stream_name
 from handrail.projections import intervention_board, saga_board
 from handrail.projections.intervention_board import InterventionRow, State
@@ -52,7 +52,7 @@ class Found(BaseModel):
     step: str
     cause: str
     seconds: float = Field(description="How long it has been parked.")
-    at_stake: Money
+    at_stake: Money | None = Field(description="None where the saga is not about money.")
     links: Links
 
 
@@ -110,7 +110,7 @@ class ItemsQuery(PageQuery):
     status: Heard | None = None
 
 
-class NewStop(Stepping):
+class NewStop(Why):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "it made it worse"}]})
 
 
@@ -128,19 +128,7 @@ class Stopping(BaseModel):
     dependencies=JSON_BODY,
     responses={
         200: {"model": DryRun, "description": "Which sagas would be told, where it is a dry run"},
-        **responses(
-            "malformed-request",
-            "malformed-header",
-            "idempotency-key-missing",
-            "idempotency-in-flight",
-            "content-differs",
-            "body-too-large",
-            "unsupported-media-type",
-            "invalid-request",
-            "idempotency-key-reused",
-            "database-unavailable",
-            "temporal-unavailable",
-        ),
+        **responses("database-unavailable", "temporal-unavailable", *ONCE),
     },
 )
 async def intervene_in_many(
@@ -157,7 +145,7 @@ async def intervene_in_many(
     id_ = id_of(key)
 
     async def work(claim: Claim) -> Answered:
-        wish = asked.to_domain(id_, asked.actor or actor)
+        wish = asked.to_domain(id_, asked.by(actor))
         await services.steering.start_in_many(wish, begun=claim.begun)
         body = Begun(intervention=id_, links=_links(services, id_))
         return Answered(202, body.model_dump(mode="json"), {"Location": f"/interventions/{id_}"})
@@ -170,13 +158,6 @@ async def intervene_in_many(
 @router.get(
     "/interventions",
     summary="List interventions in many sagas, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_interventions(
     services: ServicesDep,
@@ -196,14 +177,7 @@ async def list_interventions(
 @router.get(
     "/interventions/{intervention}",
     summary="How far an intervention has come",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-        "temporal-unavailable",
-    ),
+    responses=responses("not-found", "temporal-unavailable"),
 )
 async def show_intervention(
     services: ServicesDep, fresh: FreshnessDep, intervention: Id
@@ -223,12 +197,7 @@ async def show_intervention(
     "/interventions/{intervention}/items",
     summary="What became of each saga",
     responses=responses(
-        "not-found",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-        "temporal-unavailable",
+        "not-found", "read-model-behind", "database-unavailable", "temporal-unavailable"
     ),
 )
 async def list_items(
@@ -268,23 +237,13 @@ async def list_items(
     status_code=202,
     summary="Tell no more sagas",
     dependencies=JSON_BODY,
-    responses=responses(
-        "malformed-request",
-        "malformed-header",
-        "not-found",
-        "intervention-ended",
-        "body-too-large",
-        "unsupported-media-type",
-        "invalid-request",
-        "temporal-unavailable",
-        "worker-unavailable",
-    ),
+    responses=responses("not-found", "intervention-ended", *UNAVAILABLE),
 )
 async def stop(
     services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewStop
 ) -> Stopping:
     """Those that were told stay told, the others are left alone. Stopped twice is stopped once."""
-    wish = Stop(actor=asked.actor or actor, reason=asked.reason)
+    wish = Stop(actor=asked.by(actor), reason=asked.reason)
     await services.steering.stop_in_many(intervention, wish)
     return Stopping(intervention=intervention, links=_links(services, intervention))
 
@@ -306,13 +265,13 @@ async def _dry_run(services: Services, which: Filter) -> DryRun:
                 step=step,
                 cause=row.waiting[step]["cause"],
                 seconds=round((now - since).total_seconds(), 1),
-                at_stake=Money.of(row.at_stake, row.currency),
+                at_stake=Money.at_stake(row.at_stake, row.currency),
                 links=services.links(row.saga),
             )
         )
     return DryRun(
         count=sum(one.count for one in stakes),
-        at_stake=[Money.of(one.at_stake, one.currency) for one in stakes],
+        at_stake=[money for one in stakes if (money := Money.at_stake(one.at_stake, one.currency))],
         sagas=sagas,
     )
 
@@ -340,27 +299,12 @@ async def _unseen(services: Services, intervention: str) -> Problem:
 
 def _of(services: Services, row: InterventionRow) -> InterventionInMany:
     told = row.accepted + row.refused + row.unreachable
-    return InterventionInMany(
-        intervention=row.intervention,
-        state=row.state,
-        kind=row.kind,
+    return of_row(
+        InterventionInMany,
+        row,
         filter={name: value for name, value in row.which.items() if value},
-        actor=row.actor,
-        reason=row.reason,
-        evidence=row.evidence,
-        happened=row.happened,
         correction=orjson.loads(row.correction) if row.correction else None,
-        per_second=row.per_second,
-        found=row.found,
-        accepted=row.accepted,
-        refused=row.refused,
-        unreachable=row.unreachable,
         remaining=0 if row.state == "finished" else max(0, row.found - told),
-        stopped_by=row.stopped_by,
-        stop_reason=row.stop_reason,
-        began_at=row.began_at,
-        ended_at=row.ended_at,
-        updated_at=row.updated_at,
         links=_links(services, row.intervention),
     )
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Final, cast
 
@@ -15,33 +14,24 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail import bounds
+from handrail.app import UnknownConsumer
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection
 from handrail.http.database import Database, other_store
-from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName
-from handrail.http.schemas import Actor, Asked, Links, Moment, Name, Reason, whole
+from handrail.http.schemas import Links, Moment, Name, Why, of_row, whole
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import By, NothingParked
-from runtime.registry.consumers import CONSUMERS, UnknownConsumer, consumer_named
-from runtime.registry.messages import CODEC
 
 router = APIRouter(tags=["consumers"])
 
 _BY_STREAM: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, StreamName])
 _RETRY_LIMIT: Final = 30.0
 """Seconds. What was handled by then stays handled."""
-_OF_A_BODY: Final = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-)
-_PARKED: Final = responses("bad-cursor", "not-found", "invalid-request", "database-unavailable")
 
 
 class ConsumerState(BaseModel):
@@ -85,15 +75,12 @@ class WaitingMessage(BaseModel):
     data: dict[str, Any]
 
 
-class Settling(Asked):
+class Settling(Why):
     """Who has it done, and why: stored with every message it settles."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"actor": "ann", "reason": "mended in 1.2.3"}]}
     )
-
-    reason: Reason
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
 
 
 class Discarding(Settling):
@@ -130,9 +117,9 @@ class Discarded(BaseModel):
 )
 async def list_consumers(services: ServicesDep) -> ConsumerStates:
     async with services.database.connection() as connection:
-        counts = await parked_at_consumers(connection)
+        counts = await parked_at_consumers(connection, services.app.consumers)
     states = []
-    for one in CONSUMERS:
+    for one in services.app.consumers:
         streams, messages = counts[one.name]
         states.append(
             ConsumerState(
@@ -152,27 +139,27 @@ async def list_consumers(services: ServicesDep) -> ConsumerStates:
 @router.get(
     "/consumers/{name}/parked",
     summary="The streams of a consumer that wait for a person",
-    responses=_PARKED,
+    responses=responses("not-found", "database-unavailable"),
 )
 async def list_parked(
     services: ServicesDep, response: Response, name: Name, query: Annotated[PageQuery, Query()]
 ) -> Page[WaitingStream]:
     """The longest waiting first. What comes later of such a stream waits behind its first one."""
-    _known(name)
+    _known(services, name)
     path = f"/consumers/{name}/parked"
     after = cast("tuple[datetime, str] | None", position(path, query, _BY_STREAM))
     async with _connected(services.database) as connection:
         found = await parked_messages.streams(connection, name, after=after, limit=query.limit + 1)
     shown = found[: query.limit]
     next_ = (shown[-1].parked_at, shown[-1].stream) if len(found) > query.limit else None
-    items = [WaitingStream(**asdict(one), links=_links(name, one.stream)) for one in shown]
+    items = [of_row(WaitingStream, one, links=_links(name, one.stream)) for one in shown]
     return page(items, next_, path, query, response)
 
 
 @router.get(
     "/consumers/{name}/parked/{stream}",
     summary="The messages of a stream that wait",
-    responses=_PARKED,
+    responses=responses("not-found", "database-unavailable"),
 )
 async def show_parked(
     services: ServicesDep,
@@ -182,7 +169,7 @@ async def show_parked(
     query: Annotated[PageQuery, Query()],
 ) -> Page[WaitingMessage]:
     """In the order in which they will be handled."""
-    _known(name)
+    _known(services, name)
     path = f"/consumers/{name}/parked/{stream}"
     after = position(path, query, BY_VERSION)
     async with _connected(services.database) as connection:
@@ -200,15 +187,17 @@ async def show_parked(
     "/consumers/{name}/parked/{stream}/retry",
     summary="Handle what waits of a stream, in its order",
     dependencies=JSON_BODY,
-    responses=responses("not-found", *_OF_A_BODY, "database-unavailable"),
+    responses=responses("not-found", "database-unavailable"),
 )
 async def retry(
     services: ServicesDep, actor: ActorDep, name: Name, stream: StreamName, body: Settling
 ) -> Retried:
     """Stops at the first message that fails again. Once nothing is left the stream flows."""
-    consumer = _known(name)
+    consumer = _known(services, name)
     async with _connected(services.database, _RETRY_LIMIT) as connection:
-        done = await parked_messages.retry(connection, consumer, CODEC, stream, _by(body, actor))
+        done = await parked_messages.retry(
+            connection, consumer, services.app.codec, stream, _by(body, actor)
+        )
     return Retried(
         consumer=name,
         stream=stream,
@@ -222,13 +211,13 @@ async def retry(
     "/consumers/{name}/parked/{stream}/discard",
     summary="Never handle a message that waits",
     dependencies=JSON_BODY,
-    responses=responses("not-found", *_OF_A_BODY, "database-unavailable"),
+    responses=responses("not-found", "database-unavailable"),
 )
 async def discard(
     services: ServicesDep, actor: ActorDep, name: Name, stream: StreamName, body: Discarding
 ) -> Discarded:
     """The first one, or that of `version`. Those behind it are handled by a retry."""
-    _known(name)
+    _known(services, name)
     async with _connected(services.database) as connection:
         version = await parked_messages.discard(
             connection, name, stream, _by(body, actor), version=body.version
@@ -236,11 +225,13 @@ async def discard(
     return Discarded(consumer=name, stream=stream, version=version, links=_links(name, stream))
 
 
-async def parked_at_consumers(connection: AsyncConnection) -> Mapping[str, tuple[int, int]]:
+async def parked_at_consumers(
+    connection: AsyncConnection, consumers: Iterable[Consumer]
+) -> Mapping[str, tuple[int, int]]:
     """How many streams and messages wait at each consumer."""
     raw = await connection.get_raw_connection()
     found = await parked_messages.counts(cast("Connection", raw.driver_connection))
-    return {one.name: found.get(one.name, (0, 0)) for one in CONSUMERS}
+    return {one.name: found.get(one.name, (0, 0)) for one in consumers}
 
 
 @asynccontextmanager
@@ -261,20 +252,19 @@ async def _connected(database: Database, limit: float = 5.0) -> AsyncIterator[Co
         raise unavailable("database-unavailable", "PostgreSQL cannot be reached") from None
 
 
-def _known(name: str) -> Consumer:
+def _known(services: Services, name: str) -> Consumer:
     try:
-        return consumer_named(name)
+        return services.app.consumer(name)
     except UnknownConsumer as unknown:
         raise Problem("not-found", str(unknown)) from None
 
 
 def _by(body: Settling, actor: str) -> By:
-    return By(body.actor or actor, body.reason)
+    return By(body.by(actor), body.reason)
 
 
 def _message(one: parked_messages.ParkedMessage) -> WaitingMessage:
-    found = asdict(one)
-    return WaitingMessage(schema_=found.pop("schema"), **found)
+    return of_row(WaitingMessage, one, schema_=one.schema)
 
 
 def _links(name: str, stream: str) -> Links:

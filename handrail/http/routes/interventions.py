@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,30 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
-from handrail.http.schemas import Actor, Asked, Changes, Evidence, Id, Links, Name, Reason, SagaId
+from handrail.http.schemas import Changes, Evidence, Id, Links, Name, SagaId, Why
+from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.sagas.interventions import Kind
 from handrail.sagas.options import Cancellation, Intervention, Verdict
 
 router = APIRouter(tags=["sagas"])
 
-_OF_A_BODY: Final = (
-    "malformed-request",
-    "malformed-header",
-    "body-too-large",
-    "unsupported-media-type",
-    "invalid-request",
-)
-_OF_A_SAGA: Final = (*_OF_A_BODY, "not-found", "temporal-unavailable", "worker-unavailable")
 
-
-class Stepping(Asked):
-    """What every way of stepping in says: who, and why."""
-
-    reason: Reason
-    actor: Actor | None = Field(default=None, description="Instead of the header Handrail-Actor.")
-
-
-class HowToGoOn(Stepping):
+class HowToGoOn(Why):
     kind: Kind = Field(
         description="`retry`: ask again. `correct`: ask again with other input. `skip`: go on "
         "without it. `resolve`: it was done by hand. `compensate`: take everything back."
@@ -105,7 +90,7 @@ class Intervening(BaseModel):
     links: Links
 
 
-class NewAnswer(Stepping):
+class NewAnswer(Why):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"id": "ans-1", "approved": True, "reason": "known for ten years"}]
@@ -126,7 +111,7 @@ class Answering(BaseModel):
     links: Links
 
 
-class NewAttempt(Stepping):
+class NewAttempt(Why):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "the code is mended"}]})
 
 
@@ -137,7 +122,7 @@ class Attempting(BaseModel):
     links: Links
 
 
-class NewCancellation(Stepping):
+class NewCancellation(Why):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "asked for by mistake"}]})
 
 
@@ -153,14 +138,15 @@ class CancellingSaga(BaseModel):
     summary="Let a parked step go on",
     dependencies=JSON_BODY,
     responses=responses(
-        *_OF_A_SAGA,
         "idempotency-key-missing",
-        "content-differs",
+        "not-found",
         "database-unavailable",
+        "content-differs",
         "not-parked",
         "not-possible",
         "too-late",
         "saga-ended",
+        *UNAVAILABLE,
     ),
 )
 async def intervene(
@@ -176,7 +162,7 @@ async def intervene(
         Intervention(
             id=id_,
             kind=asked.kind,
-            actor=asked.actor or actor,
+            actor=asked.by(actor),
             reason=asked.reason,
             step=asked.step or "",
             evidence=asked.evidence or "",
@@ -192,7 +178,9 @@ async def intervene(
     status_code=202,
     summary="Answer a step that waits for a person",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_SAGA, "idempotency-key-missing", "not-parked", "saga-ended"),
+    responses=responses(
+        "idempotency-key-missing", "not-found", "not-parked", "saga-ended", *UNAVAILABLE
+    ),
 )
 async def answer(
     services: ServicesDep, actor: ActorDep, key: OptionalKey, saga: SagaId, asked: NewAnswer
@@ -202,7 +190,7 @@ async def answer(
     verdict = Verdict(
         id=id_,
         approved=asked.approved,
-        actor=asked.actor or actor,
+        actor=asked.by(actor),
         reason=asked.reason,
         step=asked.step or "",
     )
@@ -216,7 +204,6 @@ async def answer(
     summary="Try a saga again whose workflow failed",
     dependencies=JSON_BODY,
     responses=responses(
-        *_OF_A_BODY,
         "not-found",
         "not-failed",
         "saga-ended",
@@ -232,7 +219,7 @@ async def attempt(
     the same input. It first shuts every door of all since the last end, and takes back what they
     left. What was refused or taken back stays so.
     """
-    number = await services.steering.begin_again(saga, asked.actor or actor, asked.reason)
+    number = await services.steering.begin_again(saga, asked.by(actor), asked.reason)
     return Attempting(saga=saga, attempt=number, links=services.links(saga))
 
 
@@ -241,13 +228,13 @@ async def attempt(
     status_code=202,
     summary="Cancel a saga",
     dependencies=JSON_BODY,
-    responses=responses(*_OF_A_SAGA, "too-late", "saga-ended"),
+    responses=responses("not-found", "too-late", "saga-ended", *UNAVAILABLE),
 )
 async def cancel(
     services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewCancellation
 ) -> CancellingSaga:
     """Takes everything back, until its pivot was asked. Asked twice, it is done once."""
-    wish = Cancellation(actor=asked.actor or actor, reason=asked.reason)
+    wish = Cancellation(actor=asked.by(actor), reason=asked.reason)
     await services.processes.cancel(saga, wish)
     return CancellingSaga(saga=saga, links=services.links(saga))
 

@@ -6,22 +6,23 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy import select, text
 
+from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.http import webhook_store
 from handrail.http.database import Database
 from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.problems import ErrorItem, Problem, responses
 from handrail.http.routes.consumers import parked_at_consumers
+from handrail.http.schemas import of_row
 from handrail.notifications.operations import STANDING, standing_of
 from handrail.projections.saga_figures import figures
 from handrail.projections.tables import forms
-from runtime.registry.projections import PROJECTIONS, READ_MODELS, TABLES
 
 router = APIRouter(tags=["operations"])
 
@@ -75,12 +76,13 @@ async def readyz(services: ServicesDep) -> Readiness:
     lags: list[Lag] = []
     checks = {
         "postgres": _postgres(services.database),
-        "migrations": _migrations(services.database),
-        "read models": _read_models(services.database),
-        "projections": _projections(services.database, lags),
+        "migrations": _migrations(services),
+        "read models": _read_models(services),
+        "projections": _projections(services, lags),
         "temporal": _temporal(services),
     }
     said = dict(zip(checks, await asyncio.gather(*map(_said, checks.values())), strict=True))
+    names_of_models = services.app.read_model_names
     wrong = [ErrorItem(parameter=name, detail=what) for name, what in said.items() if what]
     if wrong:
         names = ", ".join(str(one.parameter) for one in wrong)
@@ -88,15 +90,11 @@ async def readyz(services: ServicesDep) -> Readiness:
     return Readiness(
         checks=list(checks),
         projections=[
-            Projected(projection=one.follower, **_behind(one))
+            of_row(Projected, one, projection=one.follower)
             for one in lags
-            if one.follower in READ_MODELS
+            if one.follower in names_of_models
         ],
-        followers=[
-            Following(follower=one.follower, **_behind(one))
-            for one in lags
-            if one.follower not in READ_MODELS
-        ],
+        followers=[of_row(Following, one) for one in lags if one.follower not in names_of_models],
     )
 
 
@@ -135,8 +133,8 @@ class Figures:
 async def _count(services: Services) -> None:
     async with services.database.connection(_LIMIT) as connection:
         found, behind = await figures(connection), await lag(connection)
-        webhooks = await webhook_store.left(connection)
-        parked = await parked_at_consumers(connection)
+        webhooks = await webhook_store.left(connection, services.webhook_sources)
+        parked = await parked_at_consumers(connection, services.app.consumers)
         lanes = standing_of(tuple(row) for row in await connection.execute(text(STANDING)))
     measures = services.metrics
     for name, (streams, messages) in parked.items():
@@ -150,18 +148,10 @@ async def _count(services: Services) -> None:
     measures.sagas.show(found)
     for (source, status), count in webhooks.items():
         measures.webhooks.labels(source, status).set(count)
+    names = services.app.read_model_names
     for one in behind:
-        shown = measures.projections if one.follower in READ_MODELS else measures.followers
+        shown = measures.projections if one.follower in names else measures.followers
         shown.show(one)
-
-
-def _behind(one: Lag) -> dict[str, Any]:
-    return {
-        "events": one.events,
-        "seconds": one.seconds,
-        "unowned": one.unowned,
-        "parked": one.parked,
-    }
 
 
 async def _said(check: Awaitable[str]) -> str:
@@ -177,29 +167,29 @@ async def _postgres(database: Database) -> str:
     return ""
 
 
-async def _migrations(database: Database) -> str:
-    async with database.connection(_LIMIT) as connection:
+async def _migrations(services: Services) -> str:
+    async with services.database.connection(_LIMIT) as connection:
         found = await connection.execute(text("SELECT version_num FROM alembic_version"))
         versions = tuple(found.scalars())
-    return await asyncio.to_thread(_not_reached, versions)
+    return await asyncio.to_thread(_not_reached, versions, services.app.tables)
 
 
-async def _read_models(database: Database) -> str:
-    async with database.connection(_LIMIT) as connection:
+async def _read_models(services: Services) -> str:
+    async with services.database.connection(_LIMIT) as connection:
         found = await connection.execute(select(forms.c.name, forms.c.version))
         installed = {row.name: row.version for row in found}
     wrong = [
         f"{one.name} is at version {installed.get(one.name)} and should be at {one.version}"
-        for one in PROJECTIONS
+        for one in services.app.read_models
         if installed.get(one.name) != one.version
     ]
     return "; ".join(wrong)
 
 
-async def _projections(database: Database, lags: list[Lag]) -> str:
-    async with database.connection(_LIMIT) as connection:
+async def _projections(services: Services, lags: list[Lag]) -> str:
+    async with services.database.connection(_LIMIT) as connection:
         lags.extend(await lag(connection))
-    names = {one.name for one in PROJECTIONS}
+    names = {one.name for one in services.app.read_models}
     behind = [one for one in lags if one.follower in names and one.seconds > LAG_LIMIT]
     return "; ".join(f"{one.follower} is {one.seconds:.0f} s behind" for one in behind)
 
@@ -209,7 +199,7 @@ async def _temporal(services: Services) -> str:
 
 
 @cache
-def _not_reached(versions: tuple[str, ...]) -> str:
+def _not_reached(versions: tuple[str, ...], tables: BusinessTables | None) -> str:
     from handrail.eventstore.migrations import not_reached  # noqa: PLC0415  # slow to import
 
-    return not_reached(versions, TABLES)
+    return not_reached(versions, tables)

@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import ServicesDep
 from handrail.http.pagination import INCOMPLETE
-from handrail.http.problems import responses
 from handrail.projections import saga_figures
 from handrail.projections.parked_rows import any_parked
 from handrail.projections.saga_figures import UP_TO, Figures, Timed
@@ -72,9 +71,6 @@ class SagaFigures(BaseModel):
 @router.get(
     "/sagas/figures",
     summary="How many sagas there are of each type, how they ended, and how long they took",
-    responses=responses(
-        "malformed-header", "invalid-request", "read-model-behind", "database-unavailable"
-    ),
 )
 async def show_figures(services: ServicesDep, fresh: FreshnessDep) -> SagaFigures:
     await fresh.of(saga_figures.NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -17,7 +17,7 @@ from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, in_header, responses
-from handrail.http.schemas import Id, Links, Money, Name, SagaId, form
+from handrail.http.schemas import Id, Links, Money, Name, SagaId, form, of_row
 from handrail.http.stream_reader import StoredEvent
 from handrail.kernel import stream_name
 from handrail.projections import saga_board
@@ -25,6 +25,8 @@ from handrail.projections.saga_board import SagaRow, Status
 from handrail.sagas.events import SagaEnded
 
 router = APIRouter(tags=["sagas"])
+
+SagaT = TypeVar("SagaT", bound="Saga")
 
 
 class Waiting(BaseModel):
@@ -96,13 +98,6 @@ class SagasQuery(PageQuery):
 @router.get(
     "/sagas",
     summary="List sagas, newest first",
-    responses=responses(
-        "malformed-header",
-        "bad-cursor",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
 )
 async def list_sagas(
     services: ServicesDep,
@@ -124,27 +119,21 @@ async def list_sagas(
         )
         ids = [row.saga for row in found.rows]
         parked = await fresh.rows(connection, saga_board.PROJECTION, ids)
-    items = [Saga(**_of(services, row)) for row in found.rows]
+    items = [_of(services, row, Saga) for row in found.rows]
     return row_page(items, found.next, "/sagas", query, response, parked=parked)
 
 
 @router.get(
     "/sagas/{saga}",
     summary="How a saga stands, and what happened in it",
-    responses=responses(
-        "malformed-header",
-        "not-found",
-        "invalid-request",
-        "read-model-behind",
-        "database-unavailable",
-    ),
+    responses=responses("not-found"),
 )
 async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
     row = await fresh.row(
         saga_board.PROJECTION, saga, lambda connection: saga_board.saga(connection, saga)
     )
     if row is not None:
-        return SagaWithTimeline(**_of(services, row), timeline=list(row.timeline))
+        return _of(services, row, SagaWithTimeline, timeline=list(row.timeline))
     known = await services.processes.known(saga)
     if known is None:
         raise _no_saga(saga)
@@ -206,13 +195,7 @@ async def following(
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The saga has ended and Last-Event-ID is its last event"},
-        **responses(
-            "malformed-header",
-            "not-found",
-            "invalid-request",
-            "too-many-streams",
-            "database-unavailable",
-        ),
+        **responses("not-found", "too-many-streams", "database-unavailable"),
     },
 )
 async def follow(
@@ -256,27 +239,12 @@ def _no_saga(saga: str) -> Problem:
     return Problem("not-found", f"there is no saga {saga}")
 
 
-def _of(services: Services, row: SagaRow) -> dict[str, Any]:
-    return {
-        "saga": row.saga,
-        "saga_type": row.saga_type,
-        "status": row.status,
-        "merchant": row.merchant,
-        "actor": row.actor,
-        "step": row.step,
-        "direction": row.direction,
-        "cause": row.cause,
-        "decision": row.decision,
-        "because": row.because,
-        "reason": row.reason,
-        "at_stake": Money.of(row.at_stake, row.currency),
-        "waiting": [{"step": step, **one} for step, one in row.waiting.items()],
-        "parked_since": row.parked_since,
-        "started_at": row.started_at,
-        "ended_at": row.ended_at,
-        "updated_at": row.updated_at,
-        "attempt": row.attempt,
-        "shape": row.shape,
-        "version": row.version,
-        "links": services.links(row.saga),
-    }
+def _of(services: Services, row: SagaRow, model: type[SagaT], **more: Any) -> SagaT:
+    return of_row(
+        model,
+        row,
+        at_stake=Money.at_stake(row.at_stake, row.currency),
+        waiting=[{"step": step, **one} for step, one in row.waiting.items()],
+        links=services.links(row.saga),
+        **more,
+    )

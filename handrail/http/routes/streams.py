@@ -22,7 +22,7 @@ StreamName = Annotated[str, text(bounds.STREAM)]
 @router.get(
     "/streams/{stream}",
     summary="The events of a stream",
-    responses=responses("bad-cursor", "not-found", "invalid-request", "database-unavailable"),
+    responses=responses("not-found", "database-unavailable"),
 )
 async def show_stream(
     services: ServicesDep,

@@ -9,6 +9,7 @@ from domain.ordering.events import OrderConfirmed
 from handrail.lake.exporter import OtherLake
 from handrail.restore import commands
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 from tests.messaging.lake.place import Place, a_place
 
 REMEMBER = "CREATE TABLE was_{0} AS SELECT * FROM {0}"
@@ -51,19 +52,24 @@ async def test_the_lake_is_put_back_and_has_everything_once_again(
     await _loses(place)
     settings = Settings(database_url=place.url, lake_dir=place.folder)
 
-    assert await commands.check(settings, json=False) == 1
+    assert await commands.check(settings, HANDRAIL.codec, json=False) == 1
     said = capsys.readouterr().out
     assert "order-lost-0/1" in said
     assert "order-c/1" not in said
     with pytest.raises(OtherLake):
         await place.exporter().catch_up()
     adopted = await commands.adopt(
-        settings, because="the last moments were lost", by="ann", yes=True, same_server=False,
+        settings,
+        HANDRAIL.codec,
+        because="the last moments were lost",
+        by="ann",
+        yes=True,
+        same_server=False,
         json=False,
-    )  # fmt: skip
+    )
     assert adopted == 0
     async with a_place(place.url, place.folder) as after:
         await _confirms(after, "d", "lost-0")
         await after.export()
         await after.there_is_everything_once()
-    assert await commands.check(settings, json=False) == 0
+    assert await commands.check(settings, HANDRAIL.codec, json=False) == 0

@@ -22,10 +22,11 @@ from domain.ordering.events import OrderLine, ReturnLine
 from domain.payments.commands import OpenPlan
 from domain.payments.plan import InstalmentPlan, evolve
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
-from handrail.activities import saga_recorder
+from handrail.activities import read_ending, saga_recorder
 from handrail.activities.command_handler import Handler
 from handrail.kernel import Command, Money
 from handrail.sagas.step_keys import StepContext, StepKey
+from runtime.app import HANDRAIL
 from tests.model.bank import Kind, Ledger, MemoryBank
 from tests.model.driving import Deed, drive
 from tests.model.runtime import BEGAN, Loop
@@ -107,7 +108,8 @@ class Contexts:
         nobody: Any = None
         with _made() as self._handlers:
             served: list[Callable[..., Any]] = [
-                *saga_recorder.activities(store),
+                *saga_recorder.activities(store, HANDRAIL.codec),
+                *read_ending.activities(store),
                 *queries.activities(store),
                 *ordering.activities(store),
                 *inventory.activities(store),

@@ -49,7 +49,7 @@ def _collector_of(asked: Any) -> Child:
         workflow=CollectInstalmentsWorkflow,
         input=asked,
         id=collect_instalments.workflow_id(asked.order),
-        merchant=asked.merchant,
+        tenant=asked.merchant,
         summary="",
     )
 

@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 
 from handrail.sagas.events import Ending
 from handrail.sagas.options import RunOptions, Verdict
-from runtime.registry.sagas import SAGAS
+from runtime.app import HANDRAIL
 from tests.workflows.harness.clean import assert_clean_slate
 from tests.workflows.harness.companies import stand
 from tests.workflows.harness.evidence import Books, Evidence, anonymous, ledgers, read
@@ -153,7 +153,7 @@ async def a_trial(
     return Trial(
         world=world,
         id=subject.id,
-        workflow=SAGAS[name].workflow,
+        workflow=HANDRAIL.saga_types[name].workflow,
         input=subject.input,
         options=RunOptions(
             steps=steps,
@@ -163,7 +163,7 @@ async def a_trial(
             ),
             deadline_seconds=deadline,
             patience_seconds=patience,
-        ).of(SAGAS[name].workflow),
+        ).of(HANDRAIL.saga_types[name].workflow),
         task_timeout=task_timeout,
         case=case,
         subject=subject,

@@ -1,0 +1,198 @@
+"""The FastAPI application of an App: the routes of the business, then the library's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.exceptions import HTTPException
+from temporalio.client import Client
+
+from handrail.app import App
+from handrail.errors import DomainError
+from handrail.http import openapi, problems
+from handrail.http.database import Database
+from handrail.http.decision_waiter import Decisions
+from handrail.http.dependencies import Services, WebhookTrust
+from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
+from handrail.http.metrics import Metrics
+from handrail.http.middleware import Boundary
+from handrail.http.point_in_time import History
+from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
+from handrail.http.routes import (
+    api_docs,
+    asyncapi,
+    bulk_interventions,
+    consumers,
+    interventions,
+    operations,
+    saga_figures,
+    sagas,
+    streams,
+    webhooks,
+)
+from handrail.http.routes.sagas import NothingMore
+from handrail.http.saga_control import Steering
+from handrail.http.temporal_gateway import Processes
+from handrail.http.tenant_limit import Places
+from handrail.http.webhook_sources import Webhooks
+from handrail.messaging.contracts.schemas import Schema
+from handrail.projections.as_of import EVENTS_AT_MOST
+from handrail.sagas.options import RunOptions
+
+_ABOUT: Final = """
+Start business processes, follow them, and read what has become of them.
+
+Writes are answered with a `Handrail-Token`; a read that carries it sees what the write did.
+Problems are `application/problem+json` (RFC 9457); each type has a page under `/problems`.
+"""
+_TAGS: Final[Mapping[str, str]] = {
+    "sagas": "The processes: their steps, live, and interventions.",
+    "webhooks": "What other companies tell us, signed.",
+    "consumers": "Who is told of events, and what waits there.",
+    "audit": "The events themselves.",
+    "problems": "What can go wrong, and what to do about it.",
+    "operations": "For those who run it.",
+}
+
+
+def create_app(
+    declared: App,
+    engine: AsyncEngine,
+    client: Client,
+    options: RunOptions,
+    *,
+    temporal_ui: str | None = None,
+    webhooks_from: WebhookTrust | None = None,
+    sagas_per_merchant: int = 0,
+    stopping: asyncio.Event | None = None,
+    as_of_events: int = EVENTS_AT_MOST,
+    event_streams: int = AT_ONCE,
+    event_streams_per_client: int = PER_CLIENT,
+) -> FastAPI:
+    """The application of what is `declared`.
+
+    `engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
+    set. `sagas_per_merchant` bounds the sagas of one tenant that run at the same time where the
+    routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
+    point-in-time read folds, `event_streams` those that are open. Neither the engine nor the client
+    has to be connected, or is closed here.
+    """
+    app = FastAPI(
+        title="Handrail",
+        version="1",
+        description=_ABOUT,
+        openapi_tags=_tags(declared.tags),
+        redirect_slashes=False,
+        docs_url=None,  # the framework's pages load scripts from other hosts: see `api_docs`
+        redoc_url=None,
+    )
+    metrics, database = Metrics(), Database(engine)
+    stopping = stopping or asyncio.Event()
+    hooks = declared.webhooks()
+    app.state.problem_types = declared.problem_types
+    app.state.services = Services(
+        app=declared,
+        database=database,
+        history=History(database, declared.codec, as_of_events),
+        places=Places(database, sagas_per_merchant),
+        processes=Processes(client, options, declared.saga_types, declared.rule_problems),
+        decisions=Decisions(database, declared.codec),
+        streams=EventStreams(
+            database, stopping, at_once=event_streams, per_client=event_streams_per_client
+        ),
+        steering=Steering(
+            client,
+            options,
+            database,
+            types=declared.saga_types,
+            codec=declared.codec,
+            rules=declared.rule_problems,
+        ),
+        metrics=metrics,
+        figures=operations.Figures(),
+        temporal_ui=temporal_ui,
+        webhooks=webhooks_from or WebhookTrust(),
+        webhook_sources=tuple(hooks.by_name) if hooks else (),
+        stopping=stopping,
+    )
+    routers = (*declared.routers(), *_routers(hooks, declared.event_contracts))
+    for router in routers:
+        app.include_router(router)
+    for error, handler in _handlers(routers, declared.rule_problems).items():
+        app.add_exception_handler(error, handler)
+    app.add_middleware(Boundary, metrics=metrics)
+    openapi.mend(app, declared.problem_types)
+    return app
+
+
+def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> Sequence[APIRouter]:
+    """The library's own."""
+    return (
+        saga_figures.router,  # before the saga that might be called so
+        sagas.router,
+        interventions.router,
+        bulk_interventions.router,
+        streams.router,
+        *([webhooks.router_of(hooks)] if hooks else []),
+        consumers.router,
+        asyncapi.router_of(event_contracts),
+        problems.router,
+        operations.router,
+        api_docs.router,
+    )
+
+
+def _tags(business: Mapping[str, str]) -> list[dict[str, str]]:
+    own = {name: said for name, said in business.items() if name not in _TAGS}
+    described = own | {name: business.get(name, said) for name, said in _TAGS.items()}
+    return [{"name": name, "description": said} for name, said in described.items()]
+
+
+Handler = Callable[[Request, Exception], Response]
+
+
+def _handlers(
+    routers: Sequence[APIRouter], rules: Mapping[str, str]
+) -> Mapping[type[Exception], Handler]:
+    def problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return answer(error, request)
+
+    def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        problem = of_http(error)
+        if problem.slug == "method-not-allowed":
+            problem.headers = {"Allow": _allowed(routers, request.scope["path"])}
+        return answer(problem, request)
+
+    def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return answer(of_validation(error), request)
+
+    def rule(request: Request, error: Exception) -> Response:
+        return answer(of_rule(type(error).__name__, str(error), rules), request)
+
+    def nothing(_request: Request, _error: Exception) -> Response:
+        return Response(status_code=204)
+
+    return {
+        Problem: problem,
+        HTTPException: http,
+        RequestValidationError: invalid,
+        DomainError: rule,
+        NothingMore: nothing,
+    }
+
+
+def _allowed(routers: Sequence[APIRouter], path: str) -> str:
+    """The framework names only the methods of the first route that it comes across."""
+    routes = (route for router in routers for route in router.routes)
+    found = [route for route in routes if isinstance(route, APIRoute)]
+    methods = [route.methods or set() for route in found if route.path_regex.match(path)]
+    return ", ".join(sorted(set[str]().union(*methods)))

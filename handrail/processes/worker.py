@@ -1,0 +1,89 @@
+"""The worker process: sagas and their steps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+from aiohttp import ClientSession
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client
+
+from handrail.activities import read_ending, saga_recorder
+from handrail.activities.http_gateway import open_session
+from handrail.app import SAGAS, App
+from handrail.connections import store_engine, store_pool
+from handrail.eventstore.codec import Codec
+from handrail.eventstore.store import EventStore
+from handrail.processes import intervention_targets
+from handrail.readiness import ready
+from handrail.settings import Settings, require
+from handrail.temporal.client import Activities, connect, workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What the activities of an app are made from.
+
+    `outside` is the session for other companies, `engine` reads the read models. `settings` are
+    those of the app's own class.
+    """
+
+    store: EventStore
+    outside: ClientSession
+    engine: AsyncEngine
+    client: Client
+    settings: Any
+
+
+async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, then finish what has begun."""
+    require(settings, "database_url", "temporal_address", *app.addresses_of("worker"))
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            store_pool(settings, size=16, name="handrail worker")
+        )
+        outside = await stack.enter_async_context(open_session())
+        client = await connect(
+            cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
+        )
+        engine = await stack.enter_async_context(
+            store_engine(settings, size=2, name="handrail worker board")
+        )
+        store = EventStore(pool, app.codec)
+        resources = Resources(
+            store=store, outside=outside, engine=engine, client=client, settings=settings
+        )
+        activities = with_saga_streams(app.activities(resources), store, app.codec)
+        for worker in workers(
+            client,
+            with_boards(activities, store, client, engine),
+            settings.worker_contexts or app.context_names,
+            workflows=app.all_workflows,
+            queue_prefix=settings.task_queue_prefix,
+            shutdown=timedelta(seconds=settings.shutdown_seconds),
+        ):
+            await stack.enter_async_context(worker)
+        ready(settings)
+        await stop.wait()
+
+
+def with_saga_streams(activities: Activities, store: EventStore, codec: Codec) -> Activities:
+    """The activities of an app, and those that record and read the streams of its sagas."""
+    more = [*saga_recorder.activities(store, codec), *read_ending.activities(store)]
+    return _beside_the_sagas(activities, more)
+
+
+def with_boards(
+    activities: Activities, store: EventStore, client: Client, engine: AsyncEngine
+) -> Activities:
+    """Beside those: what looks at the board of sagas, to intervene in many of them."""
+    return _beside_the_sagas(activities, intervention_targets.activities(store, client, engine))
+
+
+def _beside_the_sagas(activities: Activities, more: Sequence[Callable[..., Any]]) -> Activities:
+    return {**activities, SAGAS.name: [*activities.get(SAGAS.name, ()), *more]}

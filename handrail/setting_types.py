@@ -1,0 +1,97 @@
+"""The kinds of values that settings take, and what parts of the settings are made from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, cast
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from handrail.http.webhook_signatures import key_of
+
+PREFIX: Final = "HANDRAIL_"
+
+
+class SettingsPart(BaseSettings):
+    """Settings that stand beside what they are for: the settings of an app inherit them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+
+def _empty_is_unset(value: Any) -> Any:
+    """Compose files pass a variable that nobody set as an empty one."""
+    return None if value == "" else value
+
+
+def _postgres_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must look like http://host:8080")
+    return value.rstrip("/")
+
+
+def _amqp_url(value: str) -> str:
+    parts = urlsplit(value)
+    right = parts.scheme in {"amqp", "amqps"} and parts.hostname and parts.username
+    if not right or parts.path.strip("/") or parts.query:
+        raise ValueError(
+            "must look like amqp://user:password@host:5672, without a virtual host:"
+            " each process knows its own"
+        )
+    return value.rstrip("/")
+
+
+def _host_and_port(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (host and colon and port.isdigit()) or "/" in value:
+        raise ValueError("must look like host:7233")
+    return value
+
+
+def listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _secrets(value: tuple[str, ...]) -> tuple[str, ...]:
+    for secret in value:
+        key_of(secret)
+    return value
+
+
+def _logins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for login in value:
+        user, _, password = login.partition("=")
+        if not (user and password):
+            raise ValueError("must look like user=password,user=password")
+    return value
+
+
+def form(name: str) -> FieldInfo:
+    """What the table of settings calls such a value."""
+    return cast("FieldInfo", Field(json_schema_extra={"format": name}))
+
+
+PostgresUrl = Annotated[str, AfterValidator(_postgres_url), form("PostgreSQL URL")]
+HttpUrl = Annotated[str, AfterValidator(_http_url), form("HTTP URL")]
+AmqpUrl = Annotated[str, AfterValidator(_amqp_url), form("AMQP URL")]
+HostAndPort = Annotated[str, AfterValidator(_host_and_port), form("host:port")]
+Unset = BeforeValidator(_empty_is_unset)
+Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
+Seconds = Annotated[float, Field(gt=0)]
+Secrets = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_secrets), form("secrets")
+]
+Logins = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_logins), form("logins")
+]
