@@ -18,11 +18,11 @@ from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.eventstore.tokens import SEEN_OR_PARKED
 from handrail.projections.fold import apply, read
 from handrail.projections.projection import Projection, id_of
+from handrail.verify.evidence import Seen
 from handrail.verify.read_model_invariants import as_json, seen_by
 from handrail.verify.violations import Violation
 from runtime.registry.messages import CODEC
 from runtime.registry.projections import PROJECTIONS
-from runtime.verify.evidence import Seen
 
 TRANSACTIONS: Final = 20
 """How many of the newest are asked about."""

@@ -20,13 +20,15 @@ from handrail.eventstore.store import Recorded
 from handrail.kernel import stream_name
 from handrail.processes.prune_tables import COMMANDS_KEPT
 from handrail.projections.projection import id_of
+from handrail.verify.evidence import FenceRow, Seen
+from handrail.verify.evidence import Mention as AnyMention
 from handrail.verify.read_model_invariants import seen_by
 from handrail.verify.saga_facts import SagaFacts, facts_of
 from handrail.verify.sorted_rows import SortedRows, first_id
 from handrail.verify.store_invariants import FINANCE, PASSED_BY_FINANCE
 from runtime.registry.projections import PROJECTIONS
 from runtime.verify.companies import Entry, step_of
-from runtime.verify.evidence import MENTIONS, Evidence, FenceRow, Mention, Seen, Stored
+from runtime.verify.evidence import MENTIONS, Evidence, Mention, Stored
 from workflows import (
     collect_instalment,
     pay_merchant,
@@ -288,7 +290,7 @@ def sagas_about(evidence: Evidence) -> set[str]:
     return found - {""}
 
 
-def _payout_of(mention: Mention) -> str | None:
+def _payout_of(mention: AnyMention) -> str | None:
     return getattr(mention.event, "payout", None)
 
 

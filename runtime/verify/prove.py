@@ -36,6 +36,7 @@ from runtime.verify import companies
 from runtime.verify.evidence import Evidence
 from runtime.verify.evidence_reader import EvidenceReader, size_of
 from runtime.verify.invariants import INVARIANTS
+from runtime.verify.processes import COMPARED
 
 SHOWN: Final = 5
 """Violations shown of each invariant; all of them are counted."""
@@ -135,7 +136,7 @@ async def prove(
         read = 0
         async for page in reader.pages():
             if states:
-                await ask_temporal(states, live, page)
+                await ask_temporal(states, live, page, COMPARED)
             for evidence in page:
                 judge(evidence, findings)
             read += len(page)
