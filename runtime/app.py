@@ -46,6 +46,8 @@ from workflows.pay_merchants import PayMerchantsWorkflow
 if TYPE_CHECKING:
     from handrail.processes.worker import Resources
     from handrail.temporal.client import Activities
+    from handrail.verify.prove import Verification
+    from runtime.verify.evidence import Evidence
 
 # What only some processes need is imported by them.
 # ruff: noqa: PLC0415
@@ -57,10 +59,10 @@ def _activities(resources: Resources) -> Activities:
     return activities(resources)
 
 
-async def _prove(settings: ShopSettings, json: bool, feed: bool) -> int:  # noqa: FBT001  # as Prove says
-    from runtime.verify.prove import verify
+def _verification(settings: ShopSettings) -> Verification[Evidence]:
+    from runtime.verify.prove import verification
 
-    return await verify(settings, json=json, feed=feed)
+    return verification(settings)
 
 
 HANDRAIL: Final = App(
@@ -121,7 +123,7 @@ HANDRAIL: Final = App(
     settings=ShopSettings,
     options=options_of,
     activities=_activities,
-    prove=_prove,
+    verification=_verification,
     simulators=SIMULATORS,
     operator_commands=(
         OperatorCommand(
