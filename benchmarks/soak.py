@@ -29,6 +29,7 @@ from benchmarks.reporting import Result, bar, report
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
 from handrail.temporal.client import connect
+from handrail.verify.proof import SHOWN
 from runtime.app import HANDRAIL
 from runtime.verify import prove
 
@@ -68,7 +69,7 @@ async def run(settings: Settings, *, json: bool) -> int:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     soaked = await soak(settings, console, seconds=SECONDS, capacity_seconds=CAPACITY_SECONDS)
     for name, found in soaked.violations.items():
-        for one in found[: prove.SHOWN]:
+        for one in found[:SHOWN]:
             console.print(f"{name}: {one}", highlight=False, markup=False)
     return report(result(soaked, SECONDS, settings), settings.data_dir, console, json=json)
 

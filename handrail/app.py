@@ -10,7 +10,7 @@ it runs.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from handrail.http.webhook_sources import Webhooks
     from handrail.processes.worker import Resources
     from handrail.temporal.client import Activities
+    from handrail.verify.prove import Verification
 
 
 class WronglyDeclared(ValueError):
@@ -79,10 +80,6 @@ class OperatorCommand:
     at: str
     help: str
 
-
-Prove = Callable[[Any, bool, bool, bool], Awaitable[int]]
-"""The exit code, from the settings and whether to print JSON, to look at the feed, and to show all
-columns of tables."""
 
 LIBRARY_COMMANDS: Final = (
     *("api", "campaign", "consumer", "consumers", "contracts", "lake", "migrate"),
@@ -158,8 +155,8 @@ class App:
     """The activities of each context, by its name; it imports what a worker needs."""
     simulators: Sequence[Simulator] = ()
     operator_commands: Sequence[OperatorCommand] = ()
-    prove: Prove | None = None
-    """What `handrail verify` runs; None: there is nothing to prove."""
+    verification: Callable[[Any], Verification[Any]] | None = None
+    """What `handrail verify` proves of the business, from `settings`; it imports what it needs."""
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
     """Lift the JSON of a message from one version to the next, by its name and version."""
 

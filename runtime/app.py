@@ -58,6 +58,8 @@ if TYPE_CHECKING:
     from handrail.http.webhook_sources import Webhooks
     from handrail.processes.worker import Resources
     from handrail.temporal.client import Activities
+    from handrail.verify.prove import Verification
+    from runtime.verify.evidence import Evidence
 
 # What only some processes need is imported by them.
 # ruff: noqa: PLC0415
@@ -85,16 +87,16 @@ def _activities(resources: Resources) -> Activities:
     return activities(resources)
 
 
-async def _prove(settings: ShopSettings, json: bool, feed: bool, wide: bool) -> int:  # noqa: FBT001  # as Prove says
-    from runtime.verify.prove import verify
-
-    return await verify(settings, json=json, feed=feed, wide=wide)
-
-
 def _lake() -> LakePlan:
     from consumers.lake_report.plan import LAKE
 
     return LAKE
+
+
+def _verification(settings: ShopSettings) -> Verification[Evidence]:
+    from runtime.verify.prove import verification
+
+    return verification(settings)
 
 
 HANDRAIL: Final = App(
@@ -166,7 +168,7 @@ HANDRAIL: Final = App(
     settings=ShopSettings,
     options=options_of,
     activities=_activities,
-    prove=_prove,
+    verification=_verification,
     simulators=SIMULATORS,
     operator_commands=(
         OperatorCommand(

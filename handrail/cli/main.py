@@ -46,18 +46,15 @@ def verify(
     json: Json = False,
 ) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
+    from handrail.verify.prove import verify as run
     from handrail.verify.unreachable import Unreachable
 
-    prove = the_app().prove
-    if prove is None:
-        print("this App proves nothing: name a function in App(prove=…)", file=sys.stderr)
-        return 1
     settings = joined(load_settings())
     require(settings, "database_url")
 
     async def work(settings: Settings) -> int:
         try:
-            return await prove(settings, json, feed, wide)
+            return await run(the_app(), settings, json=json, feed=feed, wide=wide)
         except Unreachable as away:
             print(away, file=sys.stderr)
             return 1

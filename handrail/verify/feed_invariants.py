@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from handrail.verify.evidence import SagaEvidence
 from handrail.verify.violations import Violation
-from runtime.verify.evidence import Evidence
 
 
-def streams_without_gaps(evidence: Evidence) -> Iterator[Violation]:
+def streams_without_gaps(evidence: SagaEvidence) -> Iterator[Violation]:
     yield from (Violation(text) for text in evidence.out_of_order)
     for stream in evidence.heads.keys() | evidence.versions.keys():
         expected, found = evidence.heads.get(stream, 0), evidence.versions.get(stream, 0)

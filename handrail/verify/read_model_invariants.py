@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from handrail.eventstore.store import shard_of
+from handrail.verify.evidence import SagaEvidence, Seen
 from handrail.verify.violations import Violation
-from runtime.verify.evidence import Evidence, Seen
 
 
-def read_models_equal_fold(evidence: Evidence) -> Iterator[Violation]:
+def read_models_equal_fold(evidence: SagaEvidence) -> Iterator[Violation]:
     """A read model is the fold of exactly the events that its checkpoints have seen."""
     for name in sorted(evidence.folds.keys() | evidence.rows.keys()):
         fold = evidence.folds.get(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final
 
 from handrail.kernel import Event
 from handrail.sagas.events import (
@@ -14,8 +13,6 @@ from handrail.sagas.events import (
     SagaResumed,
     SagaStarted,
 )
-
-CHECKOUT: Final = "Checkout"
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from handrail.sagas.events import (
     StepUnknown,
 )
 from handrail.sagas.interventions import SagaTold
-from handrail.verify.saga_facts import CHECKOUT, certainly_not_done, is_documented
+from handrail.verify.evidence import SagaEvidence
+from handrail.verify.saga_facts import certainly_not_done, is_documented
 from handrail.verify.violations import Violation, steps
-from runtime.verify.evidence import Evidence
 
 
-def steps_have_outcomes(evidence: Evidence) -> Iterator[Violation]:
+def steps_have_outcomes(evidence: SagaEvidence) -> Iterator[Violation]:
     """Every step of an ended saga was done and kept, or compensated, and nothing else was; the
     fence agrees on each.
     """
@@ -37,7 +37,7 @@ def steps_have_outcomes(evidence: Evidence) -> Iterator[Violation]:
     yield from _at_the_fence(evidence)
 
 
-def _not_compensated(evidence: Evidence) -> Iterator[Violation]:
+def _not_compensated(evidence: SagaEvidence) -> Iterator[Violation]:
     """A later attempt takes back what an earlier one left, as a step of either of the two."""
     never = {
         (row.attempt, row.step)
@@ -72,7 +72,7 @@ def _not_compensated(evidence: Evidence) -> Iterator[Violation]:
                 pass
 
 
-def _compensated_for_nothing(evidence: Evidence) -> Iterator[Violation]:
+def _compensated_for_nothing(evidence: SagaEvidence) -> Iterator[Violation]:
     """A step that changed nothing, such as one that found its account open, has nothing to undo."""
     changed = set[str]()
     for event in evidence.story:
@@ -90,7 +90,7 @@ def _compensated_for_nothing(evidence: Evidence) -> Iterator[Violation]:
                 pass
 
 
-def _completed_without(evidence: Evidence) -> Iterator[Violation]:
+def _completed_without(evidence: SagaEvidence) -> Iterator[Violation]:
     """What a person found not to have happened has to be done after all, or the saga turns back."""
     missing = set[str]()
     for event in evidence.story:
@@ -107,14 +107,14 @@ def _completed_without(evidence: Evidence) -> Iterator[Violation]:
                 pass
 
 
-def _ended_once(evidence: Evidence) -> Iterator[Violation]:
+def _ended_once(evidence: SagaEvidence) -> Iterator[Violation]:
     ended = Counter(one.attempt for one in evidence.story if isinstance(one, SagaEnded))
     started = [one.attempt for one in evidence.story if isinstance(one, SagaStarted)]
     if any(times > 1 for times in ended.values()) or not set(started) >= set(ended):
         yield Violation(f"saga {evidence.id}: attempts {started} ended {dict(ended)} times")
 
 
-def _at_the_fence(evidence: Evidence) -> Iterator[Violation]:
+def _at_the_fence(evidence: SagaEvidence) -> Iterator[Violation]:
     """An undo may have been asked for by a later attempt, under a key of its own. One of what was
     never done only had another company let go of it: our books and the stream do not say so.
     """
@@ -141,7 +141,7 @@ def _at_the_fence(evidence: Evidence) -> Iterator[Violation]:
         yield Violation(f"step {name} is known to {where} only", steps(step), deleted)
 
 
-def _was_done(evidence: Evidence, step: str, *, until: int) -> bool:
+def _was_done(evidence: SagaEvidence, step: str, *, until: int) -> bool:
     """By this attempt or one before it."""
     return any(
         isinstance(event, StepDone) and event.step == step and event.attempt <= until
@@ -149,7 +149,7 @@ def _was_done(evidence: Evidence, step: str, *, until: int) -> bool:
     )
 
 
-def interventions(evidence: Evidence) -> Iterator[Violation]:
+def interventions(evidence: SagaEvidence) -> Iterator[Violation]:
     """What a saga is said to have accepted is in its own stream, once, with actor and reason."""
     accepted = Counter[str]()
     for event in evidence.story:
@@ -165,7 +165,7 @@ def interventions(evidence: Evidence) -> Iterator[Violation]:
                 yield Violation(f"saga {evidence.id}: accepted {intervention} {times} times")
 
 
-def attempts_in_turn(evidence: Evidence) -> Iterator[Violation]:
+def attempts_in_turn(evidence: SagaEvidence) -> Iterator[Violation]:
     """A saga has one attempt at a time: each begins once, after the one before, which does nothing
     any more.
     """
@@ -184,21 +184,22 @@ def attempts_in_turn(evidence: Evidence) -> Iterator[Violation]:
                 pass
 
 
-def decisions_hold(evidence: Evidence) -> Iterator[Violation]:
+def decisions_hold(evidence: SagaEvidence) -> Iterator[Violation]:
     """A saga that ends was answered, its answer is how it ends, and changes at most once: from yes
     to no, by an operator's `compensate`.
     """
-    for round_ in _rounds(evidence.story):
+    for round_ in _rounds(evidence):
         yield from _one_answer(evidence.id, round_)
 
 
-def _rounds(story: Sequence[SagaEvent]) -> Iterator[Sequence[SagaEvent]]:
-    """From an answer's question to its end: a checkout is asked for once, whatever its attempts;
-    others, such as an application or an instalment, anew once they have ended.
+def _rounds(evidence: SagaEvidence) -> Iterator[Sequence[SagaEvent]]:
+    """From the start of a saga to its answer: some types are asked for once, whatever their
+    attempts; others again after they have ended.
     """
-    once = any(isinstance(one, SagaStarted) and one.saga_type == CHECKOUT for one in story)
+    started = (one for one in evidence.story if isinstance(one, SagaStarted))
+    once = any(one.saga_type in evidence.asked_once for one in started)
     round_ = list[SagaEvent]()
-    for event in story:
+    for event in evidence.story:
         round_.append(event)
         if isinstance(event, SagaEnded) and not once:
             yield round_

@@ -6,36 +6,53 @@ A workflow moves a little before or after the stores do, so a difference has to 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, Generic
 
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.kernel import stream_name
 from handrail.projections.projection import id_of
+from handrail.verify.evidence import SagaEvidence
 from handrail.verify.saga_facts import parked_steps
-from handrail.verify.violations import Violation
+from handrail.verify.violations import EvidenceT, Invariant, Violation
 from handrail.verify.workflow_states import WorkflowStates
-from runtime.verify.evidence import Evidence
-from runtime.verify.processes import needed, parked_in_temporal, processes_run
 
 _LOOKS: Final = 3
 _SECONDS_BETWEEN_LOOKS: Final = 0.5
 
 
-async def ask_temporal(states: WorkflowStates, live: Connection, page: Sequence[Evidence]) -> None:
+@dataclass(frozen=True)
+class Compared(Generic[EvidenceT]):
+    """What is asked of Temporal for an id: the ids of workflows, and what must be true of them."""
+
+    needed: Callable[[EvidenceT], Iterator[str]]
+    invariants: Sequence[Invariant[EvidenceT]]
+
+    def differences(self, evidence: EvidenceT) -> Iterator[Violation]:
+        return chain.from_iterable(one(evidence) for one in self.invariants)
+
+
+async def ask_temporal(
+    states: WorkflowStates,
+    live: Connection,
+    page: Sequence[EvidenceT],
+    compared: Compared[EvidenceT],
+) -> None:
     """Add the workflows to the evidence; None where an id has moved on since the stores were read.
 
     `live` is a connection outside of the transaction in which they were.
     """
     for one in page:
         one.workflows = {}
-    left = [one for one in page if any(needed(one))]
+    left = [one for one in page if any(compared.needed(one))]
     async for _ in _looks():
-        found = await states.of(id_ for one in left for id_ in needed(one))
+        found = await states.of(id_ for one in left for id_ in compared.needed(one))
         for one in left:
-            one.workflows = {id_: found[id_] for id_ in needed(one) if id_ in found}
-        left = [one for one in left if any(_differences(one))]
+            one.workflows = {id_: found[id_] for id_ in compared.needed(one) if id_ in found}
+        left = [one for one in left if any(compared.differences(one))]
         if not left:
             return
     for one in left:
@@ -71,12 +88,7 @@ async def _looks() -> AsyncIterator[None]:
         yield
 
 
-def _differences(evidence: Evidence) -> Iterator[Violation]:
-    yield from processes_run(evidence)
-    yield from parked_in_temporal(evidence)
-
-
-async def _has_moved_on(live: Connection, evidence: Evidence) -> bool:
+async def _has_moved_on(live: Connection, evidence: SagaEvidence) -> bool:
     rows = await live.execute(
         "SELECT name, version FROM streams WHERE name = ANY(%s)", (list(evidence.heads),)
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
-from runtime.verify.evidence import Evidence
+from handrail.verify.evidence import SagaEvidence
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Violation:
     steps: frozenset[str] = frozenset()
     deleted: str = ""
 
-    def explained_by(self, evidence: Evidence) -> str | None:
+    def explained_by(self, evidence: SagaEvidence) -> str | None:
         """What was deleted after its retention, or the step and the saga in which a person answers
         for it; None where nothing explains it.
         """
@@ -31,7 +32,9 @@ class Violation:
         return None
 
 
-Invariant = Callable[[Evidence], Iterator[Violation]]
+EvidenceT = TypeVar("EvidenceT", bound=SagaEvidence)
+
+Invariant = Callable[[EvidenceT], Iterator[Violation]]
 """Yields what is not as it must be, of one id."""
 
 

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from handrail.sagas.visibility import SAGA_STATUS
-from runtime.verify.evidence import Workflow
+from handrail.verify.evidence import Workflow
 
 _AT_ONCE: Final = 20
 _LISTED_AT_ONCE: Final = 100

@@ -17,6 +17,7 @@ from rich.console import Console
 from handrail.dev.stack import Stack, State
 from handrail.temporal.client import connect
 from handrail.terminal_tables import Column, Table, terminal
+from handrail.verify.proof import show
 from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.after_checkout import Afterwards, afterwards
@@ -98,7 +99,7 @@ async def demo(
     for one in services:
         console.print(f"{one.consumer}: {one.handled} of {one.wanted} events, from {way}")
     console.print(str(messages))
-    prove.show(proof, console)
+    show(proof, console)
     for violation in outcome.feed_violations:
         console.print(f"[red]✗[/red] {violation}")
     ended = sum(outcome.count(ending) for ending in ENDINGS)

@@ -1,15 +1,13 @@
-"""The evidence of one id: what every store and company says of an order, a payout, a merchant.
+"""The shop's evidence of one id, such as an order, a payout or a merchant.
 
-All streams of an id are its own: `order-42`, `payment-42`, `saga-42`. What other streams say of it,
-such as the credit held for an order, is a mention.
+Beside what the library reads: aggregates, the books of bank and carrier, and what finance booked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from domain.credit import credit_line
 from domain.credit.events import (
@@ -32,14 +30,15 @@ from domain.settlement.events import (
     PayoutPrepared,
 )
 from domain.shipping import shipment
-from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
-from handrail.projections.projection import Happened, Projection, category_of, id_of
-from handrail.sagas.events import SagaEvent, SagaStarted
+from handrail.projections.projection import Projection, category_of
 from handrail.sagas.interventions import SagaTold
-from handrail.verify.saga_facts import SagaFacts
+from handrail.verify import evidence
+from handrail.verify.evidence import SagaEvidence, Seen
 from runtime.app import HANDRAIL
 from runtime.verify.stream_figures import CreditFigures, MerchantFigures, StockFigures
+
+CHECKOUT: Final = "Checkout"
 
 _AGGREGATES: Final[Mapping[str, tuple[Any, Any]]] = {
     order.CATEGORY: (order.Order(), order.evolve),
@@ -59,7 +58,6 @@ _FIGURES: Final[Mapping[str, Callable[[], Any]]] = {
     stock.CATEGORY: StockFigures,
     credit_line.CATEGORY: CreditFigures,
 }
-_NOT_KEPT: Final = frozenset({*_FIGURES, "intervention"})
 
 MENTIONS: Final[Mapping[type[Event], str]] = {
     CreditHeld: "order",
@@ -80,173 +78,64 @@ MENTIONS: Final[Mapping[type[Event], str]] = {
 }
 """The events that name an id beside that of their stream, and the field that holds it."""
 
-Seen = Callable[[str, int, int, str], bool]
-"""Whether a projection's checkpoint has passed an event, by its txid, position and stream."""
 Entries = Mapping[str, Sequence[Mapping[str, Any]]]
 """What a company has in its books, by kind of entry."""
 
 
 @dataclass(frozen=True)
-class Stored:
-    """An event, and the transaction that wrote it. `unbooked`: finance has yet to handle it."""
+class Stored(evidence.Stored):
+    """`unbooked`: finance has yet to handle it."""
 
-    txid: int
-    recorded: Recorded
-    event: Event
     unbooked: bool = False
 
 
 @dataclass(frozen=True)
-class Mention:
-    """An event of another id's stream. `unbooked`: finance has yet to handle it."""
+class Mention(evidence.Mention):
+    """`unbooked`: finance has yet to handle it."""
 
-    stream: str
-    event: Event
     unbooked: bool = False
-
-
-@dataclass(frozen=True)
-class FenceRow:
-    """Without an `answered`, a forward key was closed before anything took effect."""
-
-    attempt: int
-    step: str
-    direction: str
-    answered: bool
-
-
-@dataclass(frozen=True)
-class Workflow:
-    """What Temporal has of the latest run; `parked` is its search attribute `SagaStatus`."""
-
-    running: bool
-    parked: bool = False
-    closed_at: datetime | None = None
 
 
 @dataclass
-class Evidence:
-    """`bank`, `carrier` and `workflows` are None where nobody was asked."""
+class Evidence(SagaEvidence):
+    """`bank` and `carrier` are None where nobody was asked."""
 
-    id: str = ""
+    not_kept: ClassVar[frozenset[str]] = frozenset({*_FIGURES, *SagaEvidence.not_kept})
+    asked_once: ClassVar[frozenset[str]] = frozenset({CHECKOUT})
+
+    projections: Sequence[Projection[Any]] = field(default_factory=lambda: HANDRAIL.read_models)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The folded aggregates by category and id."""
     figures: dict[str, Any] = field(default_factory=dict)
     """Of long streams, by category: what their events add up to."""
-    events: dict[str, list[Event]] = field(default_factory=dict)
-    """Of the other streams, by category."""
-    versions: dict[str, int] = field(default_factory=dict)
-    """Of each stream, the version of its last event."""
-    heads: dict[str, int] = field(default_factory=dict)
-    """Of each stream, the version that writers expect."""
-    out_of_order: list[str] = field(default_factory=list)
-    mentions: list[Mention] = field(default_factory=list)
-    sagas: dict[str, SagaFacts] = field(default_factory=dict)
-    """The sagas that acted for this id, and its own."""
-    acted: set[str] = field(default_factory=set)
-    """The sagas that appended the events."""
     bank: Entries | None = None
     carrier: Entries | None = None
     balances: Mapping[str, int] = field(default_factory=dict)
     """What finance has booked for the id, by account."""
     unbooked: set[str] = field(default_factory=set)
     """The categories of which finance has yet to handle an event."""
-    rows: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of the read models, by name."""
-    folds: dict[str, Any] = field(default_factory=dict)
-    """What the rows have to be: folded from the events that their checkpoints have passed."""
-    workflows: Mapping[str, Workflow] | None = None
-    began: dict[int, date] = field(default_factory=dict)
-    """The days in the keys of the attempts of the id's saga."""
-    fence: list[FenceRow] = field(default_factory=list)
-    fence_since: date = date.min
-    """Rows of attempts that began on an earlier day may have been deleted after their retention,"""
-    fence_months: frozenset[date] = frozenset()
-    """unless the month of that day still has its partition: here are the first days of those."""
-    _standing: set[str] = field(default_factory=set)
-    looked_at: datetime | None = None
-    """When the event store was read; what came later is not known to it."""
 
     def state(self, category: str) -> Any | None:
         return self.states.get(category, {}).get(self.id)
 
-    def of(self, category: str) -> Sequence[Event]:
-        return self.events.get(category, [])
-
-    def fence_deleted(self, attempt: int) -> str:
-        """Which rows of the fence were deleted with the attempt's, after their retention; empty
-        where they have to be there. 0 is any attempt.
-        """
-        for number, day in sorted(self.began.items()):
-            deleted = day < self.fence_since and day.replace(day=1) not in self.fence_months
-            if attempt in {0, number} and deleted:
-                return f"the fence of {day:%Y-%m} was deleted after its retention"
-        return ""
-
-    @property
-    def story(self) -> Sequence[SagaEvent]:
-        """Of the saga that has this id."""
-        return self.of("saga")  # type: ignore[return-value]  # of its stream
-
-    def take(self, stored: Stored, seen: Seen | None = None) -> None:
-        """One more event of the id's own streams, in the order of their positions."""
-        recorded, event = stored.recorded, stored.event
-        category = category_of(recorded.stream)
-        before = self.versions.get(recorded.stream, 0)
-        if recorded.version != before + 1:
-            self.out_of_order.append(
-                f"stream {recorded.stream}: version {recorded.version} came after {before}"
-            )
-        self.versions[recorded.stream] = recorded.version
-        if stored.unbooked:
+    def take(self, stored: evidence.Stored, seen: Seen | None = None) -> None:
+        super().take(stored, seen)
+        category = category_of(stored.recorded.stream)
+        if isinstance(stored, Stored) and stored.unbooked:
             self.unbooked.add(category)
         if category in _FIGURES:
-            self.figures.setdefault(category, _FIGURES[category]()).add(event)
-        if category not in _NOT_KEPT:
-            self.events.setdefault(category, []).append(event)
-            self.acted.add(recorded.metadata.get("correlation", ""))
-        if isinstance(event, SagaStarted):
-            self.began[event.attempt] = event.opened_on or recorded.recorded_at.date()
-        folded(self, recorded.stream, event)
-        if seen is not None:
-            self._fold_rows(stored, seen)
+            self.figures.setdefault(category, _FIGURES[category]()).add(stored.event)
+        folded(self, stored.recorded.stream, stored.event)
 
-    def mention(self, mention: Mention, acted: str = "") -> None:
-        self.mentions.append(mention)
-        if acted:
-            self.acted.add(acted)
-        if mention.unbooked:
+    def mention(self, mention: evidence.Mention, acted: str = "") -> None:
+        super().mention(mention, acted)
+        if isinstance(mention, Mention) and mention.unbooked:
             self.unbooked.add(category_of(mention.stream))
 
-    def mentioned(self, *kinds: type[Event]) -> Iterator[tuple[str, Any]]:
-        """The mentions of these kinds, each with the id whose stream it is in."""
-        for one in self.mentions:
-            if isinstance(one.event, kinds):
-                yield id_of(one.stream), one.event
 
-    def _fold_rows(self, stored: Stored, seen: Seen) -> None:
-        recorded = stored.recorded
-        for projection in HANDRAIL.read_models:
-            if projection.reads(recorded) and seen(
-                projection.name, stored.txid, recorded.position, recorded.stream
-            ):
-                self._fold_row(projection, Happened.of(recorded, stored.event))
-
-    def _fold_row(self, projection: Projection[Any], happened: Happened) -> None:
-        """Stands still where the read model does: at an event that it had to park."""
-        if projection.name in self._standing:
-            return
-        try:
-            row = projection.evolve(self.folds.get(projection.name), happened)
-        except Exception:  # noqa: BLE001  # the read model parks whatever it is, and that is counted
-            self._standing.add(projection.name)
-        else:
-            self.folds[projection.name] = row
-
-
-def folded(evidence: Evidence, stream: str, event: Event) -> None:
+def folded(into: Evidence, stream: str, event: Event) -> None:
     category, _, identity = stream.partition("-")
     if category in _AGGREGATES:
         initial, evolve = _AGGREGATES[category]
-        states = evidence.states.setdefault(category, {})
+        states = into.states.setdefault(category, {})
         states[identity] = evolve(states.get(identity, initial), event)

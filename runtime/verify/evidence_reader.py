@@ -1,31 +1,18 @@
-"""Reads the evidence in pages of ids, so that memory does not grow with the store.
-
-The event store and the read models are read in one transaction, so they belong together whatever
-runs meanwhile. Other companies and Temporal are asked behind it: what had ended by then stays so.
-"""
+"""Reads the shop's evidence: beside the library's, bank, carrier, and what finance has booked."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Any, Final
-
-from psycopg.rows import dict_row
+from typing import Any, ClassVar, Final
 
 from consumers import finance
-from handrail.eventstore.codec import Codec
-from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
-from handrail.kernel import stream_name
-from handrail.processes.prune_tables import COMMANDS_KEPT
-from handrail.projections.projection import id_of
-from handrail.verify.read_model_invariants import seen_by
-from handrail.verify.saga_facts import SagaFacts, facts_of
-from handrail.verify.sorted_rows import SortedRows, first_id
-from runtime.app import HANDRAIL
+from handrail.kernel import Event
+from handrail.verify.evidence import Mention as AnyMention
+from handrail.verify.evidence_reader import EvidenceReader, Sources
+from handrail.verify.sorted_rows import SortedRows
 from runtime.verify.companies import Entry, step_of
-from runtime.verify.evidence import MENTIONS, Evidence, FenceRow, Mention, Seen, Stored
+from runtime.verify.evidence import MENTIONS, Evidence, Mention, Stored
 from runtime.verify.ledger_entries import FINANCE, PASSED_BY_FINANCE
 from workflows import (
     collect_instalment,
@@ -35,13 +22,6 @@ from workflows import (
     write_off,
 )
 
-IDS_A_PAGE: Final = 100
-EVENTS_A_PAGE: Final = 1_000
-"""A page ends with the id that reaches it; the events of a longer stream are not kept."""
-_AT_ONCE: Final = 200
-"""Rows fetched at a time."""
-
-_ID: Final = "substr({0}, strpos({0}, '-') + 1) COLLATE \"C\""
 # An inbox is pruned: that finance has handled an event is also known from its checkpoint, and that
 # the event is parked, or was discarded, from what is kept of it.
 _UNBOOKED: Final = (
@@ -55,220 +35,52 @@ _UNBOOKED: Final = (
 )
 _BOOKED: Final = {"booked": sorted(finance.CONSUMER.types), **FINANCE}
 
-_STREAMS: Final = f"SELECT {_ID.format('name')} AS id, name, version FROM streams ORDER BY 1, name"
-_OWN: Final = (
-    "SELECT event_number(e.position, e.txid)::text::bigint, e.position, e.stream, e.version,"
-    f" e.type, e.schema, e.data, e.metadata, e.recorded_at, {_UNBOOKED} FROM events e"
-    " WHERE e.stream = ANY(%(streams)s)"
-    f" ORDER BY {_ID.format('e.stream')}, e.position"
-)
-_MENTIONS: Final = (
-    'SELECT (e.data ->> m.field) COLLATE "C" AS id, e.stream, e.type, e.schema, e.data,'
-    f" coalesce(e.metadata ->> 'correlation', ''), {_UNBOOKED}"
-    " FROM events e JOIN unnest(%(types)s::text[], %(fields)s::text[]) AS m (type, field)"
-    " ON m.type = e.type ORDER BY 1, e.position"
-)
-_FENCE: Final = (
-    "SELECT saga COLLATE \"C\" AS id, attempt, split_part(step, '~', 1), direction,"
-    " answer IS NOT NULL FROM commands"
-    " WHERE saga NOT LIKE 'request-%' AND step NOT LIKE 'journal:%' ORDER BY 1"
-)
-_KEPT_OF_THE_FENCE: Final = (
-    "SELECT (current_date - %s::interval)::date,"
-    " coalesce(array_agg(to_date(substr(name, 10), 'YYYY_MM')), '{}') FROM ("
-    "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
-    " WHERE inhparent = 'commands'::regclass) AS partitions"
-    " WHERE name ~ '^commands_[0-9]{4}_[0-9]{2}$'"
-)
 _BALANCES: Final = (
     'SELECT party COLLATE "C" AS id, account, sum(amount)::bigint FROM ledger_lines'
     " WHERE party <> '' GROUP BY party, account ORDER BY 1"
 )
-_SAGAS: Final = (
-    "SELECT stream, type, schema, data FROM events WHERE stream = ANY(%s)"
-    " AND type IN ('SagaStarted', 'SagaEnded', 'SagaResumed') ORDER BY stream, version"
-)
-
 Companies = Mapping[str, AsyncIterator[tuple[str, Entry]] | None]
 
 
-@dataclass(frozen=True)
-class Size:
-    """What there is to read."""
+class ShopEvidenceReader(EvidenceReader[Evidence]):
+    """`companies` are the entries of `bank` and `carrier`, or None where there is no such one."""
 
-    ids: int
-    events: int
-    sagas: int
-    at: datetime
+    mentions: ClassVar[Mapping[type[Event], str]] = MENTIONS
+    more_of_events: ClassVar[str] = _UNBOOKED
+    parameters: ClassVar[Mapping[str, Any]] = _BOOKED
 
-
-async def size_of(connection: Connection) -> Size:
-    [row] = await (
-        await connection.execute(
-            f"SELECT count(DISTINCT {_ID.format('name')}), coalesce(sum(version), 0)::bigint,"
-            " count(*) FILTER (WHERE name LIKE 'saga-%'), clock_timestamp() FROM streams"
-        )
-    ).fetchall()
-    return Size(*row)
-
-
-class EvidenceReader:
-    """The connection must be inside a REPEATABLE READ transaction.
-
-    `live` is another one, outside of it: what is not in the transaction may be there by now.
-    `companies` are the entries of `bank` and `carrier`, or None where there is no such company.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        live: Connection,
-        codec: Codec,
-        companies: Companies,
-        looked_at: datetime,
-    ) -> None:
-        self._connection = connection
-        self._live = live
-        self._codec = codec
-        self._looked_at = looked_at
+    def __init__(self, sources: Sources, companies: Companies) -> None:
+        super().__init__(sources)
         self._companies = {
             name: SortedRows(rows) for name, rows in companies.items() if rows is not None
         }
-        self._streams = SortedRows(self._rows("streams", _STREAMS))
-        self._fence = SortedRows(self._rows("fence", _FENCE))
-        self._balances = SortedRows(self._rows("balances", _BALANCES))
-        self._mentions = SortedRows(
-            self._rows(
-                "mentions",
-                _MENTIONS,
-                {
-                    **_BOOKED,
-                    "types": [one.__name__ for one in MENTIONS],
-                    "fields": list(MENTIONS.values()),
-                },
-            )
-        )
-        self._models = {
-            one.name: SortedRows(self._model(one.table.name, one.key))
-            for one in HANDRAIL.read_models
-        }
+        self._balances = SortedRows(self.rows("balances", _BALANCES))
 
-    async def pages(self) -> AsyncIterator[Sequence[Evidence]]:
-        """All ids that any store or company knows, in their order."""
-        seen = await self._checkpoints()
-        self._fence_since, self._fence_months = await self._kept_of_the_fence()
-        while page := await self._page():
-            await self._read_streams(page, seen)
-            await self._read_sagas(page)
-            await self._add_what_came_later(page)
-            yield page
+    def new(self, id_: str) -> Evidence:
+        return Evidence(id_)
 
-    async def _page(self) -> list[Evidence]:
-        sources: list[SortedRows[Any]] = [
-            *(self._streams, self._fence, self._balances, self._mentions),
-            *self._models.values(),
-            *self._companies.values(),
-        ]
-        page, events = list[Evidence](), 0
-        while len(page) < IDS_A_PAGE and events < EVENTS_A_PAGE:
-            id_ = await first_id(sources)
-            if id_ is None:
-                break
-            found = await self._collect(id_)
-            events += sum(found.heads.values())
-            page.append(found)
-        return page
+    def stored(self, txid: int, recorded: Recorded, event: Event, *more: Any) -> Stored:
+        return Stored(txid, recorded, event, *more)
 
-    async def _collect(self, id_: str) -> Evidence:
-        """All but the events of its own streams."""
-        found = Evidence(
-            id_,
-            looked_at=self._looked_at,
-            fence_since=self._fence_since,
-            fence_months=self._fence_months,
-        )
-        found.heads = dict(await self._streams.of(id_))
-        found.fence = [FenceRow(*row) for row in await self._fence.of(id_)]
-        found.balances = dict(await self._balances.of(id_))
-        for stream, type_, schema, data, acted, unbooked in await self._mentions.of(id_):
-            event = self._codec.decode(type_, schema, data)
-            found.mention(Mention(stream, event, unbooked), acted)
-        for name, rows in self._models.items():
-            for (row,) in await rows.of(id_):
-                found.rows[name] = row
+    def mention(self, stream: str, event: Event, *more: Any) -> Mention:
+        return Mention(stream, event, *more)
+
+    def more_sources(self) -> Sequence[SortedRows[Any]]:
+        return [self._balances, *self._companies.values()]
+
+    async def add_more(self, found: Evidence) -> None:
+        found.balances = dict(await self._balances.of(found.id))
         for name, entries in self._companies.items():
             kinds: dict[str, list[Mapping[str, Any]]] = {}
-            for kind, entry in await entries.of(id_):
+            for kind, entry in await entries.of(found.id):
                 kinds.setdefault(kind, []).append(entry)
             setattr(found, name, kinds)
-        return found
 
-    async def _read_streams(self, page: Sequence[Evidence], seen: Seen) -> None:
-        by_id = {one.id: one for one in page}
-        streams = [stream for one in page for stream in one.heads]
-        async with self._connection.cursor(name="own") as cursor:
-            cursor.itersize = _AT_ONCE
-            await cursor.execute(_OWN, {**_BOOKED, "streams": streams})
-            async for txid, *columns, unbooked in cursor:
-                recorded = Recorded(*columns)
-                event = self._codec.decode(recorded.type, recorded.schema, recorded.data)
-                stored = Stored(txid, recorded, event, unbooked)
-                by_id[id_of(recorded.stream)].take(stored, seen)
+    def sagas_about(self, evidence: Evidence) -> set[str]:
+        return sagas_about(evidence)
 
-    async def _read_sagas(self, page: Sequence[Evidence]) -> None:
-        """How those ended that acted for the ids of the page."""
-        wanted = {one.id: sagas_about(one) for one in page}
-        streams = {stream_name("saga", saga) for sagas in wanted.values() for saga in sagas}
-        stories: dict[str, list[Any]] = {}
-        rows = await self._connection.execute(_SAGAS, (sorted(streams),))
-        for stream, type_, schema, data in await rows.fetchall():
-            stories.setdefault(stream, []).append(self._codec.decode(type_, schema, data))
-        facts = {id_of(stream): facts_of(story) for stream, story in stories.items()}
-        for one in page:
-            one.sagas = {saga: facts[saga] for saga in wanted[one.id] if saga in facts}
-
-    async def _add_what_came_later(self, page: Sequence[Evidence]) -> None:
-        """A company may have been asked by a saga that has begun since the stores were read."""
-        unknown = {one.id: _asked_by(one) - one.sagas.keys() for one in page}
-        streams = {stream_name("saga", saga) for sagas in unknown.values() for saga in sagas}
-        if not streams:
-            return
-        rows = await self._live.execute(
-            "SELECT name FROM streams WHERE name = ANY(%s)", (sorted(streams),)
-        )
-        begun = {id_of(name) for (name,) in await rows.fetchall()}
-        for one in page:
-            one.sagas |= {saga: SagaFacts() for saga in unknown[one.id] & begun}
-
-    async def _checkpoints(self) -> Seen:
-        async with self._connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(
-                "SELECT projection, shard, since::text, until::text, after_position"
-                " FROM checkpoints WHERE projection = ANY(%s)",
-                ([one.name for one in HANDRAIL.read_models],),
-            )
-            return seen_by(await cursor.fetchall())
-
-    async def _kept_of_the_fence(self) -> tuple[date, frozenset[date]]:
-        rows = await self._connection.execute(_KEPT_OF_THE_FENCE, (COMMANDS_KEPT,))
-        [(since, months)] = await rows.fetchall()
-        return since, frozenset(months)
-
-    async def _rows(
-        self, name: str, query: str, parameters: Mapping[str, Any] | None = None
-    ) -> AsyncIterator[tuple[str, Any]]:
-        async with self._connection.cursor(name=name) as cursor:
-            cursor.itersize = _AT_ONCE
-            await cursor.execute(query, parameters)
-            async for id_, *row in cursor:
-                yield id_, tuple(row)
-
-    async def _model(self, table: str, key: str) -> AsyncIterator[tuple[str, Any]]:
-        async with self._connection.cursor(name=table, row_factory=dict_row) as cursor:
-            cursor.itersize = _AT_ONCE
-            await cursor.execute(f'SELECT * FROM "{table}" ORDER BY "{key}" COLLATE "C"')
-            async for row in cursor:
-                yield row[key], (row,)
+    def asked_by(self, evidence: Evidence) -> set[str]:
+        return _asked_by(evidence)
 
 
 def sagas_about(evidence: Evidence) -> set[str]:
@@ -289,7 +101,7 @@ def sagas_about(evidence: Evidence) -> set[str]:
     return found - {""}
 
 
-def _payout_of(mention: Mention) -> str | None:
+def _payout_of(mention: AnyMention) -> str | None:
     return getattr(mention.event, "payout", None)
 
 

@@ -14,6 +14,8 @@ from handrail.verify.saga_invariants import (
     steps_have_outcomes,
 )
 from handrail.verify.violations import Invariant
+from handrail.verify.workflow_invariants import parked_in_temporal
+from runtime.verify.evidence import Evidence
 from runtime.verify.ledger import clearing_accounts_at_zero, ledger_agrees
 from runtime.verify.money import (
     bank_agrees,
@@ -24,9 +26,9 @@ from runtime.verify.money import (
     returns,
 )
 from runtime.verify.orders import carrier_agrees, credit_exposure, money_conserved, stock_conserved
-from runtime.verify.processes import parked_in_temporal, processes_run
+from runtime.verify.processes import processes_run
 
-INVARIANTS: Final[Mapping[str, Invariant]] = {
+INVARIANTS: Final[Mapping[str, Invariant[Evidence]]] = {
     "money_conserved": money_conserved,
     "bank_agrees": bank_agrees,
     "carrier_agrees": carrier_agrees,

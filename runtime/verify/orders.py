@@ -19,9 +19,8 @@ from domain.credit.events import (
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
 from domain.ordering.events import OrderPlaced, ReturnAccepted
 from domain.settlement.events import PayableAccrued, PayableClawedBack
-from handrail.verify.saga_facts import CHECKOUT
 from handrail.verify.violations import Violation, steps
-from runtime.verify.evidence import Evidence
+from runtime.verify.evidence import CHECKOUT, Evidence
 
 _CUSTOMER_PAYS: Final = steps(
     "AuthoriseDownPayment", "CapturePayment", "HoldCredit", "ConsumeCredit"

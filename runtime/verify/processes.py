@@ -9,13 +9,19 @@ from typing import Final
 
 from domain.payments.plan import InstalmentPlan
 from domain.shipping.shipment import ON_ITS_WAY
-from handrail.verify.saga_facts import parked_steps
+from handrail.verify.temporal_comparison import Compared
 from handrail.verify.violations import Violation, steps
-from runtime.verify.evidence import Evidence, Workflow
+from handrail.verify.workflow_invariants import (
+    NOT_THERE,
+    has_run_on,
+    parked_in_temporal,
+    sagas_needed,
+    sagas_run,
+)
+from runtime.verify.evidence import Evidence
 from runtime.verify.orders import ending_of, placed_of
 from workflows import collect_instalments, deliver_order
 
-NOT_THERE: Final = Workflow(running=False)
 _REPORTED: Final = steps("RecordDispatch", "RecordDelivery", "RecordLoss")
 
 
@@ -27,8 +33,7 @@ def needed(evidence: Evidence) -> Iterator[str]:
     if _must_be_delivered(evidence):
         yield deliver_order.workflow_id(evidence.id)
         yield evidence.id
-    if _is_under_way(evidence):
-        yield evidence.id
+    yield from sagas_needed(evidence)
 
 
 def processes_run(evidence: Evidence) -> Iterator[Violation]:
@@ -47,19 +52,7 @@ def processes_run(evidence: Evidence) -> Iterator[Violation]:
     if _must_be_delivered(evidence):
         workflow = deliver_order.workflow_id(evidence.id)
         yield from _runs(evidence, workflow, "it is on its way", _REPORTED)
-    if _is_under_way(evidence) and not _has_run_on(evidence, evidence.id):
-        text = f"saga {evidence.id}: it has not ended, but its workflow does not run"
-        yield Violation(f"{text}: see `handrail sagas again`")
-
-
-def parked_in_temporal(evidence: Evidence) -> Iterator[Violation]:
-    """A saga that is parked is parked in Temporal, too, where an operator can reach it."""
-    if evidence.workflows is None or not parked_steps(evidence.story):
-        return
-    found = evidence.workflows.get(evidence.id, NOT_THERE)
-    if found.running and not found.parked:
-        text = f"saga {evidence.id}: parked in its stream, but not in Temporal"
-        yield Violation(text)
+    yield from sagas_run(evidence)
 
 
 def _must_be_collected(evidence: Evidence) -> bool:
@@ -74,25 +67,16 @@ def _must_be_delivered(evidence: Evidence) -> bool:
     return is_on_its_way and ending_of(evidence) == "completed"
 
 
-def _is_under_way(evidence: Evidence) -> bool:
-    own = evidence.sagas.get(evidence.id)
-    return own is not None and own.ending is None
-
-
 def _runs(
     evidence: Evidence, workflow: str, because: str, explaining: frozenset[str]
 ) -> Iterator[Violation]:
     assert evidence.workflows is not None
     checkout = evidence.workflows.get(evidence.id, NOT_THERE)
     # A checkout begins what follows after its end is stored.
-    if not (checkout.running or _has_run_on(evidence, workflow)):
+    if not (checkout.running or has_run_on(evidence, workflow)):
         text = f"order {evidence.id}: {because}, but {workflow} does not run"
         yield Violation(text, explaining)
 
 
-def _has_run_on(evidence: Evidence, workflow: str) -> bool:
-    """Temporal was asked last: what has ended meanwhile was still running."""
-    assert evidence.workflows is not None
-    found = evidence.workflows.get(workflow, NOT_THERE)
-    closed_later = found.closed_at and evidence.looked_at and found.closed_at > evidence.looked_at
-    return found.running or bool(closed_later)
+COMPARED: Final = Compared(needed, (processes_run, parked_in_temporal))
+"""What `handrail verify` asks of Temporal."""

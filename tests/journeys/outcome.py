@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.verify.prove import Proof
+from handrail.verify.proof import Proof
 from tests.journeys.books import Books
 from tests.journeys.people import People
 from tests.journeys.unrest import Terminations

@@ -14,16 +14,14 @@ from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
 from handrail.projections.projection import id_of
 from handrail.sagas.events import StepCompensated, StepDone
+from handrail.verify.evidence import FenceRow, Seen, Workflow
 from handrail.verify.saga_facts import facts_of
 from runtime.app import HANDRAIL
 from runtime.verify.evidence import (
     MENTIONS,
     Evidence,
-    FenceRow,
     Mention,
-    Seen,
     Stored,
-    Workflow,
     folded,
 )
 from runtime.verify.evidence_reader import sagas_about

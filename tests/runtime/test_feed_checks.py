@@ -20,8 +20,9 @@ from handrail.lake.table import Lake
 from handrail.messaging.consumers.store_consumer import catch_up
 from handrail.verify.feed_checks import REMEDIES, feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
+from handrail.verify.proof import Proof
 from runtime.app import HANDRAIL
-from runtime.verify.prove import Proof, prove
+from runtime.verify.prove import prove
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import a_server, dump, migrated, restore, sql, use_numbers

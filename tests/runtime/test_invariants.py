@@ -31,10 +31,10 @@ from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.kernel import Event, Money
 from handrail.sagas.events import SagaEnded, SagaStarted, StepDone
+from handrail.verify.evidence import FenceRow
 from handrail.verify.feed_invariants import page_in_order
 from handrail.verify.read_model_invariants import seen_by
 from projections import merchant_balance
-from runtime.verify.evidence import FenceRow
 from runtime.verify.invariants import INVARIANTS
 from tests.runtime.stores import AT, Stores, evidence, violations
 

@@ -12,7 +12,7 @@ from domain.payments.events import PlanSettled, PlanWrittenOff
 from domain.shipping.events import ShipmentBooked, ShipmentDelivered
 from handrail.kernel import Event
 from handrail.sagas.events import CompensationStarted, SagaParked, SagaResumed
-from runtime.verify.evidence import Workflow
+from handrail.verify.evidence import Workflow
 from tests.runtime.stores import AT, Happening, Stores, evidence, violations
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, ORDER, eur, planned, started
 

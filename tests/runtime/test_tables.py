@@ -42,9 +42,10 @@ from handrail.messaging.relay.republishing import ComesAgain
 from handrail.notifications import operations
 from handrail.processes import relay
 from handrail.terminal_tables import Column, Table, Terminal, terminal
+from handrail.verify.proof import Findings, Proof, show
 from runtime.app import HANDRAIL
 from runtime.demo import command, run
-from runtime.verify.prove import NAMES, Findings, Proof, show
+from runtime.verify.prove import NAMES
 
 SAGAS, CONSUMERS, READ_MODELS = (
     HANDRAIL.saga_types,
@@ -182,7 +183,7 @@ SHOWN: dict[str, Print] = {
     "handrail.cli.topology_commands.table_of": lambda to: topology_commands.table_of(
         [Fed("notifications", "handrail.parcels", CAUSE, (), MANY, MANY, MANY)]
     ).print(to),
-    "runtime.verify.prove.show": lambda to: show(proof(), to),
+    "handrail.verify.proof.show": lambda to: show(proof(), to),
     "runtime.demo.run.table_of_endings": lambda to: run.table_of_endings([saga(IDS[1])]).print(to),
     "runtime.demo.run.table_of_timeline": lambda to: run.table_of_timeline(saga(IDS[1])).print(to),
     "handrail.cli.lake_output.table_of": lambda to: lake_output.table_of(an_answer(), None).print(

@@ -24,13 +24,14 @@ from handrail.sagas.events import SagaStarted
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.sagas.visibility import SAGA_STATUS
 from handrail.simulators.in_process import served
+from handrail.verify.evidence_reader import EVENTS_A_PAGE
 from handrail.verify.feed_checks import feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK
+from handrail.verify.proof import KEPT, Proof
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.verify import companies
-from runtime.verify.evidence_reader import EVENTS_A_PAGE
-from runtime.verify.prove import KEPT, NAMES, Proof, prove
+from runtime.verify.prove import NAMES, prove
 from tests.projections.world import World, a_world, until
 from tests.runtime.stores import Happening
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur

@@ -15,8 +15,9 @@ from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.messaging.consumers.store_consumer import catch_up
 from handrail.sagas.events import SagaEnded, SagaStarted, StepCompensated, StepDone, StepUnknown
 from handrail.sagas.step_keys import StepContext, StepKey
+from handrail.verify.proof import Proof
 from runtime.app import HANDRAIL
-from runtime.verify.prove import Proof, prove
+from runtime.verify.prove import prove
 from tests.projections.world import World, a_world
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur, started
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from runtime.verify.prove import Proof, prove
+from handrail.verify.proof import Proof
+from runtime.verify.prove import prove
 from tests.world import World, open_world
 
 SOON = 1.0  # seconds, for what is never answered
