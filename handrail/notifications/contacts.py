@@ -1,4 +1,4 @@
-"""How a customer is reached, and when: plain values, decided without clock or database."""
+"""How a recipient is reached, and when: plain values, decided without clock or database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class QuietHours:
 
 @dataclass(frozen=True, kw_only=True)
 class Contact:
-    """`addresses` has no entry for a channel the customer has no address for. `choices` says by
+    """`addresses` has no entry for a channel that the recipient has no address for. `choices` says by
     topic which channels were turned on or off; a channel that is not there is as the kind of
     message has it.
     """
@@ -73,4 +73,4 @@ class Contact:
 
 
 NOBODY: Final = Contact()
-"""Of a customer who never said how to be reached."""
+"""Of a recipient without a contact."""
