@@ -33,9 +33,8 @@ class QuietHours:
 
 @dataclass(frozen=True, kw_only=True)
 class Contact:
-    """`addresses` has no entry for a channel that the recipient has no address for. `choices` says by
-    topic which channels were turned on or off; a channel that is not there is as the kind of
-    message has it.
+    """`addresses` has no entry for a channel without an address. `choices` says by topic which
+    channels were turned on or off; a channel that is not there is as the kind of message has it.
     """
 
     language: Language = "en"
