@@ -16,7 +16,7 @@ from handrail.eventstore.pool import Connection
 from handrail.notifications.contacts import Channel, Language
 
 BATCH: Final = 10_000
-"""Customers in a transaction: a second's work at most."""
+"""Recipients in a transaction: a second's work at most."""
 
 
 class CampaignDiffers(Exception):
@@ -37,7 +37,7 @@ class Campaign:
 
 @dataclass(frozen=True)
 class Progress:
-    """Of `total` customers `considered` were looked at, and those `enqueued` who want it and have
+    """Of `total` recipients `considered` were looked at, and those `enqueued` who want it and have
     an address.
     """
 

@@ -1,4 +1,4 @@
-"""How a customer is reached, and when: plain values, decided without clock or database."""
+"""How a recipient is reached, and when: plain values, decided without clock or database."""
 
 from __future__ import annotations
 
@@ -33,9 +33,8 @@ class QuietHours:
 
 @dataclass(frozen=True, kw_only=True)
 class Contact:
-    """`addresses` has no entry for a channel the customer has no address for. `choices` says by
-    topic which channels were turned on or off; a channel that is not there is as the kind of
-    message has it.
+    """`addresses` has no entry for a channel without an address. `choices` says by topic which
+    channels were turned on or off; a channel that is not there is as the kind of message has it.
     """
 
     language: Language = "en"
@@ -73,4 +72,4 @@ class Contact:
 
 
 NOBODY: Final = Contact()
-"""Of a customer who never said how to be reached."""
+"""Of a recipient without a contact."""

@@ -54,7 +54,7 @@ _ARRAYS: Final = ", ".join(f"%s::{_TYPES.get(field.name, 'text')}[]" for field i
 
 
 def rows_now(message: Message, to: Recipient, now: datetime, kinds: MessageKinds) -> Sequence[Row]:
-    """What is to be sent from now on; where the customer does not want it, that is noted."""
+    """What is to be sent from now on; where the recipient does not want it, that is noted."""
     return [
         _row(message, channel, to, decided, now=now, kinds=kinds)
         for channel in CHANNELS
@@ -66,7 +66,7 @@ def rows_now(message: Message, to: Recipient, now: datetime, kinds: MessageKinds
 def rows_later(
     message: Message, to: Recipient, due_at: datetime, kinds: MessageKinds
 ) -> Sequence[Row]:
-    """What is to be sent at `due_at`: whether the customer wants it is asked then."""
+    """What is to be sent at `due_at`: whether the recipient wants it is decided then."""
     return [
         _row(message, channel, to, SendFrom(due_at), now=due_at, kinds=kinds)
         for channel in CHANNELS

@@ -67,7 +67,7 @@ async def retry(connection: Connection, by: By, which: Which = _ANY) -> int:
     """Have them sent from now on. How many they are.
 
     What may have been sent keeps its key, its content and its address: the provider knows whether
-    it has it. What was refused goes out under a new key, to where the customer is now.
+    it has it. What was refused goes out under a new key, to where the recipient is now.
     """
     cursor = await connection.execute(
         "UPDATE notifications SET state = 'waiting', due_at = clock_timestamp(), attempts = 0,"

@@ -111,7 +111,7 @@ async def _content(answer: httpx.Response) -> bytes:
 
 def _read(answer: httpx.Response, content: bytes) -> Answer:
     """Only two answers are definite. A wrong address of ours, or a key that came with another
-    content, is mended by a person: it must not look as if the customer could not be reached.
+    content, is mended by a person: it must not look as if the recipient could not be reached.
     """
     status = answer.status_code
     if status == httpx.codes.TOO_MANY_REQUESTS:

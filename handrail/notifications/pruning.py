@@ -1,4 +1,4 @@
-"""Retention of messages: what is over is kept, for who asks what a customer was told."""
+"""Retention of messages: what is over is kept, as the record of what a recipient was sent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Whether a message may be sent on a channel, and when. Asked when it is written, and again when it
-is sent: the customer may have changed their mind, and a late try may fall into the night.
+is sent: the recipient may have changed their mind, and a late try may fall into the night.
 """
 
 from __future__ import annotations
