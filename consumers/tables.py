@@ -1,4 +1,4 @@
-"""The shop's own tables: finance's ledger, packing lists, and what reminders are made from."""
+"""What the shop's consumers keep: the ledger, packing lists, and what messages are made from."""
 
 from __future__ import annotations
 
