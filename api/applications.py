@@ -170,7 +170,7 @@ def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int)
         saga=onboard_merchant.saga_id(merchant),
         saga_type=onboard_merchant.TYPE,
         input=application,
-        merchant=merchant,
+        tenant=merchant,
         summary=onboard_merchant.summary(application),
         details=onboard_merchant.details(application),
         attempt=attempt,

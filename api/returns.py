@@ -219,7 +219,7 @@ def _beginning(asked_for: ReturnOrder, lines: tuple[ReturnLine, ...]) -> Beginni
         saga=return_order.saga_id(asked_for.return_id),
         saga_type=return_order.TYPE,
         input=asked_for,
-        merchant=asked_for.merchant,
+        tenant=asked_for.merchant,
         summary=return_order.summary(asked_for),
         details=return_order.details(asked_for),
         same=_same(asked_for.order, lines, asked_for.reason),

@@ -168,6 +168,8 @@ class App:
     """Problem types of the HTTP API; one with the slug of a library type replaces its words."""
     rules: Mapping[type[DomainError], str] = field(default_factory=dict)
     """The slug of the problem that each broken rule of the business is to a client."""
+    saga_links: Callable[[str], Mapping[str, str]] = lambda _: {}
+    """Links of a saga, by its id, to what it is about."""
     webhooks: Callable[[], Webhooks | None] = lambda: None
     """The signed webhooks of other companies."""
     sagas_per_tenant: Callable[[Any], int] = lambda _: 0

@@ -163,6 +163,7 @@ HANDRAIL: Final = App(
     tags=TAGS,
     problems=PROBLEMS,
     rules=RULES,
+    saga_links=lambda saga: {"order": f"/orders/{saga}"},
     webhooks=_webhooks,
     sagas_per_tenant=_sagas_per_tenant,
     settings=ShopSettings,

@@ -152,7 +152,7 @@ def _beginning(checkout: Checkout) -> Beginning:
         saga=checkout.order,
         saga_type="Checkout",
         input=checkout,
-        merchant=checkout.merchant,
+        tenant=checkout.merchant,
         summary=checking_out.summary(checkout),
         details=checking_out.details(checkout),
         same=lambda before: replace(before, placed_at=checkout.placed_at) == checkout,

@@ -65,9 +65,9 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def links(self, saga: str) -> Links:
-        """Of an order or of its saga: they have the same id."""
+        """Of a saga; those of the App come first."""
         return {
-            "order": f"/orders/{saga}",
+            **self.app.saga_links(saga),
             "saga": f"/sagas/{saga}",
             "events": f"/sagas/{saga}/events",
             "stream": f"/streams/saga-{saga}",

@@ -248,8 +248,8 @@ class Steering:
             task_queue=self._options.queue_prefix + "sagas",
             input=[RawValue(input_), self._options.of(self._types[told.saga_type].workflow)],
             attempt=told.number,
-            priority=fair(told.merchant),
-            search_attributes=begun_as(told.saga_type, told.merchant),
+            priority=fair(told.tenant),
+            search_attributes=begun_as(told.saga_type, told.tenant),
         )
 
     def _begun_by(self, event: HistoryEvent) -> _LastRun:

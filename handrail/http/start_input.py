@@ -40,7 +40,7 @@ class LastAttempt:
     number: int
     ending: Ending | None
     saga_type: str
-    merchant: str
+    tenant: str
     shape: int
     input: str
 
@@ -65,7 +65,7 @@ def newest_attempt(story: Sequence[Event]) -> LastAttempt | None:
         number=newest.attempt,
         ending=ended.get(newest.attempt),
         saga_type=newest.saga_type,
-        merchant=newest.merchant,
+        tenant=newest.merchant,
         shape=newest.shape,
         input=newest.input,
     )

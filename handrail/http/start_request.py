@@ -19,7 +19,7 @@ class Beginning:
     saga: str
     saga_type: str
     input: Any
-    merchant: str
+    tenant: str
     summary: str
     details: str = ""
     attempt: int = 1

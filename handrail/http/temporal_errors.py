@@ -58,7 +58,7 @@ class Known:
 
     saga: str
     saga_type: str
-    merchant: str
+    tenant: str
     running: bool
     started_at: datetime
     workflow_type: str = ""
@@ -76,7 +76,7 @@ async def known(client: Client, saga: str) -> Known | None:
     return Known(
         saga=saga,
         saga_type=attributes.get(SAGA_TYPE, found.workflow_type),
-        merchant=attributes.get(TENANT, ""),
+        tenant=attributes.get(TENANT, ""),
         running=found.status is WorkflowExecutionStatus.RUNNING,
         started_at=found.start_time,
         workflow_type=found.workflow_type,

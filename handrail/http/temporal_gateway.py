@@ -229,9 +229,9 @@ class Processes:
                 if again
                 else WorkflowIDReusePolicy.REJECT_DUPLICATE
             ),
-            "search_attributes": begun_as(beginning.saga_type, beginning.merchant),
+            "search_attributes": begun_as(beginning.saga_type, beginning.tenant),
             "static_summary": beginning.summary,
             "static_details": beginning.details,
             "memo": {REQUEST: beginning.request},
-            "priority": fair(beginning.merchant),
+            "priority": fair(beginning.tenant),
         }

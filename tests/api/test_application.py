@@ -84,6 +84,7 @@ TRIPS: Final = App(
     tags={"trips": "Trips.", "sagas": "Bookings."},
     problems=[FULL, REWORDED],
     rules={NoSeats: "flight-full"},
+    saga_links=lambda saga: {"booking": f"/trips/{saga}"},
     webhooks=lambda: HOOKS,
 )
 
@@ -156,6 +157,12 @@ async def test_its_tags_come_first_and_reword_the_librarys(api: httpx.AsyncClien
     tags = (await api.get("/openapi.json")).json()["tags"]
     assert [one["name"] for one in tags][:2] == ["trips", "sagas"]
     assert [one["description"] for one in tags][:2] == ["Trips.", "Bookings."]
+
+
+async def test_its_sagas_are_linked_to_what_they_are_about() -> None:
+    links = (await application(TRIPS)).state.services.links("trip-1")
+    assert links["booking"] == "/trips/trip-1"
+    assert links["saga"] == "/sagas/trip-1"
 
 
 async def test_only_its_sources_may_send_webhooks(api: httpx.AsyncClient) -> None:

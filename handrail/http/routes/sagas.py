@@ -141,7 +141,7 @@ async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) ->
         saga=saga,
         saga_type=known.saga_type,
         status="starting",
-        merchant=known.merchant,
+        merchant=known.tenant,
         started_at=known.started_at,
         updated_at=known.started_at,
         links=services.links(saga),
