@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from functools import partial
-from typing import Any
-from unittest.mock import patch
-from uuid import uuid4
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import httpx
 from aiohttp import ClientSession, TCPConnector
-from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
-import handrail.temporal.client
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
@@ -25,12 +17,10 @@ from domain.credit.events import LimitAssigned
 from domain.inventory.events import StockReceived
 from domain.ordering.events import OrderLine
 from domain.settlement.events import MerchantAccountOpened
-from handrail.eventstore.pool import Pool, open_pool
-from handrail.eventstore.store import EventStore
+from handrail.eventstore.pool import open_pool
 from handrail.kernel import stream_name
 from handrail.processes.worker import with_saga_streams
 from handrail.simulators.in_process import served
-from handrail.temporal.client import Activities
 from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
@@ -40,12 +30,12 @@ from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.unencrypted import a_client, company
 from tests.workflows.faults import Faults, SometimesAway
-from tests.workflows.losing import LosingTasks
+from tests.workflows.harness.environment import FIRST_TRY, Environment, without_skipping
 from tests.workflows.ordered import Ordered, Placement, a_checkout
+from tests.workflows.running import Running
 from workflows.options import ShopOptions
 
 IN_STOCK = 10
-FIRST_TRY = 0.5  # seconds that another company is given beside the saga
 
 # Between two tests nobody looks at a connection that the other side has closed.
 ONE_REQUEST_EACH = httpx.Limits(max_keepalive_connections=0)
@@ -55,27 +45,12 @@ def one_request_each() -> ClientSession:
     return ClientSession(connector=TCPConnector(force_close=True))
 
 
-@dataclass
-class World:
-    client: Client
-    pool: Pool
-    store: EventStore
+@dataclass(kw_only=True)
+class World(Environment):
     bank: httpx.AsyncClient
     carrier: httpx.AsyncClient
     registry: httpx.AsyncClient
     session: ClientSession
-    faults: Faults
-    queue_prefix: str
-    lost: set[str] = field(default_factory=set)
-    """The runs whose next workflow task fails, so that it is as if it had never been."""
-
-    @property
-    def _companies(self) -> tuple[HttpBank, HttpCarrier, HttpRegistry]:
-        return (
-            HttpBank(company(self.session, self.bank)),
-            HttpCarrier(company(self.session, self.carrier)),
-            HttpRegistry(company(self.session, self.registry)),
-        )
 
     async def an_order(
         self,
@@ -122,41 +97,6 @@ class World:
             world=self, id=placed.order, input=checkout, options=options, stock_before=stock
         )
 
-    def elsewhere(self) -> World:
-        """The same world with task queues of its own, where nobody works yet."""
-        return replace(self, queue_prefix=f"{uuid4().hex[:8]}.")
-
-    def activities(self) -> Activities:
-        """Those of each context, with what is told to go wrong with them."""
-        every = with_saga_streams(
-            of_contexts(self.store, None, *self._companies), self.store, HANDRAIL.codec
-        )
-        return {
-            context: [self.faults.around(one) for one in group] for context, group in every.items()
-        }
-
-    @asynccontextmanager
-    async def at_work(self, **options: Any) -> AsyncIterator[None]:
-        """Workers for all contexts, until the block ends; `options` are Temporal's."""
-        quick = partial(
-            Worker, sticky_queue_schedule_to_start_timeout=timedelta(seconds=1), **options
-        )
-        activities = self.activities()
-        with patch.object(handrail.temporal.client, "Worker", quick):
-            hired = handrail.temporal.client.workers(
-                self.client,
-                activities,
-                list(activities),
-                workflows=HANDRAIL.all_workflows,
-                queue_prefix=self.queue_prefix,
-                shutdown=timedelta(0),
-                runner=LosingTasks(SANDBOX, self.lost),
-            )
-        async with AsyncExitStack() as stack:
-            for worker in hired:
-                await stack.enter_async_context(worker)
-            yield
-
 
 @asynccontextmanager
 async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncIterator[World]:
@@ -172,12 +112,33 @@ async def open_world(database: str, temporal: WorkflowEnvironment) -> AsyncItera
         one_request_each() as session,
     ):
         store = SometimesAway(pool, HANDRAIL.codec)
-        # Not the environment's own client, which makes workflows skip time: what another company
-        # and a local activity take is real time.
-        client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
         faults = Faults(store)
+        companies = (
+            HttpBank(company(session, bank)),
+            HttpCarrier(company(session, carrier)),
+            HttpRegistry(company(session, registry)),
+        )
         world = World(
-            client, pool, store, bank, carrier, registry, session, faults, queue_prefix=""
+            client=without_skipping(temporal, DATA_CONVERTER),
+            pool=pool,
+            store=store,
+            codec=HANDRAIL.codec,
+            faults=faults,
+            workflows=HANDRAIL.all_workflows,
+            serve=lambda store: with_saga_streams(
+                of_contexts(store, None, *companies), store, HANDRAIL.codec
+            ),
+            runner=SANDBOX,
+            bank=bank,
+            carrier=carrier,
+            registry=registry,
+            session=session,
         )
         yield world.elsewhere()
         await faults.open_all()
+
+
+def world_of(saga: Running) -> World:
+    """With the companies that the shop asks."""
+    assert isinstance(saga.world, World)
+    return saga.world

@@ -36,6 +36,7 @@ from runtime.app import HANDRAIL
 from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.workflows.faults import A_LONG_TIME, Fault, Faults
 from tests.workflows.running import Running
+from tests.world import world_of
 
 READY: Final = b"ready"
 ROOT: Final = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ async def a_worker_that_dies(
     saga: Running, *, after: str, breaks_a_rule_at: str = ""
 ) -> AsyncIterator[Dying]:
     """At work where the saga is, until the step or record `after` of it was committed."""
-    world = saga.world
+    world = world_of(saga)
     database = conninfo.conninfo_to_dict(str(world.pool.conninfo))
     database.pop("options", None)
     orders = Orders(

@@ -21,7 +21,8 @@ from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 from handrail.eventstore.migrations import upgrade
 from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.trial import SOON, Trial, a_trial
+from tests.workflows.harness.failure import SOON
+from tests.workflows.harness.trial import Trial, a_trial
 from tests.world import open_world
 
 FOLDER: Final = Path(__file__).parent / "histories"
@@ -85,7 +86,7 @@ async def record() -> None:
                     for story, told in STORIES.items():
                         if path_of(saga, story).exists():
                             continue
-                        trial = await a_trial(world, saga, CASES[saga], "local", {}, patience=SOON)
+                        trial = await a_trial(world, CASES[saga], "local", {}, patience=SOON)
                         async with trial:
                             await told(trial)
                             await trial.ends()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
@@ -16,6 +17,9 @@ from tests.workflows.running import ONE_TASK, Placement, Running, Shown, eventua
 from workflows import collect_instalments
 from workflows.checkout import Checkout, CheckoutWorkflow
 from workflows.collect_instalments import CollectInstalmentsWorkflow
+
+if TYPE_CHECKING:
+    from tests.world import World
 
 __all__ = ["A_LONG_TIME", "Ordered", "Placement", "Shown", "a_checkout", "eventually"]
 
@@ -42,6 +46,7 @@ def a_checkout(order: PlaceOrder, *, card: str = "card_ok", ship_to: str = "addr
 class Ordered(Running):
     """`stock_before` is what was available of the order's one article."""
 
+    world: World
     input: Checkout
     workflow: type[CheckoutWorkflow] = CheckoutWorkflow
     stock_before: int

@@ -30,14 +30,12 @@ from handrail.sagas.visibility import (
     SAGA_STATUS,
     SAGA_STEP,
     SAGA_TYPE,
-    TENANT,
 )
 from handrail.sagas.workflow_handlers import SagaHandlers
-from runtime.app import HANDRAIL
 from tests.workflows.faults import A_LONG_TIME, ALWAYS, Fault, Gate, Loss
 
 if TYPE_CHECKING:
-    from tests.world import World
+    from tests.workflows.harness.environment import Environment
 
 Placement = Literal["local", "queues"]
 ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this
@@ -62,12 +60,11 @@ class Shown:
     failure: str
     parked_since: datetime | None
     saga_type: str
-    merchant: str
 
 
 @dataclass(eq=False, kw_only=True)
 class Running:
-    world: World
+    world: Environment
     id: str
     workflow: type[Any]
     input: Any
@@ -138,7 +135,7 @@ class Running:
     async def starts(self) -> None:
         await self.world.client.start_workflow(
             self.workflow.run,
-            args=[self.input, self.options, "customer", self.attempt],
+            args=[self.input, self.options, "requester", self.attempt],
             id=self.id,
             task_queue=f"{self.world.queue_prefix}sagas",
             task_timeout=self.task_timeout,
@@ -152,8 +149,8 @@ class Running:
     async def is_terminated(self) -> None:
         await self.handle.terminate("a test")
 
-    async def is_cancelled_by_the_customer(self) -> None:
-        wish = Cancellation(actor="customer", reason="changed my mind")
+    async def is_cancelled_by_the_requester(self) -> None:
+        wish = Cancellation(actor="requester", reason="changed my mind")
         await self.handle.execute_update("cancel", wish)
 
     async def is_cancelled_by_temporal(self, *, times: int = 1) -> None:
@@ -198,7 +195,7 @@ class Running:
         verdict = Verdict(
             id=f"{self.id}-{self._said}",
             approved=approved,
-            actor="officer",
+            actor="approver",
             reason="looked into it",
             step=step,
         )
@@ -229,7 +226,8 @@ class Running:
                 "SELECT type, schema, data FROM events WHERE stream = %s ORDER BY version",
                 (stream_name("saga", self.id),),
             )
-            return [cast("SagaEvent", HANDRAIL.codec.decode(*row)) for row in await rows.fetchall()]
+            codec = self.world.codec
+            return [cast("SagaEvent", codec.decode(*row)) for row in await rows.fetchall()]
 
     async def parks(self, step: str, *, times: int = 1) -> None:
         await self.tells("SagaParked", step, times=times)
@@ -261,7 +259,6 @@ class Running:
             failure=attributes.get(FAILURE_CODE, ""),
             parked_since=attributes.get(PARKED_SINCE),
             saga_type=attributes.get(SAGA_TYPE, ""),
-            merchant=attributes.get(TENANT, ""),
         )
 
     async def timeline(self) -> str:

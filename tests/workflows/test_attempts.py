@@ -27,7 +27,7 @@ from tests.workflows.ledgers import states
 from tests.workflows.running import Running, eventually
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.workflows.test_onboard_merchant import an_application
-from tests.world import World
+from tests.world import World, world_of
 from workflows import collect_instalments
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
@@ -81,7 +81,7 @@ async def test_who_cancels_while_an_attempt_clears_up_gets_nothing_placed(world:
     voiding = order.is_held("AuthoriseDownPayment", "undo")
     await order.is_started_again()
     await voiding.reached()
-    await order.is_cancelled_by_the_customer()
+    await order.is_cancelled_by_the_requester()
     voiding.open()
     assert await order.ends() == COMPLETED
     [ended] = await ends_of(order)
@@ -98,7 +98,7 @@ async def test_who_was_told_that_it_is_cancelled_gets_nothing_placed_by_the_next
     authorising = order.is_held("AuthoriseDownPayment")
     await order.starts()
     await authorising.reached()
-    await order.is_cancelled_by_the_customer()
+    await order.is_cancelled_by_the_requester()
     await order.is_terminated()
     order.recovers("AuthoriseDownPayment")
     await order.is_started_again()
@@ -257,7 +257,7 @@ async def test_a_payout_that_left_for_an_attempt_that_stopped_is_known_to_our_bo
     world: World,
 ) -> None:
     """The bank has it, our books do not; and meanwhile less is owed to the merchant."""
-    trial = await a_trial(world, "PayMerchant", CASES["PayMerchant"], "local", {})
+    trial = await a_trial(world, CASES["PayMerchant"], "local", {})
     pivot = trial.is_held("TransferPayout")
     await trial.starts()
     await pivot.reached()
@@ -283,7 +283,8 @@ async def test_a_payout_that_left_for_an_attempt_that_stopped_is_known_to_our_bo
 async def _the_bank_pays(trial: Trial) -> None:
     """As the step of attempt 1 asks it to."""
     asked = trial.input
-    bank = HttpBank(company(trial.world.session, trial.world.bank))
+    world = world_of(trial)
+    bank = HttpBank(company(world.session, world.bank))
     await bank.pay_out(
         key=f"{trial.id}/1/TransferPayout/do",
         payout=asked.payout,

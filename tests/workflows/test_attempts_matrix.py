@@ -11,18 +11,16 @@ from typing import Any
 
 import pytest
 
-from runtime.app import HANDRAIL
 from tests.workflows.harness.attempts import (
     ATTEMPTS,
     Attempts,
-    are_terminated_as_an_operator_takes_it_back,
 )
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.lost_tasks import A_WHILE
-from tests.workflows.harness.trial import PATIENT, SOON, a_trial
-from tests.workflows.running import ONE_TASK, Placement
+from tests.workflows.harness.matrix import PLACEMENTS
+from tests.workflows.harness.trial import a_trial
+from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
-from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
+from tests.workflows.test_matrix import kept
 from tests.world import World
 
 
@@ -30,7 +28,7 @@ def attempts() -> Iterator[Any]:
     """Not all of the product: numbers of attempts and placements take turns, step by step."""
     turn = 0
     for number, (name, told) in enumerate(ATTEMPTS.items()):
-        steps = {saga: _steps_for(saga, name) for saga in CASES}
+        steps = {saga: ATTEMPTS[name].steps(case) for saga, case in CASES.items()}
         fitting = sorted(saga for saga, found in steps.items() if found)
         quick = fitting[number % len(fitting)]
         for saga in fitting:
@@ -57,30 +55,20 @@ def _numbers(told: Attempts, turn: int) -> list[int]:
     return numbers[turn % 2 :: 2] or numbers
 
 
-def _steps_for(saga: str, name: str) -> list[str]:
-    example = HANDRAIL.saga_types[saga].example()
-    told = steps_of(example)
-    if name == are_terminated_as_an_operator_takes_it_back.__name__ and not example.shuts_pivot:
-        return []
-    return [step for role in ATTEMPTS[name].at for step in told[role]]
-
-
 @pytest.mark.parametrize(("saga", "story", "step", "times", "steps"), list(attempts()))
 @side_by_side
 async def test_no_number_of_attempts_leaves_a_saga_half_done(
     world: World, *, saga: str, story: str, step: str, times: int, steps: Placement
 ) -> None:
     told = ATTEMPTS[story]
-    limit = SOON if told.impatient else PATIENT
     trial = await a_trial(
         world,
-        saga,
         CASES[saga],
         steps,
         await kept(world, saga),
-        deadline=limit,
-        patience=limit,
-        task_timeout=ONE_TASK if told.impatient else A_WHILE,
+        deadline=told.deadline,
+        patience=told.patience,
+        task_timeout=told.task,
     )
     async with trial:
         await told.story(trial, step, times)

@@ -46,7 +46,7 @@ async def beside(world: World) -> AsyncIterator[Running]:
 
 
 async def told(saga: Running, kind: type[SagaEvent]) -> list[Any]:
-    return (await read(saga.world.pool, saga.id, {}, {})).told(kind)
+    return (await read(saga.world, saga.id)).told(kind)
 
 
 async def test_a_refusal_does_not_wait_for_an_answer_that_is_awaited_beside_it(

@@ -21,7 +21,7 @@ CANCELED = WorkflowExecutionStatus.CANCELED
 
 async def is_too_late_to_cancel(order: Ordered) -> str:
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await order.is_cancelled_by_the_customer()
+        await order.is_cancelled_by_the_requester()
     cause = refused.value.cause
     assert isinstance(cause, ApplicationError)
     assert cause.type == "TooLate"
@@ -41,12 +41,12 @@ async def test_a_customer_who_cancels_while_a_step_runs_gets_everything_back(
     held = order.is_held(step)
     await order.starts()
     await held.reached()
-    await order.is_cancelled_by_the_customer()
+    await order.is_cancelled_by_the_requester()
     held.open()
     assert await order.ends() == COMPLETED
     books = await order.leaves_a_clean_slate()
     [asked] = books.told(CancelRequested)
-    assert (asked.actor, asked.reason) == ("customer", "changed my mind")
+    assert (asked.actor, asked.reason) == ("requester", "changed my mind")
     assert (books.ended.ending, books.ended.because) == ("compensated", "cancelled")
     begun = [*takewhile(lambda group: step not in group, GROUPS), group_of(step)]
     assert sorted(books.undone) == sorted(chain.from_iterable(begun)), "a later step was begun"
@@ -127,7 +127,7 @@ async def test_temporal_cancelling_while_a_cancellation_is_taken_back_does_not_s
     undoing = order.is_held(step, "undo")
     await order.starts()
     await authorising.reached()
-    await order.is_cancelled_by_the_customer()
+    await order.is_cancelled_by_the_requester()
     authorising.open()
     await undoing.reached()
     assert await is_too_late_to_cancel(order) == "it is being taken back already"

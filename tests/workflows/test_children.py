@@ -76,7 +76,7 @@ async def test_a_cancellation_in_the_same_task_as_the_end_of_a_child_is_not_lost
     story = await kinds()
     between = story[story.index(CHILD_COMPLETED) : story.index(CANCEL_REQUESTED)]
     assert TASK_STARTED not in between, "they came in two tasks: this proves nothing"
-    found = await read(place.pool, order, {}, {})
+    found = await read(place, order)
     assert found.told(StepDone) == []
     assert [one.actor for one in found.told(CancelRequested)] == ["temporal"]
     assert (found.ended.ending, found.ended.because) == ("compensated", "cancelled")

@@ -72,7 +72,7 @@ async def test_who_clears_up_may_still_be_cancelled(world: World) -> None:
     order.fails("ReserveStock", "undo")
     await order.is_started_again()
     await order.parks("ReserveStock")
-    await order.is_cancelled_by_the_customer()
+    await order.is_cancelled_by_the_requester()
     order.recovers("ReserveStock", "undo")
     await order.is_told("retry", "ReserveStock")
     await order.ends()
@@ -87,7 +87,7 @@ async def test_a_pivot_that_was_let_go_of_by_hand_was_not_asked_by_the_attempt(
 ) -> None:
     """So it may still be cancelled."""
     case = CASES["PayMerchant"]
-    trial = await a_trial(world, "PayMerchant", case, "local", {}, patience=1)
+    trial = await a_trial(world, case, "local", {}, patience=1)
     alone = trial.is_done_by_the_company_alone("TransferPayout")
     await trial.starts()
     await alone.wait()
@@ -99,7 +99,7 @@ async def test_a_pivot_that_was_let_go_of_by_hand_was_not_asked_by_the_attempt(
     await trial.parks("TransferPayout")
     await trial.is_told("skip", "TransferPayout")
     await trial.parks("PreparePayout")
-    await trial.is_cancelled_by_the_customer()
+    await trial.is_cancelled_by_the_requester()
     trial.recovers("PreparePayout", "undo")
     await trial.is_told("retry", "PreparePayout")
     await trial.ends()

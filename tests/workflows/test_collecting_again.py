@@ -128,7 +128,7 @@ async def test_a_return_that_is_terminated_once_its_end_is_stored_has_seen_to_th
     if how == "cancelled by Temporal":
         await back.is_cancelled_by_temporal()
     if how == "cancelled by the customer":
-        await back.is_cancelled_by_the_customer()
+        await back.is_cancelled_by_the_requester()
     held.open()
     await end.committed()
     await back.is_terminated()

@@ -150,9 +150,9 @@ async def test_a_cancellation_is_kept_in_the_story_where_a_refusal_came_first(
     held = order.is_held("AuthoriseDownPayment")
     await order.starts()
     await held.reached()
-    await order.is_cancelled_by_the_customer()
+    await order.is_cancelled_by_the_requester()
     held.open()
     assert await order.ends() == COMPLETED
     books = await order.leaves_a_clean_slate()
     assert books.ended.because == "PaymentDeclined"
-    assert [asked.actor for asked in books.told(CancelRequested)] == ["customer"]
+    assert [asked.actor for asked in books.told(CancelRequested)] == ["requester"]

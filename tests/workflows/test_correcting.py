@@ -66,7 +66,7 @@ async def refused(trial: Any, step: str, correction: Command) -> str:
 async def test_what_moves_money_or_goods_is_not_corrected(
     world: World, name: str, step: str
 ) -> None:
-    trial: Trial = await a_trial(world, name, CASES[name], "local", {}, patience=0.5)
+    trial: Trial = await a_trial(world, CASES[name], "local", {}, patience=0.5)
     async with trial:
         trial.fails(step)
         await trial.starts()
@@ -107,7 +107,7 @@ async def test_a_payout_of_a_hundred_never_becomes_a_transfer_of_a_million(world
 async def test_a_correction_has_the_bounds_of_a_request(
     world: World, changes: dict[str, Any]
 ) -> None:
-    trial = await a_trial(world, "Checkout", CASES["Checkout"], "local", {}, patience=0.5)
+    trial = await a_trial(world, CASES["Checkout"], "local", {}, patience=0.5)
     async with trial:
         trial.fails("BookShipment")
         await trial.starts()

@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 
-from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.interventions import CROSSED, names_side_by_side
-from tests.workflows.harness.trial import SOON, a_trial
+from tests.workflows.harness.interventions import CROSSED
+from tests.workflows.harness.matrix import PLACEMENTS
+from tests.workflows.harness.trial import a_trial
 from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
-from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
+from tests.workflows.test_matrix import kept
 from tests.world import World
 
 
 def crossed() -> Iterator[Any]:
     turn = 0
     for number, name in enumerate(CROSSED):
-        steps = {saga: _steps_for(saga, name) for saga in CASES}
+        steps = {saga: CROSSED[name].steps(case) for saga, case in CASES.items()}
         fitting = sorted(saga for saga, found in steps.items() if found)
         quick = fitting[number % len(fitting)]
         for saga in fitting:
@@ -42,22 +42,19 @@ def crossed() -> Iterator[Any]:
                 )
 
 
-def _steps_for(saga: str, name: str) -> list[str]:
-    example, told = HANDRAIL.saga_types[saga].example(), CROSSED[name]
-    steps = [step for role in told.at for step in steps_of(example)[role]]
-    if told.side_by_side:
-        groups = [names for names in names_side_by_side(example) if len(names) > 1]
-        steps = [name for names in groups for name in names if name in steps]
-    return steps
-
-
 @pytest.mark.parametrize(("saga", "story", "step", "steps"), list(crossed()))
 @side_by_side
 async def test_of_two_people_who_speak_at_once_the_first_stands(
     world: World, saga: str, story: str, step: str, steps: Placement
 ) -> None:
+    told = CROSSED[story]
     trial = await a_trial(
-        world, saga, CASES[saga], steps, await kept(world, saga), deadline=SOON, patience=SOON
+        world,
+        CASES[saga],
+        steps,
+        await kept(world, saga),
+        deadline=told.deadline,
+        patience=told.patience,
     )
     async with trial:
-        await CROSSED[story].story(trial, step)
+        await told.story(trial, step)

@@ -108,7 +108,7 @@ async def test_an_order_that_the_customer_cancelled_charges_nothing_when_it_is_s
     held = order.is_held("HoldCredit")
     await order.starts()
     await held.reached()
-    await order.is_cancelled_by_the_customer()
+    await order.is_cancelled_by_the_requester()
     held.open()
     assert await order.ends() == COMPLETED
     before = await order.leaves_a_clean_slate()

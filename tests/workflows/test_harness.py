@@ -14,7 +14,7 @@ from handrail.sagas.recovery import Standing
 from handrail.sagas.rollback_plan import WayBack, way_back
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.failures import FAILURES
-from tests.workflows.harness.trial import PATIENT, SOON, a_trial, undisturbed
+from tests.workflows.harness.trial import a_trial, undisturbed
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 
@@ -55,11 +55,10 @@ async def test_a_mistake_in_the_engine_makes_the_harness_fail(
 ) -> None:
     await all_others_have_ended()
     told, place = FAILURES[failure], world.elsewhere()
-    limit = SOON if told.impatient else PATIENT
     async with place.at_work():
-        kept = await undisturbed(place, SAGA, CASES[SAGA])
+        kept = await undisturbed(place, CASES[SAGA])
         trial = await a_trial(
-            place, SAGA, CASES[SAGA], "local", kept, deadline=limit, patience=limit
+            place, CASES[SAGA], "local", kept, deadline=told.deadline, patience=told.patience
         )
         with monkeypatch.context() as patched:
             mistake(patched)

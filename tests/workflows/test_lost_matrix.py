@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import pytest
 
-from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
 from tests.workflows.harness.lost_tasks import LOST, Meanwhile
-from tests.workflows.harness.trial import PATIENT, SOON, a_trial
+from tests.workflows.harness.matrix import PLACEMENTS
+from tests.workflows.harness.trial import a_trial
 from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
-from tests.workflows.test_matrix import PLACEMENTS, kept, steps_of
+from tests.workflows.test_matrix import kept
 from tests.world import World
 
 RARER: Final[Mapping[str, int]] = {"nothing": 3, "reset": 2}
@@ -30,7 +30,7 @@ def lost_tasks() -> Iterator[Any]:
     """
     number = turn = 0
     for name, lost in LOST.items():
-        steps = {saga: _steps_for(saga, name) for saga in CASES}
+        steps = {saga: lost.steps(case) for saga, case in CASES.items()}
         fitting = sorted(saga for saga, found in steps.items() if found)
         for meanwhile in lost.meanwhile:
             number += 1
@@ -53,26 +53,19 @@ def lost_tasks() -> Iterator[Any]:
                     )
 
 
-def _steps_for(saga: str, name: str) -> list[str]:
-    told = steps_of(HANDRAIL.saga_types[saga].example())
-    return [step for role in LOST[name].at for step in told[role]]
-
-
 @pytest.mark.parametrize(("saga", "lost", "meanwhile", "step", "steps"), list(lost_tasks()))
 @side_by_side
 async def test_no_lost_task_leaves_a_saga_half_done(
     world: World, *, saga: str, lost: str, meanwhile: Meanwhile, step: str, steps: Placement
 ) -> None:
     told = LOST[lost]
-    limit = SOON if told.impatient else PATIENT
     trial = await a_trial(
         world,
-        saga,
         CASES[saga],
         steps,
         await kept(world, saga),
-        deadline=limit,
-        patience=limit,
+        deadline=told.deadline,
+        patience=told.patience,
         task_timeout=told.task,
     )
     async with trial:

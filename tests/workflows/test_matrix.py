@@ -9,40 +9,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from itertools import product
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from handrail.sagas.definition import Saga
 from runtime.app import HANDRAIL
+from tests.workflows.harness.books import Books
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.evidence import Books
-from tests.workflows.harness.failures import FAILURES, Failure, Role
+from tests.workflows.harness.failures import FAILURES
+from tests.workflows.harness.matrix import PLACEMENTS
 from tests.workflows.harness.pairs import PAIRS
-from tests.workflows.harness.trial import PATIENT, SOON, a_trial, undisturbed
+from tests.workflows.harness.trial import a_trial, undisturbed
 from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
 from tests.world import World
 
-PLACEMENTS: tuple[Placement, ...] = get_args(Placement)
 SAGAS = HANDRAIL.saga_types
-
 _kept: dict[str, asyncio.Task[Books]] = {}
-
-
-def steps_of(saga: Saga) -> dict[Role, list[str]]:
-    return {
-        "promise": [step.name for group in saga.groups for step in group],
-        "answered": [step.name for g in saga.groups for step in g if step.answered_within],
-        "pivot": [saga.deciding.name],
-        "duty": [duty.name for group in saga.duties for duty in group],
-    }
 
 
 def single_failures() -> Iterator[Any]:
     """Each failure is quick in one saga, at one of its steps and in one placement, in turn."""
     for number, (failure, told) in enumerate(FAILURES.items()):
-        fitting = {name: steps for name in CASES if (steps := _steps_for(name, failure, told))}
+        fitting = {name: steps for name, case in CASES.items() if (steps := told.steps(case))}
+        if not fitting:
+            continue
         quick = sorted(fitting)[number % len(fitting)]
         for name, steps in fitting.items():
             for n, (step, where) in enumerate(product(steps, PLACEMENTS)):
@@ -50,21 +41,12 @@ def single_failures() -> Iterator[Any]:
                 yield a_case(name, failure, step, where, quick=chosen)
 
 
-def _steps_for(name: str, failure: str, told: Failure) -> list[str]:
-    steps = [step for role in told.at for step in steps_of(SAGAS[name].example())[role]]
-    if failure == "is_corrected":
-        steps = [step for step in steps if step in CASES[name].corrections]
-    return steps
-
-
 def pairs() -> Iterator[Any]:
-    for name, pair in product(CASES, PAIRS):
-        groups = SAGAS[name].example().groups
-        for later, group in enumerate([*groups, ()]):
-            told = [step.name for step in group] or [SAGAS[name].example().deciding.name]
-            for first, undone in product(told, (step for g in groups[:later] for step in g)):
+    for (name, case), (pair, told) in product(CASES.items(), PAIRS.items()):
+        for first in told.steps(case):
+            for undone in told.variants(case, first):
                 for where in PLACEMENTS:
-                    yield a_case(name, pair, f"{first}+{undone.name}", where, quick=False)
+                    yield a_case(name, pair, f"{first}+{undone}", where, quick=False)
 
 
 def a_case(name: str, failure: str, step: str, where: Placement, *, quick: bool) -> Any:
@@ -84,9 +66,13 @@ async def test_no_failure_leaves_a_saga_half_done(
     world: World, saga: str, failure: str, step: str, steps: Placement
 ) -> None:
     told = FAILURES[failure]
-    limit = SOON if told.impatient else PATIENT
     trial = await a_trial(
-        world, saga, CASES[saga], steps, await kept(world, saga), deadline=limit, patience=limit
+        world,
+        CASES[saga],
+        steps,
+        await kept(world, saga),
+        deadline=told.deadline,
+        patience=told.patience,
     )
     async with trial:
         await told.story(trial, step)
@@ -98,9 +84,13 @@ async def test_no_failure_on_the_way_back_leaves_a_saga_half_done(
     world: World, saga: str, failure: str, step: str, steps: Placement
 ) -> None:
     told = PAIRS[failure]
-    limit = SOON if told.impatient else PATIENT
     trial = await a_trial(
-        world, saga, CASES[saga], steps, await kept(world, saga), deadline=limit, patience=limit
+        world,
+        CASES[saga],
+        steps,
+        await kept(world, saga),
+        deadline=told.deadline,
+        patience=told.patience,
     )
     async with trial:
         await told.story(trial, *step.split("+"))
@@ -109,5 +99,5 @@ async def test_no_failure_on_the_way_back_leaves_a_saga_half_done(
 async def kept(world: World, saga: str) -> Books:
     """What an undisturbed run leaves: it is run once."""
     if saga not in _kept:
-        _kept[saga] = asyncio.create_task(undisturbed(world, saga, CASES[saga]))
+        _kept[saga] = asyncio.create_task(undisturbed(world, CASES[saga]))
     return await _kept[saga]

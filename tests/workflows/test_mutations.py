@@ -20,10 +20,11 @@ from tests.workflows import mutations as m
 from tests.workflows.harness.alone import ALONE
 from tests.workflows.harness.attempts import ATTEMPTS
 from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.failure import PATIENT, SOON
 from tests.workflows.harness.interventions import CROSSED
-from tests.workflows.harness.lost_tasks import A_WHILE, LOST, Meanwhile
+from tests.workflows.harness.lost_tasks import LOST, Meanwhile
 from tests.workflows.harness.special import SPECIAL, what_was_only_repeated_is_not_remembered
-from tests.workflows.harness.trial import PATIENT, SOON, Trial, a_trial
+from tests.workflows.harness.trial import Trial, a_trial
 from tests.workflows.running import ONE_TASK
 from tests.workflows.steps import all_others_have_ended, side_by_side
 from tests.workflows.test_matrix import kept
@@ -49,19 +50,20 @@ class Told:
 def lost(name: str, saga: str, step: str, meanwhile: Meanwhile) -> Told:
     told = LOST[name]
     return Told(
-        saga, step, lambda trial: told.story(trial, step, meanwhile), told.impatient, told.task
+        saga, step, lambda trial: told.story(trial, step, meanwhile), bool(told.gives_up), told.task
     )
 
 
 def attempts(name: str, saga: str, step: str, times: int) -> Told:
     told = ATTEMPTS[name]
-    task = ONE_TASK if told.impatient else A_WHILE
-    return Told(saga, step, lambda trial: told.story(trial, step, times), told.impatient, task)
+    return Told(
+        saga, step, lambda trial: told.story(trial, step, times), bool(told.gives_up), told.task
+    )
 
 
 def alone(name: str, saga: str, step: str) -> Told:
     told = ALONE[name]
-    return Told(saga, step, lambda trial: told.story(trial, step), told.impatient)
+    return Told(saga, step, lambda trial: told.story(trial, step), bool(told.gives_up))
 
 
 def crossed(name: str, saga: str, step: str) -> Told:
@@ -71,7 +73,11 @@ def crossed(name: str, saga: str, step: str) -> Told:
 def special(name: str) -> Told:
     told = SPECIAL[name]
     return Told(
-        told.saga, told.step, lambda trial: told.story(trial, told.step), told.impatient, told.task
+        told.saga,
+        told.step,
+        lambda trial: told.story(trial, told.step),
+        told.impatient,
+        told.task,
     )
 
 
@@ -135,20 +141,20 @@ MUTATIONS: Final = {
         "is_in_doubt_before_it_certainly_fails", "CollectInstalment", "CollectInstalment"
     ),
     m.a_refusal_in_the_stream_is_no_reason: lost(
-        "is_lost_once_it_was_declined", "OnboardMerchant", "RequestApproval", "customer"
+        "is_lost_once_it_was_declined", "OnboardMerchant", "RequestApproval", "requester"
     ),
     m.a_person_may_deny_what_our_books_have: crossed(
         "is_denied_although_it_happened", "PayMerchant", "TransferPayout"
     ),
     m.what_was_asked_is_not_looked_for: lost(
-        "is_lost_once_it_parked_at_once", "WriteOff", "WriteOffPlan", "customer"
+        "is_lost_once_it_parked_at_once", "WriteOff", "WriteOffPlan", "requester"
     ),
     m.an_empty_step_is_taken_back: special("was_done_before"),
     m.journal_keys_are_counted: also_known(
         special("another_parks_once_its_task_is_lost"), "journal:parked:{}:do:1", "journal:2"
     ),
     m.a_cancellation_is_accepted_unasked: lost(
-        "is_lost_after_it", "WriteOff", "WriteOffPlan", "customer"
+        "is_lost_after_it", "WriteOff", "WriteOffPlan", "requester"
     ),
     m.an_intervention_stands_although_another_was_first: also_known(
         special("is_resumed_by_the_first_also_after_a_reset"),
@@ -251,7 +257,6 @@ async def _a_trial(world: World, told: Told) -> Trial:
     limit = SOON if told.impatient else PATIENT
     return await a_trial(
         world,
-        told.saga,
         CASES[told.saga],
         "local",
         await kept(world, told.saga),

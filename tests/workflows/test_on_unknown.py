@@ -74,7 +74,7 @@ async def test_one_intervention_takes_back_all_that_wait(parked: Ordered) -> Non
 
 
 async def test_a_customer_may_still_cancel_what_waits_before_the_pivot(parked: Ordered) -> None:
-    await parked.is_cancelled_by_the_customer()
+    await parked.is_cancelled_by_the_requester()
     assert await parked.ends() == COMPLETED
     books = await parked.leaves_a_clean_slate()
     assert (books.ended.ending, books.ended.because) == ("compensated", "cancelled")

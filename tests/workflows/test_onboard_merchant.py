@@ -160,7 +160,7 @@ async def test_who_withdraws_while_somebody_has_to_decide_leaves_nothing(world: 
     asked = an_application(world)
     await asked.starts()
     await asked.tells("AnswerAwaited", "RequestApproval")
-    await asked.is_cancelled_by_the_customer()
+    await asked.is_cancelled_by_the_requester()
     assert await asked.ends() == COMPLETED
     assert (await how_it_ended(asked)).ending == "compensated"
     await assert_nothing_is_left(asked)

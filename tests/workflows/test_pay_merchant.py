@@ -18,7 +18,7 @@ from tests.controls import a_merchant, an_order_id, eur
 from tests.workflows.asked import does, how_it_ended
 from tests.workflows.running import Running
 from tests.workflows.steps import side_by_side
-from tests.world import World
+from tests.world import World, world_of
 from workflows import pay_merchant
 from workflows.pay_merchant import PayMerchant, PayMerchantWorkflow
 
@@ -55,7 +55,7 @@ async def account_of(payout: Running) -> MerchantAccount:
 
 async def paid_by_the_bank(payout: Running) -> list[str]:
     """The states of what it sent."""
-    ledger = (await payout.world.bank.get("/ledger")).json()
+    ledger = (await world_of(payout).bank.get("/ledger")).json()
     return [one["state"] for one in ledger["payouts"] if one["payout"] == payout.input.payout]
 
 

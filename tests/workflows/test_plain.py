@@ -53,7 +53,7 @@ async def test_a_saga_without_tenant_and_money_completes(world: World) -> None:
     ):
         await saga.starts()
         assert await saga.ends() == WorkflowExecutionStatus.COMPLETED
-    found = await read(place.pool, saga.id, {}, {})
+    found = await read(place, saga.id)
     [started] = found.told(SagaStarted)
     assert (started.merchant, started.at_stake) == ("", NOTHING_AT_STAKE)
     assert [one.ending for one in found.told(SagaEnded)] == ["completed"]

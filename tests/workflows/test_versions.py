@@ -38,7 +38,7 @@ async def growing(world: World, place: World, shape: int) -> Running:
 
 async def done(saga: Running) -> tuple[list[int], list[str]]:
     """The shapes it began in, and the steps it did."""
-    found = await read(saga.world.pool, saga.id, {}, {})
+    found = await read(saga.world, saga.id)
     return [one.shape for one in found.told(SagaStarted)], [
         one.step for one in found.told(StepDone)
     ]

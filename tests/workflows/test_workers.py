@@ -98,7 +98,7 @@ async def test_a_saga_that_is_forgotten_after_every_task_ends_as_any_other(
             await stack.enter_async_context(order.world.at_work(max_cached_workflows=0))
         await asyncio.gather(*(order.starts() for order in orders))
         await authorising.reached()
-        await cancelled.is_cancelled_by_the_customer()
+        await cancelled.is_cancelled_by_the_requester()
         authorising.open()
         await undoing.reached()
         await cancelled.is_cancelled_by_temporal(times=2)

@@ -13,6 +13,7 @@ from handrail.sagas.definition import Saga
 from tests.controls import NOON, a_line, an_order, eur
 from tests.workflows.asked import does
 from tests.workflows.collecting import Plan, a_plan
+from tests.workflows.harness.shop_case import shop_case
 from tests.workflows.harness.subject import Case, Subject
 from tests.world import World
 from workflows import collect_instalment, parcels, settle_early, write_off
@@ -120,18 +121,23 @@ def parcels_of(
 
 
 AFTER_CHECKOUT: Final[Mapping[str, Case]] = {
-    collect_instalment.TYPE: Case(
+    collect_instalment.TYPE: shop_case(
+        collect_instalment.TYPE,
         prepare=an_instalment_to_be_collected,
         corrections={"CollectInstalment": lambda asked: replace(asked, card="card_error")},
     ),
-    settle_early.TYPE: Case(
+    settle_early.TYPE: shop_case(
+        settle_early.TYPE,
         prepare=a_plan_to_be_settled,
         corrections={"SettleEarly": lambda asked: replace(asked, card="card_error")},
     ),
-    write_off.TYPE: Case(prepare=a_debt_to_be_given_up),
-    parcels.DISPATCH: Case(prepare=parcels_of("dispatch", parcels.dispatch)),
-    parcels.DELIVERED: Case(prepare=parcels_of("delivered", parcels.delivered)),
-    parcels.LOSS: Case(
+    write_off.TYPE: shop_case(write_off.TYPE, prepare=a_debt_to_be_given_up),
+    parcels.DISPATCH: shop_case(parcels.DISPATCH, prepare=parcels_of("dispatch", parcels.dispatch)),
+    parcels.DELIVERED: shop_case(
+        parcels.DELIVERED, prepare=parcels_of("delivered", parcels.delivered)
+    ),
+    parcels.LOSS: shop_case(
+        parcels.LOSS,
         prepare=parcels_of("lost", parcels.loss),
         corrections={"RecordLoss": lambda asked: replace(asked, cause="not found")},
     ),

@@ -6,16 +6,23 @@ Whoever turns back, and every later attempt, has the company let go of it, under
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from handrail.sagas.events import SagaParked, StepUnknown
 from tests.workflows.faults import A_LONG_TIME
-from tests.workflows.harness.failures import Role
+from tests.workflows.harness.failure import (
+    AFTER_PATIENCE,
+    ASKS_OUTSIDE,
+    AT_DEADLINE,
+    COMPENSATED,
+    CORRECTABLE,
+    GIVEN_UP_SOON,
+    REFUSED,
+    UNKNOWN_COMPENSATES,
+    Failure,
+)
 from tests.workflows.harness.trial import Trial
-
-Story = Callable[[Trial, str], Awaitable[None]]
 
 
 async def _is_done_alone(trial: Trial, alone: asyncio.Event, step: str) -> None:
@@ -26,7 +33,7 @@ async def _is_done_alone(trial: Trial, alone: asyncio.Event, step: str) -> None:
 
 
 async def is_asked_again_by_the_next_attempt(trial: Trial, step: str) -> None:
-    """The customer pays once, and one parcel is booked."""
+    """What it asks for is done once."""
     alone = trial.is_done_by_the_company_alone(step)
     await trial.starts()
     await _is_done_alone(trial, alone, step)
@@ -99,26 +106,45 @@ async def is_unknown_and_its_undo_is_terminated(trial: Trial, step: str) -> None
     await undoing.landed()
 
 
-@dataclass(frozen=True)
-class Alone:
-    """`at` are the kinds of steps that ask another company; `corrected` where a person may correct
-    what is asked; `impatient` where a step has to be given up.
-    """
+_GIVEN_UP: Final = (ASKS_OUTSIDE, GIVEN_UP_SOON)
+_CORRECTED: Final = (ASKS_OUTSIDE, CORRECTABLE, GIVEN_UP_SOON)
+_UNDONE: Final = (ASKS_OUTSIDE, GIVEN_UP_SOON, UNKNOWN_COMPENSATES)
 
-    story: Story
-    at: tuple[Role, ...]
-    corrected: bool = False
-    impatient: bool = False
-
-
-ALONE: Final[Mapping[str, Alone]] = {
-    told.story.__name__: told
+ALONE: Final[Mapping[str, Failure]] = {
+    told.name: told
     for told in (
-        Alone(is_asked_again_by_the_next_attempt, ("promise", "pivot", "duty")),
-        Alone(is_not_asked_again, ("promise", "pivot")),
-        Alone(is_corrected_and_asked_again, ("pivot", "duty"), corrected=True, impatient=True),
-        Alone(is_corrected_and_not_asked_again, ("pivot",), corrected=True, impatient=True),
-        Alone(is_in_doubt_before_it_certainly_fails, ("pivot",), impatient=True),
-        Alone(is_unknown_and_its_undo_is_terminated, ("promise",), impatient=True),
+        Failure(
+            is_asked_again_by_the_next_attempt,
+            ("compensatable", "pivot", "retriable"),
+            needs=(ASKS_OUTSIDE,),
+        ),
+        Failure(is_not_asked_again, ("compensatable", "pivot"), REFUSED, (ASKS_OUTSIDE,)),
+        Failure(
+            is_corrected_and_asked_again,
+            ("pivot", "retriable"),
+            needs=_CORRECTED,
+            gives_up=AFTER_PATIENCE,
+        ),
+        Failure(
+            is_corrected_and_not_asked_again,
+            ("pivot",),
+            REFUSED,
+            _CORRECTED,
+            gives_up=AFTER_PATIENCE,
+        ),
+        Failure(
+            is_in_doubt_before_it_certainly_fails,
+            ("pivot",),
+            COMPENSATED,
+            _GIVEN_UP,
+            gives_up=AFTER_PATIENCE,
+        ),
+        Failure(
+            is_unknown_and_its_undo_is_terminated,
+            ("compensatable",),
+            COMPENSATED,
+            _UNDONE,
+            gives_up=AT_DEADLINE,
+        ),
     )
 }

@@ -5,20 +5,31 @@ Each story is told with so many attempts. What was held when its workflow was te
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from temporalio.client import WorkflowExecutionStatus
 
-from handrail.sagas.events import Direction, SagaEnded, SagaStarted, StepDone
+from handrail.sagas.definition import Saga
+from handrail.sagas.events import Direction, Ending, SagaEnded, SagaStarted, StepDone
 from tests.workflows.faults import Gate
 from tests.workflows.harness.clean import assert_companies_agree
 from tests.workflows.harness.evidence import anonymous
-from tests.workflows.harness.failures import Role
+from tests.workflows.harness.failure import (
+    AFTER_PATIENCE,
+    COMPENSATED,
+    GIVEN_UP_SOON,
+    LEAVES_SOMETHING,
+    REFUSED,
+    SHUTS_PIVOT,
+    Failure,
+    Role,
+)
+from tests.workflows.harness.lost_tasks import A_WHILE
+from tests.workflows.harness.subject import Case
 from tests.workflows.harness.trial import Trial
-
-Story = Callable[[Trial, str, int], Awaitable[None]]
+from tests.workflows.running import ONE_TASK
 
 
 @dataclass(frozen=True)
@@ -335,7 +346,8 @@ async def are_terminated_as_an_operator_takes_it_back(
     await trial.starts()
     await trial.parks(step)
     trial.recovers(step)
-    undone = trial.subject.saga.groups[-1][0].name
+    steps = [step.name for group in reversed(trial.subject.saga.groups) for step in group]
+    undone = next(step for step in steps if step not in trial.case.changes_nothing)
     trial.is_held(undone, "undo")
     await trial.is_told("compensate", step)
     held = [await is_terminated_at(trial, undone, "undo")]
@@ -348,37 +360,53 @@ async def are_terminated_as_an_operator_takes_it_back(
     await land(held)
 
 
-@dataclass(frozen=True)
-class Attempts:
-    """`at` are the kinds of steps it is told for, with so many attempts at least and at most;
-    `impatient` where a step has to be given up.
-    """
+def _if_it_repeats(saga: Saga, _step: str, _attempts: int) -> tuple[Ending, ...]:
+    return ("refused",) if saga.repeats == "never" else ("completed",)
 
-    story: Story
-    at: tuple[Role, ...]
+
+@dataclass(frozen=True)
+class Attempts(Failure):
+    """With so many attempts at least and at most."""
+
     least: int = 2
     most: int = 4
-    impatient: bool = False
 
+    def variants(self, case: Case, step: str) -> Sequence[int]:  # noqa: ARG002  # of all
+        return range(self.least, self.most + 1)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "task", ONE_TASK if self.gives_up else A_WHILE)
+
+
+_FORWARD: Final[tuple[Role, ...]] = ("compensatable", "pivot")
+_PROMISE: Final[tuple[Role, ...]] = ("compensatable",)
+_PIVOT: Final[tuple[Role, ...]] = ("pivot",)
+_UNDONE: Final = (LEAVES_SOMETHING,)
 
 ATTEMPTS: Final[Mapping[str, Attempts]] = {
-    told.story.__name__: told
+    told.name: told
     for told in (
-        Attempts(are_terminated_at_it, ("promise", "pivot", "duty")),
-        Attempts(are_terminated_after_it, ("promise",)),
-        Attempts(is_terminated_after_it_was_done_for_good, ("pivot", "duty"), most=2),
-        Attempts(are_terminated_while_they_clear_up, ("promise",), least=3),
-        Attempts(are_terminated_after_they_cleared_up, ("promise",), least=3),
-        Attempts(are_terminated_on_their_way_back, ("promise",)),
-        Attempts(are_terminated_at_their_beginning, ("promise", "pivot"), least=3),
-        Attempts(are_terminated_as_they_turn_back, ("pivot",)),
-        Attempts(are_terminated_as_they_decide, ("duty",), least=3),
-        Attempts(never_run_between, ("promise", "pivot"), least=3),
-        Attempts(never_run_at_first, ("pivot",)),
-        Attempts(are_terminated_after_the_end_was_told, ("pivot",)),
-        Attempts(are_terminated_after_they_told_a_refusal, ("pivot",)),
-        Attempts(begin_anew_after_a_refusal, ("pivot",)),
-        Attempts(are_begun_twice, ("pivot",)),
-        Attempts(are_terminated_as_an_operator_takes_it_back, ("pivot",), impatient=True),
+        Attempts(are_terminated_at_it, (*_FORWARD, "retriable")),
+        Attempts(are_terminated_after_it, _PROMISE),
+        Attempts(is_terminated_after_it_was_done_for_good, ("pivot", "retriable"), most=2),
+        Attempts(are_terminated_while_they_clear_up, _PROMISE, needs=_UNDONE, least=3),
+        Attempts(are_terminated_after_they_cleared_up, _PROMISE, needs=_UNDONE, least=3),
+        Attempts(are_terminated_on_their_way_back, _PROMISE, REFUSED, _UNDONE),
+        Attempts(are_terminated_at_their_beginning, _FORWARD, least=3),
+        Attempts(are_terminated_as_they_turn_back, _PIVOT, REFUSED),
+        Attempts(are_terminated_as_they_decide, ("retriable",), least=3),
+        Attempts(never_run_between, _FORWARD, least=3),
+        Attempts(never_run_at_first, _PIVOT),
+        Attempts(are_terminated_after_the_end_was_told, _PIVOT),
+        Attempts(are_terminated_after_they_told_a_refusal, _PIVOT, REFUSED),
+        Attempts(begin_anew_after_a_refusal, _PIVOT, _if_it_repeats),
+        Attempts(are_begun_twice, _PIVOT),
+        Attempts(
+            are_terminated_as_an_operator_takes_it_back,
+            _PIVOT,
+            COMPENSATED,
+            (SHUTS_PIVOT, GIVEN_UP_SOON),
+            gives_up=AFTER_PATIENCE,
+        ),
     )
 }

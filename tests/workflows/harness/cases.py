@@ -22,6 +22,7 @@ from tests.controls import (
 )
 from tests.workflows.asked import does
 from tests.workflows.harness.after_checkout import AFTER_CHECKOUT
+from tests.workflows.harness.shop_case import shop_case
 from tests.workflows.harness.subject import Case, Subject
 from tests.workflows.ordered import a_checkout
 from tests.workflows.returned import a_delivered_order, a_return
@@ -109,12 +110,13 @@ async def a_payout_to_be(world: World) -> Subject:
 
 
 CASES: Final[Mapping[str, Case]] = {
-    "Checkout": Case(
+    "Checkout": shop_case(
+        "Checkout",
         prepare=a_checkout_to_be,
         corrections={"BookShipment": lambda asked: replace(asked, ship_to="addr_error")},
     ),
-    "ReturnOrder": Case(prepare=a_return_to_be),
-    "OnboardMerchant": Case(prepare=an_application_to_be),
-    "PayMerchant": Case(prepare=a_payout_to_be),
+    "ReturnOrder": shop_case("ReturnOrder", prepare=a_return_to_be),
+    "OnboardMerchant": shop_case("OnboardMerchant", prepare=an_application_to_be),
+    "PayMerchant": shop_case("PayMerchant", prepare=a_payout_to_be),
     **AFTER_CHECKOUT,
 }

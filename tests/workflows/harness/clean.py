@@ -10,13 +10,15 @@ from handrail.sagas.events import (
     StepDone,
     StepUnknown,
 )
-from tests.workflows.harness.evidence import Books, Evidence, anonymous
+from tests.workflows.harness.books import Books
+from tests.workflows.harness.evidence import Evidence, anonymous
 from tests.workflows.harness.subject import Subject
 
 
 def assert_clean_slate(subject: Subject, found: Evidence, kept: Books) -> None:
     """`kept` is what an undisturbed run of the same saga leaves, without its names."""
     _assert_one_ending(found)
+    assert_all_is_folded(found)
     assert_companies_agree(found)
     if found.ended.ending == "completed":
         stands = anonymous(found.after, subject.names)
@@ -25,7 +27,13 @@ def assert_clean_slate(subject: Subject, found: Evidence, kept: Books) -> None:
         assert found.undone == []
     else:
         assert found.after == found.before
-        _assert_taken_back_in_order(subject, found)
+        _assert_taken_back_newest_first(subject, found)
+
+
+def assert_all_is_folded(found: Evidence) -> None:
+    """What no aggregate folds would be compared with nothing."""
+    names = ", ".join(sorted(found.unknown))
+    assert not found.unknown, f"the saga writes to {names}: name them in the aggregates of its case"
 
 
 def assert_companies_agree(found: Evidence) -> None:
@@ -50,7 +58,7 @@ def _assert_every_step_has_an_outcome(subject: Subject, found: Evidence) -> None
     assert done | _by_hand(found) == set(subject.saga.names)
 
 
-def _assert_taken_back_in_order(subject: Subject, found: Evidence) -> None:
+def _assert_taken_back_newest_first(subject: Subject, found: Evidence) -> None:
     groups = subject.saga.groups
     group_of = {step.name: n for n, group in enumerate(groups) for step in group}
     last = found.story[-1].attempt
@@ -59,9 +67,9 @@ def _assert_taken_back_in_order(subject: Subject, found: Evidence) -> None:
     asked = {step.partition("~")[0] for _, step, direction in found.fence if direction == "do"}
     undone = found.undone
     assert len(set(undone)) == len(undone), f"taken back twice: {undone}"
-    assert begun - _by_hand(found) <= set(undone) <= asked
-    order = [group_of[step] for step in undone]
-    assert order == sorted(order, reverse=True), f"not newest first: {undone}"
+    assert begun - _by_hand(found) - _left_nothing(subject, found) <= set(undone) <= asked
+    groups_undone = [group_of[step] for step in undone]
+    assert groups_undone == sorted(groups_undone, reverse=True), f"not newest first: {undone}"
     for step in undone:
         assert found.fence[last, step, "do"].closed
     for compensated in found.told(StepCompensated):
@@ -72,6 +80,19 @@ def _assert_taken_back_in_order(subject: Subject, found: Evidence) -> None:
             == (compensated.attempt, compensated.step, "undo")
         ]
         assert any(answered)
+
+
+def is_taken_back(subject: Subject, found: Evidence, step: str) -> bool:
+    """Or there was nothing to take back: the step was done, and changed nothing."""
+    return step in {*found.undone, *_left_nothing(subject, found)}
+
+
+def _left_nothing(subject: Subject, found: Evidence) -> set[str]:
+    """The steps that the stream says were done without an event, in the last attempt."""
+    last = found.story[-1].attempt
+    outside = {step.name for group in subject.saga.groups for step in group if step.do.asks_outside}
+    silent = [one for one in found.told(StepDone) if one.attempt == last and not one.outcome]
+    return {one.step for one in silent} - outside
 
 
 def _by_hand(found: Evidence) -> set[str]:

@@ -29,6 +29,9 @@ from domain.shipping.events import ShipmentBooked, ShipmentCancelled
 from handrail.eventstore.pool import Pool
 from handrail.kernel import Event, Money, stream_name
 from runtime.app import HANDRAIL
+from tests.workflows.harness.books import Books
+from tests.workflows.harness.outside import Stand
+from tests.world import World
 
 STANDING: Final[Mapping[str, frozenset[str]]] = {
     "authorisations": frozenset({"authorised", "captured"}),
@@ -46,15 +49,34 @@ Line = tuple[str, str, str, int, str]
 
 
 @dataclass(frozen=True)
-class Stand:
-    """`effects` counts what stands for each saga and step that asked for it."""
+class ShopCompanies:
+    """Bank and carrier, as their own ledgers say."""
 
-    theirs: Sequence[Line]
-    ours: Sequence[Line]
-    effects: Mapping[tuple[str, str], int]
+    world: World
+
+    async def ledgers(self, names: frozenset[str]) -> Books:
+        return await ledgers((self.world.bank, self.world.carrier), names)
+
+    async def stand(self, names: frozenset[str]) -> Stand:
+        return await stand(self.world.pool, (self.world.bank, self.world.carrier), names)
 
 
-NOT_LOOKED: Final = Stand(theirs=(), ours=(), effects={})
+async def ledgers(companies: Iterable[httpx.AsyncClient], about: frozenset[str]) -> Books:
+    """What the companies hold, took, pay and carry for what the saga is about."""
+    standing = {"authorised", "captured", "paid", "booked"}
+    found: dict[str, Any] = {}
+    for company in companies:
+        for kind, entries in (await company.get("/ledger")).json().items():
+            if not isinstance(entries, list):
+                continue
+            lines = sorted(
+                (entry.get("state", ""), entry.get("amount", 0))
+                for entry in entries
+                if about.intersection(map(str, entry.values())) and entry["state"] in standing
+            )
+            if lines:
+                found[f"ledger-{kind}"] = [list(line) for line in lines]
+    return found
 
 
 async def stand(pool: Pool, companies: Iterable[httpx.AsyncClient], about: Iterable[str]) -> Stand:

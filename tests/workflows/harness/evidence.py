@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-import httpx
-from pydantic import TypeAdapter
-
-from handrail.eventstore.pool import Pool
 from handrail.kernel import Event, stream_name
 from handrail.sagas.events import SagaEnded, SagaEvent, StepCompensated
-from runtime.app import HANDRAIL
-from runtime.verify.evidence import Evidence as Stores
-from runtime.verify.evidence import folded
-from tests.workflows.harness.companies import NOT_LOOKED, Stand
-from tests.workflows.harness.essence import essence
+from tests.workflows.harness.books import Aggregate, Books, Folded
+from tests.workflows.harness.environment import Environment
+from tests.workflows.harness.outside import Stand
 
 EventT = TypeVar("EventT", bound=Event)
 
-Books = Mapping[str, Any]
-"""What stands, by the name of its stream or ledger; what has no effect any more is left out."""
+NOT_LOOKED: Final = Stand()
+NONE: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,8 @@ class FenceRow:
 @dataclass(frozen=True)
 class Evidence:
     """`before` and `after` are the books of everything the saga wrote to, and of the companies;
-    `stand` is what the companies hold in the end, beside what our books say of it.
+    `stand` is what the companies hold in the end, beside what our books say of it. `unknown` are
+    categories of streams that the saga wrote to, and that no aggregate folds.
     """
 
     story: Sequence[SagaEvent]
@@ -42,6 +37,7 @@ class Evidence:
     before: Books
     after: Books
     stand: Stand
+    unknown: frozenset[str] = frozenset()
 
     def told(self, kind: type[EventT], step: str = "") -> list[EventT]:
         """The events of a kind in the saga's own stream, those of one step or all."""
@@ -62,12 +58,18 @@ class Evidence:
 
 
 async def read(
-    pool: Pool, saga: str, ledgers_before: Books, ledgers_after: Books, stand: Stand = NOT_LOOKED
+    environment: Environment,
+    saga: str,
+    aggregates: Mapping[str, Aggregate] = NONE,
+    *,
+    ledgers_before: Books = NONE,
+    ledgers_after: Books = NONE,
+    stand: Stand = NOT_LOOKED,
 ) -> Evidence:
     own = stream_name("saga", saga)
     story: list[Any] = []
-    before, after = Stores(), Stores()
-    async with pool.connection() as connection:
+    before, after = Folded(aggregates), Folded(aggregates)
+    async with environment.pool.connection() as connection:
         rows = await connection.execute(
             "SELECT stream, type, schema, data, metadata ->> 'correlation' FROM events"
             " WHERE stream IN"
@@ -77,15 +79,15 @@ async def read(
         )
         begun: set[str] = set()
         for stream, type_, schema, data, correlation in await rows.fetchall():
-            event = HANDRAIL.codec.decode(type_, schema, data)
+            event = environment.codec.decode(type_, schema, data)
             if stream == own:
                 story.append(event)
                 continue
             if correlation == saga:
                 begun.add(stream)
             if stream not in begun:
-                folded(before, stream, event)
-            folded(after, stream, event)
+                before.take(stream, event)
+            after.take(stream, event)
         rows = await connection.execute(
             "SELECT attempt, step, direction, answer IS NOT NULL, closed FROM commands"
             " WHERE saga = %s AND step NOT LIKE 'journal:%%'",
@@ -98,41 +100,11 @@ async def read(
     return Evidence(
         story,
         fence,
-        {**_standing(before), **ledgers_before},
-        {**_standing(after), **ledgers_after},
+        {**before.books(), **ledgers_before},
+        {**after.books(), **ledgers_after},
         stand,
+        frozenset(after.unknown),
     )
-
-
-def _standing(stores: Stores) -> Books:
-    found = {
-        f"{category}-{id_}": essence(category, _plain(state))
-        for category, states in stores.states.items()
-        for id_, state in states.items()
-    }
-    return {name: state for name, state in found.items() if state is not None}
-
-
-def _plain(state: Any) -> Any:
-    return TypeAdapter(type(state)).dump_python(state, mode="json")
-
-
-async def ledgers(companies: Iterable[httpx.AsyncClient], about: frozenset[str]) -> Books:
-    """What the companies hold, took, pay and carry for what the saga is about."""
-    standing = {"authorised", "captured", "paid", "booked"}
-    found: dict[str, Any] = {}
-    for company in companies:
-        for kind, entries in (await company.get("/ledger")).json().items():
-            if not isinstance(entries, list):
-                continue
-            lines = sorted(
-                (entry.get("state", ""), entry.get("amount", 0))
-                for entry in entries
-                if about.intersection(map(str, entry.values())) and entry["state"] in standing
-            )
-            if lines:
-                found[f"ledger-{kind}"] = [list(line) for line in lines]
-    return found
 
 
 REFERENCE: Final = r"\b[a-z]+-[0-9a-f]{12}\b"

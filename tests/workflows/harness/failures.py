@@ -6,45 +6,55 @@ the stores say. `Trial.ends_as` holds the clean slate.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Final
 
-import pytest
-from temporalio.client import WorkflowUpdateFailedError
-from temporalio.exceptions import ApplicationError
-
+from handrail.sagas.definition import Saga
 from handrail.sagas.events import (
     CancelRequested,
+    Ending,
     SagaParked,
     SagaResumed,
     StepAnswered,
-    StepCompensated,
     StepDone,
     StepFailed,
     StepRefused,
     StepUnknown,
 )
 from handrail.sagas.options import Cancellation
+from tests.workflows.harness.clean import is_taken_back
+from tests.workflows.harness.compensation_failures import (
+    is_cancelled_during_its_undo,
+    is_terminated_during_its_undo,
+    its_undo_fails_once,
+    its_undo_is_delivered_twice,
+    its_undo_is_resolved_by_hand,
+    its_undo_loses_its_answer_once,
+    its_undo_never_works,
+    refusal_of,
+)
+from tests.workflows.harness.failure import (
+    AFTER_PATIENCE,
+    AT_DEADLINE,
+    COMPENSATED,
+    CORRECTABLE,
+    FAILURE_COMPENSATES,
+    FAILURE_PARKS,
+    GIVEN_UP_SOON,
+    LEAVES_SOMETHING,
+    REFUSED,
+    RETRIED,
+    UNKNOWN_COMPENSATES,
+    UNKNOWN_PARKS,
+    Failure,
+    Role,
+)
 from tests.workflows.harness.trial import Trial
 from tests.workflows.knocking import ACCEPTED, knocks
 
-Role = Literal["promise", "answered", "pivot", "duty"]
-Story = Callable[[Trial, str], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """`at` are the kinds of steps it can happen to; `impatient` where a step has to be given up."""
-
-    story: Story
-    at: tuple[Role, ...]
-    impatient: bool = False
-
-
-ANYWHERE: Final[tuple[Role, ...]] = ("promise", "pivot", "duty")
-REFUSABLE: Final[tuple[Role, ...]] = ("promise", "pivot")
-LATER: Final[tuple[Role, ...]] = ("pivot", "duty")
+ANYWHERE: Final[tuple[Role, ...]] = ("compensatable", "pivot", "retriable")
+REFUSABLE: Final[tuple[Role, ...]] = ("compensatable", "pivot")
+LATER: Final[tuple[Role, ...]] = ("pivot", "retriable")
 
 
 # Anywhere.
@@ -121,7 +131,7 @@ async def always_loses_its_answer(trial: Trial, step: str) -> None:
     found = await trial.ends_as("compensated", "unknown")
     assert [one.step for one in found.told(StepUnknown)] == [step]
     assert found.fence[1, step, "do"].answered
-    assert step in found.undone
+    assert is_taken_back(trial.subject, found, step)
 
 
 async def lands_after_its_undo(trial: Trial, step: str) -> None:
@@ -139,11 +149,11 @@ async def is_cancelled_at_it(trial: Trial, step: str) -> None:
     held = trial.is_held(step)
     await trial.starts()
     await held.reached()
-    await trial.is_cancelled_by_the_customer()
+    await trial.is_cancelled_by_the_requester()
     held.open()
     found = await trial.ends_as("compensated", "cancelled")
-    assert [one.actor for one in found.told(CancelRequested)] == ["customer"]
-    assert step in found.undone
+    assert [one.actor for one in found.told(CancelRequested)] == ["requester"]
+    assert is_taken_back(trial.subject, found, step)
 
 
 async def is_cancelled_by_temporal_at_it(trial: Trial, step: str) -> None:
@@ -160,39 +170,71 @@ async def is_cancelled_twice_at_it(trial: Trial, step: str) -> None:
     held = trial.is_held(step)
     await trial.starts()
     await held.reached()
-    await trial.is_cancelled_by_the_customer()
+    await trial.is_cancelled_by_the_requester()
     await trial.is_cancelled_by_temporal(times=2)
-    await trial.is_cancelled_by_the_customer()
+    await trial.is_cancelled_by_the_requester()
     held.open()
     found = await trial.ends_as("compensated", "cancelled")
-    assert [one.actor for one in found.told(CancelRequested)] == ["customer"]
+    assert [one.actor for one in found.told(CancelRequested)] == ["requester"]
+
+
+# Promises that park.
+
+
+async def is_unknown_and_tried_again(trial: Trial, step: str) -> None:
+    trial.loses_the_answer(step)
+    await trial.starts()
+    await trial.parks(step)
+    trial.recovers(step)
+    await trial.is_told("retry", step)
+    found = await trial.ends_as("completed")
+    assert len(found.told(StepDone, step)) == 1
+
+
+async def is_unknown_and_taken_back(trial: Trial, step: str) -> None:
+    trial.loses_the_answer(step)
+    await trial.starts()
+    await trial.parks(step)
+    await trial.is_told("compensate", step)
+    found = await trial.ends_as("compensated", "intervention")
+    assert is_taken_back(trial.subject, found, step)
+
+
+async def breaks_a_rule_and_is_tried_again(trial: Trial, step: str) -> None:
+    trial.breaks_a_rule(step)
+    await trial.starts()
+    await trial.parks(step)
+    trial.recovers(step)
+    await trial.is_told("retry", step)
+    found = await trial.ends_as("completed")
+    assert [one.step for one in found.told(SagaParked)] == [step]
 
 
 # Promises that a person answers.
 
 
 async def is_declined(trial: Trial, step: str) -> None:
-    trial.officer_says = "no"
+    trial.is_answered_with(step, "no")
     await trial.starts()
     found = await trial.ends_as("refused", "Declined")
-    [answered] = found.told(StepAnswered)
-    assert (answered.step, answered.approved, answered.actor) == (step, False, "officer")
-    assert step in found.undone
+    [answered] = found.told(StepAnswered, step)
+    assert (answered.approved, answered.actor) == (False, "approver")
+    assert is_taken_back(trial.subject, found, step)
 
 
 async def is_cancelled_while_it_waits(trial: Trial, step: str) -> None:
-    trial.officer_says = "nothing"
+    trial.is_answered_with(step, "nothing")
     await trial.starts()
     await trial.tells("AnswerAwaited", step)
-    await trial.is_cancelled_by_the_customer()
+    await trial.is_cancelled_by_the_requester()
     found = await trial.ends_as("compensated", "cancelled")
-    assert found.told(StepAnswered) == []
-    assert step in found.undone
+    assert found.told(StepAnswered, step) == []
+    assert is_taken_back(trial.subject, found, step)
 
 
 async def is_terminated_while_it_waits(trial: Trial, step: str) -> None:
     """Attempt 2 asks anew."""
-    trial.officer_says = "nothing"
+    trial.is_answered_with(step, "nothing")
     await trial.starts()
     await trial.tells("AnswerAwaited", step)
     await trial.is_terminated()
@@ -200,91 +242,7 @@ async def is_terminated_while_it_waits(trial: Trial, step: str) -> None:
     await trial.tells("AnswerAwaited", step, times=2)
     await trial.hears(approved=True, step=step)
     found = await trial.ends_as("completed")
-    assert [one.attempt for one in found.told(StepAnswered)] == [2]
-
-
-# Their compensations: the pivot is refused, so that every promise has to be taken back.
-
-
-def _turns_back(trial: Trial) -> None:
-    trial.refuses(trial.subject.saga.deciding.name)
-
-
-async def is_cancelled_during_its_undo(trial: Trial, step: str) -> None:
-    _turns_back(trial)
-    held = trial.is_held(step, "undo")
-    await trial.starts()
-    await held.reached()
-    await trial.is_cancelled_by_temporal(times=2)
-    assert await _is_refused(trial.is_cancelled_by_the_customer()) == "TooLate"
-    held.open()
-    await trial.ends_as("refused", "Unwilling")
-
-
-async def is_terminated_during_its_undo(trial: Trial, step: str) -> None:
-    """Attempt 2 finishes the way back, and does not set out again."""
-    _turns_back(trial)
-    held = trial.is_held(step, "undo")
-    await trial.starts()
-    await held.reached()
-    await trial.is_terminated()
-    trial.recovers(step, "undo")
-    await trial.is_started_again()
-    await trial.ends_as("refused", "Unwilling")
-    held.open()
-    await held.landed()
-    await trial.ends_as("refused", "Unwilling")
-
-
-async def its_undo_fails_once(trial: Trial, step: str) -> None:
-    _turns_back(trial)
-    fault = trial.fails(step, "undo", tries=1)
-    await trial.starts()
-    await trial.ends_as("refused", "Unwilling")
-    assert fault.tries >= 2
-
-
-async def its_undo_loses_its_answer_once(trial: Trial, step: str) -> None:
-    _turns_back(trial)
-    fault = trial.loses_the_answer(step, "undo", tries=1)
-    await trial.starts()
-    found = await trial.ends_as("refused", "Unwilling")
-    assert fault.tries >= 2
-    assert len(found.told(StepCompensated, step)) == 1
-
-
-async def its_undo_is_delivered_twice(trial: Trial, step: str) -> None:
-    _turns_back(trial)
-    fault = trial.is_delivered_twice(step, "undo")
-    await trial.starts()
-    found = await trial.ends_as("refused", "Unwilling")
-    assert fault.tries >= 1
-    assert len(found.told(StepCompensated, step)) == 1
-
-
-async def its_undo_never_works(trial: Trial, step: str) -> None:
-    _turns_back(trial)
-    trial.fails(step, "undo")
-    await trial.starts()
-    await trial.parks(step)
-    assert await _is_refused(trial.is_told("compensate", step)) == "TooLate"
-    trial.recovers(step, "undo")
-    await trial.is_told("retry", step)
-    found = await trial.ends_as("refused", "Unwilling")
-    [parked] = found.told(SagaParked)
-    assert (parked.step, parked.direction) == (step, "undo")
-
-
-async def its_undo_is_resolved_by_hand(trial: Trial, step: str) -> None:
-    """It took effect, and never could say so."""
-    _turns_back(trial)
-    trial.loses_the_answer(step, "undo")
-    await trial.starts()
-    await trial.parks(step)
-    await trial.is_told("resolve", step)
-    found = await trial.ends_as("refused", "Unwilling")
-    [resumed] = found.told(SagaResumed)
-    assert (resumed.kind, resumed.evidence, resumed.actor) == ("resolve", "ticket 7", "operator")
+    assert [one.attempt for one in found.told(StepAnswered, step)] == [2]
 
 
 # The pivot and what follows it.
@@ -326,7 +284,7 @@ async def is_too_late_to_cancel(trial: Trial, step: str) -> None:
     held = trial.is_held(step)
     await trial.starts()
     await held.reached()
-    cancellation = await knocks(trial, "cancel", Cancellation(actor="customer", reason="no more"))
+    cancellation = await knocks(trial, "cancel", Cancellation(actor="requester", reason="no more"))
     heard = await cancellation
     await trial.is_cancelled_by_temporal()
     held.open()
@@ -339,7 +297,7 @@ async def is_too_late_to_cancel(trial: Trial, step: str) -> None:
         return
     assert step == trial.subject.saga.deciding.name
     assert await trial.has_lost_a_task()
-    assert wished == ["customer" if heard == ACCEPTED else "temporal"]
+    assert wished == ["requester" if heard == ACCEPTED else "temporal"]
     assert all(getattr(late, "type", late) == "StepClosed" for late in await held.landed())
     await trial.ends_as("compensated", "cancelled")
 
@@ -386,7 +344,7 @@ async def is_taken_back_by_an_operator(trial: Trial, step: str) -> None:
         await trial.is_told("compensate", step)
         await trial.ends_as("compensated", "intervention")
         return
-    assert await _is_refused(trial.is_told("compensate", step)) == "NotPossible"
+    assert await refusal_of(trial.is_told("compensate", step)) == "NotPossible"
     trial.recovers(step)
     await trial.is_told("retry", step)
     await trial.ends_as("completed")
@@ -407,7 +365,7 @@ async def is_corrected(trial: Trial, step: str) -> None:
     await trial.parks(step)
     asked = await trial.parked_command(step)
     trial.recovers(step)
-    assert await _is_refused(trial.is_told("correct", step, correction=asked)) == "WrongCorrection"
+    assert await refusal_of(trial.is_told("correct", step, correction=asked)) == "WrongCorrection"
     corrected = trial.case.corrections[step](asked)
     await trial.is_told("correct", step, correction=corrected)
     found = await trial.ends_as("completed")
@@ -418,49 +376,64 @@ async def is_corrected(trial: Trial, step: str) -> None:
     assert found.fence[1, f"{step}~2", "do"].answered
 
 
-async def _is_refused(update: Awaitable[None]) -> str:
-    """The kind of refusal that the validator answers."""
-    with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await update
-    cause = refused.value.cause
-    assert isinstance(cause, ApplicationError)
-    return cause.type or ""
+def _if_the_pivot_can_be_shut(saga: Saga, _step: str, _variant: None) -> tuple[Ending, ...]:
+    return ("compensated",) if saga.shuts_pivot else ("completed",)
 
+
+def _unless_the_pivot_was_lost(saga: Saga, step: str, _variant: None) -> tuple[Ending, ...]:
+    return ("completed", "compensated") if step == saga.deciding.name else ("completed",)
+
+
+_PROMISE: Final[tuple[Role, ...]] = ("compensatable",)
+_AWAITING: Final[tuple[Role, ...]] = ("awaiting",)
+_PIVOT: Final[tuple[Role, ...]] = ("pivot",)
+_RETRIABLE: Final[tuple[Role, ...]] = ("retriable",)
+_UNKNOWN: Final = (GIVEN_UP_SOON, UNKNOWN_COMPENSATES)
+_PARKS: Final = (GIVEN_UP_SOON, UNKNOWN_PARKS)
+_UNDONE: Final = (LEAVES_SOMETHING,)
+_SOON: Final = (GIVEN_UP_SOON,)
 
 FAILURES: Final[Mapping[str, Failure]] = {
-    failure.story.__name__: failure
+    failure.name: failure
     for failure in (
-        Failure(fails_once, ANYWHERE),
-        Failure(loses_its_answer_once, ANYWHERE),
+        Failure(fails_once, ANYWHERE, needs=(RETRIED,)),
+        Failure(loses_its_answer_once, ANYWHERE, needs=(RETRIED,)),
         Failure(is_delivered_twice, ANYWHERE),
         Failure(is_terminated_at_it, ANYWHERE),
-        Failure(is_refused, REFUSABLE),
-        Failure(breaks_a_rule, ("promise",)),
-        Failure(fails_until_its_deadline, ("promise",), impatient=True),
-        Failure(always_loses_its_answer, ("promise",), impatient=True),
-        Failure(lands_after_its_undo, ("promise",), impatient=True),
-        Failure(is_cancelled_at_it, ("promise",)),
-        Failure(is_cancelled_by_temporal_at_it, ("promise",)),
-        Failure(is_cancelled_twice_at_it, ("promise",)),
-        Failure(is_declined, ("answered",)),
-        Failure(is_cancelled_while_it_waits, ("answered",)),
-        Failure(is_terminated_while_it_waits, ("answered",)),
-        Failure(is_cancelled_during_its_undo, ("promise",)),
-        Failure(is_terminated_during_its_undo, ("promise",)),
-        Failure(its_undo_fails_once, ("promise",)),
-        Failure(its_undo_loses_its_answer_once, ("promise",)),
-        Failure(its_undo_is_delivered_twice, ("promise",)),
-        Failure(its_undo_never_works, ("promise",), impatient=True),
-        Failure(its_undo_is_resolved_by_hand, ("promise",), impatient=True),
-        Failure(fails_until_patience_is_over, LATER, impatient=True),
-        Failure(loses_its_answer_until_patience_is_over, LATER, impatient=True),
-        Failure(lands_while_it_is_parked, LATER, impatient=True),
-        Failure(is_too_late_to_cancel, LATER),
-        Failure(is_done_by_hand, LATER, impatient=True),
-        Failure(is_skipped, ("duty",), impatient=True),
-        Failure(is_refused_and_asked_anew, ("duty",)),
-        Failure(is_taken_back_by_an_operator, ("pivot",), impatient=True),
-        Failure(certainly_did_not_happen, ("pivot",), impatient=True),
-        Failure(is_corrected, LATER, impatient=True),
+        Failure(is_refused, REFUSABLE, REFUSED),
+        Failure(breaks_a_rule, _PROMISE, COMPENSATED, (FAILURE_COMPENSATES,)),
+        Failure(fails_until_its_deadline, _PROMISE, COMPENSATED, _UNKNOWN, AT_DEADLINE),
+        Failure(always_loses_its_answer, _PROMISE, COMPENSATED, _UNKNOWN, AT_DEADLINE),
+        Failure(lands_after_its_undo, _PROMISE, COMPENSATED, _UNKNOWN, AT_DEADLINE),
+        Failure(is_cancelled_at_it, _PROMISE, COMPENSATED, (RETRIED,)),
+        Failure(is_cancelled_by_temporal_at_it, _PROMISE, COMPENSATED, (RETRIED,)),
+        Failure(is_cancelled_twice_at_it, _PROMISE, COMPENSATED, (RETRIED,)),
+        Failure(is_declined, _AWAITING, REFUSED),
+        Failure(is_cancelled_while_it_waits, _AWAITING, COMPENSATED),
+        Failure(is_terminated_while_it_waits, _AWAITING),
+        Failure(is_cancelled_during_its_undo, _PROMISE, REFUSED, _UNDONE),
+        Failure(is_terminated_during_its_undo, _PROMISE, REFUSED, _UNDONE),
+        Failure(its_undo_fails_once, _PROMISE, REFUSED, _UNDONE),
+        Failure(its_undo_loses_its_answer_once, _PROMISE, REFUSED, _UNDONE),
+        Failure(its_undo_is_delivered_twice, _PROMISE, REFUSED, _UNDONE),
+        Failure(its_undo_never_works, _PROMISE, REFUSED, _UNDONE, AFTER_PATIENCE),
+        Failure(its_undo_is_resolved_by_hand, _PROMISE, REFUSED, _UNDONE, AFTER_PATIENCE),
+        Failure(fails_until_patience_is_over, LATER, needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(
+            loses_its_answer_until_patience_is_over, LATER, needs=_SOON, gives_up=AFTER_PATIENCE
+        ),
+        Failure(lands_while_it_is_parked, LATER, needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(is_too_late_to_cancel, LATER, _unless_the_pivot_was_lost, (RETRIED,)),
+        Failure(is_done_by_hand, LATER, needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(is_skipped, _RETRIABLE, needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(is_refused_and_asked_anew, _RETRIABLE),
+        Failure(
+            is_taken_back_by_an_operator, _PIVOT, _if_the_pivot_can_be_shut, _SOON, AFTER_PATIENCE
+        ),
+        Failure(certainly_did_not_happen, _PIVOT, COMPENSATED, _SOON, AFTER_PATIENCE),
+        Failure(is_corrected, LATER, needs=(CORRECTABLE, GIVEN_UP_SOON), gives_up=AFTER_PATIENCE),
+        Failure(is_unknown_and_tried_again, _PROMISE, needs=_PARKS, gives_up=AT_DEADLINE),
+        Failure(is_unknown_and_taken_back, _PROMISE, COMPENSATED, _PARKS, AT_DEADLINE),
+        Failure(breaks_a_rule_and_is_tried_again, _PROMISE, needs=(FAILURE_PARKS,)),
     )
 }

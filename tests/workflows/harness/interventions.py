@@ -6,20 +6,27 @@ Who was accepted is in the stream, and who was not is told so: never both, and n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from handrail.sagas.definition import Saga
-from handrail.sagas.events import SagaParked, SagaResumed
+from handrail.sagas.events import Ending, SagaParked, SagaResumed
 from handrail.sagas.options import Intervention, InterventionKind
-from tests.workflows.harness.failures import Role
+from tests.workflows.harness.failure import (
+    AFTER_PATIENCE,
+    BESIDE,
+    GIVEN_UP_SOON,
+    LEAVES_SOMETHING,
+    REFUSED,
+    Failure,
+    Role,
+    always,
+    names_side_by_side,
+)
 from tests.workflows.harness.trial import Trial
 from tests.workflows.knocking import ACCEPTED, ENDED, knocks
 
-Story = Callable[[Trial, str], Awaitable[None]]
-
-BY_HAND: Final[Mapping[Role, InterventionKind]] = {"pivot": "resolve", "duty": "skip"}
+BY_HAND: Final[Mapping[Role, InterventionKind]] = {"pivot": "resolve", "retriable": "skip"}
 
 
 LATE: Final = ("NotParked", ENDED)
@@ -90,7 +97,7 @@ async def is_told_two_kinds(trial: Trial, step: str) -> None:
     await trial.parks(step)
     trial.recovers(step)
     is_pivot = step == trial.subject.saga.deciding.name
-    by_hand = says(trial, BY_HAND["pivot" if is_pivot else "duty"], step)
+    by_hand = says(trial, BY_HAND["pivot" if is_pivot else "retriable"], step)
     await the_first_stands(trial, by_hand, says(trial, "retry", step))
     await trial.ends_as("completed")
 
@@ -202,12 +209,6 @@ async def two_undos_wait_side_by_side(trial: Trial, step: str) -> None:
     }
 
 
-def names_side_by_side(saga: Saga) -> list[list[str]]:
-    """Of the steps of each group."""
-    promises = [[step.name for step in group] for group in saga.groups]
-    return [*promises, *([duty.name for duty in group] for group in saga.duties)]
-
-
 def beside(trial: Trial, step: str) -> str:
     """The step after it among those that run side by side, in turn."""
     saga = trial.subject.saga
@@ -216,26 +217,51 @@ def beside(trial: Trial, step: str) -> str:
     return group[(group.index(step) + 1) % len(group)]
 
 
-@dataclass(frozen=True)
-class Crossed:
-    """`at` are the kinds of steps it is told for; `side_by_side` only where another one runs."""
-
-    story: Story
-    at: tuple[Role, ...]
-    side_by_side: bool = False
+def _the_first_stands(saga: Saga, _step: str, _variant: None) -> tuple[Ending, ...]:
+    return ("completed", "compensated") if saga.shuts_pivot else ("completed",)
 
 
-CROSSED: Final[Mapping[str, Crossed]] = {
-    told.story.__name__: told
+_LATER: Final[tuple[Role, ...]] = ("pivot", "retriable")
+_SOON: Final = (GIVEN_UP_SOON,)
+_UNDONE: Final = (LEAVES_SOMETHING,)
+
+CROSSED: Final[Mapping[str, Failure]] = {
+    told.name: told
     for told in (
-        Crossed(is_told_twice, ("pivot", "duty")),
-        Crossed(is_told_by_two_people, ("pivot", "duty")),
-        Crossed(is_told_two_kinds, ("pivot", "duty")),
-        Crossed(is_taken_back_and_tried_again, ("pivot",)),
-        Crossed(is_denied_and_tried_again, ("pivot",)),
-        Crossed(is_denied_although_it_happened, ("pivot",)),
-        Crossed(its_undo_is_told_two_kinds, ("promise",)),
-        Crossed(two_wait_side_by_side, ("duty",), side_by_side=True),
-        Crossed(two_undos_wait_side_by_side, ("promise",), side_by_side=True),
+        Failure(is_told_twice, _LATER, needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(is_told_by_two_people, _LATER, needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(is_told_two_kinds, _LATER, needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(
+            is_taken_back_and_tried_again,
+            ("pivot",),
+            _the_first_stands,
+            _SOON,
+            gives_up=AFTER_PATIENCE,
+        ),
+        Failure(
+            is_denied_and_tried_again,
+            ("pivot",),
+            always("completed", "compensated"),
+            _SOON,
+            gives_up=AFTER_PATIENCE,
+        ),
+        Failure(is_denied_although_it_happened, ("pivot",), needs=_SOON, gives_up=AFTER_PATIENCE),
+        Failure(
+            its_undo_is_told_two_kinds,
+            ("compensatable",),
+            REFUSED,
+            _UNDONE,
+            gives_up=AFTER_PATIENCE,
+        ),
+        Failure(
+            two_wait_side_by_side, ("retriable",), needs=(BESIDE, *_SOON), gives_up=AFTER_PATIENCE
+        ),
+        Failure(
+            two_undos_wait_side_by_side,
+            ("compensatable",),
+            REFUSED,
+            (BESIDE, *_UNDONE),
+            gives_up=AFTER_PATIENCE,
+        ),
     )
 }

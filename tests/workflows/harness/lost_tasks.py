@@ -7,15 +7,17 @@ is seen *before* it: the stores have to say what becomes of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, Literal
 
 from temporalio.client import WorkflowExecutionStatus
 
+from handrail.sagas.definition import Saga
 from handrail.sagas.events import (
     CancelRequested,
+    Ending,
     SagaDecided,
     SagaParked,
     SagaResumed,
@@ -23,18 +25,28 @@ from handrail.sagas.events import (
 )
 from handrail.sagas.options import Cancellation, Intervention, InterventionKind, Verdict
 from tests.workflows.faults import Loss
-from tests.workflows.harness.failures import Role
+from tests.workflows.harness.failure import (
+    AFTER_PATIENCE,
+    COMPENSATED,
+    GIVEN_UP_SOON,
+    LEAVES_SOMETHING,
+    REFUSED,
+    RETRIED,
+    Failure,
+    Role,
+    roles_of,
+)
+from tests.workflows.harness.subject import Case
 from tests.workflows.harness.trial import Trial
 from tests.workflows.knocking import ACCEPTED, is_reset, knocks
 from tests.workflows.running import ONE_TASK
 
-Meanwhile = Literal["nothing", "customer", "temporal", "reset", "person"]
-Story = Callable[[Trial, str, Meanwhile], Awaitable[None]]
+Meanwhile = Literal["nothing", "requester", "temporal", "reset", "person"]
 
 A_WHILE: Final = timedelta(seconds=10)
 """A task that is to be lost is not over before: Temporal's clients hand it in at four fifths."""
 
-CUSTOMER: Final = Cancellation(actor="customer", reason="changed my mind")
+REQUESTER: Final = Cancellation(actor="requester", reason="changed my mind")
 
 
 @dataclass
@@ -61,13 +73,13 @@ async def loses(
     await loss.committed()
     heard = Heard()
     match meanwhile:
-        case "customer":
-            heard.answer = await knocks(trial, "cancel", CUSTOMER)
+        case "requester":
+            heard.answer = await knocks(trial, "cancel", REQUESTER)
         case "temporal":
             await trial.handle.cancel()
         case "reset":
             await is_reset(trial)
-            trial.officer_is_asked_anew()
+            trial.approvers_begin_again()
         case "person":
             assert update is not None
             name, told = update
@@ -89,7 +101,7 @@ async def is_lost_after_it(trial: Trial, step: str, meanwhile: Meanwhile) -> Non
     await trial.starts()
     heard = await loses(trial, loss, meanwhile)
     await heard.as_(ACCEPTED if is_ahead else "TooLate")
-    if is_ahead and meanwhile in {"customer", "temporal"}:
+    if is_ahead and meanwhile in {"requester", "temporal"}:
         found = await trial.ends_as("compensated", "cancelled")
         assert [one.actor for one in found.told(CancelRequested)] == [meanwhile]
     else:
@@ -124,7 +136,7 @@ async def is_lost_once_it_began(trial: Trial, _: str, meanwhile: Meanwhile) -> N
     await trial.starts()
     heard = await loses(trial, loss, meanwhile)
     await heard.as_(ACCEPTED)
-    if meanwhile in {"customer", "temporal"}:
+    if meanwhile in {"requester", "temporal"}:
         found = await trial.ends_as("compensated", "cancelled")
         assert [one.actor for one in found.told(CancelRequested)] == [meanwhile]
     else:
@@ -157,12 +169,12 @@ async def is_lost_once_it_was_cancelled(trial: Trial, step: str, meanwhile: Mean
     loss = trial.loses_its_task_at("journal:cancelled")
     await trial.starts()
     await held.reached()
-    first = await knocks(trial, "cancel", CUSTOMER)
+    first = await knocks(trial, "cancel", REQUESTER)
     heard = await loses(trial, loss, meanwhile)
     held.open()
     await heard.as_(ACCEPTED)
     found = await trial.ends_as("compensated", "cancelled")
-    assert [one.actor for one in found.told(CancelRequested)] == ["customer"]
+    assert [one.actor for one in found.told(CancelRequested)] == ["requester"]
     if meanwhile != "reset":  # which takes along whoever waited for an answer
         assert await first == ACCEPTED
 
@@ -186,7 +198,7 @@ async def _loses_what_parked(trial: Trial, step: str, meanwhile: Meanwhile) -> N
     trial.recovers(step)
     retry = _says(trial, "retry", step)
     heard = await loses(trial, loss, meanwhile, update=("intervene", retry))
-    by = await heard.as_("TooLate" if meanwhile == "customer" else ACCEPTED, "NotParked")
+    by = await heard.as_("TooLate" if meanwhile == "requester" else ACCEPTED, "NotParked")
     if by != ACCEPTED and await _still_waits(trial, step):
         await trial.is_told("retry", step)
     await trial.ends()
@@ -222,7 +234,7 @@ async def is_lost_once_it_was_resumed(trial: Trial, step: str, meanwhile: Meanwh
     first = await knocks(trial, "intervene", _says(trial, "retry", step), None)
     other = _says(trial, "resolve", step)
     heard = await loses(trial, loss, meanwhile, update=("intervene", other))
-    await heard.as_("TooLate" if meanwhile == "customer" else "NotParked")
+    await heard.as_("TooLate" if meanwhile == "requester" else "NotParked")
     found = await trial.ends_as("completed")
     assert [one.kind for one in found.told(SagaResumed)] == ["retry"]
     if meanwhile != "reset":
@@ -230,7 +242,7 @@ async def is_lost_once_it_was_resumed(trial: Trial, step: str, meanwhile: Meanwh
 
 
 async def is_lost_once_it_was_approved(trial: Trial, step: str, meanwhile: Meanwhile) -> None:
-    trial.officer_says = "nothing"
+    trial.is_answered_with(step, "nothing")
     loss = trial.loses_its_task_at(f"journal:answered:{step}")
     await trial.starts()
     await trial.tells("AnswerAwaited", step)
@@ -239,17 +251,17 @@ async def is_lost_once_it_was_approved(trial: Trial, step: str, meanwhile: Meanw
         trial, loss, meanwhile, update=("answer", _verdict(trial, step, approved=False))
     )
     await heard.as_("NotParked" if meanwhile == "person" else ACCEPTED)
-    if meanwhile in {"customer", "temporal"}:
+    if meanwhile in {"requester", "temporal"}:
         await trial.ends_as("compensated", "cancelled")
     else:
         found = await trial.ends_as("completed")
-        assert [one.approved for one in found.told(StepAnswered)] == [True]
+        assert [one.approved for one in found.told(StepAnswered, step)] == [True]
     first.cancel()
 
 
 async def is_lost_once_it_was_declined(trial: Trial, step: str, meanwhile: Meanwhile) -> None:
-    """A no stays a no, also for a customer who cancels meanwhile."""
-    trial.officer_says = "nothing"
+    """A no stays a no, also for a requester who cancels meanwhile."""
+    trial.is_answered_with(step, "nothing")
     loss = trial.loses_its_task_at(f"journal:answered:{step}")
     await trial.starts()
     await trial.tells("AnswerAwaited", step)
@@ -259,7 +271,7 @@ async def is_lost_once_it_was_declined(trial: Trial, step: str, meanwhile: Meanw
     )
     await heard.as_("NotParked" if meanwhile == "person" else "TooLate")
     found = await trial.ends_as("refused", "Declined")
-    assert [one.approved for one in found.told(StepAnswered)] == [False]
+    assert [one.approved for one in found.told(StepAnswered, step)] == [False]
     first.cancel()
 
 
@@ -296,64 +308,91 @@ def _verdict(trial: Trial, step: str, *, approved: bool) -> Verdict:
     return Verdict(
         id=f"{trial.id}-{approved}",
         approved=approved,
-        actor="officer",
+        actor="approver",
         reason="looked into it",
         step=step,
     )
 
 
-@dataclass(frozen=True)
-class Lost:
-    """`at` are the kinds of steps it is told for, `meanwhile` what comes before the code runs
-    again; `impatient` where a step has to be given up. `task` is how long a task may take.
-    """
+def _if_cancelled(_saga: Saga, _step: str, meanwhile: Meanwhile) -> tuple[Ending, ...]:
+    return ("compensated",) if meanwhile in {"requester", "temporal"} else ("completed",)
 
-    story: Story
-    at: tuple[Role, ...]
-    meanwhile: tuple[Meanwhile, ...] = ("nothing", "customer", "temporal", "reset")
-    impatient: bool = False
-    task: timedelta = A_WHILE
+
+def _if_cancelled_ahead(saga: Saga, step: str, meanwhile: Meanwhile) -> tuple[Ending, ...]:
+    is_ahead = step in roles_of(saga)["compensatable"]
+    return _if_cancelled(saga, step, meanwhile) if is_ahead else ("completed",)
+
+
+def _unless_seen_before_the_pivot(
+    saga: Saga, step: str, meanwhile: Meanwhile
+) -> tuple[Ending, ...]:
+    is_pivot = step == saga.deciding.name
+    races = is_pivot and meanwhile == "temporal"
+    return ("completed", "compensated") if races else ("completed",)
+
+
+_BY_TEMPORAL: Final[tuple[Meanwhile, ...]] = ("nothing", "requester", "temporal", "reset")
+_BY_A_PERSON: Final[tuple[Meanwhile, ...]] = ("nothing", "requester", "temporal", "person")
+_LATER: Final[tuple[Role, ...]] = ("pivot", "retriable")
+
+
+@dataclass(frozen=True)
+class Lost(Failure):
+    """`meanwhile` is what comes before the code runs again."""
+
+    meanwhile: tuple[Meanwhile, ...] = _BY_TEMPORAL
+    task: timedelta = field(default=A_WHILE, kw_only=True)
+
+    def variants(self, case: Case, step: str) -> Sequence[Meanwhile]:  # noqa: ARG002  # of all
+        return self.meanwhile
 
 
 LOST: Final[Mapping[str, Lost]] = {
-    lost.story.__name__: lost
+    lost.name: lost
     for lost in (
-        Lost(is_lost_after_it, ("promise", "pivot", "duty")),
-        Lost(is_lost_after_its_undo, ("promise",)),
-        Lost(is_lost_once_it_began, ("pivot",)),
-        Lost(is_lost_once_it_turned_back, ("pivot",)),
-        Lost(is_lost_once_it_ended, ("pivot",)),
+        Lost(
+            is_lost_after_it,
+            ("compensatable", "pivot", "retriable"),
+            _if_cancelled_ahead,
+            (RETRIED,),
+        ),
+        Lost(is_lost_after_its_undo, ("compensatable",), REFUSED, (LEAVES_SOMETHING,)),
+        Lost(is_lost_once_it_began, ("pivot",), _if_cancelled),
+        Lost(is_lost_once_it_turned_back, ("pivot",), REFUSED),
+        Lost(is_lost_once_it_ended, ("pivot",), REFUSED),
         # An update that comes while a task runs is heard once that is handed in.
-        Lost(is_lost_once_it_was_cancelled, ("promise",), task=ONE_TASK),
+        Lost(
+            is_lost_once_it_was_cancelled,
+            ("compensatable",),
+            COMPENSATED,
+            (RETRIED,),
+            task=ONE_TASK,
+        ),
         Lost(
             is_lost_once_it_parked,
-            ("pivot", "duty"),
-            ("nothing", "customer", "temporal", "person"),
-            impatient=True,
+            _LATER,
+            _unless_seen_before_the_pivot,
+            (GIVEN_UP_SOON,),
+            gives_up=AFTER_PATIENCE,
+            meanwhile=_BY_A_PERSON,
             task=ONE_TASK,
         ),
         Lost(
             is_lost_once_it_parked_at_once,
-            ("pivot", "duty"),
-            ("nothing", "customer", "temporal", "person"),
+            _LATER,
+            _unless_seen_before_the_pivot,
+            meanwhile=_BY_A_PERSON,
         ),
         Lost(
             is_lost_once_it_was_resumed,
-            ("pivot", "duty"),
-            ("nothing", "customer", "temporal", "person"),
-            impatient=True,
+            _LATER,
+            needs=(GIVEN_UP_SOON,),
+            gives_up=AFTER_PATIENCE,
+            meanwhile=_BY_A_PERSON,
             task=ONE_TASK,
         ),
-        Lost(
-            is_lost_once_it_was_approved,
-            ("answered",),
-            ("nothing", "customer", "temporal", "person"),
-        ),
-        Lost(
-            is_lost_once_it_was_declined,
-            ("answered",),
-            ("nothing", "customer", "temporal", "person"),
-        ),
-        Lost(is_lost_once_the_next_attempt_decided, ("duty",)),
+        Lost(is_lost_once_it_was_approved, ("awaiting",), _if_cancelled, meanwhile=_BY_A_PERSON),
+        Lost(is_lost_once_it_was_declined, ("awaiting",), REFUSED, meanwhile=_BY_A_PERSON),
+        Lost(is_lost_once_the_next_attempt_decided, ("retriable",)),
     )
 }

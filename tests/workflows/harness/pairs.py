@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from handrail.sagas.definition import Saga
 from handrail.sagas.events import Ending, SagaParked, StepCompensated
+from tests.workflows.harness.failure import (
+    AFTER_PATIENCE,
+    AT_DEADLINE,
+    GIVEN_UP_SOON,
+    REFUSED,
+    RETRIED,
+    UNKNOWN_COMPENSATES,
+    Failure,
+    Role,
+)
+from tests.workflows.harness.subject import Case
 from tests.workflows.harness.trial import Trial
-
-Story = Callable[[Trial, str, str], Awaitable[None]]
 
 
 async def refused_then_its_undo_fails_once(trial: Trial, first: str, undone: str) -> None:
@@ -51,7 +61,7 @@ async def unknown_then_its_undo_loses_its_answer(trial: Trial, first: str, undon
 
 
 async def cancelled_then_terminated_on_the_way_back(trial: Trial, first: str, undone: str) -> None:
-    """A third thing goes wrong, too: attempt 2 finishes what the customer wished."""
+    """A third thing goes wrong, too: attempt 2 finishes what the requester wished."""
     refused = first == trial.subject.saga.deciding.name
     if refused:
         trial.refuses(first)
@@ -60,7 +70,7 @@ async def cancelled_then_terminated_on_the_way_back(trial: Trial, first: str, un
     await trial.starts()
     if held:
         await held.reached()
-        await trial.is_cancelled_by_the_customer()
+        await trial.is_cancelled_by_the_requester()
         held.open()
     await undoing.reached()
     await trial.is_terminated()
@@ -79,20 +89,47 @@ async def _goes_on(trial: Trial, pivot: str) -> None:
     await trial.ends_as("completed")
 
 
-@dataclass(frozen=True)
-class Pair:
-    """`impatient` where a step has to be given up."""
+def _as_the_pivot_can_be_shut(saga: Saga, first: str, _undone: str) -> tuple[Ending, ...]:
+    goes_on = first == saga.deciding.name and not saga.shuts_pivot
+    return ("completed",) if goes_on else ("compensated",)
 
-    story: Story
-    impatient: bool = False
+
+def _as_wished_or_refused(saga: Saga, first: str, _undone: str) -> tuple[Ending, ...]:
+    return ("refused",) if first == saga.deciding.name else ("compensated",)
+
+
+@dataclass(frozen=True)
+class Pair(Failure):
+    """What turns the saga back at its step, and goes wrong with the compensation of another."""
+
+    at: tuple[Role, ...] = ("compensatable", "pivot")
+
+    def variants(self, case: Case, step: str) -> Sequence[str]:
+        """The steps before it, whose compensations run once it turns the saga back."""
+        before: list[str] = []
+        for group in case.saga.groups:
+            names = [one.name for one in group]
+            if step in names:
+                break
+            before += names
+        return [name for name in before if name not in case.changes_nothing]
 
 
 PAIRS: Final[Mapping[str, Pair]] = {
-    pair.story.__name__: pair
+    pair.name: pair
     for pair in (
-        Pair(refused_then_its_undo_fails_once),
-        Pair(refused_then_its_undo_never_works, impatient=True),
-        Pair(unknown_then_its_undo_loses_its_answer, impatient=True),
-        Pair(cancelled_then_terminated_on_the_way_back),
+        Pair(refused_then_its_undo_fails_once, endings=REFUSED),
+        Pair(refused_then_its_undo_never_works, endings=REFUSED, gives_up=AFTER_PATIENCE),
+        Pair(
+            unknown_then_its_undo_loses_its_answer,
+            endings=_as_the_pivot_can_be_shut,
+            needs=(GIVEN_UP_SOON, UNKNOWN_COMPENSATES),
+            gives_up=AT_DEADLINE | AFTER_PATIENCE,
+        ),
+        Pair(
+            cancelled_then_terminated_on_the_way_back,
+            endings=_as_wished_or_refused,
+            needs=(RETRIED,),
+        ),
     )
 }

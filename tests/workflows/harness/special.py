@@ -28,7 +28,7 @@ from tests.workflows.harness.lost_tasks import A_WHILE, loses
 from tests.workflows.harness.trial import Trial
 from tests.workflows.knocking import ACCEPTED, knocks
 from tests.workflows.running import ONE_TASK, eventually
-from tests.world import World
+from tests.world import World, world_of
 
 Story = Callable[[Trial, str], Awaitable[None]]
 
@@ -39,7 +39,7 @@ async def lands_late_beside_it(trial: Trial, step: str) -> None:
     loss = trial.loses_its_task_at(step)
     await trial.starts()
     await held.reached()
-    heard = await loses(trial, loss, "customer")
+    heard = await loses(trial, loss, "requester")
     await heard.as_(ACCEPTED)
     await trial.ends_as("compensated", "cancelled")
     for late in await held.landed():
@@ -57,7 +57,8 @@ async def its_pivot_lands_late_at_the_bank(trial: Trial, step: str) -> None:
     await held.reached()
     asked = trial.subject.saga.pivot
     assert isinstance(asked, CapturePayment)
-    bank = HttpBank(company(trial.world.session, trial.world.bank))
+    world = world_of(trial)
+    bank = HttpBank(company(world.session, world.bank))
     late = await bank.capture(key=f"{trial.id}/1/{step}/do", order=asked.order, amount=asked.amount)
     assert late == Declined(code="voided")
     held.open()
@@ -67,10 +68,10 @@ async def its_pivot_lands_late_at_the_bank(trial: Trial, step: str) -> None:
 async def its_pivot_lands_late_once_it_was_cancelled(trial: Trial, step: str) -> None:
     """A worker that was thought dead asks for it, before the saga has turned back."""
     turning = trial.is_held("journal:turned-back")
-    trial.officer_says = "nothing"
+    trial.is_answered_with("RequestApproval", "nothing")
     await trial.starts()
     await trial.tells("AnswerAwaited", "RequestApproval")
-    await trial.is_cancelled_by_the_customer()
+    await trial.is_cancelled_by_the_requester()
     await turning.reached()
     [begun] = [one for one in await trial.story() if isinstance(one, SagaStarted)]
     assert begun.opened_on
@@ -97,7 +98,7 @@ async def was_done_before(trial: Trial, step: str) -> None:
     await does(
         trial.world, OpenMerchantAccount(merchant=asked.merchant, currency="EUR", fee_bps=250)
     )
-    trial.officer_says = "no"
+    trial.is_answered_with("RequestApproval", "no")
     await trial.starts()
     await trial.ends()
     found = await trial.evidence()

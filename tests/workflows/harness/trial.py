@@ -13,16 +13,15 @@ from temporalio.service import RPCError
 
 from handrail.sagas.events import Ending
 from handrail.sagas.options import RunOptions, Verdict
-from runtime.app import HANDRAIL
-from tests.workflows.harness.clean import assert_clean_slate
-from tests.workflows.harness.companies import stand
-from tests.workflows.harness.evidence import Books, Evidence, anonymous, ledgers, read
+from tests.workflows.harness.books import Books
+from tests.workflows.harness.clean import assert_all_is_folded, assert_clean_slate
+from tests.workflows.harness.environment import FIRST_TRY, Environment
+from tests.workflows.harness.evidence import Evidence, anonymous, read
+from tests.workflows.harness.failure import PATIENT
 from tests.workflows.harness.subject import Case, Subject
 from tests.workflows.running import ONE_TASK, Placement, Running, eventually
-from tests.world import FIRST_TRY, World
 
-SOON = 2.0  # seconds until a step is given up that is made to fail
-PATIENT = 60.0
+Said = Literal["yes", "no", "nothing"]
 NOT_HEARD = (WorkflowUpdateFailedError, RPCError)
 """Refused, or over; not what the client makes of it when whoever waits is told to stop."""
 
@@ -33,15 +32,15 @@ class Trial(Running):
     subject: Subject
     kept: Books
     _ledgers: Books = field(default_factory=dict)
-    officer_says: Literal["yes", "no", "nothing"] = "yes"
-    _officer: asyncio.Task[None] | None = None
+    _verdicts: dict[str, Said] = field(default_factory=dict)
+    _approvers: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def starts(self) -> None:
         if self.attempt == 1:
             self._ledgers = await self._read_ledgers()
         await super().starts()
-        if self._officer is None and self.awaits and self.officer_says != "nothing":
-            self._officer = asyncio.create_task(self._answer())
+        if not self._approvers:
+            self._approve()
 
     async def is_begun_where_nobody_works(self) -> None:
         """As the next attempt, which is terminated before anybody has worked on it."""
@@ -68,37 +67,57 @@ class Trial(Running):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._officer:
-            self._officer.cancel()
-            await asyncio.gather(self._officer, return_exceptions=True)
+        for approver in self._approvers.values():
+            approver.cancel()
+        await asyncio.gather(*self._approvers.values(), return_exceptions=True)
 
     async def evidence(self) -> Evidence:
-        companies, pool = (self.world.bank, self.world.carrier), self.world.pool
-        after = await self._read_ledgers()
-        there = await stand(pool, companies, self.subject.names)
-        return await read(pool, self.id, self._ledgers, after, there)
+        return await read(
+            self.world,
+            self.id,
+            self.case.aggregates,
+            ledgers_before=self._ledgers,
+            ledgers_after=await self._read_ledgers(),
+            stand=await self.case.companies(self.world).stand(self._names),
+        )
 
     async def _read_ledgers(self) -> Books:
-        companies = (self.world.bank, self.world.carrier)
-        return await ledgers(companies, frozenset(self.subject.names))
+        return await self.case.companies(self.world).ledgers(self._names)
+
+    @property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.subject.names)
 
     @property
     def awaits(self) -> list[str]:
         groups = self.subject.saga.groups
         return [step.name for group in groups for step in group if step.answered_within]
 
-    def officer_is_asked_anew(self) -> None:
-        """What is reset waits again, also for an answer that the stream has."""
-        if self._officer:
-            self._officer.cancel()
-            self._officer = asyncio.create_task(self._answer())
+    def is_answered_with(self, step: str, said: Said) -> None:
+        """What becomes of the step that awaits an answer; of every other one: yes."""
+        self._verdicts[step] = said
 
-    async def _answer(self) -> None:
-        """The officer, who answers whatever is asked, each time it is asked."""
-        for asked in itertools.count(1):
-            for step in self.awaits:
-                await self.tells("AnswerAwaited", step, times=asked)
-                await self.hears(approved=self.officer_says == "yes", step=step)
+    def approvers_begin_again(self) -> None:
+        """What is reset waits again, also for an answer that the stream has."""
+        for approver in self._approvers.values():
+            approver.cancel()
+        self._approve()
+
+    def _approve(self) -> None:
+        """Each step that awaits an answer has an approver of its own: steps may wait side by side,
+        and another attempt may wait for the first before it comes to the next.
+        """
+        self._approvers = {
+            step: asyncio.create_task(self._answer(step, approved=said == "yes"))
+            for step in self.awaits
+            if (said := self._verdicts.get(step, "yes")) != "nothing"
+        }
+
+    async def _answer(self, step: str, *, approved: bool) -> None:
+        """Each time the step awaits an answer."""
+        for awaited in itertools.count(1):
+            await self.tells("AnswerAwaited", step, times=awaited)
+            await self.hears(approved=approved, step=step)
 
     async def is_heard(self, verdict: Verdict) -> asyncio.Task[None]:
         """Give it again and again until the workflow waits for it, and then for what it says."""
@@ -138,8 +157,7 @@ class Trial(Running):
 
 
 async def a_trial(
-    world: World,
-    name: str,
+    world: Environment,
     case: Case,
     steps: Placement,
     kept: Books,
@@ -153,7 +171,7 @@ async def a_trial(
     return Trial(
         world=world,
         id=subject.id,
-        workflow=HANDRAIL.saga_types[name].workflow,
+        workflow=case.workflow,
         input=subject.input,
         options=RunOptions(
             steps=steps,
@@ -163,7 +181,7 @@ async def a_trial(
             ),
             deadline_seconds=deadline,
             patience_seconds=patience,
-        ).of(HANDRAIL.saga_types[name].workflow),
+        ).of(case.workflow),
         task_timeout=task_timeout,
         case=case,
         subject=subject,
@@ -171,12 +189,13 @@ async def a_trial(
     )
 
 
-async def undisturbed(world: World, name: str, case: Case) -> Books:
+async def undisturbed(world: Environment, case: Case) -> Books:
     """What a saga that nothing disturbs leaves behind, without its names."""
-    trial = await a_trial(world, name, case, "local", {})
+    trial = await a_trial(world, case, "local", {})
     async with trial:
         await trial.starts()
         await trial.ends()
     found = await trial.evidence()
     assert found.ended.ending == "completed", found.ended
+    assert_all_is_folded(found)
     return dict(anonymous(found.after, trial.subject.names))
