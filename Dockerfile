@@ -8,12 +8,12 @@ COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
 
 COPY pyproject.toml README.md ./
+COPY handrail handrail
 COPY domain domain
 COPY workflows workflows
 COPY activities activities
-COPY eventstore eventstore
 COPY projections projections
-COPY messaging messaging
+COPY consumers consumers
 COPY api api
 COPY runtime runtime
 RUN pip install --no-deps --no-build-isolation . \

@@ -2,7 +2,7 @@
 
 Runs as a script of its own, between fork and exec, because the alternative (`preexec_fn`) runs
 Python in a forked copy of a process full of threads, which can hang. It therefore imports nothing
-of ours: `python -I -S launch.py PARENT_PID SIGNAL UID PROGRAM [ARGUMENT…]`, UID -1 to keep it.
+of ours: `python -I -S spawn.py PARENT_PID SIGNAL UID PROGRAM [ARGUMENT…]`, UID -1 to keep it.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ class Service(Child):
                 **environment,
                 "HANDRAIL_READY_FILE": str(self._ready_file),
                 "PYTHONPATH": os.pathsep.join(
-                    filter(None, [str(_LAUNCHER.parent.parent), os.environ.get("PYTHONPATH")])
+                    filter(None, [str(_LAUNCHER.parents[2]), os.environ.get("PYTHONPATH")])
                 ),
             },
             stop_seconds=stop_seconds + 2,  # longer than it allows itself

@@ -10,7 +10,7 @@ from handrail.settings import Settings
 
 FAILING = """
 import structlog
-from runtime import logs
+from handrail import logs
 from handrail.settings import Settings
 logs.configure(Settings(log_format="{format}"), "test")
 def connect(secret):
