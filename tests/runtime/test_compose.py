@@ -141,7 +141,9 @@ def test_the_health_of_the_api_is_a_real_endpoint() -> None:
     [(port, path)] = re.findall(r"http://127\.0\.0\.1:(\d+)(/\w+)", check)
 
     assert int(port) == Settings.model_fields["api_port"].default
-    assert any(f'"{path}"' in module.read_text() for module in (ROOT / "handrail" / "http").rglob("*.py"))
+    assert any(
+        f'"{path}"' in module.read_text() for module in (ROOT / "handrail" / "http").rglob("*.py")
+    )
 
 
 def test_temporal_has_a_postgres_of_its_own() -> None:
