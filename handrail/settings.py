@@ -176,7 +176,7 @@ class Settings(NotificationSettings, SettingsPart):
     task_queue_prefix: str = Field(
         default="", description="Put before every task queue: tells apart who shares a namespace."
     )
-    worker_contexts: tuple[str, ...] | None = Field(
+    worker_contexts: Annotated[tuple[str, ...] | None, NoDecode, BeforeValidator(listed)] = Field(
         default=None,
         description="The task queues a worker serves, comma-separated: `sagas` and contexts.",
     )
@@ -311,7 +311,7 @@ def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -
 
 
 def settings_table(settings: type[Settings]) -> str:
-    """The Markdown page of these settings; the shop's is `docs/settings.md`."""
+    """The Markdown page of these settings, as `handrail settings` prints it."""
     schemas = settings.model_json_schema()["properties"]
     rows = [
         f"| `{variable(name)}` | {_values(schemas[name])} | {_default(field)} "

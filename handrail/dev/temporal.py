@@ -26,10 +26,10 @@ _DYNAMIC_CONFIG = (
     # Otherwise a short timer or retry fires up to a second late.
     'history.timerProcessorMaxTimeShift="1ms"',
     # Four partitions on one machine hand most tasks and polls on to each other, and take turns
-    # among merchants each for itself.
+    # among tenants each for itself.
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
-    # The attributes are known from the start: to look for new ones takes 35 reads a checkout.
+    # The attributes are known from the start: to look for new ones takes 35 reads a saga.
     "system.forceSearchAttributesCacheRefreshOnRead=false",
     "frontend.WorkflowTimeSkippingEnabled=true",
     "matching.enableFairness=true",

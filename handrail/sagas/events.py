@@ -18,13 +18,15 @@ greater number; or whenever it is begun, under the next number.
 """
 
 NOTHING_AT_STAKE: Final = Money(0, "XXX")
-"""Of a saga that is not about money: `XXX` is what ISO 4217 calls no currency."""
+"""`SagaStarted.at_stake` of a saga that is not about money: ISO 4217 calls `XXX` no currency.
+
+`SagaStarted.merchant` is the tenant; empty where a saga runs on behalf of none.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SagaStarted(Event, context="sagas"):
-    """`merchant` is the tenant on whose behalf the saga runs; empty: there is none. `at_stake` is
-    the money that is in question until the saga ends, or NOTHING_AT_STAKE; `run` is the run of the
+    """`at_stake` is the money that is in question until the saga ends; `run` is the run of the
     workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
     and `steps` are their names, those that may never be asked included. `repeats` is whether
     another attempt may follow this one, once it has ended refused or compensated. `input` is what

@@ -130,7 +130,7 @@ class SagaRun(Rollback):
                 [step for step, (_, undo) in zip(group, answers, strict=True) if undo]
             )
             if back := [turned for turned, _ in answers if turned]:
-                # A refusal is what the customer can read, whatever else went wrong beside it.
+                # A refusal is what can be read outside, whatever else went wrong beside it.
                 told = tuple(event for one in back for event in one.told)
                 first = min(back, key=lambda one: (not one.refused, one.beside))
                 return replace(first, told=told)

@@ -1,4 +1,4 @@
-"""How a saga addresses a step: the key that the fence, the bank and the carrier recognise."""
+"""How a saga addresses a step: the key that the fence and other companies recognise."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ class StepContext:
     `supersedes` are keys of earlier attempts, whose doors are shut here already, and which another
     company may still hold. `once_done` is what the saga's own stream is told in the same
     transaction when the step is done, and only then.
-    `alone` is a command that no saga asked for: nobody keeps a journal of it. `merchant` is whose
-    business it is, and `traceparent` the trace of the request that began it (W3C Trace Context):
+    `alone` is a command that no saga asked for: nobody keeps a journal of it. `merchant` is its
+    tenant, and `traceparent` the trace of the request that began it (W3C Trace Context):
     both are stored beside the events, where they are known.
     """
 

@@ -4,7 +4,7 @@
 |-----------|------------------------------------------------------------------------------------|
 | ok        | is served                                                                          |
 | declined  | is declined                                                                        |
-| declined_N | is declined for the first N keys of the same order; then is served                 |
+| declined_N | is declined for the first N keys about the same id; then is served                 |
 | slow      | takes 1.5 s to land, and is answered then                                          |
 | late_N    | takes N seconds to land, whether or not anybody still waits for the answer         |
 | error     | fails (500) when its key is first tried, before anything is done; then is served   |
@@ -42,7 +42,7 @@ _PLAIN = {
     "ok": Behaviour(),
     "declined": Behaviour(keys_to_decline=math.inf),
     "undeliverable": Behaviour(keys_to_decline=math.inf),
-    "disputed": Behaviour(),  # it is the bank's news that differs
+    "disputed": Behaviour(),  # it is the webhooks that differ
     "slow": Behaviour(seconds_to_land=1.5),
     "error": Behaviour(tries_to_fail=1),
     "broken": Behaviour(tries_to_fail=math.inf),

@@ -1,4 +1,4 @@
-"""How a simulated company tells what happened: signed, in the order of each order, until heard."""
+"""How a simulated company tells what happened: signed, in the order of each id, until heard."""
 
 from __future__ import annotations
 
@@ -76,10 +76,12 @@ class Teller:
         await self._http.aclose()
         self._journal.close()
 
-    def tell(self, order: str, about: str, news: Sequence[News]) -> None:
-        """Begin to tell what follows from `about`, a request's key. What was heard is not told."""
+    def tell(self, turn: str, about: str, news: Sequence[News]) -> None:
+        """Begin to send the webhooks that follow from `about`, a request's key, without those that
+        were acknowledged. Those of one `turn`, such as an id, are sent one after the other.
+        """
         if self._target is not None:
-            telling = self._tell_all(self._target, order, about, news)
+            telling = self._tell_all(self._target, turn, about, news)
             task = self._telling[about] = asyncio.create_task(telling)
             task.add_done_callback(lambda _: self._telling.pop(about, None))
 
@@ -88,8 +90,8 @@ class Teller:
         if about in self._telling:
             self._telling[about].cancel()
 
-    async def _tell_all(self, target: Target, order: str, about: str, news: Sequence[News]) -> None:
-        async with self._turns[order]:
+    async def _tell_all(self, target: Target, turn: str, about: str, news: Sequence[News]) -> None:
+        async with self._turns[turn]:
             for one in news:
                 id_ = f"msg_{sha256(f'{about} {one.type}'.encode()).hexdigest()[:24]}"
                 known = self._progress.get(id_)

@@ -1,6 +1,6 @@
 """The evidence of one id: what the event store, the read models, the fence and Temporal say of it.
 
-All streams of an id are its own: `order-42`, `payment-42`, `saga-42`. What other streams say of it,
+All streams of an id are its own: `trip-42`, `flight-42`, `saga-42`. What other streams say of it,
 such as an intervention in a saga, is a mention. A business adds what it has to a subclass.
 """
 
