@@ -18,13 +18,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from temporalio.worker import Replayer
 
+from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app
 from handrail.connections import store_engine
 from handrail.dev.temporal import SEARCH_ATTRIBUTES
 from handrail.eventstore.pool import open_pool
 from handrail.http.application import create_app
 from handrail.http.metrics import Metrics
-from handrail.http.problem_types import KINDS
 from handrail.messaging.broker.definitions import Access, objects_of
 from handrail.messaging.broker.topology import topology
 from handrail.processes import consumer, lake_exporter, notifier, projector, relay
@@ -60,10 +60,12 @@ __all__ = [
 ]
 
 CODEC: Final = HANDRAIL.codec
+KINDS: Final = HANDRAIL.problem_types
 CONSUMERS: Final = HANDRAIL.consumers
 CONTEXTS: Final = HANDRAIL.context_names
 PROJECTIONS: Final = HANDRAIL.read_models
 WORKFLOWS: Final = HANDRAIL.all_workflows
+add_commands(app, HANDRAIL)
 ROLE: Final = "handrail_app"
 
 Metric = tuple[str, str, tuple[str, ...]]
