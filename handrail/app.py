@@ -132,7 +132,7 @@ class App:
     """
 
     contexts: Sequence[Context]
-    sagas: Sequence[SagaType] = ()
+    sagas: Sequence[SagaType[Any]] = ()
     workflows: Sequence[type[Any]] = ()
     """Processes around sagas: workflows without a stream of their own."""
     projections: Sequence[Projection[Any]] = ()
@@ -224,7 +224,7 @@ class App:
         return Routing.of(self.events, self.broker)
 
     @cached_property
-    def saga_types(self) -> Mapping[str, SagaType]:
+    def saga_types(self) -> Mapping[str, SagaType[Any]]:
         """By name."""
         return {one.name: one for one in self.sagas}
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from temporalio import workflow
-
 from domain.credit.commands import ConsumeCredit, HoldCredit, ReleaseCredit
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.commands import ReleaseStock, ReserveStock, StockLine
@@ -35,9 +33,8 @@ from handrail.sagas.cancellation import side_by_side, uninterrupted
 from handrail.sagas.child_workflows import Child, start_process
 from handrail.sagas.definition import Duty, Parallel, Saga, Step
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
-from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows import collect_instalments, deliver_order
 from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow
 from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
@@ -163,7 +160,7 @@ def _review(o: Checkout, options: ShopOptions) -> Sequence[Step]:
     ]
 
 
-_SOME: Final = Checkout(
+EXAMPLE: Final = Checkout(
     order=OrderId("order-1"),
     customer=CustomerId("customer-1"),
     merchant=MerchantId("merchant-1"),
@@ -176,14 +173,9 @@ _SOME: Final = Checkout(
 )
 
 
-def example() -> Saga:
-    """That of some order: its steps are the same for all that nobody has to look at."""
-    return saga(_SOME)
-
-
 def example_of_reviewed() -> Saga:
     """Of an order so dear that a risk officer looks at it."""
-    return saga(_SOME, ShopOptions(review_above=0))
+    return saga(EXAMPLE, ShopOptions(review_above=0))
 
 
 def summary(o: Checkout) -> str:
@@ -197,34 +189,13 @@ def details(o: Checkout) -> str:
     return f"Order `{o.order}` at `{o.merchant}`\n\n{lines}"
 
 
-@workflow.defn(name="Checkout")
-class CheckoutWorkflow(SagaHandlers):
-    shape = NEWEST
-
-    @workflow.init
-    def __init__(self, checkout: Checkout, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
-            saga(checkout, options),
-            SagaIdentity(
-                saga=workflow.info().workflow_id,
-                saga_type="Checkout",
-                tenant=checkout.merchant,
-                at_stake=checkout.total,
-                actor=actor,
-                attempt=attempt,
-                input=checkout,
-            ),
-            options,
-        )
-
-    @workflow.run
-    async def run(
-        self, checkout: Checkout, options: ShopOptions, actor: str, _attempt: int
-    ) -> SagaResult:
-        result = await self._saga.run()
-        if result.ending == "completed":
-            await uninterrupted(_begin_what_follows(checkout, options, actor))
-        return result
+async def _run(
+    execution: SagaRun, checkout: Checkout, options: ShopOptions, actor: str
+) -> SagaResult:
+    result = await execution.run()
+    if result.ending == "completed":
+        await uninterrupted(_begin_what_follows(checkout, options, actor))
+    return result
 
 
 async def _begin_what_follows(o: Checkout, options: ShopOptions, actor: str) -> None:
@@ -267,6 +238,14 @@ async def _begin_what_follows(o: Checkout, options: ShopOptions, actor: str) -> 
 SAGA: Final = SagaType(
     name="Checkout",
     purpose="Promise stock and credit, take the down payment, and see the rest done.",
-    workflow=CheckoutWorkflow,
-    example=example,
+    saga=saga,
+    options=ShopOptions,
+    example_input=EXAMPLE,
+    id=lambda checkout: checkout.order,
+    summary=summary,
+    details=details,
+    tenant=lambda checkout: checkout.merchant,
+    at_stake=lambda checkout: checkout.total,
+    run=_run,
 )
+CheckoutWorkflow = SAGA.workflow

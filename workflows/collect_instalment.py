@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -16,10 +16,8 @@ from domain.payments.commands import CollectInstalment
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
-from handrail.sagas.workflow_handlers import SagaHandlers
-from workflows.options import ShopOptions
 
 TYPE: Final = "CollectInstalment"
 TELLS: Final = "tells-that-it-waits"
@@ -61,18 +59,15 @@ def saga(i: DueInstalment) -> Saga:
     )
 
 
-def example() -> Saga:
-    """That of some instalment: its steps are the same for all of them."""
-    instalment = DueInstalment(
-        order=OrderId("order-1"),
-        customer=CustomerId("customer-1"),
-        merchant=MerchantId("merchant-1"),
-        number=1,
-        principal=Money(25_00, "EUR"),
-        fees=Money(5_00, "EUR"),
-        card="card-1",
-    )
-    return saga(instalment)
+EXAMPLE: Final = DueInstalment(
+    order=OrderId("order-1"),
+    customer=CustomerId("customer-1"),
+    merchant=MerchantId("merchant-1"),
+    number=1,
+    principal=Money(25_00, "EUR"),
+    fees=Money(5_00, "EUR"),
+    card="card-1",
+)
 
 
 def saga_id(order: str, number: int) -> str:
@@ -84,55 +79,42 @@ def summary(i: DueInstalment) -> str:
     return f"{i.merchant}: {i.amount}, instalment {i.number}"
 
 
-@workflow.defn(name=TYPE)
-class CollectInstalmentWorkflow(SagaHandlers):
-    @workflow.init
-    def __init__(
-        self, asked: DueInstalment, options: ShopOptions, actor: str, attempt: int
-    ) -> None:
-        self._saga = SagaRun(
-            saga(asked),
-            SagaIdentity(
-                saga=workflow.info().workflow_id,
-                saga_type=TYPE,
-                tenant=asked.merchant,
-                at_stake=asked.amount,
-                actor=actor,
-                attempt=attempt,
-                input=asked,
-            ),
-            options,
-        )
+async def _run(execution: SagaRun, asked: DueInstalment, _options: Any, _actor: str) -> SagaResult:
+    # Kept, because the loop keeps no task; it ends with the workflow at the latest.
+    telling = asyncio.create_task(_tell_that_it_waits(execution, asked.number))
+    result = await execution.run()
+    del telling
+    return result
 
-    @workflow.run
-    async def run(
-        self, asked: DueInstalment, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        # Kept, because the loop keeps no task; it ends with the workflow at the latest.
-        self._telling = asyncio.create_task(self._tell_that_it_waits(asked.number))
-        return await self._saga.run()
 
-    async def _tell_that_it_waits(self, number: int) -> None:
-        """To the process that collects the plan: it goes on with others meanwhile."""
-        if (collector := workflow.info().parent) is None:
-            return
-        await workflow.wait_condition(self._is_parked)
-        if workflow.patched(TELLS):
-            handle = workflow.get_external_workflow_handle(collector.workflow_id)
-            with contextlib.suppress(FailureError):
-                await handle.signal("collection_waits", number)
+async def _tell_that_it_waits(execution: SagaRun, number: int) -> None:
+    """To the process that collects the plan: it goes on with others meanwhile."""
+    if (collector := workflow.info().parent) is None:
+        return
+    await workflow.wait_condition(lambda: _is_parked(execution))
+    if workflow.patched(TELLS):
+        handle = workflow.get_external_workflow_handle(collector.workflow_id)
+        with contextlib.suppress(FailureError):
+            await handle.signal("collection_waits", number)
 
-    def _is_parked(self) -> bool:
-        try:
-            self._saga.parked_command("")
-        except ApplicationError:
-            return False
-        return True
+
+def _is_parked(execution: SagaRun) -> bool:
+    try:
+        execution.parked_command("")
+    except ApplicationError:
+        return False
+    return True
 
 
 SAGA: Final = SagaType(
     name=TYPE,
     purpose="Collect one instalment, which can then be borrowed again.",
-    workflow=CollectInstalmentWorkflow,
-    example=example,
+    saga=saga,
+    example_input=EXAMPLE,
+    id=lambda asked: saga_id(asked.order, asked.number),
+    summary=summary,
+    tenant=lambda asked: asked.merchant,
+    at_stake=lambda asked: asked.amount,
+    run=_run,
 )
+CollectInstalmentWorkflow = SAGA.workflow

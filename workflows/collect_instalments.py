@@ -302,14 +302,7 @@ class CollectInstalmentsWorkflow:
             fees=one.fees,
             card=self._plan.card,
         )
-        collection = Child(
-            name=collect_instalment.TYPE,
-            workflow=collect_instalment.CollectInstalmentWorkflow,
-            input=due,
-            id=collect_instalment.saga_id(asked.order, number),
-            tenant=asked.merchant,
-            summary=collect_instalment.summary(due),
-        )
+        collection = collect_instalment.SAGA.child(due)
         if not workflow.patched(SIDE_BY_SIDE):
             self._collecting = number
             await self._conclude(number, await self._run_saga(collection))
@@ -363,13 +356,8 @@ class CollectInstalmentsWorkflow:
             payment=settle_early.payment_name(plan.settlements),
         )
         await self._run_saga(
-            Child(
-                name=settle_early.TYPE,
-                workflow=settle_early.SettleEarlyWorkflow,
-                input=settlement,
-                id=settle_early.saga_id(asked.order, plan.settlements),
-                tenant=asked.merchant,
-                summary=settle_early.summary(settlement),
+            settle_early.SAGA.child(
+                settlement, id=settle_early.saga_id(asked.order, plan.settlements)
             ),
             wish.actor,
         )
@@ -385,14 +373,7 @@ class CollectInstalmentsWorkflow:
             principal=self._plan.outstanding,
         )
         await self._run_saga(
-            Child(
-                name=write_off.TYPE,
-                workflow=write_off.WriteOffWorkflow,
-                input=debt,
-                id=write_off.saga_id(asked.order, self._plan.write_offs),
-                tenant=asked.merchant,
-                summary=write_off.summary(debt),
-            )
+            write_off.SAGA.child(debt, id=write_off.saga_id(asked.order, self._plan.write_offs))
         )
 
     async def _charge_fee(self, number: int) -> None:

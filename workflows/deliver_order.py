@@ -18,12 +18,13 @@ from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from handrail.kernel import Money
 from handrail.sagas.child_workflows import READING, Child, run_saga, show_parked, show_running
 from handrail.sagas.events import SagaEnded
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.visibility import FAILURE_CODE, SAGA_STATUS
 from workflows import parcels, return_order
 from workflows.carrier_notice import CarrierNotice
 from workflows.options import ShopOptions
 from workflows.parcels import Parcels
-from workflows.return_order import ReturnOrder, ReturnOrderWorkflow
+from workflows.return_order import ReturnOrder
 
 TYPE: Final = "DeliverOrder"
 TRIES_AT_ONCE: Final = 5
@@ -35,10 +36,10 @@ REMEMBERED: Final = 1_000  # ids of notices
 
 State = Literal["booked", "dispatched", "delivered", "lost"]
 
-_SAGAS: Final[Mapping[str, tuple[str, type[Any], str]]] = {
-    "dispatched": (parcels.DISPATCH, parcels.DispatchWorkflow, "dispatch"),
-    "delivered": (parcels.DELIVERED, parcels.DeliveredWorkflow, "delivered"),
-    "lost": (parcels.LOSS, parcels.LossWorkflow, "lost"),
+_SAGAS: Final[Mapping[str, SagaType[Parcels]]] = {
+    "dispatched": parcels.DISPATCH_SAGA,
+    "delivered": parcels.DELIVERED_SAGA,
+    "lost": parcels.LOSS_SAGA,
 }
 _FIRST_HEARD: Final = ("delivered", "lost", "dispatched")
 """Of what is told at once: parcels that were found are not lost, nor under way."""
@@ -175,7 +176,6 @@ class DeliverOrderWorkflow:
     async def _hear(self, notice: CarrierNotice) -> None:
         """A report that a person has had taken back, does not hold: the parcels are waited for."""
         asked = self._asked
-        type_, workflow_, prefix = _SAGAS[notice.kind]
         told = Parcels(
             order=asked.order,
             merchant=asked.merchant,
@@ -184,9 +184,7 @@ class DeliverOrderWorkflow:
             at=notice.at,
             cause=notice.cause,
         )
-        ended = await self._run_saga(
-            type_, workflow_, f"{prefix}-{asked.order}", told, parcels.summary(told)
-        )
+        ended = await self._run_saga(_SAGAS[notice.kind].child(told))
         if ended.ending == "completed":
             self._state = notice.kind
         if ended.ending == "completed" or notice.kind == "lost":
@@ -229,25 +227,10 @@ class DeliverOrderWorkflow:
             why="lost",
             accepted_at=workflow.now(),
         )
-        return await self._run_saga(
-            return_order.TYPE,
-            ReturnOrderWorkflow,
-            return_order.saga_id(return_id),
-            lost,
-            return_order.summary(lost),
-        )
+        return await self._run_saga(return_order.SAGA.child(lost))
 
-    async def _run_saga(
-        self, type_: str, workflow_: type[Any], saga: str, asked: Any, summary: str
-    ) -> SagaEnded:
-        child = Child(
-            name=type_,
-            workflow=workflow_,
-            input=asked,
-            id=saga,
-            tenant=self._asked.merchant,
-            summary=summary,
-        )
+    async def _run_saga(self, child: Child) -> SagaEnded:
+        saga = child.id
         attempt = self._attempts.get(saga, 0) + 1
         ended = await run_saga(child, self._options, self._actor, attempt)
         # It may be a later one: a person has it begun where a workflow stopped before its end.

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from temporalio import workflow
-
 from domain.identifiers import MerchantId
 from domain.settlement.commands import (
     ActivateMerchant,
@@ -23,10 +21,7 @@ from domain.settlement.commands import (
 )
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
-from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
-from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.options import ShopOptions
 
 TYPE: Final = "OnboardMerchant"
@@ -91,17 +86,14 @@ def saga(a: OnboardMerchant, options: ShopOptions = AS_USUAL) -> Saga:
     )
 
 
-def example() -> Saga:
-    """That of some application: its steps are the same for all of them."""
-    application = OnboardMerchant(
-        merchant=MerchantId("merchant-1"),
-        registration="registration-1",
-        documents=(Document(kind="identity", reference="document-1"),),
-        currency="EUR",
-        fee_bps=250,
-        submitted_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
-    return saga(application)
+EXAMPLE: Final = OnboardMerchant(
+    merchant=MerchantId("merchant-1"),
+    registration="registration-1",
+    documents=(Document(kind="identity", reference="document-1"),),
+    currency="EUR",
+    fee_bps=250,
+    submitted_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
 
 
 def saga_id(merchant: str) -> str:
@@ -119,38 +111,16 @@ def details(a: OnboardMerchant) -> str:
     return f"Application of `{a.merchant}`\n\nDocuments: {kinds}"
 
 
-@workflow.defn(name=TYPE)
-class OnboardMerchantWorkflow(SagaHandlers):
-    shape = NEWEST
-
-    @workflow.init
-    def __init__(
-        self, asked: OnboardMerchant, options: ShopOptions, actor: str, attempt: int
-    ) -> None:
-        self._saga = SagaRun(
-            saga(asked, options),
-            SagaIdentity(
-                saga=workflow.info().workflow_id,
-                saga_type=TYPE,
-                tenant=asked.merchant,
-                at_stake=Money(0, asked.currency),
-                actor=actor,
-                attempt=attempt,
-                input=asked,
-            ),
-            options,
-        )
-
-    @workflow.run
-    async def run(
-        self, _asked: OnboardMerchant, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        return await self._saga.run()
-
-
 SAGA: Final = SagaType(
     name=TYPE,
     purpose="Take on a merchant: papers, the registry, an account, and somebody's yes.",
-    workflow=OnboardMerchantWorkflow,
-    example=example,
+    saga=saga,
+    options=ShopOptions,
+    example_input=EXAMPLE,
+    id=lambda asked: saga_id(asked.merchant),
+    summary=summary,
+    details=details,
+    tenant=lambda asked: asked.merchant,
+    at_stake=lambda asked: Money(0, asked.currency),
 )
+OnboardMerchantWorkflow = SAGA.workflow

@@ -6,11 +6,10 @@ the first of them: reports get lost, too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-
-from temporalio import workflow
 
 from domain.identifiers import MerchantId, OrderId, Sku
 from domain.inventory.commands import ShipStock
@@ -18,11 +17,7 @@ from domain.ordering.commands import CompleteOrder
 from domain.shipping.commands import RecordDelivery, RecordDispatch, RecordLoss
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga
-from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
-from handrail.sagas.workflow_handlers import SagaHandlers
-from workflows.options import ShopOptions
 
 DISPATCH: Final = "Dispatch"
 DELIVERED: Final = "Delivered"
@@ -73,7 +68,7 @@ def _ship(p: Parcels) -> ShipStock:
     return ShipStock(order=p.order, merchant=p.merchant, skus=p.skus)
 
 
-_SOME: Final = Parcels(
+EXAMPLE: Final = Parcels(
     order=OrderId("order-1"),
     merchant=MerchantId("merchant-1"),
     skus=(Sku("cup"),),
@@ -83,95 +78,36 @@ _SOME: Final = Parcels(
 )
 
 
-def example_of_dispatch() -> Saga:
-    return dispatch(_SOME)
-
-
-def example_of_delivered() -> Saga:
-    return delivered(_SOME)
-
-
-def example_of_loss() -> Saga:
-    return loss(_SOME)
-
-
 def summary(p: Parcels) -> str:
     """One line for the list of workflows in the Temporal UI. Nothing personal."""
     return f"{p.merchant}: {p.value}"
 
 
-def _identity(type_: str, parcels: Parcels, actor: str, attempt: int) -> SagaIdentity:
-    return SagaIdentity(
-        saga=workflow.info().workflow_id,
-        saga_type=type_,
-        tenant=parcels.merchant,
-        at_stake=parcels.value,
-        actor=actor,
-        attempt=attempt,
-        input=parcels,
+def _type(
+    name: str, prefix: str, purpose: str, saga: Callable[[Parcels], Saga]
+) -> SagaType[Parcels]:
+    return SagaType(
+        name=name,
+        purpose=purpose,
+        saga=saga,
+        example_input=EXAMPLE,
+        id=lambda asked: f"{prefix}-{asked.order}",
+        summary=summary,
+        tenant=lambda asked: asked.merchant,
+        at_stake=lambda asked: asked.value,
     )
 
 
-@workflow.defn(name=DISPATCH)
-class DispatchWorkflow(SagaHandlers):
-    @workflow.init
-    def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
-            dispatch(parcels), _identity(DISPATCH, parcels, actor, attempt), options
-        )
-
-    @workflow.run
-    async def run(
-        self, _parcels: Parcels, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        return await self._saga.run()
-
-
-@workflow.defn(name=DELIVERED)
-class DeliveredWorkflow(SagaHandlers):
-    @workflow.init
-    def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
-            delivered(parcels), _identity(DELIVERED, parcels, actor, attempt), options
-        )
-
-    @workflow.run
-    async def run(
-        self, _parcels: Parcels, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        return await self._saga.run()
-
-
-@workflow.defn(name=LOSS)
-class LossWorkflow(SagaHandlers):
-    @workflow.init
-    def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(loss(parcels), _identity(LOSS, parcels, actor, attempt), options)
-
-    @workflow.run
-    async def run(
-        self, _parcels: Parcels, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        return await self._saga.run()
-
-
-DISPATCH_SAGA: Final = SagaType(
-    name=DISPATCH,
-    purpose="The parcels are on their way, and the stock has left the house.",
-    workflow=DispatchWorkflow,
-    example=example_of_dispatch,
+DISPATCH_SAGA: Final = _type(
+    DISPATCH,
+    "dispatch",
+    "The parcels are on their way, and the stock has left the house.",
+    dispatch,
 )
-
-DELIVERED_SAGA: Final = SagaType(
-    name=DELIVERED,
-    purpose="The customer has the parcels, and the order is completed.",
-    workflow=DeliveredWorkflow,
-    example=example_of_delivered,
+DELIVERED_SAGA: Final = _type(
+    DELIVERED, "delivered", "The customer has the parcels, and the order is completed.", delivered
 )
-
-LOSS_SAGA: Final = SagaType(
-    name=LOSS,
-    purpose="The parcels are lost, and so is the stock.",
-    workflow=LossWorkflow,
-    example=example_of_loss,
-)
+LOSS_SAGA: Final = _type(LOSS, "lost", "The parcels are lost, and so is the stock.", loss)
+DispatchWorkflow = DISPATCH_SAGA.workflow
+DeliveredWorkflow = DELIVERED_SAGA.workflow
+LossWorkflow = LOSS_SAGA.workflow

@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from temporalio import workflow
-
 from domain.identifiers import MerchantId, PayoutId
 from domain.payments.commands import TransferPayout
 from domain.settlement.commands import CancelPayout, ConfirmPayout, PreparePayout
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
-from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
-from handrail.sagas.workflow_handlers import SagaHandlers
-from workflows.options import ShopOptions
 
 TYPE: Final = "PayMerchant"
 
@@ -42,14 +36,11 @@ def saga(p: PayMerchant) -> Saga:
     )
 
 
-def example() -> Saga:
-    """That of some payout: its steps are the same for all of them."""
-    payout = PayMerchant(
-        payout=PayoutId("2026-01-01-merchant-1"),
-        merchant=MerchantId("merchant-1"),
-        amount=Money(100_00, "EUR"),
-    )
-    return saga(payout)
+EXAMPLE: Final = PayMerchant(
+    payout=PayoutId("2026-01-01-merchant-1"),
+    merchant=MerchantId("merchant-1"),
+    amount=Money(100_00, "EUR"),
+)
 
 
 def saga_id(payout: str) -> str:
@@ -61,34 +52,14 @@ def summary(p: PayMerchant) -> str:
     return f"{p.merchant}: {p.amount}"
 
 
-@workflow.defn(name=TYPE)
-class PayMerchantWorkflow(SagaHandlers):
-    @workflow.init
-    def __init__(self, asked: PayMerchant, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
-            saga(asked),
-            SagaIdentity(
-                saga=workflow.info().workflow_id,
-                saga_type=TYPE,
-                tenant=asked.merchant,
-                at_stake=asked.amount,
-                actor=actor,
-                attempt=attempt,
-                input=asked,
-            ),
-            options,
-        )
-
-    @workflow.run
-    async def run(
-        self, _asked: PayMerchant, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        return await self._saga.run()
-
-
 SAGA: Final = SagaType(
     name=TYPE,
     purpose="Pay one merchant what is owed.",
-    workflow=PayMerchantWorkflow,
-    example=example,
+    saga=saga,
+    example_input=EXAMPLE,
+    id=lambda asked: saga_id(asked.payout),
+    summary=summary,
+    tenant=lambda asked: asked.merchant,
+    at_stake=lambda asked: asked.amount,
 )
+PayMerchantWorkflow = SAGA.workflow

@@ -191,8 +191,8 @@ class PayMerchantsWorkflow:
             amount=one.balance,
         )
         try:
-            child = await workflow.start_child_workflow(
-                PayMerchantWorkflow.run,
+            child: Any = await workflow.start_child_workflow(
+                pay_merchant.TYPE,
                 args=[payout, self._options.of(PayMerchantWorkflow), self._actor, 1],
                 id=pay_merchant.saga_id(payout.payout),
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
@@ -200,6 +200,7 @@ class PayMerchantsWorkflow:
                 cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
                 search_attributes=begun_as(pay_merchant.TYPE, one.merchant),
                 priority=fair(one.merchant),
+                result_type=SagaResult,
                 static_summary=pay_merchant.summary(payout),
             )
         except WorkflowAlreadyStartedError:

@@ -21,9 +21,8 @@ from handrail.kernel import Command, Money
 from handrail.sagas.cancellation import uninterrupted
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import SagaIdentity, SagaResult
+from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
-from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.collect_instalments import CollectInstalments, is_collected
 from workflows.options import ShopOptions
 
@@ -102,7 +101,7 @@ def _into_stock(r: ReturnOrder) -> Sequence[Command]:
     ]
 
 
-_SOME: Final = ReturnOrder(
+EXAMPLE: Final = ReturnOrder(
     return_id=ReturnId("return-1"),
     order=OrderId("order-1"),
     customer=CustomerId("customer-1"),
@@ -116,14 +115,9 @@ _SOME: Final = ReturnOrder(
 )
 
 
-def example() -> Saga:
-    """Of some goods that came back: its steps are the same for all of them."""
-    return saga(_SOME)
-
-
 def example_of_lost() -> Saga:
     """Of goods that were lost: nothing goes back into stock."""
-    return saga(replace(_SOME, why="lost"))
+    return saga(replace(EXAMPLE, why="lost"))
 
 
 def saga_id(return_id: str) -> str:
@@ -141,66 +135,51 @@ def details(r: ReturnOrder) -> str:
     return f"Of order `{r.order}` at `{r.merchant}`, {r.why}\n\n{lines}"
 
 
-@workflow.defn(name=TYPE)
-class ReturnOrderWorkflow(SagaHandlers):
-    @workflow.init
-    def __init__(self, asked: ReturnOrder, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
-            saga(asked),
-            SagaIdentity(
-                saga=workflow.info().workflow_id,
-                saga_type=TYPE,
-                tenant=asked.merchant,
-                at_stake=asked.value,
-                actor=actor,
-                attempt=attempt,
-                input=asked,
-            ),
-            options,
-        )
-        self._asked = asked
-        self._options = options
-        self._actor = actor
-        self._is_seen_to = False
+async def _run(
+    execution: SagaRun, asked: ReturnOrder, options: ShopOptions, actor: str
+) -> SagaResult:
+    is_seen_to = False
 
-    @workflow.run
-    async def run(
-        self, _asked: ReturnOrder, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        try:
-            result = await self._saga.run(before_end=self._before_end)
-        except asyncio.CancelledError:
-            await uninterrupted(self._after_end())
-            raise
-        if result.ending != "completed":
-            await uninterrupted(self._after_end())
-        return result
-
-    async def _before_end(self, result: SagaResult) -> None:
+    async def before_end(result: SagaResult) -> None:
         """While its adjustment stood nothing may have been due, and the collection have ended."""
+        nonlocal is_seen_to
         if result.ending != "completed" and workflow.patched(BEFORE_ITS_END):
-            await self._collect_what_came_back()
-            self._is_seen_to = True
+            await _collect_what_came_back(asked, options, actor)
+            is_seen_to = True
 
-    async def _after_end(self) -> None:
+    async def after_end() -> None:
         """In workflows that recorded their end before this was seen to."""
-        if not self._is_seen_to and workflow.patched(COLLECTS_AGAIN):
-            await self._collect_what_came_back()
+        if not is_seen_to and workflow.patched(COLLECTS_AGAIN):
+            await _collect_what_came_back(asked, options, actor)
 
-    async def _collect_what_came_back(self) -> None:
-        asked = self._asked
-        plan = CollectInstalments(
-            order=asked.order,
-            customer=asked.customer,
-            merchant=asked.merchant,
-            terms=self._options.terms,
-        )
-        await is_collected(plan, self._options, self._actor)
+    try:
+        result = await execution.run(before_end=before_end)
+    except asyncio.CancelledError:
+        await uninterrupted(after_end())
+        raise
+    if result.ending != "completed":
+        await uninterrupted(after_end())
+    return result
+
+
+async def _collect_what_came_back(asked: ReturnOrder, options: ShopOptions, actor: str) -> None:
+    plan = CollectInstalments(
+        order=asked.order, customer=asked.customer, merchant=asked.merchant, terms=options.terms
+    )
+    await is_collected(plan, options, actor)
 
 
 SAGA: Final = SagaType(
     name=TYPE,
     purpose="Take something back: what it cost is no longer due, or is paid back.",
-    workflow=ReturnOrderWorkflow,
-    example=example,
+    saga=saga,
+    options=ShopOptions,
+    example_input=EXAMPLE,
+    id=lambda asked: saga_id(asked.return_id),
+    summary=summary,
+    details=details,
+    tenant=lambda asked: asked.merchant,
+    at_stake=lambda asked: asked.value,
+    run=_run,
 )
+ReturnOrderWorkflow = SAGA.workflow

@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from temporalio import workflow
-
 from domain.credit.commands import RestoreCredit
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import SettleEarly
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
-from handrail.sagas.execution import SagaRun
-from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
-from handrail.sagas.workflow_handlers import SagaHandlers
-from workflows.options import ShopOptions
 
 TYPE: Final = "SettleEarly"
 PAYMENT: Final = "settlement"
@@ -54,17 +48,14 @@ def saga(s: Settlement) -> Saga:
     )
 
 
-def example() -> Saga:
-    """That of some plan: its steps are the same for all of them."""
-    settlement = Settlement(
-        order=OrderId("order-1"),
-        customer=CustomerId("customer-1"),
-        merchant=MerchantId("merchant-1"),
-        principal=Money(75_00, "EUR"),
-        fees=Money(0, "EUR"),
-        card="card-1",
-    )
-    return saga(settlement)
+EXAMPLE: Final = Settlement(
+    order=OrderId("order-1"),
+    customer=CustomerId("customer-1"),
+    merchant=MerchantId("merchant-1"),
+    principal=Money(75_00, "EUR"),
+    fees=Money(0, "EUR"),
+    card="card-1",
+)
 
 
 def saga_id(order: str, settlements: int = 0) -> str:
@@ -81,34 +72,14 @@ def summary(s: Settlement) -> str:
     return f"{s.merchant}: {s.amount}, all that was left"
 
 
-@workflow.defn(name=TYPE)
-class SettleEarlyWorkflow(SagaHandlers):
-    @workflow.init
-    def __init__(self, asked: Settlement, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
-            saga(asked),
-            SagaIdentity(
-                saga=workflow.info().workflow_id,
-                saga_type=TYPE,
-                tenant=asked.merchant,
-                at_stake=asked.amount,
-                actor=actor,
-                attempt=attempt,
-                input=asked,
-            ),
-            options,
-        )
-
-    @workflow.run
-    async def run(
-        self, _asked: Settlement, _options: ShopOptions, _actor: str, _attempt: int
-    ) -> SagaResult:
-        return await self._saga.run()
-
-
 SAGA: Final = SagaType(
     name=TYPE,
     purpose="Pay at once all that is left of a plan.",
-    workflow=SettleEarlyWorkflow,
-    example=example,
+    saga=saga,
+    example_input=EXAMPLE,
+    id=lambda asked: saga_id(asked.order),
+    summary=summary,
+    tenant=lambda asked: asked.merchant,
+    at_stake=lambda asked: asked.amount,
 )
+SettleEarlyWorkflow = SAGA.workflow

@@ -16,7 +16,7 @@ from handrail.sagas.explain import explain
 from handrail.sagas.saga_type import SagaType
 from handrail.terminal_tables import Column, Table
 
-SagaTypes = Mapping[str, SagaType]
+SagaTypes = Mapping[str, SagaType[Any]]
 """By name."""
 
 
@@ -28,7 +28,7 @@ def list_types(console: Console, types: SagaTypes) -> dict[str, Any]:
     return {"types": {one.name: one.purpose for one in types.values()}}
 
 
-def find_type(types: SagaTypes, name: str) -> SagaType | None:
+def find_type(types: SagaTypes, name: str) -> SagaType[Any] | None:
     """None where there is no such type; then stderr says which there are."""
     if name not in types:
         near = difflib.get_close_matches(name, types, n=1, cutoff=0.4)
@@ -44,7 +44,7 @@ def diagram_of(saga: Saga) -> str:
     return f"{mermaid(saga)}\n\n{table(saga)}"
 
 
-def explain_type(console: Console, type_: SagaType, *, as_mermaid: bool) -> dict[str, Any]:
+def explain_type(console: Console, type_: SagaType[Any], *, as_mermaid: bool) -> dict[str, Any]:
     name, saga = type_.name, type_.example()
     console.print(f"{name}: {type_.purpose}\n", markup=False)
     console.print(mermaid(saga) if as_mermaid else tree(saga), markup=False, soft_wrap=True)

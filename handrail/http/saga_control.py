@@ -63,7 +63,7 @@ class Steering:
         options: RunOptions,
         database: Database,
         *,
-        types: Mapping[str, SagaType],
+        types: Mapping[str, SagaType[Any]],
         codec: Codec,
         rules: Mapping[str, str],
     ) -> None:

@@ -51,7 +51,7 @@ class Processes:
         self,
         client: Client,
         options: RunOptions,
-        types: Mapping[str, SagaType],
+        types: Mapping[str, SagaType[Any]],
         rules: Mapping[str, str],
     ) -> None:
         self._client = client

@@ -1,22 +1,98 @@
-"""A type of saga: its workflow, and the saga of an example to explain, test and replay it by."""
+"""SagaType: a saga as a team declares it, from which its Temporal workflow is made.
+
+SAGA = SagaType(name="PayMerchant", saga=saga, example_input=PayMerchant(…), …)
+PayMerchantWorkflow = SAGA.workflow
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
+from handrail.kernel import NO_TENANT, Money, TenantId
+from handrail.sagas.child_workflows import Child
 from handrail.sagas.definition import Saga
+from handrail.sagas.execution import SagaRun
+from handrail.sagas.options import RunOptions, SagaResult
+from handrail.sagas.saga_workflow import saga_workflow
+from handrail.sagas.workflow_handlers import SagaHandlers
+
+InputT = TypeVar("InputT")
+Run = Callable[[SagaRun, InputT, Any, str], Awaitable[SagaResult]]
+
+
+async def _run(execution: SagaRun, _asked: Any, _options: Any, _actor: str) -> SagaResult:
+    return await execution.run()
+
+
+def _no_tenant(_: Any) -> TenantId:
+    return NO_TENANT
+
+
+def _no_money(_: Any) -> Money | None:
+    return None
+
+
+def _nothing(_: Any) -> str:
+    return ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaType:
+class SagaType(Generic[InputT]):
     """`name` is the workflow's name in Temporal, `purpose` a sentence for operators.
 
-    `example` is the saga of some input: its steps are the same for every input.
+    `saga` says what the steps are of an input, or of an input and options, which are of the type
+    `options`. `example_input` is some input, by which the saga is explained, tested and replayed:
+    the steps are the same for every input. `id` is the saga's id, `summary` a line and `details`
+    Markdown for the Temporal UI; they hold nothing personal. `tenant` and `at_stake` may be left
+    out. `run` is for a saga around which more happens: it is given the execution, the input, the
+    options and the actor, and awaits `execution.run()`.
     """
 
     name: str
     purpose: str
-    workflow: type[Any]
-    example: Callable[[], Saga]
+    saga: Callable[..., Saga]
+    example_input: InputT
+    id: Callable[[InputT], str]
+    summary: Callable[[InputT], str]
+    details: Callable[[InputT], str] = _nothing
+    tenant: Callable[[InputT], TenantId] = _no_tenant
+    at_stake: Callable[[InputT], Money | None] = _no_money
+    options: type[RunOptions] = RunOptions
+    run: Run[InputT] = _run
+
+    def __post_init__(self) -> None:
+        _ = self.workflow
+
+    @cached_property
+    def workflow(self) -> type[SagaHandlers]:
+        """Called `<name>Workflow`, of the module of `saga`: bind it there to that name, under which
+        Temporal's sandbox imports it.
+        """
+        return saga_workflow(self)
+
+    def steps(self, asked: InputT, options: RunOptions) -> Saga:
+        """The saga of one input."""
+        return self.saga(asked, options) if self._takes_options else self.saga(asked)
+
+    def example(self) -> Saga:
+        """In its newest shape."""
+        return self.steps(self.example_input, self.options())
+
+    def child(self, asked: InputT, *, id: str | None = None) -> Child:  # noqa: A002  # a field's name
+        """As another process has it run; `id` in place of the usual one."""
+        return Child(
+            name=self.name,
+            workflow=self.workflow,
+            input=asked,
+            id=id or self.id(asked),
+            tenant=self.tenant(asked),
+            summary=self.summary(asked),
+        )
+
+    @cached_property
+    def _takes_options(self) -> bool:
+        return len(inspect.signature(self.saga).parameters) > 1

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from temporalio.client import WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy
 
 from domain.ordering.commands import PlaceOrder
-from handrail.sagas.options import Decision
+from handrail.sagas.options import Decision, SagaResult
+from handrail.sagas.workflow_handlers import SagaHandlers
 from tests.workflows.books import Books, assert_clean_slate, read_books
 from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.running import ONE_TASK, Placement, Running, Shown, eventually
@@ -48,13 +49,13 @@ class Ordered(Running):
 
     world: World
     input: Checkout
-    workflow: type[CheckoutWorkflow] = CheckoutWorkflow
+    workflow: type[SagaHandlers] = CheckoutWorkflow
     stock_before: int
 
     async def asks_for_the_decision(self, request: str = "first") -> Decision:
         """Starts the saga, or joins the one that runs."""
-        operation = WithStartWorkflowOperation(
-            CheckoutWorkflow.run,
+        operation: WithStartWorkflowOperation[Any, SagaResult] = WithStartWorkflowOperation(
+            "Checkout",
             args=[self.input, self.options, "customer", 1],
             id=self.id,
             task_queue=f"{self.world.queue_prefix}sagas",

@@ -71,6 +71,6 @@ async def test_an_order_of_exactly_the_limit_is_not_reviewed(world: World) -> No
 
 
 def test_a_review_is_the_last_promise_before_the_pivot() -> None:
-    usual, reviewed = checkout.example(), checkout.example_of_reviewed()
+    usual, reviewed = checkout.SAGA.example(), checkout.example_of_reviewed()
     assert [one for one in reviewed.names if one != "RequestReview"] == list(usual.names)
     assert reviewed.groups[-1][0].name == "RequestReview"

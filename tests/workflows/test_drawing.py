@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from handrail.sagas.saga_type import SagaType
 from runtime.app import HANDRAIL
 from tests.controls import eur
 from tests.workflows.steps import EVERY, GROUPS, PIVOT, SAGA
-from workflows.checkout import example
+from workflows.checkout import SAGA as CHECKOUT
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -42,7 +43,7 @@ def test_the_table_has_a_row_for_every_step() -> None:
 
 
 @pytest.mark.parametrize("type_", HANDRAIL.saga_types.values(), ids=lambda one: one.name)
-def test_every_saga_is_drawn_and_explained_step_by_step(type_: SagaType) -> None:
+def test_every_saga_is_drawn_and_explained_step_by_step(type_: SagaType[Any]) -> None:
     saga = type_.example()
     nodes = re.findall(r"^    (\w+)[\[{(]", mermaid(saga), re.MULTILINE)
     names = list(saga.names)
@@ -77,13 +78,13 @@ def test_what_is_explained_follows_the_policies_of_the_step() -> None:
 
 
 def test_what_is_drawn_does_not_depend_on_the_order() -> None:
-    assert (mermaid(example()), table(example())) == (mermaid(SAGA), table(SAGA))
+    assert (mermaid(CHECKOUT.example()), table(CHECKOUT.example())) == (mermaid(SAGA), table(SAGA))
 
 
 @pytest.mark.parametrize(("name", "drawn"), [("mermaid", mermaid), ("table", table)])
 def test_the_readme_shows_the_saga_as_it_is(name: str, drawn: Callable[[Saga], str]) -> None:
     shown = re.search(f"<!-- saga:{name} -->\n(.*?)<!-- /saga -->", README.read_text(), re.DOTALL)
     assert shown, f"README.md has no <!-- saga:{name} --> … <!-- /saga -->"
-    assert shown[1].strip() == drawn(example()), (
+    assert shown[1].strip() == drawn(CHECKOUT.example()), (
         "the saga has changed: put what `handrail sagas diagram Checkout` prints into README.md"
     )

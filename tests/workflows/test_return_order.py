@@ -146,5 +146,5 @@ async def test_more_than_was_bought_cannot_come_back_even_side_by_side(world: Wo
 
 
 def test_the_two_kinds_differ_only_in_what_goes_into_stock() -> None:
-    returned, lost = return_order.example().names, return_order.example_of_lost().names
+    returned, lost = return_order.SAGA.example().names, return_order.example_of_lost().names
     assert [one for one in returned if one != "Restock"] == list(lost)

@@ -28,7 +28,7 @@ from workflows.settle_early import SettleEarlyWorkflow
 from workflows.write_off import WriteOffWorkflow
 
 BEGINS_AGAIN: Final = WorkflowIDReusePolicy.ALLOW_DUPLICATE
-TYPES: Final = (
+TYPES: Final[tuple[type, ...]] = (
     CollectInstalmentsWorkflow,
     CollectInstalmentWorkflow,
     ReturnOrderWorkflow,
