@@ -10,7 +10,7 @@ from typing import Final
 _RIGHTS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BusinessTables:
     """What `handrail migrate` makes beside the tables of the library.
 

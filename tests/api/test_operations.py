@@ -39,12 +39,16 @@ async def test_it_is_ready(api: httpx.AsyncClient) -> None:
 async def test_a_database_of_another_version_is_not_ready(
     house: House, api: httpx.AsyncClient
 ) -> None:
-    [(version,)] = await house.sql("SELECT version_num FROM alembic_version")
-    await house.sql("UPDATE alembic_version SET version_num = '0000'")
+    [(version,)] = await house.sql("SELECT max(version_num) FROM alembic_version")
+    await house.sql(
+        "UPDATE alembic_version SET version_num = '0000' WHERE version_num = %s", version
+    )
     try:
         found = problem(await api.get("/readyz"), 503, "not-ready")
     finally:
-        await house.sql("UPDATE alembic_version SET version_num = %s", version)
+        await house.sql(
+            "UPDATE alembic_version SET version_num = %s WHERE version_num = '0000'", version
+        )
     [wrong] = found["errors"]
     assert wrong["parameter"] == "migrations"
     assert "0000" in wrong["detail"]

@@ -58,6 +58,10 @@ _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamesp
 _PARTITIONS = f"{_TABLES} AND relispartition"
 
 
+CHANGED_SINCE = {"webhooks_source_check"}
+"""By revisions of the library that follow the old line."""
+
+
 @pytest.fixture
 async def scratch(postgres: EmbeddedPostgres) -> AsyncIterator[Scratch]:
     """An empty database."""
@@ -113,7 +117,8 @@ async def test_a_database_at_the_end_of_the_old_line_keeps_its_tables(
 
     after = await scratch.catalog()
     for part in CATALOG:
-        assert [row for row in after[part] if row in before[part]] == before[part], part
+        kept = [row for row in before[part] if not any(name in row for name in CHANGED_SINCE)]
+        assert [row for row in after[part] if row in kept] == kept, part
     assert set(await scratch.sql("SELECT relname, oid FROM pg_class")) >= set(ids)
 
 
@@ -164,7 +169,7 @@ async def test_a_library_that_was_migrated_alone_gets_the_business_later(
 ) -> None:
     await asyncio.to_thread(upgrade, scratch.url, ROLE)
     said = not_reached(await versions(scratch), TABLES)
-    assert said == "the database is at 0012, and this code needs 0012, shop_0002"
+    assert said == "the database is at 0013, and this code needs 0013, shop_0002"
 
     await migrated(scratch)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import psycopg
 import pytest
 from alembic import command
-from alembic.config import Config
 from sqlalchemy import create_engine, make_url
 
-from handrail.eventstore import migrations
-from handrail.eventstore.migrations import upgrade
-from tests.eventstore.interleaving import Lab
+from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore.migrations import configured, upgrade
 
 KEEP = (
     "INSERT INTO webhooks (source, id, type, body, status)"
@@ -24,15 +23,22 @@ KEEP = (
 def _downgrade(url: str, to: str) -> None:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-        config.attributes["connection"] = connection
-        command.downgrade(config, to)
+        command.downgrade(configured(connection, None), to)
     engine.dispose()
 
 
-async def test_webhooks_stay_and_those_of_new_sources_are_kept(own_lab: Lab) -> None:
-    url = own_lab.url
+@pytest.fixture
+async def url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A database with the library's tables alone."""
+    name = f"webhooks_{uuid4().hex[:8]}"
+    async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as admin:
+        await admin.execute(f"CREATE DATABASE {name}".encode())
+        yield postgres.url_of(name)
+        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+async def test_webhooks_stay_and_those_of_new_sources_are_kept(url: str) -> None:
+    await asyncio.to_thread(upgrade, url, "handrail_app")
     await asyncio.to_thread(_downgrade, url, "0012")
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(KEEP, ["bank"])

@@ -28,12 +28,13 @@ from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaRun
 from handrail.sagas.options import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict
 from tests.temporal import DATA_CONVERTER
+from workflows.options import ShopOptions
 
 BEGAN: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SAGA: Final = "saga"
 LEFT_OUT: Final = frozenset({"kept-before-recorded", "cancellation-kept-before-recorded"})
 """What the engine does against Temporal's batches, which are not in the model."""
-OPTIONS: Final = RunOptions()
+OPTIONS: Final[RunOptions] = ShopOptions()
 
 
 @dataclass(frozen=True)

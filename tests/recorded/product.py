@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 from unittest.mock import patch
 
+from cyclopts import App as CliApp
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
@@ -65,7 +66,8 @@ CONSUMERS: Final = HANDRAIL.consumers
 CONTEXTS: Final = HANDRAIL.context_names
 PROJECTIONS: Final = HANDRAIL.read_models
 WORKFLOWS: Final = HANDRAIL.all_workflows
-add_commands(app, HANDRAIL)
+OWN_COMMANDS: Final = CliApp(name="handrail")
+add_commands(OWN_COMMANDS, HANDRAIL)
 ROLE: Final = "handrail_app"
 
 Metric = tuple[str, str, tuple[str, ...]]

@@ -38,6 +38,7 @@ async def lines(url: str) -> list[str]:
         *(f"problem {kind.type} {kind.status}" for kind in product.KINDS.values()),
         *(f"setting {product.variable(name)}" for name in product.Settings.model_fields),
         *_of_commands(product.app, "handrail"),
+        *_of_commands(product.OWN_COMMANDS, "handrail"),
         *(f"broker {one}" for one in product.broker_objects()),
         *_of_tables(url),
     }

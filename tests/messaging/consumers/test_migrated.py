@@ -46,7 +46,8 @@ def as_it_was(url: str, folder: Path) -> None:
     """Without 0012 of the old line; then up again, with what was in the tables."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0012'"))
+        connection.execute(text("DELETE FROM alembic_version"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0012')"))
         command.downgrade(old_line(connection, folder), "0011")
         command.upgrade(migrations.configured(connection, TABLES), "heads")
         migrations.grant(connection, "handrail_app", TABLES)

@@ -111,7 +111,7 @@ def test_a_chart_without_any_unpaid_share_has_an_axis_all_the_same() -> None:
 
 
 def test_every_colour_is_one_of_the_page_for_light_and_for_dark() -> None:
-    sheet = (files("consumers.lake_report") / "style.css").read_text()
+    sheet = (files("handrail.lake") / "style.css").read_text()
     light, dark = sheet.split("@media (prefers-color-scheme: dark)")
     for chart in drawn():
         styles = re.findall('style="([^"]*)"', chart)
