@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 
 from handrail.activities.remote_answers import read_answer
 from handrail.bounds import ANSWER_BYTES, OUTSIDE, storable
+from handrail.replies import Accepted, Declined, Reply
 
 _KEY_CHARACTERS: Final = string.punctuation.replace("%", "")
 
@@ -121,6 +122,18 @@ class Outside:
         self._session = session
         self._url = url.rstrip("/")
         self._timeout = ClientTimeout(connect=connect_seconds, sock_read=read_seconds)
+
+    async def request(self, path: str, *, key: str, body: Mapping[str, object]) -> Reply:
+        """What the company replied to a request under this idempotency key.
+
+        Raises OutsideUnavailable and OutsideAnswerUnreadable where that is unknown, and
+        OutsideKeyReused.
+        """
+        match await self.ask(path, key=key, body=body):
+            case Yes(reference=reference):
+                return Accepted(reference=reference)
+            case No(code=code):
+                return Declined(code=code)
 
     async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Yes | No:
         try:

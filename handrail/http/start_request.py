@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+from handrail.sagas.saga_type import SagaType
+
+InputT = TypeVar("InputT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,3 +29,16 @@ class Beginning:
     attempt: int = 1
     request: str = ""
     same: Callable[[Any], bool] | None = None
+
+    @classmethod
+    def of(cls, type_: SagaType[InputT], asked: InputT, **more: Any) -> Beginning:
+        """As the saga's type says; `more` are other fields."""
+        return cls(
+            saga=type_.id(asked),
+            saga_type=type_.name,
+            input=asked,
+            tenant=type_.tenant(asked),
+            summary=type_.summary(asked),
+            details=type_.details(asked),
+            **more,
+        )

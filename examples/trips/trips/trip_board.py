@@ -1,0 +1,69 @@
+"""How each trip stands: the read model behind `GET /trips`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Column, DateTime, Text, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from handrail.projections.paging import one_of
+from handrail.projections.projection import Happened, Projection, begun
+from handrail.projections.replace_row import replace
+from handrail.projections.tables import read_model
+from trips.domain.requests import InvoiceSent, TripRequested
+
+
+@dataclass(frozen=True, kw_only=True)
+class TripRow:
+    trip: str
+    team: str
+    status: str
+    price: int
+    currency: str
+    updated_at: datetime
+
+
+table = read_model(
+    "trip_board",
+    Column("trip", Text, primary_key=True),
+    Column("team", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+)
+
+
+def evolve(row: TripRow | None, happened: Happened) -> TripRow | None:
+    at = happened.recorded_at
+    match happened.event:
+        case TripRequested() as trip:
+            return TripRow(
+                trip=trip.trip,
+                team=trip.team,
+                status="requested",
+                price=trip.price.amount,
+                currency=trip.price.currency,
+                updated_at=at,
+            )
+        case InvoiceSent():
+            return replace(begun(row, happened), status="invoiced", updated_at=at)
+        case _:
+            return row
+
+
+PROJECTION = Projection(
+    name="trip_board",
+    version=1,
+    row=TripRow,
+    table=table,
+    categories=("trip",),
+    handles=(TripRequested, InvoiceSent),
+    evolve=evolve,
+)
+
+
+async def trip(connection: AsyncConnection, trip_id: str) -> TripRow | None:
+    return await one_of(connection, select(table).where(table.c.trip == trip_id), TripRow)
