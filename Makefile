@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help setup demo up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock clean
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: setup ## start everything, drive checkouts, prove the invariants, stop everything
 	@$(BIN)/handrail demo
+
+trips: setup ## run the second business, examples/trips: book trips, prove the invariants
+	@cd examples/trips && ../../$(BIN)/handrail demo
 
 up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up

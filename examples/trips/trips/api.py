@@ -61,7 +61,7 @@ async def show(fresh: FreshnessDep, trip: Id) -> Trip:
     return Trip.model_validate(row, from_attributes=True)
 
 
-@router.post("/teams/{team}/budget", dependencies=JSON_BODY, summary="Grant a team a budget")
+@router.put("/teams/{team}/budget", dependencies=JSON_BODY, summary="Grant a team a budget")
 async def grant(
     *,
     services: ServicesDep,
@@ -71,6 +71,6 @@ async def grant(
     team: Id,
     amount: AskedMoney,
 ) -> None:
-    key = wish(f"budget:{team}", key, amount)
-    command = GrantBudget(team=TenantId(team), grant=key, amount=amount.to_domain())
-    response.headers[TOKEN] = (await services.processes.do(command, key=key, actor=actor)).token
+    command = GrantBudget(team=TenantId(team), amount=amount.to_domain())
+    once = wish(f"budget:{team}", key, amount)
+    response.headers[TOKEN] = (await services.processes.do(command, key=once, actor=actor)).token

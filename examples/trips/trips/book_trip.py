@@ -35,13 +35,11 @@ class BookTrip:
 
 
 def saga(t: BookTrip) -> Saga:
-    request = RequestTrip(trip=t.trip, team=t.team, flight=t.flight, hotel=t.hotel, price=t.price)
+    request = Step(do=RequestTrip(**vars(t)), undo=AbandonTrip(trip=t.trip))
     seat = Step(do=HoldSeat(trip=t.trip, flight=t.flight), undo=ReleaseSeat(trip=t.trip))
     room = Step(do=HoldRoom(trip=t.trip, hotel=t.hotel), undo=ReleaseRoom(trip=t.trip))
-    money = Step(
-        do=HoldMoney(trip=t.trip, team=t.team, amount=t.price),
-        undo=ReleaseMoney(trip=t.trip, team=t.team),
-    )
+    held = HoldMoney(trip=t.trip, team=t.team, amount=t.price)
+    money = Step(do=held, undo=ReleaseMoney(**vars(held)))
     approval = Step(
         do=AskApproval(trip=t.trip),
         undo=WithdrawApproval(trip=t.trip),
@@ -49,12 +47,12 @@ def saga(t: BookTrip) -> Saga:
     )
     return Saga(
         compensatable=[
-            Step(do=request, undo=AbandonTrip(trip=t.trip)),
+            request,
             Parallel(seat, room),
             money,
             *([approval] if t.price.amount > APPROVAL_ABOVE else []),
         ],
-        pivot=SpendMoney(trip=t.trip, team=t.team),
+        pivot=SpendMoney(**vars(held)),
         retriable=[IssueTicket(trip=t.trip), SendInvoice(trip=t.trip)],
     )
 

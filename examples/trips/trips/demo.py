@@ -45,8 +45,8 @@ def demo(*, trips: int = 12, json: Json = False) -> int:
 
 async def _drive(stack: Stack, trips: int) -> dict[str, Any]:
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=30) as api:
-        money = {"amount": trips * 300_00, "currency": "EUR"}
-        (await api.post("/teams/research/budget", json=money)).raise_for_status()
+        money = {"amount": trips * 1_000_00, "currency": "EUR"}
+        (await api.put("/teams/research/budget", json=money)).raise_for_status()
         sagas = [await _book(api, number) for number in range(trips)]
         ended = [await _ends(api, saga) for saga in sagas]
         async with httpx.AsyncClient(timeout=30) as companies:

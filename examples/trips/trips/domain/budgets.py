@@ -1,72 +1,57 @@
-"""The context `budgets`: what a team may spend on trips, and what is held or spent for which."""
+"""The context `budgets`: what a team may spend, and what is held or spent for which trip."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import assert_never, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from handrail.errors import OutOfOrder
 from handrail.kernel import Command, Event, Money, Refusal, TenantId
-from trips.domain.messages import TripCommand, TripEvent, TripId
+from trips.domain.messages import TripId
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrantBudget(Command, context="budgets"):
-    """The budget becomes `amount` larger, once for each `grant`."""
+class Spending:
+    """Of a command or an event: whose money, for which trip, and how much."""
 
-    team: TenantId
-    grant: str
-    amount: Money
-
-
-@dataclass(frozen=True, kw_only=True)
-class HoldMoney(TripCommand, context="budgets"):
-    team: TenantId
-    amount: Money
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReleaseMoney(TripCommand, context="budgets"):
-    team: TenantId
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpendMoney(TripCommand, context="budgets"):
-    """The pivot: the trip is made."""
-
-    team: TenantId
-
-
-@dataclass(frozen=True, kw_only=True)
-class BudgetGranted(Event, context="budgets"):
-    team: TenantId
-    grant: str
-    amount: Money
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoneyHeld(TripEvent, context="budgets"):
-    team: TenantId
-    amount: Money
-
-
-@dataclass(frozen=True, kw_only=True)
-class BudgetExceeded(Refusal, context="budgets"):
     team: TenantId
     trip: TripId
     amount: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoneyReleased(TripEvent, context="budgets"):
+class GrantBudget(Command, context="budgets"):
     team: TenantId
+    amount: Money
+
+
+class HoldMoney(Spending, Command, context="budgets"): ...
+
+
+class ReleaseMoney(Spending, Command, context="budgets"): ...
+
+
+class SpendMoney(Spending, Command, context="budgets"):
+    """The pivot: the trip is made."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoneySpent(TripEvent, context="budgets"):
+class BudgetGranted(Event, context="budgets"):
     team: TenantId
     amount: Money
+
+
+class MoneyHeld(Spending, Event, context="budgets"): ...
+
+
+class BudgetExceeded(Spending, Refusal, context="budgets"): ...
+
+
+class MoneyReleased(Spending, Event, context="budgets"): ...
+
+
+class MoneySpent(Spending, Event, context="budgets"): ...
 
 
 BudgetCommand = GrantBudget | HoldMoney | ReleaseMoney | SpendMoney
@@ -77,60 +62,42 @@ EVENTS: tuple[type, ...] = get_args(BudgetEvent)
 
 @dataclass(frozen=True)
 class Budget:
-    """In minor units of its currency."""
+    """`granted` and `free` are minor units of the currency; `held` and `spent` are trips."""
 
     currency: str = ""
+    granted: int = 0
     free: int = 0
-    grants: tuple[str, ...] = ()
-    held: Mapping[str, int] = field(default_factory=dict)
-    spent: Mapping[str, int] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+    spent: frozenset[str] = frozenset()
 
 
 def decide(command: BudgetCommand, budget: Budget) -> Sequence[BudgetEvent]:
     match command:
-        case GrantBudget():
-            return [] if command.grant in budget.grants else [BudgetGranted(**vars(command))]
+        case GrantBudget(amount=amount):
+            return [] if budget.granted == amount.amount else [BudgetGranted(**vars(command))]
         case HoldMoney(trip=trip, amount=amount):
-            if trip in budget.held or trip in budget.spent:
-                return []
             fits = amount.currency == budget.currency and amount.amount <= budget.free
-            return [(MoneyHeld if fits else BudgetExceeded)(**vars(command))]
+            known = trip in budget.held | budget.spent
+            return [] if known else [(MoneyHeld if fits else BudgetExceeded)(**vars(command))]
         case ReleaseMoney(trip=trip):
             return [MoneyReleased(**vars(command))] if trip in budget.held else []
-        case SpendMoney(team=team, trip=trip):
-            if trip in budget.spent:
-                return []
-            if trip not in budget.held:
+        case SpendMoney(trip=trip):
+            if trip not in budget.held | budget.spent:
                 raise OutOfOrder(f"no money is held for {trip}")
-            amount = Money(budget.held[trip], budget.currency)
-            return [MoneySpent(team=team, trip=trip, amount=amount)]
-        case _:
-            assert_never(command)
+            return [MoneySpent(**vars(command))] if trip in budget.held else []
 
 
 def evolve(budget: Budget, event: BudgetEvent) -> Budget:
+    amount, held = event.amount.amount, budget.held
     match event:
-        case BudgetGranted(grant=grant, amount=amount):
-            return replace(
-                budget,
-                currency=amount.currency,
-                free=budget.free + amount.amount,
-                grants=(*budget.grants, grant),
-            )
-        case MoneyHeld(trip=trip, amount=amount):
-            held = {**budget.held, trip: amount.amount}
-            return replace(budget, free=budget.free - amount.amount, held=held)
+        case BudgetGranted():
+            free = budget.free + amount - budget.granted
+            return replace(budget, currency=event.amount.currency, granted=amount, free=free)
+        case MoneyHeld(trip=trip):
+            return replace(budget, free=budget.free - amount, held=held | {trip})
         case MoneyReleased(trip=trip):
-            free = budget.free + budget.held[trip]
-            return replace(budget, free=free, held=_without(budget.held, trip))
-        case MoneySpent(trip=trip, amount=amount):
-            spent = {**budget.spent, trip: amount.amount}
-            return replace(budget, held=_without(budget.held, trip), spent=spent)
+            return replace(budget, free=budget.free + amount, held=held - {trip})
+        case MoneySpent(trip=trip):
+            return replace(budget, held=held - {trip}, spent=budget.spent | {trip})
         case BudgetExceeded():
             return budget
-        case _:
-            assert_never(event)
-
-
-def _without(amounts: Mapping[str, int], trip: str) -> Mapping[str, int]:
-    return {other: amount for other, amount in amounts.items() if other != trip}

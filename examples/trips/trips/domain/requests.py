@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, assert_never, get_args
+from typing import get_args
 
 from handrail.errors import UnknownAggregate
-from handrail.kernel import Money, TenantId
-from trips.domain.messages import TripCommand, TripEvent
+from handrail.kernel import Command, Event, Money, TenantId
+from trips.domain.messages import TripCommand, TripEvent, TripId
 
 
 @dataclass(frozen=True, kw_only=True)
-class RequestTrip(TripCommand, context="trips"):
+class Wish:
+    """Of a command or an event: who wants which trip."""
+
+    trip: TripId
     team: TenantId
     flight: str
     hotel: str
     price: Money
+
+
+class RequestTrip(Wish, Command, context="trips"): ...
 
 
 class AbandonTrip(TripCommand, context="trips"): ...
@@ -32,12 +38,7 @@ class WithdrawApproval(TripCommand, context="trips"): ...
 class SendInvoice(TripCommand, context="trips"): ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class TripRequested(TripEvent, context="trips"):
-    team: TenantId
-    flight: str
-    hotel: str
-    price: Money
+class TripRequested(Wish, Event, context="trips"): ...
 
 
 class TripAbandoned(TripEvent, context="trips"): ...
@@ -60,40 +61,36 @@ EVENTS: tuple[type, ...] = get_args(RequestEvent)
 
 @dataclass(frozen=True)
 class Trip:
-    status: Literal["none", "requested", "abandoned"] = "none"
-    approval: Literal["none", "asked"] = "none"
+    stands: bool = False
+    approval_asked: bool = False
     invoiced: bool = False
 
 
 def decide(command: RequestCommand, trip: Trip) -> Sequence[RequestEvent]:
     match command:
         case RequestTrip():
-            return [] if trip.status == "requested" else [TripRequested(**vars(command))]
+            return [] if trip.stands else [TripRequested(**vars(command))]
         case AbandonTrip():
-            return [TripAbandoned(trip=command.trip)] if trip.status == "requested" else []
+            return [TripAbandoned(trip=command.trip)] if trip.stands else []
         case WithdrawApproval():
-            return [ApprovalWithdrawn(trip=command.trip)] if trip.approval == "asked" else []
-        case _ if trip.status != "requested":
+            return [ApprovalWithdrawn(trip=command.trip)] if trip.approval_asked else []
+        case AskApproval() | SendInvoice() if not trip.stands:
             raise UnknownAggregate(command.trip)
         case AskApproval():
-            return [] if trip.approval == "asked" else [ApprovalAsked(trip=command.trip)]
+            return [] if trip.approval_asked else [ApprovalAsked(trip=command.trip)]
         case SendInvoice():
             return [] if trip.invoiced else [InvoiceSent(trip=command.trip)]
-        case _:
-            assert_never(command)
 
 
 def evolve(trip: Trip, event: RequestEvent) -> Trip:
     match event:
         case TripRequested():
-            return Trip(status="requested")
+            return Trip(stands=True)
         case TripAbandoned():
-            return replace(trip, status="abandoned")
+            return replace(trip, stands=False)
         case ApprovalAsked():
-            return replace(trip, approval="asked")
+            return replace(trip, approval_asked=True)
         case ApprovalWithdrawn():
-            return replace(trip, approval="none")
+            return replace(trip, approval_asked=False)
         case InvoiceSent():
             return replace(trip, invoiced=True)
-        case _:
-            assert_never(event)
