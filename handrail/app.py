@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from handrail.command_fields import bounds_of
+from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
 from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.codec import Codec, Upcaster
@@ -183,12 +185,13 @@ class App:
         refuse_two("consumers", (one.name for one in self.consumers))
         refuse_two("commands", self._command_names())
         self._refuse_unknown_settings()
-        _ = self.codec
+        refuse_two("messages", (one.__name__ for one in (*self.events, *self.commands)))
         self._refuse_what_never_comes()
         for said in notifications.mistakes(self.messages):
             raise WronglyDeclared(said)
         self._refuse_unbounded_corrections()
         self._refuse_wrong_problems()
+        self._refuse_what_no_context_has()
 
     @cached_property
     def events(self) -> tuple[type, ...]:
@@ -308,6 +311,14 @@ class App:
             topology(self.routing, self.consumers)
         except NotToBeHad as wrong:
             raise WronglyDeclared(str(wrong)) from None
+
+    def _refuse_what_no_context_has(self) -> None:
+        found = chain(
+            *(mistakes_of_saga(one, self.commands) for one in self.sagas),
+            *(mistakes_of_projection(one, self.events) for one in self.read_models),
+        )
+        for said in found:
+            raise WronglyDeclared(said)
 
     def _refuse_unbounded_corrections(self) -> None:
         for command in self.commands:
