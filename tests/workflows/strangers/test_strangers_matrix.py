@@ -25,7 +25,7 @@ QUICK: Final = frozenset(
         "two_answers-is_declined-AskForWeather-local",
         "two_answers-is_terminated_while_it_waits-AskForWeather-local",
         "two_answers-is_cancelled_while_it_waits-AskForWeather-queues",
-        "two_answers-is_lost_once_it_was_declined-requester-AskForWeather-queues",
+        "two_answers-is_lost_once_it_was_declined-requester-AskForWeather-local",
         "answers_beside-is_declined-AskForWeather-local",
         "answers_beside-is_terminated_while_it_waits-AskForPermit-local",
         "answers_beside-is_lost_once_it_was_approved-person-AskForPermit-local",
