@@ -11,9 +11,9 @@ from temporalio.client import Client
 from handrail.kernel import Command, context_of, stream_name
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
+from handrail.testing.faults import A_LONG_TIME
+from handrail.testing.running_saga import Running
 from runtime.app import HANDRAIL
-from tests.workflows.faults import A_LONG_TIME
-from tests.workflows.running import Running
 
 T = TypeVar("T")
 

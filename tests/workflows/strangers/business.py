@@ -15,9 +15,9 @@ from handrail.activities.command_handler import Handler, single
 from handrail.eventstore.store import EventStore
 from handrail.kernel import context_of
 from handrail.temporal.client import Activities, data_converter, sandbox
-from tests.workflows.harness.books import Aggregate
-from tests.workflows.harness.environment import Business
-from tests.workflows.harness.subject import Case, Subject
+from handrail.testing.books import Aggregate
+from handrail.testing.environment import Business
+from handrail.testing.saga_case import Case, Subject
 from tests.workflows.strangers import items
 from tests.workflows.strangers.messages import CATEGORY, CODEC, COMMANDS, CheckMap, Take
 from tests.workflows.strangers.sagas import SHAPES, Expedition, ExpeditionWorkflow, saga

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.workflows.harness.environment import Environment
-from tests.workflows.harness.matrix import matrix
-from tests.workflows.harness.trial import undisturbed
+from handrail.testing.environment import Environment
+from handrail.testing.matrix import matrix
+from handrail.testing.trial import undisturbed
 from tests.workflows.strangers.business import CASES
 
 CASE = CASES["pivot_only"]

@@ -10,9 +10,9 @@ from handrail.sagas.events import (
     StepDone,
     StepUnknown,
 )
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.evidence import Evidence, anonymous
-from tests.workflows.harness.subject import Subject
+from handrail.testing.books import Books
+from handrail.testing.evidence import Evidence, anonymous
+from handrail.testing.saga_case import Subject
 
 
 def assert_clean_slate(subject: Subject, found: Evidence, kept: Books) -> None:

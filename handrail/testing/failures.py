@@ -22,8 +22,8 @@ from handrail.sagas.events import (
     StepUnknown,
 )
 from handrail.sagas.options import Cancellation
-from tests.workflows.harness.clean import is_taken_back
-from tests.workflows.harness.compensation_failures import (
+from handrail.testing.clean_slate import is_taken_back
+from handrail.testing.compensation_failures import (
     is_cancelled_during_its_undo,
     is_terminated_during_its_undo,
     its_undo_fails_once,
@@ -33,7 +33,7 @@ from tests.workflows.harness.compensation_failures import (
     its_undo_never_works,
     refusal_of,
 )
-from tests.workflows.harness.failure import (
+from handrail.testing.failure import (
     AFTER_PATIENCE,
     AT_DEADLINE,
     COMPENSATED,
@@ -49,8 +49,8 @@ from tests.workflows.harness.failure import (
     Failure,
     Role,
 )
-from tests.workflows.harness.trial import Trial
-from tests.workflows.knocking import ACCEPTED, knocks
+from handrail.testing.trial import Trial
+from handrail.testing.updates import ACCEPTED, knocks
 
 ANYWHERE: Final[tuple[Role, ...]] = ("compensatable", "pivot", "retriable")
 REFUSABLE: Final[tuple[Role, ...]] = ("compensatable", "pivot")

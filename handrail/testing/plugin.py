@@ -23,15 +23,15 @@ from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.coverage import SagaCoverage
-from tests.workflows.harness.coverage_page import coverage_page
-from tests.workflows.harness.coverage_table import printed
-from tests.workflows.harness.environment import Business, Environment, open_environment
-from tests.workflows.harness.matrix import MatrixCase, in_turn, matrix
-from tests.workflows.harness.side_by_side import side_by_side
-from tests.workflows.harness.subject import Case
-from tests.workflows.harness.trial import undisturbed
+from handrail.testing.books import Books
+from handrail.testing.coverage import SagaCoverage
+from handrail.testing.coverage_page import coverage_page
+from handrail.testing.coverage_table import printed
+from handrail.testing.environment import Business, Environment, open_environment
+from handrail.testing.matrix import MatrixCase, in_turn, matrix
+from handrail.testing.saga_case import Case
+from handrail.testing.side_by_side import side_by_side
+from handrail.testing.trial import undisturbed
 
 _TEMPLATE: Final = "saga_template"
 _COVERAGE: Final = pytest.StashKey[SagaCoverage]()

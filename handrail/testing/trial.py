@@ -13,13 +13,13 @@ from temporalio.service import RPCError
 
 from handrail.sagas.events import Ending
 from handrail.sagas.options import RunOptions, Verdict
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.clean import assert_all_is_folded, assert_clean_slate
-from tests.workflows.harness.environment import FIRST_TRY, Environment
-from tests.workflows.harness.evidence import Evidence, anonymous, read
-from tests.workflows.harness.failure import PATIENT
-from tests.workflows.harness.subject import Case, Subject
-from tests.workflows.running import ONE_TASK, Placement, Running, eventually
+from handrail.testing.books import Books
+from handrail.testing.clean_slate import assert_all_is_folded, assert_clean_slate
+from handrail.testing.environment import FIRST_TRY, Environment
+from handrail.testing.evidence import Evidence, anonymous, read
+from handrail.testing.failure import PATIENT
+from handrail.testing.running_saga import ONE_TASK, Placement, Running, eventually
+from handrail.testing.saga_case import Case, Subject
 
 Said = Literal["yes", "no", "nothing"]
 NOT_HEARD = (WorkflowUpdateFailedError, RPCError)

@@ -162,7 +162,7 @@ class Faults:
     told: dict[Where, Fault] = field(default_factory=dict)
 
     def around(self, serve: Callable[..., Any]) -> Callable[..., Any]:
-        found = activity._Definition.must_from_callable(serve)
+        found = activity._Definition.must_from_callable(serve)  # noqa: SLF001  # the SDK has no other way
         name, asked_with = found.name, found.arg_types or []
         if StepContext not in asked_with:
             return serve

@@ -9,8 +9,8 @@ from typing import Any
 
 from handrail.kernel import Command
 from handrail.sagas.definition import Saga
-from tests.workflows.harness.books import Aggregate
-from tests.workflows.harness.outside import Companies, NoCompanies
+from handrail.testing.books import Aggregate
+from handrail.testing.companies import Companies, NoCompanies
 
 Correction = Callable[[Any], Command]
 """The corrected command, from the one that is parked."""

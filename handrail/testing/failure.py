@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, get_args
 
 from handrail.sagas.definition import Duty, Saga, Step
 from handrail.sagas.events import Ending
-from tests.workflows.harness.subject import Case
-from tests.workflows.running import ONE_TASK
+from handrail.testing.running_saga import ONE_TASK
+from handrail.testing.saga_case import Case
 
 Role = Literal["compensatable", "awaiting", "pivot", "retriable"]
 Variant = str | int | None

@@ -21,8 +21,8 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import EventStore
 from handrail.temporal.client import Activities
-from tests.workflows.faults import Faults, SometimesAway
-from tests.workflows.losing import LosingTasks
+from handrail.testing.faults import Faults, SometimesAway
+from handrail.testing.task_loss import LosingTasks
 
 FIRST_TRY = 0.5  # seconds that another company is given beside the saga
 
