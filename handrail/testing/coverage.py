@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from handrail.sagas.events import Ending
 from handrail.testing.failure import ENDINGS
-from handrail.testing.matrix import MatrixCase
+from handrail.testing.saga_matrix import MatrixCase
 
 State = Literal["run", "not applicable", "never run"]
 STATES: tuple[State, ...] = get_args(State)

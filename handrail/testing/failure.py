@@ -154,6 +154,9 @@ def _leads_to(policy: str, consequence: str) -> Callable[[Case, Saga, str], bool
 CORRECTABLE: Final = Need(
     lambda case, _, step: step in case.corrections, "the case has no correction of it"
 )
+REFUSABLE_INPUT: Final = Need(
+    lambda case, _, step: step in case.refusals, "the case does not say how it is refused"
+)
 ASKS_OUTSIDE: Final = Need(
     lambda _, saga, step: step_named(saga, step).do.asks_outside, "it asks no other company"
 )

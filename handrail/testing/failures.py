@@ -42,6 +42,7 @@ from handrail.testing.failure import (
     FAILURE_PARKS,
     GIVEN_UP_SOON,
     LEAVES_SOMETHING,
+    REFUSABLE_INPUT,
     REFUSED,
     RETRIED,
     UNKNOWN_COMPENSATES,
@@ -102,6 +103,15 @@ async def is_refused(trial: Trial, step: str) -> None:
     trial.refuses(step)
     await trial.starts()
     found = await trial.ends_as("refused", "Unwilling")
+    assert [one.step for one in found.told(StepRefused)] == [step]
+    assert step not in found.undone
+
+
+async def is_refused_for_what_it_asks(trial: Trial, step: str) -> None:
+    """By the business or by another company, which store and answer what they always do."""
+    trial.is_asked_for_instead(step, trial.case.refusals[step])
+    await trial.starts()
+    found = await trial.ends_as("refused")
     assert [one.step for one in found.told(StepRefused)] == [step]
     assert step not in found.undone
 
@@ -401,6 +411,7 @@ FAILURES: Final[Mapping[str, Failure]] = {
         Failure(is_delivered_twice, ANYWHERE),
         Failure(is_terminated_at_it, ANYWHERE),
         Failure(is_refused, REFUSABLE, REFUSED),
+        Failure(is_refused_for_what_it_asks, REFUSABLE, REFUSED, (REFUSABLE_INPUT,)),
         Failure(breaks_a_rule, _PROMISE, COMPENSATED, (FAILURE_COMPENSATES,)),
         Failure(fails_until_its_deadline, _PROMISE, COMPENSATED, _UNKNOWN, AT_DEADLINE),
         Failure(always_loses_its_answer, _PROMISE, COMPENSATED, _UNKNOWN, AT_DEADLINE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, Self
 
@@ -12,7 +12,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from handrail.sagas.events import Ending
-from handrail.sagas.options import RunOptions, Verdict
+from handrail.sagas.options import Verdict
 from handrail.testing.books import Books
 from handrail.testing.clean_slate import assert_all_is_folded, assert_clean_slate
 from handrail.testing.environment import FIRST_TRY, Environment
@@ -56,7 +56,7 @@ class Trial(Running):
         """Wait for the end, and judge it by the stores; the evidence is for what else is to say."""
         status = await self.ends()
         found = await self.evidence()
-        assert status is not WorkflowExecutionStatus.FAILED
+        assert status is not WorkflowExecutionStatus.FAILED, f"the workflow {self.id} failed"
         assert found.ended.ending == ending, found.ended
         if because is not None:
             assert found.ended.because == because, found.story
@@ -173,7 +173,8 @@ async def a_trial(
         id=subject.id,
         workflow=case.workflow,
         input=subject.input,
-        options=RunOptions(
+        options=replace(
+            world.options,
             steps=steps,
             queue_prefix=world.queue_prefix,
             first_try_seconds=max(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from handrail.testing.alone import ALONE
-from handrail.testing.matrix import PLACEMENTS
 from handrail.testing.running_saga import Placement
+from handrail.testing.saga_matrix import PLACEMENTS
 from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
 from tests.workflows.steps import side_by_side

@@ -15,8 +15,8 @@ from handrail.testing.attempts import (
     ATTEMPTS,
     Attempts,
 )
-from handrail.testing.matrix import PLACEMENTS
 from handrail.testing.running_saga import Placement
+from handrail.testing.saga_matrix import PLACEMENTS
 from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
 from tests.workflows.steps import side_by_side

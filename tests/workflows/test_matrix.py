@@ -15,9 +15,9 @@ import pytest
 
 from handrail.testing.books import Books
 from handrail.testing.failures import FAILURES
-from handrail.testing.matrix import PLACEMENTS
 from handrail.testing.pairs import PAIRS
 from handrail.testing.running_saga import Placement
+from handrail.testing.saga_matrix import PLACEMENTS
 from handrail.testing.trial import a_trial, undisturbed
 from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from handrail.testing.environment import Environment
-from handrail.testing.matrix import matrix
+from handrail.testing.saga_matrix import matrix
 from handrail.testing.trial import undisturbed
 from tests.workflows.strangers.business import CASES
 

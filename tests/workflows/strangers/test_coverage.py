@@ -14,7 +14,7 @@ from handrail.testing.coverage_page import coverage_page
 from handrail.testing.coverage_table import AT_MOST, WIDTH, printed
 from handrail.testing.failure import PATIENT, SOON
 from handrail.testing.failures import FAILURES
-from handrail.testing.matrix import in_turn, matrix
+from handrail.testing.saga_matrix import in_turn, matrix
 from tests.workflows.strangers.business import CASES
 
 

@@ -14,7 +14,7 @@ import pytest
 ROOT: Final = Path(__file__).parents[3]
 PLUGIN: Final = "handrail.testing.plugin"
 TEAM: Final = """
-from handrail.testing.plugin import sagas_through_every_failure
+from handrail.testing import sagas_through_every_failure
 from tests.workflows.strangers.business import BUSINESS, CASES
 
 OURS = {name: CASES[name] for name in ("pivot_only", "two_answers")}

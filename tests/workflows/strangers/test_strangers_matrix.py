@@ -14,7 +14,7 @@ import pytest
 
 from handrail.testing.books import Books
 from handrail.testing.environment import Environment
-from handrail.testing.matrix import MatrixCase, in_turn, matrix
+from handrail.testing.saga_matrix import MatrixCase, in_turn, matrix
 from handrail.testing.side_by_side import side_by_side
 from handrail.testing.trial import undisturbed
 from tests.workflows.strangers.business import CASES
