@@ -107,6 +107,8 @@ class SometimesAway(EventStore):
 
 @dataclass
 class Fault:
+    """What goes wrong at one step of one saga, in one direction; nothing, unless it is set."""
+
     fails: float = 0
     """How many tries fail before their effect."""
     loses: float = 0

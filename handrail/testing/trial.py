@@ -28,6 +28,11 @@ NOT_HEARD = (WorkflowUpdateFailedError, RPCError)
 
 @dataclass(eq=False, kw_only=True)
 class Trial(Running):
+    """One saga that a failure is tried on: its faults, what people do with it, and how it ends.
+
+    `kept` is what the saga leaves behind when nothing disturbs it.
+    """
+
     case: Case
     subject: Subject
     kept: Books

@@ -125,17 +125,3 @@ def test_the_plugin_imports_neither_temporal_nor_a_database_before_a_saga_is_tes
     ran = team.python("-c", program, path=str(team.folder / "library"))
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(f"[] {team.folder}")
-
-
-def test_a_step_that_the_saga_does_not_have_is_named(team: Team) -> None:
-    cases = team.folder / "test_sagas.py"
-    cases.write_text(CASES.replace('{"HireBand"', '{"HireBnad"'))
-    ran = team.runs()
-    assert "the case of PlanConcert names the step HireBnad in refusals" in ran.stdout
-
-
-def test_inputs_without_fresh_ids_are_refused(team: Team) -> None:
-    cases = team.folder / "test_sagas.py"
-    cases.write_text(CASES.replace('f"concert-{uuid4().hex}"', '"concert-1"'))
-    ran = team.runs("-k", "Advertise-fails_once-Announce")
-    assert "inputs() made the same Concert twice: give each ids of its own" in ran.stdout
