@@ -27,7 +27,7 @@ async def test_what_is_left_over_makes_a_case_fail(strangers: Environment) -> No
         for one in matrix("pivot_only", CASE, placements=["local"])
         if one.id == "pivot_only-fails_once-Depart-local"
     ]
-    with pytest.raises(AssertionError, match="Depart is .* and should be "):
+    with pytest.raises(AssertionError, match=r"Depart is .* and should be "):
         await failing.run(strangers, {"item-EXPEDITION:Depart": {"taken": False}})
 
 

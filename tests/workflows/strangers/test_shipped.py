@@ -1,4 +1,4 @@
-"""A team that has the package and nothing else of this project runs its sagas through it."""
+"""A team that has the package, and nothing else of this project, does what docs/testing.md says."""
 
 from __future__ import annotations
 
@@ -15,44 +15,15 @@ import pytest
 import handrail
 
 HERE: Final = Path(__file__).parent
-CASES: Final = """
-from dataclasses import replace
-from uuid import uuid4
-
-from club import ADVERTISE, APP, PLAN, Concert, Thing, evolve
-from handrail.testing import (
-    Aggregate,
-    business_of,
-    case_of,
-    sagas_through_every_failure,
-    unless_status,
-)
-
-THINGS = {"thing": Aggregate(initial=Thing(), evolve=evolve, standing=unless_status("let go"))}
+PAGE: Final = (HERE.parents[2] / "docs" / "testing.md").read_text()
 
 
-def a_concert():
-    return Concert(id=f"concert-{uuid4().hex}")
+def block(language: str) -> str:
+    """The only block of this language on the page for teams."""
+    [found] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    return str(found)
 
 
-def of_noise(asked):
-    return replace(asked, genre="noise")
-
-
-CASES = {
-    "PlanConcert": case_of(
-        PLAN, inputs=a_concert, aggregates=THINGS, refusals={"HireBand": of_noise}
-    ),
-    "Advertise": case_of(ADVERTISE, inputs=a_concert, aggregates=THINGS),
-}
-test_no_failure_leaves_a_saga_half_done = sagas_through_every_failure(business_of(APP), CASES)
-"""
-PYTEST: Final = """
-[pytest]
-addopts = -p handrail.testing.plugin
-asyncio_default_fixture_loop_scope = session
-filterwarnings = error
-"""
 UNDOES: Final = "return [LetGo(thing=command.thing)]"
 A_FEW: Final = (
     "PlanConcert and (is_refused or fails_once or is_terminated_at_it or its_undo_fails_once)"
@@ -70,12 +41,14 @@ class Team:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(package, folder / "library" / "handrail", ignore=ignored)
         shutil.copy(HERE / "team" / "club.py", self.app)
-        (folder / "test_sagas.py").write_text(CASES)
-        (folder / "pytest.ini").write_text(PYTEST)
+        (folder / "test_sagas.py").write_text(block("python"))
+        (folder / "pyproject.toml").write_text(block("toml"))
 
     def runs(self, *options: str) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join([str(self.folder / "library"), str(self.folder)])
-        return self.python("-m", "pytest", "-q", "-p", "no:cacheprovider", *options, path=path)
+        return self.python(
+            "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *options, path=path
+        )
 
     def python(self, *words: str, path: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
