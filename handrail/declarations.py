@@ -49,7 +49,7 @@ def _compensatable(saga: Saga) -> Sequence[Step]:
 
 
 def _wrong_undos(name: str, saga: Saga) -> Iterator[str]:
-    undone: dict[type[Command], str] = {}
+    undone: dict[Command, str] = {}
     for step in _compensatable(saga):
         undo, step_context = type(step.undo), context_of(type(step.do))
         if context_of(undo) != step_context:
@@ -57,12 +57,12 @@ def _wrong_undos(name: str, saga: Saga) -> Iterator[str]:
                 f"the saga {name} takes {step.name} back by {undo.__name__}, which belongs to"
                 f" {context_of(undo)}: a step is taken back in its own context, {step_context}"
             )
-        elif undo in undone:
+        elif step.undo in undone:
             yield (
-                f"the saga {name} takes both {undone[undo]} and {step.name} back by"
-                f" {undo.__name__}: give each step an undo of its own"
+                f"the saga {name} takes both {undone[step.undo]} and {step.name} back by"
+                f" the same {undo.__name__}: give each step an undo of its own"
             )
-        undone[undo] = step.name
+        undone[step.undo] = step.name
 
 
 def _wrong_names(type_: SagaType[Any]) -> Iterator[str]:

@@ -21,6 +21,9 @@ from handrail.eventstore.pool import open_pool
 from handrail.kernel import stream_name
 from handrail.processes.worker import with_saga_streams
 from handrail.simulators.in_process import served
+from handrail.testing.environment import FIRST_TRY, Environment, without_skipping
+from handrail.testing.faults import Faults, SometimesAway
+from handrail.testing.running_saga import Running
 from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
@@ -29,10 +32,7 @@ from runtime.simulators.registry import create_registry
 from tests.controls import a_customer, a_line, a_merchant, an_order, eur
 from tests.temporal import DATA_CONVERTER, SANDBOX
 from tests.unencrypted import a_client, company
-from tests.workflows.faults import Faults, SometimesAway
-from tests.workflows.harness.environment import FIRST_TRY, Environment, without_skipping
 from tests.workflows.ordered import Ordered, Placement, a_checkout
-from tests.workflows.running import Running
 from workflows.options import ShopOptions
 
 IN_STOCK = 10

@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from handrail.testing.feed_verifier import Witness
+from handrail.verify.feed_verifier import Witness
 from runtime.demo.notifications import contact
 from runtime.demo.scenario import Order, Plan
 

@@ -10,22 +10,11 @@ from typing import Final
 
 import pytest
 
-TESTS: Final = Path(__file__).parents[1]
-WORKFLOWS: Final = TESTS / "workflows"
-HARNESS: Final = WORKFLOWS / "harness"
+import handrail.testing
 
-OF_THE_SHOP: Final = frozenset(
-    {"after_checkout", "cases", "companies", "essence", "shop_case", "special"}
-)
-"""The files in the harness's folder that are the shop's cases."""
+HARNESS: Final = Path(handrail.testing.__file__).parent
+GENERAL: Final = tuple(sorted(HARNESS.glob("*.py")))
 
-GENERAL: Final = (
-    *sorted(path for path in HARNESS.glob("*.py") if path.stem not in OF_THE_SHOP),
-    *(WORKFLOWS / f"{name}.py" for name in ("faults", "knocking", "losing", "running")),
-    TESTS / "scenario.py",
-)
-
-MAY_IMPORT: Final = re.compile(r"tests\.workflows\.(faults|knocking|losing|running)")
 OURS: Final = frozenset(
     {"activities", "api", "consumers", "domain", "projections", "runtime", "tests", "workflows"}
 )
@@ -49,9 +38,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def strange_imports(path: Path, text: str) -> list[str]:
-    general = {f"tests.workflows.harness.{one.stem}" for one in GENERAL}
-    found = [name for name in imports(ast.parse(text, str(path))) if name.split(".")[0] in OURS]
-    return [name for name in found if name not in general and not MAY_IMPORT.fullmatch(name)]
+    found = imports(ast.parse(text, str(path)))
+    return [name for name in found if name.split(".")[0] in OURS]
 
 
 def words_of_the_shop(text: str) -> list[str]:
@@ -68,10 +56,6 @@ def test_the_harness_imports_no_business(path: Path) -> None:
 @pytest.mark.parametrize("path", GENERAL, ids=lambda path: path.stem)
 def test_the_harness_has_no_word_of_the_shop(path: Path) -> None:
     assert words_of_the_shop(path.read_text()) == []
-
-
-def test_what_is_the_shops_is_there() -> None:
-    assert {path.stem for path in HARNESS.glob("*.py")} >= OF_THE_SHOP
 
 
 @pytest.mark.parametrize(

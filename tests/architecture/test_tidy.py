@@ -24,6 +24,7 @@ STARTED_BY_NAME = {
     "handrail/dev/spawn.py",  # between fork and exec
     "handrail/cli/main.py",  # the console script
     "handrail/cli/sagas.py",  # `handrail sagas`, which loads it when it is asked for
+    "handrail/testing/plugin.py",  # pytest, with -p
     "runtime/payouts_cli.py",  # `handrail payouts`, likewise
     "runtime/demo/command.py",  # `handrail demo`
     "handrail/cli/consumers.py",  # `handrail consumers`

@@ -56,10 +56,10 @@ from domain.shipping.events import (
 )
 from domain.shipping.shipment import Shipment
 from handrail.kernel import Money
+from handrail.testing.scenario import Keyed
 from tests.controls import eur
 from tests.domain import walks
 from tests.domain.walks import walk
-from tests.scenario import Keyed
 
 SHELF = Keyed(stock, StockItem(), key="sku")
 

@@ -23,8 +23,8 @@ from domain.settlement import commands as settlement
 from domain.shipping import commands as shipping
 from handrail.errors import DomainError
 from handrail.kernel import Money
+from handrail.testing.scenario import Decider, Keyed, decide_twice
 from tests.controls import NOON, an_order, eur
-from tests.scenario import Decider, Keyed, decide_twice
 
 Commands = st.SearchStrategy[list[Any]]
 

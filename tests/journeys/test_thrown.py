@@ -23,7 +23,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from handrail.dev.stack import Stack
 from handrail.temporal.client import connect
-from handrail.testing.feed_verifier import Witness
+from handrail.verify.feed_verifier import Witness
 from runtime.app import HANDRAIL
 from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive

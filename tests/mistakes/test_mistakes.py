@@ -110,8 +110,8 @@ MISTAKES: dict[Callable[[], App], str] = {
     " add it to the commands of its context",
     an_undo_of_another_context: "the saga BookTrip takes HoldSeat back by ReleaseRoom, which"
     " belongs to hotels: a step is taken back in its own context, flights",
-    one_undo_for_two_steps: "the saga BookTrip takes both HoldRoom and Pay back by ReleaseRoom:"
-    " give each step an undo of its own",
+    one_undo_for_two_steps: "the saga BookTrip takes both HoldRoom and Pay back by the same"
+    " ReleaseRoom: give each step an undo of its own",
     two_steps_of_one_name: "two steps are named HoldRoom",
     a_projection_of_an_unknown_event: "the projection mistakes handles NeverDeclared, which no"
     " context has: add it to the events of its context",

@@ -19,13 +19,13 @@ from domain.settlement import merchant_account
 from domain.settlement.merchant_account import MerchantAccount
 from handrail.projections import saga_board
 from handrail.projections.projection import Happened, Projection, category_of, id_of
+from handrail.testing.scenario import Keyed
 from projections import customer_account, merchant_balance, order_status, stock_level
 from runtime.app import HANDRAIL
 from tests.domain.walks import credit_commands, merchant_commands, stock_commands, walk
 from tests.projections.folds import folded, told
 from tests.projections.stories import Shop, Told
 from tests.projections.world import as_stored
-from tests.scenario import Keyed
 
 A_FEW = settings(max_examples=60, deadline=None)
 

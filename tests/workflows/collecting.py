@@ -17,13 +17,13 @@ from domain.payments.due_dates import months_after
 from domain.payments.plan_state import InstalmentPlan
 from handrail.kernel import Event, Money, stream_name
 from handrail.sagas.options import RunOptions
+from handrail.testing.faults import A_LONG_TIME
+from handrail.testing.running_saga import eventually
 from runtime.app import HANDRAIL
 from tests.controls import a_customer, a_merchant, an_order_id, eur
 from tests.temporal import DATA_CONVERTER
 from tests.workflows.asked import does, reads
-from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.ordered import TODAY
-from tests.workflows.running import eventually
 from tests.world import World
 from workflows import collect_instalment, collect_instalments
 from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow, Progress

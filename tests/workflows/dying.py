@@ -31,11 +31,11 @@ from handrail.eventstore.store import EventStore
 from handrail.processes.worker import with_saga_streams
 from handrail.sagas.step_keys import Answer, StepContext
 from handrail.temporal.client import workers
+from handrail.testing.faults import A_LONG_TIME, Fault, Faults
+from handrail.testing.running_saga import Running
 from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from tests.temporal import DATA_CONVERTER, SANDBOX
-from tests.workflows.faults import A_LONG_TIME, Fault, Faults
-from tests.workflows.running import Running
 from tests.world import world_of
 
 READY: Final = b"ready"

@@ -19,10 +19,10 @@ from temporalio.testing import WorkflowEnvironment
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 from handrail.eventstore.migrations import upgrade
+from handrail.testing.failure import SOON
+from handrail.testing.trial import Trial, a_trial
 from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.failure import SOON
-from tests.workflows.harness.trial import Trial, a_trial
 from tests.world import open_world
 
 FOLDER: Final = Path(__file__).parent / "histories"

@@ -12,9 +12,9 @@ from temporalio.common import WorkflowIDConflictPolicy
 from domain.ordering.commands import PlaceOrder
 from handrail.sagas.options import Decision, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
+from handrail.testing.faults import A_LONG_TIME
+from handrail.testing.running_saga import ONE_TASK, Placement, Running, Shown, eventually
 from tests.workflows.books import Books, assert_clean_slate, read_books
-from tests.workflows.faults import A_LONG_TIME
-from tests.workflows.running import ONE_TASK, Placement, Running, Shown, eventually
 from workflows import collect_instalments
 from workflows.checkout import Checkout, CheckoutWorkflow
 from workflows.collect_instalments import CollectInstalmentsWorkflow

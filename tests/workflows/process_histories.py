@@ -19,10 +19,10 @@ from domain.payments.events import InstalmentCollected
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 from handrail.eventstore.migrations import upgrade
+from handrail.testing.running_saga import eventually
 from tests.workflows.collecting import a_plan, skipping_time
 from tests.workflows.histories import FOLDER, SUFFIX, write
 from tests.workflows.returned import a_delivered_order, a_return
-from tests.workflows.running import eventually
 from tests.workflows.test_collect_instalments import DAY, FIRST_DUE, LONG_AGO, collection_of
 from tests.workflows.test_collecting_again import the_plan_of
 from tests.workflows.test_deliver_order import (

@@ -11,10 +11,10 @@ from domain.ordering.events import ReturnLine, Why
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from domain.payments.commands import CollectInstalment
 from domain.payments.plan_state import InstalmentPlan
+from handrail.testing.running_saga import Running
 from tests.controls import NOON, readable_id
 from tests.workflows.asked import does, reads
 from tests.workflows.ordered import Ordered
-from tests.workflows.running import Running
 from tests.world import World
 from workflows import return_order
 from workflows.return_order import ReturnOrder, ReturnOrderWorkflow

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from handrail.testing.side_by_side import Case, all_others_have_ended, side_by_side
 from tests.controls import an_order
-from tests.workflows.harness.side_by_side import Case, all_others_have_ended, side_by_side
 from tests.workflows.ordered import a_checkout
 from workflows.checkout import saga
 

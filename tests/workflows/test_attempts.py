@@ -17,14 +17,14 @@ from domain.settlement.commands import ClawBack
 from domain.shipping.commands import BookShipment
 from handrail.http.last_run import previous
 from handrail.sagas.events import SagaEnded, SagaParked
+from handrail.testing.faults import A_LONG_TIME
+from handrail.testing.running_saga import Running, eventually
+from handrail.testing.trial import Trial, a_trial
 from tests.controls import eur, readable_id
 from tests.unencrypted import company
 from tests.workflows.asked import does
-from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.trial import Trial, a_trial
 from tests.workflows.ledgers import states
-from tests.workflows.running import Running, eventually
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World, world_of

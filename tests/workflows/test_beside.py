@@ -12,10 +12,10 @@ from temporalio.worker import Worker
 
 from handrail.sagas.events import AnswerAwaited, SagaEnded, SagaEvent, SagaParked, StepAnswered
 from handrail.sagas.execution import SagaRun
+from handrail.testing.evidence import read
+from handrail.testing.running_saga import Running, eventually
 from tests.temporal import SANDBOX
 from tests.workflows.beside import BesideWorkflow
-from tests.workflows.harness.evidence import read
-from tests.workflows.running import Running, eventually
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 

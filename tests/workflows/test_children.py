@@ -10,13 +10,13 @@ from domain.credit.commands import AssignLimit
 from domain.identifiers import OrderId
 from handrail.sagas.events import CancelRequested, StepDone
 from handrail.sagas.options import RunOptions
+from handrail.testing.evidence import read
+from handrail.testing.running_saga import Running, eventually
 from tests.controls import a_customer, an_order_id, eur
 from tests.temporal import SANDBOX
 from tests.workflows.asked import does
 from tests.workflows.growing import Grow
-from tests.workflows.harness.evidence import read
 from tests.workflows.parent import Nap, Parent
-from tests.workflows.running import Running, eventually
 from tests.world import World
 
 CHILD_STARTED = EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from handrail.sagas.events import StepCompensated
+from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.trial import a_trial
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.workflows.test_attempts import ends_of
 from tests.world import World

@@ -20,10 +20,10 @@ from domain.payments.events import (
 )
 from handrail.kernel import stream_name
 from handrail.sagas.visibility import SAGA_STATUS
+from handrail.testing.running_saga import Running, eventually
 from tests.controls import eur
 from tests.workflows.collecting import LIMIT, Plan, a_plan, skipping_time, told
 from tests.workflows.ordered import TODAY
-from tests.workflows.running import Running, eventually
 from tests.world import World
 from workflows import collect_instalment
 from workflows.collect_instalment import CollectInstalmentWorkflow, DueInstalment

@@ -12,12 +12,12 @@ from temporalio.testing import WorkflowEnvironment
 from domain.payments.events import AdjustmentReverted, InstalmentMissed, LateFeeCharged
 from handrail.kernel import Money, stream_name
 from handrail.sagas.events import SagaEnded
+from handrail.testing.faults import A_LONG_TIME
+from handrail.testing.running_saga import Running, eventually
 from tests.controls import eur
 from tests.workflows.collecting import Plan, a_plan, skipping_time, told
-from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.ordered import Ordered
 from tests.workflows.returned import a_delivered_order, a_return, plan_of
-from tests.workflows.running import Running, eventually
 from tests.workflows.test_collect_instalments import collection_of
 from tests.world import World
 from workflows.collect_instalments import (

@@ -14,9 +14,9 @@ from domain.payments.commands import Approved
 from handrail.command_fields import why_not_correctable
 from handrail.kernel import Command, Money
 from handrail.sagas.events import SagaResumed
+from handrail.testing.trial import Trial, a_trial
 from tests.controls import eur
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.trial import Trial, a_trial
 from tests.workflows.test_pay_merchant import COMPLETED, a_payout
 from tests.world import World
 

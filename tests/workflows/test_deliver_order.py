@@ -15,12 +15,12 @@ from domain.shipping.events import ShipmentDelivered, ShipmentDispatched, Shipme
 from handrail.kernel import Money, stream_name
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.visibility import FAILURE_CODE
+from handrail.testing.faults import A_LONG_TIME
+from handrail.testing.running_saga import Running, eventually
 from tests.controls import NOON, eur
 from tests.workflows.collecting import skipping_time, told
-from tests.workflows.faults import A_LONG_TIME
 from tests.workflows.ordered import TODAY, Ordered
 from tests.workflows.returned import an_instalment_is_paid, plan_of
-from tests.workflows.running import Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import return_order

@@ -13,9 +13,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from handrail.sagas.fairness import fair
+from handrail.testing.running_saga import eventually
 from tests.temporal import SANDBOX
 from tests.workflows.queueing import Queueing
-from tests.workflows.running import eventually
 
 pytestmark = pytest.mark.thorough
 

@@ -12,9 +12,9 @@ import handrail.sagas.rollback_plan
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.recovery import Standing
 from handrail.sagas.rollback_plan import WayBack, way_back
+from handrail.testing.failures import FAILURES
+from handrail.testing.trial import a_trial, undisturbed
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.failures import FAILURES
-from tests.workflows.harness.trial import a_trial, undisturbed
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import pytest
 
+from handrail.testing.lost_tasks import LOST, Meanwhile
+from handrail.testing.running_saga import Placement
+from handrail.testing.saga_matrix import PLACEMENTS
+from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.lost_tasks import LOST, Meanwhile
-from tests.workflows.harness.matrix import PLACEMENTS
-from tests.workflows.harness.trial import a_trial
-from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
 from tests.workflows.test_matrix import kept
 from tests.world import World

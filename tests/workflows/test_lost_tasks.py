@@ -12,9 +12,9 @@ from temporalio.api.enums.v1 import EventType
 
 from handrail.sagas.events import SagaDecided, SagaEnded, SagaParked, SagaResumed
 from handrail.sagas.options import Cancellation, Intervention
+from handrail.testing.running_saga import Running, eventually
+from handrail.testing.updates import ACCEPTED, knocks
 from tests.workflows.dying import a_worker_that_dies
-from tests.workflows.knocking import ACCEPTED, knocks
-from tests.workflows.running import Running, eventually
 from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World
 

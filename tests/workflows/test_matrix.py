@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
+from handrail.testing.books import Books
+from handrail.testing.failures import FAILURES
+from handrail.testing.pairs import PAIRS
+from handrail.testing.running_saga import Placement
+from handrail.testing.saga_matrix import PLACEMENTS
+from handrail.testing.trial import a_trial, undisturbed
 from runtime.app import HANDRAIL
-from tests.workflows.harness.books import Books
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.failures import FAILURES
-from tests.workflows.harness.matrix import PLACEMENTS
-from tests.workflows.harness.pairs import PAIRS
-from tests.workflows.harness.trial import a_trial, undisturbed
-from tests.workflows.running import Placement
 from tests.workflows.steps import side_by_side
 from tests.world import World
 

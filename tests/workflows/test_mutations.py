@@ -16,16 +16,16 @@ from temporalio.service import RPCError
 
 import handrail.eventstore
 from handrail.dev.postgres import EmbeddedPostgres
+from handrail.testing.alone import ALONE
+from handrail.testing.attempts import ATTEMPTS
+from handrail.testing.failure import PATIENT, SOON
+from handrail.testing.interventions import CROSSED
+from handrail.testing.lost_tasks import LOST, Meanwhile
+from handrail.testing.running_saga import ONE_TASK
+from handrail.testing.trial import Trial, a_trial
 from tests.workflows import mutations as m
-from tests.workflows.harness.alone import ALONE
-from tests.workflows.harness.attempts import ATTEMPTS
 from tests.workflows.harness.cases import CASES
-from tests.workflows.harness.failure import PATIENT, SOON
-from tests.workflows.harness.interventions import CROSSED
-from tests.workflows.harness.lost_tasks import LOST, Meanwhile
 from tests.workflows.harness.special import SPECIAL, what_was_only_repeated_is_not_remembered
-from tests.workflows.harness.trial import Trial, a_trial
-from tests.workflows.running import ONE_TASK
 from tests.workflows.steps import all_others_have_ended, side_by_side
 from tests.workflows.test_matrix import kept
 from tests.world import World

@@ -16,11 +16,11 @@ from domain.settlement.commands import Document, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
 from handrail.kernel import stream_name
 from handrail.sagas.options import RunOptions
+from handrail.testing.running_saga import Running, eventually
 from runtime.app import HANDRAIL
 from tests.controls import NOON, a_merchant
 from tests.temporal import DATA_CONVERTER
 from tests.workflows.asked import does, how_it_ended
-from tests.workflows.running import Running, eventually
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import onboard_merchant

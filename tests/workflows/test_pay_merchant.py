@@ -13,10 +13,10 @@ from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from domain.settlement.merchant_account import MerchantAccount
 from handrail.kernel import Money, stream_name
 from handrail.sagas.options import RunOptions
+from handrail.testing.running_saga import Running
 from runtime.app import HANDRAIL
 from tests.controls import a_merchant, an_order_id, eur
 from tests.workflows.asked import does, how_it_ended
-from tests.workflows.running import Running
 from tests.workflows.steps import side_by_side
 from tests.world import World, world_of
 from workflows import pay_merchant

@@ -13,14 +13,14 @@ from handrail.projections import saga_board, saga_figures
 from handrail.sagas.events import NOTHING_AT_STAKE, SagaEnded, SagaStarted
 from handrail.sagas.options import RunOptions
 from handrail.sagas.visibility import SAGA_TYPE, TENANT, begun_as
+from handrail.testing.evidence import read
+from handrail.testing.running_saga import Running
 from tests.controls import a_customer, an_order_id, eur
 from tests.projections import folds
 from tests.temporal import SANDBOX
 from tests.workflows.asked import does
 from tests.workflows.growing import Grow
-from tests.workflows.harness.evidence import read
 from tests.workflows.plain import Plain
-from tests.workflows.running import Running
 from tests.world import World
 
 STARTED = SagaStarted(

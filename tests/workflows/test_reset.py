@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.client import WorkflowExecutionStatus
 
-from tests.workflows.knocking import is_reset
+from handrail.testing.updates import is_reset
 from tests.workflows.steps import side_by_side
 from tests.world import World
 

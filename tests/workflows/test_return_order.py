@@ -8,6 +8,7 @@ from temporalio.client import WorkflowExecutionStatus
 
 from handrail.kernel import Money
 from handrail.sagas.events import SagaEnded
+from handrail.testing.running_saga import Running
 from tests.controls import a_line, eur
 from tests.workflows.asked import how_it_ended
 from tests.workflows.ordered import Ordered
@@ -18,7 +19,6 @@ from tests.workflows.returned import (
     an_instalment_is_paid,
     plan_of,
 )
-from tests.workflows.running import Running
 from tests.workflows.steps import side_by_side
 from tests.world import World
 from workflows import return_order

@@ -5,8 +5,8 @@ told that it turns back.
 from __future__ import annotations
 
 from handrail.sagas.options import Cancellation
-from tests.workflows.knocking import knocks
-from tests.workflows.running import eventually
+from handrail.testing.running_saga import eventually
+from handrail.testing.updates import knocks
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.workflows.test_attempts import ends_of, is_declined
 from tests.workflows.test_onboard_merchant import an_application

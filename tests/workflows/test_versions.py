@@ -11,13 +11,13 @@ from domain.credit.commands import AssignLimit
 from domain.identifiers import OrderId
 from handrail.sagas.events import SagaStarted, StepDone
 from handrail.sagas.options import RunOptions
+from handrail.testing.evidence import read
+from handrail.testing.running_saga import Running, eventually
 from runtime.app import HANDRAIL
 from tests.controls import a_customer, an_order_id, eur
 from tests.temporal import SANDBOX
 from tests.workflows.asked import does
 from tests.workflows.growing import After, Before, Grow
-from tests.workflows.harness.evidence import read
-from tests.workflows.running import Running, eventually
 from tests.workflows.steps import all_others_have_ended
 from tests.world import World
 

@@ -11,7 +11,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
 from handrail.sagas.execution import SagaRun
-from tests.workflows.faults import Gate
+from handrail.testing.faults import Gate
 from tests.workflows.ordered import Ordered, Placement, eventually
 from tests.workflows.steps import COMPENSATABLE, EVERY, all_others_have_ended, side_by_side
 from tests.world import World

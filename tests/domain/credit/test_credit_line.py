@@ -20,8 +20,8 @@ from domain.credit.events import (
 from domain.identifiers import OrderId
 from handrail.errors import ContentDiffers, CurrencyMismatch, NotPositive, OutOfOrder
 from handrail.kernel import Money
+from handrail.testing.scenario import Scenario
 from tests.controls import a_customer, an_order_id, eur, usd
-from tests.scenario import Scenario
 
 line = Scenario(credit_line, CreditLine())
 CUSTOMER, ORDER, OTHER = a_customer(), an_order_id(), an_order_id()

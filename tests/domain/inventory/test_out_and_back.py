@@ -14,8 +14,8 @@ from domain.inventory.events import (
 )
 from domain.inventory.stock import REMEMBERED_RETURNS, StockItem
 from handrail.errors import DomainError, NotPositive, UnknownAggregate
+from handrail.testing.scenario import Keyed, Scenario
 from tests.controls import a_merchant, an_order_id
-from tests.scenario import Keyed, Scenario
 
 shelf = Scenario(Keyed(stock, StockItem(), key="sku"), {})
 MERCHANT, ORDER, OTHER = a_merchant(), an_order_id(), an_order_id()

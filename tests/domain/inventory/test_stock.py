@@ -9,8 +9,8 @@ from domain.inventory.commands import ReceiveStock, ReleaseStock, ReserveStock, 
 from domain.inventory.events import StockReceived, StockReleased, StockReserved, StockUnavailable
 from domain.inventory.stock import REMEMBERED_DELIVERIES, StockItem
 from handrail.errors import ContentDiffers, NotPositive
+from handrail.testing.scenario import Keyed, Scenario
 from tests.controls import a_merchant, an_order_id
-from tests.scenario import Keyed, Scenario
 
 shelf = Scenario(Keyed(stock, StockItem(), key="sku"), {})
 MERCHANT, ORDER, OTHER = a_merchant(), an_order_id(), an_order_id()

@@ -30,8 +30,8 @@ from handrail.errors import (
     OutOfOrder,
     UnknownAggregate,
 )
+from handrail.testing.scenario import Scenario
 from tests.controls import NOON, a_line, an_order, an_order_id, eur, usd
-from tests.scenario import Scenario
 
 ordering = Scenario(order, Order())
 ID = an_order_id()

@@ -24,8 +24,8 @@ from domain.ordering.order import Order
 from domain.ordering.returns import value_of
 from handrail.errors import ContentDiffers, DomainError, NotPositive, OutOfOrder, UnknownAggregate
 from handrail.kernel import Event, Money
+from handrail.testing.scenario import Scenario
 from tests.controls import NOON, a_line, an_order, an_order_id, eur
-from tests.scenario import Scenario
 
 ordering = Scenario(order, Order())
 ID, RETURN, OTHER = an_order_id(), ReturnId("return-1"), ReturnId("return-2")

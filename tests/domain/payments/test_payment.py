@@ -30,8 +30,8 @@ from handrail.errors import (
     OutsideAnswerMissing,
 )
 from handrail.kernel import Event, Money
+from handrail.testing.scenario import Scenario
 from tests.controls import an_order_id, eur, usd
-from tests.scenario import Scenario
 
 paying = Scenario(payment, Payment())
 ORDER = an_order_id()

@@ -51,8 +51,8 @@ from handrail.errors import (
     UnknownAggregate,
 )
 from handrail.kernel import Command, Event, Money
+from handrail.testing.scenario import Scenario
 from tests.controls import an_order_id, eur, usd
-from tests.scenario import Scenario
 
 paying = Scenario(plan, InstalmentPlan())
 ORDER, ANN, BACK, MORE = an_order_id(), CustomerId("ann"), ReturnId("r1"), ReturnId("r2")

@@ -8,8 +8,8 @@ from domain.payments.commands import Approved, BankReply, Declined, TransferPayo
 from domain.payments.events import PayoutTransferred, TransferDeclined
 from domain.payments.transfer import Transfer
 from handrail.errors import ContentDiffers, NotPositive, OutsideAnswerMissing
+from handrail.testing.scenario import Scenario
 from tests.controls import eur
-from tests.scenario import Scenario
 
 transferring = Scenario(transfer, Transfer())
 PAYOUT, BOB = PayoutId("bob-2026-04-02"), MerchantId("bob")

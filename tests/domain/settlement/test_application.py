@@ -31,8 +31,8 @@ from domain.settlement.events import (
 )
 from handrail.errors import ContentDiffers, OutOfOrder, OutsideAnswerMissing
 from handrail.kernel import Command, Event
+from handrail.testing.scenario import Scenario
 from tests.controls import NOON
-from tests.scenario import Scenario
 
 applying = Scenario(application, Application())
 BOB, NUMBER = MerchantId("bob"), "reg_ok"

@@ -29,8 +29,8 @@ from handrail.errors import (
     UnknownAggregate,
 )
 from handrail.kernel import Money
+from handrail.testing.scenario import Scenario
 from tests.controls import a_merchant, an_order_id, eur, usd
-from tests.scenario import Scenario
 
 account = Scenario(merchant_account, MerchantAccount())
 MERCHANT, ORDER, OTHER = a_merchant(), an_order_id(), an_order_id()

@@ -24,8 +24,8 @@ from domain.shipping.events import (
 from domain.shipping.shipment import Shipment
 from handrail.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
 from handrail.kernel import Event
+from handrail.testing.scenario import Scenario
 from tests.controls import NOON, a_merchant, an_order_id
-from tests.scenario import Scenario
 
 shipping = Scenario(shipment, Shipment())
 ORDER, MERCHANT = an_order_id(), a_merchant()

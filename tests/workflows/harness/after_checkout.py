@@ -10,11 +10,11 @@ from domain.inventory.commands import ReceiveStock, ReserveStock, StockLine
 from domain.ordering.commands import ConfirmOrder
 from domain.shipping.commands import BookShipment
 from handrail.sagas.definition import Saga
+from handrail.testing.saga_case import Case, Subject
 from tests.controls import NOON, a_line, an_order, eur
 from tests.workflows.asked import does
 from tests.workflows.collecting import Plan, a_plan
 from tests.workflows.harness.shop_case import shop_case
-from tests.workflows.harness.subject import Case, Subject
 from tests.world import World
 from workflows import collect_instalment, parcels, settle_early, write_off
 from workflows.parcels import Parcels

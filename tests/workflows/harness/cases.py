@@ -10,6 +10,7 @@ from domain.credit.commands import AssignLimit
 from domain.identifiers import PayoutId
 from domain.inventory.commands import ReceiveStock
 from domain.settlement.commands import AccruePayable, Document, OpenMerchantAccount
+from handrail.testing.saga_case import Case, Subject
 from tests.controls import (
     NOON,
     a_customer,
@@ -23,7 +24,6 @@ from tests.controls import (
 from tests.workflows.asked import does
 from tests.workflows.harness.after_checkout import AFTER_CHECKOUT
 from tests.workflows.harness.shop_case import shop_case
-from tests.workflows.harness.subject import Case, Subject
 from tests.workflows.ordered import a_checkout
 from tests.workflows.returned import a_delivered_order, a_return
 from tests.world import World

@@ -28,9 +28,9 @@ from domain.shipping import shipment
 from domain.shipping.events import ShipmentBooked, ShipmentCancelled
 from handrail.eventstore.pool import Pool
 from handrail.kernel import Event, Money, stream_name
+from handrail.testing.books import Books
+from handrail.testing.companies import Stand
 from runtime.app import HANDRAIL
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.outside import Stand
 from tests.world import World
 
 STANDING: Final[Mapping[str, frozenset[str]]] = {

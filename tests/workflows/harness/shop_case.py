@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from handrail.testing.books import Aggregate
+from handrail.testing.saga_case import Case, Correction, Subject
 from runtime.app import HANDRAIL
 from runtime.verify.evidence import _AGGREGATES
-from tests.workflows.harness.books import Aggregate
 from tests.workflows.harness.companies import ShopCompanies
 from tests.workflows.harness.essence import essence
-from tests.workflows.harness.subject import Case, Correction, Subject
 
 SAGAS: Final = HANDRAIL.saga_types
 AGGREGATES: Final[Mapping[str, Aggregate]] = {

@@ -19,15 +19,15 @@ from domain.settlement.commands import OpenMerchantAccount
 from handrail.kernel import Command
 from handrail.sagas.events import SagaParked, SagaResumed, SagaStarted, StepUnknown
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
+from handrail.testing.attempts import is_terminated_at
+from handrail.testing.interventions import beside, says
+from handrail.testing.lost_tasks import A_WHILE, loses
+from handrail.testing.running_saga import ONE_TASK, eventually
+from handrail.testing.trial import Trial
+from handrail.testing.updates import ACCEPTED, knocks
 from tests.controls import a_line, a_merchant, an_order_id, eur
 from tests.unencrypted import company
 from tests.workflows.asked import asks, does
-from tests.workflows.harness.attempts import is_terminated_at
-from tests.workflows.harness.interventions import beside, says
-from tests.workflows.harness.lost_tasks import A_WHILE, loses
-from tests.workflows.harness.trial import Trial
-from tests.workflows.knocking import ACCEPTED, knocks
-from tests.workflows.running import ONE_TASK, eventually
 from tests.world import World, world_of
 
 Story = Callable[[Trial, str], Awaitable[None]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,9 +15,9 @@ from handrail.activities.command_handler import Handler, single
 from handrail.eventstore.store import EventStore
 from handrail.kernel import context_of
 from handrail.temporal.client import Activities, data_converter, sandbox
-from tests.workflows.harness.books import Aggregate
-from tests.workflows.harness.environment import Business
-from tests.workflows.harness.subject import Case, Subject
+from handrail.testing.books import Aggregate
+from handrail.testing.environment import Business, Opened, Servers
+from handrail.testing.saga_case import Case, Subject
 from tests.workflows.strangers import items
 from tests.workflows.strangers.messages import CATEGORY, CODEC, COMMANDS, CheckMap, Take
 from tests.workflows.strangers.sagas import SHAPES, Expedition, ExpeditionWorkflow, saga
@@ -35,8 +35,8 @@ def _activities(store: EventStore) -> Activities:
 
 
 @asynccontextmanager
-async def _open() -> AsyncIterator[Callable[[EventStore], Activities]]:
-    yield _activities
+async def _open(_: Servers) -> AsyncIterator[Opened]:
+    yield Opened(serve=_activities)
 
 
 BUSINESS: Final = Business(

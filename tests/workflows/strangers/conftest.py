@@ -9,7 +9,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
-from tests.workflows.harness.environment import Environment, open_environment
+from handrail.testing.environment import Environment, open_environment
 from tests.workflows.strangers.business import BUSINESS
 
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from tests.workflows.harness.environment import Environment
-from tests.workflows.harness.matrix import matrix
-from tests.workflows.harness.trial import undisturbed
+from handrail.testing.app_case import case_of, fresh_names
+from handrail.testing.environment import Environment
+from handrail.testing.saga_matrix import matrix
+from handrail.testing.trial import undisturbed
 from tests.workflows.strangers.business import CASES
+from tests.workflows.strangers.team.club import PLAN, Concert
 
 CASE = CASES["pivot_only"]
 
@@ -25,5 +27,26 @@ async def test_what_is_left_over_makes_a_case_fail(strangers: Environment) -> No
         for one in matrix("pivot_only", CASE, placements=["local"])
         if one.id == "pivot_only-fails_once-Depart-local"
     ]
-    with pytest.raises(AssertionError, match="is not"):
+    with pytest.raises(AssertionError, match=r"Depart is .* and should be "):
         await failing.run(strangers, {"item-EXPEDITION:Depart": {"taken": False}})
+
+
+def test_a_step_that_the_saga_does_not_have_is_named() -> None:
+    with pytest.raises(ValueError, match="names the step HireBnad in refusals, which the saga"):
+        case_of(
+            PLAN,
+            inputs=lambda: Concert(id="c"),
+            aggregates={},
+            refusals={"HireBnad": lambda asked: asked},
+        )
+
+
+def test_the_texts_in_which_two_inputs_differ_are_the_ids_of_a_run() -> None:
+    one, other = Concert(id="concert-1"), Concert(id="concert-2")
+    assert fresh_names(one, other) == {"concert-1": "ID"}
+
+
+def test_inputs_without_fresh_ids_are_refused() -> None:
+    same = Concert(id="concert-1")
+    with pytest.raises(ValueError, match=r"inputs\(\) made the same Concert twice: give each ids"):
+        fresh_names(same, same)

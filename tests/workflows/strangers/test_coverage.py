@@ -9,12 +9,12 @@ from itertools import chain
 import pytest
 
 from handrail.sagas.events import Ending
-from tests.workflows.harness.coverage import Place, SagaCoverage
-from tests.workflows.harness.coverage_page import coverage_page
-from tests.workflows.harness.coverage_table import AT_MOST, WIDTH, printed
-from tests.workflows.harness.failure import PATIENT, SOON
-from tests.workflows.harness.failures import FAILURES
-from tests.workflows.harness.matrix import in_turn, matrix
+from handrail.testing.coverage import Place, SagaCoverage
+from handrail.testing.coverage_page import coverage_page
+from handrail.testing.coverage_table import AT_MOST, WIDTH, printed
+from handrail.testing.failure import PATIENT, SOON
+from handrail.testing.failures import FAILURES
+from handrail.testing.saga_matrix import in_turn, matrix
 from tests.workflows.strangers.business import CASES
 
 

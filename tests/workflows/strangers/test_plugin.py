@@ -12,9 +12,9 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[3]
-PLUGIN: Final = "tests.workflows.harness.plugin"
+PLUGIN: Final = "handrail.testing.plugin"
 TEAM: Final = """
-from tests.workflows.harness.plugin import sagas_through_every_failure
+from handrail.testing import sagas_through_every_failure
 from tests.workflows.strangers.business import BUSINESS, CASES
 
 OURS = {name: CASES[name] for name in ("pivot_only", "two_answers")}

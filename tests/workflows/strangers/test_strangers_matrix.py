@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.environment import Environment
-from tests.workflows.harness.matrix import MatrixCase, in_turn, matrix
-from tests.workflows.harness.side_by_side import side_by_side
-from tests.workflows.harness.trial import undisturbed
+from handrail.testing.books import Books
+from handrail.testing.environment import Environment
+from handrail.testing.saga_matrix import MatrixCase, in_turn, matrix
+from handrail.testing.side_by_side import side_by_side
+from handrail.testing.trial import undisturbed
 from tests.workflows.strangers.business import CASES
 
 LARGE: Final = "crates"  # of its 24 steps there would be a thousand pairs

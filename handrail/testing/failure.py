@@ -10,8 +10,8 @@ from typing import Any, Final, Literal, get_args
 
 from handrail.sagas.definition import Duty, Saga, Step
 from handrail.sagas.events import Ending
-from tests.workflows.harness.subject import Case
-from tests.workflows.running import ONE_TASK
+from handrail.testing.running_saga import ONE_TASK
+from handrail.testing.saga_case import Case
 
 Role = Literal["compensatable", "awaiting", "pivot", "retriable"]
 Variant = str | int | None
@@ -153,6 +153,9 @@ def _leads_to(policy: str, consequence: str) -> Callable[[Case, Saga, str], bool
 
 CORRECTABLE: Final = Need(
     lambda case, _, step: step in case.corrections, "the case has no correction of it"
+)
+REFUSABLE_INPUT: Final = Need(
+    lambda case, _, step: step in case.refusals, "the case does not say how it is refused"
 )
 ASKS_OUTSIDE: Final = Need(
     lambda _, saga, step: step_named(saga, step).do.asks_outside, "it asks no other company"

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any, Self
+from typing import Any, Final, Self
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -20,17 +20,20 @@ import handrail.temporal.client
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import EventStore
+from handrail.sagas.options import RunOptions
 from handrail.temporal.client import Activities
-from tests.workflows.faults import Faults, SometimesAway
-from tests.workflows.losing import LosingTasks
+from handrail.testing.faults import Faults, SometimesAway
+from handrail.testing.task_loss import LosingTasks
 
+OPTIONS: Final = RunOptions()
 FIRST_TRY = 0.5  # seconds that another company is given beside the saga
 
 
 @dataclass(kw_only=True)
 class Environment:
     """`serve` makes the activities of the business, by the name of their context, on a store: new
-    ones for each group of workers. `runner` runs its `workflows`.
+    ones for each group of workers. `runner` runs its `workflows`, with `options` where a trial
+    needs no others. `settings` are those that the activities were made with.
     """
 
     client: Client
@@ -41,6 +44,8 @@ class Environment:
     workflows: Sequence[type]
     serve: Callable[[EventStore], Activities]
     runner: WorkflowRunner
+    options: RunOptions = OPTIONS
+    settings: Any = None
     queue_prefix: str = ""
     lost: set[str] = field(default_factory=set)
     """The runs whose next workflow task fails, so that it is as if it had never been."""
@@ -80,18 +85,44 @@ class Environment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Business:
-    """What a team's sagas run on.
+class Servers:
+    """What the activities of a business are made from: Temporal, and a migrated database."""
 
-    `open` yields what makes the activities that serve its commands, on a store, and those of the
-    sagas' own streams; companies, sessions and simulators stay open while its block lasts.
+    client: Client
+    database: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A business that is ready for workers.
+
+    `serve` makes the activities that serve its commands, on a store, and those of the sagas' own
+    streams. `options` are its sagas' own run options; `settings` what it was opened with.
+    """
+
+    serve: Callable[[EventStore], Activities]
+    options: RunOptions = OPTIONS
+    settings: Any = None
+
+
+def _as_it_is(_: str) -> None:
+    """The tables of the library are all there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Business:
+    """What a team's sagas run on; `business_of` makes the Business of an App.
+
+    What `open` opens (sessions, simulators) stays open while its block lasts. `migrate` gets the
+    URL of a database with the library's tables, and adds those of the business.
     """
 
     codec: Codec
     data_converter: DataConverter
     workflows: Sequence[type]
     runner: WorkflowRunner
-    open: Callable[[], AbstractAsyncContextManager[Callable[[EventStore], Activities]]]
+    open: Callable[[Servers], AbstractAsyncContextManager[Opened]]
+    migrate: Callable[[str], None] = _as_it_is
 
 
 @asynccontextmanager
@@ -99,21 +130,24 @@ async def open_environment(
     business: Business, database: str, temporal: WorkflowEnvironment
 ) -> AsyncIterator[Environment]:
     """Without workers: `at_work` is for that. `database` is the URL of a migrated database."""
+    client = without_skipping(temporal, business.data_converter)
     async with (
         open_pool(database, role="handrail_app", size=10) as pool,
-        business.open() as serve,
+        business.open(Servers(client=client, database=database)) as opened,
     ):
         store = SometimesAway(pool, business.codec)
         faults = Faults(store)
         yield Environment(
-            client=without_skipping(temporal, business.data_converter),
+            client=client,
             pool=pool,
             store=store,
             codec=business.codec,
             faults=faults,
             workflows=business.workflows,
-            serve=serve,
+            serve=opened.serve,
             runner=business.runner,
+            options=opened.options,
+            settings=opened.settings,
         ).elsewhere()
         await faults.open_all()
 

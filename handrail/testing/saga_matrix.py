@@ -8,18 +8,18 @@ from itertools import chain
 from typing import Final, get_args
 
 from handrail.sagas.events import Ending, SagaEnded
-from tests.workflows.harness.alone import ALONE
-from tests.workflows.harness.attempts import ATTEMPTS
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.environment import Environment
-from tests.workflows.harness.failure import Failure, Variant
-from tests.workflows.harness.failures import FAILURES
-from tests.workflows.harness.interventions import CROSSED
-from tests.workflows.harness.lost_tasks import LOST
-from tests.workflows.harness.pairs import PAIRS
-from tests.workflows.harness.subject import Case
-from tests.workflows.harness.trial import Trial, a_trial
-from tests.workflows.running import Placement
+from handrail.testing.alone import ALONE
+from handrail.testing.attempts import ATTEMPTS
+from handrail.testing.books import Books
+from handrail.testing.environment import Environment
+from handrail.testing.failure import Failure, Variant
+from handrail.testing.failures import FAILURES
+from handrail.testing.interventions import CROSSED
+from handrail.testing.lost_tasks import LOST
+from handrail.testing.pairs import PAIRS
+from handrail.testing.running_saga import Placement
+from handrail.testing.saga_case import Case
+from handrail.testing.trial import Trial, a_trial
 
 PLACEMENTS: Final[tuple[Placement, ...]] = get_args(Placement)
 

@@ -32,10 +32,10 @@ from handrail.sagas.visibility import (
     SAGA_TYPE,
 )
 from handrail.sagas.workflow_handlers import SagaHandlers
-from tests.workflows.faults import A_LONG_TIME, ALWAYS, Fault, Gate, Loss
+from handrail.testing.faults import A_LONG_TIME, ALWAYS, Fault, Gate, Loss
 
 if TYPE_CHECKING:
-    from tests.workflows.harness.environment import Environment
+    from handrail.testing.environment import Environment
 
 Placement = Literal["local", "queues"]
 ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this

@@ -107,6 +107,8 @@ class SometimesAway(EventStore):
 
 @dataclass
 class Fault:
+    """What goes wrong at one step of one saga, in one direction; nothing, unless it is set."""
+
     fails: float = 0
     """How many tries fail before their effect."""
     loses: float = 0
@@ -162,7 +164,7 @@ class Faults:
     told: dict[Where, Fault] = field(default_factory=dict)
 
     def around(self, serve: Callable[..., Any]) -> Callable[..., Any]:
-        found = activity._Definition.must_from_callable(serve)
+        found = activity._Definition.must_from_callable(serve)  # noqa: SLF001  # the SDK has no other way
         name, asked_with = found.name, found.arg_types or []
         if StepContext not in asked_with:
             return serve

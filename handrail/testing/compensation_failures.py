@@ -9,7 +9,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from handrail.sagas.events import SagaParked, SagaResumed, StepCompensated
-from tests.workflows.harness.trial import Trial
+from handrail.testing.trial import Trial
 
 
 async def refusal_of(update: Awaitable[None]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
-from tests.workflows.harness.coverage import STATES, Cell, Place, SagaCoverage, percent_run
-from tests.workflows.harness.failure import ENDINGS
+from handrail.testing.coverage import STATES, Cell, Place, SagaCoverage, percent_run
+from handrail.testing.failure import ENDINGS
 
 _STYLE: Final = """
 body { font: 14px/1.4 system-ui, sans-serif; margin: 2rem; color: #1a1a1a; background: #fff; }

@@ -12,7 +12,7 @@ from typing import Final
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import Ending, SagaParked, SagaResumed
 from handrail.sagas.options import Intervention, InterventionKind
-from tests.workflows.harness.failure import (
+from handrail.testing.failure import (
     AFTER_PATIENCE,
     BESIDE,
     GIVEN_UP_SOON,
@@ -23,8 +23,8 @@ from tests.workflows.harness.failure import (
     always,
     names_side_by_side,
 )
-from tests.workflows.harness.trial import Trial
-from tests.workflows.knocking import ACCEPTED, ENDED, knocks
+from handrail.testing.trial import Trial
+from handrail.testing.updates import ACCEPTED, ENDED, knocks
 
 BY_HAND: Final[Mapping[Role, InterventionKind]] = {"pivot": "resolve", "retriable": "skip"}
 

@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 
 from handrail.kernel import Event, stream_name
 from handrail.sagas.events import SagaEnded, SagaEvent, StepCompensated
-from tests.workflows.harness.books import Aggregate, Books, Folded
-from tests.workflows.harness.environment import Environment
-from tests.workflows.harness.outside import Stand
+from handrail.testing.books import Aggregate, Books, Folded
+from handrail.testing.companies import Stand
+from handrail.testing.environment import Environment
 
 EventT = TypeVar("EventT", bound=Event)
 

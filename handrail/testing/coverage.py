@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from handrail.sagas.events import Ending
-from tests.workflows.harness.failure import ENDINGS
-from tests.workflows.harness.matrix import MatrixCase
+from handrail.testing.failure import ENDINGS
+from handrail.testing.saga_matrix import MatrixCase
 
 State = Literal["run", "not applicable", "never run"]
 STATES: tuple[State, ...] = get_args(State)

@@ -2,94 +2,37 @@
 
     test_no_failure_leaves_a_saga_half_done = sagas_through_every_failure(BUSINESS, CASES)
 
-Each failure runs once at each step; with `--saga-matrix` in every variant and in pairs.
+Each failure runs once at each step; with `--saga-matrix` in every variant and in pairs. It is
+loaded with `-p handrail.testing.plugin`, best in `addopts`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
 import pytest
 import pytest_asyncio
-from temporalio.testing import WorkflowEnvironment
 
-from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.coverage import SagaCoverage
-from tests.workflows.harness.coverage_page import coverage_page
-from tests.workflows.harness.coverage_table import printed
-from tests.workflows.harness.environment import Business, Environment, open_environment
-from tests.workflows.harness.matrix import MatrixCase, in_turn, matrix
-from tests.workflows.harness.side_by_side import side_by_side
-from tests.workflows.harness.subject import Case
-from tests.workflows.harness.trial import undisturbed
+if TYPE_CHECKING:
+    from temporalio.testing import WorkflowEnvironment
 
-_TEMPLATE: Final = "saga_template"
-_COVERAGE: Final = pytest.StashKey[SagaCoverage]()
+    from handrail.dev.postgres import EmbeddedPostgres
+    from handrail.testing.coverage import SagaCoverage
+    from handrail.testing.saga_case import Case
+    from handrail.testing.saga_environments import SagaEnvironments
+    from handrail.testing.saga_matrix import MatrixCase
+
+# It is loaded at every start of pytest: what takes time to import is imported when it is needed.
+# ruff: noqa: PLC0415
+
+_COVERAGE: Final = pytest.StashKey["SagaCoverage"]()
 _SENT: Final = "saga_coverage"
-# A worker warns when a try that has just ended was to be cancelled; as an error that would kill it.
-_HARMLESS: Final = pytest.mark.filterwarnings("ignore:Cannot find activity to cancel:UserWarning")
-
-Test = Callable[..., Awaitable[None]]
-
-
-def sagas_through_every_failure(business: Business, cases: Mapping[str, Case]) -> Test:
-    """The test of all sagas of a business: a test for each case of their matrix.
-
-    They run side by side, on one store and one Temporal server.
-    """
-
-    async def run(saga_environments: SagaEnvironments, saga_case: MatrixCase) -> None:
-        await saga_environments.run(business, saga_case)
-
-    test = side_by_side(run)
-    vars(test)["saga_cases"] = dict(cases)
-    on_one_loop: Test = pytest.mark.asyncio(loop_scope="session")(_HARMLESS(test))
-    return on_one_loop
-
-
-@dataclass(eq=False)
-class SagaEnvironments:
-    """The environment of each business, with workers, opened when its first case is run."""
-
-    postgres: EmbeddedPostgres
-    temporal: WorkflowEnvironment
-    coverage: SagaCoverage
-    stack: AsyncExitStack
-    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    _opened: dict[int, asyncio.Task[Environment]] = field(default_factory=dict)
-    _kept: dict[tuple[int, str], asyncio.Task[Books]] = field(default_factory=dict)
-
-    async def run(self, business: Business, case: MatrixCase) -> None:
-        """Raises AssertionError where the saga leaves anything half done."""
-        environment = await self.of(business)
-        key = (id(business), case.saga)
-        if key not in self._kept:
-            self._kept[key] = asyncio.create_task(undisturbed(environment, case.case))
-        self.coverage.ran(case.id, await case.run(environment, await self._kept[key]))
-
-    async def of(self, business: Business) -> Environment:
-        if id(business) not in self._opened:
-            self._opened[id(business)] = asyncio.create_task(self._open(business))
-        return await self._opened[id(business)]
-
-    async def _open(self, business: Business) -> Environment:
-        name = f"sagas_{next(self._numbers)}"
-        await _administer(self.postgres.url, f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-        environment = await self.stack.enter_async_context(
-            open_environment(business, self.postgres.url_of(name), self.temporal)
-        )
-        await self.stack.enter_async_context(environment.at_work())
-        return environment
+_ALL: Final = 100.0  # percent
 
 
 # Servers.
@@ -98,16 +41,18 @@ class SagaEnvironments:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def saga_postgres() -> AsyncIterator[EmbeddedPostgres]:
     """A server of its own, in a folder that goes with it, with a migrated database to copy."""
-    from handrail.eventstore.migrations import upgrade  # noqa: PLC0415  # only who asks needs it
+    from handrail.dev.postgres import EmbeddedPostgres
+    from handrail.eventstore.migrations import upgrade
+    from handrail.testing.saga_environments import TEMPLATE, administer
 
     with TemporaryDirectory(prefix="saga-tests-") as folder:
         server = EmbeddedPostgres(Path(folder))
         await server.start()
         try:
-            await _administer(server.url, "ALTER SYSTEM SET fsync = off")
-            await _administer(server.url, "SELECT pg_reload_conf()")
-            await _administer(server.url, f"CREATE DATABASE {_TEMPLATE}")
-            await asyncio.to_thread(upgrade, server.url_of(_TEMPLATE), "handrail_app")
+            await administer(server.url, "ALTER SYSTEM SET fsync = off")
+            await administer(server.url, "SELECT pg_reload_conf()")
+            await administer(server.url, f"CREATE DATABASE {TEMPLATE}")
+            await asyncio.to_thread(upgrade, server.url_of(TEMPLATE), "handrail_app")
             yield server
         finally:
             await server.kill()
@@ -116,6 +61,10 @@ async def saga_postgres() -> AsyncIterator[EmbeddedPostgres]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def saga_temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A development server on which every workflow has its own clock, which skips idle time."""
+    from temporalio.testing import WorkflowEnvironment
+
+    from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=server_program(),
         dev_server_extra_args=FLAGS,
@@ -131,14 +80,10 @@ async def saga_environments(
     saga_postgres: EmbeddedPostgres,
     saga_temporal: WorkflowEnvironment,
 ) -> AsyncIterator[SagaEnvironments]:
+    from handrail.testing.saga_environments import SagaEnvironments
+
     async with AsyncExitStack() as stack:
-        coverage = pytestconfig.stash[_COVERAGE]
-        yield SagaEnvironments(saga_postgres, saga_temporal, coverage, stack)
-
-
-async def _administer(url: str, statement: str) -> None:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute(statement)
+        yield SagaEnvironments(saga_postgres, saga_temporal, _coverage(pytestconfig), stack)
 
 
 # Options, and what pytest calls.
@@ -172,24 +117,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _percent(text: str) -> float:
     percent = float(text)
-    if not 0 <= percent <= 100:
+    if not 0 <= percent <= _ALL:
         raise ValueError(text)
     return percent
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_COVERAGE] = SagaCoverage()
+def _coverage(config: pytest.Config) -> SagaCoverage:
+    """Of this run of pytest."""
+    from handrail.testing.coverage import SagaCoverage
+
+    return config.stash.setdefault(_COVERAGE, SagaCoverage())
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     sagas: Mapping[str, Case] | None = getattr(metafunc.function, "saga_cases", None)
     if sagas is None:
         return
+    from handrail.testing.saga_matrix import in_turn, matrix
+
     everything = metafunc.config.getoption("--saga-matrix")
     selected: list[MatrixCase] = []
     for name, case in sagas.items():
         cases = list(matrix(name, case, pairs=everything))
-        metafunc.config.stash[_COVERAGE].add(cases)
+        _coverage(metafunc.config).add(cases)
         selected += [one for one in cases if one.is_applicable] if everything else in_turn(cases)
     metafunc.parametrize("saga_case", selected, ids=[one.id for one in selected])
 
@@ -198,16 +148,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_testnodedown(node: Any, error: object) -> None:
     """A process of pytest-xdist has ended: what it ran adds up with the others."""
     if sent := getattr(node, "workeroutput", {}).get(_SENT):
-        node.config.stash[_COVERAGE].merge(sent)
+        _coverage(node.config).merge(sent)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    coverage = session.config.stash[_COVERAGE]
+    coverage = session.config.stash.get(_COVERAGE, None)
+    if coverage is None and not _wanted(session.config):
+        return
+    coverage = coverage or _coverage(session.config)
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         output[_SENT] = coverage.data()
         return
     if page := session.config.getoption("--saga-coverage-html"):
+        from handrail.testing.coverage_page import coverage_page
+
         page.write_text(coverage_page(coverage), encoding="utf-8")
     if _too_little(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -216,9 +171,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    coverage = config.stash[_COVERAGE]
-    if not _wanted(config) or not coverage.matrix:
+    coverage = config.stash.get(_COVERAGE, None)
+    if not _wanted(config) or coverage is None or not coverage.matrix:
         return
+    from handrail.testing.coverage_table import printed
+
     terminalreporter.section("saga coverage")
     terminalreporter.write(printed(coverage))
     if page := config.getoption("--saga-coverage-html"):
@@ -236,7 +193,9 @@ def _wanted(config: pytest.Config) -> bool:
 def _too_little(config: pytest.Config) -> str:
     """What to say where less was run than was asked for."""
     least: float | None = config.getoption("--saga-coverage-fail-under")
-    percent = config.stash[_COVERAGE].percent
-    if least is None or percent >= least:
+    if least is None:
+        return ""
+    percent = _coverage(config).percent
+    if percent >= least:
         return ""
     return f"FAIL: saga coverage is {percent:.1f} %, and {least:g} % are required"

@@ -9,11 +9,13 @@ from typing import Any
 
 from handrail.kernel import Command
 from handrail.sagas.definition import Saga
-from tests.workflows.harness.books import Aggregate
-from tests.workflows.harness.outside import Companies, NoCompanies
+from handrail.testing.books import Aggregate
+from handrail.testing.companies import Companies, NoCompanies
 
 Correction = Callable[[Any], Command]
 """The corrected command, from the one that is parked."""
+Refused = Callable[[Any], Command]
+"""A command that the business or another company refuses, from the one that a saga sends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +38,15 @@ def _no_companies(_: Any) -> Companies:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One saga of a team.
+    """One saga of a team, for the harness; `case_of` makes it from a SagaType.
 
     `example` is the saga of some input: its steps are the same for every input. `prepare` makes an
     environment ready for one with fresh ids. `aggregates` are those that must look as before after
     a rollback, by the category of their streams: all that the saga writes to. `companies` are those
     that its activities ask. `corrections` are the steps whose input a person may correct, each with
     how: the corrected command has the same effect, so that what is kept can be compared.
-    `changes_nothing` are steps that find all done already, so that they are not taken back.
+    `refusals` are the steps that the business or another company can be made to refuse, each with
+    how. `changes_nothing` are steps that find all done already, so that they are not taken back.
     """
 
     workflow: type[Any]
@@ -52,6 +55,7 @@ class Case:
     aggregates: Mapping[str, Aggregate]
     companies: Callable[[Any], Companies] = _no_companies
     corrections: Mapping[str, Correction] = field(default_factory=dict)
+    refusals: Mapping[str, Refused] = field(default_factory=dict)
     changes_nothing: frozenset[str] = frozenset()
 
     @cached_property

@@ -13,10 +13,9 @@ from temporalio.client import WorkflowExecutionStatus
 
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import Direction, Ending, SagaEnded, SagaStarted, StepDone
-from tests.workflows.faults import Gate
-from tests.workflows.harness.clean import assert_companies_agree
-from tests.workflows.harness.evidence import anonymous
-from tests.workflows.harness.failure import (
+from handrail.testing.clean_slate import assert_companies_agree
+from handrail.testing.evidence import anonymous
+from handrail.testing.failure import (
     AFTER_PATIENCE,
     COMPENSATED,
     GIVEN_UP_SOON,
@@ -26,10 +25,11 @@ from tests.workflows.harness.failure import (
     Failure,
     Role,
 )
-from tests.workflows.harness.lost_tasks import A_WHILE
-from tests.workflows.harness.subject import Case
-from tests.workflows.harness.trial import Trial
-from tests.workflows.running import ONE_TASK
+from handrail.testing.faults import Gate
+from handrail.testing.lost_tasks import A_WHILE
+from handrail.testing.running_saga import ONE_TASK
+from handrail.testing.saga_case import Case
+from handrail.testing.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,7 @@ from handrail.sagas.events import (
     StepAnswered,
 )
 from handrail.sagas.options import Cancellation, Intervention, InterventionKind, Verdict
-from tests.workflows.faults import Loss
-from tests.workflows.harness.failure import (
+from handrail.testing.failure import (
     AFTER_PATIENCE,
     COMPENSATED,
     GIVEN_UP_SOON,
@@ -36,10 +35,11 @@ from tests.workflows.harness.failure import (
     Role,
     roles_of,
 )
-from tests.workflows.harness.subject import Case
-from tests.workflows.harness.trial import Trial
-from tests.workflows.knocking import ACCEPTED, is_reset, knocks
-from tests.workflows.running import ONE_TASK
+from handrail.testing.faults import Loss
+from handrail.testing.running_saga import ONE_TASK
+from handrail.testing.saga_case import Case
+from handrail.testing.trial import Trial
+from handrail.testing.updates import ACCEPTED, is_reset, knocks
 
 Meanwhile = Literal["nothing", "requester", "temporal", "reset", "person"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,17 @@ def _all_of_it(state: dict[str, Any]) -> Any:
     return state
 
 
+def unless_status(*over: str) -> Callable[[dict[str, Any]], Any]:
+    """The `standing` of an aggregate of which nothing stands in these statuses."""
+    return lambda state: None if state["status"] in over else state
+
+
 @dataclass(frozen=True, kw_only=True)
 class Aggregate:
     """How the streams of one category are folded.
 
     `standing` is what of the folded state, as JSON, has an effect on anything: the rest is memory
-    of what is over. It is None where nothing stands.
+    of what is over. It is None where nothing stands, as in a state that equals `initial`.
     """
 
     initial: Any
@@ -52,8 +57,11 @@ class Folded:
         return {stream: state for stream, state in found.items() if state is not None}
 
     def _standing(self, stream: str, state: Any) -> Any:
+        aggregate = self.aggregates[stream.partition("-")[0]]
+        if state == aggregate.initial:
+            return None
         plain = TypeAdapter(type(state)).dump_python(state, mode="json")
-        return self.aggregates[stream.partition("-")[0]].standing(plain)
+        return aggregate.standing(plain)
 
 
 def books_of(aggregates: Mapping[str, Aggregate], events: Iterable[tuple[str, Event]]) -> Books:
@@ -62,3 +70,17 @@ def books_of(aggregates: Mapping[str, Aggregate], events: Iterable[tuple[str, Ev
     for stream, event in events:
         folded.take(stream, event)
     return folded.books()
+
+
+def differences(found: Books, expected: Books) -> Sequence[str]:
+    """A sentence for each stream or ledger that is not as expected."""
+    names = sorted(found.keys() | expected.keys())
+    return [
+        f"{name} is {_in_words(found.get(name))}, and should be {_in_words(expected.get(name))}"
+        for name in names
+        if found.get(name) != expected.get(name)
+    ]
+
+
+def _in_words(state: Any) -> str:
+    return "nothing" if state is None else str(state)

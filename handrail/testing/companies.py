@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tests.workflows.harness.books import Books
+from handrail.testing.books import Books
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from tests.workflows.running import Running, eventually
+from handrail.testing.running_saga import Running, eventually
 
 ACCEPTED = "accepted"
 ENDED = "ended"

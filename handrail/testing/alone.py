@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from handrail.sagas.events import SagaParked, StepUnknown
-from tests.workflows.faults import A_LONG_TIME
-from tests.workflows.harness.failure import (
+from handrail.testing.failure import (
     AFTER_PATIENCE,
     ASKS_OUTSIDE,
     AT_DEADLINE,
@@ -22,7 +21,8 @@ from tests.workflows.harness.failure import (
     UNKNOWN_COMPENSATES,
     Failure,
 )
-from tests.workflows.harness.trial import Trial
+from handrail.testing.faults import A_LONG_TIME
+from handrail.testing.trial import Trial
 
 
 async def _is_done_alone(trial: Trial, alone: asyncio.Event, step: str) -> None:

@@ -37,6 +37,13 @@ class Keyed:
 
 @dataclass(frozen=True)
 class Scenario:
+    """A test of a decider in three lines: `given` a history, `when` a command, `then` its events.
+
+        Scenario(seat, seat.Seat()).given(SeatHeld()).when(ReleaseSeat()).then(SeatReleased())
+
+    Every command is decided twice: the second time it may decide nothing new.
+    """
+
     decider: Decider
     initial: Any
     history: tuple[Event, ...] = ()

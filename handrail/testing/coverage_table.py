@@ -10,8 +10,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tests.workflows.harness.coverage import Cell, Place, SagaCoverage
-from tests.workflows.harness.failure import ENDINGS
+from handrail.testing.coverage import Cell, Place, SagaCoverage
+from handrail.testing.failure import ENDINGS
 
 WIDTH: Final = 80
 AT_MOST: Final = 20

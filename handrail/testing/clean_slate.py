@@ -10,9 +10,9 @@ from handrail.sagas.events import (
     StepDone,
     StepUnknown,
 )
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.evidence import Evidence, anonymous
-from tests.workflows.harness.subject import Subject
+from handrail.testing.books import Books, differences
+from handrail.testing.evidence import Evidence, anonymous
+from handrail.testing.saga_case import Subject
 
 
 def assert_clean_slate(subject: Subject, found: Evidence, kept: Books) -> None:
@@ -22,12 +22,20 @@ def assert_clean_slate(subject: Subject, found: Evidence, kept: Books) -> None:
     assert_companies_agree(found)
     if found.ended.ending == "completed":
         stands = anonymous(found.after, subject.names)
-        assert stands == kept, f"{stands} is not {kept}"
+        _assert_same(
+            stands, kept, "the saga completed, and left what it does not leave undisturbed"
+        )
         _assert_every_step_has_an_outcome(subject, found)
-        assert found.undone == []
+        assert found.undone == [], f"the saga completed, and took back {found.undone}"
     else:
-        assert found.after == found.before
+        said = f"the saga ended {found.ended.ending}, and its rollback left something behind"
+        _assert_same(found.after, found.before, said)
         _assert_taken_back_newest_first(subject, found)
+
+
+def _assert_same(stands: Books, expected: Books, said: str) -> None:
+    different = differences(stands, expected)
+    assert not different, f"{said}: {'; '.join(different)}"
 
 
 def assert_all_is_folded(found: Evidence) -> None:
@@ -38,7 +46,8 @@ def assert_all_is_folded(found: Evidence) -> None:
 
 def assert_companies_agree(found: Evidence) -> None:
     """What another company holds is what our books say, and it did each step once at most."""
-    assert found.stand.theirs == found.stand.ours
+    theirs, ours = found.stand.theirs, found.stand.ours
+    assert theirs == ours, f"other companies hold {theirs}, and our events say {ours}"
     twice = {asked: times for asked, times in found.stand.effects.items() if times > 1}
     assert not twice, f"{twice}: stands more than once"
 
@@ -55,7 +64,9 @@ def _assert_one_ending(found: Evidence) -> None:
 
 def _assert_every_step_has_an_outcome(subject: Subject, found: Evidence) -> None:
     done = {one.step for one in found.told(StepDone)}
-    assert done | _by_hand(found) == set(subject.saga.names)
+    without = sorted(set(subject.saga.names) - done - _by_hand(found))
+    assert not without, f"the saga completed, and has no outcome of {', '.join(without)}"
+    assert done <= set(subject.saga.names), f"{done} has more than the steps of the saga"
 
 
 def _assert_taken_back_newest_first(subject: Subject, found: Evidence) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import Ending, SagaParked, StepCompensated
-from tests.workflows.harness.failure import (
+from handrail.testing.failure import (
     AFTER_PATIENCE,
     AT_DEADLINE,
     GIVEN_UP_SOON,
@@ -18,8 +18,8 @@ from tests.workflows.harness.failure import (
     Failure,
     Role,
 )
-from tests.workflows.harness.subject import Case
-from tests.workflows.harness.trial import Trial
+from handrail.testing.saga_case import Case
+from handrail.testing.trial import Trial
 
 
 async def refused_then_its_undo_fails_once(trial: Trial, first: str, undone: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, Self
 
@@ -12,14 +12,14 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
 from handrail.sagas.events import Ending
-from handrail.sagas.options import RunOptions, Verdict
-from tests.workflows.harness.books import Books
-from tests.workflows.harness.clean import assert_all_is_folded, assert_clean_slate
-from tests.workflows.harness.environment import FIRST_TRY, Environment
-from tests.workflows.harness.evidence import Evidence, anonymous, read
-from tests.workflows.harness.failure import PATIENT
-from tests.workflows.harness.subject import Case, Subject
-from tests.workflows.running import ONE_TASK, Placement, Running, eventually
+from handrail.sagas.options import Verdict
+from handrail.testing.books import Books
+from handrail.testing.clean_slate import assert_all_is_folded, assert_clean_slate
+from handrail.testing.environment import FIRST_TRY, Environment
+from handrail.testing.evidence import Evidence, anonymous, read
+from handrail.testing.failure import PATIENT
+from handrail.testing.running_saga import ONE_TASK, Placement, Running, eventually
+from handrail.testing.saga_case import Case, Subject
 
 Said = Literal["yes", "no", "nothing"]
 NOT_HEARD = (WorkflowUpdateFailedError, RPCError)
@@ -28,6 +28,11 @@ NOT_HEARD = (WorkflowUpdateFailedError, RPCError)
 
 @dataclass(eq=False, kw_only=True)
 class Trial(Running):
+    """One saga that a failure is tried on: its faults, what people do with it, and how it ends.
+
+    `kept` is what the saga leaves behind when nothing disturbs it.
+    """
+
     case: Case
     subject: Subject
     kept: Books
@@ -56,7 +61,7 @@ class Trial(Running):
         """Wait for the end, and judge it by the stores; the evidence is for what else is to say."""
         status = await self.ends()
         found = await self.evidence()
-        assert status is not WorkflowExecutionStatus.FAILED
+        assert status is not WorkflowExecutionStatus.FAILED, f"the workflow {self.id} failed"
         assert found.ended.ending == ending, found.ended
         if because is not None:
             assert found.ended.because == because, found.story
@@ -173,7 +178,8 @@ async def a_trial(
         id=subject.id,
         workflow=case.workflow,
         input=subject.input,
-        options=RunOptions(
+        options=replace(
+            world.options,
             steps=steps,
             queue_prefix=world.queue_prefix,
             first_try_seconds=max(

@@ -22,8 +22,8 @@ from handrail.sagas.events import (
     StepUnknown,
 )
 from handrail.sagas.options import Cancellation
-from tests.workflows.harness.clean import is_taken_back
-from tests.workflows.harness.compensation_failures import (
+from handrail.testing.clean_slate import is_taken_back
+from handrail.testing.compensation_failures import (
     is_cancelled_during_its_undo,
     is_terminated_during_its_undo,
     its_undo_fails_once,
@@ -33,7 +33,7 @@ from tests.workflows.harness.compensation_failures import (
     its_undo_never_works,
     refusal_of,
 )
-from tests.workflows.harness.failure import (
+from handrail.testing.failure import (
     AFTER_PATIENCE,
     AT_DEADLINE,
     COMPENSATED,
@@ -42,6 +42,7 @@ from tests.workflows.harness.failure import (
     FAILURE_PARKS,
     GIVEN_UP_SOON,
     LEAVES_SOMETHING,
+    REFUSABLE_INPUT,
     REFUSED,
     RETRIED,
     UNKNOWN_COMPENSATES,
@@ -49,8 +50,8 @@ from tests.workflows.harness.failure import (
     Failure,
     Role,
 )
-from tests.workflows.harness.trial import Trial
-from tests.workflows.knocking import ACCEPTED, knocks
+from handrail.testing.trial import Trial
+from handrail.testing.updates import ACCEPTED, knocks
 
 ANYWHERE: Final[tuple[Role, ...]] = ("compensatable", "pivot", "retriable")
 REFUSABLE: Final[tuple[Role, ...]] = ("compensatable", "pivot")
@@ -102,6 +103,15 @@ async def is_refused(trial: Trial, step: str) -> None:
     trial.refuses(step)
     await trial.starts()
     found = await trial.ends_as("refused", "Unwilling")
+    assert [one.step for one in found.told(StepRefused)] == [step]
+    assert step not in found.undone
+
+
+async def is_refused_for_what_it_asks(trial: Trial, step: str) -> None:
+    """By the business or by another company, which store and answer what they always do."""
+    trial.is_asked_for_instead(step, trial.case.refusals[step])
+    await trial.starts()
+    found = await trial.ends_as("refused")
     assert [one.step for one in found.told(StepRefused)] == [step]
     assert step not in found.undone
 
@@ -401,6 +411,7 @@ FAILURES: Final[Mapping[str, Failure]] = {
         Failure(is_delivered_twice, ANYWHERE),
         Failure(is_terminated_at_it, ANYWHERE),
         Failure(is_refused, REFUSABLE, REFUSED),
+        Failure(is_refused_for_what_it_asks, REFUSABLE, REFUSED, (REFUSABLE_INPUT,)),
         Failure(breaks_a_rule, _PROMISE, COMPENSATED, (FAILURE_COMPENSATES,)),
         Failure(fails_until_its_deadline, _PROMISE, COMPENSATED, _UNKNOWN, AT_DEADLINE),
         Failure(always_loses_its_answer, _PROMISE, COMPENSATED, _UNKNOWN, AT_DEADLINE),
