@@ -31,10 +31,10 @@ from domain.payments.due_dates import months_after
 from domain.settlement.commands import AccruePayable
 from domain.shipping.commands import BookShipment
 from handrail.kernel import Command, Money
-from handrail.sagas.cancellation import side_by_side, uninterrupted
+from handrail.sagas.cancellation import run_uncancellable, side_by_side
 from handrail.sagas.child_workflows import Child, start_process
-from handrail.sagas.definition import Duty, Parallel, Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.definition import Parallel, RetriableStep, Saga, Step
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -130,13 +130,15 @@ def _one_after_the_other(*duties: Command) -> Sequence[Command]:
     return duties
 
 
-def _the_last_alone(*duties: Command) -> Sequence[Command | Parallel[Command | Duty]]:
+def _the_last_alone(*duties: Command) -> Sequence[Command | Parallel[Command | RetriableStep]]:
     """In our own books side by side; the carrier is asked for when all of it is certain."""
     *ours, last = duties
     return [Parallel(*ours), last]
 
 
-SHAPES: Final[Mapping[int, Callable[..., Sequence[Command | Parallel[Command | Duty]]]]] = {
+SHAPES: Final[
+    Mapping[int, Callable[..., Sequence[Command | Parallel[Command | RetriableStep]]]]
+] = {
     1: _one_after_the_other,
     2: _the_last_alone,
 }
@@ -203,7 +205,7 @@ class CheckoutWorkflow(SagaHandlers):
 
     @workflow.init
     def __init__(self, checkout: Checkout, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             saga(checkout, options),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
@@ -223,7 +225,7 @@ class CheckoutWorkflow(SagaHandlers):
     ) -> SagaResult:
         result = await self._saga.run()
         if result.ending == "completed":
-            await uninterrupted(_begin_what_follows(checkout, options, actor))
+            await run_uncancellable(_begin_what_follows(checkout, options, actor))
         return result
 
 

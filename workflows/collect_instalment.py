@@ -15,7 +15,7 @@ from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import CollectInstalment
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -90,7 +90,7 @@ class CollectInstalmentWorkflow(SagaHandlers):
     def __init__(
         self, asked: DueInstalment, options: ShopOptions, actor: str, attempt: int
     ) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,

@@ -23,7 +23,7 @@ from domain.settlement.commands import (
 )
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -127,7 +127,7 @@ class OnboardMerchantWorkflow(SagaHandlers):
     def __init__(
         self, asked: OnboardMerchant, options: ShopOptions, actor: str, attempt: int
     ) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             saga(asked, options),
             SagaIdentity(
                 saga=workflow.info().workflow_id,

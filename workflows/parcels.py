@@ -18,7 +18,7 @@ from domain.ordering.commands import CompleteOrder
 from domain.shipping.commands import RecordDelivery, RecordDispatch, RecordLoss
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -116,7 +116,7 @@ def _identity(type_: str, parcels: Parcels, actor: str, attempt: int) -> SagaIde
 class DispatchWorkflow(SagaHandlers):
     @workflow.init
     def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             dispatch(parcels), _identity(DISPATCH, parcels, actor, attempt), options
         )
 
@@ -131,7 +131,7 @@ class DispatchWorkflow(SagaHandlers):
 class DeliveredWorkflow(SagaHandlers):
     @workflow.init
     def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             delivered(parcels), _identity(DELIVERED, parcels, actor, attempt), options
         )
 
@@ -146,7 +146,7 @@ class DeliveredWorkflow(SagaHandlers):
 class LossWorkflow(SagaHandlers):
     @workflow.init
     def __init__(self, parcels: Parcels, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(loss(parcels), _identity(LOSS, parcels, actor, attempt), options)
+        self._saga = SagaExecution(loss(parcels), _identity(LOSS, parcels, actor, attempt), options)
 
     @workflow.run
     async def run(

@@ -12,7 +12,7 @@ from domain.payments.commands import TransferPayout
 from domain.settlement.commands import CancelPayout, ConfirmPayout, PreparePayout
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -65,7 +65,7 @@ def summary(p: PayMerchant) -> str:
 class PayMerchantWorkflow(SagaHandlers):
     @workflow.init
     def __init__(self, asked: PayMerchant, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,

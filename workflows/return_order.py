@@ -18,9 +18,9 @@ from domain.ordering.events import ReturnLine, Why
 from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.settlement.commands import ClawBack
 from handrail.kernel import Command, Money
-from handrail.sagas.cancellation import uninterrupted
+from handrail.sagas.cancellation import run_uncancellable
 from handrail.sagas.definition import Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -145,7 +145,7 @@ def details(r: ReturnOrder) -> str:
 class ReturnOrderWorkflow(SagaHandlers):
     @workflow.init
     def __init__(self, asked: ReturnOrder, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,
@@ -170,10 +170,10 @@ class ReturnOrderWorkflow(SagaHandlers):
         try:
             result = await self._saga.run(before_end=self._before_end)
         except asyncio.CancelledError:
-            await uninterrupted(self._after_end())
+            await run_uncancellable(self._after_end())
             raise
         if result.ending != "completed":
-            await uninterrupted(self._after_end())
+            await run_uncancellable(self._after_end())
         return result
 
     async def _before_end(self, result: SagaResult) -> None:

@@ -12,7 +12,7 @@ from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import SettleEarly
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -85,7 +85,7 @@ def summary(s: Settlement) -> str:
 class SettleEarlyWorkflow(SagaHandlers):
     @workflow.init
     def __init__(self, asked: Settlement, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,

@@ -12,7 +12,7 @@ from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import WriteOffPlan
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.workflow_handlers import SagaHandlers
@@ -64,7 +64,7 @@ def summary(d: LostDebt) -> str:
 class WriteOffWorkflow(SagaHandlers):
     @workflow.init
     def __init__(self, asked: LostDebt, options: ShopOptions, actor: str, attempt: int) -> None:
-        self._saga = SagaRun(
+        self._saga = SagaExecution(
             saga(asked),
             SagaIdentity(
                 saga=workflow.info().workflow_id,

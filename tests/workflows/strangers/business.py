@@ -57,7 +57,7 @@ async def _prepare(shape: str, _: Any) -> Subject:
 def _case(shape: str) -> Case:
     example = partial(saga, Expedition(id="expedition-1", shape=shape))
     of_them = example()
-    later = [of_them.deciding, *(duty for group in of_them.duties for duty in group)]
+    later = [of_them.pivot_step, *(duty for group in of_them.retriable_groups for duty in group)]
     return Case(
         workflow=ExpeditionWorkflow,
         example=example,
