@@ -19,7 +19,7 @@ from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredK
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Reference, members, of_row
 from handrail.http.start_input import last_attempt
-from handrail.http.start_request import Beginning
+from handrail.http.start_request import StartRequest
 from projections import merchant_application, merchant_balance
 from projections.merchant_application import MerchantApplication, Status
 from workflows import onboard_merchant
@@ -130,7 +130,7 @@ async def _begin(
     services: Services, merchant: str, asked: NewApplication, request: str, actor: str
 ) -> Answered:
     saga = onboard_merchant.saga_id(merchant)
-    before = await services.processes.previous(saga)
+    before = await services.processes.last_run(saga)
     told = await last_attempt(services.database, services.app.codec, saga)
     if before is not None and before.request == request:
         beginning = _beginning(merchant, asked, request, before.attempt)
@@ -154,7 +154,7 @@ async def _has_account(services: Services, merchant: str) -> bool:
         return await merchant_balance.merchant_currency(connection, merchant) is not None
 
 
-def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int) -> Beginning:
+def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int) -> StartRequest:
     application = OnboardMerchant(
         merchant=MerchantId(merchant),
         registration=asked.registration,
@@ -166,7 +166,7 @@ def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int)
         fee_bps=asked.fee_bps,
         submitted_at=datetime.now(UTC),
     )
-    return Beginning(
+    return StartRequest(
         saga=onboard_merchant.saga_id(merchant),
         saga_type=onboard_merchant.TYPE,
         input=application,

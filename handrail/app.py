@@ -19,7 +19,7 @@ from handrail.command_fields import bounds_of
 from handrail.errors import DomainError
 from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.codec import Codec, Upcaster
-from handrail.http.problem_types import KINDS, RULES, Kind, kinds_with
+from handrail.http.problem_types import PROBLEM_TYPES, RULES, ProblemType, kinds_with
 from handrail.kernel import Message, Refusal
 from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes
@@ -164,7 +164,7 @@ class App:
     """The HTTP API of the business. Its routes come before the library's."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
-    problems: Sequence[Kind] = ()
+    problems: Sequence[ProblemType] = ()
     """Problem types of the HTTP API; one with the slug of a library type replaces its words."""
     rules: Mapping[type[DomainError], str] = field(default_factory=dict)
     """The slug of the problem that each broken rule of the business is to a client."""
@@ -260,7 +260,7 @@ class App:
         return frozenset(one.name + suffix for one in self.read_models for suffix in ("", NEXT))
 
     @cached_property
-    def problem_types(self) -> Mapping[str, Kind]:
+    def problem_types(self) -> Mapping[str, ProblemType]:
         """Those of the library and of the business, by slug."""
         return kinds_with(self.problems)
 
@@ -339,7 +339,7 @@ class App:
         refuse_two("problems", (one.slug for one in self.problems))
         refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
         for kind in self.problems:
-            ours = KINDS.get(kind.slug, kind)
+            ours = PROBLEM_TYPES.get(kind.slug, kind)
             if kind.status != ours.status:
                 raise WronglyDeclared(
                     f"the problem {kind.slug} of the library has the status {ours.status}, not"

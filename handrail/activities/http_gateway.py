@@ -81,12 +81,12 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Yes(_Answer):
+class Accepted(_Answer):
     status: Literal["approved"]
     reference: _Text
 
 
-class No(_Answer):
+class Rejected(_Answer):
     status: Literal["declined"]
     code: _Text
 
@@ -103,7 +103,7 @@ def open_session() -> ClientSession:
     return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=True)
 
 
-class Outside:
+class HttpGateway:
     """One other company, at its address.
 
     No retries here: Temporal repeats the whole activity with the same key, and a second loop inside
@@ -122,7 +122,7 @@ class Outside:
         self._url = url.rstrip("/")
         self._timeout = ClientTimeout(connect=connect_seconds, sock_read=read_seconds)
 
-    async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Yes | No:
+    async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Accepted | Rejected:
         try:
             async with self._session.post(
                 self._url + path,
@@ -148,12 +148,12 @@ async def _read(response: ClientResponse) -> bytes:
     return bytes(content)
 
 
-def _understood(status: int, content: bytes, where: str) -> Yes | No:
+def _understood(status: int, content: bytes, where: str) -> Accepted | Rejected:
     try:
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return Yes.model_validate(read_answer(content))
+            return Accepted.model_validate(read_answer(content))
         if status == HTTPStatus.PAYMENT_REQUIRED:
-            return No.model_validate(read_answer(content))
+            return Rejected.model_validate(read_answer(content))
     except ValueError as error:
         raise OutsideAnswerUnreadable(where) from error
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:

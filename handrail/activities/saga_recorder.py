@@ -57,7 +57,7 @@ Story = Sequence[SagaEvent]
 
 
 def activities(store: EventStore, codec: Codec) -> Sequence[Callable[..., Any]]:
-    journal = _Journal(store, codec)
+    journal = SagaRecorder(store, codec)
     return [
         journal.begin,
         journal.record,
@@ -69,7 +69,7 @@ def activities(store: EventStore, codec: Codec) -> Sequence[Callable[..., Any]]:
     ]
 
 
-class _Journal:
+class SagaRecorder:
     def __init__(self, store: EventStore, codec: Codec) -> None:
         self._store = store
         self._codec = codec

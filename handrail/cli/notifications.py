@@ -12,7 +12,7 @@ from handrail import bounds
 from handrail.cli import notification_commands
 from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
-from handrail.cli.command_runner import database_errand
+from handrail.cli.command_runner import run_database_job
 from handrail.cli.notification_commands import BadTemplate
 from handrail.cli.options import Json, Wide
 from handrail.notifications.operations import By, Which
@@ -41,7 +41,7 @@ Source = Annotated[
 @notifications.command
 def parked(*, wide: Wide = False, json: Json = False) -> int:
     """How many messages wait, and which ones could not be sent. 1 where there are such."""
-    return database_errand(
+    return run_database_job(
         "notifications", lambda settings: notification_commands.show(settings, json=json, wide=wide)
     )
 
@@ -50,7 +50,7 @@ def parked(*, wide: Wide = False, json: Json = False) -> int:
 def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Send what could not be sent, once the cause is mended."""
     by, which = _by(actor, reason), Which(source)
-    return database_errand(
+    return run_database_job(
         "notifications", lambda settings: notification_commands.retry(settings, by, which)
     )
 
@@ -59,7 +59,7 @@ def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
 def discard(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Never send what could not be sent."""
     by, which = _by(actor, reason), Which(source)
-    return database_errand(
+    return run_database_job(
         "notifications", lambda settings: notification_commands.discard(settings, by, which)
     )
 
@@ -88,7 +88,7 @@ def start(
             settings, read, login_name(), customers, json=json
         )
 
-    return database_errand("campaign", work)
+    return run_database_job("campaign", work)
 
 
 @campaign.command
@@ -100,7 +100,7 @@ def stop(
 ) -> int:
     """Discard what waits of a campaign, and put in nobody else."""
     by = _by(actor, reason)
-    return database_errand(
+    return run_database_job(
         "campaign", lambda settings: notification_commands.stop(settings, by, name)
     )
 

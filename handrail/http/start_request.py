@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
+class StartRequest:
     """Begun once for each `saga`, which is its id. `summary` and `details` hold nothing personal.
 
     `attempt` is another than the first only where the one before has ended. `request` names what it

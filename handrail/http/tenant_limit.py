@@ -64,7 +64,7 @@ class _Gate:
         self.full = False
 
 
-class Places:
+class TenantLimit:
     def __init__(self, database: Database, bound: int) -> None:
         """`bound` is for each tenant; 0: there is none."""
         self._database = database

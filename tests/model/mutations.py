@@ -184,7 +184,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate",
         1,
         f"{_STANDS}, {_TOLD}, {_ONE_END}, what_is_completed_was_done",
-        (handrail.activities.saga_recorder._Journal, "_end_attempts", _ends_nobody),
+        (handrail.activities.saga_recorder.SagaRecorder, "_end_attempts", _ends_nobody),
     ),
     _mutation(
         "no orphans",

@@ -13,8 +13,8 @@ import handrail.activities.saga_recorder
 import handrail.sagas.recovery
 import handrail.sagas.rollback
 import handrail.sagas.rollback_plan
-from handrail.activities.command_handler import Handler
-from handrail.activities.saga_recorder import _Journal
+from handrail.activities.command_handler import CommandHandler
+from handrail.activities.saga_recorder import SagaRecorder
 from handrail.eventstore.store import VersionConflict
 from handrail.kernel import Event, stream_name
 from handrail.sagas.control import SagaControl
@@ -73,10 +73,10 @@ def turning_back_closes_no_doors(patched: Patched) -> None:
 
 
 def a_cancellation_does_not_close_the_pivot(patched: Patched) -> None:
-    append = _Journal._append
+    append = SagaRecorder._append
 
     async def leaving_open(
-        self: _Journal,
+        self: SagaRecorder,
         version: int | None,
         events: Story,
         context: StepContext,
@@ -86,7 +86,7 @@ def a_cancellation_does_not_close_the_pivot(patched: Patched) -> None:
             context = replace(context, closes=())
         return await append(self, version, events, context, answer)
 
-    patched.setattr(_Journal, "_append", leaving_open)
+    patched.setattr(SagaRecorder, "_append", leaving_open)
 
 
 def no_key_of_an_earlier_attempt_is_superseded(patched: Patched) -> None:
@@ -197,7 +197,9 @@ def any_run_may_begin_an_attempt(patched: Patched) -> None:
 def another_run_may_turn_an_attempt_back(patched: Patched) -> None:
     """What a reset asks for anew is answered as if it had asked for it before."""
 
-    async def whoever_asks(self: _Journal, asked: TurnBack, context: StepContext) -> Turned | None:
+    async def whoever_asks(
+        self: SagaRecorder, asked: TurnBack, context: StepContext
+    ) -> Turned | None:
         try:
             found = await self._append(-1, [], context, {})
         except VersionConflict:
@@ -207,7 +209,7 @@ def another_run_may_turn_an_attempt_back(patched: Patched) -> None:
             handrail.activities.saga_recorder._TURNED.validate_python(first), token=found.token
         )
 
-    patched.setattr(_Journal, "_first_turn", whoever_asks)
+    patched.setattr(SagaRecorder, "_first_turn", whoever_asks)
 
 
 # What the stream says.
@@ -294,10 +296,10 @@ def an_intervention_stands_although_another_was_first(patched: Patched) -> None:
 
 
 def a_state_is_remembered_that_was_only_repeated(patched: Patched) -> None:
-    append = Handler._append
+    append = CommandHandler._append
 
     async def remembering(
-        self: Handler[Any],
+        self: CommandHandler[Any],
         context: StepContext,
         states: Mapping[str, tuple[int, Any]],
         events: Iterable[Event],
@@ -310,7 +312,7 @@ def a_state_is_remembered_that_was_only_repeated(patched: Patched) -> None:
             await self._remember(stream, version, state, added)
         return answer
 
-    patched.setattr(Handler, "_append", remembering)
+    patched.setattr(CommandHandler, "_append", remembering)
 
 
 def a_broken_rule_at_a_later_try_is_called_certain(patched: Patched) -> None:
