@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.merchants import NewMerchant
+from api.schemas import Reference
 from domain.identifiers import MerchantId
 from domain.settlement.commands import Document as PaperOf
 from handrail import bounds
@@ -17,7 +18,7 @@ from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Id, Links, Reference, members, of_row
+from handrail.http.schemas import Asked, Id, Links, members, of_row
 from handrail.http.start_input import last_attempt
 from handrail.http.start_request import StartRequest
 from projections import merchant_application, merchant_balance

@@ -1,6 +1,6 @@
 """The App: everything a team declares to Handrail, as one value.
 
-    HANDRAIL = App(contexts=[credit.CONTEXT, …], sagas=[checkout.SAGA, …], projections=[…], …)
+    HANDRAIL = App(contexts=[travel.CONTEXT, …], sagas=[book_trip.SAGA, …], projections=[…], …)
 
 Nothing is found by scanning and nothing registers itself: what is not in the value does not exist.
 What is declared wrongly is refused when the value is made, with a sentence that names the place and
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from handrail.command_fields import bounds_of
 from handrail.errors import DomainError
-from handrail.eventstore.business_tables import BusinessTables
+from handrail.eventstore.business_tables import BusinessTables, EventIds
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.http.problem_types import PROBLEM_TYPES, RULES, ProblemType, kinds_with
 from handrail.kernel import Message, Refusal
@@ -242,6 +242,11 @@ class App:
         """The top-level packages of its messages and workflows: a sandbox passes them through."""
         classes = (*self.events, *self.commands, *self.all_workflows)
         return frozenset(one.__module__.partition(".")[0] for one in classes)
+
+    @property
+    def event_ids(self) -> Sequence[EventIds]:
+        """Where tables of the business hold ids of events."""
+        return self.tables.event_ids if self.tables else ()
 
     @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:

@@ -122,7 +122,7 @@ def projector() -> int:
 
 @app.command
 def notifier() -> int:
-    """Send messages to customers."""
+    """Send messages to recipients."""
     from handrail.processes.notifier import run
 
     return run_service("notifier", run, "database_url", "provider_url")
@@ -247,14 +247,14 @@ def contracts(
 app.command(
     "handrail.cli.notifications:notifications",
     name="notifications",
-    help="Look after the messages to customers.",
+    help="Look after the messages to recipients.",
 )
 
 
 app.command(
     "handrail.cli.notifications:campaign",
     name="campaign",
-    help="Write to many customers at once, behind all else.",
+    help="Write to many recipients at once, behind all else.",
 )
 
 

@@ -1,4 +1,4 @@
-"""`handrail notifications` and `handrail campaign`: messages to customers, seen from the inside."""
+"""`handrail notifications` and `handrail campaign`: messages to recipients, from inside."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from handrail.cli.options import Json, Wide
 from handrail.notifications.operations import By, Which
 from handrail.settings import BAD_SETTINGS, Settings
 
-notifications = App(name="notifications", help="Look after the messages to customers.")
-campaign = App(name="campaign", help="Write to many customers at once, behind all else.")
+notifications = App(name="notifications", help="Look after the messages to recipients.")
+campaign = App(name="campaign", help="Write to many recipients at once, behind all else.")
 
 Reason = Annotated[
     str,
@@ -69,7 +69,7 @@ def start(
     name: Annotated[str, Parameter(help="Under the same name nobody is written to twice.")],
     *,
     template: Annotated[Path, Parameter(help="TOML: channel, and subject and body by language.")],
-    to: Annotated[str, Parameter(help="`all`, or a file with one customer a line.")],
+    to: Annotated[str, Parameter(help="`all`, or a file with one recipient a line.")],
     rate: Annotated[
         float | None, Parameter(help="Messages a second. Without: as fast as the provider.")
     ] = None,
@@ -78,14 +78,14 @@ def start(
     """Put a campaign into the queue. Stopped half way, the same command goes on from there."""
     try:
         read = notification_commands.read_campaign(name, template, rate)
-        customers = None if to == "all" else notification_commands.read_customers(Path(to))
+        recipients = None if to == "all" else notification_commands.read_recipients(Path(to))
     except BadTemplate as bad:
         print(bad, file=sys.stderr)
         return BAD_SETTINGS
 
     async def work(settings: Settings) -> int:
         return await notification_commands.campaign(
-            settings, read, login_name(), customers, json=json
+            settings, read, login_name(), recipients, json=json
         )
 
     return run_database_job("campaign", work)

@@ -24,7 +24,10 @@ def check(*, json: Json = False) -> int:
     The exit code is 1 where it is another one, or something is lost. Nothing is changed.
     """
     return run_database_job(
-        "restore", lambda settings: run.check(settings, the_app().codec, json=json)
+        "restore",
+        lambda settings: run.check(
+            settings, the_app().codec, event_ids=the_app().event_ids, json=json
+        ),
     )
 
 
@@ -50,6 +53,7 @@ def adopt(
         lambda settings: run.adopt(
             settings,
             the_app().codec,
+            event_ids=the_app().event_ids,
             because=because,
             by=login_name(),
             yes=yes and not dry_run,

@@ -69,7 +69,7 @@ def create_app(
     *,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
-    sagas_per_merchant: int = 0,
+    sagas_per_tenant: int = 0,
     stopping: asyncio.Event | None = None,
     as_of_events: int = EVENTS_AT_MOST,
     event_streams: int = AT_ONCE,
@@ -78,7 +78,7 @@ def create_app(
     """The application of what is `declared`.
 
     `engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
-    set. `sagas_per_merchant` bounds the sagas of one tenant that run at the same time where the
+    set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
     point-in-time read folds, `event_streams` those that are open. Neither the engine nor the client
     has to be connected, or is closed here.
@@ -100,7 +100,7 @@ def create_app(
         app=declared,
         database=database,
         history=PointInTime(database, declared.codec, as_of_events),
-        places=TenantLimit(database, sagas_per_merchant),
+        places=TenantLimit(database, sagas_per_tenant),
         processes=TemporalGateway(client, options, declared.saga_types, declared.rule_problems),
         decisions=DecisionWaiter(database, declared.codec),
         streams=EventStreams(

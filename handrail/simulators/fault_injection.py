@@ -57,7 +57,7 @@ _NUMBERED: dict[str, Callable[[float], Behaviour]] = {
 
 
 def behaviour(token: str, *, stage: str, stages: tuple[str, ...]) -> Behaviour | None:
-    """What `card_lost` or `card_capture_error_3` means at this stage, or None for no such token.
+    """What `x_lost` or `x_capture_error_3` means at this stage, or None for no such token.
 
     A token names its stage after the first word; if it names none, it means the first stage.
     """

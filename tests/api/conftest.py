@@ -91,7 +91,7 @@ class House:
             temporal_ui="http://ui.example",
             webhooks_from=webhooks_from,
             stopping=stopping,
-            sagas_per_merchant=sagas_per_merchant,
+            sagas_per_tenant=sagas_per_merchant,
             **(bounds or {}),
         )
         async with (

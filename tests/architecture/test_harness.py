@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 
+from tests.architecture.shop_words import words_of_the_shop
+
 TESTS: Final = Path(__file__).parents[1]
 WORKFLOWS: Final = TESTS / "workflows"
 HARNESS: Final = WORKFLOWS / "harness"
@@ -30,15 +32,6 @@ OURS: Final = frozenset(
     {"activities", "api", "consumers", "domain", "projections", "runtime", "tests", "workflows"}
 )
 
-WORDS: Final = re.compile(
-    r"(?<![a-z])(orders?|merchants?|banks?|cards?|instalments?|checkouts?|parcels?|carriers?"
-    r"|customers?|shops?|stock|payments?|payouts?|refunds?|officers?)(?![a-z])",
-    re.IGNORECASE,
-)
-NOT_MEANT: Final = re.compile(
-    r"ORDER BY|OutOfOrder|in order|in the order|stable order|order=True", re.IGNORECASE
-)
-
 
 def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
@@ -52,12 +45,6 @@ def strange_imports(path: Path, text: str) -> list[str]:
     general = {f"tests.workflows.harness.{one.stem}" for one in GENERAL}
     found = [name for name in imports(ast.parse(text, str(path))) if name.split(".")[0] in OURS]
     return [name for name in found if name not in general and not MAY_IMPORT.fullmatch(name)]
-
-
-def words_of_the_shop(text: str) -> list[str]:
-    """In names as in sentences: `an_order`, `OrderPlaced` and `the order` have the same word."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", NOT_MEANT.sub("", text)).replace("_", " ")
-    return WORDS.findall(parted)
 
 
 @pytest.mark.parametrize("path", GENERAL, ids=lambda path: path.stem)
