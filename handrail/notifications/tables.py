@@ -56,12 +56,12 @@ notification_contacts = Table(
 # never stands before a transactional message, neither in an index nor in a vacuum.
 #
 # `source` is what the message is about: the id of an event (`shipment-o1/2`, and `plan-o1/1#2` for
-# its second message) or `campaign/{name}/{recipient}`. With the channel it is the key: at
-# most one message each. A waiting message is sent from `due_at` on; while a notifier sends it,
-# `due_at` is when others may. `body` is empty where the campaign has the text. `address` is where the
-# first try went: a try whose outcome is unknown is repeated under the same key with the same content.
-# `round` is part of that key, and grows when a person has a message sent anew that the provider
-# had refused. `reason` is why a message is where it is, `actor_reason` why a person put it there.
+# its second message) or `campaign/{name}/{recipient}`. With the channel it is the key: at most one
+# message each. A waiting message is sent from `due_at` on; while a notifier sends it, `due_at` is
+# when others may. `body` is empty where the campaign has the text. `address` is where the first try
+# went: a try whose outcome is unknown is repeated under the same key with the same content. `round`
+# is part of that key, and grows when a person has a message sent anew that the provider had
+# refused. `reason` is why a message is where it is, `actor_reason` why a person put it there.
 notifications = Table(
     "notifications",
     metadata,
