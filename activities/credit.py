@@ -8,14 +8,14 @@ from typing import Any
 from domain.credit import credit_line
 from domain.credit.commands import COMMANDS
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.eventstore.store import EventStore
 
 
 def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
-    lines = Handler(
+    lines = CommandHandler(
         store,
-        single(
+        single_stream(
             credit_line.CATEGORY,
             credit_line.CreditLine(),
             lambda message: message.customer,

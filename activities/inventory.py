@@ -18,12 +18,12 @@ from domain.inventory.commands import (
 )
 from domain.inventory.events import StockEvent
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Aggregate, Handler
+from handrail.activities.command_handler import Aggregate, CommandHandler
 from handrail.eventstore.store import EventStore
 
 
 def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
-    shelves = Handler(
+    shelves = CommandHandler(
         store,
         Aggregate(
             category=stock.CATEGORY,

@@ -8,14 +8,14 @@ from typing import Any
 from domain.ordering import order
 from domain.ordering.commands import COMMANDS, PlaceOrder
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.eventstore.store import EventStore
 
 
 def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
-    orders = Handler(
+    orders = CommandHandler(
         store,
-        single(
+        single_stream(
             order.CATEGORY,
             order.Order(),
             lambda message: message.order,

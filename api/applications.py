@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.merchants import NewMerchant
+from api.schemas import Reference
 from domain.identifiers import MerchantId
 from domain.settlement.commands import Document as PaperOf
 from handrail import bounds
@@ -17,9 +18,9 @@ from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
 from handrail.http.problems import Problem, responses
-from handrail.http.schemas import Asked, Id, Links, Reference, members, of_row
+from handrail.http.schemas import Asked, Id, Links, members, of_row
 from handrail.http.start_input import last_attempt
-from handrail.http.start_request import Beginning
+from handrail.http.start_request import StartRequest
 from projections import merchant_application, merchant_balance
 from projections.merchant_application import MerchantApplication, Status
 from workflows import onboard_merchant
@@ -130,7 +131,7 @@ async def _begin(
     services: Services, merchant: str, asked: NewApplication, request: str, actor: str
 ) -> Answered:
     saga = onboard_merchant.saga_id(merchant)
-    before = await services.processes.previous(saga)
+    before = await services.processes.last_run(saga)
     told = await last_attempt(services.database, services.app.codec, saga)
     if before is not None and before.request == request:
         beginning = _beginning(merchant, asked, request, before.attempt)
@@ -154,7 +155,7 @@ async def _has_account(services: Services, merchant: str) -> bool:
         return await merchant_balance.merchant_currency(connection, merchant) is not None
 
 
-def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int) -> Beginning:
+def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int) -> StartRequest:
     application = OnboardMerchant(
         merchant=MerchantId(merchant),
         registration=asked.registration,
@@ -166,7 +167,7 @@ def _beginning(merchant: str, asked: NewApplication, request: str, attempt: int)
         fee_bps=asked.fee_bps,
         submitted_at=datetime.now(UTC),
     )
-    return Beginning(
+    return StartRequest(
         saga=onboard_merchant.saga_id(merchant),
         saga_type=onboard_merchant.TYPE,
         input=application,

@@ -15,8 +15,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from handrail.http.dependencies import ServicesDep
 from handrail.http.problems import Problem
 from handrail.http.start_input import begun_with
-from handrail.http.temporal_errors import RPC, asking, reaching
-from handrail.http.temporal_gateway import Processes
+from handrail.http.temporal_errors import RPC, asking, temporal_reachable
+from handrail.http.temporal_gateway import TemporalGateway
 from workflows import pay_merchants
 from workflows.pay_merchants import By, PayMerchants, Progress
 
@@ -30,7 +30,7 @@ def workflow_id(queue_prefix: str, run: str = "") -> str:
 
 
 class PayoutRuns:
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: TemporalGateway) -> None:
         self._processes = processes
         self._client = processes.client
 
@@ -40,7 +40,7 @@ class PayoutRuns:
         Raises Problem where the run of today pays by another minimum.
         """
         run, asked = datetime.now(UTC).date().isoformat(), PayMerchants(minimum=minimum)
-        async with reaching():
+        async with temporal_reachable():
             with contextlib.suppress(WorkflowAlreadyStartedError):
                 await self._client.start_workflow(
                     pay_merchants.TYPE,
@@ -89,7 +89,7 @@ class PayoutRuns:
     async def _tell(self, run: str, update: str, by: By, key: str | None) -> None:
         with _of(run):
             id_ = f"{update}-{key or uuid4().hex}"
-            await self._processes.tell(self._id(run), update, [by], id_=id_, of=_RUNS)
+            await self._processes.execute_update(self._id(run), update, [by], id_=id_, of=_RUNS)
 
 
 @contextlib.contextmanager

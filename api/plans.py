@@ -11,9 +11,10 @@ from uuid import uuid4
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.schemas import Reference
 from api.shop_processes import ShopProcesses, ShopProcessesDep
+from domain.bounds import INSTALMENT_NUMBER, wrong_due_date
 from domain.identifiers import CustomerId, MerchantId, OrderId
-from handrail import bounds
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
@@ -26,7 +27,6 @@ from handrail.http.schemas import (
     Id,
     Links,
     Money,
-    Reference,
     of_row,
     whole,
 )
@@ -90,7 +90,7 @@ class PayAll(Asked):
 class Move(Asked):
     model_config = ConfigDict(json_schema_extra={"examples": [{"number": 2, "due": "2027-03-31"}]})
 
-    number: Annotated[int, whole(bounds.INSTALMENT_NUMBER)]
+    number: Annotated[int, whole(INSTALMENT_NUMBER)]
     due: Day
     actor: ActorInstead = None
 
@@ -210,7 +210,7 @@ async def reschedule(
     """
     today = datetime.now(UTC).date()
     # What is in the past, the plan says itself.
-    if asked.due > today and (said := bounds.wrong_due_date(asked.due, today)):
+    if asked.due > today and (said := wrong_due_date(asked.due, today)):
         raise Problem("invalid-request", f"#/due: {said}", [at("#/due", said)])
     # Without a key each is a wish of its own: moved there, and back, and there again.
     wish = NewDate(

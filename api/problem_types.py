@@ -10,17 +10,17 @@ from typing import Final
 
 from domain import errors
 from handrail.errors import DomainError
-from handrail.http.problem_types import Kind, kinds_with
+from handrail.http.problem_types import ProblemType, kinds_with
 
-PROBLEMS: Final[Sequence[Kind]] = (
-    Kind(
+PROBLEMS: Final[Sequence[ProblemType]] = (
+    ProblemType(
         "webhook-subject-unknown",
         404,
         "What the webhook is about is not known",
         "The order does not exist, or nothing of it waits for this. The message is kept.",
         "Send it again later, or look at it under /webhooks and have it tried again.",
     ),
-    Kind(
+    ProblemType(
         "input-forgotten",
         409,
         "What it was begun with is not known any more",
@@ -29,42 +29,42 @@ PROBLEMS: Final[Sequence[Kind]] = (
         "Put right by hand what its timeline shows as done. Then begin anew: a merchant applies "
         "again, which also takes back what was left; others begin a new process.",
     ),
-    Kind(
+    ProblemType(
         "unknown-merchant",
         422,
         "The merchant is not known",
         "There is no merchant under this id, so nothing was started.",
         "Check the id. For a merchant opened a moment ago, send its Handrail-Token along.",
     ),
-    Kind(
+    ProblemType(
         "merchant-not-active",
         422,
         "The merchant may not sell",
         "The merchant applied and was not accepted, or not yet, so nothing was started.",
         "Look at the merchant's application.",
     ),
-    Kind(
+    ProblemType(
         "unknown-customer",
         422,
         "The customer is not known",
         "No credit limit was ever assigned to this customer, so nothing was started.",
         "Check the id, or assign a limit. For one of a moment ago, send its Handrail-Token along.",
     ),
-    Kind(
+    ProblemType(
         "unknown-sku",
         422,
         "The article is not known",
         "The merchant never received stock of this article, so nothing was started.",
         "Check the SKU. For stock of a moment ago, send its Handrail-Token along.",
     ),
-    Kind(
+    ProblemType(
         "wrong-currency",
         422,
         "The currency does not fit",
         "All amounts must be in the currency of the account.",
         "Use the currency of the merchant; `detail` names it.",
     ),
-    Kind(
+    ProblemType(
         "too-many-for-merchant",
         429,
         "The merchant has too many orders under way",

@@ -23,7 +23,7 @@ from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredK
 from handrail.http.prefer_header import applied, seconds_to_wait
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Money, Quantity, Reason, members
-from handrail.http.start_request import Beginning
+from handrail.http.start_request import StartRequest
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import stream_name
 from handrail.sagas.options import Decision
@@ -207,15 +207,15 @@ def _asked_for(order: str, return_id: str, quote: ReturnQuote, reason: str) -> R
 async def _answered(services: Services, asked_for: ReturnOrder, wait: int | None) -> Answered:
     if wait is None:
         return _accepted(services, asked_for, {})
-    decision = await services.decisions.on(_beginning(asked_for, asked_for.lines), wait)
+    decision = await services.decisions.wait_for(_beginning(asked_for, asked_for.lines), wait)
     if decision is None:
         return _accepted(services, asked_for, applied(wait))
     return _decided(services, asked_for, decision, applied(wait))
 
 
-def _beginning(asked_for: ReturnOrder, lines: tuple[ReturnLine, ...]) -> Beginning:
+def _beginning(asked_for: ReturnOrder, lines: tuple[ReturnLine, ...]) -> StartRequest:
     """`lines` are those that were named; without any it is all that is left."""
-    return Beginning(
+    return StartRequest(
         saga=return_order.saga_id(asked_for.return_id),
         saga_type=return_order.TYPE,
         input=asked_for,

@@ -15,8 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from handrail.http.dependencies import ServicesDep
 from handrail.http.problems import Problem
-from handrail.http.temporal_errors import RPC, reaching
-from handrail.http.temporal_gateway import Processes
+from handrail.http.temporal_errors import RPC, temporal_reachable
+from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tracing import traceparent
 from handrail.sagas.fairness import fair
 from handrail.sagas.visibility import begun_as
@@ -32,7 +32,7 @@ _DELIVERIES: Final = (deliver_order.TYPE,)
 
 
 class ShopProcesses:
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: TemporalGateway) -> None:
         self._processes = processes
 
     async def tell_carrier_notice(self, order: str, notice: CarrierNotice) -> None:
@@ -42,7 +42,7 @@ class ShopProcesses:
             said = f"no parcel of {order} is under way"
             raise Problem("webhook-subject-unknown", said)
         try:
-            async with reaching():
+            async with temporal_reachable():
                 handle = self._processes.client.get_workflow_handle(delivery)
                 await handle.signal("carrier_told", notice, rpc_timeout=RPC)
         except RPCError as error:
@@ -57,7 +57,9 @@ class ShopProcesses:
         with _of_plan(order):
             plan = collect_instalments.workflow_id(order)
             id_ = f"settle-{key or uuid4().hex}"
-            saga = await self._processes.tell(plan, "settle_early", [wish], id_=id_, of=_PLANS)
+            saga = await self._processes.execute_update(
+                plan, "settle_early", [wish], id_=id_, of=_PLANS
+            )
             # Older code answered nothing, and knew one settlement of each plan.
             return str(saga or settle_early.saga_id(order))
 
@@ -66,11 +68,11 @@ class ShopProcesses:
         with _of_plan(order):
             plan = collect_instalments.workflow_id(order)
             id_ = f"reschedule-{wish.id}"
-            await self._processes.tell(plan, "reschedule", [wish], id_=id_, of=_PLANS)
+            await self._processes.execute_update(plan, "reschedule", [wish], id_=id_, of=_PLANS)
 
     async def collect(self, asked: CollectInstalments, actor: str) -> None:
         """Have a plan collected whose process has ended. Where it goes on, nothing is done."""
-        async with reaching():
+        async with temporal_reachable():
             await self._processes.client.start_workflow(
                 collect_instalments.TYPE,
                 args=[

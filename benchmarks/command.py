@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from handrail.cli.command_runner import errand
+from handrail.cli.command_runner import run_job
 from handrail.cli.options import Json
 from handrail.optional_deps import require_extra
 from handrail.settings import Settings, load
@@ -44,4 +44,4 @@ def bench(
     async def work(settings: Settings) -> int:
         return int(await benchmark.run(settings, json=json))
 
-    return errand(load(HANDRAIL.settings_type), "bench", work)
+    return run_job(load(HANDRAIL.settings_type), "bench", work)

@@ -38,7 +38,7 @@ from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, SHARDS, EventStore, Recorded
 from handrail.eventstore.subscriptions.registration import enroll
-from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.kernel import Event, Money
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.envelope import id_of
@@ -104,7 +104,7 @@ async def _rounds(pool: Pool, url: str, console: Console) -> Sequence[Round]:
         async with Publisher(url, HOME) as publisher, _bare(url) as exchanges:
             async with pool.connection() as connection:
                 await enroll(connection, RELAY)
-            follower = Follower(pool, Relay(publisher, _ROUTING))
+            follower = Subscriber(pool, Relay(publisher, _ROUTING))
             await follower.catch_up()
             for number in range(ROUNDS):
                 events = await _append(pool, number)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from handrail.eventstore.business_tables import BusinessTables
+from handrail.eventstore.business_tables import BusinessTables, EventIds
 
 metadata = MetaData()
 
@@ -119,4 +119,9 @@ TABLES: Final = BusinessTables(
         "notification_early": ("SELECT", "INSERT", "DELETE"),
         "notification_instalments": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     },
+    event_ids=(
+        EventIds(
+            found_in="ledger", table="ledger_lines", column="event", says="finance has booked"
+        ),
+    ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from domain.bounds import INSTALMENT_NUMBER, INSTALMENTS, PARCELS, REFERENCE, REMINDER
 from domain.identifiers import CustomerId, OrderId, PayoutId, ReturnId, Sku
 from handrail import bounds
 from handrail.field_policy import FieldPolicy
@@ -15,7 +16,7 @@ from handrail.kernel import Command
 
 FIELD_POLICY: Final = FieldPolicy(
     bounds={
-        "card": bounds.REFERENCE,
+        "card": REFERENCE,
         "cause": bounds.CAUSE,
         "code": bounds.OUTSIDE,
         "currency": bounds.CURRENCY,
@@ -25,20 +26,20 @@ FIELD_POLICY: Final = FieldPolicy(
         "documents": bounds.DOCUMENTS,
         "entry": bounds.OUTSIDE,
         "fee_bps": bounds.BASIS_POINTS,
-        "instalments": bounds.INSTALMENTS,
+        "instalments": INSTALMENTS,
         "kind": bounds.ID,
         "lines": bounds.LINES,
-        "number": bounds.INSTALMENT_NUMBER,
-        "parcels": bounds.PARCELS,
+        "number": INSTALMENT_NUMBER,
+        "parcels": PARCELS,
         "payment": bounds.SAGA_ID,
         "quantity": bounds.QUANTITY,
         "registration": bounds.ID,
-        "reminder": bounds.REMINDER,
+        "reminder": REMINDER,
         "ship_to": bounds.ID,
         "skus": bounds.LINES,
     },
     nested={
-        ("documents", "reference"): bounds.REFERENCE,
+        ("documents", "reference"): REFERENCE,
         ("reply", "reference"): bounds.OUTSIDE,
     },
     ids={

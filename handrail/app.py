@@ -1,6 +1,6 @@
 """The App: everything a team declares to Handrail, as one value.
 
-    HANDRAIL = App(contexts=[credit.CONTEXT, …], sagas=[checkout.SAGA, …], projections=[…], …)
+    HANDRAIL = App(contexts=[travel.CONTEXT, …], sagas=[book_trip.SAGA, …], projections=[…], …)
 
 Nothing is found by scanning and nothing registers itself: what is not in the value does not exist.
 What is declared wrongly is refused when the value is made, with a sentence that names the place and
@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from handrail.command_fields import bounds_of
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
-from handrail.eventstore.business_tables import BusinessTables
+from handrail.eventstore.business_tables import BusinessTables, EventIds
 from handrail.eventstore.codec import Codec, Upcaster
-from handrail.http.problem_types import KINDS, RULES, Kind, kinds_with
+from handrail.http.problem_types import PROBLEM_TYPES, RULES, ProblemType, kinds_with
 from handrail.kernel import Message, Refusal
 from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes
@@ -166,7 +166,7 @@ class App:
     """The HTTP API of the business. Its routes come before the library's."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
-    problems: Sequence[Kind] = ()
+    problems: Sequence[ProblemType] = ()
     """Problem types of the HTTP API; one with the slug of a library type replaces its words."""
     rules: Mapping[type[DomainError], str] = field(default_factory=dict)
     """The slug of the problem that each broken rule of the business is to a client."""
@@ -246,6 +246,11 @@ class App:
         classes = (*self.events, *self.commands, *self.all_workflows)
         return frozenset(one.__module__.partition(".")[0] for one in classes)
 
+    @property
+    def event_ids(self) -> Sequence[EventIds]:
+        """Where tables of the business hold ids of events."""
+        return self.tables.event_ids if self.tables else ()
+
     @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
@@ -263,7 +268,7 @@ class App:
         return frozenset(one.name + suffix for one in self.read_models for suffix in ("", NEXT))
 
     @cached_property
-    def problem_types(self) -> Mapping[str, Kind]:
+    def problem_types(self) -> Mapping[str, ProblemType]:
         """Those of the library and of the business, by slug."""
         return kinds_with(self.problems)
 
@@ -350,7 +355,7 @@ class App:
         refuse_two("problems", (one.slug for one in self.problems))
         refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
         for kind in self.problems:
-            ours = KINDS.get(kind.slug, kind)
+            ours = PROBLEM_TYPES.get(kind.slug, kind)
             if kind.status != ours.status:
                 raise WronglyDeclared(
                     f"the problem {kind.slug} of the library has the status {ours.status}, not"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Final, TypeVar, cast
 
 T = TypeVar("T")
@@ -23,7 +23,6 @@ CUT: Final = "…[cut]"
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 """PostgreSQL stores no NUL, and half of a surrogate pair has no UTF-8."""
-_CARD_NUMBER: Final = re.compile("[0-9]{12,19}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +46,31 @@ class Integer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Text:
-    """A text of `shortest` to `longest` characters. `pattern` has to match all of it.
+class Never:
+    """What a text must not be, though its form allows it: all that `pattern` matches whole.
 
-    `never_a_card` refuses what looks like the number of a card.
+    `what` names it, and `instead` says to the sender what to send.
+    """
+
+    pattern: str
+    what: str
+    instead: str
+
+    def is_in(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A text of `shortest` to `longest` characters. `pattern` has to match all of it, and what is
+    `never` sent must not.
     """
 
     shortest: int
     longest: int
     pattern: str
     says: str
-    never_a_card: bool = False
+    never: Never | None = None
 
     def wrong_with(self, value: Any) -> str | None:
         if not isinstance(value, str):
@@ -66,12 +79,12 @@ class Text:
             return f"must have {self.shortest} to {self.longest} characters"
         if _UNSTORABLE.search(value) or not re.fullmatch(self.pattern, value):
             return f"must be {self.says}"
-        if self.never_a_card and is_card_number(value):
-            return NO_CARD_NUMBER
+        if self.never is not None and self.never.is_in(value):
+            return self.never.instead
         return None
 
     def __str__(self) -> str:
-        never = ", never the number of a card" if self.never_a_card else ""
+        never = f", never {self.never.what}" if self.never else ""
         return f"{self.says}, {self.shortest} to {self.longest} characters{never}"
 
 
@@ -129,7 +142,6 @@ class Many:
 
 Bound = Integer | Text | Day | Moment | Many
 
-NO_CARD_NUMBER: Final = "send the vault's reference of the card, never its number"
 _NO_CONTROLS: Final = "text without control characters"
 _ID: Final = "[A-Za-z0-9][A-Za-z0-9_.-]*"
 
@@ -138,12 +150,8 @@ AMOUNT: Final = Integer(least=0, most=1_000_000_000_000, unit="minor units of th
 """Sums of many such amounts still fit a bigint, and a JSON number a double."""
 PRICE: Final = Integer(least=1, most=AMOUNT.most, unit=AMOUNT.unit)
 QUANTITY: Final = Integer(least=1, most=1_000_000, unit="pieces")
-INSTALMENTS: Final = Integer(least=1, most=24, unit="months")
 DAY_OF_MONTH: Final = Integer(least=0, most=31, unit="a day of the month; 0: that of the date")
-INSTALMENT_NUMBER: Final = Integer(least=1, most=INSTALMENTS.most, unit="the instalment's number")
-REMINDER: Final = Integer(least=1, most=1_000, unit="reminders")
 BASIS_POINTS: Final = Integer(least=0, most=10_000, unit="hundredths of a percent")
-PARCELS: Final = Integer(least=1, most=10_000, unit="parcels")
 PER_SECOND: Final = Integer(least=1, most=100, unit="a second")
 SECONDS: Final = Integer(least=1, most=1_000_000_000, unit="seconds")
 VERSION: Final = Integer(least=1, most=LARGEST_INTEGER, unit="the version of an event")
@@ -152,7 +160,7 @@ PAGE: Final = Integer(least=1, most=200, unit="items")
 # Texts.
 ID: Final = Text(shortest=1, longest=64, pattern=_ID, says="letters, digits and _ . -")
 SAGA_ID: Final = Text(shortest=1, longest=128, pattern=_ID, says=ID.says)
-"""A saga's id may hold that of a merchant or an order, and more."""
+"""A saga's id may hold that of what it is about, and more."""
 STREAM: Final = Text(
     shortest=3,
     longest=225,
@@ -173,9 +181,6 @@ ACTOR: Final = Text(
     longest=64,
     pattern="[A-Za-z0-9][A-Za-z0-9_.@:+-]*",
     says="letters, digits and . _ @ : + -",
-)
-REFERENCE: Final = Text(
-    shortest=1, longest=64, pattern=_ID, says="letters, digits and _ . -", never_a_card=True
 )
 CURRENCY: Final = Text(
     shortest=3, longest=3, pattern="[A-Z]{3}", says="three capital letters of ISO 4217"
@@ -239,7 +244,7 @@ KEY: Final = Text(
 )
 UPDATE: Final = Text(shortest=1, longest=300, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
 SOURCE: Final = Text(shortest=1, longest=300, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
-"""What a message to a customer is about: the id of an event, or the name of a campaign."""
+"""What a message to a recipient is about: the id of an event, or the name of a campaign."""
 SUBJECT: Final = CAUSE
 BODY: Final = Text(shortest=1, longest=10_000, pattern=EVIDENCE.pattern, says=EVIDENCE.says)
 WISH: Final = Text(shortest=1, longest=200, pattern="[A-Za-z0-9_.:~+/=-]*", says=KEY.says)
@@ -252,8 +257,6 @@ DAY: Final = Day(earliest=date(2000, 1, 1), latest=date(2100, 1, 1))
 MOMENT: Final = Moment(
     earliest=datetime(2000, 1, 1, tzinfo=UTC), latest=datetime(2100, 1, 1, tzinfo=UTC)
 )
-LATEST_DUE: Final = timedelta(days=3 * 365)
-"""How far ahead an instalment may be due: the longest plan runs for two years."""
 
 # Lists.
 LINES: Final = Many(fewest=1, most=100)
@@ -265,10 +268,6 @@ CORRECTION_BYTES: Final = 8 * 1024
 REQUEST_BYTES: Final = 256 * 1024
 ANSWER_BYTES: Final = 64 * 1024
 """Of an answer of another company; more is not read."""
-
-
-def is_card_number(text: str) -> bool:
-    return _CARD_NUMBER.fullmatch(text) is not None
 
 
 def is_storable(text: str) -> bool:
@@ -289,12 +288,3 @@ def storable_parts(value: T) -> T:
         parts = {one.name: storable_parts(getattr(value, one.name)) for one in fields(value)}
         return cast("T", replace(value, **parts))
     return value
-
-
-def wrong_due_date(due: date, today: date) -> str | None:
-    """Why an instalment cannot be due on that day; None where it can."""
-    if due < today:
-        return f"{due} is in the past"
-    if due > today + LATEST_DUE:
-        return f"{due} is more than {LATEST_DUE.days} days away"
-    return None

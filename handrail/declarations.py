@@ -39,8 +39,8 @@ def mistakes_of_projection(projection: Projection[Any], events: Collection[type]
 def _commands(saga: Saga) -> Iterator[type[Command]]:
     for step in _compensatable(saga):
         yield from (type(step.do), type(step.undo))
-    yield type(saga.deciding.do)
-    for group in saga.duties:
+    yield type(saga.pivot_step.do)
+    for group in saga.retriable_groups:
         yield from (type(one.do) for one in group)
 
 

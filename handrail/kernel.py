@@ -40,7 +40,7 @@ class Refusal(Event):
 
     @property
     def reason(self) -> str:
-        """Why, in words a customer may read."""
+        """Why, in words that may be shown outside."""
         return type(self).__name__
 
 

@@ -11,7 +11,7 @@ from activities.settlement import activities as settlement
 from activities.settlement.gateway import HttpRegistry, Registry
 from activities.shipping import activities as shipping
 from activities.shipping.gateway import Carrier, HttpCarrier
-from handrail.activities.http_gateway import Outside
+from handrail.activities.http_gateway import HttpGateway
 from handrail.eventstore.store import EventStore
 from handrail.processes.worker import Resources
 from handrail.temporal.client import Activities
@@ -40,8 +40,10 @@ def of_contexts(
 def activities(resources: Resources) -> Activities:
     settings: ShopSettings = resources.settings
 
-    def company(url: str | None, seconds: float) -> Outside:
-        return Outside(resources.outside, url or "", connect_seconds=seconds, read_seconds=seconds)
+    def company(url: str | None, seconds: float) -> HttpGateway:
+        return HttpGateway(
+            resources.outside, url or "", connect_seconds=seconds, read_seconds=seconds
+        )
 
     return of_contexts(
         resources.store,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import httpx
 from aiohttp import ClientSession
 
-from handrail.activities.http_gateway import Outside
+from handrail.activities.http_gateway import HttpGateway
 
 _NO_CERTIFICATES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -18,6 +18,6 @@ def a_client(base_url: str = "", **options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=base_url, verify=_NO_CERTIFICATES, **options)
 
 
-def company(session: ClientSession, client: httpx.AsyncClient, **seconds: float) -> Outside:
+def company(session: ClientSession, client: httpx.AsyncClient, **seconds: float) -> HttpGateway:
     """The company as a step asks it; the client reads its ledger."""
-    return Outside(session, str(client.base_url), **seconds)
+    return HttpGateway(session, str(client.base_url), **seconds)

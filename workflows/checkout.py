@@ -29,10 +29,10 @@ from domain.payments.due_dates import months_after
 from domain.settlement.commands import AccruePayable
 from domain.shipping.commands import BookShipment
 from handrail.kernel import Command, Money
-from handrail.sagas.cancellation import side_by_side, uninterrupted
+from handrail.sagas.cancellation import run_uncancellable, side_by_side
 from handrail.sagas.child_workflows import Child, start_process
-from handrail.sagas.definition import Duty, Parallel, Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.definition import Parallel, RetriableStep, Saga, Step
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
 from workflows import collect_instalments, deliver_order
@@ -127,13 +127,15 @@ def _one_after_the_other(*duties: Command) -> Sequence[Command]:
     return duties
 
 
-def _the_last_alone(*duties: Command) -> Sequence[Command | Parallel[Command | Duty]]:
+def _the_last_alone(*duties: Command) -> Sequence[Command | Parallel[Command | RetriableStep]]:
     """In our own books side by side; the carrier is asked for when all of it is certain."""
     *ours, last = duties
     return [Parallel(*ours), last]
 
 
-SHAPES: Final[Mapping[int, Callable[..., Sequence[Command | Parallel[Command | Duty]]]]] = {
+SHAPES: Final[
+    Mapping[int, Callable[..., Sequence[Command | Parallel[Command | RetriableStep]]]]
+] = {
     1: _one_after_the_other,
     2: _the_last_alone,
 }
@@ -190,11 +192,11 @@ def details(o: Checkout) -> str:
 
 
 async def _run(
-    execution: SagaRun, checkout: Checkout, options: ShopOptions, actor: str
+    execution: SagaExecution, checkout: Checkout, options: ShopOptions, actor: str
 ) -> SagaResult:
     result = await execution.run()
     if result.ending == "completed":
-        await uninterrupted(_begin_what_follows(checkout, options, actor))
+        await run_uncancellable(_begin_what_follows(checkout, options, actor))
     return result
 
 

@@ -15,7 +15,7 @@ from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import CollectInstalment
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
 
@@ -79,7 +79,9 @@ def summary(i: DueInstalment) -> str:
     return f"{i.merchant}: {i.amount}, instalment {i.number}"
 
 
-async def _run(execution: SagaRun, asked: DueInstalment, _options: Any, _actor: str) -> SagaResult:
+async def _run(
+    execution: SagaExecution, asked: DueInstalment, _options: Any, _actor: str
+) -> SagaResult:
     # Kept, because the loop keeps no task; it ends with the workflow at the latest.
     telling = asyncio.create_task(_tell_that_it_waits(execution, asked.number))
     result = await execution.run()
@@ -87,7 +89,7 @@ async def _run(execution: SagaRun, asked: DueInstalment, _options: Any, _actor: 
     return result
 
 
-async def _tell_that_it_waits(execution: SagaRun, number: int) -> None:
+async def _tell_that_it_waits(execution: SagaExecution, number: int) -> None:
     """To the process that collects the plan: it goes on with others meanwhile."""
     if (collector := workflow.info().parent) is None:
         return
@@ -98,7 +100,7 @@ async def _tell_that_it_waits(execution: SagaRun, number: int) -> None:
             await handle.signal("collection_waits", number)
 
 
-def _is_parked(execution: SagaRun) -> bool:
+def _is_parked(execution: SagaExecution) -> bool:
     try:
         execution.parked_command("")
     except ApplicationError:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
+from domain.bounds import INSTALMENT_NUMBER, REFERENCE, wrong_due_date
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import ChargeLateFee, Reschedule
 from domain.payments.plan_state import Instalment, InstalmentPlan
@@ -171,7 +172,7 @@ class CollectInstalmentsWorkflow:
 
     @settle_early.validator
     def _may_settle_early(self, wish: PayAllNow) -> None:
-        check_bounds((bounds.ACTOR, wish.actor), (bounds.REFERENCE, wish.card or "none"))
+        check_bounds((bounds.ACTOR, wish.actor), (REFERENCE, wish.card or "none"))
         self._check_is_open()
 
     @workflow.update(description="Have one instalment due on another day.")
@@ -191,10 +192,10 @@ class CollectInstalmentsWorkflow:
         check_bounds(
             (bounds.ACTOR, wish.actor),
             (bounds.WISH, wish.id),
-            (bounds.INSTALMENT_NUMBER, wish.number),
+            (INSTALMENT_NUMBER, wish.number),
         )
         self._check_is_open(wish.number)
-        if said := bounds.wrong_due_date(wish.due, workflow.now().date()):
+        if said := wrong_due_date(wish.due, workflow.now().date()):
             raise _not_now(said)
 
     @workflow.signal(description="The plan has changed: look at it before anything else.")

@@ -18,9 +18,9 @@ from domain.ordering.events import ReturnLine, Why
 from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.settlement.commands import ClawBack
 from handrail.kernel import Command, Money
-from handrail.sagas.cancellation import uninterrupted
+from handrail.sagas.cancellation import run_uncancellable
 from handrail.sagas.definition import Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
 from workflows.collect_instalments import CollectInstalments, is_collected
@@ -136,7 +136,7 @@ def details(r: ReturnOrder) -> str:
 
 
 async def _run(
-    execution: SagaRun, asked: ReturnOrder, options: ShopOptions, actor: str
+    execution: SagaExecution, asked: ReturnOrder, options: ShopOptions, actor: str
 ) -> SagaResult:
     is_seen_to = False
 
@@ -155,10 +155,10 @@ async def _run(
     try:
         result = await execution.run(before_end=before_end)
     except asyncio.CancelledError:
-        await uninterrupted(after_end())
+        await run_uncancellable(after_end())
         raise
     if result.ending != "completed":
-        await uninterrupted(after_end())
+        await run_uncancellable(after_end())
     return result
 
 

@@ -24,7 +24,7 @@ from domain.payments.commands import (
 )
 from domain.payments.plan_state import InstalmentPlan
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.activities.load_state import state_of
 from handrail.eventstore.store import EventStore, StepClosed
 from handrail.sagas.step_keys import Answer, StepContext
@@ -48,9 +48,9 @@ class Payments:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
         self._store = store
-        self._payments = Handler(
+        self._payments = CommandHandler(
             store,
-            single(
+            single_stream(
                 payment.CATEGORY,
                 payment.Payment(),
                 lambda message: message.order,

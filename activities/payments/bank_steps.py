@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.payments.gateway import Bank
 from domain.payments.commands import BankReply, Declined
 from handrail.activities.command_activity import DeclinedForGood, closed_by, serve_void
-from handrail.activities.command_handler import Aggregate, Handler
+from handrail.activities.command_handler import Aggregate, CommandHandler
 from handrail.activities.load_state import state_of
 from handrail.errors import DomainError, OutsideAnswerMissing
 from handrail.eventstore.store import EventStore, StepClosed
@@ -61,7 +61,7 @@ def void_of_bank(
     return serve_void(command, let_go, store)
 
 
-class Asked(Generic[StateT]):
+class BankSteps(Generic[StateT]):
     """Serves the commands of an aggregate for which the bank is asked.
 
     Money moves only where our own rules let it, so they are looked at first. What the bank did all
@@ -72,7 +72,7 @@ class Asked(Generic[StateT]):
         self._store = store
         self._bank = bank
         self._aggregate = aggregate
-        self._handler = Handler(store, aggregate)
+        self._handler = CommandHandler(store, aggregate)
 
     async def handle(self, command: Command, context: StepContext) -> Answer:
         """For commands that concern nobody outside."""

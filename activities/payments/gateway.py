@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from domain.payments.commands import Approved, BankReply, Declined
-from handrail.activities.http_gateway import No, Outside, Yes, wire_key
+from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected, wire_key
 from handrail.kernel import Money
 
 
@@ -56,7 +56,7 @@ class Bank(Protocol):
 class HttpBank:
     """The bank over HTTP."""
 
-    def __init__(self, bank: Outside) -> None:
+    def __init__(self, bank: HttpGateway) -> None:
         self._bank = bank
 
     async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
@@ -94,9 +94,9 @@ class HttpBank:
         return _reply(await self._bank.ask("/payouts", key=key, body=body))
 
 
-def _reply(answer: Yes | No) -> BankReply:
+def _reply(answer: Accepted | Rejected) -> BankReply:
     match answer:
-        case Yes():
+        case Accepted():
             return Approved(reference=answer.reference)
-        case No():
+        case Rejected():
             return Declined(code=answer.code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from activities.payments.bank_steps import Asked, void_of_bank
+from activities.payments.bank_steps import BankSteps, void_of_bank
 from activities.payments.gateway import Bank
 from domain.payments import plan
 from domain.payments.commands import (
@@ -23,7 +23,7 @@ from domain.payments.commands import (
 )
 from domain.payments.events import PlanEvent
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import single
+from handrail.activities.command_handler import single_stream
 from handrail.eventstore.store import EventStore
 from handrail.sagas.step_keys import Answer, StepContext
 
@@ -57,10 +57,10 @@ def _decide(command: PlanCommand, state: plan.InstalmentPlan) -> Sequence[PlanEv
 class Plans:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
-        self._plans = Asked(
+        self._plans = BankSteps(
             store,
             bank,
-            single(
+            single_stream(
                 plan.CATEGORY,
                 plan.InstalmentPlan(),
                 lambda message: message.order,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from activities.payments.bank_steps import Asked, void_of_bank
+from activities.payments.bank_steps import BankSteps, void_of_bank
 from activities.payments.gateway import Bank
 from domain.payments import transfer
 from domain.payments.commands import TransferPayout
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import single
+from handrail.activities.command_handler import single_stream
 from handrail.eventstore.store import EventStore
 from handrail.sagas.step_keys import Answer, StepContext
 
@@ -25,10 +25,10 @@ def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
 class Transfers:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
-        self._transfers = Asked(
+        self._transfers = BankSteps(
             store,
             bank,
-            single(
+            single_stream(
                 transfer.CATEGORY,
                 transfer.Transfer(),
                 lambda message: message.payout,

@@ -18,14 +18,14 @@ from domain.settlement.commands import (
     PreparePayout,
 )
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.eventstore.store import EventStore
 
 
 def activities(store: EventStore, registry: Registry) -> Sequence[Callable[..., Any]]:
-    accounts = Handler(
+    accounts = CommandHandler(
         store,
-        single(
+        single_stream(
             merchant_account.CATEGORY,
             merchant_account.MerchantAccount(),
             lambda message: message.merchant,

@@ -18,7 +18,7 @@ from domain.settlement.commands import (
     WithdrawApplication,
 )
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.eventstore.store import EventStore
 from handrail.sagas.step_keys import Answer, StepContext
 
@@ -39,9 +39,9 @@ def activities(store: EventStore, registry: Registry) -> Sequence[Callable[..., 
 class Applications:
     def __init__(self, store: EventStore, registry: Registry) -> None:
         self._registry = registry
-        self._applications = Handler(
+        self._applications = CommandHandler(
             store,
-            single(
+            single_stream(
                 application.CATEGORY,
                 application.Application(),
                 lambda message: message.merchant,

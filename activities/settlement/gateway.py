@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from domain.settlement.commands import NotRegistered, Registered, RegistryReply
-from handrail.activities.http_gateway import No, Outside, Yes
+from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected
 
 
 class Registry(Protocol):
@@ -23,13 +23,13 @@ class Registry(Protocol):
 class HttpRegistry:
     """The registry over HTTP."""
 
-    def __init__(self, registry: Outside) -> None:
+    def __init__(self, registry: HttpGateway) -> None:
         self._registry = registry
 
     async def check(self, *, key: str, merchant: str, registration: str) -> RegistryReply:
         body = {"merchant": merchant, "registration": registration}
         match await self._registry.ask("/checks", key=key, body=body):
-            case Yes(reference=reference):
+            case Accepted(reference=reference):
                 return Registered(entry=reference)
-            case No(code=code):
+            case Rejected(code=code):
                 return NotRegistered(code=code)

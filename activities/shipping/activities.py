@@ -19,7 +19,7 @@ from domain.shipping.commands import (
     RecordLoss,
 )
 from handrail.activities.command_activity import DeclinedForGood, closed_by, serve, serve_void
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.eventstore.store import EventStore, StepClosed
 from handrail.sagas.step_keys import Answer, StepContext
 
@@ -39,9 +39,9 @@ def activities(store: EventStore, carrier: Carrier) -> Sequence[Callable[..., An
 class Shipments:
     def __init__(self, store: EventStore, carrier: Carrier) -> None:
         self._carrier = carrier
-        self._shipments = Handler(
+        self._shipments = CommandHandler(
             store,
-            single(
+            single_stream(
                 shipment.CATEGORY,
                 shipment.Shipment(),
                 lambda message: message.order,

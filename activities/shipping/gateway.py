@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from domain.shipping.commands import Booked, CarrierReply, NotBooked
-from handrail.activities.http_gateway import No, Outside, Yes, wire_key
+from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected, wire_key
 
 
 class Carrier(Protocol):
@@ -34,7 +34,7 @@ class Carrier(Protocol):
 class HttpCarrier:
     """The carrier over HTTP."""
 
-    def __init__(self, carrier: Outside) -> None:
+    def __init__(self, carrier: HttpGateway) -> None:
         self._carrier = carrier
 
     async def book(
@@ -48,9 +48,9 @@ class HttpCarrier:
         return _reply(await self._carrier.ask("/cancellations", key=key, body=body))
 
 
-def _reply(answer: Yes | No) -> CarrierReply:
+def _reply(answer: Accepted | Rejected) -> CarrierReply:
     match answer:
-        case Yes():
+        case Accepted():
             return Booked(reference=answer.reference)
-        case No():
+        case Rejected():
             return NotBooked(code=answer.code)

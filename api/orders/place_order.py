@@ -19,7 +19,7 @@ from handrail.http.idempotency import ONCE, Answered, Requests, RequiredKey, der
 from handrail.http.prefer_header import applied, seconds_to_wait
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Links
-from handrail.http.start_request import Beginning
+from handrail.http.start_request import StartRequest
 from handrail.kernel import stream_name
 from handrail.sagas.options import Decision
 from workflows import checkout as checking_out
@@ -141,14 +141,14 @@ async def _begin(
     await services.processes.start(beginning, actor, begun=begun)
     if wait is None:
         return _accepted(services, order, {})
-    decision = await services.decisions.on(beginning, wait)
+    decision = await services.decisions.wait_for(beginning, wait)
     if decision is None:
         return _accepted(services, order, applied(wait))
     return _decided(services, order, decision, applied(wait))
 
 
-def _beginning(checkout: Checkout) -> Beginning:
-    return Beginning(
+def _beginning(checkout: Checkout) -> StartRequest:
+    return StartRequest(
         saga=checkout.order,
         saga_type="Checkout",
         input=checkout,

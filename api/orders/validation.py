@@ -11,11 +11,13 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field
 from sqlalchemy import ARRAY, Text, bindparam, func, select
 
+from api.schemas import Reference
+from domain.bounds import INSTALMENTS
 from domain.ordering.terms import down_payment
 from handrail import bounds
 from handrail.http.database import Database
 from handrail.http.problems import ErrorItem, Problem, at
-from handrail.http.schemas import Asked, AskedPrice, Id, Quantity, Reference, members, whole
+from handrail.http.schemas import Asked, AskedPrice, Id, Quantity, members, whole
 from handrail.kernel import Money as Amount
 from projections import customer_account, merchant_application, merchant_balance, stock_level
 
@@ -71,7 +73,7 @@ class NewOrder(Asked):
     customer: Id
     merchant: Id
     lines: Annotated[list[NewLine], members(bounds.LINES)]
-    instalments: Annotated[int, whole(bounds.INSTALMENTS)]
+    instalments: Annotated[int, whole(INSTALMENTS)]
     card: Annotated[
         Reference, Field(description="The vault's reference of a card, never its number.")
     ]

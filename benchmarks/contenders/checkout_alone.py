@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows.checkout import NEWEST, Checkout, saga
@@ -25,7 +25,7 @@ class CheckoutAlone(SagaHandlers):
             actor=actor,
             attempt=attempt,
         )
-        self._saga = SagaRun(saga(checkout, options), identity, options)
+        self._saga = SagaExecution(saga(checkout, options), identity, options)
 
     @workflow.run
     async def run(self, _: Checkout, __: ShopOptions, ___: str, ____: int) -> SagaResult:

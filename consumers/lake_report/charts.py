@@ -172,7 +172,7 @@ def _bar(
         left=left,
         height=height,
         color=colour(f"c{number}"),
-        edgecolor=colour("card"),
+        edgecolor=colour("panel"),
         linewidth=1,
     )
     drawn.tip(bar, said)

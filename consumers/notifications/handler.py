@@ -39,7 +39,7 @@ async def handle_at(connection: Connection, received: Received, now: datetime) -
     if isinstance(event, OrderPlaced):
         await _placed(connection, order, event.customer)
         contact = await _contact(connection, event.customer)
-        to = Recipient(customer=event.customer, order=order, contact=contact)
+        to = Recipient(id=event.customer, about=order, contact=contact)
         for early in await _take_early(connection, order, received.codec):
             await _tell(connection, early, to, now)
         return
@@ -100,7 +100,7 @@ async def _recipient(connection: Connection, order: str) -> Recipient | None:
     if row is None:
         return None
     customer, *columns = row
-    return Recipient(customer=customer, order=order, contact=contact_of(columns))
+    return Recipient(id=customer, about=order, contact=contact_of(columns))
 
 
 async def _contact(connection: Connection, customer: str) -> Contact:

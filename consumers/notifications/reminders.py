@@ -45,7 +45,7 @@ async def remind(connection: Connection, received: Received, to: Recipient, now:
 
     An event that comes late, or again, does not turn them back.
     """
-    order, source = to.order, received.id
+    order, source = to.about, received.id
     made_from = await plan_instalments.advance(connection, order, received.version)
     if made_from >= received.version:
         left = await folded(connection, received.stream, made_from, received.codec)
@@ -71,11 +71,11 @@ async def remind(connection: Connection, received: Received, to: Recipient, now:
 async def _fold_anew(
     connection: Connection, source: str, after: Instalments, to: Recipient, now: datetime
 ) -> None:
-    before = await stored(connection, to.order)
+    before = await stored(connection, to.about)
     if gone := sorted(before.keys() - after.keys()):
-        await _forget(connection, to.order, gone)
+        await _forget(connection, to.about, gone)
     if different := changed(before, after):
-        await _keep(connection, to.order, different)
+        await _keep(connection, to.about, different)
         await _again(connection, source, different, to, now)
 
 
@@ -110,9 +110,9 @@ async def _again(
         numbers.append(one.number)
         when = window(to.contact, one.due, now)
         if one.amount.amount > 0 and when is not None:
-            said = _said(f"{source}#{one.number}", one, to.order, when)
+            said = _said(f"{source}#{one.number}", one, to.about, when)
             rows += rows_later(said, to, when.begin, MESSAGES)
-    await _withdraw(connection, to.order, numbers)
+    await _withdraw(connection, to.about, numbers)
     await write(connection, rows)
 
 

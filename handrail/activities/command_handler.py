@@ -56,7 +56,7 @@ class Aggregate(Generic[StateT]):
     begun_by: tuple[type[Command], ...] = ()
 
 
-def single(
+def single_stream(
     category: str,
     initial: StateT,
     of: Callable[[Any], str],
@@ -77,7 +77,7 @@ def single(
     )
 
 
-class Handler(Generic[StateT]):
+class CommandHandler(Generic[StateT]):
     """Serves the commands of one aggregate, and remembers what it folded.
 
     A remembered state may be old. The expected version of the append guards it, also where the

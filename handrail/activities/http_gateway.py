@@ -20,9 +20,9 @@ from aiohttp import (
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from temporalio.exceptions import ApplicationError
 
+from handrail import replies
 from handrail.activities.remote_answers import read_answer
 from handrail.bounds import ANSWER_BYTES, OUTSIDE, storable
-from handrail.replies import Accepted, Declined, Reply
 
 _KEY_CHARACTERS: Final = string.punctuation.replace("%", "")
 
@@ -82,12 +82,12 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Yes(_Answer):
+class Accepted(_Answer):
     status: Literal["approved"]
     reference: _Text
 
 
-class No(_Answer):
+class Rejected(_Answer):
     status: Literal["declined"]
     code: _Text
 
@@ -104,7 +104,7 @@ def open_session() -> ClientSession:
     return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=True)
 
 
-class Outside:
+class HttpGateway:
     """One other company, at its address.
 
     No retries here: Temporal repeats the whole activity with the same key, and a second loop inside
@@ -123,19 +123,19 @@ class Outside:
         self._url = url.rstrip("/")
         self._timeout = ClientTimeout(connect=connect_seconds, sock_read=read_seconds)
 
-    async def request(self, path: str, *, key: str, body: Mapping[str, object]) -> Reply:
+    async def request(self, path: str, *, key: str, body: Mapping[str, object]) -> replies.Reply:
         """What the company replied to a request under this idempotency key.
 
         Raises OutsideUnavailable and OutsideAnswerUnreadable where that is unknown, and
         OutsideKeyReused.
         """
         match await self.ask(path, key=key, body=body):
-            case Yes(reference=reference):
-                return Accepted(reference=reference)
-            case No(code=code):
-                return Declined(code=code)
+            case Accepted(reference=reference):
+                return replies.Accepted(reference=reference)
+            case Rejected(code=code):
+                return replies.Declined(code=code)
 
-    async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Yes | No:
+    async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Accepted | Rejected:
         try:
             async with self._session.post(
                 self._url + path,
@@ -161,12 +161,12 @@ async def _read(response: ClientResponse) -> bytes:
     return bytes(content)
 
 
-def _understood(status: int, content: bytes, where: str) -> Yes | No:
+def _understood(status: int, content: bytes, where: str) -> Accepted | Rejected:
     try:
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return Yes.model_validate(read_answer(content))
+            return Accepted.model_validate(read_answer(content))
         if status == HTTPStatus.PAYMENT_REQUIRED:
-            return No.model_validate(read_answer(content))
+            return Rejected.model_validate(read_answer(content))
     except ValueError as error:
         raise OutsideAnswerUnreadable(where) from error
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:

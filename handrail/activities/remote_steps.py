@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from handrail.activities.command_activity import DeclinedForGood, closed_by, serve, serve_void
-from handrail.activities.command_handler import Aggregate, Handler
+from handrail.activities.command_handler import Aggregate, CommandHandler
 from handrail.eventstore.store import EventStore, StepClosed
 from handrail.kernel import Command
 from handrail.replies import Accepted, Declined, Reply
@@ -42,7 +42,7 @@ class RemoteSteps(Generic[StateT]):
     def __init__(self, store: EventStore, aggregate: Aggregate[StateT], close: Close) -> None:
         self._store = store
         self._aggregate = aggregate
-        self._handler = Handler(store, aggregate)
+        self._handler = CommandHandler(store, aggregate)
         self._close = close
 
     def compensatable(

@@ -38,7 +38,7 @@ from handrail.sagas.recovery import (
     decision_of,
     ended_in,
     is_crossed,
-    left_by,
+    leftovers_of,
     refusal_in,
     standing_of,
     unended,
@@ -57,7 +57,7 @@ Story = Sequence[SagaEvent]
 
 
 def activities(store: EventStore, codec: Codec) -> Sequence[Callable[..., Any]]:
-    journal = _Journal(store, codec)
+    journal = SagaRecorder(store, codec)
     return [
         journal.begin,
         journal.record,
@@ -69,7 +69,7 @@ def activities(store: EventStore, codec: Codec) -> Sequence[Callable[..., Any]]:
     ]
 
 
-class _Journal:
+class SagaRecorder:
     def __init__(self, store: EventStore, codec: Codec) -> None:
         self._store = store
         self._codec = codec
@@ -345,7 +345,7 @@ def _final_end(started: SagaStarted, story: Story) -> SagaEnded | None:
 
 
 def _taking_over(attempt: int, token: str, story: Story) -> Begun:
-    lefts = tuple(left_by(one, story) for one in unended(story, attempt))
+    lefts = tuple(leftovers_of(one, story) for one in unended(story, attempt))
     return Begun(token=token, left=lefts[-1] if lefts else None, lefts=lefts, attempt=attempt)
 
 
@@ -433,7 +433,7 @@ def _too_late(pivot: str, attempt: int, story: Story) -> str | None:
         return _after(pivot) if is_crossed(pivot, attempt, story) else _BACK
     if was_asked(pivot, attempt, story):
         return _after(pivot)
-    lefts = [left_by(one, story) for one in unended(story, attempt)]
+    lefts = [leftovers_of(one, story) for one in unended(story, attempt)]
     if any(left.turned_back for left in lefts):
         return _BACK
     was_crossed = any(left.approved or pivot in left.done for left in lefts)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import cyclopts
 from cyclopts import Parameter
 
-from handrail.cli.command_runner import Process, process
+from handrail.cli.command_runner import Process, run_service
 from handrail.settings import Settings
 from handrail.simulators.simulator import Simulator
 
@@ -34,7 +34,7 @@ def add_commands(cli: cyclopts.App, app: App) -> None:
 
 def _simulation(simulator: Simulator) -> Callable[..., int]:
     def run(*, host: Host = "127.0.0.1", port: ListenPort = 0, ledger: Ledger = None) -> int:
-        return process(simulator.name, _serving(simulator, host, port, ledger))
+        return run_service(simulator.name, _serving(simulator, host, port, ledger))
 
     run.__name__ = simulator.name
     return run

@@ -1,4 +1,4 @@
-"""What every command of ours is: a process that serves, or an errand that has an end of its own."""
+"""Runs a CLI command: a long-running service, or a job that ends by itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 _log = structlog.get_logger("handrail")
 
 
-def process(name: str, run: Process, *needs: str) -> int:
+def run_service(name: str, run: Process, *needs: str) -> int:
     """A process that serves until it is told to stop, and then finishes what it has begun."""
     settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
@@ -49,7 +49,7 @@ def process(name: str, run: Process, *needs: str) -> int:
     return _run_or_say(work)
 
 
-def errand(
+def run_job(
     settings: SettingsT,
     name: str,
     work: Callable[[SettingsT], Awaitable[int]],
@@ -113,8 +113,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def database_errand(name: str, work: Callable[[Settings], Awaitable[int]]) -> int:
-    """An errand in the database that the settings, or the running stack, name."""
+def run_database_job(name: str, work: Callable[[Settings], Awaitable[int]]) -> int:
+    """A job in the database that the settings, or the running stack, name."""
     settings = joined(load_settings())
     require(settings, "database_url")
-    return errand(settings, name, work)
+    return run_job(settings, name, work)

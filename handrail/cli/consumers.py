@@ -12,7 +12,7 @@ from cyclopts import App, Parameter, validators
 from rich.console import Console
 
 from handrail.cli.api_client import login_name
-from handrail.cli.command_runner import database_errand
+from handrail.cli.command_runner import run_database_job
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
@@ -245,7 +245,7 @@ def _run(
             print(orjson.dumps(figures).decode())
         return code
 
-    return database_errand("consumers", connected)
+    return run_database_job("consumers", connected)
 
 
 async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:

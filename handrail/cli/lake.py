@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
-from handrail.cli.command_runner import database_errand, process
+from handrail.cli.command_runner import run_database_job, run_service
 from handrail.cli.options import Json, Wide
 from handrail.load_app import load_settings, the_app
 from handrail.processes import lake_exporter as run
@@ -28,8 +28,8 @@ def export(
     """Write the events to the lake, each once, as long as it runs."""
     run.require_it()
     if once:
-        return database_errand("lake", run.catch_up)
-    return process("lake", run.export, "database_url")
+        return run_database_job("lake", run.catch_up)
+    return run_service("lake", run.export, "database_url")
 
 
 @lake.command
@@ -38,7 +38,7 @@ def forget() -> int:
 
     The next export begins with the first event, in an empty folder.
     """
-    return database_errand("lake", run.forget)
+    return run_database_job("lake", run.forget)
 
 
 @lake.command

@@ -14,9 +14,7 @@ from cyclopts import App, Parameter
 
 from handrail import logs
 from handrail.cli.app_commands import add_commands
-from handrail.cli.command_runner import database_errand
-from handrail.cli.command_runner import errand as _errand
-from handrail.cli.command_runner import process as _process
+from handrail.cli.command_runner import run_database_job, run_job, run_service
 from handrail.cli.options import Broker, Json, Wide
 from handrail.dev.stack import Stack, State, joined
 from handrail.eventstore.identity import Refused
@@ -59,7 +57,7 @@ def verify(
             print(away, file=sys.stderr)
             return 1
 
-    return _errand(settings, "verify", work)
+    return run_job(settings, "verify", work)
 
 
 @app.command
@@ -97,7 +95,7 @@ def up(
             await stack.watch()
         return 0
 
-    return _errand(load_settings(), "up", work, interrupted=0)
+    return run_job(load_settings(), "up", work, interrupted=0)
 
 
 @app.command
@@ -111,7 +109,7 @@ def worker() -> int:
         await run(found, settings, stop)
 
     needs = ("database_url", "temporal_address", *found.addresses_of("worker"))
-    return _process("worker", work, *needs)
+    return run_service("worker", work, *needs)
 
 
 @app.command
@@ -119,15 +117,15 @@ def projector() -> int:
     """Keep the read models up to date."""
     from handrail.processes.projector import run
 
-    return _process("projector", run, "database_url")
+    return run_service("projector", run, "database_url")
 
 
 @app.command
 def notifier() -> int:
-    """Send messages to customers."""
+    """Send messages to recipients."""
     from handrail.processes.notifier import run
 
-    return _process("notifier", run, "database_url", "provider_url")
+    return run_service("notifier", run, "database_url", "provider_url")
 
 
 app.command(
@@ -155,8 +153,8 @@ def consumer(
         await run(settings, found, stop)
 
     if catch_up:
-        return database_errand("consumer", lambda settings: run_until_caught_up(settings, found))
-    return _process(f"consumer-{name}", work, "database_url")
+        return run_database_job("consumer", lambda settings: run_until_caught_up(settings, found))
+    return run_service(f"consumer-{name}", work, "database_url")
 
 
 app.command(
@@ -178,7 +176,7 @@ def api() -> int:
     """Serve the HTTP API."""
     from handrail.processes.api import run
 
-    return _process("api", partial(run, the_app()), "database_url", "temporal_address")
+    return run_service("api", partial(run, the_app()), "database_url", "temporal_address")
 
 
 @app.command
@@ -249,14 +247,14 @@ def contracts(
 app.command(
     "handrail.cli.notifications:notifications",
     name="notifications",
-    help="Look after the messages to customers.",
+    help="Look after the messages to recipients.",
 )
 
 
 app.command(
     "handrail.cli.notifications:campaign",
     name="campaign",
-    help="Write to many customers at once, behind all else.",
+    help="Write to many recipients at once, behind all else.",
 )
 
 

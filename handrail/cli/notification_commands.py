@@ -1,4 +1,4 @@
-"""What operators do with messages to customers: see how they stand, retry, discard, campaign."""
+"""What operators do with messages to recipients: see how they stand, retry, discard, campaign."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def stop(settings: Settings, by: By, name: str) -> int:
 
 
 async def campaign(
-    settings: Settings, campaign: Campaign, by: str, customers: list[str] | None, *, json: bool
+    settings: Settings, campaign: Campaign, by: str, recipients: list[str] | None, *, json: bool
 ) -> int:
     """0 once everybody is in the queue. Ended earlier, the same command goes on from there."""
     console = terminal(json=True)
@@ -104,7 +104,7 @@ async def campaign(
     async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             try:
-                progress = await campaigns.begin(connection, campaign, by, customers)
+                progress = await campaigns.begin(connection, campaign, by, recipients)
             except CampaignDiffers as differs:
                 console.print(str(differs), markup=False)
                 return 1
@@ -114,7 +114,7 @@ async def campaign(
                     bars.update(bar, completed=progress.considered)
     console.print(
         f"{progress.enqueued} messages are in the queue;"
-        f" {progress.considered - progress.enqueued} customers have no address or did not ask"
+        f" {progress.considered - progress.enqueued} recipients have no address or did not ask"
     )
     if json:
         print(orjson.dumps({"campaign": campaign.name, **asdict(progress)}).decode())
@@ -163,25 +163,25 @@ def read_campaign(name: str, template: Path, rate: float | None) -> Campaign:
     )
 
 
-def read_customers(file: Path) -> list[str]:
-    """One customer a line. Raises BadTemplate where the file cannot be read or names nobody."""
+def read_recipients(file: Path) -> list[str]:
+    """One recipient a line. Raises BadTemplate where the file cannot be read or names nobody."""
     try:
         with file.open() as lines:
-            customers = list(_customers(lines))
+            recipients = list(_recipients(lines))
     except (OSError, UnicodeDecodeError) as error:
         raise BadTemplate(f"{file}: {error}") from None
-    if not customers:
-        raise BadTemplate(f"{file}: there is no customer in it")
-    return customers
+    if not recipients:
+        raise BadTemplate(f"{file}: there is no recipient in it")
+    return recipients
 
 
-def _customers(lines: Iterable[str]) -> Iterator[str]:
+def _recipients(lines: Iterable[str]) -> Iterator[str]:
     for number, line in enumerate(lines, start=1):
-        if not (customer := line.strip()):
+        if not (recipient := line.strip()):
             continue
-        if said := bounds.ID.wrong_with(customer):
+        if said := bounds.ID.wrong_with(recipient):
             raise BadTemplate(f"line {number}: {said}")
-        yield customer
+        yield recipient
 
 
 def _said(problem: Any) -> str:

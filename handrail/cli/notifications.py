@@ -1,4 +1,4 @@
-"""`handrail notifications` and `handrail campaign`: messages to customers, seen from the inside."""
+"""`handrail notifications` and `handrail campaign`: messages to recipients, from inside."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from handrail import bounds
 from handrail.cli import notification_commands
 from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
-from handrail.cli.command_runner import database_errand
+from handrail.cli.command_runner import run_database_job
 from handrail.cli.notification_commands import BadTemplate
 from handrail.cli.options import Json, Wide
 from handrail.notifications.operations import By, Which
 from handrail.settings import BAD_SETTINGS, Settings
 
-notifications = App(name="notifications", help="Look after the messages to customers.")
-campaign = App(name="campaign", help="Write to many customers at once, behind all else.")
+notifications = App(name="notifications", help="Look after the messages to recipients.")
+campaign = App(name="campaign", help="Write to many recipients at once, behind all else.")
 
 Reason = Annotated[
     str,
@@ -41,7 +41,7 @@ Source = Annotated[
 @notifications.command
 def parked(*, wide: Wide = False, json: Json = False) -> int:
     """How many messages wait, and which ones could not be sent. 1 where there are such."""
-    return database_errand(
+    return run_database_job(
         "notifications", lambda settings: notification_commands.show(settings, json=json, wide=wide)
     )
 
@@ -50,7 +50,7 @@ def parked(*, wide: Wide = False, json: Json = False) -> int:
 def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Send what could not be sent, once the cause is mended."""
     by, which = _by(actor, reason), Which(source)
-    return database_errand(
+    return run_database_job(
         "notifications", lambda settings: notification_commands.retry(settings, by, which)
     )
 
@@ -59,7 +59,7 @@ def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
 def discard(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Never send what could not be sent."""
     by, which = _by(actor, reason), Which(source)
-    return database_errand(
+    return run_database_job(
         "notifications", lambda settings: notification_commands.discard(settings, by, which)
     )
 
@@ -69,7 +69,7 @@ def start(
     name: Annotated[str, Parameter(help="Under the same name nobody is written to twice.")],
     *,
     template: Annotated[Path, Parameter(help="TOML: channel, and subject and body by language.")],
-    to: Annotated[str, Parameter(help="`all`, or a file with one customer a line.")],
+    to: Annotated[str, Parameter(help="`all`, or a file with one recipient a line.")],
     rate: Annotated[
         float | None, Parameter(help="Messages a second. Without: as fast as the provider.")
     ] = None,
@@ -78,17 +78,17 @@ def start(
     """Put a campaign into the queue. Stopped half way, the same command goes on from there."""
     try:
         read = notification_commands.read_campaign(name, template, rate)
-        customers = None if to == "all" else notification_commands.read_customers(Path(to))
+        recipients = None if to == "all" else notification_commands.read_recipients(Path(to))
     except BadTemplate as bad:
         print(bad, file=sys.stderr)
         return BAD_SETTINGS
 
     async def work(settings: Settings) -> int:
         return await notification_commands.campaign(
-            settings, read, login_name(), customers, json=json
+            settings, read, login_name(), recipients, json=json
         )
 
-    return database_errand("campaign", work)
+    return run_database_job("campaign", work)
 
 
 @campaign.command
@@ -100,7 +100,7 @@ def stop(
 ) -> int:
     """Discard what waits of a campaign, and put in nobody else."""
     by = _by(actor, reason)
-    return database_errand(
+    return run_database_job(
         "campaign", lambda settings: notification_commands.stop(settings, by, name)
     )
 

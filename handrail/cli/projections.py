@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from cyclopts import App
 
-from handrail.cli.command_runner import database_errand
+from handrail.cli.command_runner import run_database_job
 from handrail.cli.options import Json, Wide
 from handrail.settings import Settings
 
@@ -21,7 +21,7 @@ def status(*, wide: Wide = False, json: Json = False) -> int:
     """How far each read model is behind, and which events wait for a person."""
     from handrail.cli.projection_commands import status as show
 
-    return _errand(lambda settings: show(settings, json=json, wide=wide))
+    return _run_job(lambda settings: show(settings, json=json, wide=wide))
 
 
 @projections.command
@@ -32,7 +32,7 @@ def rebuild(*names: str) -> int:
     """
     from handrail.cli.projection_commands import build_anew
 
-    return _errand(lambda settings: build_anew(settings, names))
+    return _run_job(lambda settings: build_anew(settings, names))
 
 
 @projections.command
@@ -40,8 +40,8 @@ def retry(name: str, stream: str) -> int:
     """Apply, in order, the events that wait behind one that could not be applied."""
     from handrail.cli.projection_commands import work_off
 
-    return _errand(lambda settings: work_off(settings, name, stream))
+    return _run_job(lambda settings: work_off(settings, name, stream))
 
 
-def _errand(work: Callable[[Settings], Awaitable[int]]) -> int:
-    return database_errand("projections", work)
+def _run_job(work: Callable[[Settings], Awaitable[int]]) -> int:
+    return run_database_job("projections", work)

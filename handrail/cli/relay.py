@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from handrail.cli.command_runner import database_errand, errand, process
+from handrail.cli.command_runner import run_database_job, run_job, run_service
 from handrail.cli.options import Json, Wide
 from handrail.dev.stack import joined
 from handrail.load_app import BAD_APP, load_settings, the_app
@@ -32,14 +32,14 @@ def _is_an_exchange(_: Any, name: str | None) -> None:
 @relay.default
 def run() -> int:
     """Publish every event at the broker, in the order of its stream."""
-    return process("relay", _module().run, "database_url", "broker_url")
+    return run_service("relay", _module().run, "database_url", "broker_url")
 
 
 @relay.command
 def parked(*, wide: Wide = False, json: Json = False) -> int:
     """Which events could not be published, and why. The exit code is 1 where there are any."""
     show = _module().show_parked
-    return database_errand("relay", lambda settings: show(settings, json=json, wide=wide))
+    return run_database_job("relay", lambda settings: show(settings, json=json, wide=wide))
 
 
 @relay.command
@@ -71,7 +71,7 @@ def forget(
     only says what would be published again, and to whom; the exit code is 1 then.
     """
     forget_relay = _module().forget_relay
-    return database_errand(
+    return run_database_job(
         "relay", lambda settings: forget_relay(settings, yes=yes, json=json, wide=wide)
     )
 
@@ -89,4 +89,4 @@ def _module() -> Any:
 def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
     settings = joined(load_settings())
     require(settings, "database_url", "broker_url")
-    return errand(settings, "relay", work)
+    return run_job(settings, "relay", work)

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from handrail import bounds
 from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
-from handrail.cli.command_runner import database_errand
+from handrail.cli.command_runner import run_database_job
 from handrail.cli.options import Json
 from handrail.load_app import the_app
 from handrail.restore import commands as run
@@ -23,8 +23,11 @@ def check(*, json: Json = False) -> int:
 
     The exit code is 1 where it is another one, or something is lost. Nothing is changed.
     """
-    return database_errand(
-        "restore", lambda settings: run.check(settings, the_app().codec, json=json)
+    return run_database_job(
+        "restore",
+        lambda settings: run.check(
+            settings, the_app().codec, event_ids=the_app().event_ids, json=json
+        ),
     )
 
 
@@ -45,11 +48,12 @@ def adopt(
     json: Json = False,
 ) -> int:
     """Begin a new epoch with the store as it is. Without --yes it only says what it would do."""
-    return database_errand(
+    return run_database_job(
         "restore",
         lambda settings: run.adopt(
             settings,
             the_app().codec,
+            event_ids=the_app().event_ids,
             because=because,
             by=login_name(),
             yes=yes and not dry_run,

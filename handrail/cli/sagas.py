@@ -61,7 +61,7 @@ class Which:
 
     step: Annotated[str | None, Parameter(help="The step that waits.")] = None
     type: Annotated[str | None, Parameter(help="The type of saga.")] = None
-    merchant: Annotated[str | None, Parameter(help="The merchant.")] = None
+    tenant: Annotated[str | None, Parameter(name="--merchant", help="The tenant.")] = None
     failure: Annotated[str | None, Parameter(help="A text within the cause.")] = None
     older_than: Annotated[int | None, Parameter(help="Waiting for so many seconds.")] = None
     per_second: Annotated[int, Parameter(help="How many sagas are told in a second.")] = 10
@@ -75,7 +75,7 @@ class Which:
         named = {
             "saga_type": self.type,
             "step": self.step,
-            "merchant": self.merchant,
+            "merchant": self.tenant,
             "failure": self.failure,
             "older_than_seconds": self.older_than,
         }
@@ -99,7 +99,7 @@ def list_sagas(
     *,
     status: Status | None = None,
     type: Annotated[str | None, Parameter(help="The type of saga.")] = None,  # noqa: A002  # as on the command line
-    merchant: str | None = None,
+    tenant: Annotated[str | None, Parameter(name="--merchant", help="The tenant.")] = None,
     step: str | None = None,
     wide: Wide = False,
     json: Json = False,
@@ -107,7 +107,7 @@ def list_sagas(
     """List sagas, newest first."""
 
     def work(api: Api, console: Console) -> Result:
-        asked = {"status": status, "saga_type": type, "merchant": merchant, "step": step}
+        asked = {"status": status, "saga_type": type, "merchant": tenant, "step": step}
         found = list(api.items("/sagas", **asked))
         show_sagas(console, found)
         return 0, {"sagas": found}
@@ -323,7 +323,7 @@ def _tell(
             older_than=which.older_than,
             failure=which.failure,
             saga_type=which.type,
-            merchant=which.merchant,
+            merchant=which.tenant,
             step=which.step,
         )
         return bulk.one_by_one(

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from handrail.cli import topology_commands as run
-from handrail.cli.command_runner import errand
+from handrail.cli.command_runner import run_job
 from handrail.cli.options import Json, Wide
 from handrail.dev.stack import joined
 from handrail.load_app import load_settings
@@ -53,4 +53,4 @@ def export() -> int:
 def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
     settings = joined(load_settings())
     require(settings, *run.NEEDS)
-    return errand(settings, "topology", work)
+    return run_job(settings, "topology", work)

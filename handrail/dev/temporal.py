@@ -16,6 +16,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from handrail.dev.supervisor import Child, FailedToStart, free_port
+from handrail.sagas.visibility import TENANT
 
 # They are not stored: pass them at every start.
 _DYNAMIC_CONFIG = (
@@ -41,7 +42,7 @@ SEARCH_ATTRIBUTES = (
     SearchAttributeKey.for_keyword("SagaType"),
     SearchAttributeKey.for_keyword("SagaStatus"),
     SearchAttributeKey.for_keyword("SagaStep"),
-    SearchAttributeKey.for_keyword("Merchant"),
+    TENANT,
     SearchAttributeKey.for_keyword("FailureCode"),
     SearchAttributeKey.for_datetime("ParkedSince"),
 )

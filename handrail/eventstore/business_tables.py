@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 _RIGHTS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+
+
+_NAME: Final = re.compile("[a-z_][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventIds:
+    """A column that holds ids of events, `stream/version`: what a consumer made of them.
+
+    `handrail restore check` and `handrail verify --feed` look there for events that the store does
+    not have, and say them as `says`, the id, and that it is not in the store. Raises ValueError for
+    what is no name of a table or column.
+    """
+
+    found_in: str
+    table: str
+    column: str
+    says: str
+
+    def __post_init__(self) -> None:
+        for name in (self.table, self.column):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a table or column: small letters and _")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,6 +46,8 @@ class BusinessTables:
     """The folder of the branch's revisions."""
     rights: Mapping[str, tuple[str, ...]]
     """What the application may do with the rows of each table: SELECT, INSERT, UPDATE, DELETE."""
+    event_ids: Sequence[EventIds] = ()
+    """Where the tables hold ids of events."""
 
     def __post_init__(self) -> None:
         if not self.revisions.is_dir():
@@ -30,3 +56,6 @@ class BusinessTables:
             if strange := sorted(set(rights) - _RIGHTS):
                 known = ", ".join(sorted(_RIGHTS))
                 raise ValueError(f"the table {table} has the right {strange[0]}: use {known}")
+        for one in self.event_ids:
+            if one.table not in self.rights:
+                raise ValueError(f"the table {one.table} holds ids of events, and has no rights")

@@ -6,7 +6,7 @@ version are then given out again, in the same epoch: whoever outside had been to
 the next event for the one it knows.
 
 What is written here is written behind it: a commit of ours, which waits for the disk, flushes all
-that came before. The lake's batch is cut, and a message to a customer is taken, in such a commit,
+that came before. The lake's batch is cut, and a message to a recipient is taken, in such a commit,
 before anything leaves. Whoever acts on what it reads, with no commit before, asks this first.
 """
 

@@ -52,7 +52,7 @@ class PgSnapshot(UserDefinedType[str]):
 NOTHING_SEEN = "1:1:"
 """The snapshot that sees no transaction: where a rebuild starts."""
 
-# One row a stream. Its row lock orders the writers of a stream, its version is what they expect.
+# One row a stream. Its row lock serializes writers of the stream, its version is what they expect.
 # No index on version and room on every page: each append changes the row in place (a HOT update).
 streams = Table(
     "streams",
@@ -62,9 +62,9 @@ streams = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-# The facts. `position` orders the events of one stream, and what one transaction may have seen of
+# The facts. `position` sorts the events of one stream, and what one transaction may have seen of
 # another; it has gaps, and it is not the order of commits: only the feed may be followed.
-# `shard` is derived from the id in the stream's name, so all streams of one order share it.
+# `shard` is derived from the id in the stream's name, so all streams of one id share it.
 events = Table(
     "events",
     metadata,
@@ -300,12 +300,12 @@ requests = Table(
     Index("requests_created_at_idx", "created_at"),  # the old ones go, every minute
 )
 
-# Which of a merchant's places are taken, each by a saga that was begun over HTTP. That of a saga
+# Which of a tenant's places are taken, each by a saga that was begun over HTTP. That of a saga
 # which no longer runs is free: whoever finds all of them taken removes such rows first.
 saga_places = Table(
     "saga_places",
     metadata,
-    Column("merchant", Text, nullable=False),
+    Column("merchant", Text, key="tenant", nullable=False),
     Column("saga", Text, nullable=False),
     Column(
         "taken_at",
@@ -313,7 +313,7 @@ saga_places = Table(
         nullable=False,
         server_default=func.clock_timestamp(),
     ),
-    PrimaryKeyConstraint("merchant", "saga", name="saga_places_pkey"),
+    PrimaryKeyConstraint("tenant", "saga", name="saga_places_pkey"),
     # Those that nobody frees are found by their age.
     Index("saga_places_taken_at_idx", "taken_at"),
 )

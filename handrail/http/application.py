@@ -17,12 +17,12 @@ from handrail.app import App
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
 from handrail.http.database import Database
-from handrail.http.decision_waiter import Decisions
+from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
 from handrail.http.metrics import Metrics
-from handrail.http.middleware import Boundary
-from handrail.http.point_in_time import History
+from handrail.http.middleware import RequestMiddleware
+from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
 from handrail.http.routes import (
     api_docs,
@@ -37,9 +37,9 @@ from handrail.http.routes import (
     webhooks,
 )
 from handrail.http.routes.sagas import NothingMore
-from handrail.http.saga_control import Steering
-from handrail.http.temporal_gateway import Processes
-from handrail.http.tenant_limit import Places
+from handrail.http.saga_control import SagaClient
+from handrail.http.temporal_gateway import TemporalGateway
+from handrail.http.tenant_limit import TenantLimit
 from handrail.http.webhook_sources import Webhooks
 from handrail.messaging.contracts.schemas import Schema
 from handrail.projections.as_of import EVENTS_AT_MOST
@@ -69,7 +69,7 @@ def create_app(
     *,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
-    sagas_per_merchant: int = 0,
+    sagas_per_tenant: int = 0,
     stopping: asyncio.Event | None = None,
     as_of_events: int = EVENTS_AT_MOST,
     event_streams: int = AT_ONCE,
@@ -78,7 +78,7 @@ def create_app(
     """The application of what is `declared`.
 
     `engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
-    set. `sagas_per_merchant` bounds the sagas of one tenant that run at the same time where the
+    set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
     point-in-time read folds, `event_streams` those that are open. Neither the engine nor the client
     has to be connected, or is closed here.
@@ -99,14 +99,14 @@ def create_app(
     app.state.services = Services(
         app=declared,
         database=database,
-        history=History(database, declared.codec, as_of_events),
-        places=Places(database, sagas_per_merchant),
-        processes=Processes(client, options, declared.saga_types, declared.rule_problems),
-        decisions=Decisions(database, declared.codec),
+        history=PointInTime(database, declared.codec, as_of_events),
+        places=TenantLimit(database, sagas_per_tenant),
+        processes=TemporalGateway(client, options, declared.saga_types, declared.rule_problems),
+        decisions=DecisionWaiter(database, declared.codec),
         streams=EventStreams(
             database, stopping, at_once=event_streams, per_client=event_streams_per_client
         ),
-        steering=Steering(
+        steering=SagaClient(
             client,
             options,
             database,
@@ -126,7 +126,7 @@ def create_app(
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
-    app.add_middleware(Boundary, metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
     openapi.mend(app, declared.problem_types)
     return app
 

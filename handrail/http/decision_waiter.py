@@ -18,7 +18,7 @@ from sqlalchemy import TextClause, text
 from handrail.eventstore.codec import Codec
 from handrail.http.database import Database
 from handrail.http.problems import Problem
-from handrail.http.start_request import Beginning
+from handrail.http.start_request import StartRequest
 from handrail.kernel import stream_name
 from handrail.sagas.events import SagaDecided
 from handrail.sagas.options import Decision
@@ -45,7 +45,7 @@ class _Waiting:
     decision: asyncio.Future[Decision]
 
 
-class Decisions:
+class DecisionWaiter:
     def __init__(self, database: Database, codec: Codec) -> None:
         self._database = database
         self._codec = codec
@@ -53,7 +53,7 @@ class Decisions:
         self._looking: asyncio.Task[None] | None = None
         self._newest = 0.0
 
-    async def on(self, beginning: Beginning, seconds: float) -> Decision | None:
+    async def wait_for(self, beginning: StartRequest, seconds: float) -> Decision | None:
         """The decision on what was begun, where one falls in time."""
         stream = stream_name("saga", beginning.saga)
         waiting = _Waiting(beginning.attempt, asyncio.get_running_loop().create_future())

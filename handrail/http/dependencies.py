@@ -12,16 +12,16 @@ from fastapi import Depends, Header, Query, Request
 from handrail import bounds
 from handrail.app import App
 from handrail.http.database import Database
-from handrail.http.decision_waiter import Decisions
+from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.event_streams import EventStreams
 from handrail.http.metrics import Metrics
-from handrail.http.point_in_time import History
-from handrail.http.problem_types import KINDS
+from handrail.http.point_in_time import PointInTime
+from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, in_header
-from handrail.http.saga_control import Steering
+from handrail.http.saga_control import SagaClient
 from handrail.http.schemas import Links, Moment, form
-from handrail.http.temporal_gateway import Processes
-from handrail.http.tenant_limit import Places
+from handrail.http.temporal_gateway import TemporalGateway
+from handrail.http.tenant_limit import TenantLimit
 
 ACTOR: Final = "Handrail-Actor"
 
@@ -51,12 +51,12 @@ class Services:
 
     app: App
     database: Database
-    history: History
-    places: Places
-    processes: Processes
-    decisions: Decisions
+    history: PointInTime
+    places: TenantLimit
+    processes: TemporalGateway
+    decisions: DecisionWaiter
     streams: EventStreams
-    steering: Steering
+    steering: SagaClient
     metrics: Metrics
     figures: Figures
     temporal_ui: str | None = None
@@ -91,7 +91,7 @@ def json_body(request: Request) -> None:
     """Raises Problem before anybody wonders why the body has no fields."""
     essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if essence != "application/json":
-        raise Problem("unsupported-media-type", KINDS["unsupported-media-type"].meaning)
+        raise Problem("unsupported-media-type", PROBLEM_TYPES["unsupported-media-type"].meaning)
 
 
 def actor_of(

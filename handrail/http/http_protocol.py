@@ -18,7 +18,7 @@ import h11
 import orjson
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from handrail.http.problem_types import KINDS, Kind
+from handrail.http.problem_types import PROBLEM_TYPES, ProblemType
 
 _GONE_MILLISECONDS: Final = 30_000
 """How long a peer may leave unacknowledged what was sent to it."""
@@ -90,7 +90,7 @@ class BoundedH11Protocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         del msg
-        self._answer(KINDS["malformed-request"])
+        self._answer(PROBLEM_TYPES["malformed-request"])
 
     @property
     def idle(self) -> bool:
@@ -131,11 +131,11 @@ class BoundedH11Protocol(H11Protocol):
         if self.flow.read_paused:  # it is us who do not read
             self._receive_in_time()
         elif self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            self._answer(KINDS["request-timeout"])
+            self._answer(PROBLEM_TYPES["request-timeout"])
         else:
             self.transport.close()
 
-    def _answer(self, kind: Kind) -> None:
+    def _answer(self, kind: ProblemType) -> None:
         """In place of the application, and the last answer of this connection."""
         body, headers = _problem(kind)
         events: list[h11.Event] = [
@@ -149,13 +149,13 @@ class BoundedH11Protocol(H11Protocol):
 
 
 async def _too_many_connections(scope: Any, _receive: Any, send: Any) -> None:
-    kind = KINDS["too-many-connections"]
+    kind = PROBLEM_TYPES["too-many-connections"]
     body, headers = _problem(kind, scope["path"])
     await send({"type": "http.response.start", "status": kind.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _problem(kind: Kind, instance: str = "/") -> tuple[bytes, list[tuple[bytes, bytes]]]:
+def _problem(kind: ProblemType, instance: str = "/") -> tuple[bytes, list[tuple[bytes, bytes]]]:
     request_id = uuid4().hex
     body = orjson.dumps(
         {

@@ -139,7 +139,7 @@ class Claim:
     begun: bool = False
 
 
-# Built once: to build one takes longer than to run it, and a customer waits.
+# Built once: to build one takes longer than to run it, and a client waits.
 _ROUTE: Final = bindparam("of_route", type_=Text)
 _KEY: Final = bindparam("of_key", type_=Text)
 _PRINT: Final = bindparam("print", type_=Text)

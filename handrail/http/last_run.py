@@ -8,7 +8,7 @@ from typing import Final
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from handrail.http.temporal_errors import RPC, reaching
+from handrail.http.temporal_errors import RPC, temporal_reachable
 from handrail.sagas.events import Ending
 from handrail.sagas.options import SagaResult
 
@@ -19,7 +19,7 @@ _ATTEMPT: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Previous:
+class LastRun:
     """`ending` is None where the saga goes on, or where its workflow ended before it did."""
 
     attempt: int
@@ -28,16 +28,16 @@ class Previous:
     ending: Ending | None
 
 
-async def previous(client: Client, saga: str) -> Previous | None:
+async def last_run(client: Client, saga: str) -> LastRun | None:
     """None where there never was one, or Temporal has forgotten it."""
     try:
-        async with reaching():
+        async with temporal_reachable():
             found = await client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
             handle = client.get_workflow_handle(saga, run_id=found.run_id, result_type=SagaResult)
             result = None
             if found.status is WorkflowExecutionStatus.COMPLETED:
                 result = await handle.result(rpc_timeout=RPC)
-            return Previous(
+            return LastRun(
                 attempt=await _attempt(client, handle),
                 running=found.status is WorkflowExecutionStatus.RUNNING,
                 request=await found.memo_value(REQUEST, ""),

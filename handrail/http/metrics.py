@@ -56,7 +56,7 @@ class Metrics:
             "status",
         )
         self.messages_waiting = self._gauge(
-            "handrail_notifications_waiting", "Messages to customers that are not sent yet.", "lane"
+            "handrail_notifications_waiting", "Messages that are not sent yet.", "lane"
         )
         self.messages_overdue = self._gauge(
             "handrail_notifications_overdue_seconds",

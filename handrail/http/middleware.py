@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handrail import bounds
 from handrail.http.metrics import Metrics
-from handrail.http.problem_types import KINDS
+from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer
 from handrail.http.tracing import traced
 
@@ -32,7 +32,7 @@ MAX_BODY: Final = bounds.REQUEST_BYTES
 _log = structlog.get_logger(__name__)
 
 
-class Boundary:
+class RequestMiddleware:
     """Plain ASGI: Starlette's own base class for middleware would cut streams and lose context."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -68,7 +68,7 @@ class Boundary:
                 _log.error("request failed", method=method, path=path, exception=said)
                 if status:
                     raise  # half an answer is out: only a broken connection says that it is half
-                problem = Problem("internal-error", KINDS["internal-error"].meaning)
+                problem = Problem("internal-error", PROBLEM_TYPES["internal-error"].meaning)
                 await answer(problem, Request(scope))(scope, receive, sent)
 
 

@@ -15,7 +15,7 @@ from fastapi.sse import EventSourceResponse
 from handrail.http import idempotency
 from handrail.http.consistency import PARKED, PARKED_DESCRIPTION, TOKEN
 from handrail.http.dependencies import ACTOR
-from handrail.http.problem_types import Kind
+from handrail.http.problem_types import ProblemType
 from handrail.http.problems import MEDIA_TYPE, ProblemDetails, responses
 
 _OF_A_BODY: Final = (
@@ -35,7 +35,7 @@ _OF_PARAMETERS: Final[Mapping[tuple[str, str], Sequence[str]]] = {
 _ERROR: Final = 400
 
 
-def mend(app: FastAPI, kinds: Mapping[str, Kind]) -> None:
+def mend(app: FastAPI, kinds: Mapping[str, ProblemType]) -> None:
     """Describe our problems, and not the framework's errors, in words that OpenAPI 3.1 has.
 
     `kinds` are the problem types of the application, by slug.
@@ -65,7 +65,7 @@ def mend(app: FastAPI, kinds: Mapping[str, Kind]) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI asks for it
 
 
-def _describe_problems(operation: dict[str, Any], kinds: Mapping[str, Kind]) -> None:
+def _describe_problems(operation: dict[str, Any], kinds: Mapping[str, ProblemType]) -> None:
     """Those that its route names and those that follow from what it takes, in the App's words."""
     described: dict[str, Any] = operation["responses"]
     slugs = {*_named(described), *_following(operation)}

@@ -19,7 +19,7 @@ _AT_ONCE: Final = 16
 """Histories that are being folded; each holds one page of events in memory."""
 
 
-class History:
+class PointInTime:
     """`events_at_most` bounds what one request folds."""
 
     def __init__(

@@ -14,7 +14,7 @@ from handrail.errors import DomainError
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemType:
     slug: str
     status: int
     title: str
@@ -26,124 +26,124 @@ class Kind:
         return f"/problems/{self.slug}"
 
 
-def _registry(*kinds: Kind) -> Mapping[str, Kind]:
+def _registry(*kinds: ProblemType) -> Mapping[str, ProblemType]:
     return {kind.slug: kind for kind in kinds}
 
 
-KINDS: Final = _registry(
-    Kind(
+PROBLEM_TYPES: Final = _registry(
+    ProblemType(
         "malformed-request",
         400,
         "The request cannot be read",
         "The body is not JSON, or the request breaks the rules of HTTP.",
         "Send one JSON object, as the OpenAPI document shows it.",
     ),
-    Kind(
+    ProblemType(
         "malformed-header",
         400,
         "A header cannot be read",
         "A header has a value that it cannot have; `errors` names it.",
         "Correct the header. A Handrail-Token is passed back exactly as it was received.",
     ),
-    Kind(
+    ProblemType(
         "idempotency-key-missing",
         400,
         "An idempotency key is needed",
         "The request would start something that must not be started twice by accident.",
         "Send an Idempotency-Key that is new for each intention, and the same when you repeat it.",
     ),
-    Kind(
+    ProblemType(
         "bad-cursor",
         400,
         "The cursor does not fit",
         "A cursor was changed, or belongs to another list or to other filters.",
         "Follow the `next` link of the page before, or begin without a cursor.",
     ),
-    Kind(
+    ProblemType(
         "webhook-unsigned",
         401,
         "The webhook is not signed",
         "A header of the signature is missing or malformed; `errors` names it.",
         "Send webhook-id, webhook-timestamp and webhook-signature by Standard Webhooks.",
     ),
-    Kind(
+    ProblemType(
         "webhook-signature-wrong",
         401,
         "The signature does not fit",
         "No signature was made over these bytes with a secret that is known here.",
         "Sign id, timestamp and the body as it is sent, with the secret that was agreed on.",
     ),
-    Kind(
+    ProblemType(
         "webhook-stale",
         401,
         "The timestamp is too far from now",
         "The message is signed, and too old or from the future.",
         "Set the clock, and sign each try anew with the time of that try.",
     ),
-    Kind(
+    ProblemType(
         "not-found",
         404,
         "There is nothing here",
         "Nothing is known under this address.",
         "Check the id. What was written a moment ago is found with its Handrail-Token.",
     ),
-    Kind(
+    ProblemType(
         "webhook-subject-unknown",
         404,
         "What the webhook is about is not known",
         "What it names does not exist, or does not wait for this. The message is kept.",
         "Send it again later, or look at it under /webhooks and have it tried again.",
     ),
-    Kind(
+    ProblemType(
         "method-not-allowed",
         405,
         "Not with this method",
         "The address exists, but does not answer this method.",
         "Use a method that the Allow header names.",
     ),
-    Kind(
+    ProblemType(
         "request-timeout",
         408,
         "The request did not arrive in time",
         "Its headers or its body were sent too slowly, and the connection was closed.",
         "Send the whole request at once, with the same Idempotency-Key.",
     ),
-    Kind(
+    ProblemType(
         "idempotency-in-flight",
         409,
         "The same request is being worked on",
         "A request with this idempotency key has begun and has no answer yet.",
         "Repeat it after the seconds that Retry-After names: you will get the one answer.",
     ),
-    Kind(
+    ProblemType(
         "too-late",
         409,
         "It is too late for that",
         "The saga has passed the point up to which this is possible; `detail` says which.",
         "Look at the saga: what was done can only be put right by a new process.",
     ),
-    Kind(
+    ProblemType(
         "not-parked",
         409,
         "No such step waits for a person",
         "Only a parked step can be intervened in.",
         "Look at `waiting` of the saga, and name one of those steps.",
     ),
-    Kind(
+    ProblemType(
         "not-possible",
         409,
         "Not for this step",
         "The step is parked, and this kind of intervention does not fit it.",
         "Use one of the kinds that `detail` names.",
     ),
-    Kind(
+    ProblemType(
         "not-failed",
         409,
         "There is no failed attempt",
         "Another attempt follows one that failed, timed out or was terminated, and no other.",
         "Look at the saga: step in while it runs, and start a new process when it has ended.",
     ),
-    Kind(
+    ProblemType(
         "input-forgotten",
         409,
         "What it was begun with is not known any more",
@@ -151,35 +151,35 @@ KINDS: Final = _registry(
         "the saga began before its own stream had a place for it.",
         "Put right by hand what its timeline shows as done. Then begin a new process.",
     ),
-    Kind(
+    ProblemType(
         "intervention-ended",
         409,
         "The intervention has ended",
         "It was stopped before, or all sagas have been told.",
         "Look at its `state`, and at its items for what became of each saga.",
     ),
-    Kind(
+    ProblemType(
         "saga-ended",
         409,
         "The saga has ended",
         "It was completed, or everything was taken back; nothing changes it any more.",
         "Look at the saga's `status` for how it ended.",
     ),
-    Kind(
+    ProblemType(
         "content-differs",
         409,
         "The id is taken by other content",
         "Under this id something else was stored before.",
         "Use a new id, or repeat the request with the content of the first time.",
     ),
-    Kind(
+    ProblemType(
         "out-of-order",
         409,
         "Not in the present state",
         "What was asked cannot happen now.",
         "Look at the events of the stream under /streams.",
     ),
-    Kind(
+    ProblemType(
         "token-of-another-epoch",
         412,
         "The token is from before the store was restored",
@@ -187,119 +187,119 @@ KINDS: Final = _registry(
         " what it stands for may be lost.",
         "Read without the token, and look whether what you wrote is there.",
     ),
-    Kind(
+    ProblemType(
         "body-too-large",
         413,
         "The body is too large",
         "A request may have a body of 256 KiB at most.",
         "Split it.",
     ),
-    Kind(
+    ProblemType(
         "unsupported-media-type",
         415,
         "The body must be JSON",
         "Only application/json is understood.",
         "Send the header Content-Type: application/json.",
     ),
-    Kind(
+    ProblemType(
         "invalid-request",
         422,
         "The request has a wrong value",
         "A field is missing, unknown or out of range; `errors` names each.",
         "Correct the fields that `errors` names.",
     ),
-    Kind(
+    ProblemType(
         "webhook-not-understood",
         422,
         "The webhook is not understood",
         "It is signed, and its type is not known or its data is wrong. The message is kept.",
         "Correct what `errors` names, and send it under a new id.",
     ),
-    Kind(
+    ProblemType(
         "wrong-currency",
         422,
         "The currency does not fit",
         "All amounts must be in the currency of the account.",
         "Use the currency of the account; `detail` names it.",
     ),
-    Kind(
+    ProblemType(
         "rule-broken",
         422,
         "A business rule is broken",
         "The request is well formed and can never be done; `detail` names the rule.",
         "Correct what `detail` names.",
     ),
-    Kind(
+    ProblemType(
         "idempotency-key-reused",
         422,
         "The idempotency key was used for another request",
         "The same key came before with another body.",
         "Use a new key for a new intention; the same key only to repeat the same request.",
     ),
-    Kind(
+    ProblemType(
         "too-many-for-merchant",
         429,
         "The tenant has too many sagas under way",
         "As many sagas of this tenant are running as may be. Nothing was started.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
-    Kind(
+    ProblemType(
         "too-many-streams",
         429,
         "Too many event streams are open",
         "As many event streams of this client are open in this process as may be.",
         "Close those that nobody reads, or poll the saga itself. Repeat it after Retry-After.",
     ),
-    Kind(
+    ProblemType(
         "http-error",
         400,
         "The request cannot be served",
         "HTTP has a word for it, and we have no more to say: see `status`.",
         "Look the status code up.",
     ),
-    Kind(
+    ProblemType(
         "internal-error",
         500,
         "Something is wrong on our side",
         "It was logged under the request id.",
         "Repeat the request with the same Idempotency-Key; if it stays, report the request id.",
     ),
-    Kind(
+    ProblemType(
         "not-ready",
         503,
         "Not everything that is needed is there",
         "`errors` names what is missing. Some requests may be served all the same.",
         "Start or mend what `errors` names.",
     ),
-    Kind(
+    ProblemType(
         "too-busy",
         503,
         "Too many requests at the same moment",
         "This process serves as many requests as it can, and yours waited too long for its turn.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
-    Kind(
+    ProblemType(
         "too-many-connections",
         503,
         "Too many connections are open",
         "This process keeps as many connections as it may, and yours is one too many.",
         "Close connections that are not used. Repeat it after Retry-After.",
     ),
-    Kind(
+    ProblemType(
         "webhook-secret-missing",
         503,
         "Webhooks of this source cannot be verified",
         "No secret is configured, so nothing is taken; `detail` names the variable.",
         "Set that variable to the secret that was agreed on with the sender.",
     ),
-    Kind(
+    ProblemType(
         "read-model-behind",
         503,
         "The read model is behind",
         "It has not yet seen what your Handrail-Token stands for.",
         "Repeat it after Retry-After, allow more time with Prefer: wait, or drop the token.",
     ),
-    Kind(
+    ProblemType(
         "read-model-exchanged",
         503,
         "The read model is being exchanged",
@@ -307,7 +307,7 @@ KINDS: Final = _registry(
         "Repeat it after Retry-After. If it stays, migrate, rebuild the read models that "
         "`/readyz` names, and restart processes of the old version.",
     ),
-    Kind(
+    ProblemType(
         "row-parked",
         503,
         "The read model stands still here",
@@ -315,7 +315,7 @@ KINDS: Final = _registry(
         "Drop the token to read the row as it was before. An operator finds the cause with "
         "`handrail projections status`, and goes on with `handrail projections retry`.",
     ),
-    Kind(
+    ProblemType(
         "history-too-long",
         503,
         "The history is longer than one request folds",
@@ -323,14 +323,14 @@ KINDS: Final = _registry(
         "Repeat it after Retry-After: it goes on from there. For questions over many rows or long "
         "times ask the lake: `handrail lake query --as-of`.",
     ),
-    Kind(
+    ProblemType(
         "database-unavailable",
         503,
         "The database does not answer",
         "PostgreSQL cannot be reached, or is too slow. Running sagas wait for it.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
-    Kind(
+    ProblemType(
         "other-store",
         503,
         "The store is not the one that was adopted",
@@ -338,14 +338,14 @@ KINDS: Final = _registry(
         " or written until an operator has decided.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
-    Kind(
+    ProblemType(
         "temporal-unavailable",
         503,
         "Temporal does not answer",
         "No process can be started or asked. Those that run are not lost.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
-    Kind(
+    ProblemType(
         "worker-unavailable",
         503,
         "Nobody did it in time",
@@ -367,19 +367,19 @@ RULES: Final[Mapping[type[DomainError], str]] = {
 """The problem type of each rule of the library that can be broken."""
 
 
-def kinds_with(business: Sequence[Kind]) -> Mapping[str, Kind]:
+def kinds_with(business: Sequence[ProblemType]) -> Mapping[str, ProblemType]:
     """The library's problem types and those of a business, by slug.
 
     A type of the business with the slug of a library type replaces it. The others stand before the
     library type that follows them in `business`, or else at the end.
     """
-    found: dict[str, Kind] = {}
-    new: list[Kind] = []
-    before: dict[str, list[Kind]] = {}
+    found: dict[str, ProblemType] = {}
+    new: list[ProblemType] = []
+    before: dict[str, list[ProblemType]] = {}
     for kind in business:
         new.append(kind)
-        if kind.slug in KINDS:
+        if kind.slug in PROBLEM_TYPES:
             before[kind.slug], new = new, []
-    for slug, kind in KINDS.items():
+    for slug, kind in PROBLEM_TYPES.items():
         found |= {one.slug: one for one in before.get(slug, [kind])}
     return found | {one.slug: one for one in new}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from handrail import bounds
-from handrail.http.problem_types import KINDS, Kind
+from handrail.http.problem_types import PROBLEM_TYPES, ProblemType
 from handrail.http.schemas import of_row, text
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -90,12 +90,12 @@ def of_rule(name: str, said: str, rules: Mapping[str, str]) -> Problem:
     the slugs by such names. A rule that is not in it is a mistake of ours.
     """
     slug = rules.get(name, "internal-error")
-    return Problem(slug, said if slug != "internal-error" else KINDS[slug].meaning)
+    return Problem(slug, said if slug != "internal-error" else PROBLEM_TYPES[slug].meaning)
 
 
-def kinds_of(request: Request) -> Mapping[str, Kind]:
+def kinds_of(request: Request) -> Mapping[str, ProblemType]:
     """The problem types of the application that serves the request, by slug."""
-    return cast("Mapping[str, Kind]", request.app.state.problem_types)
+    return cast("Mapping[str, ProblemType]", request.app.state.problem_types)
 
 
 def answer(problem: Problem, request: Request) -> Response:
@@ -120,7 +120,7 @@ def answer(problem: Problem, request: Request) -> Response:
 def of_http(error: HTTPException) -> Problem:
     """The framework's own, in our form."""
     slug = _OF_STATUS.get(error.status_code, "http-error")
-    detail = KINDS[slug].meaning if slug != "http-error" else str(error.detail)
+    detail = PROBLEM_TYPES[slug].meaning if slug != "http-error" else str(error.detail)
     return Problem(slug, detail, headers=error.headers or {}, status=error.status_code)
 
 
@@ -155,7 +155,9 @@ def pointer_to(*path: int | str) -> str:
     return "".join(["#", *(f"/{part}" for part in escaped)])
 
 
-def responses(*slugs: str, kinds: Mapping[str, Kind] = KINDS) -> dict[int | str, dict[str, Any]]:
+def responses(
+    *slugs: str, kinds: Mapping[str, ProblemType] = PROBLEM_TYPES
+) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of problems, with an example of each, in the order of `kinds`.
 
     A route names those that do not follow from what it takes: see `handrail/http/openapi.py`.
@@ -213,7 +215,7 @@ class ProblemPages(BaseModel):
     items: list[ProblemPage]
 
 
-def _page(kind: Kind) -> ProblemPage:
+def _page(kind: ProblemType) -> ProblemPage:
     return of_row(ProblemPage, kind, kind="problem")
 
 

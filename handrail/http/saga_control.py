@@ -29,7 +29,7 @@ from handrail.http import stream_reader
 from handrail.http.database import Database
 from handrail.http.problems import Problem, at, pointer_to
 from handrail.http.start_input import LastAttempt, begun_with, last_attempt
-from handrail.http.temporal_errors import RPC, ask, reaching, tell
+from handrail.http.temporal_errors import RPC, execute_update, query_workflow, temporal_reachable
 from handrail.kernel import Command, stream_name
 from handrail.sagas.bulk_intervention import InterveneInManyWorkflow, Stop
 from handrail.sagas.events import SagaResumed
@@ -52,7 +52,7 @@ _ATTEMPT: Final = 3
 """Which argument of a saga's workflow is the attempt; before it come input, options and actor."""
 
 
-class Steering:
+class SagaClient:
     """`types` are the saga types by name; `rules` the problem slugs of broken rules, by the
     names of their classes.
     """
@@ -124,7 +124,9 @@ class Steering:
     ) -> Command | None:
         """None where no such step is parked. Whether it was told before is for the saga to say."""
         try:
-            asked: Command = await ask(self._client, saga, "parked_command", step, of=self._types)
+            asked: Command = await query_workflow(
+                self._client, saga, "parked_command", step, of=self._types
+            )
         except Problem as problem:
             if problem.slug == "not-parked":
                 return None
@@ -141,7 +143,7 @@ class Steering:
         await self._tell(saga, "answer", [verdict], id_)
 
     async def _tell(self, saga: str, update: str, arguments: Sequence[Any], id_: str) -> None:
-        await tell(
+        await execute_update(
             self._client, saga, update, arguments, id_=id_, of=self._types, rules=self._rules
         )
 
@@ -157,7 +159,7 @@ class Steering:
         attempt = max(last.attempt, told.number if told else 0) + 1
         said = f"attempt {attempt}, asked for by {actor}: {reason}"
         try:
-            async with reaching():
+            async with temporal_reachable():
                 await self._client.start_workflow(
                     last.type,
                     args=[*last.input, actor, attempt],
@@ -182,7 +184,7 @@ class Steering:
         """
         id_ = stream_name("intervention", asked.intervention)
         if not begun:
-            async with reaching():
+            async with temporal_reachable():
                 with contextlib.suppress(WorkflowAlreadyStartedError):
                     await self._client.start_workflow(
                         InterveneInManyWorkflow.run,
@@ -207,7 +209,7 @@ class Steering:
     async def stop_in_many(self, intervention: str, stop: Stop) -> None:
         workflow = stream_name("intervention", intervention)
         try:
-            await tell(
+            await execute_update(
                 self._client, workflow, "stop", [stop], id_="stop", of=IN_MANY, rules=self._rules
             )
         except Problem as problem:
@@ -220,7 +222,7 @@ class Steering:
 
     async def _last(self, saga: str, told: LastAttempt | None) -> _LastRun:
         try:
-            async with reaching():
+            async with temporal_reachable():
                 found = await self._client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
                 if found.workflow_type not in self._types:
                     raise Problem("not-found", f"there is no saga {saga}")

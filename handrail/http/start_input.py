@@ -17,7 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from handrail.eventstore.codec import Codec
 from handrail.http.database import Database
-from handrail.http.temporal_errors import RPC, reaching
+from handrail.http.temporal_errors import RPC, temporal_reachable
 from handrail.kernel import Event, stream_name
 from handrail.sagas.events import Ending, SagaEnded, SagaStarted
 
@@ -88,7 +88,7 @@ class BegunWith:
 async def begun_with(client: Client, id_: str) -> BegunWith | None:
     """None where there never was such a workflow, or Temporal has forgotten it."""
     try:
-        async with reaching():
+        async with temporal_reachable():
             found = await client.get_workflow_handle(id_).describe(rpc_timeout=RPC)
             run = client.get_workflow_handle(id_, run_id=found.run_id)
             async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):

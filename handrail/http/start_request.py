@@ -12,7 +12,7 @@ InputT = TypeVar("InputT")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beginning:
+class StartRequest:
     """Begun once for each `saga`, which is its id. `summary` and `details` hold nothing personal.
 
     `attempt` is another than the first only where the one before has ended. `request` names what it
@@ -31,7 +31,7 @@ class Beginning:
     same: Callable[[Any], bool] | None = None
 
     @classmethod
-    def of(cls, type_: SagaType[InputT], asked: InputT, **more: Any) -> Beginning:
+    def of(cls, type_: SagaType[InputT], asked: InputT, **more: Any) -> StartRequest:
         """As the saga's type says; `more` are other fields."""
         return cls(
             saga=type_.id(asked),

@@ -66,7 +66,7 @@ class Known:
 
 async def known(client: Client, saga: str) -> Known | None:
     try:
-        async with reaching():
+        async with temporal_reachable():
             found = await client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
@@ -90,7 +90,7 @@ async def reachable(client: Client) -> bool:
     return False
 
 
-async def tell(
+async def execute_update(
     client: Client,
     saga: str,
     update: str,
@@ -122,7 +122,9 @@ def _slug(rejection: str, rules: Mapping[str, str]) -> str | None:
     return _OF_REJECTION.get(rejection) or rules.get(rejection)
 
 
-async def ask(client: Client, saga: str, query: str, argument: str, *, of: Collection[str]) -> Any:
+async def query_workflow(
+    client: Client, saga: str, query: str, argument: str, *, of: Collection[str]
+) -> Any:
     """What a workflow answers to a query. Raises Problem where it has no answer, or cannot be
     reached, and where it is of none of these types.
 
@@ -186,7 +188,7 @@ def _unknown(saga: str) -> Problem:
 
 
 @asynccontextmanager
-async def reaching(limit: float = LIMIT) -> AsyncIterator[None]:
+async def temporal_reachable(limit: float = LIMIT) -> AsyncIterator[None]:
     """Raises Problem where Temporal cannot be reached, or takes longer than `limit` seconds."""
     try:
         async with asyncio.timeout(limit):

@@ -24,11 +24,19 @@ from temporalio.common import (
 )
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
-from handrail.http.last_run import REQUEST, Previous, previous
+from handrail.http.last_run import REQUEST, LastRun, last_run
 from handrail.http.problems import Problem, of_rule, unavailable
 from handrail.http.start_input import begun_with
-from handrail.http.start_request import Beginning
-from handrail.http.temporal_errors import LIMIT, RPC, Known, known, reachable, reaching, tell
+from handrail.http.start_request import StartRequest
+from handrail.http.temporal_errors import (
+    LIMIT,
+    RPC,
+    Known,
+    execute_update,
+    known,
+    reachable,
+    temporal_reachable,
+)
 from handrail.http.tracing import traceparent
 from handrail.kernel import Command, context_of
 from handrail.sagas.fairness import fair
@@ -42,7 +50,7 @@ T = TypeVar("T")
 _COMMAND: Final = timedelta(seconds=5)
 
 
-class Processes:
+class TemporalGateway:
     """`types` are the saga types by name; `rules` the problem slugs of broken rules, by the
     names of their classes.
     """
@@ -76,18 +84,18 @@ class Processes:
     def namespace(self) -> str:
         return self._client.namespace
 
-    def _options_of(self, beginning: Beginning) -> RunOptions:
+    def _options_of(self, beginning: StartRequest) -> RunOptions:
         options = self._options.of(self._types[beginning.saga_type].workflow)
         return replace(options, traceparent=traceparent())
 
-    async def start(self, beginning: Beginning, actor: str, *, begun: bool = False) -> Any:
+    async def start(self, beginning: StartRequest, actor: str, *, begun: bool = False) -> Any:
         """What it was begun with: the input, or that of the first time it was begun.
 
         `begun` says that its stream is there: whether or not Temporal remembers it, it has begun.
         Raises Problem where what was begun under this id was asked for with other content.
         """
         if not begun:
-            async with reaching():
+            async with temporal_reachable():
                 with contextlib.suppress(WorkflowAlreadyStartedError):
                     await self._client.start_workflow(
                         beginning.saga_type,
@@ -126,9 +134,9 @@ class Processes:
 
         Without `of` it may be any saga.
         """
-        await self.tell(saga, "cancel", [cancellation], id_="cancel", of=of)
+        await self.execute_update(saga, "cancel", [cancellation], id_="cancel", of=of)
 
-    async def tell(
+    async def execute_update(
         self,
         workflow: str,
         update: str,
@@ -139,7 +147,7 @@ class Processes:
     ) -> Any:
         """What a workflow of these types, or any saga, answers to an update. Raises Problem."""
         types = self._types if of is None else of
-        return await tell(
+        return await execute_update(
             self._client, workflow, update, arguments, id_=id_, of=types, rules=self._rules
         )
 
@@ -177,8 +185,8 @@ class Processes:
             name, [command, context], Answer, id_=id_, queue=queue, summary=said
         )
 
-    async def previous(self, saga: str) -> Previous | None:
-        return await previous(self._client, saga)
+    async def last_run(self, saga: str) -> LastRun | None:
+        return await last_run(self._client, saga)
 
     async def run_activity(
         self,
@@ -195,7 +203,7 @@ class Processes:
         Raises Problem for a broken rule, and where no worker answers in time.
         """
         try:
-            async with reaching():
+            async with temporal_reachable():
                 asked: ActivityHandle[T] = await self._client.start_activity(
                     activity,
                     args=arguments,
@@ -207,7 +215,7 @@ class Processes:
                     summary=summary,
                     rpc_timeout=RPC,
                 )
-            async with reaching(_COMMAND.total_seconds() + LIMIT):
+            async with temporal_reachable(_COMMAND.total_seconds() + LIMIT):
                 return await asked.result()
         except ActivityFailureError as failure:
             if isinstance(failure.cause, ApplicationError):
@@ -218,7 +226,7 @@ class Processes:
     async def reachable(self) -> bool:
         return await reachable(self._client)
 
-    def _how(self, beginning: Beginning) -> dict[str, Any]:
+    def _how(self, beginning: StartRequest) -> dict[str, Any]:
         again = beginning.attempt > 1
         return {
             "id": beginning.saga,

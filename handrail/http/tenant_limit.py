@@ -64,7 +64,7 @@ class _Gate:
         self.full = False
 
 
-class Places:
+class TenantLimit:
     def __init__(self, database: Database, bound: int) -> None:
         """`bound` is for each tenant; 0: there is none."""
         self._database = database
@@ -101,11 +101,11 @@ class Places:
                         if (place := taken.first()) is not None:
                             return bool(place.is_new)
                     gate.close()
-        said = f"{self._bound} orders of {tenant} are being processed"
+        said = f"{self._bound} sagas of {tenant} are running"
         raise Problem("too-many-for-merchant", said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
 
     async def _give_back(self, tenant: str, saga: str) -> None:
-        mine = (saga_places.c.merchant == tenant) & (saga_places.c.saga == saga)
+        mine = (saga_places.c.tenant == tenant) & (saga_places.c.saga == saga)
         try:
             async with self._database.connection() as connection:
                 await connection.execute(delete(saga_places).where(mine))
@@ -123,7 +123,7 @@ def _taking(bound: int) -> Executable:
     places too many as there are processes of the API: in each of them they run one at a time.
     """
     tenant, saga = bindparam("of", type_=Text), bindparam("by", type_=Text)
-    others = and_(saga_places.c.merchant == tenant, saga_places.c.saga != saga)
+    others = and_(saga_places.c.tenant == tenant, saga_places.c.saga != saga)
     taken = select(func.count()).where(others).scalar_subquery()
     place = saga_places.outerjoin(board, board.c.saga == saga_places.c.saga)
     unseen = and_(board.c.saga.is_(None), saga_places.c.taken_at < func.clock_timestamp() - _UNSEEN)
@@ -136,12 +136,12 @@ def _taking(bound: int) -> Executable:
     )
     freed = (
         delete(saga_places)
-        .where(saga_places.c.merchant == tenant, saga_places.c.saga.in_(idle))
+        .where(saga_places.c.tenant == tenant, saga_places.c.saga.in_(idle))
         .returning(saga_places.c.saga)
         .cte("freed")
     )
     free = taken - select(func.count()).select_from(freed).scalar_subquery() < bound
-    new = insert(saga_places).from_select(["merchant", "saga"], select(tenant, saga).where(free))
+    new = insert(saga_places).from_select(["tenant", "saga"], select(tenant, saga).where(free))
     return new.on_conflict_do_update(
         constraint="saga_places_pkey", set_={"taken_at": func.clock_timestamp()}
     ).returning((literal_column("saga_places.xmax") == 0).label("is_new"))

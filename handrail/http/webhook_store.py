@@ -17,7 +17,7 @@ from handrail.projections.paging import After, Slice, one_of, slice_of
 
 Status = Literal["accepted", "unknown", "waiting"]
 _LEFT: Final[tuple[Status, ...]] = ("unknown", "waiting")
-_ORDER: Final = (webhooks.c.received_at, webhooks.c.source, webhooks.c.id)
+_BY_TIME: Final = (webhooks.c.received_at, webhooks.c.source, webhooks.c.id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,12 @@ async def keep(
     id_: str,
     *,
     type_: str,
-    order: str | None,
+    subject: str | None,
     body: bytes,
 ) -> WithBody:
     """The message as it is kept: as waiting, if its id is new; else as it came first."""
     first = insert(webhooks).values(
-        source=source, id=id_, type=type_, order_id=order, body=body, status="waiting"
+        source=source, id=id_, type=type_, order_id=subject, body=body, status="waiting"
     )
     await connection.execute(first.on_conflict_do_nothing(constraint="webhooks_pkey"))
     kept = await find(connection, source, id_)
@@ -88,7 +88,7 @@ async def listed(
     if status is not None:
         query = query.where(webhooks.c.status == status)
     return await slice_of(
-        connection, query, Webhook, by=_ORDER, after=after, limit=limit, newest_first=True
+        connection, query, Webhook, by=_BY_TIME, after=after, limit=limit, newest_first=True
     )
 
 

@@ -53,7 +53,7 @@ def _saga(one: Recorded, _: Routing) -> str | None:
     return _known(one.metadata, "saga") or _known(one.metadata, "correlation")
 
 
-def _merchant(one: Recorded, _: Routing) -> str | None:
+def _tenant(one: Recorded, _: Routing) -> str | None:
     return _known(one.metadata, "merchant") or _known(one.data, "merchant")
 
 
@@ -85,7 +85,7 @@ COLUMNS: Final = (
     _text("saga", _saga),
     _text("step", lambda one, _: _known(one.metadata, "step")),
     _text("actor", lambda one, _: _known(one.metadata, "actor")),
-    _text("merchant", _merchant),
+    _text("merchant", _tenant),
     _text("data", lambda one, _: orjson.dumps(one.data).decode()),
     _text("metadata", lambda one, _: orjson.dumps(one.metadata).decode()),
 )

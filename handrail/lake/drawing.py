@@ -34,7 +34,7 @@ _LONGEST: Final = 32
 _VARIABLES: Final = (
     "ink",
     "soft",
-    "card",
+    "panel",
     "grid",
     *(f"c{number}" for number in range(COLOURS)),
     *(f"v{number}" for number in range(SHADES)),

@@ -48,13 +48,13 @@ class Progress:
 
 
 async def begin(
-    connection: Connection, campaign: Campaign, by: str, customers: Iterable[str] | None
+    connection: Connection, campaign: Campaign, by: str, recipients: Iterable[str] | None
 ) -> Progress:
     """Note the campaign, and whom it is for; None: all. Begun before, it is where it got to.
 
     Raises CampaignDiffers where the name is taken by another one.
     """
-    listed = None if customers is None else sorted(set(customers))
+    listed = None if recipients is None else sorted(set(recipients))
     fingerprint = _fingerprint(campaign, listed)
     async with connection.transaction():
         created = await connection.execute(
@@ -73,8 +73,8 @@ async def begin(
         if created.rowcount and listed is not None:
             copying = "COPY campaign_audience (campaign, customer) FROM STDIN"
             async with connection.cursor() as cursor, cursor.copy(copying) as copy:
-                for customer in listed:
-                    await copy.write_row((campaign.name, customer))
+                for recipient in listed:
+                    await copy.write_row((campaign.name, recipient))
     row = await _row(connection, campaign.name)
     if row["fingerprint"] != fingerprint:
         raise CampaignDiffers(
@@ -162,8 +162,8 @@ async def _progress(connection: Connection, row: Mapping[str, Any]) -> Progress:
     return Progress(total, row["considered"], row["enqueued"], row["finished"])
 
 
-def _fingerprint(campaign: Campaign, customers: list[str] | None) -> str:
-    said = [campaign.channel, campaign.texts, campaign.rate, customers]
+def _fingerprint(campaign: Campaign, recipients: list[str] | None) -> str:
+    said = [campaign.channel, campaign.texts, campaign.rate, recipients]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -43,8 +43,10 @@ class Message:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipient:
-    customer: str
-    order: str
+    """`about` is the id of what is written about."""
+
+    id: str
+    about: str
     contact: Contact
 
 
@@ -107,8 +109,8 @@ def _row(
         source=message.source,
         channel=channel,
         kind=message.kind.name,
-        customer=to.customer,
-        order_id=to.order,
+        customer=to.id,
+        order_id=to.about,
         language=language,
         subject=wording.subject,
         body=wording.body,

@@ -1,4 +1,4 @@
-"""The settings of what sends messages to customers."""
+"""The settings of what sends messages to recipients."""
 
 from __future__ import annotations
 

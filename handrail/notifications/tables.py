@@ -30,7 +30,7 @@ def _now(name: str) -> Column[object]:
     )
 
 
-# How a customer is reached, and wants to be. Personal, and so no event: it can be changed and
+# How a recipient is reached, and wants to be. Personal, and so no event: it can be changed and
 # erased. `choices` holds by topic which channels were turned on or off; what is not there is as
 # the kind of message has it. Quiet hours are local times, from and until, or both empty.
 notification_contacts = Table(
@@ -53,15 +53,15 @@ notification_contacts = Table(
 )
 
 # The messages, and the queue that senders work off. A lane is a partition: a campaign of millions
-# never stands before an order's confirmation, neither in an index nor in a vacuum.
+# never stands before a transactional message, neither in an index nor in a vacuum.
 #
 # `source` is what the message is about: the id of an event (`shipment-o1/2`, and `plan-o1/1#2` for
-# the second instalment) or `campaign/{name}/{customer}`. With the channel it is the key: at most
-# one message each. A waiting message is sent from `due_at` on; while somebody sends it, `due_at` is
+# its second message) or `campaign/{name}/{recipient}`. With the channel it is the key: at most one
+# message each. A waiting message is sent from `due_at` on; while a notifier sends it, `due_at` is
 # when others may. `body` is empty where the campaign has the text. `address` is where the first try
-# went: a try whose outcome is unknown is repeated under the same key with the same content.
-# `round` is part of that key, and grows when a person has a message sent anew that the provider
-# had refused. `reason` is why a message is where it is, `actor_reason` why a person put it there.
+# went: a try whose outcome is unknown is repeated under the same key with the same content. `round`
+# is part of that key, and grows when a person has a message sent anew that the provider had
+# refused. `reason` is why a message is where it is, `actor_reason` why a person put it there.
 notifications = Table(
     "notifications",
     metadata,
@@ -119,8 +119,8 @@ notifications = Table(
     postgresql_partition_by="LIST (lane)",
 )
 
-# A campaign, and how far it was put into the queue: all customers up to `after_customer` in the
-# order of their ids. `rate` is how many messages become due in a second; empty: all at once. The
+# A campaign, and how far it was put into the queue: all recipients up to `after_customer`,
+# sorted by id. `rate` is how many messages become due in a second; empty: all at once. The
 # next one is due at `next_due_at`.
 campaigns = Table(
     "campaigns",

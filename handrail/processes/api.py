@@ -36,7 +36,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             app.options(settings),
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
-            sagas_per_merchant=app.sagas_per_tenant(settings),
+            sagas_per_tenant=app.sagas_per_tenant(settings),
             stopping=stop,
             as_of_events=settings.as_of_events,
             event_streams=settings.event_streams,

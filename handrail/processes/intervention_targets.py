@@ -70,7 +70,7 @@ def activities(
 def _waits(which: Which, until: datetime) -> Waits:
     return Waits(
         saga_type=which.saga_type or None,
-        merchant=which.merchant or None,
+        tenant=which.merchant or None,
         step=which.step or None,
         failure=which.failure or None,
         until=until,

@@ -14,7 +14,7 @@ from handrail.eventstore.pool import Connection
 ANSWERS_KEPT: Final = timedelta(days=7)
 """How long the answer to an Idempotency-Key is kept."""
 PLACES_KEPT: Final = timedelta(days=7)
-"""How long a merchant's place may be taken: of those who have few orders, nobody frees them."""
+"""How long a tenant's place may be taken: of those who have few sagas, nobody frees them."""
 WEBHOOKS_KEPT: Final = timedelta(days=30)
 """How long a webhook that had its effect is kept; no sender repeats one for that long."""
 ROW_SNAPSHOTS_KEPT: Final = timedelta(days=30)

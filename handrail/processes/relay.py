@@ -22,7 +22,7 @@ from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
-from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.load_app import the_app
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.broker.topology import RELAY as RELAY_USER
@@ -54,7 +54,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     routing = the_app().routing
     async with _pool(settings, 3) as pool, _publisher(settings, routing) as publisher:
         await _enrolled(pool, stop)
-        follower = Follower(pool, Relay(publisher, routing), poll=settings.projector_poll_ms / 1000)
+        follower = Subscriber(
+            pool, Relay(publisher, routing), poll=settings.projector_poll_ms / 1000
+        )
         helpers = [asyncio.create_task(_announce(follower, settings))]
         with _metrics(settings.metrics_port, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))
@@ -205,7 +207,7 @@ async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
             return
 
 
-async def _announce(follower: Follower, settings: Settings) -> None:
+async def _announce(follower: Subscriber, settings: Settings) -> None:
     await follower.reading.wait()
     ready(settings)
 
@@ -242,7 +244,7 @@ class _Counts(Collector):
 
 
 @contextlib.contextmanager
-def _metrics(port: int | None, follower: Follower, publisher: Publisher) -> Iterator[Gauge]:
+def _metrics(port: int | None, follower: Subscriber, publisher: Publisher) -> Iterator[Gauge]:
     registry = CollectorRegistry()
     registry.register(_Counts(publisher.counted))
     for name, meaning, value in (

@@ -48,7 +48,7 @@ class Work:
     events: Sequence[Read]
 
 
-def sort_out(
+def partition(
     models: Mapping[str, ReadModel[Any]], group: Sequence[Checkpoint], page: Page, codec: Codec
 ) -> Mapping[str, Work]:
     """Which read model of the group handles which events; decodes only those somebody handles."""

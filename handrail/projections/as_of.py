@@ -220,7 +220,7 @@ async def _length(connection: AsyncConnection, streams: Sequence[str]) -> int:
 
 # A stream's versions have no holes and its clock hardly ever goes back, so the last version that
 # was recorded by the moment is found by halving: a few index lookups, however long the stream is.
-# From there the window finds what was recorded later in the order, and earlier by the clock.
+# From there the window finds what has a later position, and was earlier by the clock.
 _CUT: Final[TextClause] = text("""
 WITH RECURSIVE halving AS (
     SELECT name, 0::bigint AS version, (2 ^ (floor(log(2, version)) + 1))::bigint AS step

@@ -1,6 +1,6 @@
 """What a projection is: a question, and how events answer it.
 
-A row is folded from all streams of its id: `order-42`, `payment-42`, `saga-42` make the row `42`.
+A row is folded from all streams of its id: `trip-42`, `ticket-42`, `saga-42` make the row `42`.
 Two laws make that safe, and every projection has to keep them:
 
 - Streams with the same id share a shard, and a shard of a projection has one owner at a time: so

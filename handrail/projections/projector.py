@@ -11,13 +11,13 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.subscriptions.page_handler import Handled
-from handrail.eventstore.subscriptions.subscriber import Follower
-from handrail.projections.apply_page import apply_page, sort_out
+from handrail.eventstore.subscriptions.subscriber import Subscriber
+from handrail.projections.apply_page import apply_page, partition
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import read_models
 
 
-class Runner(Follower):
+class Runner(Subscriber):
     """What a Follower is, for all read models of `projections` at once. For `options` see there."""
 
     def __init__(
@@ -55,5 +55,5 @@ class ReadModelKeeper:
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
     ) -> Handled:
-        work = sort_out(self._models, group, page, self._codec)
+        work = partition(self._models, group, page, self._codec)
         return await apply_page(connection, group, page.next, work, lease)

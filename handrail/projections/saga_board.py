@@ -302,13 +302,13 @@ async def sagas(
     *,
     status: Status | None = None,
     saga_type: str | None = None,
-    merchant: str | None = None,
+    tenant: str | None = None,
     step: str | None = None,
     after: After | None = None,
     limit: int = 50,
 ) -> Slice[SagaRow]:
     """Newest first; `after` is (started_at, saga)."""
-    query = select(table).where(*_matching(status, saga_type, merchant, step))
+    query = select(table).where(*_matching(status, saga_type, tenant, step))
     by = (table.c.started_at, table.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=True
@@ -324,7 +324,7 @@ class Waits:
     """
 
     saga_type: str | None = None
-    merchant: str | None = None
+    tenant: str | None = None
     step: str | None = None
     failure: str | None = None
     until: datetime | None = None
@@ -379,7 +379,7 @@ async def parked_stakes(connection: AsyncConnection, which: Waits) -> Sequence[S
 
 def _parked(which: Waits) -> list[ColumnElement[bool]]:
     waiting = table.c.parked_since.is_not(None)
-    conditions = [waiting, *_matching(None, which.saga_type, which.merchant, None)]
+    conditions = [waiting, *_matching(None, which.saga_type, which.tenant, None)]
     since: ColumnElement[datetime] = table.c.parked_since
     cause: ColumnElement[str] = table.c.cause
     if which.step is not None:
@@ -394,7 +394,7 @@ def _parked(which: Waits) -> list[ColumnElement[bool]]:
 
 
 def _matching(
-    status: str | None, saga_type: str | None, merchant: str | None, step: str | None
+    status: str | None, saga_type: str | None, tenant: str | None, step: str | None
 ) -> list[ColumnElement[bool]]:
-    wanted = {"status": status, "saga_type": saga_type, "merchant": merchant, "step": step}
+    wanted = {"status": status, "saga_type": saga_type, "merchant": tenant, "step": step}
     return [table.c[name] == value for name, value in wanted.items() if value is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ import orjson
 import psycopg
 from rich.console import Console
 
+from handrail.eventstore.business_tables import EventIds
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.restore import lake
@@ -49,10 +50,12 @@ class Found:
         )
 
 
-async def check(settings: Settings, codec: Codec, *, json: bool) -> int:
+async def check(
+    settings: Settings, codec: Codec, *, event_ids: Sequence[EventIds] = (), json: bool
+) -> int:
     """0 where the store is the one that was adopted, and nothing is known that it does not have."""
     async with _owner(settings) as connection:
-        found = await _look(settings, codec, connection)
+        found = await _look(settings, codec, event_ids, connection)
     _show(found, Terminal(stderr=json, width=80, highlight=False, markup=False))
     if json:
         print(orjson.dumps(_figures(found)).decode())
@@ -63,6 +66,7 @@ async def adopt(
     settings: Settings,
     codec: Codec,
     *,
+    event_ids: Sequence[EventIds] = (),
     because: str,
     by: str,
     yes: bool,
@@ -72,7 +76,7 @@ async def adopt(
     """0 once the store is in a new epoch; 0, too, where it was only said what would be done."""
     console = Terminal(stderr=json, width=80, highlight=False, markup=False)
     async with _owner(settings) as connection:
-        found = await _look(settings, codec, connection)
+        found = await _look(settings, codec, event_ids, connection)
         if refusal := await _may_not(connection, found.store, same_server=same_server):
             console.print(refusal)
             return 1
@@ -145,9 +149,11 @@ async def _make_room(connection: Connection) -> None:
         await connection.execute("SELECT pg_current_xact_id()")
 
 
-async def _look(settings: Settings, codec: Codec, connection: Connection) -> Found:
+async def _look(
+    settings: Settings, codec: Codec, event_ids: Sequence[EventIds], connection: Connection
+) -> Found:
     store = await store_of(connection)
-    found = Found(store, await around_the_events(connection))
+    found = Found(store, await around_the_events(connection, event_ids))
     if settings.temporal_address:
         try:
             client = await connect(settings.temporal_address, settings.temporal_namespace, codec)

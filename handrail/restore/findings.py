@@ -1,10 +1,12 @@
-"""What stands around the events and does not agree with them any more."""
+"""Rows beside the event store that name events it does not have: inbox, parked, sent, derived."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from handrail.eventstore.business_tables import EventIds
 from handrail.eventstore.pool import Connection
 
 MOST: Final = 10_000
@@ -33,9 +35,6 @@ _ASKED: Final = {
             || ', which is not in the store'
         FROM parked_events x WHERE NOT EXISTS (SELECT FROM events e WHERE e.position = x.position)
         ORDER BY x.position DESC LIMIT %(most)s""",
-    "ledger": f"""
-        SELECT DISTINCT 'finance has booked ' || x.id || ', which is not in the store'
-        FROM (SELECT event AS id FROM ledger_lines) AS x WHERE {_HAS_NO_EVENT} LIMIT %(most)s""",
     "notifications": f"""
         SELECT DISTINCT x.customer || ' was to be told of ' || x.id || ', which is not in the store'
         FROM (SELECT source AS id, customer FROM notifications) AS x
@@ -61,9 +60,21 @@ class Finding:
     said: str
 
 
-async def around_the_events(connection: Connection) -> list[Finding]:
+async def around_the_events(
+    connection: Connection, event_ids: Sequence[EventIds] = ()
+) -> list[Finding]:
+    """`event_ids` are the columns of the business that name events."""
     found = []
-    for of, query in _ASKED.items():
-        rows = await connection.execute(query.encode(), {"most": MOST})
+    asked = [(of, query, "") for of, query in _ASKED.items()]
+    asked += [(one.found_in, _of_business(one), one.says) for one in event_ids]
+    for of, query, says in asked:
+        rows = await connection.execute(query.encode(), {"most": MOST, "says": says})
         found += [Finding(of, said) for (said,) in await rows.fetchall()]
     return found
+
+
+def _of_business(kept: EventIds) -> str:
+    return f"""
+        SELECT DISTINCT %(says)s::text || ' ' || x.id || ', which is not in the store'
+        FROM (SELECT {kept.column} AS id FROM {kept.table}) AS x
+        WHERE {_HAS_NO_EVENT} LIMIT %(most)s"""

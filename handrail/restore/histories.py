@@ -58,7 +58,7 @@ class LostSaga:
         if not self.in_store:
             return (
                 f"{self.workflow} has ended, and the store has nothing of it: whoever was told has"
-                " to be told; `handrail verify` names what bank and carrier did"
+                " to be told; `handrail verify` names what the other companies did"
             )
         return (
             f"{self.workflow} has ended with steps that are lost: `handrail sagas again"

@@ -12,7 +12,7 @@ from handrail.sagas.options import Verdict
 
 
 @dataclass
-class Awaited:
+class PendingApproval:
     """One answer at a time is `claimed`; it is `stands` that the stream has, and counts.
 
     `verdict` is what was heard by workflows that began before the stream was asked.
@@ -30,23 +30,23 @@ class Awaited:
 
 
 @dataclass
-class Answers:
+class PendingApprovals:
     """Each step that waits has one place, and hears one verdict."""
 
-    _places: dict[str, Awaited] = field(default_factory=dict)
+    _places: dict[str, PendingApproval] = field(default_factory=dict)
     _heard: set[str] = field(default_factory=set)
 
     @property
-    def first(self) -> Awaited | None:
+    def first(self) -> PendingApproval | None:
         return min(self._places.values(), key=lambda one: one.until, default=None)
 
-    def take(self, awaited: Awaited) -> None:
+    def take(self, awaited: PendingApproval) -> None:
         self._places[awaited.step] = awaited
 
-    def leave(self, awaited: Awaited) -> None:
+    def leave(self, awaited: PendingApproval) -> None:
         del self._places[awaited.step]
 
-    def meant_by(self, verdict: Verdict) -> Awaited | None:
+    def meant_by(self, verdict: Verdict) -> PendingApproval | None:
         """The step that is answered; None where the verdict was heard before.
 
         Raises ApplicationError of the type `NotParked`, whose message names what waits.
@@ -63,14 +63,14 @@ class Answers:
             )
         return found[0]
 
-    def claim(self, verdict: Verdict) -> Awaited | None:
+    def claim(self, verdict: Verdict) -> PendingApproval | None:
         """The step that is answered, which hears no other verdict meanwhile."""
         if awaited := self.meant_by(verdict):
             self._heard.add(verdict.id)
             awaited.claimed = True
         return awaited
 
-    def let_go(self, awaited: Awaited, verdict: Verdict) -> None:
+    def let_go(self, awaited: PendingApproval, verdict: Verdict) -> None:
         """It waits for another: the stream refused the verdict."""
         awaited.claimed = False
         self._heard.discard(verdict.id)

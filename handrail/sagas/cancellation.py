@@ -26,7 +26,7 @@ async def side_by_side(stories: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-async def uninterrupted(story: Coroutine[Any, Any, T]) -> T:
+async def run_uncancellable(story: Coroutine[Any, Any, T]) -> T:
     """Await to the end, however often this task is cancelled meanwhile.
 
     One `asyncio.shield` is not enough: the await it protects ends, and the workflow with it, while

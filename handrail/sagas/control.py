@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 
 from handrail import bounds
 from handrail.kernel import Command
-from handrail.sagas.approvals import Answers
+from handrail.sagas.approvals import PendingApprovals
 from handrail.sagas.bounded_arguments import check_texts
 from handrail.sagas.corrections import check_correction, in_words
 from handrail.sagas.definition import Saga
@@ -30,7 +30,7 @@ from handrail.sagas.options import (
     Verdict,
 )
 from handrail.sagas.parking import Parked, Parking, check_possible, check_remembered
-from handrail.sagas.step_executor import ATTEMPT_CLOSED, Desk
+from handrail.sagas.step_executor import ATTEMPT_CLOSED, StepExecutor
 from handrail.sagas.visibility import Timeline
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def the_stores_decide() -> bool:
     return workflow.patched("the-stores-decide")
 
 
-class Hearing:
+class SagaControl:
     """The side of a running saga that the workflow's handlers speak to."""
 
     def __init__(self, saga: Saga, identity: SagaIdentity, options: RunOptions) -> None:
@@ -53,9 +53,9 @@ class Hearing:
         self.options = options
         self.decision: Decision | None = None
         self._timeline = Timeline(identity)
-        self._desk = Desk(identity, options, self._timeline)
+        self._executor = StepExecutor(identity, options, self._timeline)
         self._parking = Parking()
-        self._answers = Answers()
+        self._answers = PendingApprovals()
         self._has_begun = False
         self._cancellation: Cancellation | None = None
         self._being_cancelled = 0
@@ -64,7 +64,7 @@ class Hearing:
 
     @property
     def identity(self) -> SagaIdentity:
-        return self._desk.identity
+        return self._executor.identity
 
     async def decided(self) -> Decision:
         await workflow.wait_condition(lambda: self.decision is not None)
@@ -77,7 +77,7 @@ class Hearing:
         if self._back_because not in {"", SUPERSEDED}:
             raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
-            pivot = self.saga.deciding.name
+            pivot = self.saga.pivot_step.name
             raise _too_late(f"{pivot} was asked already: after that there is no way back")
 
     async def cancel(self, cancellation: Cancellation) -> None:
@@ -94,8 +94,8 @@ class Hearing:
             requested = self._fact(
                 CancelRequested, actor=cancellation.actor, reason=cancellation.reason
             )
-            pivot = self.saga.deciding.name
-            answer = await self._desk.request_cancellation(requested, pivot)
+            pivot = self.saga.pivot_step.name
+            answer = await self._executor.request_cancellation(requested, pivot)
             if not answer.accepted:
                 raise _too_late(answer.said)
             self._cancellation = self._cancellation or cancellation
@@ -144,7 +144,7 @@ class Hearing:
         is_corrected = by.kind == "correct" and correction is not None
         resumed = self._resumed(parked, by, correction if is_corrected else None)
         try:
-            parked.resumed, parked.correction = await self._desk.resume(
+            parked.resumed, parked.correction = await self._executor.resume(
                 f"resumed:{parked.place}",
                 resumed,
                 correction if is_corrected else None,
@@ -202,7 +202,7 @@ class Hearing:
             reason=verdict.reason,
         )
         try:
-            awaited.stands = await self._desk.answer(answered)
+            awaited.stands = await self._executor.answer(answered)
         except ApplicationError as refused:
             self._answers.let_go(awaited, verdict)
             raise _refusal(refused) from None
@@ -210,7 +210,7 @@ class Hearing:
             said = f"{awaited.step} was answered before, by {awaited.stands.actor}"
             raise ApplicationError(said, type="NotParked")
 
-    def _wish(self) -> Cancellation | None:
+    def _cancellation_request(self) -> Cancellation | None:
         # Temporal can lose a cancellation on its way to the code, but not its reason.
         if self._cancellation is None and (reason := workflow.cancellation_reason()) is not None:
             said = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
@@ -218,7 +218,7 @@ class Hearing:
         return self._cancellation
 
     def _check_pivot_can_be_shut(self, pivot: str) -> None:
-        if not self.saga.shuts_pivot:
+        if not self.saga.can_void_pivot:
             said = f"nobody knows whether {pivot} happened: retry it, or find out and resolve it"
             raise ApplicationError(said, type="NotPossible")
 

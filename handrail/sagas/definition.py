@@ -42,7 +42,7 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Duty:
+class RetriableStep:
     """A step that cannot be taken back: the pivot, or one that follows it.
 
     It is asked until `patience` is over (None: the run's), at most `attempts` times, and then it is
@@ -58,7 +58,7 @@ class Duty:
         return type(self.do).__name__
 
 
-AnyStep = TypeVar("AnyStep", bound=Step | Command | Duty)
+AnyStep = TypeVar("AnyStep", bound=Step | Command | RetriableStep)
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,19 @@ class Parallel(Generic[AnyStep]):
 
 @dataclass(frozen=True, kw_only=True)
 class Saga:
-    """Promises that can be taken back, one pivot that decides, and duties that only get done.
+    """Compensatable steps, one pivot that decides, and retriable steps that only get done.
 
-    The pivot may be refused, and is the last that may; after it there is no way back. No other
-    order can be written. A command may stand for a `Duty` with the run's own patience. `shape`
-    changes whenever the steps do. `repeats` is whether another attempt may follow one that ended
-    refused or compensated.
+    The pivot may be refused, and is the last that may; after it there is no way back. Steps stand
+    in this order in every saga. A command may stand for a `RetriableStep` with the run's own
+    patience. `shape` changes whenever the steps do. `repeats` is whether another attempt may follow
+    one that ended refused or compensated.
 
     Raises ValueError when two steps have the same name, because their keys would be the same.
     """
 
     compensatable: Sequence[Step | Parallel[Step]]
-    pivot: Command | Duty
-    retriable: Sequence[Command | Duty | Parallel[Command | Duty]] = ()
+    pivot: Command | RetriableStep
+    retriable: Sequence[Command | RetriableStep | Parallel[Command | RetriableStep]] = ()
     shape: int = 1
     repeats: Repeats = "numbered"
 
@@ -99,32 +99,38 @@ class Saga:
         return [one.steps if isinstance(one, Parallel) else (one,) for one in self.compensatable]
 
     @property
-    def deciding(self) -> Duty:
+    def pivot_step(self) -> RetriableStep:
         """The pivot, with its policy."""
-        return _duty(self.pivot)
+        return _retriable_step(self.pivot)
 
     @property
-    def duties(self) -> Sequence[tuple[Duty, ...]]:
+    def retriable_groups(self) -> Sequence[tuple[RetriableStep, ...]]:
         """What follows the pivot, each with its policy, those that run side by side together."""
         return [
-            tuple(map(_duty, one.steps)) if isinstance(one, Parallel) else (_duty(one),)
+            tuple(map(_retriable_step, one.steps))
+            if isinstance(one, Parallel)
+            else (_retriable_step(one),)
             for one in self.retriable
         ]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all steps, in the order in which they are asked."""
-        groups: list[Sequence[Step | Duty]] = [*self.groups, (self.deciding,), *self.duties]
+        groups: list[Sequence[Step | RetriableStep]] = [
+            *self.groups,
+            (self.pivot_step,),
+            *self.retriable_groups,
+        ]
         return tuple(step.name for step in chain(*groups))
 
     @property
-    def shuts_pivot(self) -> bool:
+    def can_void_pivot(self) -> bool:
         """Whether taking back also undoes a pivot of which nobody knows whether it happened.
 
         It does where a compensation asks the same company: that shuts the pivot's key there. In our
         own books the fence knows, so that one has only to ask again.
         """
-        pivot = self.deciding.do
+        pivot = self.pivot_step.do
         context = context_of(type(pivot))
         undos = [step.undo for group in self.groups for step in group]
         return pivot.asks_outside and any(
@@ -137,5 +143,5 @@ def numbered(name: str, before: int) -> str:
     return f"{name}-{before + 1}" if before else name
 
 
-def _duty(one: Command | Duty) -> Duty:
-    return one if isinstance(one, Duty) else Duty(do=one)
+def _retriable_step(one: Command | RetriableStep) -> RetriableStep:
+    return one if isinstance(one, RetriableStep) else RetriableStep(do=one)

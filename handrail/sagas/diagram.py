@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 from typing import Final
 
 from handrail.kernel import Command
-from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.definition import RetriableStep, Saga, Step
 
 HEAD: Final = ("step", "kind", "is taken back by", "when refused", "without a definite answer")
 
@@ -33,14 +33,14 @@ def tree(saga: Saga) -> str:
         for mark, step in zip(_marks(group), group, strict=True):
             waits = ", and waits for an answer" if step.answered_within else ""
             lines.append(f"{mark} {step.name:<{width}}↩ {_name(step.undo)}{waits}")
-    lines.append(f"◆  {saga.deciding.name:<{width}}the pivot: after it there is no way back")
-    for duties in saga.duties:
-        marked = zip(_marks(duties), duties, strict=True)
-        lines += [f"{mark} {duty.name}" for mark, duty in marked]
+    lines.append(f"◆  {saga.pivot_step.name:<{width}}the pivot: after it there is no way back")
+    for retriable in saga.retriable_groups:
+        marked = zip(_marks(retriable), retriable, strict=True)
+        lines += [f"{mark} {one.name}" for mark, one in marked]
     return "\n".join([*lines, "▼"])
 
 
-def _marks(group: Sequence[Step | Duty]) -> Sequence[str]:
+def _marks(group: Sequence[Step | RetriableStep]) -> Sequence[str]:
     return ["│ "] if len(group) == 1 else ["├┬", *["│├"] * (len(group) - 2), "│└"]
 
 
@@ -50,18 +50,22 @@ def _nodes(saga: Saga) -> Iterator[str]:
             left, right = ("[/", "/]") if step.answered_within else ("[", "]")
             yield f'    {step.name}{left}"{_in_words(step.do)}"{right}'
             yield f'    {_undo(step)}["{_in_words(step.undo)}"]'
-    yield f'    {saga.deciding.name}{{{{"{_in_words(saga.deciding.do)}"}}}}'
-    for duty in chain(*saga.duties):
-        yield f'    {duty.name}(["{_in_words(duty.do)}"])'
+    yield f'    {saga.pivot_step.name}{{{{"{_in_words(saga.pivot_step.do)}"}}}}'
+    for retriable in chain(*saga.retriable_groups):
+        yield f'    {retriable.name}(["{_in_words(retriable.do)}"])'
 
 
 def _ways(saga: Saga) -> Iterator[str]:
-    groups: list[Sequence[Step | Duty]] = [*saga.groups, (saga.deciding,), *saga.duties]
+    groups: list[Sequence[Step | RetriableStep]] = [
+        *saga.groups,
+        (saga.pivot_step,),
+        *saga.retriable_groups,
+    ]
     forward = [[step.name for step in group] for group in groups]
     for earlier, later in pairwise(forward):
         yield f"    {' & '.join(earlier)} --> {' & '.join(later)}"
     back = [[_undo(step) for step in group] for group in reversed(saga.groups)]
-    for newer, older in pairwise([[saga.deciding.name], *back]):
+    for newer, older in pairwise([[saga.pivot_step.name], *back]):
         yield f"    {' & '.join(newer)} -.-> {' & '.join(older)}"
 
 
@@ -81,12 +85,12 @@ def rows(saga: Saga) -> Iterator[Sequence[str]]:
             yield step.name, kind, _name(step.undo), refused, unknown
     waits = "waits for a person"
     retried = f"{waits}, who has it tried again or all taken back"
-    yield saga.deciding.name, "pivot", "nothing", "all is taken back", retried
-    for duties in saga.duties:
-        kind = "retriable" if len(duties) == 1 else "retriable, parallel"
-        for duty in duties:
+    yield saga.pivot_step.name, "pivot", "nothing", "all is taken back", retried
+    for retriable in saga.retriable_groups:
+        kind = "retriable" if len(retriable) == 1 else "retriable, parallel"
+        for one in retriable:
             anew = f"{waits}, who has it asked anew"
-            yield duty.name, kind, "nothing", anew, f"is tried again, then {waits}"
+            yield one.name, kind, "nothing", anew, f"is tried again, then {waits}"
 
 
 def _name(command: Command) -> str:

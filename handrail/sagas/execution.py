@@ -26,21 +26,21 @@ from typing import Any
 
 from temporalio import workflow
 
-from handrail.sagas.approvals import Awaited
-from handrail.sagas.cancellation import side_by_side, uninterrupted
+from handrail.sagas.approvals import PendingApproval
+from handrail.sagas.cancellation import run_uncancellable, side_by_side
 from handrail.sagas.control import the_stores_decide
-from handrail.sagas.definition import Duty, OnFailure, Step
+from handrail.sagas.definition import OnFailure, RetriableStep, Step
 from handrail.sagas.events import NOTHING_AT_STAKE, AnswerAwaited, SagaEnded, SagaStarted
 from handrail.sagas.options import Decision, SagaResult
 from handrail.sagas.rollback import Rollback
 from handrail.sagas.step_executor import NoAnswer, attempt_closed
 from handrail.sagas.step_keys import Answer
-from handrail.sagas.step_request import Question
+from handrail.sagas.step_request import StepRequest
 from handrail.sagas.stream_answers import Begun
 from handrail.sagas.waiting import TurnedBack
 
 
-class SagaRun(Rollback):
+class SagaExecution(Rollback):
     """One attempt at a saga, inside a workflow."""
 
     async def run(
@@ -53,7 +53,7 @@ class SagaRun(Rollback):
         and the next attempt sees to it again. So it has to be done once however often it is begun.
         """
         self._before_end = before_end
-        result = await uninterrupted(self._run())
+        result = await run_uncancellable(self._run())
         if result.because == "cancelled" and workflow.cancellation_reason() is not None:
             raise asyncio.CancelledError(result.reason)
         return result
@@ -69,23 +69,23 @@ class SagaRun(Rollback):
         if begun.ended:
             return await self._has_ended(begun.ended)
         done: set[str] = set()
-        if lefts := self._desk.lefts:
+        if lefts := self._executor.lefts:
             if result := await self._recover(lefts):
                 return result
             done = {step for left in lefts for step in left.done}
         if self._pivot == "ahead" and (
-            turned_back := await self._promise() or await self._cross_pivot()
+            turned_back := await self._run_compensatable() or await self._run_pivot()
         ):
-            take_back = self._take_back if the_stores_decide() else self._take_back_as_remembered
+            take_back = self._compensate if the_stores_decide() else self._compensate_as_remembered
             if result := await take_back(turned_back):
                 return result
-        for group in self.saga.duties:
-            await side_by_side(self._insist(duty) for duty in group if duty.name not in done)
+        for group in self.saga.retriable_groups:
+            await side_by_side(self._run_retriable(step) for step in group if step.name not in done)
         return await self._ended(SagaResult(ending="completed", because="", reason=""))
 
     async def _begin(self) -> Begun:
         identity = self.identity
-        begun = await self._desk.begin(
+        begun = await self._executor.begin(
             self._fact(
                 SagaStarted,
                 saga_type=identity.saga_type,
@@ -101,8 +101,8 @@ class SagaRun(Rollback):
             )
         )
         attempt = begun.attempt or identity.attempt
-        self._desk.identity = replace(identity, attempt=attempt)
-        self._desk.lefts = begun.lefts or ((begun.left,) if begun.left else ())
+        self._executor.identity = replace(identity, attempt=attempt)
+        self._executor.lefts = begun.lefts or ((begun.left,) if begun.left else ())
         self._has_begun = True
         return begun
 
@@ -121,7 +121,7 @@ class SagaRun(Rollback):
 
     # Forward.
 
-    async def _promise(self) -> TurnedBack | None:
+    async def _run_compensatable(self) -> TurnedBack | None:
         for group in self.saga.groups:
             if turned := await self._settled():
                 return turned
@@ -150,62 +150,62 @@ class SagaRun(Rollback):
 
         The latter is what a workflow remembers that began before the stream was asked.
         """
-        question = self._as_corrected(Question.promise(step, self.options))
-        self._questions[step.name] = question
-        awaited, undo = await self._get_done(step, question)
+        request = self._as_corrected(StepRequest.compensatable(step, self.options))
+        self._requests[step.name] = request
+        awaited, undo = await self._get_done(step, request)
         if isinstance(awaited, TurnedBack):
             return awaited, undo
         for one in awaited:
-            if turned_back := await self._hear(step, Awaited(step.name, one.until)):
+            if turned_back := await self._hear(step, PendingApproval(step.name, one.until)):
                 return turned_back, True
         return None, True
 
     async def _get_done(
-        self, step: Step, question: Question
+        self, step: Step, request: StepRequest
     ) -> tuple[TurnedBack | Sequence[AnswerAwaited], bool]:
         """What is awaited once the step is done, or why the saga has to turn back."""
         in_doubt = False
         while True:
             awaited = self._await(step)
-            answer = await self._answer(question, once_done=awaited)
+            answer = await self._answer(request, once_done=awaited)
             if isinstance(answer, Answer):
                 if answer.status == "refused":
                     # What was asked before a correction may have happened all the same.
-                    undo = in_doubt and question.ask > 1
+                    undo = in_doubt and request.ask > 1
                     return TurnedBack(answer.outcome, answer.reason, refused=True), undo
                 return [replace(one, until=answer.until or one.until) for one in awaited], True
             if answer.closed:
                 return self._closed(answer), True
             in_doubt |= answer.happened is not False
-            turned, policy = self._no_yes(step, question, answer)
+            turned, policy = self._classify_failure(step, request, answer)
             if policy == "compensate":
                 return turned, in_doubt
-            resumed = await self._park(question, answer, *turned.told)
+            resumed = await self._park(request, answer, *turned.told)
             if isinstance(resumed, TurnedBack):
                 return resumed, in_doubt and not resumed.denied
             if resumed.kind == "resolve":
                 if awaited and the_stores_decide():
-                    await self._desk.record_missing(f"by-hand:{step.name}", awaited)
+                    await self._executor.record_missing(f"by-hand:{step.name}", awaited)
                 return awaited, True
 
-    def _no_yes(
-        self, step: Step, question: Question, answer: NoAnswer
+    def _classify_failure(
+        self, step: Step, request: StepRequest, answer: NoAnswer
     ) -> tuple[TurnedBack, OnFailure]:
         """Why the saga would turn back, and whether the step says that it does."""
-        told = (self._unanswered(question, answer),)
+        told = (self._unanswered(request, answer),)
         if answer.happened is False:
             return TurnedBack("failed", f"{step.name} failed", told=told), step.on_failure
         said = f"{step.name} gave no definite answer"
         return TurnedBack("unknown", said, told=told), step.on_unknown
 
-    async def _cross_pivot(self) -> TurnedBack | None:
+    async def _run_pivot(self) -> TurnedBack | None:
         self._pivot = "asked"
-        duty = self.saga.deciding
-        question = self._as_corrected(Question.pivot(duty, self.options))
-        self._questions[duty.name] = question
+        step = self.saga.pivot_step
+        request = self._as_corrected(StepRequest.pivot(step, self.options))
+        self._requests[step.name] = request
         once_done = self._once_crossed()
         while True:
-            answer = await self._answer(question, once_done=once_done)
+            answer = await self._answer(request, once_done=once_done)
             if isinstance(answer, Answer):
                 if answer.status == "refused":
                     return TurnedBack(answer.outcome, answer.reason, refused=True)
@@ -213,26 +213,26 @@ class SagaRun(Rollback):
                 return None
             if answer.closed:
                 return self._closed(answer)
-            unanswered = self._unanswered(question, answer, always_unknown=not the_stores_decide())
-            resumed = await self._park(question, answer, unanswered)
+            unanswered = self._unanswered(request, answer, always_unknown=not the_stores_decide())
+            resumed = await self._park(request, answer, unanswered)
             if isinstance(resumed, TurnedBack):
-                over_pivot = self.saga.shuts_pivot and not resumed.denied
+                over_pivot = self.saga.can_void_pivot and not resumed.denied
                 return replace(resumed, over_pivot=over_pivot)
             if resumed.kind == "resolve":
                 self._has_crossed(
-                    await self._desk.record_missing(f"by-hand:{duty.name}", once_done)
+                    await self._executor.record_missing(f"by-hand:{step.name}", once_done)
                 )
                 return None
 
-    async def _insist(self, duty: Duty) -> None:
+    async def _run_retriable(self, step: RetriableStep) -> None:
         """After the pivot nothing is given up: what does not get done waits for a person."""
-        question = self._as_corrected(Question.duty(duty, self.options))
-        self._questions[duty.name] = question
+        request = self._as_corrected(StepRequest.retriable(step, self.options))
+        self._requests[step.name] = request
         # Of several side by side nobody knows which will be the last.
-        is_last = self.saga.duties[-1] == (duty,)
+        is_last = self.saga.retriable_groups[-1] == (step,)
         once_done = [self._completed()] if is_last else []
         while True:
-            answer = await self._answer(question, once_done=once_done)
+            answer = await self._answer(request, once_done=once_done)
             if isinstance(answer, Answer):
                 if answer.status == "done":
                     self._end_is_told = bool(once_done)
@@ -241,10 +241,10 @@ class SagaRun(Rollback):
                 answer = NoAnswer(cause, happened=False, spent=True, refused=True)
             if answer.closed:
                 raise attempt_closed(answer.cause)
-            resumed = await self._park(question, answer)
+            resumed = await self._park(request, answer)
             if not isinstance(resumed, TurnedBack) and resumed.kind in {"skip", "resolve"}:
                 if once_done:
-                    await self._desk.record_missing(f"by-hand:{duty.name}", once_done)
+                    await self._executor.record_missing(f"by-hand:{step.name}", once_done)
                     self._end_is_told = True
                 return
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Final
 
-from handrail.sagas.definition import Duty, OnFailure, Saga, Step
+from handrail.sagas.definition import OnFailure, RetriableStep, Saga, Step
 from handrail.sagas.parking import POSSIBLE, Role
 
 _TOO_LATE: Final = "refused: it is too late, and whoever cancels is told so"
@@ -32,20 +32,22 @@ class Explained:
 
 def explain(saga: Saga) -> Sequence[Explained]:
     """In the order in which the steps are asked."""
-    duties = [_duty(duty, group) for group in saga.duties for duty in group]
-    return [*_promises(saga), _pivot(saga), *duties]
+    retriable = [
+        _explain_retriable(step, group) for group in saga.retriable_groups for step in group
+    ]
+    return [*_explain_compensatables(saga), _pivot(saga), *retriable]
 
 
-def _promises(saga: Saga) -> Iterator[Explained]:
+def _explain_compensatables(saga: Saga) -> Iterator[Explained]:
     before: list[Step] = []
     for group in saga.groups:
         for step in group:
             beside = [one for one in group if one is not step]
-            yield _promise(step, [*before, *beside], beside)
+            yield _explain_compensatable(step, [*before, *beside], beside)
         before += group
 
 
-def _promise(step: Step, others: Sequence[Step], beside: Sequence[Step]) -> Explained:
+def _explain_compensatable(step: Step, others: Sequence[Step], beside: Sequence[Step]) -> Explained:
     what = "can be taken back"
     if beside:
         what += f"; runs beside {_names(beside)}"
@@ -73,13 +75,13 @@ def _promise(step: Step, others: Sequence[Step], beside: Sequence[Step]) -> Expl
 
 
 def _pivot(saga: Saga) -> Explained:
-    duty, before = saga.deciding, list(chain.from_iterable(saga.groups))
-    asked = _asked("patience", duty.patience, duty.attempts)
+    step, before = saga.pivot_step, list(chain.from_iterable(saga.groups))
+    asked = _asked("patience", step.patience, step.attempts)
     silent = f"{asked}, then {_parked('pivot')}"
-    if not saga.shuts_pivot:
+    if not saga.can_void_pivot:
         silent += "; all is only taken back once somebody has found out that it did not happen"
     return Explained(
-        step=duty.name,
+        step=step.name,
         what="the pivot: after it there is no way back",
         compensation="",
         refused=f"the saga ends as refused; {_back(before)}",
@@ -89,25 +91,25 @@ def _pivot(saga: Saga) -> Explained:
     )
 
 
-def _duty(duty: Duty, group: Sequence[Duty]) -> Explained:
-    asked = _asked("patience", duty.patience, duty.attempts)
+def _explain_retriable(step: RetriableStep, group: Sequence[RetriableStep]) -> Explained:
+    asked = _asked("patience", step.patience, step.attempts)
     what = "is not taken back: it gets done"
-    if beside := [one for one in group if one is not duty]:
+    if beside := [one for one in group if one is not step]:
         what += f"; runs beside {_names(beside)}"
     return Explained(
-        step=duty.name,
+        step=step.name,
         what=what,
         compensation="",
-        refused=f"{_parked('duty')}; a retry asks anew, under a new key",
-        fails=_parked("duty"),
-        silent=f"{asked}, then {_parked('duty')}",
+        refused=f"{_parked('retriable')}; a retry asks anew, under a new key",
+        fails=_parked("retriable"),
+        silent=f"{asked}, then {_parked('retriable')}",
         cancelled=_TOO_LATE,
     )
 
 
 def _then(policy: OnFailure, taken_back: Sequence[Step]) -> str:
     if policy == "park":
-        return _parked("promise")
+        return _parked("compensatable")
     return f"the saga ends as compensated; {_back(taken_back)}"
 
 
@@ -119,7 +121,7 @@ def _back(steps: Sequence[Step]) -> str:
     return f"what was done of {_names(steps)} is taken back"
 
 
-def _names(steps: Sequence[Step | Duty]) -> str:
+def _names(steps: Sequence[Step | RetriableStep]) -> str:
     *most, last = [step.name for step in steps]
     return f"{', '.join(most)} and {last}" if most else last
 

@@ -116,7 +116,7 @@ class Intervention:
 
     - retry: ask again.
     - correct: ask again with other input, which comes as a command beside the intervention.
-    - skip: go on without it. Only for duties after the pivot, and for compensations.
+    - skip: go on without it. Only for retriable steps, and for compensations.
     - resolve: it was done by hand; or, where `happened` is False, it certainly did not happen.
     - compensate: take everything back. Not once the pivot is done.
 

@@ -13,14 +13,14 @@ from temporalio.exceptions import ApplicationError
 from handrail.kernel import Command
 from handrail.sagas.events import Direction, SagaResumed
 from handrail.sagas.options import Intervention, InterventionKind
-from handrail.sagas.recovery import Left
+from handrail.sagas.recovery import Leftovers
 
-Role = Literal["promise", "pivot", "duty", "compensation"]
+Role = Literal["compensatable", "pivot", "retriable", "compensation"]
 
 POSSIBLE: Final[dict[Role, tuple[InterventionKind, ...]]] = {
-    "promise": ("retry", "correct", "resolve", "compensate"),
+    "compensatable": ("retry", "correct", "resolve", "compensate"),
     "pivot": ("retry", "correct", "resolve", "compensate"),
-    "duty": ("retry", "correct", "skip", "resolve"),
+    "retriable": ("retry", "correct", "skip", "resolve"),
     "compensation": ("retry", "correct", "skip", "resolve"),
 }
 """What others build on cannot be skipped; what comes after the pivot cannot be taken back."""
@@ -47,7 +47,7 @@ class Parked:
     keys: tuple[str, ...] = ()
     forgotten_from: datetime | None = None
     nth: int = 1
-    left: Left | None = None
+    left: Leftovers | None = None
     shown: bool = False
     claimed: bool = False
     resumed: SagaResumed | None = None
@@ -137,9 +137,9 @@ class Parking:
 def check_possible(intervention: Intervention, parked: Parked) -> None:
     """Raises ApplicationError of the type `TooLate` or `NotPossible`; the message says why."""
     kind, role = intervention.kind, parked.role
-    if kind == "compensate" and role in {"duty", "compensation"}:
+    if kind == "compensate" and role in {"retriable", "compensation"}:
         too_late = {
-            "duty": "the pivot was done: after that there is no way back",
+            "retriable": "the pivot was done: after that there is no way back",
             "compensation": "it is being taken back already",
         }
         raise ApplicationError(too_late[role], type="TooLate")
@@ -147,7 +147,7 @@ def check_possible(intervention: Intervention, parked: Parked) -> None:
         raise _impossible(f"{parked.step} cannot be skipped: later steps build on it", role)
     if kind in {"skip", "resolve"} and not intervention.evidence.strip():
         raise _impossible(f"to {kind} a step takes evidence: say what it rests on", role)
-    if kind == "resolve" and not intervention.happened and role in {"duty", "compensation"}:
+    if kind == "resolve" and not intervention.happened and role in {"retriable", "compensation"}:
         raise _impossible(f"{parked.step} has to be done: retry it, or skip it", role)
 
 

@@ -55,7 +55,7 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Left:
+class Leftovers:
     """What an attempt that stopped before its end left to the next one.
 
     `done` are steps that took effect and stand, `not_done` those that certainly have none; of any
@@ -229,7 +229,7 @@ def unended(story: Sequence[SagaEvent], before: int) -> Sequence[SagaStarted]:
     return [one for one in begun if one.attempt > max(ends, default=0)]
 
 
-def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
+def leftovers_of(started: SagaStarted, story: Sequence[SagaEvent]) -> Leftovers:
     """What an attempt that has not ended left behind."""
     attempt = started.attempt
     standing = standing_of(attempt, story)
@@ -237,7 +237,7 @@ def left_by(started: SagaStarted, story: Sequence[SagaEvent]) -> Left:
     turning = turning_in(attempt, story)
     refusal = refusal_in(attempt, story)
     is_refused = turning and refusal and turning.because == refusal.because
-    return Left(
+    return Leftovers(
         attempt=attempt,
         opened_on=started.opened_on or date.min,
         done=tuple(step for step in standing.passed if step not in standing.not_done),

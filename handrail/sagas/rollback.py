@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 from handrail.sagas.cancellation import side_by_side
 from handrail.sagas.control import SUPERSEDED
 from handrail.sagas.corrections import as_corrected
-from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.definition import RetriableStep, Saga, Step
 from handrail.sagas.events import (
     CompensationStarted,
     Ending,
@@ -20,11 +20,11 @@ from handrail.sagas.events import (
     StepUnknown,
 )
 from handrail.sagas.options import Decision, RunOptions, SagaIdentity, SagaResult
-from handrail.sagas.recovery import Left, Standing
+from handrail.sagas.recovery import Leftovers, Standing
 from handrail.sagas.rollback_plan import WayBack, way_back
 from handrail.sagas.step_executor import attempt_closed
 from handrail.sagas.step_keys import Answer, OnceDone
-from handrail.sagas.step_request import Question
+from handrail.sagas.step_request import StepRequest
 from handrail.sagas.stream_answers import Turned
 from handrail.sagas.stream_commands import TurnBack
 from handrail.sagas.waiting import TurnedBack, Waiting
@@ -35,19 +35,19 @@ class Rollback(Waiting):
 
     def __init__(self, saga: Saga, identity: SagaIdentity, options: RunOptions) -> None:
         super().__init__(saga, identity, options)
-        self._questions: dict[str, Question] = {}
+        self._requests: dict[str, StepRequest] = {}
         self._remembered: list[Sequence[Step]] = []
         self._end_is_told = False
         self._before_end: Callable[[SagaResult], Awaitable[None]] | None = None
 
     # What earlier attempts left.
 
-    async def _recover(self, lefts: Sequence[Left]) -> SagaResult | None:
+    async def _recover(self, lefts: Sequence[Leftovers]) -> SagaResult | None:
         """The result, where all that is left of them is their way back."""
         self._check_shape(lefts)
         # What was decided first stands: those after it only finish its way back.
         turned = next((left for left in lefts if left.turned_back), None)
-        pivot = self.saga.deciding.name
+        pivot = self.saga.pivot_step.name
         if turned is None and any(left.approved or pivot in left.done for left in lefts):
             self._pivot = "done"
             approved = self._fact(SagaDecided, approved=True, because="", reason="")
@@ -57,7 +57,7 @@ class Rollback(Waiting):
         self._back_because = turned.because if turned else SUPERSEDED
         self._show()
         for left in reversed(lefts):
-            await self._clear_up(left)
+            await self._recover_previous_attempt(left)
         if turned is None or turned.turned_back is None:
             self._back_because = ""
             return None
@@ -69,7 +69,7 @@ class Rollback(Waiting):
             SagaResult(ending=turned.turned_back, because=because, reason=reason)
         )
 
-    def _check_shape(self, lefts: Sequence[Left]) -> None:
+    def _check_shape(self, lefts: Sequence[Leftovers]) -> None:
         """Raises ApplicationError where an attempt may have done what this shape does not know."""
         for left in lefts:
             if strange := left.may_stand() - set(self.saga.names):
@@ -77,7 +77,7 @@ class Rollback(Waiting):
                 said = f"attempt {left.attempt} did {names}, unknown to this shape"
                 raise ApplicationError(said, type="OtherShape", non_retryable=True)
 
-    async def _clear_up(self, left: Left) -> None:
+    async def _recover_previous_attempt(self, left: Leftovers) -> None:
         """Take back what the attempt left, under its keys: also what nobody knows of."""
         if left.standing is not None:
             await self._undo_all(way_back(self.saga, left.standing), left.standing, left=left)
@@ -90,16 +90,16 @@ class Rollback(Waiting):
 
     # What this one did.
 
-    async def _take_back(self, turned: TurnedBack) -> SagaResult | None:
+    async def _compensate(self, turned: TurnedBack) -> SagaResult | None:
         """None where the pivot took effect, so that there is no way back."""
         self._back_because = turned.because or "closed"
-        wish = self._wish()
-        back = await self._desk.turn_back(
+        wish = self._cancellation_request()
+        back = await self._executor.turn_back(
             TurnBack(
                 because=turned.because,
                 reason=turned.reason,
                 run=workflow.info().run_id,
-                pivot=self.saga.deciding.name,
+                pivot=self.saga.pivot_step.name,
                 over_pivot=turned.over_pivot,
                 failed=tuple(one for one in turned.told if isinstance(one, StepFailed)),
                 unknown=tuple(one for one in turned.told if isinstance(one, StepUnknown)),
@@ -108,7 +108,7 @@ class Rollback(Waiting):
         )
         if back.crossed:
             self._back_because = ""
-            self._has_crossed(await self._desk.record_missing("crossed", self._once_crossed()))
+            self._has_crossed(await self._executor.record_missing("crossed", self._once_crossed()))
             return None
         self._back_because = back.because
         self._decide_against(back)
@@ -117,15 +117,15 @@ class Rollback(Waiting):
             SagaResult(ending=back.ending, because=back.because, reason=back.reason)
         )
 
-    async def _take_back_as_remembered(self, turned: TurnedBack) -> SagaResult:
+    async def _compensate_as_remembered(self, turned: TurnedBack) -> SagaResult:
         """By workflows that began before the stream was asked."""
         because, reason = turned.because, turned.reason
         self._back_because = because
         wished = []
-        if wish := self._wish():
+        if wish := self._cancellation_request():
             wished = [self._cancel_requested(wish.actor, wish.reason)]
-        anew = [door for question in self._questions.values() for door in question.doors]
-        token = await self._desk.record(
+        anew = [door for request in self._requests.values() for door in request.issued_keys]
+        token = await self._executor.record(
             "turned-back",
             [
                 *turned.told,
@@ -139,7 +139,7 @@ class Rollback(Waiting):
         self._decide_against(
             Turned(crossed=False, because=because, reason=reason, token=token, ending=ending)
         )
-        asked_anew = {name: question.ask - 1 for name, question in self._questions.items()}
+        asked_anew = {name: request.ask - 1 for name, request in self._requests.items()}
         way = WayBack(self._remembered, pivot_may_stand=self._pivot != "ahead")
         await self._undo_all(way, Standing(asked_anew=asked_anew), void=False)
         return await self._ended(SagaResult(ending=ending, because=because, reason=reason))
@@ -151,43 +151,50 @@ class Rollback(Waiting):
         self._show()
 
     async def _undo_all(
-        self, way: WayBack, standing: Standing, *, left: Left | None = None, void: bool = True
+        self, way: WayBack, standing: Standing, *, left: Leftovers | None = None, void: bool = True
     ) -> None:
         """Newest first; of this attempt or, where `left` is given, of the one that left it."""
-        pivot = self.saga.deciding
+        pivot = self.saga.pivot_step
         pivot_keys = standing.keys_of(pivot.name) if way.pivot_may_stand else ()
         # What no compensation asks the company about is asked here.
-        is_orphan = way.pivot_may_stand and pivot.do.asks_outside and not self.saga.shuts_pivot
-        orphans: list[Step | Duty] = [*way.orphans, *([pivot] if is_orphan and void else [])]
+        is_orphan = way.pivot_may_stand and pivot.do.asks_outside and not self.saga.can_void_pivot
+        orphans: list[Step | RetriableStep] = [
+            *way.orphans,
+            *([pivot] if is_orphan and void else []),
+        ]
         for orphan in reversed(orphans):
-            question = Question.void(orphan, self.options)
-            await self._undo(question, standing.keys_of(orphan.name), left)
+            request = StepRequest.void(orphan, self.options)
+            await self._undo(request, standing.keys_of(orphan.name), left)
         for group in reversed(way.groups):
             await side_by_side(
                 self._undo(
-                    Question.compensation(step, self.options),
+                    StepRequest.compensation(step, self.options),
                     standing.keys_of(step.name) + pivot_keys,
                     left,
                 )
                 for step in group
             )
 
-    def _as_corrected(self, question: Question) -> Question:
+    def _as_corrected(self, request: StepRequest) -> StepRequest:
         """What persons corrected at an earlier attempt is not asked as it was before."""
-        told = [one for left in self._desk.lefts for one in left.corrections.get(question.step, ())]
+        told = [
+            one for left in self._executor.lefts for one in left.corrections.get(request.step, ())
+        ]
         if told:
             converter = workflow.payload_converter()
-            question.command = as_corrected(question.command, told, converter)
-        return question
+            request.command = as_corrected(request.command, told, converter)
+        return request
 
-    async def _undo(self, question: Question, closes: tuple[str, ...], left: Left | None) -> None:
+    async def _undo(
+        self, request: StepRequest, closes: tuple[str, ...], left: Leftovers | None
+    ) -> None:
         while True:
-            answer = await self._answer(question, closes=closes, left=left)
+            answer = await self._answer(request, closes=closes, left=left)
             if isinstance(answer, Answer):
                 return
             if answer.closed:
                 raise attempt_closed(answer.cause)
-            resumed = await self._park(question, answer, left=left)
+            resumed = await self._park(request, answer, left=left)
             if not isinstance(resumed, TurnedBack) and resumed.kind in {"skip", "resolve"}:
                 return
 
@@ -195,11 +202,11 @@ class Rollback(Waiting):
 
     def _once_crossed(self) -> list[OnceDone]:
         approved = self._fact(SagaDecided, approved=True, because="", reason="")
-        return [approved] if self.saga.duties else [approved, self._completed()]
+        return [approved] if self.saga.retriable_groups else [approved, self._completed()]
 
     def _has_crossed(self, token: str) -> None:
         self._pivot = "done"
-        self._end_is_told = not self.saga.duties
+        self._end_is_told = not self.saga.retriable_groups
         self.decision = Decision(approved=True, because="", reason="", token=token)
 
     def _completed(self) -> SagaEnded:

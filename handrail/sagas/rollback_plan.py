@@ -37,7 +37,7 @@ def way_back(saga: Saga, standing: Standing) -> WayBack:
         if was_reached:
             orphans += [step for step in group if _may_be_orphan(step, standing)]
         was_reached = was_reached and all(step.name in standing.passed for step in group)
-    pivot = saga.deciding
+    pivot = saga.pivot_step
     asked = (
         was_reached and pivot.do.asks_outside and not _is_certainly_nowhere(pivot.name, standing)
     )

@@ -15,16 +15,16 @@ from typing import Any, Generic, TypeVar
 from handrail.kernel import NO_TENANT, Money, TenantId
 from handrail.sagas.child_workflows import Child
 from handrail.sagas.definition import Saga
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import RunOptions, SagaResult
 from handrail.sagas.saga_workflow import saga_workflow
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 InputT = TypeVar("InputT")
-Run = Callable[[SagaRun, InputT, Any, str], Awaitable[SagaResult]]
+Run = Callable[[SagaExecution, InputT, Any, str], Awaitable[SagaResult]]
 
 
-async def _run(execution: SagaRun, _asked: Any, _options: Any, _actor: str) -> SagaResult:
+async def _run(execution: SagaExecution, _asked: Any, _options: Any, _actor: str) -> SagaResult:
     return await execution.run()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
 
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 
@@ -28,7 +28,7 @@ def saga_workflow(type_: SagaType[Any]) -> type[SagaHandlers]:
                 attempt=attempt,
                 input=asked,
             )
-            self._saga = SagaRun(type_.steps(asked, options), identity, options)
+            self._saga = SagaExecution(type_.steps(asked, options), identity, options)
 
         async def run(self, asked: Any, options: Any, actor: str, attempt: int) -> SagaResult:
             del attempt

@@ -22,9 +22,9 @@ from handrail.sagas.events import (
     StepAnswered,
 )
 from handrail.sagas.options import RunOptions, SagaIdentity
-from handrail.sagas.recovery import Left
+from handrail.sagas.recovery import Leftovers
 from handrail.sagas.step_keys import KEY_SPENT, NOT_DONE, Answer, OnceDone, StepContext, StepKey
-from handrail.sagas.step_request import Question
+from handrail.sagas.step_request import StepRequest
 from handrail.sagas.stream_answers import Begun, Cancelled, Turned
 from handrail.sagas.stream_commands import RequestCancellation, TurnBack
 from handrail.sagas.visibility import Timeline
@@ -60,7 +60,7 @@ class NoAnswer:
 
 
 @dataclass
-class Desk:
+class StepExecutor:
     """Asks for the steps of one saga, each under its own key, and keeps the saga's own stream.
 
     `lefts` are what the attempts before this one left behind, oldest first.
@@ -69,11 +69,11 @@ class Desk:
     identity: SagaIdentity
     options: RunOptions
     timeline: Timeline
-    lefts: Sequence[Left] = ()
+    lefts: Sequence[Leftovers] = ()
     _recorded: int = 0
 
     def key(
-        self, step: str, direction: Direction = "do", ask: int = 1, *, left: Left | None = None
+        self, step: str, direction: Direction = "do", ask: int = 1, *, left: Leftovers | None = None
     ) -> StepKey:
         """Of this attempt or, where `left` is given, of the one that left it."""
         return StepKey(
@@ -88,10 +88,10 @@ class Desk:
 
     async def ask(
         self,
-        question: Question,
+        request: StepRequest,
         closes: tuple[str, ...],
         once_done: tuple[OnceDone, ...],
-        left: Left | None,
+        left: Leftovers | None,
         *,
         going_out: Callable[[], None],
     ) -> Answer | NoAnswer:
@@ -100,22 +100,22 @@ class Desk:
         `left` is the attempt in whose name a compensation is asked, where that is not this one.
         `going_out` is called before another company's queue is waited for.
         """
-        command = question.command
-        key = self.key(question.step, question.direction, question.ask, left=left)
+        command = request.command
+        key = self.key(request.step, request.direction, request.ask, left=left)
         context = StepContext(
             key=key,
             actor=self.identity.actor,
             merchant=self.identity.tenant,
             traceparent=self.options.traceparent,
-            closes=closes or question.superseded,
-            supersedes=self._superseded(question),
+            closes=closes or request.superseded,
+            supersedes=self._superseded(request),
             once_done=once_done,
         )
         started = workflow.now()
-        question.first_asked = question.first_asked or started
+        request.first_asked = request.first_asked or started
         answer: Answer | NoAnswer
         try:
-            answer = await self._asked(command, context, question, going_out)
+            answer = await self._asked(command, context, request, going_out)
         except FailureError as failure:
             answer = _no_answer(failure, command)
         what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
@@ -126,11 +126,11 @@ class Desk:
         self,
         command: Command,
         context: StepContext,
-        question: Question,
+        request: StepRequest,
         going_out: Callable[[], None],
     ) -> Answer:
-        name = question.activity or type(command).__name__
-        limit, tries = question.limit, question.tries
+        name = request.activity or type(command).__name__
+        limit, tries = request.limit, request.tries
         queue = None
         if command.asks_outside or self._on_queues:
             queue = context_of(type(command))
@@ -152,14 +152,14 @@ class Desk:
             name, [command, context], Answer, queue=queue, limit=limit, tries=tries
         )
 
-    def _superseded(self, question: Question) -> tuple[StepKey, ...]:
+    def _superseded(self, request: StepRequest) -> tuple[StepKey, ...]:
         """The keys under which earlier attempts may have asked another company the same."""
-        if question.direction == "undo":
+        if request.direction == "undo":
             return ()
         return tuple(
-            self.key(question.step, "do", ask + 1, left=left)
+            self.key(request.step, "do", ask + 1, left=left)
             for left in self.lefts
-            for ask in range(1 + left.asked_anew.get(question.step, 0))
+            for ask in range(1 + left.asked_anew.get(request.step, 0))
         )
 
     async def begin(self, started: SagaStarted) -> Begun:
@@ -196,7 +196,7 @@ class Desk:
         resumed: SagaResumed,
         correction: Command | None,
         closes: tuple[str, ...],
-        left: Left | None,
+        left: Leftovers | None,
     ) -> tuple[SagaResumed, Command | None]:
         """By what the step goes on: the first that was recorded under the name.
 
@@ -223,7 +223,7 @@ class Desk:
         type_: type[T],
         closes: tuple[str, ...] = (),
         *,
-        left: Left | None = None,
+        left: Leftovers | None = None,
     ) -> T:
         self._recorded += 1
         # Forward an attempt that stopped says nothing any more.

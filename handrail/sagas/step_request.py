@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from handrail.kernel import Command, void_of
-from handrail.sagas.definition import Duty, Step
+from handrail.sagas.definition import RetriableStep, Step
 from handrail.sagas.events import Direction
 from handrail.sagas.options import RunOptions
 from handrail.sagas.parking import Role
 
 
 @dataclass
-class Question:
+class StepRequest:
     """`ask` counts the keys it had: a definite no, or a correction, needs another one.
 
     `superseded` are the names under which it was asked before, and which may not take effect any
@@ -33,37 +33,37 @@ class Question:
     first_asked: datetime | None = None
 
     @classmethod
-    def promise(cls, step: Step, options: RunOptions) -> Question:
+    def compensatable(cls, step: Step, options: RunOptions) -> StepRequest:
         limit = step.deadline or options.deadline
-        return cls(step.name, "promise", step.do, limit, step.attempts)
+        return cls(step.name, "compensatable", step.do, limit, step.attempts)
 
     @classmethod
-    def compensation(cls, step: Step, options: RunOptions) -> Question:
+    def compensation(cls, step: Step, options: RunOptions) -> StepRequest:
         return cls(step.name, "compensation", step.undo, options.patience, None)
 
     @classmethod
-    def pivot(cls, duty: Duty, options: RunOptions) -> Question:
-        limit = duty.patience or options.patience
-        return cls(duty.name, "pivot", duty.do, limit, duty.attempts)
+    def pivot(cls, step: RetriableStep, options: RunOptions) -> StepRequest:
+        limit = step.patience or options.patience
+        return cls(step.name, "pivot", step.do, limit, step.attempts)
 
     @classmethod
-    def void(cls, step: Step | Duty, options: RunOptions) -> Question:
+    def void(cls, step: Step | RetriableStep, options: RunOptions) -> StepRequest:
         """Have the other company let go of what our own books do not hold."""
         void = cls(step.name, "compensation", step.do, options.patience, None)
         void.activity = void_of(type(step.do))
         return void
 
     @classmethod
-    def duty(cls, duty: Duty, options: RunOptions) -> Question:
-        limit = duty.patience or options.patience
-        return cls(duty.name, "duty", duty.do, limit, duty.attempts)
+    def retriable(cls, step: RetriableStep, options: RunOptions) -> StepRequest:
+        limit = step.patience or options.patience
+        return cls(step.name, "retriable", step.do, limit, step.attempts)
 
     @property
     def direction(self) -> Direction:
         return "undo" if self.role == "compensation" else "do"
 
     @property
-    def doors(self) -> Iterator[str]:
+    def issued_keys(self) -> Iterator[str]:
         """Every name under which it was asked."""
         yield self.step
         yield from (f"{self.step}~{ask}" for ask in range(2, self.ask + 1))
@@ -72,12 +72,12 @@ class Question:
     def keys(self) -> tuple[str, ...]:
         """What closes all of its doors, in its direction."""
         back = "/undo" if self.direction == "undo" else ""
-        return tuple(f"{door}{back}" for door in self.doors)
+        return tuple(f"{door}{back}" for door in self.issued_keys)
 
     def new_key(self, *, supersedes: bool = True) -> None:
         """The present one would only hear its no again; what it holds may not take effect later."""
         if supersedes:
-            self.superseded = tuple(self.doors)
+            self.superseded = tuple(self.issued_keys)
         self.ask += 1
         self.first_asked = None
 

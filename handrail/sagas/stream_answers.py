@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from handrail.sagas.events import Ending, SagaEnded
-from handrail.sagas.recovery import Left, Standing
+from handrail.sagas.recovery import Leftovers, Standing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,8 @@ class Begun:
     """
 
     token: str
-    left: Left | None
-    lefts: tuple[Left, ...] = ()
+    left: Leftovers | None
+    lefts: tuple[Leftovers, ...] = ()
     attempt: int = 0
     ended: SagaEnded | None = None
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from temporalio import workflow
 
-from handrail.sagas.approvals import Awaited
-from handrail.sagas.control import Hearing, the_stores_decide
+from handrail.sagas.approvals import PendingApproval
+from handrail.sagas.control import SagaControl, the_stores_decide
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.events import (
     AnswerAwaited,
@@ -24,10 +24,10 @@ from handrail.sagas.events import (
 )
 from handrail.sagas.options import RunOptions, SagaIdentity
 from handrail.sagas.parking import Parked
-from handrail.sagas.recovery import DEADLINE, Left
+from handrail.sagas.recovery import DEADLINE, Leftovers
 from handrail.sagas.step_executor import NoAnswer, attempt_closed
 from handrail.sagas.step_keys import Answer, OnceDone
-from handrail.sagas.step_request import Question
+from handrail.sagas.step_request import StepRequest
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class TurnedBack:
     told: tuple[SagaEvent, ...] = ()
 
 
-class Waiting(Hearing):
+class Waiting(SagaControl):
     """The side of a running saga that waits."""
 
     def __init__(self, saga: Saga, identity: SagaIdentity, options: RunOptions) -> None:
@@ -56,7 +56,11 @@ class Waiting(Hearing):
         self._is_turning = False
 
     async def _park(
-        self, question: Question, answer: NoAnswer, *told: SagaEvent, left: Left | None = None
+        self,
+        request: StepRequest,
+        answer: NoAnswer,
+        *told: SagaEvent,
+        left: Leftovers | None = None,
     ) -> TurnedBack | SagaResumed:
         """Wait for what a person says; or why the saga has to turn back.
 
@@ -64,14 +68,14 @@ class Waiting(Hearing):
         says of it says nothing of the step that this one may ask anew.
         """
         parked = Parked(
-            step=question.step,
-            role=question.role,
-            command=question.command,
+            step=request.step,
+            role=request.role,
+            command=request.command,
             cause=answer.cause,
             in_doubt=answer.happened is not False,
             since=workflow.now(),
-            keys=question.keys,
-            forgotten_from=self._forgotten_from(question),
+            keys=request.keys,
+            forgotten_from=self._forgotten_from(request),
             left=left,
         )
         step, direction = parked.step, parked.direction
@@ -87,10 +91,10 @@ class Waiting(Hearing):
         )
         parked.shown = True
         # A pivot without an answer may be done: only a person can say that it is to be undone.
-        is_promise = parked.role == "promise"
+        is_compensatable = parked.role == "compensatable"
 
         def enough() -> bool:
-            is_left = is_promise and not parked.claimed and self._is_over()
+            is_left = is_compensatable and not parked.claimed and self._is_over()
             return parked.goes_on or is_left
 
         await workflow.wait_condition(enough)
@@ -100,19 +104,19 @@ class Waiting(Hearing):
             return await self._turned_beside()
         by = parked.resumed or await self._resumed_as_remembered(parked)
         if by.kind == "correct" and parked.correction is not None:
-            question.correct(parked.correction)
+            request.correct(parked.correction)
         elif by.kind == "retry" and answer.spent:
-            question.new_key(supersedes=not answer.refused)
+            request.new_key(supersedes=not answer.refused)
         if by.kind == "compensate" or not by.happened:
             return TurnedBack("intervention", by.reason, denied=not by.happened)
         return by
 
-    def _forgotten_from(self, question: Question) -> datetime | None:
+    def _forgotten_from(self, request: StepRequest) -> datetime | None:
         """From when on another company may do the same again under the same key."""
         kept = timedelta(seconds=self.options.keys_kept_seconds)
-        if not kept or not question.command.asks_outside or question.first_asked is None:
+        if not kept or not request.command.asks_outside or request.first_asked is None:
             return None
-        return question.first_asked + kept
+        return request.first_asked + kept
 
     async def _resumed_as_remembered(self, parked: Parked) -> SagaResumed:
         """By workflows that began before the stream was asked."""
@@ -122,7 +126,7 @@ class Waiting(Hearing):
         resumed = self._resumed(parked, by, parked.correction if is_corrected else None)
         by_hand = by.kind in {"skip", "resolve"}
         name, closes = f"resumed:{parked.place}", parked.keys if by_hand else ()
-        await self._desk.record(name, [resumed], closes)
+        await self._executor.record(name, [resumed], closes)
         return resumed
 
     def _await(self, step: Step) -> list[AnswerAwaited]:
@@ -132,7 +136,7 @@ class Waiting(Hearing):
         until = workflow.now() + step.answered_within
         return [self._fact(AnswerAwaited, step=step.name, until=until)]
 
-    async def _hear(self, step: Step, awaited: Awaited) -> TurnedBack | None:
+    async def _hear(self, step: Step, awaited: PendingApproval) -> TurnedBack | None:
         """Why the saga has to turn back, if it has: a no, or no answer in time, is a refusal."""
 
         def enough() -> bool:
@@ -168,7 +172,7 @@ class Waiting(Hearing):
                 return None
             told = (answered,)
         else:
-            answered = awaited.stands or await self._desk.answer(answered)
+            answered = awaited.stands or await self._executor.answer(answered)
         if answered.approved:
             return None
         because = "NotAnswered" if answered.actor == DEADLINE else "Declined"
@@ -176,7 +180,7 @@ class Waiting(Hearing):
 
     def _is_over(self) -> bool:
         """Whether there is nothing to wait for: the saga turns back, or is to be cancelled."""
-        return self._is_turning or self._wish() is not None
+        return self._is_turning or self._cancellation_request() is not None
 
     async def _turned_beside(self) -> TurnedBack:
         turned = TurnedBack("superseded", "a step beside it turned the saga back", beside=True)
@@ -189,7 +193,7 @@ class Waiting(Hearing):
         return self._cancelled()
 
     def _cancelled(self) -> TurnedBack | None:
-        wish = self._wish()
+        wish = self._cancellation_request()
         return TurnedBack("cancelled", wish.reason) if wish else None
 
     def _closed(self, answer: NoAnswer) -> TurnedBack:
@@ -205,29 +209,29 @@ class Waiting(Hearing):
 
     async def _answer(
         self,
-        question: Question,
+        request: StepRequest,
         *,
         closes: Sequence[str] = (),
         once_done: Sequence[OnceDone] = (),
-        left: Left | None = None,
+        left: Leftovers | None = None,
     ) -> Answer | NoAnswer:
-        return await self._desk.ask(
-            question,
+        return await self._executor.ask(
+            request,
             tuple(closes),
             tuple(once_done),
             left,
-            going_out=lambda: self._show(question.step),
+            going_out=lambda: self._show(request.step),
         )
 
     async def _record(self, name: str, *events: SagaEvent) -> str:
-        return await self._desk.record(name, events)
+        return await self._executor.record(name, events)
 
     def _unanswered(
-        self, question: Question, answer: NoAnswer, *, always_unknown: bool = False
+        self, request: StepRequest, answer: NoAnswer, *, always_unknown: bool = False
     ) -> StepFailed | StepUnknown:
         if answer.happened is False and not always_unknown:
-            return self._fact(StepFailed, step=question.step, cause=answer.cause)
-        return self._fact(StepUnknown, step=question.step, direction="do", cause=answer.cause)
+            return self._fact(StepFailed, step=request.step, cause=answer.cause)
+        return self._fact(StepUnknown, step=request.step, direction="do", cause=answer.cause)
 
     def _cancel_requested(self, actor: str, reason: str) -> CancelRequested:
         return self._fact(CancelRequested, actor=actor, reason=reason)

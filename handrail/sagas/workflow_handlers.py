@@ -7,7 +7,7 @@ from typing import ClassVar
 from temporalio import workflow
 
 from handrail.kernel import Command
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import Cancellation, Decision, Intervention, Verdict
 
 
@@ -18,7 +18,7 @@ class SagaHandlers:
     """
 
     shape: ClassVar[int] = 1
-    _saga: SagaRun
+    _saga: SagaExecution
 
     @workflow.update(description="Wait for the decision: approved, or refused with the reason.")
     async def decision(self) -> Decision:

@@ -26,7 +26,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Luck = Literal["served", "fails", "loses the answer"]
+Outcome = Literal["served", "fails", "loses the answer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ _NUMBERED: dict[str, Callable[[float], Behaviour]] = {
 
 
 def behaviour(token: str, *, stage: str, stages: tuple[str, ...]) -> Behaviour | None:
-    """What `card_lost` or `card_capture_error_3` means at this stage, or None for no such token.
+    """What `x_lost` or `x_capture_error_3` means at this stage, or None for no such token.
 
     A token names its stage after the first word; if it names none, it means the first stage.
     """
@@ -104,7 +104,7 @@ class Faults(BaseModel):
     seed: int | None = None
 
 
-class Weather:
+class InjectedFaults:
     def __init__(self) -> None:
         self.turn(Faults())
 
@@ -121,7 +121,7 @@ class Weather:
     def latency_seconds(self) -> float:
         return self._faults.latency_ms / 1000
 
-    def luck(self) -> Luck:
+    def luck(self) -> Outcome:
         if self._dice.random() >= self._faults.error_rate:
             return "served"
         return "fails" if self._dice.getrandbits(1) else "loses the answer"

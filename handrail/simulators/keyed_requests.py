@@ -14,9 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 
-from handrail.simulators.fault_injection import Faults, Weather
-from handrail.simulators.request_journal import Answer, Asked, Book, Journal
-from handrail.simulators.webhook_sender import Teller
+from handrail.simulators.fault_injection import Faults, InjectedFaults
+from handrail.simulators.request_journal import Answer, Asked, Book, RequestJournal
+from handrail.simulators.webhook_sender import WebhookSender
 
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1)]
 
@@ -27,9 +27,9 @@ _KEY_REUSED = Answer(422, {"error": "this key came before with another content"}
 _HUNG_UP = Answer(499, {"error": "nobody waits for this any more"})
 
 
-class Desk(Generic[Asked]):
-    def __init__(self, book: Book[Asked], journal: Journal[Asked]) -> None:
-        self.weather = Weather()
+class KeyedRequests(Generic[Asked]):
+    def __init__(self, book: Book[Asked], journal: RequestJournal[Asked]) -> None:
+        self.weather = InjectedFaults()
         self._book = book
         self._journal = journal
         self._answered: dict[str, tuple[Asked, Answer]] = {}
@@ -106,12 +106,12 @@ def open_company(
     book: Book[Asked],
     lines: TypeAdapter[tuple[str, Asked]],
     ledger_path: Path | None,
-    teller: Teller | None = None,
-) -> tuple[FastAPI, Desk[Asked]]:
+    teller: WebhookSender | None = None,
+) -> tuple[FastAPI, KeyedRequests[Asked]]:
     """An app that has everything but the company's own requests; `teller` is whom its book tells
     what others should hear.
     """
-    desk = Desk(book, Journal(ledger_path, lines))
+    desk = KeyedRequests(book, RequestJournal(ledger_path, lines))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -35,7 +35,7 @@ class Book(Protocol[Asked_contra]):
         ...
 
 
-class Journal(Generic[Asked]):
+class RequestJournal(Generic[Asked]):
     """One line a request. Unbuffered, so that a killed process has lost nothing it answered."""
 
     def __init__(self, path: Path | None, lines: TypeAdapter[tuple[str, Asked]]) -> None:

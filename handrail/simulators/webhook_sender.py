@@ -18,7 +18,7 @@ import structlog
 from pydantic import BaseModel, TypeAdapter
 
 from handrail.http import webhook_signatures
-from handrail.simulators.request_journal import Journal
+from handrail.simulators.request_journal import RequestJournal
 
 _TIMEOUT: Final = 5.0  # seconds
 _FIRST_PAUSE: Final = 0.1  # seconds, doubled from try to try
@@ -52,13 +52,13 @@ class Progress(BaseModel):
     body: str
 
 
-class Teller:
+class WebhookSender:
     """Tells each thing once or, where a crash leaves it in doubt, again under the same id."""
 
     def __init__(self, target: Target | None, ledger_path: Path | None) -> None:
         path = ledger_path and ledger_path.with_name(f"{ledger_path.name}.webhooks")
         self._target = target
-        self._journal = Journal(path, TypeAdapter(tuple[str, Progress]))
+        self._journal = RequestJournal(path, TypeAdapter(tuple[str, Progress]))
         self._progress: dict[str, Progress] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._telling: dict[str, asyncio.Task[None]] = {}

@@ -117,7 +117,7 @@ async def is_terminated_after_it_was_done_for_good(trial: Trial, step: str, atte
 
 async def are_terminated_while_they_clear_up(trial: Trial, step: str, attempts: int) -> None:
     """The first is terminated at its pivot, the others just before they take the step back."""
-    pivot = trial.subject.saga.deciding.name
+    pivot = trial.subject.saga.pivot_step.name
     trial.is_held(pivot)
     await trial.starts()
     held = [await is_terminated_at(trial, pivot)]
@@ -133,7 +133,7 @@ async def are_terminated_while_they_clear_up(trial: Trial, step: str, attempts: 
 
 async def are_terminated_after_they_cleared_up(trial: Trial, step: str, attempts: int) -> None:
     """The step is taken back, and the attempt gone, before anything else is."""
-    pivot = trial.subject.saga.deciding.name
+    pivot = trial.subject.saga.pivot_step.name
     trial.is_held(pivot)
     await trial.starts()
     held = [await is_terminated_at(trial, pivot)]
@@ -154,7 +154,7 @@ async def are_terminated_after_they_cleared_up(trial: Trial, step: str, attempts
 
 async def are_terminated_on_their_way_back(trial: Trial, step: str, attempts: int) -> None:
     """The pivot refused the first: what it turned back stays turned back, however often."""
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
     held = []
     for _ in range(attempts - 1):
         trial.is_held(step, "undo")
@@ -195,7 +195,7 @@ async def are_terminated_as_they_turn_back(trial: Trial, step: str, attempts: in
     """The pivot has refused the first, just before it tells that it turns back: those that follow
     only finish that, and are gone after they tell so, or before they have ended.
     """
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
     held = []
     trial.is_held("journal:turned-back")
     await trial.starts()
@@ -277,13 +277,13 @@ async def are_terminated_after_the_end_was_told(trial: Trial, step: str, attempt
 def _what_tells_the_end(trial: Trial) -> str:
     """The last step; of several side by side nobody knows which is the last."""
     saga = trial.subject.saga
-    last = saga.duties[-1] if saga.duties else (saga.deciding,)
+    last = saga.retriable_groups[-1] if saga.retriable_groups else (saga.pivot_step,)
     return last[0].name if len(last) == 1 else "journal:ended"
 
 
 async def are_terminated_after_they_told_a_refusal(trial: Trial, step: str, attempts: int) -> None:
     """Where a saga may be begun anew it is refused again, and nothing is left of any."""
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
     for number in range(attempts - 1):
         if trial.subject.saga.repeats == "never" and number:
             break

@@ -22,7 +22,7 @@ async def refusal_of(update: Awaitable[None]) -> str:
 
 
 def _turns_back(trial: Trial) -> None:
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
 
 
 async def is_cancelled_during_its_undo(trial: Trial, step: str) -> None:

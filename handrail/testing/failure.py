@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import chain
 from typing import Any, Final, Literal, get_args
 
-from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.definition import RetriableStep, Saga, Step
 from handrail.sagas.events import Ending
 from handrail.testing.running_saga import ONE_TASK
 from handrail.testing.saga_case import Case
@@ -102,19 +102,23 @@ def roles_of(saga: Saga) -> dict[Role, list[str]]:
     return {
         "compensatable": [step.name for group in saga.groups for step in group],
         "awaiting": [step.name for g in saga.groups for step in g if step.answered_within],
-        "pivot": [saga.deciding.name],
-        "retriable": [duty.name for group in saga.duties for duty in group],
+        "pivot": [saga.pivot_step.name],
+        "retriable": [duty.name for group in saga.retriable_groups for duty in group],
     }
 
 
 def names_side_by_side(saga: Saga) -> list[list[str]]:
     """Of the steps of each group."""
     promises = [[step.name for step in group] for group in saga.groups]
-    return [*promises, *([duty.name for duty in group] for group in saga.duties)]
+    return [*promises, *([duty.name for duty in group] for group in saga.retriable_groups)]
 
 
-def step_named(saga: Saga, name: str) -> Step | Duty:
-    steps: list[Step | Duty] = [*chain(*saga.groups), saga.deciding, *chain(*saga.duties)]
+def step_named(saga: Saga, name: str) -> Step | RetriableStep:
+    steps: list[Step | RetriableStep] = [
+        *chain(*saga.groups),
+        saga.pivot_step,
+        *chain(*saga.retriable_groups),
+    ]
     [found] = [step for step in steps if step.name == name]
     return found
 
@@ -165,7 +169,7 @@ LEAVES_SOMETHING: Final = Need(
     "it changes nothing, so it has no compensation to run",
 )
 SHUTS_PIVOT: Final = Need(
-    lambda _, saga, __: saga.shuts_pivot, "no compensation closes the key of the pivot"
+    lambda _, saga, __: saga.can_void_pivot, "no compensation closes the key of the pivot"
 )
 BESIDE: Final = Need(_runs_beside, "no step runs beside it")
 RETRIED: Final = Need(_is_retried, "it is asked only once")

@@ -305,7 +305,7 @@ async def is_too_late_to_cancel(trial: Trial, step: str) -> None:
     if ended.ending == "completed":
         assert (heard, wished) == ("TooLate", [])
         return
-    assert step == trial.subject.saga.deciding.name
+    assert step == trial.subject.saga.pivot_step.name
     assert await trial.has_lost_a_task()
     assert wished == ["requester" if heard == ACCEPTED else "temporal"]
     assert all(getattr(late, "type", late) == "StepClosed" for late in await held.landed())
@@ -350,7 +350,7 @@ async def is_taken_back_by_an_operator(trial: Trial, step: str) -> None:
     trial.loses_the_answer(step)
     await trial.starts()
     await trial.parks(step)
-    if trial.subject.saga.shuts_pivot:
+    if trial.subject.saga.can_void_pivot:
         await trial.is_told("compensate", step)
         await trial.ends_as("compensated", "intervention")
         return
@@ -387,11 +387,11 @@ async def is_corrected(trial: Trial, step: str) -> None:
 
 
 def _if_the_pivot_can_be_shut(saga: Saga, _step: str, _variant: None) -> tuple[Ending, ...]:
-    return ("compensated",) if saga.shuts_pivot else ("completed",)
+    return ("compensated",) if saga.can_void_pivot else ("completed",)
 
 
 def _unless_the_pivot_was_lost(saga: Saga, step: str, _variant: None) -> tuple[Ending, ...]:
-    return ("completed", "compensated") if step == saga.deciding.name else ("completed",)
+    return ("completed", "compensated") if step == saga.pivot_step.name else ("completed",)
 
 
 _PROMISE: Final[tuple[Role, ...]] = ("compensatable",)

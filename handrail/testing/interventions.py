@@ -96,7 +96,7 @@ async def is_told_two_kinds(trial: Trial, step: str) -> None:
     await trial.starts()
     await trial.parks(step)
     trial.recovers(step)
-    is_pivot = step == trial.subject.saga.deciding.name
+    is_pivot = step == trial.subject.saga.pivot_step.name
     by_hand = says(trial, BY_HAND["pivot" if is_pivot else "retriable"], step)
     await the_first_stands(trial, by_hand, says(trial, "retry", step))
     await trial.ends_as("completed")
@@ -109,7 +109,7 @@ async def is_taken_back_and_tried_again(trial: Trial, step: str) -> None:
     await trial.parks(step)
     trial.recovers(step)
     retry, compensate = says(trial, "retry", step), says(trial, "compensate", step)
-    if not trial.subject.saga.shuts_pivot:
+    if not trial.subject.saga.can_void_pivot:
         impossible, tried = await at_once(trial, compensate, retry)
         assert impossible in {"NotPossible", *LATE}
         assert tried == ACCEPTED
@@ -150,7 +150,7 @@ async def is_denied_although_it_happened(trial: Trial, step: str) -> None:
 
 
 async def its_undo_is_told_two_kinds(trial: Trial, step: str) -> None:
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
     trial.loses_the_answer(step, "undo")
     await trial.starts()
     await trial.parks(step)
@@ -192,7 +192,7 @@ async def two_wait_side_by_side(trial: Trial, step: str) -> None:
 
 async def two_undos_wait_side_by_side(trial: Trial, step: str) -> None:
     other = beside(trial, step)
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
     for one in (step, other):
         trial.loses_the_answer(one, "undo")
     await trial.starts()
@@ -218,7 +218,7 @@ def beside(trial: Trial, step: str) -> str:
 
 
 def _the_first_stands(saga: Saga, _step: str, _variant: None) -> tuple[Ending, ...]:
-    return ("completed", "compensated") if saga.shuts_pivot else ("completed",)
+    return ("completed", "compensated") if saga.can_void_pivot else ("completed",)
 
 
 _LATER: Final[tuple[Role, ...]] = ("pivot", "retriable")

@@ -111,7 +111,7 @@ async def is_lost_after_it(trial: Trial, step: str, meanwhile: Meanwhile) -> Non
 
 
 async def is_lost_after_its_undo(trial: Trial, step: str, meanwhile: Meanwhile) -> None:
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
     loss = trial.loses_its_task_at(step, "undo")
     await trial.starts()
     await _is_over(trial, await loses(trial, loss, meanwhile), meanwhile)
@@ -206,7 +206,7 @@ async def _loses_what_parked(trial: Trial, step: str, meanwhile: Meanwhile) -> N
     if ended.ending != "completed":
         # What Temporal asked for may be seen before the pivot, which certainly did not happen.
         assert (meanwhile, ended.because) == ("temporal", "cancelled")
-        assert step == trial.subject.saga.deciding.name
+        assert step == trial.subject.saga.pivot_step.name
     found = await trial.ends_as(ended.ending)
     assert len(found.told(SagaParked)) == 1
     assert len(found.told(SagaResumed)) <= 1
@@ -326,7 +326,7 @@ def _if_cancelled_ahead(saga: Saga, step: str, meanwhile: Meanwhile) -> tuple[En
 def _unless_seen_before_the_pivot(
     saga: Saga, step: str, meanwhile: Meanwhile
 ) -> tuple[Ending, ...]:
-    is_pivot = step == saga.deciding.name
+    is_pivot = step == saga.pivot_step.name
     races = is_pivot and meanwhile == "temporal"
     return ("completed", "compensated") if races else ("completed",)
 

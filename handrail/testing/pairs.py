@@ -47,8 +47,8 @@ async def unknown_then_its_undo_loses_its_answer(trial: Trial, first: str, undon
     fault = trial.loses_the_answer(undone, "undo", tries=1)
     await trial.starts()
     because = "unknown"
-    if first == trial.subject.saga.deciding.name:
-        if not trial.subject.saga.shuts_pivot:
+    if first == trial.subject.saga.pivot_step.name:
+        if not trial.subject.saga.can_void_pivot:
             trial.recovers(undone, "undo")
             await _goes_on(trial, first)
             return
@@ -62,7 +62,7 @@ async def unknown_then_its_undo_loses_its_answer(trial: Trial, first: str, undon
 
 async def cancelled_then_terminated_on_the_way_back(trial: Trial, first: str, undone: str) -> None:
     """A third thing goes wrong, too: attempt 2 finishes what the requester wished."""
-    refused = first == trial.subject.saga.deciding.name
+    refused = first == trial.subject.saga.pivot_step.name
     if refused:
         trial.refuses(first)
     held = None if refused else trial.is_held(first)
@@ -90,12 +90,12 @@ async def _goes_on(trial: Trial, pivot: str) -> None:
 
 
 def _as_the_pivot_can_be_shut(saga: Saga, first: str, _undone: str) -> tuple[Ending, ...]:
-    goes_on = first == saga.deciding.name and not saga.shuts_pivot
+    goes_on = first == saga.pivot_step.name and not saga.can_void_pivot
     return ("completed",) if goes_on else ("compensated",)
 
 
 def _as_wished_or_refused(saga: Saga, first: str, _undone: str) -> tuple[Ending, ...]:
-    return ("refused",) if first == saga.deciding.name else ("compensated",)
+    return ("refused",) if first == saga.pivot_step.name else ("compensated",)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from handrail.eventstore.business_tables import EventIds
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import shard_of
@@ -189,17 +190,22 @@ async def messages_wait_in_order(connection: Connection) -> AsyncIterator[Violat
         yield Violation(f"{consumer}: {stream}/{version} was handled, and {first} waits")
 
 
-async def nothing_is_of_lost_events(connection: Connection) -> AsyncIterator[Violation]:
+async def nothing_is_of_lost_events(
+    event_ids: Sequence[EventIds], connection: Connection
+) -> AsyncIterator[Violation]:
     """What inboxes, parked messages, notifications and effects of consumers are of, is stored."""
-    for found in await around_the_events(connection):
+    for found in await around_the_events(connection, event_ids):
         if found.of not in {"checkpoints", "parked_events"}:
             yield Violation(found.said)
 
 
 def feed_checks(
-    projections: Sequence[Projection[Any]], consumers: Sequence[Consumer], codec: Codec
+    projections: Sequence[Projection[Any]],
+    consumers: Sequence[Consumer],
+    codec: Codec,
+    event_ids: Sequence[EventIds] = (),
 ) -> Mapping[str, Check]:
-    """The checks by name, of these read models and consumers."""
+    """The checks by name, of these read models, consumers and columns with ids of events."""
     return {
         "versions_without_holes": versions_without_holes,
         "shards_by_stream": shards_by_stream,
@@ -209,7 +215,7 @@ def feed_checks(
         "consumers_have_what_they_passed": partial(consumers_have_what_they_passed, consumers),
         "parked_rows_are_of_events": partial(parked_rows_are_of_events, projections),
         "messages_wait_in_order": messages_wait_in_order,
-        "nothing_is_of_lost_events": nothing_is_of_lost_events,
+        "nothing_is_of_lost_events": partial(nothing_is_of_lost_events, event_ids),
         "tokens_are_exact": partial(tokens_are_exact, projections, codec),
     }
 

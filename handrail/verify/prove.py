@@ -108,7 +108,9 @@ async def prove(
     """
     stores = {**STORE_INVARIANTS, **verification.stores}
     invariants = verification.everything
-    of_the_feed = feed_checks(app.read_models, app.consumers, app.codec) if feed else {}
+    of_the_feed: Mapping[str, Check] = {}
+    if feed:
+        of_the_feed = feed_checks(app.read_models, app.consumers, app.codec, app.event_ids)
     checks = {**stores, **of_the_feed}
     of_the_lake = [LAKE_CHECK] if feed and lake else []
     names = dict.fromkeys([*invariants, *checks, *of_the_lake])

@@ -6,7 +6,7 @@ from typing import Annotated, cast
 
 from cyclopts import Parameter
 
-from handrail.cli.command_runner import errand
+from handrail.cli.command_runner import run_job
 from handrail.cli.options import Broker, Json, Wide
 from handrail.settings import load
 from runtime.app import HANDRAIL
@@ -40,4 +40,4 @@ def demo(
             json=json,
         )
 
-    return errand(cast("ShopSettings", load(HANDRAIL.settings_type)), "demo", work)
+    return run_job(cast("ShopSettings", load(HANDRAIL.settings_type)), "demo", work)

@@ -42,7 +42,7 @@ from pydantic import TypeAdapter
 
 from handrail.simulators.keyed_requests import Key, open_company
 from handrail.simulators.statement import add_statement
-from handrail.simulators.webhook_sender import Target, Teller
+from handrail.simulators.webhook_sender import Target, WebhookSender
 from runtime.simulators.bank_accounts import BankBook
 from runtime.simulators.bank_requests import (
     AnyRequest,
@@ -58,7 +58,7 @@ from runtime.simulators.bank_requests import (
 
 def create_bank(ledger_path: Path | None, target: Target | None = None) -> FastAPI:
     lines: TypeAdapter[tuple[str, AnyRequest]] = TypeAdapter(tuple[str, BankRequest])
-    teller = Teller(target, ledger_path)
+    teller = WebhookSender(target, ledger_path)
     book = BankBook(teller)
     app, desk = open_company("Simulated bank", book, lines, ledger_path, teller)
     add_statement(app, book)

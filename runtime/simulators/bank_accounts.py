@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, assert_never
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.request_journal import Answer
-from handrail.simulators.webhook_sender import News, Teller
+from handrail.simulators.webhook_sender import News, WebhookSender
 from runtime.simulators.bank_requests import (
     AnyRequest,
     Authorise,
@@ -86,7 +86,7 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 class BankBook:
-    def __init__(self, teller: Teller) -> None:
+    def __init__(self, teller: WebhookSender) -> None:
         self._teller = teller
         self._cards: dict[str, str] = {}
         self._authorisations: defaultdict[str, list[OfOrder]] = defaultdict(list)

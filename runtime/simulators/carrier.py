@@ -41,7 +41,7 @@ from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
 from handrail.simulators.request_journal import Answer
 from handrail.simulators.statement import add_statement
-from handrail.simulators.webhook_sender import Target, Teller
+from handrail.simulators.webhook_sender import Target, WebhookSender
 from runtime.simulators.parcels import Timetable, course, news_of
 
 State = Literal["booked", "cancelled"]
@@ -86,7 +86,7 @@ class Booking:
 
 
 class CarrierBook:
-    def __init__(self, teller: Teller) -> None:
+    def __init__(self, teller: WebhookSender) -> None:
         self.timetable = Timetable()
         self._teller = teller
         self._addresses: dict[str, str] = {}
@@ -168,7 +168,7 @@ class CarrierBook:
 
 def create_carrier(ledger_path: Path | None, target: Target | None = None) -> FastAPI:
     lines: TypeAdapter[tuple[str, Book | Cancel]] = TypeAdapter(tuple[str, CarrierRequest])
-    teller = Teller(target, ledger_path)
+    teller = WebhookSender(target, ledger_path)
     book_ = CarrierBook(teller)
     app, desk = open_company("Simulated carrier", book_, lines, ledger_path, teller)
     add_statement(app, book_)

@@ -18,7 +18,7 @@ from fastapi.responses import PlainTextResponse
 from activities.payments.gateway import Bank, HttpBank
 from domain.payments.commands import Approved, Declined
 from handrail.activities.http_gateway import (
-    Outside,
+    HttpGateway,
     OutsideAnswerUnreadable,
     OutsideKeyReused,
     OutsideUnavailable,
@@ -437,7 +437,7 @@ async def test_a_bank_that_nobody_reaches_is_unavailable_and_the_message_says_wh
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    nobody = Outside(session, f"http://127.0.0.1:{port}")
+    nobody = HttpGateway(session, f"http://127.0.0.1:{port}")
     with pytest.raises(OutsideUnavailable, match="asked again with the same key") as raised:
         await authorise(HttpBank(nobody), "card_ok")
     assert "card_ok" not in str(raised.value)
@@ -463,7 +463,7 @@ async def test_an_answer_in_other_words_is_not_taken_for_a_yes_or_a_no(
 
     async with served(app) as address:
         with pytest.raises(OutsideAnswerUnreadable, match=f"HTTP {status}"):
-            await authorise(HttpBank(Outside(session, address)), "card_ok")
+            await authorise(HttpBank(HttpGateway(session, address)), "card_ok")
 
 
 @pytest.mark.parametrize("status", [409, 429, 503])
@@ -476,4 +476,4 @@ async def test_a_bank_that_is_busy_is_asked_again(session: ClientSession, status
 
     async with served(app) as address:
         with pytest.raises(OutsideUnavailable, match=f"HTTP {status}"):
-            await authorise(HttpBank(Outside(session, address)), "card_ok")
+            await authorise(HttpBank(HttpGateway(session, address)), "card_ok")

@@ -30,8 +30,8 @@ from domain.payments.commands import CapturePayment
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from handrail.activities import command_handler as handling
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, HotStream, single
-from handrail.activities.http_gateway import Outside
+from handrail.activities.command_handler import CommandHandler, HotStream, single_stream
+from handrail.activities.http_gateway import HttpGateway
 from handrail.errors import OutOfOrder
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import Appended, EventStore, Loaded, StepClosed, VersionConflict
@@ -81,16 +81,16 @@ async def store(database: str) -> AsyncIterator[Watched]:
         yield Watched(pool)
 
 
-def a_process(store: EventStore) -> Handler[CreditLine]:
+def a_process(store: EventStore) -> CommandHandler[CreditLine]:
     """With a memory of its own."""
-    lines = single(
+    lines = single_stream(
         credit_line.CATEGORY,
         CreditLine(),
         lambda message: message.customer,
         credit_line.decide,
         credit_line.evolve,
     )
-    return Handler(store, lines)
+    return CommandHandler(store, lines)
 
 
 def asked(step: str = "HoldCredit", *, saga: str = "", **more: Any) -> StepContext:
@@ -147,7 +147,7 @@ async def test_nothing_to_do_out_of_an_old_memory_is_decided_anew(store: Watched
 async def test_a_rule_broken_only_in_an_old_memory_is_not_broken(
     store: Watched, session: ClientSession
 ) -> None:
-    registry = HttpRegistry(Outside(session, "http://nobody.example"))
+    registry = HttpRegistry(HttpGateway(session, "http://nobody.example"))
     here, there = settlement.activities(store, registry), settlement.activities(store, registry)
     merchant = a_merchant()
     accrue = AccruePayable(merchant=merchant, order=an_order_id(), gross=eur(100))

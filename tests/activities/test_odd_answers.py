@@ -17,7 +17,11 @@ from fastapi.responses import StreamingResponse
 from activities.payments.activities import Payments
 from activities.payments.gateway import HttpBank
 from domain.payments.commands import Approved, AuthoriseDownPayment, Declined
-from handrail.activities.http_gateway import Outside, OutsideAnswerUnreadable, OutsideUnavailable
+from handrail.activities.http_gateway import (
+    HttpGateway,
+    OutsideAnswerUnreadable,
+    OutsideUnavailable,
+)
 from handrail.bounds import ANSWER_BYTES, CUT, OUTSIDE, is_storable
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
@@ -55,7 +59,7 @@ async def a_bank(
         return StreamingResponse(pieces(), status)
 
     async with served(app) as address:
-        yield HttpBank(Outside(session, address))
+        yield HttpBank(HttpGateway(session, address))
 
 
 @pytest.mark.parametrize("code", ODD.values(), ids=ODD)

@@ -20,14 +20,14 @@ from temporalio.testing import WorkflowEnvironment
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
-from handrail.activities.http_gateway import Outside, open_session
+from handrail.activities.http_gateway import HttpGateway, open_session
 from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
-from handrail.http.temporal_gateway import Processes
+from handrail.http.temporal_gateway import TemporalGateway
 from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
@@ -55,11 +55,11 @@ class House:
     queue_prefix: str
 
     @property
-    def processes(self) -> Processes:
+    def processes(self) -> TemporalGateway:
         """The way into Temporal that an API of this house has."""
         options = ShopOptions(queue_prefix=self.queue_prefix)
         types, rules = HANDRAIL.saga_types, HANDRAIL.rule_problems
-        return Processes(self.temporal, options, types, rules)
+        return TemporalGateway(self.temporal, options, types, rules)
 
     async def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """As the owner, beside the API."""
@@ -91,7 +91,7 @@ class House:
             temporal_ui="http://ui.example",
             webhooks_from=webhooks_from,
             stopping=stopping,
-            sagas_per_merchant=sagas_per_merchant,
+            sagas_per_tenant=sagas_per_merchant,
             **(bounds or {}),
         )
         async with (
@@ -141,9 +141,9 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         shops = of_contexts(
             store,
             house.engine,
-            HttpBank(Outside(session, bank)),
-            HttpCarrier(Outside(session, carrier)),
-            HttpRegistry(Outside(session, registry)),
+            HttpBank(HttpGateway(session, bank)),
+            HttpCarrier(HttpGateway(session, carrier)),
+            HttpRegistry(HttpGateway(session, registry)),
         )
         activities = with_saga_streams(shops, store, HANDRAIL.codec)
         activities = with_boards(activities, store, house.temporal, house.engine)

@@ -19,7 +19,7 @@ from handrail.app import App, WronglyDeclared
 from handrail.errors import ContentDiffers, DomainError
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
-from handrail.http.problem_types import KINDS, Kind
+from handrail.http.problem_types import PROBLEM_TYPES, ProblemType
 from handrail.http.problems import MEDIA_TYPE, Problem, responses
 from handrail.http.webhook_signatures import new_secret, sign
 from handrail.http.webhook_sources import Told, Webhooks, WebhookSource, WebhookType
@@ -35,8 +35,12 @@ class NoSeats(DomainError):
     """No seat is left: choose another flight."""
 
 
-FULL: Final = Kind("flight-full", 422, "The flight is full", "No seat is left.", "Choose another.")
-REWORDED: Final = Kind("rule-broken", 422, "Not so", "No trip can be like that.", "Change it.")
+FULL: Final = ProblemType(
+    "flight-full", 422, "The flight is full", "No seat is left.", "Choose another."
+)
+REWORDED: Final = ProblemType(
+    "rule-broken", 422, "Not so", "No trip can be like that.", "Change it."
+)
 SECRET: Final = new_secret()
 
 
@@ -144,12 +148,12 @@ async def test_a_problem_of_the_library_is_in_the_words_of_the_app(api: httpx.As
     assert (page["title"], page["meaning"]) == (REWORDED.title, REWORDED.meaning)
     described = (await api.get("/openapi.json")).text
     assert REWORDED.meaning in described
-    assert KINDS["rule-broken"].meaning not in described
+    assert PROBLEM_TYPES["rule-broken"].meaning not in described
 
 
 async def test_problems_of_the_app_stand_before_the_one_it_rewords(api: httpx.AsyncClient) -> None:
     slugs = [one["type"].rpartition("/")[2] for one in (await api.get("/problems")).json()["items"]]
-    assert set(slugs) == {*KINDS, "flight-full"}
+    assert set(slugs) == {*PROBLEM_TYPES, "flight-full"}
     assert slugs[slugs.index("rule-broken") - 1] == "flight-full"
 
 
@@ -244,7 +248,7 @@ class Twice(DomainError):
 Twice.__name__ = "ContentDiffers"
 WRONG: Final = {
     "a library problem with another status": Wrong(
-        {"problems": [Kind("not-found", 410, "", "", "")]},
+        {"problems": [ProblemType("not-found", 410, "", "", "")]},
         "the problem not-found of the library has the status 404, not 410",
     ),
     "two problems of one slug": Wrong({"problems": [FULL, FULL]}, "two problems are named flight-"),

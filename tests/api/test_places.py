@@ -13,7 +13,7 @@ from handrail.database_engine import open_engine
 from handrail.http.database import Database
 from handrail.http.idempotency import derived_id
 from handrail.http.problems import Problem
-from handrail.http.tenant_limit import Places
+from handrail.http.tenant_limit import TenantLimit
 from tests.api.conftest import ROLE, House
 from tests.api.shop import Shop, a_key, eventually, place, problem, settled
 from tests.api.test_idempotency import placed_with, post
@@ -29,11 +29,11 @@ async def bounded(house: House) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def places(house: House) -> Places:
-    return Places(Database(house.engine), BOUND)
+def places(house: House) -> TenantLimit:
+    return TenantLimit(Database(house.engine), BOUND)
 
 
-async def take(places: Places, merchant: str, *sagas: str) -> None:
+async def take(places: TenantLimit, merchant: str, *sagas: str) -> None:
     for saga in sagas:
         async with places.held(merchant, saga):
             pass
@@ -45,7 +45,7 @@ async def taken(house: House, merchant: str) -> set[str]:
 
 
 async def test_one_order_too_many_is_told_when_to_come_back(
-    house: House, bounded: httpx.AsyncClient, places: Places, shop: Shop
+    house: House, bounded: httpx.AsyncClient, places: TenantLimit, shop: Shop
 ) -> None:
     await take(places, shop.merchant, an_order_id(), an_order_id())
     key = a_key()
@@ -57,14 +57,14 @@ async def test_one_order_too_many_is_told_when_to_come_back(
 
 
 async def test_other_merchants_are_served_meanwhile(
-    bounded: httpx.AsyncClient, places: Places, shop: Shop
+    bounded: httpx.AsyncClient, places: TenantLimit, shop: Shop
 ) -> None:
     await take(places, a_merchant(), an_order_id(), an_order_id())
     assert (await place(bounded, shop)).status_code == 200
 
 
 async def test_an_order_that_was_answered_is_answered_again_where_all_places_are_taken(
-    house: House, bounded: httpx.AsyncClient, places: Places, shop: Shop
+    house: House, bounded: httpx.AsyncClient, places: TenantLimit, shop: Shop
 ) -> None:
     key = a_key()
     first = await post(bounded, shop, key)
@@ -90,7 +90,7 @@ async def test_a_saga_that_has_ended_leaves_its_place_to_the_next(
 async def test_a_saga_that_runs_keeps_its_place(
     house: House, api: httpx.AsyncClient, shop: Shop, status: str
 ) -> None:
-    places, saga = Places(Database(house.engine), 1), await ended(api, shop)
+    places, saga = TenantLimit(Database(house.engine), 1), await ended(api, shop)
     await take(places, shop.merchant, saga)
     await house.sql("UPDATE saga_board SET status = %s WHERE saga = %s", status, saga)
     with pytest.raises(Problem, match="being processed"):
@@ -102,7 +102,7 @@ async def test_a_saga_that_runs_keeps_its_place(
 async def test_a_saga_that_waits_for_somebody_or_has_ended_leaves_its_place(
     house: House, api: httpx.AsyncClient, shop: Shop, status: str
 ) -> None:
-    places, saga = Places(Database(house.engine), 1), await ended(api, shop)
+    places, saga = TenantLimit(Database(house.engine), 1), await ended(api, shop)
     await take(places, shop.merchant, saga)
     await house.sql("UPDATE saga_board SET status = %s WHERE saga = %s", status, saga)
     await take(places, shop.merchant, next_one := an_order_id())
@@ -116,10 +116,10 @@ async def ended(api: httpx.AsyncClient, shop: Shop) -> str:
 
 
 async def test_the_place_of_a_saga_that_never_began_is_free_after_a_minute(
-    house: House, places: Places
+    house: House, places: TenantLimit
 ) -> None:
     """The process that took it died before it could start anything."""
-    later = Places(Database(house.engine), BOUND)
+    later = TenantLimit(Database(house.engine), BOUND)
     merchant, lost, next_one = a_merchant(), an_order_id(), an_order_id()
     await take(places, merchant, lost, an_order_id())
     with pytest.raises(Problem):
@@ -132,7 +132,7 @@ async def test_the_place_of_a_saga_that_never_began_is_free_after_a_minute(
 
 
 async def test_who_comes_at_the_same_moment_finds_no_more_places_than_there_are(
-    house: House, places: Places
+    house: House, places: TenantLimit
 ) -> None:
     merchant = a_merchant()
     asked = [take(places, merchant, an_order_id()) for _ in range(10)]
@@ -142,7 +142,7 @@ async def test_who_comes_at_the_same_moment_finds_no_more_places_than_there_are(
 
 
 async def test_a_merchant_without_a_place_is_not_looked_at_again_for_a_moment(
-    house: House, places: Places
+    house: House, places: TenantLimit
 ) -> None:
     merchant = a_merchant()
     await take(places, merchant, an_order_id(), an_order_id())
@@ -162,7 +162,7 @@ async def test_a_merchant_without_a_place_is_not_looked_at_again_for_a_moment(
     await eventually(finds_one, "a place")
 
 
-async def test_the_same_saga_twice_takes_one_place(house: House, places: Places) -> None:
+async def test_the_same_saga_twice_takes_one_place(house: House, places: TenantLimit) -> None:
     merchant, saga, other = a_merchant(), an_order_id(), an_order_id()
     await take(places, merchant, saga, other, saga, other)
     assert await taken(house, merchant) == {saga, other}
@@ -196,7 +196,7 @@ async def test_a_burst_over_two_processes_is_held_to_about_the_bound(house: Hous
     merchant, bound, connections = a_merchant(), 50, 4
     numbers, refused = iter(range(200)), 0
 
-    async def one_after_the_other(places: Places) -> None:
+    async def one_after_the_other(places: TenantLimit) -> None:
         nonlocal refused
         for number in numbers:
             try:
@@ -208,7 +208,7 @@ async def test_a_burst_over_two_processes_is_held_to_about_the_bound(house: Hous
         open_engine(house.database, role=ROLE, size=connections) as one,
         open_engine(house.database, role=ROLE, size=connections) as other,
     ):
-        both = [Places(Database(engine), bound) for engine in (one, other)]
+        both = [TenantLimit(Database(engine), bound) for engine in (one, other)]
         work = [one_after_the_other(places) for places in both for _ in range(connections)]
         await asyncio.gather(*work)
     begun = len(await taken(house, merchant))

@@ -23,7 +23,7 @@ from handrail.http import temporal_errors as reaching
 from handrail.http import temporal_gateway as processes
 from handrail.http.database import Database
 from handrail.http.problems import Problem
-from handrail.http.tenant_limit import Places
+from handrail.http.tenant_limit import TenantLimit
 from handrail.processes.api import lazy_client
 from runtime.app import HANDRAIL
 from tests.api.conftest import House
@@ -100,7 +100,7 @@ async def test_without_postgres(house: House, shop: Shop, no_postgres: AsyncEngi
 async def test_requests_that_wait_for_each_other_wait_no_longer_for_it(
     no_postgres: AsyncEngine,
 ) -> None:
-    places, asked = Places(Database(no_postgres), bound=1), time.monotonic()
+    places, asked = TenantLimit(Database(no_postgres), bound=1), time.monotonic()
 
     async def take(saga: str) -> None:
         async with places.held("one merchant", saga):

@@ -282,7 +282,7 @@ async def test_what_comes_twice_at_once_is_accepted_once(
 async def test_a_late_no_does_not_undo_an_accepted_message(house: House) -> None:
     id_ = an_id()
     async with house.engine.connect() as connection:
-        await webhook_store.keep(connection, "bank", id_, type_="any", order=None, body=b"any")
+        await webhook_store.keep(connection, "bank", id_, type_="any", subject=None, body=b"any")
         for status in ("accepted", "unknown"):
             await webhook_store.settle(connection, "bank", id_, status, None)
     assert await kept(house, id_) == [("accepted", None)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -11,21 +10,13 @@ from typing import Final
 import pytest
 
 import handrail.testing
+from tests.architecture.shop_words import words_of_the_shop
 
 HARNESS: Final = Path(handrail.testing.__file__).parent
 GENERAL: Final = tuple(sorted(HARNESS.glob("*.py")))
 
 OURS: Final = frozenset(
     {"activities", "api", "consumers", "domain", "projections", "runtime", "tests", "workflows"}
-)
-
-WORDS: Final = re.compile(
-    r"(?<![a-z])(orders?|merchants?|banks?|cards?|instalments?|checkouts?|parcels?|carriers?"
-    r"|customers?|shops?|stock|payments?|payouts?|refunds?|officers?)(?![a-z])",
-    re.IGNORECASE,
-)
-NOT_MEANT: Final = re.compile(
-    r"ORDER BY|OutOfOrder|in order|in the order|stable order|order=True", re.IGNORECASE
 )
 
 
@@ -40,12 +31,6 @@ def imports(tree: ast.AST) -> Iterator[str]:
 def strange_imports(path: Path, text: str) -> list[str]:
     found = imports(ast.parse(text, str(path)))
     return [name for name in found if name.split(".")[0] in OURS]
-
-
-def words_of_the_shop(text: str) -> list[str]:
-    """In names as in sentences: `an_order`, `OrderPlaced` and `the order` have the same word."""
-    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", NOT_MEANT.sub("", text)).replace("_", " ")
-    return WORDS.findall(parted)
 
 
 @pytest.mark.parametrize("path", GENERAL, ids=lambda path: path.stem)

@@ -1,6 +1,6 @@
 """Our own books, as small as can be: each step takes one thing, and its compensation gives it back.
 
-The commands are decided by the real `Handler` and served by the real `serve`.
+The commands are decided by the real `CommandHandler` and served by the real `serve`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
-from handrail.activities.command_handler import Aggregate, single
+from handrail.activities.command_handler import Aggregate, single_stream
 from handrail.errors import OutOfOrder
 from handrail.kernel import Command, Event, Refusal
 
@@ -135,7 +135,7 @@ def aggregate(moods: Moods) -> Aggregate[Book]:
             return [] if book.taken else [Taken(book=command.book)]
         return [GivenBack(book=command.book)] if book.taken else []
 
-    return single(CATEGORY, Book(), lambda message: message.book, decide, evolve)
+    return single_stream(CATEGORY, Book(), lambda message: message.book, decide, evolve)
 
 
 def is_taken(streams: Mapping[str, Sequence[Event]], book: str) -> bool:

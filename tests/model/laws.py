@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.definition import RetriableStep, Saga, Step
 from handrail.sagas.events import (
     CancelRequested,
     SagaDecided,
@@ -34,8 +34,8 @@ def _is_completed(state: State) -> bool:
 
 def _taken(state: State, saga: Saga) -> set[str]:
     """The steps whose effect stands in our own books."""
-    duties = [saga.deciding, *(duty for group in saga.duties for duty in group)]
-    every: list[Step | Duty] = [step for group in saga.groups for step in group]
+    duties = [saga.pivot_step, *(duty for group in saga.retriable_groups for duty in group)]
+    every: list[Step | RetriableStep] = [step for group in saga.groups for step in group]
     every += duties
     return {
         one.name
@@ -83,8 +83,8 @@ def _is_done_at_bank(name: str, bank: dict[str, int]) -> bool:
 
 
 def the_pivot_takes_effect_at_most_once(saga: Saga, state: State) -> str:
-    count = _at_bank(state).get(saga.deciding.name, 0)
-    return f"{saga.deciding.name} stands {count} times at the bank" if count > 1 else ""
+    count = _at_bank(state).get(saga.pivot_step.name, 0)
+    return f"{saga.pivot_step.name} stands {count} times at the bank" if count > 1 else ""
 
 
 def the_books_and_the_bank_agree(saga: Saga, state: State) -> str:

@@ -14,7 +14,7 @@ from handrail.sagas import recovery as story
 from handrail.sagas.events import SagaDecided
 from handrail.sagas.recovery import Standing
 from handrail.sagas.rollback_plan import way_back
-from handrail.sagas.step_executor import Desk
+from handrail.sagas.step_executor import StepExecutor
 from handrail.sagas.step_keys import StepKey
 
 
@@ -95,10 +95,10 @@ async def _ends_nobody(*_: object) -> None:
 
 
 _FOR_EVER = "an activity is tried for ever"
-_key = Desk.key
+_key = StepExecutor.key
 
 
-def _counted(self: Desk, step: str, *more: Any, **named: Any) -> StepKey:
+def _counted(self: StepExecutor, step: str, *more: Any, **named: Any) -> StepKey:
     counted = f"journal:{self._recorded}" if step.startswith("journal:") else step
     return _key(self, counted, *more, **named)
 
@@ -184,7 +184,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "terminate",
         1,
         f"{_STANDS}, {_TOLD}, {_ONE_END}, what_is_completed_was_done",
-        (handrail.activities.saga_recorder._Journal, "_end_attempts", _ends_nobody),
+        (handrail.activities.saga_recorder.SagaRecorder, "_end_attempts", _ends_nobody),
     ),
     _mutation(
         "no orphans",
@@ -211,7 +211,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "die, give up, cancel",
         2,
         f"{_STANDS}, {_TOLD}, {_ONE_END}, an_intervention_counts_once, {_FOR_EVER}",
-        (Desk, "key", _counted),
+        (StepExecutor, "key", _counted),
     ),
     _mutation(
         "cancelled after its end",

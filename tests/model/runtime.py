@@ -1,4 +1,4 @@
-"""Temporal, as far as a saga sees it: the real `SagaRun` on an event loop of one thing at a time.
+"""Temporal as a saga sees it: the real `SagaExecution` on an event loop of one thing at a time.
 
 What Temporal records of a run is its `Entry`s. A run that is begun over is given those that were
 recorded, in their order, and is then where it was: so a run is a value, too.
@@ -25,7 +25,7 @@ from temporalio.workflow import _context
 from domain.identifiers import MerchantId
 from handrail.kernel import Command, Money
 from handrail.sagas.definition import Saga
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict
 from tests.temporal import DATA_CONVERTER
 from workflows.options import ShopOptions
@@ -367,7 +367,7 @@ class Run(Code):
             attempt=attempt,
         )
         with self.loop.running():
-            self.saga = SagaRun(saga, identity, OPTIONS)
+            self.saga = SagaExecution(saga, identity, OPTIONS)
 
     def is_patched(self, patch: str) -> bool:
         return self._patched

@@ -16,7 +16,7 @@ from domain.payments.commands import (
     VoidPayment,
 )
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler
+from handrail.activities.command_handler import CommandHandler
 from handrail.activities.saga_recorder import activities as journal
 from runtime.app import HANDRAIL
 from tests.model import books
@@ -36,7 +36,7 @@ class World:
         self.bank: MemoryBank = beside.bank if beside else MemoryBank()
         self.moods = books.Moods()
         store: Any = self.store
-        self._books = Handler(store, books.aggregate(self.moods))
+        self._books = CommandHandler(store, books.aggregate(self.moods))
         payments, transfers = Payments(store, self.bank), Transfers(store, self.bank)
         served: list[Callable[..., Any]] = [
             *journal(store, HANDRAIL.codec),
@@ -55,7 +55,7 @@ class World:
         self._handlers = [
             one
             for one in (self._books, payments._payments, transfers._transfers._handler)
-            if isinstance(one, Handler)
+            if isinstance(one, CommandHandler)
         ]
         self._loop = Loop()  # type: ignore[abstract]  # an activity needs no more of it
         self.beside = self if beside else World(self)

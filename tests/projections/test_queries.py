@@ -190,7 +190,7 @@ async def test_parked_sagas_are_listed_with_the_longest_wait_first(world: World)
         async def ask(**asked: Any) -> Slice[Any]:
             return await saga_board.parked(connection, limit=2, **asked)
 
-        all_of_them, some = Waits(), Waits(merchant="m1", step="Capture", saga_type="checkout")
+        all_of_them, some = Waits(), Waits(tenant="m1", step="Capture", saga_type="checkout")
         oldest = await pages(ask, which=all_of_them)
         newest = await pages(ask, which=all_of_them, newest_first=True)
         of_one = await pages(ask, which=some)

@@ -27,7 +27,9 @@ from tests.projections.stories import Shop
 from tests.projections.world import World, a_world
 from tests.servers.postgres import a_server, dump, migrated, restore, sql, use_numbers
 
-FEED_CHECKS = feed_checks(HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec)
+FEED_CHECKS = feed_checks(
+    HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec, HANDRAIL.event_ids
+)
 
 
 @pytest.fixture

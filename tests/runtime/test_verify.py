@@ -39,7 +39,9 @@ from tests.runtime.test_invariants_of_payouts import A_PAYOUT, by_hand, transfer
 from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
 
-FEED_CHECKS = feed_checks(HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec)
+FEED_CHECKS = feed_checks(
+    HANDRAIL.read_models, HANDRAIL.consumers, HANDRAIL.codec, HANDRAIL.event_ids
+)
 AT_ONCE = 50
 EventT = TypeVar("EventT", bound=Event)
 

@@ -8,7 +8,7 @@ from temporalio import workflow
 
 from domain.ordering.commands import CloseReview, ConfirmOrder, RequestReview
 from handrail.sagas.definition import Parallel, Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 from workflows import checkout
@@ -42,7 +42,7 @@ class BesideWorkflow(SagaHandlers):
             actor=actor,
             attempt=attempt,
         )
-        self._saga = SagaRun(saga(asked), identity, options)
+        self._saga = SagaExecution(saga(asked), identity, options)
 
     @workflow.run
     async def run(

@@ -25,7 +25,7 @@ from temporalio.client import Client
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
-from handrail.activities.http_gateway import Outside
+from handrail.activities.http_gateway import HttpGateway
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.processes.worker import with_saga_streams
@@ -133,9 +133,9 @@ async def work(orders: Orders) -> None:
             told = Fault(breaks_a_rule=True)
             faults.told[orders.saga, orders.breaks_a_rule_at, "do"] = told
         companies = (
-            HttpBank(Outside(session, orders.bank)),
-            HttpCarrier(Outside(session, orders.carrier)),
-            HttpRegistry(Outside(session, orders.registry)),
+            HttpBank(HttpGateway(session, orders.bank)),
+            HttpCarrier(HttpGateway(session, orders.carrier)),
+            HttpRegistry(HttpGateway(session, orders.registry)),
         )
         every = with_saga_streams(of_contexts(store, None, *companies), store, HANDRAIL.codec)
         activities = {

@@ -11,7 +11,7 @@ from domain.credit.commands import AssignLimit, HoldCredit, ReleaseCredit
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 
@@ -45,7 +45,7 @@ def shape_2(o: Grow) -> Saga:
 SHAPES: Final = {1: shape_1, 2: shape_2}
 
 
-def _run(saga: Saga, options: RunOptions, actor: str, attempt: int) -> SagaRun:
+def _run(saga: Saga, options: RunOptions, actor: str, attempt: int) -> SagaExecution:
     identity = SagaIdentity(
         saga=workflow.info().workflow_id,
         saga_type="Growing",
@@ -54,7 +54,7 @@ def _run(saga: Saga, options: RunOptions, actor: str, attempt: int) -> SagaRun:
         actor=actor,
         attempt=attempt,
     )
-    return SagaRun(saga, identity, options)
+    return SagaExecution(saga, identity, options)
 
 
 @workflow.defn(name="Growing")

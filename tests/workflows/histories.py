@@ -34,13 +34,13 @@ async def completed(trial: Trial) -> None:
 
 
 async def compensated(trial: Trial) -> None:
-    trial.refuses(trial.subject.saga.deciding.name)
+    trial.refuses(trial.subject.saga.pivot_step.name)
     await trial.starts()
 
 
 async def parked_and_resumed(trial: Trial) -> None:
     """At the pivot, which every saga has."""
-    step = trial.subject.saga.deciding.name
+    step = trial.subject.saga.pivot_step.name
     trial.fails(step)
     await trial.starts()
     await trial.parks(step)

@@ -13,11 +13,11 @@ import handrail.activities.saga_recorder
 import handrail.sagas.recovery
 import handrail.sagas.rollback
 import handrail.sagas.rollback_plan
-from handrail.activities.command_handler import Handler
-from handrail.activities.saga_recorder import _Journal
+from handrail.activities.command_handler import CommandHandler
+from handrail.activities.saga_recorder import SagaRecorder
 from handrail.eventstore.store import VersionConflict
 from handrail.kernel import Event, stream_name
-from handrail.sagas.control import Hearing
+from handrail.sagas.control import SagaControl
 from handrail.sagas.definition import Step
 from handrail.sagas.events import (
     CancelRequested,
@@ -27,13 +27,13 @@ from handrail.sagas.events import (
     SagaStarted,
     StepFailed,
 )
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import Cancellation, SagaResult
-from handrail.sagas.recovery import Left, Standing
+from handrail.sagas.recovery import Leftovers, Standing
 from handrail.sagas.rollback_plan import WayBack
-from handrail.sagas.step_executor import Desk
+from handrail.sagas.step_executor import StepExecutor
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
-from handrail.sagas.step_request import Question
+from handrail.sagas.step_request import StepRequest
 from handrail.sagas.stream_answers import Begun, Turned
 from handrail.sagas.stream_commands import TurnBack
 
@@ -45,27 +45,27 @@ Story = Sequence[SagaEvent]
 
 
 def an_undo_drops_the_doors_of_new_keys(patched: Patched) -> None:
-    undo = SagaRun._undo
+    undo = SagaExecution._undo
 
     async def dropping(
-        self: SagaRun, question: Question, closes: tuple[str, ...], left: Left | None
+        self: SagaExecution, question: StepRequest, closes: tuple[str, ...], left: Leftovers | None
     ) -> None:
         await undo(self, question, tuple(key for key in closes if "~" not in key), left)
 
-    patched.setattr(SagaRun, "_undo", dropping)
+    patched.setattr(SagaExecution, "_undo", dropping)
 
 
 def an_undo_does_not_shut_the_pivot(patched: Patched) -> None:
-    undo = SagaRun._undo
+    undo = SagaExecution._undo
 
     async def dropping(
-        self: SagaRun, question: Question, closes: tuple[str, ...], left: Left | None
+        self: SagaExecution, question: StepRequest, closes: tuple[str, ...], left: Leftovers | None
     ) -> None:
-        pivot = self.saga.deciding.name
+        pivot = self.saga.pivot_step.name
         kept = tuple(key for key in closes if key.partition("~")[0] != pivot)
         await undo(self, question, kept, left)
 
-    patched.setattr(SagaRun, "_undo", dropping)
+    patched.setattr(SagaExecution, "_undo", dropping)
 
 
 def turning_back_closes_no_doors(patched: Patched) -> None:
@@ -73,10 +73,10 @@ def turning_back_closes_no_doors(patched: Patched) -> None:
 
 
 def a_cancellation_does_not_close_the_pivot(patched: Patched) -> None:
-    append = _Journal._append
+    append = SagaRecorder._append
 
     async def leaving_open(
-        self: _Journal,
+        self: SagaRecorder,
         version: int | None,
         events: Story,
         context: StepContext,
@@ -86,29 +86,29 @@ def a_cancellation_does_not_close_the_pivot(patched: Patched) -> None:
             context = replace(context, closes=())
         return await append(self, version, events, context, answer)
 
-    patched.setattr(_Journal, "_append", leaving_open)
+    patched.setattr(SagaRecorder, "_append", leaving_open)
 
 
 def no_key_of_an_earlier_attempt_is_superseded(patched: Patched) -> None:
-    patched.setattr(Desk, "_superseded", lambda *_: ())
+    patched.setattr(StepExecutor, "_superseded", lambda *_: ())
 
 
 def later_keys_of_earlier_attempts_stay_open(patched: Patched) -> None:
-    superseded = Desk._superseded
+    superseded = StepExecutor._superseded
 
-    def first_only(self: Desk, question: Question) -> tuple[StepKey, ...]:
+    def first_only(self: StepExecutor, question: StepRequest) -> tuple[StepKey, ...]:
         return tuple(key for key in superseded(self, question) if key.ask == 1)
 
-    patched.setattr(Desk, "_superseded", first_only)
+    patched.setattr(StepExecutor, "_superseded", first_only)
 
 
 def a_companys_pivot_is_not_voided(patched: Patched) -> None:
-    undo_all = SagaRun._undo_all
+    undo_all = SagaExecution._undo_all
 
-    async def without(self: SagaRun, way: WayBack, standing: Standing, **how: Any) -> None:
+    async def without(self: SagaExecution, way: WayBack, standing: Standing, **how: Any) -> None:
         await undo_all(self, way, standing, **{**how, "void": False})
 
-    patched.setattr(SagaRun, "_undo_all", without)
+    patched.setattr(SagaExecution, "_undo_all", without)
 
 
 def a_companys_orphans_are_left(patched: Patched) -> None:
@@ -133,17 +133,17 @@ def attempts_but_the_last_are_forgotten(patched: Patched) -> None:
     patched.setattr(handrail.activities.saga_recorder, "_taking_over", last_only)
 
 
-def _left(patched: Patched, change: Callable[[Left], Left]) -> None:
-    left_by = handrail.sagas.recovery.left_by
+def _left(patched: Patched, change: Callable[[Leftovers], Leftovers]) -> None:
+    leftovers_of = handrail.sagas.recovery.leftovers_of
 
-    def changed(started: SagaStarted, story: Story) -> Left:
-        return change(left_by(started, story))
+    def changed(started: SagaStarted, story: Story) -> Leftovers:
+        return change(leftovers_of(started, story))
 
-    patched.setattr(handrail.activities.saga_recorder, "left_by", changed)
+    patched.setattr(handrail.activities.saga_recorder, "leftovers_of", changed)
 
 
 def recovery_takes_back_only_what_is_known_to_be_done(patched: Patched) -> None:
-    def known(left: Left) -> Left:
+    def known(left: Leftovers) -> Leftovers:
         assert left.standing is not None
         forgotten = tuple(sorted({*left.standing.not_done, *left.standing.unknown}))
         return replace(left, standing=replace(left.standing, unknown=(), not_done=forgotten))
@@ -156,7 +156,7 @@ def recovery_does_retriable_steps_again(patched: Patched) -> None:
 
 
 def recovery_forgets_how_it_turned_back(patched: Patched) -> None:
-    def forgotten(left: Left) -> Left:
+    def forgotten(left: Leftovers) -> Leftovers:
         ending = left.turned_back and "compensated"
         return replace(left, turned_back=ending, because="", reason="")
 
@@ -172,12 +172,12 @@ def an_ended_attempt_is_taken_for_a_left_one(patched: Patched) -> None:
 
 def what_the_last_attempt_decided_counts(patched: Patched) -> None:
     """It only finished the way back of the first, which was refused."""
-    recover = SagaRun._recover
+    recover = SagaExecution._recover
 
-    async def newest_first(self: SagaRun, lefts: Sequence[Left]) -> SagaResult | None:
+    async def newest_first(self: SagaExecution, lefts: Sequence[Leftovers]) -> SagaResult | None:
         return await recover(self, [*reversed(lefts)])
 
-    patched.setattr(SagaRun, "_recover", newest_first)
+    patched.setattr(SagaExecution, "_recover", newest_first)
 
 
 # Who begins.
@@ -197,7 +197,9 @@ def any_run_may_begin_an_attempt(patched: Patched) -> None:
 def another_run_may_turn_an_attempt_back(patched: Patched) -> None:
     """What a reset asks for anew is answered as if it had asked for it before."""
 
-    async def whoever_asks(self: _Journal, asked: TurnBack, context: StepContext) -> Turned | None:
+    async def whoever_asks(
+        self: SagaRecorder, asked: TurnBack, context: StepContext
+    ) -> Turned | None:
         try:
             found = await self._append(-1, [], context, {})
         except VersionConflict:
@@ -207,7 +209,7 @@ def another_run_may_turn_an_attempt_back(patched: Patched) -> None:
             handrail.activities.saga_recorder._TURNED.validate_python(first), token=found.token
         )
 
-    patched.setattr(_Journal, "_first_turn", whoever_asks)
+    patched.setattr(SagaRecorder, "_first_turn", whoever_asks)
 
 
 # What the stream says.
@@ -264,40 +266,40 @@ def an_empty_step_is_taken_back(patched: Patched) -> None:
 
 
 def journal_keys_are_counted(patched: Patched) -> None:
-    journal = Desk._journal
+    journal = StepExecutor._journal
 
-    async def counted(self: Desk, activity: str, _: str, *told: Any, **more: Any) -> Any:
+    async def counted(self: StepExecutor, activity: str, _: str, *told: Any, **more: Any) -> Any:
         return await journal(self, activity, str(self._recorded + 1), *told, **more)
 
-    patched.setattr(Desk, "_journal", counted)
+    patched.setattr(StepExecutor, "_journal", counted)
 
 
 def a_cancellation_is_accepted_unasked(patched: Patched) -> None:
-    async def remembered(self: Hearing, cancellation: Cancellation) -> None:
+    async def remembered(self: SagaControl, cancellation: Cancellation) -> None:
         self._cancellation = self._cancellation or cancellation
 
-    patched.setattr(Hearing, "cancel", remembered)
+    patched.setattr(SagaControl, "cancel", remembered)
 
 
 def an_intervention_stands_although_another_was_first(patched: Patched) -> None:
-    resume = Desk.resume
+    resume = StepExecutor.resume
 
     async def each_for_itself(
-        self: Desk, name: str, resumed: SagaResumed, *how: Any
+        self: StepExecutor, name: str, resumed: SagaResumed, *how: Any
     ) -> tuple[SagaResumed, Any]:
         return await resume(self, f"{name}:{resumed.intervention}", resumed, *how)
 
-    patched.setattr(Desk, "resume", each_for_itself)
+    patched.setattr(StepExecutor, "resume", each_for_itself)
 
 
 # What is served.
 
 
 def a_state_is_remembered_that_was_only_repeated(patched: Patched) -> None:
-    append = Handler._append
+    append = CommandHandler._append
 
     async def remembering(
-        self: Handler[Any],
+        self: CommandHandler[Any],
         context: StepContext,
         states: Mapping[str, tuple[int, Any]],
         events: Iterable[Event],
@@ -310,7 +312,7 @@ def a_state_is_remembered_that_was_only_repeated(patched: Patched) -> None:
             await self._remember(stream, version, state, added)
         return answer
 
-    patched.setattr(Handler, "_append", remembering)
+    patched.setattr(CommandHandler, "_append", remembering)
 
 
 def a_broken_rule_at_a_later_try_is_called_certain(patched: Patched) -> None:

@@ -6,8 +6,8 @@ from temporalio import workflow
 
 from domain.identifiers import MerchantId
 from handrail.kernel import Money
-from handrail.sagas.cancellation import uninterrupted
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.cancellation import run_uncancellable
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 from tests.workflows.growing import Grow, shape_2
@@ -41,13 +41,13 @@ class Parent(SagaHandlers):
             actor=actor,
             attempt=attempt,
         )
-        self._saga = SagaRun(shape_2(asked), identity, options)
+        self._saga = SagaExecution(shape_2(asked), identity, options)
 
     @workflow.run
     async def run(
         self, _asked: Grow, options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
-        await uninterrupted(self._nap(options.queue_prefix + "naps"))
+        await run_uncancellable(self._nap(options.queue_prefix + "naps"))
         return await self._saga.run()
 
     async def _nap(self, queue: str) -> None:

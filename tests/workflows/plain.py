@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import workflow
 
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 from tests.workflows.growing import Grow, shape_2
@@ -17,7 +17,7 @@ class Plain(SagaHandlers):
         identity = SagaIdentity(
             saga=workflow.info().workflow_id, saga_type="Plain", actor=actor, attempt=attempt
         )
-        self._saga = SagaRun(shape_2(asked), identity, options)
+        self._saga = SagaExecution(shape_2(asked), identity, options)
 
     @workflow.run
     async def run(

@@ -30,7 +30,7 @@ GROUPS = [[step.name for step in group] for group in SAGA.groups]
 COMPENSATABLE = [step for group in GROUPS for step in group]
 OUR_OWN = [step.name for group in SAGA.groups for step in group if not step.do.asks_outside]
 PIVOT = type(SAGA.pivot).__name__
-RETRIABLE = [duty.name for group in SAGA.duties for duty in group]
+RETRIABLE = [duty.name for group in SAGA.retriable_groups for duty in group]
 LATER = [PIVOT, *RETRIABLE]
 EVERY = [*COMPENSATABLE, *LATER]
 

@@ -15,7 +15,7 @@ from activities.payments.gateway import HttpBank
 from domain.identifiers import OrderId, ReturnId
 from domain.settlement.commands import ClawBack
 from domain.shipping.commands import BookShipment
-from handrail.http.last_run import previous
+from handrail.http.last_run import last_run
 from handrail.sagas.events import SagaEnded, SagaParked
 from handrail.testing.faults import A_LONG_TIME
 from handrail.testing.running_saga import Running, eventually
@@ -244,7 +244,7 @@ async def _forgets(world: World, saga: str) -> None:
     )
 
     async def is_forgotten() -> bool:
-        return await previous(world.client, saga) is None
+        return await last_run(world.client, saga) is None
 
     await eventually(is_forgotten, f"Temporal has forgotten {saga}", within=3 * A_LONG_TIME)
 

@@ -11,7 +11,7 @@ from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
 
 from handrail.sagas.events import AnswerAwaited, SagaEnded, SagaEvent, SagaParked, StepAnswered
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.testing.evidence import read
 from handrail.testing.running_saga import Running, eventually
 from tests.temporal import SANDBOX
@@ -93,15 +93,15 @@ async def test_a_mistake_in_code_does_not_hide_behind_a_step_that_waits(
     beside: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    get_done = SagaRun._get_done
+    get_done = SagaExecution._get_done
 
-    async def mistaken(self: SagaRun, step: Any, question: Any) -> Any:
+    async def mistaken(self: SagaExecution, step: Any, question: Any) -> Any:
         done = await get_done(self, step, question)
         if step.name == "HoldCredit":
             raise RuntimeError("a mistake in code")
         return done
 
-    monkeypatch.setattr(SagaRun, "_get_done", mistaken)
+    monkeypatch.setattr(SagaExecution, "_get_done", mistaken)
     await beside.starts()
 
     async def has_failed() -> bool:

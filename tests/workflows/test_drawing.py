@@ -13,7 +13,7 @@ import pytest
 from domain.identifiers import OrderId
 from domain.ordering.commands import ConfirmOrder, RejectOrder
 from domain.payments.commands import CapturePayment, VoidPayment
-from handrail.sagas.definition import Duty, Saga, Step
+from handrail.sagas.definition import RetriableStep, Saga, Step
 from handrail.sagas.diagram import mermaid, table, tree
 from handrail.sagas.explain import explain
 from handrail.sagas.saga_type import SagaType
@@ -64,7 +64,7 @@ def test_what_is_explained_follows_the_policies_of_the_step() -> None:
         answered_within=timedelta(days=14),
         reminded_after=timedelta(hours=36),
     )
-    duty = Duty(do=VoidPayment(order=order), patience=timedelta(hours=1), attempts=3)
+    duty = RetriableStep(do=VoidPayment(order=order), patience=timedelta(hours=1), attempts=3)
     pivot = CapturePayment(order=order, amount=eur(1))
     promise, _, last = explain(Saga(compensatable=[step], pivot=pivot, retriable=[duty]))
     assert "within 14 days, and is reminded after 36 hours" in promise.what

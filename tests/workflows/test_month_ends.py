@@ -31,7 +31,12 @@ def test_instalments_are_due_on_the_day_of_the_order_or_at_the_end_of_a_shorter_
 ) -> None:
     placed_at = datetime.fromisoformat(bought).replace(tzinfo=UTC)
     saga = checkout.saga(replace(a_checkout(an_order(instalments=3)), placed_at=placed_at))
-    [opens] = [duty.do for group in saga.duties for duty in group if isinstance(duty.do, OpenPlan)]
+    [opens] = [
+        duty.do
+        for group in saga.retriable_groups
+        for duty in group
+        if isinstance(duty.do, OpenPlan)
+    ]
     [opened] = plan.decide(opens, InstalmentPlan())
     assert isinstance(opened, PlanOpened)
     assert [one.due.isoformat() for one in opened.instalments] == dues

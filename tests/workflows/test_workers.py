@@ -10,7 +10,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.testing.faults import Gate
 from tests.workflows.ordered import Ordered, Placement, eventually
 from tests.workflows.steps import COMPENSATABLE, EVERY, all_others_have_ended, side_by_side
@@ -128,7 +128,7 @@ async def test_a_mistake_in_the_code_stays_visible_and_is_over_once_it_is_mended
         return any(event.event_type == failed for event in history.events)
 
     with monkeypatch.context() as patched:
-        patched.setattr(SagaRun, "_take_back", mistaken)
+        patched.setattr(SagaExecution, "_compensate", mistaken)
         async with place.at_work():
             await order.starts()
             await eventually(has_failed_tasks, "a failed workflow task")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
-from handrail.activities.http_gateway import Outside, wire_key
+from handrail.activities.command_handler import CommandHandler, single_stream
+from handrail.activities.http_gateway import HttpGateway, wire_key
 from handrail.activities.remote_steps import RemoteSteps
 from handrail.eventstore.store import EventStore
 from handrail.replies import Reply
@@ -20,7 +20,7 @@ Activities = Mapping[str, Sequence[Callable[..., Any]]]
 class Company:
     """An airline or a hotel: holds, closes a key for good, and confirms."""
 
-    def __init__(self, http: Outside) -> None:
+    def __init__(self, http: HttpGateway) -> None:
         self._http = http
 
     async def close(self, *, key: str, subject: str, closes: str) -> Reply:
@@ -43,13 +43,21 @@ class Company:
 
 
 def activities(store: EventStore, airline: Company, hotel: Company) -> Activities:
-    trips = Handler(store, single("trip", requests.Trip(), _trip, requests.decide, requests.evolve))
-    team = Handler(store, single("budget", budgets.Budget(), _team, budgets.decide, budgets.evolve))
+    trips = CommandHandler(
+        store, single_stream("trip", requests.Trip(), _trip, requests.decide, requests.evolve)
+    )
+    team = CommandHandler(
+        store, single_stream("budget", budgets.Budget(), _team, budgets.decide, budgets.evolve)
+    )
     seats = RemoteSteps(
-        store, single("seat", flights.Seat(), _trip, flights.decide, flights.evolve), airline.close
+        store,
+        single_stream("seat", flights.Seat(), _trip, flights.decide, flights.evolve),
+        airline.close,
     )
     rooms = RemoteSteps(
-        store, single("room", hotels.Room(), _trip, hotels.decide, hotels.evolve), hotel.close
+        store,
+        single_stream("room", hotels.Room(), _trip, hotels.decide, hotels.evolve),
+        hotel.close,
     )
     return {
         "trips": [serve(command, trips.handle) for command in requests.COMMANDS],

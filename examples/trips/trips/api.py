@@ -12,7 +12,7 @@ from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import AskedMoney, Id
-from handrail.http.start_request import Beginning
+from handrail.http.start_request import StartRequest
 from handrail.kernel import TenantId
 from trips import trip_board
 from trips.book_trip import SAGA, BookTrip
@@ -47,7 +47,7 @@ async def book(services: ServicesDep, actor: ActorDep, trip: Id, asked: NewTrip)
         hotel=asked.hotel,
         price=asked.price.to_domain(),
     )
-    await services.processes.start(Beginning.of(SAGA, booked), actor)
+    await services.processes.start(StartRequest.of(SAGA, booked), actor)
     return {"trip": f"/trips/{trip}", "saga": f"/sagas/{trip}"}
 
 

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def _activities(resources: Resources) -> Activities:
-    from handrail.activities.http_gateway import Outside
+    from handrail.activities.http_gateway import HttpGateway
     from trips.activities import Company, activities
 
-    airline = Outside(resources.outside, resources.settings.airline_url)
-    hotel = Outside(resources.outside, resources.settings.hotel_url)
+    airline = HttpGateway(resources.outside, resources.settings.airline_url)
+    hotel = HttpGateway(resources.outside, resources.settings.hotel_url)
     return activities(resources.store, Company(airline), Company(hotel))
 
 

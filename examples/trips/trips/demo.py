@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import orjson
 
-from handrail.cli.command_runner import errand
+from handrail.cli.command_runner import run_job
 from handrail.cli.options import Json
 from handrail.dev.stack import Stack
 from handrail.settings import Settings, load
@@ -40,7 +40,7 @@ def demo(*, trips: int = 12, json: Json = False) -> int:
         print(orjson.dumps(figures).decode() if json else figures)
         return 0 if all(figures["invariants"].values()) else 1
 
-    return errand(load(TRIPS.settings_type), "demo", work)
+    return run_job(load(TRIPS.settings_type), "demo", work)
 
 
 async def _drive(stack: Stack, trips: int) -> dict[str, Any]:

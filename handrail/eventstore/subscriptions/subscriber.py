@@ -35,7 +35,7 @@ nothing to do. While somebody keeps an old snapshot, no row that was overwritten
 """
 
 
-class Follower:
+class Subscriber:
     """Any number of processes share the work. `owner` must be unique among the living.
 
     `poll` is how often an idle one looks for events, `lease` how long it is thought alive without a

@@ -34,7 +34,7 @@ class Filter(Asked):
             saga_type=self.saga_type,
             step=self.step,
             failure=self.failure,
-            merchant=self.merchant,
+            tenant=self.merchant,
             until=now - timedelta(seconds=older) if older else None,
         )
 

@@ -112,7 +112,7 @@ async def list_sagas(
             connection,
             status=query.status,
             saga_type=query.saga_type,
-            merchant=query.merchant,
+            tenant=query.merchant,
             step=query.step,
             after=after,
             limit=query.limit,

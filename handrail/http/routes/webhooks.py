@@ -118,7 +118,7 @@ def router_of(declared: Webhooks) -> APIRouter:
         subject = None if message.data is None else declared.subject_of(message.data)
         async with services.database.connection() as connection:
             kept = await webhook_store.keep(
-                connection, source, id_, type_=message.type, order=subject, body=body
+                connection, source, id_, type_=message.type, subject=subject, body=body
             )
         if kept.body != body:
             raise Problem("content-differs", f"{id_} came before with another body")

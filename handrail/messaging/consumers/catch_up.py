@@ -20,7 +20,7 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.subscriptions.page_handler import Handled
-from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.store_consumer import FromStore
 from handrail.messaging.envelope import Received
@@ -31,7 +31,7 @@ _POLL: Final = 0.5
 """Seconds between two looks. The broker is faster: nobody waits for this."""
 
 
-class Settling(Follower):
+class Settling(Subscriber):
     """`patience` is how many seconds an event may take through the broker."""
 
     def __init__(

@@ -17,7 +17,7 @@ from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.eventstore.subscriptions.registration import enroll
-from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.messaging.consumers.backfill import backfill, groups, read_on
 from handrail.messaging.consumers.consumer import Consumer
@@ -32,7 +32,7 @@ _NEXT_LOOK: Final = 0.2
 """Seconds until it is seen whether others are done with their share."""
 
 
-class Feeding(Follower):
+class Feeding(Subscriber):
     """What a Follower is, for one consumer. For `options` see there."""
 
     def __init__(self, pool: Pool, consumer: Consumer, codec: Codec, **options: Any) -> None:

@@ -72,7 +72,7 @@ class Relay:
         while True:
             streams = {one.stream for one in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
-            work = sort_out(page.events, waiting, self._routing)
+            work = partition(page.events, waiting, self._routing)
             parked = [*work.parked, *await self._publish(work.chains)]
             moved: Sequence[Checkpoint] = []
             async with connection.transaction():
@@ -132,7 +132,7 @@ class Relay:
                 )
 
 
-def sort_out(events: Sequence[Recorded], waiting: set[Place], routing: Routing) -> Work:
+def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing) -> Work:
     """`waiting` is where earlier events wait."""
     work = Work()
     stopped: set[Place] = set()

@@ -21,7 +21,7 @@ from handrail.sagas.events import (
     StepRefused,
     StepUnknown,
 )
-from handrail.sagas.recovery import is_crossed, left_by, refusal_in, standing_of
+from handrail.sagas.recovery import is_crossed, leftovers_of, refusal_in, standing_of
 
 OF = {"saga": "s", "attempt": 1}
 
@@ -111,7 +111,7 @@ def test_the_last_decision_counts() -> None:
     assert is_crossed("B", 1, story)
     story.append(decided(approved=False, because="intervention"))
     assert not is_crossed("B", 1, story)
-    left = left_by(begun(), story)
+    left = leftovers_of(begun(), story)
     assert (left.approved, left.turned_back, left.because) == (
         False,
         "compensated",
@@ -126,7 +126,7 @@ def test_who_was_declined_by_a_person_is_refused() -> None:
     refusal = refusal_in(1, [no])
     assert refusal is not None
     assert (refusal.because, refusal.reason) == ("Declined", "too dear")
-    left = left_by(begun(), [no, decided(approved=False, because="Declined")])
+    left = leftovers_of(begun(), [no, decided(approved=False, because="Declined")])
     assert left.turned_back == "refused"
 
 
@@ -155,13 +155,13 @@ def test_who_was_declined_by_a_person_is_refused() -> None:
 def test_who_had_to_turn_back_and_stopped_before_has_turned_back(
     told: list[SagaEvent], ending: str, because: str
 ) -> None:
-    left = left_by(begun(), told)
+    left = leftovers_of(begun(), told)
     assert (left.turned_back, left.because) == (ending, because)
 
 
 def test_an_attempt_that_only_stopped_has_not_turned_back() -> None:
-    assert left_by(begun(), [done("A"), resumed("B", "retry")]).turned_back is None
-    assert left_by(begun(), [decided(approved=True)]).turned_back is None
+    assert leftovers_of(begun(), [done("A"), resumed("B", "retry")]).turned_back is None
+    assert leftovers_of(begun(), [decided(approved=True)]).turned_back is None
 
 
 def test_a_refusal_after_the_pivot_refuses_no_saga() -> None:
@@ -170,10 +170,10 @@ def test_a_refusal_after_the_pivot_refuses_no_saga() -> None:
 
 def test_what_was_taken_back_by_a_later_attempt_is_not_left() -> None:
     back = StepCompensated(saga="s", attempt=1, step="A", outcome="Undone")
-    left = left_by(begun(), [done("A"), back])
+    left = leftovers_of(begun(), [done("A"), back])
     assert (left.done, left.not_done) == ((), ("A",))
 
 
 def test_the_step_that_was_to_be_asked_next_may_stand_and_those_after_it_do_not() -> None:
     """So a shape that does not know it must not go on: another company may hold it."""
-    assert left_by(begun(), [done("A")]).may_stand() == {"A", "B"}
+    assert leftovers_of(begun(), [done("A")]).may_stand() == {"A", "B"}

@@ -14,7 +14,7 @@ from consumers import finance
 from domain.identifiers import MerchantId, OrderId
 from domain.settlement.events import PayableAccrued
 from handrail.eventstore.subscriptions.registration import enroll
-from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
@@ -54,7 +54,7 @@ async def _outage(house: House, place: Place, *, seconds: float, rounds: int) ->
     async with place.pool.connection() as connection:
         await enroll(connection, "relay")
     async with Publisher(house.url_of("relay"), "commerce") as publisher:
-        relay = Follower(place.pool, Relay(publisher, HANDRAIL.routing), poll=0.005, lease=1.0)
+        relay = Subscriber(place.pool, Relay(publisher, HANDRAIL.routing), poll=0.005, lease=1.0)
         consumer = Consuming(
             place.pool, finance.CONSUMER, HANDRAIL.codec, f"{house.url_of('finance')}/finance"
         )

@@ -12,7 +12,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from handrail.eventstore.store import Recorded
-from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.queue_consumer import Consuming
 from handrail.messaging.consumers.store_consumer import Feeding
@@ -21,7 +21,7 @@ from tests.messaging.consumers.place import Notebook, Place
 from tests.projections.world import until
 
 FAST: Final[dict[str, Any]] = {"pause": 0.01}
-Process: TypeAlias = Consuming | Follower
+Process: TypeAlias = Consuming | Subscriber
 _numbers = count(1)
 
 

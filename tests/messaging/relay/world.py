@@ -19,7 +19,7 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.eventstore.subscriptions.registration import enroll
-from handrail.eventstore.subscriptions.subscriber import Follower
+from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.kernel import Event, Message
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
@@ -155,16 +155,16 @@ class World:
         store = EventStore(self.pool, codec)
         await store.append([(stream, ANY_VERSION, events)], metadata={"actor": "ann"})
 
-    def follower(self, publisher: Publisher | None = None, **options: Any) -> Follower:
+    def follower(self, publisher: Publisher | None = None, **options: Any) -> Subscriber:
         handler = Relay(publisher or self.publisher, HANDRAIL.routing)
-        return Follower(self.pool, handler, **{"poll": 0.005, "lease": 1.0, **options})
+        return Subscriber(self.pool, handler, **{"poll": 0.005, "lease": 1.0, **options})
 
     async def catch_up(self, **options: Any) -> None:
         async with asyncio.timeout(20):
             await self.follower(**options).catch_up()
 
     @asynccontextmanager
-    async def running(self, *followers: Follower) -> AsyncIterator[None]:
+    async def running(self, *followers: Subscriber) -> AsyncIterator[None]:
         stop = asyncio.Event()
         tasks = [asyncio.create_task(one.run(stop)) for one in followers]
         try:

@@ -23,7 +23,7 @@ from domain.payments.commands import OpenPlan
 from domain.payments.plan import InstalmentPlan, evolve
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
 from handrail.activities import read_ending, saga_recorder
-from handrail.activities.command_handler import Handler
+from handrail.activities.command_handler import CommandHandler
 from handrail.kernel import Command, Money
 from handrail.sagas.step_keys import StepContext, StepKey
 from runtime.app import HANDRAIL
@@ -160,14 +160,14 @@ class Contexts:
 
 
 @contextmanager
-def _made() -> Iterator[list[Handler[Any]]]:
+def _made() -> Iterator[list[CommandHandler[Any]]]:
     """The handlers that are made meanwhile: activities show none."""
-    made: list[Handler[Any]] = []
-    init = Handler.__init__
+    made: list[CommandHandler[Any]] = []
+    init = CommandHandler.__init__
 
-    def noted(self: Handler[Any], *arguments: Any, **more: Any) -> None:
+    def noted(self: CommandHandler[Any], *arguments: Any, **more: Any) -> None:
         init(self, *arguments, **more)
         made.append(self)
 
-    with patch.object(Handler, "__init__", noted):
+    with patch.object(CommandHandler, "__init__", noted):
         yield made

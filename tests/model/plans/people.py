@@ -77,7 +77,7 @@ def interventions(state: State, id_: str, code: Process) -> Iterator[State]:
     """Of a step in doubt it is found out what became of it; any other is taken back."""
     [parked, *_] = waiting(code)
     kinds: list[tuple[Any, bool]] = [("compensate", True)]
-    if parked.role in {"duty", "compensation"}:
+    if parked.role in {"retriable", "compensation"}:
         kinds = [("retry", True)]
     elif parked.in_doubt:
         stands = any(one.key.startswith(f"{id_}/") for one in state.ledger.standing("refund"))

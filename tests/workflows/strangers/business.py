@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from handrail.activities import saga_recorder as recorder
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.eventstore.store import EventStore
 from handrail.kernel import context_of
 from handrail.temporal.client import Activities, data_converter, sandbox
@@ -24,9 +24,9 @@ from tests.workflows.strangers.sagas import SHAPES, Expedition, ExpeditionWorkfl
 
 
 def _activities(store: EventStore) -> Activities:
-    handler = Handler(
+    handler = CommandHandler(
         store,
-        single(CATEGORY, items.Item(), items.stream_id, items.decide, items.evolve),
+        single_stream(CATEGORY, items.Item(), items.stream_id, items.decide, items.evolve),
     )
     return {
         "sagas": recorder.activities(store, CODEC),
@@ -57,7 +57,7 @@ async def _prepare(shape: str, _: Any) -> Subject:
 def _case(shape: str) -> Case:
     example = partial(saga, Expedition(id="expedition-1", shape=shape))
     of_them = example()
-    later = [of_them.deciding, *(duty for group in of_them.duties for duty in group)]
+    later = [of_them.pivot_step, *(duty for group in of_them.retriable_groups for duty in group)]
     return Case(
         workflow=ExpeditionWorkflow,
         example=example,

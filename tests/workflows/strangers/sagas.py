@@ -10,7 +10,7 @@ from typing import Any, Final
 from temporalio import workflow
 
 from handrail.sagas.definition import Parallel, Saga, Step
-from handrail.sagas.execution import SagaRun
+from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
 from handrail.sagas.workflow_handlers import SagaHandlers
 from tests.workflows.strangers import messages as m
@@ -134,7 +134,7 @@ class ExpeditionWorkflow(SagaHandlers):
             attempt=attempt,
             input=asked,
         )
-        self._saga = SagaRun(saga(asked), identity, options)
+        self._saga = SagaExecution(saga(asked), identity, options)
 
     @workflow.run
     async def run(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import Handler, single
+from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.app import App, Context
 from handrail.eventstore.store import EventStore
 from handrail.kernel import Command, Event, Refusal
@@ -145,7 +145,9 @@ def _activities(resources: Resources) -> Activities:
 
 
 def activities(store: EventStore) -> Activities:
-    things = Handler(store, single("thing", Thing(), lambda one: str(one.thing), decide, evolve))
+    things = CommandHandler(
+        store, single_stream("thing", Thing(), lambda one: str(one.thing), decide, evolve)
+    )
     return {"concerts": [serve(command, things.handle) for command in COMMANDS]}
 
 
