@@ -48,6 +48,10 @@ def test_help_names_the_commands_of_library_and_shop(shop: Path) -> None:
     assert [name for name in ("worker", "payouts", "bank", "demo") if name not in said] == []
 
 
+def test_the_app_has_all_that_it_declares(shop: Path) -> None:
+    assert ": no mistake" in _handrail(shop, "check")
+
+
 def test_the_settings_are_those_of_the_shop(shop: Path) -> None:
     assert _handrail(shop, "settings") == settings_table(HANDRAIL.settings_type) + "\n"
 
