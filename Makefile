@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock clean
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +32,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
 test: setup ## run every test that needs no Docker, but for the long ones
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image"
 
 thorough: setup ## run the tests that need many inputs, sizes or servers (two minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
@@ -79,9 +80,12 @@ fmt: setup ## put the code in shape
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-lock: ## resolve pyproject.toml into requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra embedded --extra broker --extra lake --extra bench --extra dev pyproject.toml -o requirements.lock
+lock: ## resolve pyproject.toml into requirements.lock and requirements-run.lock (needs uv)
+	uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
+	uv pip compile $(LOCKED) --extra broker --extra lake -c requirements.lock pyproject.toml -o requirements-run.lock
+
+image: setup ## install the image's packages and the wheel into a new .venv, and run the shop's commands (no Docker)
+	@$(BIN)/python -m pytest -m image
 
 clean: ## remove what the others made: .venv, var, caches
 	rm -rf .venv var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

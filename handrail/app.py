@@ -4,8 +4,9 @@
 
 Nothing is found by scanning and nothing registers itself: what is not in the value does not exist.
 What is declared wrongly is refused when the value is made, with a sentence that names the place and
-the remedy. The parts that need heavy packages are functions, so that each process imports only what
-it runs.
+the remedy. The parts that need heavy packages are functions, or may be, so that each process
+imports only what it runs; what a function makes is checked when it is made, by `handrail check` at
+the latest.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from handrail.command_fields import bounds_of
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
@@ -37,9 +38,7 @@ from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.sagas import events, interventions, stream_commands
-from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
 from handrail.sagas.options import RunOptions
-from handrail.sagas.saga_type import SagaType
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
 from handrail.temporal.run_options import run_options
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
 
     from handrail.http.webhook_sources import Webhooks
     from handrail.processes.worker import Resources
+    from handrail.sagas.saga_type import SagaType
     from handrail.temporal.client import Activities
     from handrail.verify.prove import Verification
 
@@ -84,11 +84,19 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "consumer", "consumers", "contracts", "lake", "migrate"),
+    *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
     *("notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
     *("settings", "topology", "up", "verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""
+
+Part = TypeVar("Part")
+Parts = Sequence[Part] | Callable[[], Sequence[Part]]
+
+
+def made(parts: Parts[Part]) -> Sequence[Part]:
+    """The parts, whether they are given or a function makes them."""
+    return parts() if callable(parts) else parts
 
 
 def _no_activities(_: Resources) -> Activities:
@@ -134,9 +142,10 @@ class App:
     """
 
     contexts: Sequence[Context]
-    sagas: Sequence[SagaType[Any]] = ()
-    workflows: Sequence[type[Any]] = ()
-    """Processes around sagas: workflows without a stream of their own."""
+    sagas: Parts[SagaType[Any]] = ()
+    """A function where their modules are to be imported only by processes that need them."""
+    workflows: Parts[type[Any]] = ()
+    """Processes around sagas: workflows without a stream of their own; a function, likewise."""
     projections: Sequence[Projection[Any]] = ()
     consumers: Sequence[Consumer] = ()
     broker: BrokerPlan | None = None
@@ -180,7 +189,8 @@ class App:
 
     def __post_init__(self) -> None:
         refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
-        refuse_two("sagas", (one.name for one in self.sagas))
+        if not callable(self.sagas):
+            _ = self.saga_types
         refuse_two("projections", (one.name for one in self.read_models))
         refuse_two("consumers", (one.name for one in self.consumers))
         refuse_two("commands", self._command_names())
@@ -229,14 +239,22 @@ class App:
     @cached_property
     def saga_types(self) -> Mapping[str, SagaType[Any]]:
         """By name."""
-        return {one.name: one for one in self.sagas}
+        sagas = made(self.sagas)
+        refuse_two("sagas", (one.name for one in sagas))
+        for said in chain(*(mistakes_of_saga(one, self.commands) for one in sagas)):
+            raise WronglyDeclared(said)
+        return {one.name: one for one in sagas}
 
     @cached_property
     def all_workflows(self) -> Sequence[type[Any]]:
         """What a worker of the queue `sagas` runs."""
+        # It imports Temporal's SDK, which most processes do without.
+        from handrail.sagas.bulk_intervention import InterveneInManyWorkflow  # noqa: PLC0415
+
+        sagas = self.saga_types.values()
         return (
-            *(one.workflow for one in self.sagas),
-            *self.workflows,
+            *(one.workflow for one in sagas),
+            *made(self.workflows),
             InterveneInManyWorkflow,
         )
 
@@ -318,10 +336,7 @@ class App:
             raise WronglyDeclared(str(wrong)) from None
 
     def _refuse_what_no_context_has(self) -> None:
-        found = chain(
-            *(mistakes_of_saga(one, self.commands) for one in self.sagas),
-            *(mistakes_of_projection(one, self.events) for one in self.read_models),
-        )
+        found = chain(*(mistakes_of_projection(one, self.events) for one in self.read_models))
         for said in found:
             raise WronglyDeclared(said)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handrail import bounds
 from handrail.kernel import NO_TENANT, Command, context_of
-from handrail.projections.projection import Projection
-from handrail.sagas.definition import Saga, Step
-from handrail.sagas.saga_type import SagaType
+
+if TYPE_CHECKING:
+    from handrail.projections.projection import Projection
+    from handrail.sagas.definition import Saga, Step
+    from handrail.sagas.saga_type import SagaType
 
 
 def mistakes_of_saga(type_: SagaType[Any], commands: Collection[type]) -> Iterator[str]:

@@ -67,8 +67,12 @@ def _named(folder: Path) -> tuple[str, str]:
 
 
 def _importable(folder: Path) -> None:
+    """For this process, and for those that it starts."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if str(folder) not in inherited:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), *inherited]))
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from api.problem_types import PROBLEMS, RULES
 from api.tags import TAGS
@@ -38,31 +38,53 @@ from runtime.event_examples import EXAMPLES
 from runtime.options import options_of
 from runtime.settings import ShopSettings
 from runtime.simulators.declared import SIMULATORS
-from workflows import (
-    checkout,
-    collect_instalment,
-    onboard_merchant,
-    parcels,
-    pay_merchant,
-    return_order,
-    settle_early,
-    write_off,
-)
-from workflows.collect_instalments import CollectInstalmentsWorkflow
-from workflows.deliver_order import DeliverOrderWorkflow
-from workflows.pay_merchants import PayMerchantsWorkflow
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from handrail.http.webhook_sources import Webhooks
     from handrail.processes.worker import Resources
+    from handrail.sagas.saga_type import SagaType
     from handrail.temporal.client import Activities
     from handrail.verify.prove import Verification
     from runtime.verify.evidence import Evidence
 
 # What only some processes need is imported by them.
 # ruff: noqa: PLC0415
+
+
+def _sagas() -> Sequence[SagaType[Any]]:
+    from workflows import (
+        checkout,
+        collect_instalment,
+        onboard_merchant,
+        parcels,
+        pay_merchant,
+        return_order,
+        settle_early,
+        write_off,
+    )
+
+    return (
+        checkout.SAGA,
+        collect_instalment.SAGA,
+        settle_early.SAGA,
+        write_off.SAGA,
+        parcels.DISPATCH_SAGA,
+        parcels.DELIVERED_SAGA,
+        parcels.LOSS_SAGA,
+        return_order.SAGA,
+        onboard_merchant.SAGA,
+        pay_merchant.SAGA,
+    )
+
+
+def _workflows() -> Sequence[type[Any]]:
+    from workflows.collect_instalments import CollectInstalmentsWorkflow
+    from workflows.deliver_order import DeliverOrderWorkflow
+    from workflows.pay_merchants import PayMerchantsWorkflow
+
+    return (CollectInstalmentsWorkflow, DeliverOrderWorkflow, PayMerchantsWorkflow)
 
 
 def _routers() -> Sequence[APIRouter]:
@@ -132,19 +154,8 @@ HANDRAIL: Final = App(
             commands=settlement_commands.COMMANDS,
         ),
     ),
-    sagas=(
-        checkout.SAGA,
-        collect_instalment.SAGA,
-        settle_early.SAGA,
-        write_off.SAGA,
-        parcels.DISPATCH_SAGA,
-        parcels.DELIVERED_SAGA,
-        parcels.LOSS_SAGA,
-        return_order.SAGA,
-        onboard_merchant.SAGA,
-        pay_merchant.SAGA,
-    ),
-    workflows=(CollectInstalmentsWorkflow, DeliverOrderWorkflow, PayMerchantsWorkflow),
+    sagas=_sagas,
+    workflows=_workflows,
     projections=(
         order_status.PROJECTION,
         customer_account.PROJECTION,

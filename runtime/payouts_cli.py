@@ -17,7 +17,7 @@ from handrail.cli.bulk import Result
 from handrail.cli.options import Json
 from handrail.cli.saga_tables import money
 from handrail.cli.sagas import Why, run_with_api
-from handrail.dev.stack import joined
+from handrail.dev.lock import joined
 from handrail.settings import load, require
 from handrail.temporal.client import connect
 from handrail.terminal_tables import terminal

@@ -8,15 +8,11 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import psycopg
 import structlog
-from sqlalchemy import exc
 
 from handrail import logs
-from handrail.dev.lock import StackAlreadyRunning
-from handrail.dev.stack import ComponentEnded, joined
-from handrail.dev.supervisor import FailedToStart
-from handrail.eventstore.identity import refused_in
+from handrail.dev.lock import StackAlreadyRunning, joined
+from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
 from handrail.settings import Settings, SettingsT, require
@@ -81,7 +77,9 @@ def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
     """A store that may not be used is not a fault of this program: its sentence is enough."""
     try:
         return _run(work)
-    except (psycopg.OperationalError, exc.OperationalError) as error:
+    except Exception as error:
+        from handrail.eventstore.identity import refused_in  # noqa: PLC0415  # it loads SQLAlchemy
+
         if refused := refused_in(error):
             print(refused, file=sys.stderr)
             return 1

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter, validators
 from handrail.cli.command_runner import run_database_job, run_service
 from handrail.cli.options import Json, Wide
 from handrail.load_app import load_settings, the_app
+from handrail.optional_deps import require_extra
 from handrail.processes import lake_exporter as run
 
 lake = App(name="lake", help="The data lake: the same events, to be asked anything.")
@@ -78,7 +79,8 @@ def report(
     as_of: AsOf = None,
 ) -> int:
     """Write what the events say as one HTML file, with charts."""
-    run.require_it("matplotlib")
+    run.require_it()
+    require_extra("report", "matplotlib")
     from handrail.cli.lake_output import write_report  # noqa: PLC0415  # it needs the extra
 
     return write_report(the_app(), load_settings().lake_folder, file, _in_utc(as_of))

@@ -7,20 +7,23 @@ import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 from cyclopts import App, Parameter
 
 from handrail import logs
+from handrail.app import WronglyDeclared
 from handrail.cli.app_commands import add_commands
 from handrail.cli.command_runner import run_database_job, run_job, run_service
 from handrail.cli.options import Broker, Json, Wide
-from handrail.dev.stack import Stack, State, joined
-from handrail.eventstore.identity import Refused
-from handrail.load_app import app_if_any, load_settings, the_app
+from handrail.dev.lock import joined
+from handrail.load_app import BAD_APP, app_if_any, load_settings, the_app
 from handrail.process_exit import run_and_leave
 from handrail.settings import Settings, require, settings_table
+
+if TYPE_CHECKING:
+    from handrail.dev.stack import State
 
 # The modules behind the commands are imported inside them: a process loads only what it runs.
 # ruff: noqa: PLC0415
@@ -69,6 +72,7 @@ def up(
     broker: Broker = False,
 ) -> int:
     """Start everything and keep it up until Ctrl-C."""
+    from handrail.dev.stack import Stack
 
     async def work(settings: Settings) -> int:
         stack = Stack(
@@ -182,7 +186,7 @@ def api() -> int:
 @app.command
 def migrate() -> int:
     """Bring the database to the newest schema."""
-    from handrail.load_app import the_app
+    from handrail.eventstore.identity import Refused
     from handrail.migrate import migrate as run
 
     settings = joined(load_settings())
@@ -239,7 +243,6 @@ def contracts(
 ) -> int:
     """Compare what is promised of events with the schemas and the AsyncAPI document in files."""
     from handrail.cli import contracts as run
-    from handrail.load_app import the_app
 
     return run.write(folder, the_app()) if write else run.check(folder, the_app())
 
@@ -256,6 +259,15 @@ app.command(
     name="campaign",
     help="Write to many recipients at once, behind all else.",
 )
+
+
+@app.command
+def check() -> int:
+    """Make everything that the App declares, and refuse what cannot work."""
+    from handrail.cli.check import check as run
+
+    _say(run(the_app(), load_settings()))
+    return 0
 
 
 @app.command(name="settings")
@@ -282,7 +294,11 @@ def _run() -> object:
     """Without an App the library's own commands are there, and say that it is missing."""
     if (found := app_if_any()) is not None:
         add_commands(app, found)
-    return app()
+    try:
+        return app()
+    except WronglyDeclared as wrong:  # by a part that is made when it is needed
+        print(wrong, file=sys.stderr)
+        return BAD_APP
 
 
 if __name__ == "__main__":

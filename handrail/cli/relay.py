@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from handrail.cli.command_runner import run_database_job, run_job, run_service
 from handrail.cli.options import Json, Wide
-from handrail.dev.stack import joined
+from handrail.dev.lock import joined
 from handrail.load_app import BAD_APP, load_settings, the_app
 from handrail.messaging.broker.plan import UNKNOWN, NoBroker
 from handrail.optional_deps import require_extra

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from handrail.cli import topology_commands as run
 from handrail.cli.command_runner import run_job
 from handrail.cli.options import Json, Wide
-from handrail.dev.stack import joined
+from handrail.dev.lock import joined
 from handrail.load_app import load_settings
 from handrail.settings import Settings, require
 

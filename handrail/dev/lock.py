@@ -6,7 +6,11 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
+
+from handrail.settings import SettingsT
+
+_NOT_JOINED: Final = frozenset({"api_url"})
 
 
 class StackAlreadyRunning(Exception):
@@ -62,6 +66,19 @@ def running_stack(data_dir: Path) -> dict[str, Any] | None:
             return None
     except (FileNotFoundError, PermissionError):
         return None
+
+
+def joined(settings: SettingsT) -> SettingsT:
+    """The settings, with the addresses they lack taken from the stack that runs on their folder."""
+    running = running_stack(settings.data_dir) or {}
+    known = (running.keys() & type(settings).model_fields.keys()) - _NOT_JOINED
+    found = {name: running[name] for name in known if getattr(settings, name) in {None, ()}}
+    return settings.model_copy(
+        update={
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found.items()
+        }
+    )
 
 
 def _is_secret(name: str) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from handrail.dev.lock import StackLock, running_stack
+from handrail.dev.lock import StackLock
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
-from handrail.dev.supervisor import FailedToStart, Service, free_port
+from handrail.dev.supervisor import ComponentEnded, FailedToStart, Service, free_port
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.http.webhook_signatures import new_secret
 from handrail.migrate import migrate
-from handrail.settings import Settings, SettingsT
+from handrail.settings import Settings
 from handrail.simulators.simulator import Simulator
 
 if TYPE_CHECKING:
@@ -36,29 +36,7 @@ _ADDRESSES = (
     "broker_passwords",
 )
 """Of the servers; those of simulated companies are what the App says."""
-_NOT_JOINED = frozenset({"api_url"})
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
-
-
-class ComponentEnded(Exception):
-    """A part of the stack ended, though nobody asked it to."""
-
-    def __init__(self, name: str, log_tail: str) -> None:
-        super().__init__(f"{name} ended unexpectedly\n{log_tail}")
-        self.component = name
-
-
-def joined(settings: SettingsT) -> SettingsT:
-    """The settings, with the addresses they lack taken from the stack that runs on their folder."""
-    running = running_stack(settings.data_dir) or {}
-    known = (running.keys() & type(settings).model_fields.keys()) - _NOT_JOINED
-    found = {name: running[name] for name in known if getattr(settings, name) in {None, ()}}
-    return settings.model_copy(
-        update={
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in found.items()
-        }
-    )
 
 
 class Stack:
@@ -189,15 +167,13 @@ class Stack:
         await self._start("migrations", self._migrate)
 
     async def _migrate(self) -> None:
-        from handrail.load_app import the_app  # it imports the whole business
-
         try:
             await asyncio.to_thread(
                 migrate,
                 str(self.settings.owner_url),
                 self.settings.database_role,
                 self.settings.new_timeline,
-                app=the_app(),
+                app=self.app,
             )
         except Exception as error:
             raise FailedToStart("migrations", f"failed: {error}") from error
@@ -222,11 +198,9 @@ class Stack:
             self.rabbitmq = EmbeddedRabbitMQ(self.data_dir / "rabbitmq")
             await self._start("rabbitmq", self.rabbitmq.start)
             from handrail.dev import broker_users
-            from handrail.load_app import the_app
             from handrail.messaging.broker.topology import topology
 
-            app = the_app()
-            users = topology(app.routing, app.consumers).users
+            users = topology(self.app.routing, self.app.consumers).users
             self._learned(**broker_users.addresses(self.rabbitmq, users))
         if self.settings.broker_url and self.settings.broker_management_url:
             from handrail.cli.topology_commands import establish
@@ -259,14 +233,13 @@ class Stack:
 
     def _begin_messaging(self, metrics: int) -> None:
         from handrail.dev.broker_users import PUBLISHING, consuming
-        from handrail.load_app import the_app
 
         if self.settings.broker_url:
             self.relays = [self._service("relay-1", "relay", metrics=metrics, user=PUBLISHING)]
         self.consumers = [
             self._service(f"consumer-{name}", "consumer", name, metrics=number, user=user)
             for number, (name, user) in enumerate(
-                consuming(the_app().consumers).items(), metrics + 1
+                consuming(self.app.consumers).items(), metrics + 1
             )
         ]
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,14 @@ class FailedToStart(Exception):
     def __init__(self, component: str, why: str, log_tail: str = "") -> None:
         super().__init__(f"{component} {why}" + (f"\n{log_tail}" if log_tail else ""))
         self.component = component
+
+
+class ComponentEnded(Exception):
+    """A part of the stack ended, though nobody asked it to."""
+
+    def __init__(self, name: str, log_tail: str) -> None:
+        super().__init__(f"{name} ended unexpectedly\n{log_tail}")
+        self.component = name
 
 
 def free_port(preferred: int = 0) -> int:
@@ -157,6 +166,18 @@ class Child:
             os.kill(self.pid, number)
 
 
+def _library_path() -> dict[str, str]:
+    """Where a child finds the library, when that is not installed but stands in a folder.
+
+    The App's folder is in PYTHONPATH already where this process found it.
+    """
+    folder = str(_LAUNCHER.parents[2])
+    if folder in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        return {}
+    inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [*inherited, folder]))}
+
+
 class Service(Child):
     """A process of ours: it says that it is ready by writing a file."""
 
@@ -180,9 +201,7 @@ class Service(Child):
                 **os.environ,
                 **environment,
                 "HANDRAIL_READY_FILE": str(self._ready_file),
-                "PYTHONPATH": os.pathsep.join(
-                    filter(None, [str(_LAUNCHER.parents[2]), os.environ.get("PYTHONPATH")])
-                ),
+                **_library_path(),
             },
             stop_seconds=stop_seconds + 2,  # longer than it allows itself
         )

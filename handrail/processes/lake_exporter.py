@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from handrail.lake.exporter import Exporter
 
 
-def require_it(*more: str) -> None:
-    """End the process where the extra `lake`, or `more` of its modules, is not installed."""
-    require_extra("lake", "deltalake", "arro3", "duckdb", *more)
+def require_it() -> None:
+    """End the process where the extra `lake` is not installed."""
+    require_extra("lake", "deltalake", "arro3", "duckdb")
 
 
 async def export(settings: Settings, stop: asyncio.Event) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from handrail.dev.rabbitmq import is_installed
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.journey
 needs_broker = pytest.mark.skipif(
     not is_installed() and os.environ.get("REQUIRE_BROKER") != "1",
@@ -35,7 +36,8 @@ def test_the_demo_exits_cleanly_and_its_last_line_is_its_proof(
             *(handrail, "demo", "--orders", "30", "--merchants", "4", "--faults", "0.3"),
             *("--json", *options),
         ],
-        cwd=tmp_path,
+        cwd=ROOT,
+        env={**os.environ, "HANDRAIL_DATA_DIR": str(tmp_path / "var")},
         capture_output=True,
         text=True,
         timeout=240,

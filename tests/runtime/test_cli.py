@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -77,6 +78,42 @@ async def test_settings_prints_the_table(handrail: Spawn) -> None:
 
     assert process.returncode == 0
     assert out.decode() == settings_table(HANDRAIL.settings_type) + "\n"
+
+
+async def test_check_makes_every_part_of_the_app_and_counts_them(handrail: Spawn) -> None:
+    process = await handrail("check")
+
+    out, error = await process.communicate()
+
+    assert (process.returncode, error) == (0, b"")
+    assert re.fullmatch(
+        rf"6 contexts, {len(HANDRAIL.saga_types)} sagas, .+: no mistake\n", out.decode()
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "worker"])
+async def test_a_part_that_a_function_makes_wrongly_ends_the_command_that_needs_it(
+    handrail: Spawn, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "doubled.py").write_text(
+        "from handrail.app import App\n"
+        "def sagas():\n"
+        "    from workflows import checkout\n"
+        "    return (checkout.SAGA, checkout.SAGA)\n"
+        "DOUBLED = App(contexts=[], sagas=sagas)\n"
+    )
+    process = await handrail(
+        command,
+        app="doubled:DOUBLED",
+        database_url="postgresql://nobody@127.0.0.1:1/none",
+        temporal_address="127.0.0.1:1",
+    )
+
+    out, error = await process.communicate()
+
+    assert (process.returncode, out) == (2, b"")
+    assert "two sagas are named Checkout: rename one of them" in error.decode()
+    assert b"Traceback" not in error
 
 
 async def test_an_unknown_command_is_an_error(handrail: Spawn) -> None:

@@ -27,7 +27,7 @@ async def test_the_report_of_the_lake_needs_what_draws_its_charts(python: Spawn)
     out, error = await process.communicate()
 
     assert (process.returncode, out) == (2, b"")
-    assert error.decode() == "matplotlib: not installed; pip install 'handrail[lake]'\n"
+    assert error.decode() == "matplotlib: not installed; pip install 'handrail[report]'\n"
 
 
 async def test_a_benchmark_says_which_extra_its_peers_are_in(python: Spawn) -> None:

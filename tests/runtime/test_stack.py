@@ -11,10 +11,10 @@ import psutil
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from handrail.dev.lock import StackAlreadyRunning, running_stack
+from handrail.dev.lock import StackAlreadyRunning, joined, running_stack
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.stack import ComponentEnded, Stack, joined
-from handrail.dev.supervisor import FailedToStart, free_port
+from handrail.dev.stack import Stack
+from handrail.dev.supervisor import ComponentEnded, FailedToStart, free_port
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.runtime.conftest import Spawn

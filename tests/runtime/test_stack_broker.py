@@ -10,8 +10,9 @@ import psutil
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from handrail.dev.lock import joined
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
-from handrail.dev.stack import Stack, joined
+from handrail.dev.stack import Stack
 from handrail.dev.supervisor import FailedToStart, wait_until
 from handrail.messaging.broker.topology import topology
 from runtime.app import HANDRAIL
