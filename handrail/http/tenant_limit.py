@@ -101,7 +101,7 @@ class TenantLimit:
                         if (place := taken.first()) is not None:
                             return bool(place.is_new)
                     gate.close()
-        said = f"{self._bound} sagas of {tenant} are running"
+        said = f"{self._bound} sagas of {tenant} are being processed"
         raise Problem("too-many-for-merchant", said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
 
     async def _give_back(self, tenant: str, saga: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import create_engine, make_url
 from consumers.tables import TABLES, metadata
 from handrail.app import App
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.eventstore.business_tables import BusinessTables
+from handrail.eventstore.business_tables import BusinessTables, EventIds
 from handrail.eventstore.migrations import not_reached, upgrade
 from handrail.migrate import migrate
 from runtime.app import HANDRAIL
@@ -189,6 +189,16 @@ def test_tables_that_cannot_be_migrated_are_refused_where_they_are_declared(
         BusinessTables(revisions=tmp_path / "absent", rights={})
     with pytest.raises(ValueError, match="the table seats has the right OWN: use DELETE, INSERT"):
         BusinessTables(revisions=tmp_path, rights={"seats": ("SELECT", "OWN")})
+
+
+def test_a_column_with_ids_of_events_is_of_a_table_of_the_business(tmp_path: Path) -> None:
+    seats = EventIds(found_in="seats", table="seats", column="event", says="a seat was kept for")
+    kept = BusinessTables(revisions=tmp_path, rights={"seats": ("SELECT",)}, event_ids=[seats])
+    assert list(kept.event_ids) == [seats]
+    with pytest.raises(ValueError, match="the table seats holds ids of events, and has no rights"):
+        BusinessTables(revisions=tmp_path, rights={}, event_ids=[seats])
+    with pytest.raises(ValueError, match="is no name of a table or column"):
+        EventIds(found_in="seats", table="seats; DROP TABLE seats", column="event", says="")
 
 
 def test_an_app_may_have_no_tables_of_its_own() -> None:

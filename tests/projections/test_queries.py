@@ -214,7 +214,7 @@ async def test_sagas_are_listed_newest_first_and_filtered(world: World) -> None:
         assert await ask() == ["s6", "s5", "s4", "s3", "s2", "s1", "s0"]
         assert await ask(status="running") == ["s5", "s2", "s0"]
         assert await ask(saga_type="return") == ["s6", "s5"]
-        assert await ask(merchant="m1", status="parked") == ["s3", "s1"]
+        assert await ask(tenant="m1", status="parked") == ["s3", "s1"]
         assert await ask(step="Capture") == ["s6", "s4", "s3", "s1"]
         assert await ask(step="Nothing") == []
 
