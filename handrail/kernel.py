@@ -12,6 +12,7 @@ from handrail.field_policy import FieldPolicy
 TenantId = NewType("TenantId", str)
 """The party on whose behalf sagas run: limits, fairness and figures are kept for each."""
 NO_TENANT: Final = TenantId("")
+"""Of a saga that runs on behalf of none."""
 
 
 class Message:

@@ -20,3 +20,4 @@ class Declined:
 
 
 Reply = Accepted | Declined
+"""What another company replied."""

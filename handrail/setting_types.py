@@ -84,14 +84,18 @@ def form(name: str) -> FieldInfo:
 
 PostgresUrl = Annotated[str, AfterValidator(_postgres_url), form("PostgreSQL URL")]
 HttpUrl = Annotated[str, AfterValidator(_http_url), form("HTTP URL")]
+"""A setting that is an http or https address."""
 AmqpUrl = Annotated[str, AfterValidator(_amqp_url), form("AMQP URL")]
 HostAndPort = Annotated[str, AfterValidator(_host_and_port), form("host:port")]
 Unset = BeforeValidator(_empty_is_unset)
+"""Beside an optional type: an empty variable is no value."""
 Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
 Seconds = Annotated[float, Field(gt=0)]
+"""A setting in seconds, greater than 0."""
 Secrets = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_secrets), form("secrets")
 ]
+"""A setting that is a comma-separated list of secrets, newest first."""
 Logins = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_logins), form("logins")
 ]

@@ -1,6 +1,6 @@
 """Steps at another company: request, release, and void what no stream of ours holds.
 
-The protocol is that of a bank (docs/sagas.md): the same key with the same content is answered as it
+The company's protocol (docs/own-business.md): the same key with the same content is answered as it
 was first, and a key that was closed has no effect any more, also where its request comes later.
 """
 

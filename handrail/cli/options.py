@@ -9,9 +9,11 @@ from cyclopts import Parameter
 Json = Annotated[
     bool, Parameter(negative="", help="Print one JSON object as the last line of the output.")
 ]
+"""The option `--json`: one JSON object as the last line of the output."""
 Wide = Annotated[
     bool, Parameter(negative="", help="Show all columns of tables, however narrow the terminal is.")
 ]
+"""The option `--wide`: all columns of tables."""
 Broker = Annotated[
     bool, Parameter(negative="", help="Start a RabbitMQ, too, where the settings name none.")
 ]

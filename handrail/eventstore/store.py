@@ -81,6 +81,8 @@ def shard_of(stream: str) -> int:
 
 
 class EventStore:
+    """Loads streams and appends to them, a round trip each."""
+
     def __init__(self, pool: Pool, codec: Codec) -> None:
         self._pool = pool
         self._codec = codec

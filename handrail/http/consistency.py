@@ -32,6 +32,7 @@ from handrail.projections.projection import Projection
 RowT = TypeVar("RowT")
 
 TOKEN: Final = "Handrail-Token"  # noqa: S105  # a name, and no secret
+"""The header that names the transaction of a write."""
 PARKED: Final = "Handrail-Parked"
 PARKED_DESCRIPTION: Final = (
     "How many rows of the answer are parked: they stand still at an event that could not be "
@@ -145,3 +146,4 @@ class Freshness:
 
 
 FreshnessDep = Annotated[Freshness, Depends()]
+"""Reads rows of read models that show what the token's transaction wrote."""

@@ -111,8 +111,11 @@ def actor_of(
 
 
 ServicesDep = Annotated[Services, Depends(services)]
+"""What routes work with: the read side, and `processes`, which starts sagas and runs commands."""
 ActorDep = Annotated[str, Depends(actor_of)]
+"""On whose authority the request is made."""
 JSON_BODY: Final = [Depends(json_body)]
+"""Dependencies of a route that takes JSON: another content type is refused."""
 AsOf = Annotated[
     Moment | None,
     Query(

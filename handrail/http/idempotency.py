@@ -88,7 +88,9 @@ def optional_key(text: _Text = None) -> str | None:
 
 
 RequiredKey = Annotated[str, Depends(required_key)]
+"""The header `Idempotency-Key`: a request without it is refused."""
 OptionalKey = Annotated[str | None, Depends(optional_key)]
+"""The header `Idempotency-Key`, or None."""
 
 
 def derived_id(prefix: str, route: str, key: str) -> str:

@@ -15,6 +15,8 @@ from handrail.errors import DomainError
 
 @dataclass(frozen=True)
 class ProblemType:
+    """A type of problem: the slug of its address, HTTP status, title, meaning and remedy."""
+
     slug: str
     status: int
     title: str

@@ -105,6 +105,7 @@ def _is_small(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 Id = Annotated[str, text(bounds.ID)]
+"""An id in a path, query or body, within its bounds."""
 SagaId = Annotated[str, text(bounds.SAGA_ID)]
 Name = Annotated[str, text(bounds.NAME)]
 Currency = Annotated[str, text(bounds.CURRENCY)]
@@ -184,6 +185,8 @@ def of_row(model: type[ModelT], row: Any, **given: Any) -> ModelT:
 
 
 class AskedMoney(Asked):
+    """An amount in minor units (cents) of one ISO 4217 currency."""
+
     amount: Amount
     currency: Currency
 

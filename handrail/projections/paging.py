@@ -50,5 +50,6 @@ async def slice_of(
 async def one_of(
     connection: AsyncConnection, query: Select[Any], row: Callable[..., RowT]
 ) -> RowT | None:
+    """The only row of the query, or None."""
     found: Row[Any] | None = (await connection.execute(query)).first()
     return row(**found._mapping) if found else None  # noqa: SLF001  # public, by its docs

@@ -24,6 +24,7 @@ def read_model(name: str, *items: SchemaItem) -> Table:
 
 
 def index(table: str, *columns: str) -> Index:
+    """An index of a read model's table, named after its columns."""
     return Index(f"{table}_{'_'.join(columns)}_idx", *columns)
 
 

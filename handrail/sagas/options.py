@@ -82,6 +82,8 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class SagaResult:
+    """How a saga ended."""
+
     ending: Ending
     because: str
     reason: str

@@ -1,7 +1,7 @@
 """SagaType: a saga as a team declares it, from which its Temporal workflow is made.
 
-SAGA = SagaType(name="PayMerchant", saga=saga, example_input=PayMerchant(…), …)
-PayMerchantWorkflow = SAGA.workflow
+SAGA = SagaType(name="BookTrip", saga=saga, example_input=BookTrip(…), …)
+BookTripWorkflow = SAGA.workflow
 """
 
 from __future__ import annotations

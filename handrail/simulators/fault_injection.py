@@ -31,6 +31,8 @@ Outcome = Literal["served", "fails", "loses the answer"]
 
 @dataclass(frozen=True, kw_only=True)
 class Behaviour:
+    """How a request misbehaves: keys to decline, tries to fail, and seconds."""
+
     keys_to_decline: float = 0.0
     seconds_to_land: float = 0.0
     tries_to_fail: float = 0.0

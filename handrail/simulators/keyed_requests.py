@@ -19,6 +19,7 @@ from handrail.simulators.request_journal import Answer, Asked, Book, RequestJour
 from handrail.simulators.webhook_sender import WebhookSender
 
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1)]
+"""The header `Idempotency-Key`."""
 
 _FAILED = Answer(500, {"error": "failed before anything was done"})
 _DOWN = Answer(503, {"error": "down"})

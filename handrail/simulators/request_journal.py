@@ -17,6 +17,8 @@ Asked_contra = TypeVar("Asked_contra", bound=BaseModel, contravariant=True)
 
 @dataclass(frozen=True)
 class Answer:
+    """HTTP status and JSON content of a company's answer."""
+
     status: int
     content: dict[str, str]
 

@@ -90,6 +90,7 @@ class Verification(Generic[EvidenceT]):
 
 
 OF_EVERY_APP: Final = Verification(reader=SagaEvidenceReader)
+"""Of a business without invariants of its own."""
 
 
 async def prove(

@@ -110,13 +110,15 @@ def test_every_link_in_the_docs_leads_somewhere() -> None:
 
 
 def test_every_path_that_the_docs_name_exists() -> None:
-    tops = "|".join((*CODE, "tests", "docs", "benchmarks", "shared"))
-    named = re.compile(rf"`((?:{tops})/[\w./*-]+)`")
+    tops = "|".join((*CODE, "tests", "docs", "benchmarks", "examples", "shared"))
+    folder = rf"(?:{tops})/[\w./*-]+"
+    file = r"[\w./*-]+/[\w.*-]+\.(?:py|sql|md|yml|toml)"
+    named = re.compile(rf"`({folder}|{file})`")
     missing = [
         f"{path.relative_to(ROOT)}: {target}"
         for path in _tracked(".md")
         for target in named.findall(path.read_text())
-        if not list(ROOT.glob(target.rstrip("/")))
+        if not any(list(at.glob(target.rstrip("/"))) for at in (ROOT, path.parent))
     ]
 
     assert not missing

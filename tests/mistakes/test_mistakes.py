@@ -30,7 +30,7 @@ def an_app(**other: Any) -> App:
 class NeverDeclared(Event, context="flights"): ...
 
 
-class SeatHeld(Event, context="hotels"):
+class SeatHeld(Event, context="seats"):
     """Named as an event of another context."""
 
 
@@ -90,7 +90,7 @@ def a_consumer_of_an_unknown_event() -> App:
 
 
 def two_messages_of_one_name() -> App:
-    return an_app(contexts=(FLIGHTS, Context(name="hotels", events=(SeatHeld,))))
+    return an_app(contexts=(FLIGHTS, HOTELS, Context(name="seats", events=(SeatHeld,))))
 
 
 def a_message_of_another_context() -> App:

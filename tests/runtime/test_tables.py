@@ -53,7 +53,12 @@ SAGAS, CONSUMERS, READ_MODELS = (
     HANDRAIL.read_model_names,
 )
 ROOT = Path(__file__).parents[2]
-CODE = [path for top in ("handrail", "runtime") for path in sorted((ROOT / top).rglob("*.py"))]
+CODE = [
+    path
+    for top in ("handrail", "runtime")
+    for path in sorted((ROOT / top).rglob("*.py"))
+    if "testing" not in path.parts
+]
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 IDS = ("ord-1", f"collect-plan-{'0193a7c2-7d0f-7bb1-8a3e-1f2c3d4e5f60'}-12", "m" * 64, "s" * 76)
 CAUSE = (

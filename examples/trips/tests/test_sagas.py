@@ -6,11 +6,6 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from trips.app import TRIPS
-from trips.book_trip import EXAMPLE, SAGA, BookTrip
-from trips.domain import budgets, flights, hotels, requests
-from trips.domain.messages import TripId
-
 from handrail.kernel import Money, TenantId
 from handrail.testing import (
     Aggregate,
@@ -18,6 +13,10 @@ from handrail.testing import (
     case_of,
     sagas_through_every_failure,
 )
+from trips.app import TRIPS
+from trips.book_trip import EXAMPLE, SAGA, BookTrip
+from trips.domain import budgets, flights, hotels, requests
+from trips.domain.messages import TripId
 
 
 def a_trip() -> BookTrip:
