@@ -43,6 +43,7 @@ class Resources:
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set, then finish what has begun."""
     require(settings, "database_url", "temporal_address", *app.addresses_of("worker"))
+    workflows = app.all_workflows  # what is declared wrongly is refused before anything is begun
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             store_pool(settings, size=16, name="handrail worker")
@@ -63,7 +64,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             client,
             with_boards(activities, store, client, engine),
             settings.worker_contexts or app.context_names,
-            workflows=app.all_workflows,
+            workflows=workflows,
             queue_prefix=settings.task_queue_prefix,
             shutdown=timedelta(seconds=settings.shutdown_seconds),
         ):

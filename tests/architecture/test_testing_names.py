@@ -15,9 +15,9 @@ import handrail.testing
 def test_a_public_name_says_what_it_is(name: str) -> None:
     found = getattr(handrail.testing, name)
     assert found.__name__ == name
-    assert not (inspect.getdoc(found) or f"{name}(").startswith(f"{name}("), (
-        "a dataclass without a docstring"
-    )
+    said = inspect.getdoc(found)
+    assert said
+    assert not said.startswith(f"{name}("), "a dataclass without a docstring"
 
 
 def test_type_checkers_see_the_names_that_there_are() -> None:

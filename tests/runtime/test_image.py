@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from itertools import chain
 from pathlib import Path
@@ -156,7 +157,10 @@ def run_time(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def distributions(module: str) -> set[str]:
-    return {normal(name) for name in packages_distributions().get(module, ())}
+    return {normal(name) for name in _known().get(module, ())}
+
+
+_known = cache(packages_distributions)
 
 
 def name_of(requirement: str) -> str:

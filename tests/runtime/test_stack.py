@@ -193,12 +193,14 @@ async def test_a_failed_start_stops_what_was_started_and_shows_why(
 UP = """
 from pathlib import Path
 from handrail.cli import main as cli
-from handrail.dev.stack import Stack
+from handrail.dev import stack
+
+Stack = stack.Stack
 
 def progress(component, state):
     Path(component).with_suffix("." + state).touch()
 
-cli.Stack = lambda app, settings, **_: Stack(
+stack.Stack = lambda app, settings, **_: Stack(
     app, settings, workers=0, projectors=0, api=False, progress=progress
 )
 cli.run_and_leave(lambda: cli.app(["up"]))

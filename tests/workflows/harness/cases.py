@@ -114,6 +114,7 @@ CASES: Final[Mapping[str, Case]] = {
         "Checkout",
         prepare=a_checkout_to_be,
         corrections={"BookShipment": lambda asked: replace(asked, ship_to="addr_error")},
+        refusals={"AuthoriseDownPayment": lambda asked: replace(asked, card="card_declined")},
     ),
     "ReturnOrder": shop_case("ReturnOrder", prepare=a_return_to_be),
     "OnboardMerchant": shop_case("OnboardMerchant", prepare=an_application_to_be),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from handrail.testing.books import Aggregate
-from handrail.testing.saga_case import Case, Correction, Subject
+from handrail.testing.saga_case import Case, Correction, Refused, Subject
 from runtime.app import HANDRAIL
 from runtime.verify.evidence import _AGGREGATES
 from tests.workflows.harness.companies import ShopCompanies
@@ -25,6 +25,7 @@ def shop_case(
     *,
     prepare: Callable[[Any], Awaitable[Subject]],
     corrections: Mapping[str, Correction] | None = None,
+    refusals: Mapping[str, Refused] | None = None,
 ) -> Case:
     return Case(
         workflow=SAGAS[name].workflow,
@@ -33,4 +34,5 @@ def shop_case(
         aggregates=AGGREGATES,
         companies=ShopCompanies,
         corrections=corrections or {},
+        refusals=refusals or {},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
@@ -31,14 +32,13 @@ async def test_what_is_left_over_makes_a_case_fail(strangers: Environment) -> No
         await failing.run(strangers, {"item-EXPEDITION:Depart": {"taken": False}})
 
 
+def a_concert() -> Concert:
+    return Concert(id=f"concert-{uuid4().hex}")
+
+
 def test_a_step_that_the_saga_does_not_have_is_named() -> None:
     with pytest.raises(ValueError, match="names the step HireBnad in refusals, which the saga"):
-        case_of(
-            PLAN,
-            inputs=lambda: Concert(id="c"),
-            aggregates={},
-            refusals={"HireBnad": lambda asked: asked},
-        )
+        case_of(PLAN, inputs=a_concert, aggregates={}, refusals={"HireBnad": lambda asked: asked})
 
 
 def test_the_texts_in_which_two_inputs_differ_are_the_ids_of_a_run() -> None:
