@@ -85,7 +85,7 @@ class OperatorCommand:
 
 LIBRARY_COMMANDS: Final = (
     *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
-    *("notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
+    *("new", "notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
     *("settings", "topology", "up", "verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""

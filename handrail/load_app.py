@@ -47,23 +47,37 @@ def find_app(folder: Path) -> App:
     return found
 
 
-def _named(folder: Path) -> tuple[str, str]:
-    """Which App, and what says so. The project's folder becomes importable."""
-    if named := os.environ.get(APP_VARIABLE):
-        _importable(folder)
-        return named, APP_VARIABLE
+def named_app(folder: Path) -> tuple[Path, str]:
+    """The folder of the project, and the module that has its App, as its pyproject.toml names it.
+
+    Nothing is imported. Raises NoApp.
+    """
+    project, named = _in_project(folder)
+    return project, named.partition(":")[0]
+
+
+def _in_project(folder: Path) -> tuple[Path, str]:
     for above in (folder, *folder.parents):
         file = above / "pyproject.toml"
         if not file.is_file():
             continue
         tool = tomllib.loads(file.read_text()).get("tool", {}).get("handrail", {})
         if "app" in tool:
-            _importable(above)
-            return str(tool["app"]), f"{file}, [tool.handrail] app"
+            return above, str(tool["app"])
     raise NoApp(
         f"no pyproject.toml from {folder} upwards has [tool.handrail] app ="
         f' "module:NAME": add it, or set {APP_VARIABLE}'
     )
+
+
+def _named(folder: Path) -> tuple[str, str]:
+    """Which App, and what says so. The project's folder becomes importable."""
+    if named := os.environ.get(APP_VARIABLE):
+        _importable(folder)
+        return named, APP_VARIABLE
+    project, found = _in_project(folder)
+    _importable(project)
+    return found, f"{project / 'pyproject.toml'}, [tool.handrail] app"
 
 
 def _importable(folder: Path) -> None:

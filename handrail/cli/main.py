@@ -261,6 +261,13 @@ app.command(
 )
 
 
+app.command(
+    "handrail.cli.new:new",
+    name="new",
+    help="Write a project, or a part of one.",
+)
+
+
 @app.command
 def check() -> int:
     """Make everything that the App declares, and refuse what cannot work."""

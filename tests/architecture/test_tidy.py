@@ -29,6 +29,7 @@ STARTED_BY_NAME = {
     "runtime/demo/command.py",  # `handrail demo`
     "handrail/cli/consumers.py",  # `handrail consumers`
     "handrail/cli/lake.py",  # `handrail lake`
+    "handrail/cli/new.py",  # `handrail new`
     "handrail/cli/notifications.py",  # `handrail notifications`
     "handrail/cli/projections.py",  # `handrail projections`
     "handrail/cli/relay.py",  # `handrail relay`
