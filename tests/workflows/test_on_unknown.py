@@ -42,7 +42,7 @@ SAGA = checkout.saga
 async def parked(world: World, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ordered]:
     """An order, two steps of which wait side by side: one had its effect, and one did not."""
     await all_others_have_ended()
-    monkeypatch.setattr(checkout, "saga", a_patient_saga)
+    monkeypatch.setitem(vars(checkout.SAGA), "saga", a_patient_saga)
     place = world.elsewhere()
     order = await place.an_order(deadline=1)
     order.loses_the_answer("ReserveStock")
