@@ -45,11 +45,11 @@ class SagaType(Generic[InputT]):
     """`name` is the workflow's name in Temporal, `purpose` a sentence for operators.
 
     `saga` says what the steps are of an input, or of an input and options, which are of the type
-    `options`. `example_input` is some input, by which the saga is explained, tested and replayed:
-    the steps are the same for every input. `id` is the saga's id, `summary` a line and `details`
-    Markdown for the Temporal UI; they hold nothing personal. `tenant` and `at_stake` may be left
-    out. `run` is for a saga around which more happens: it is given the execution, the input, the
-    options and the actor, and awaits `execution.run()`.
+    `options`: of equal ones always the same, since a replay asks again. `example_input` is some
+    input, by which the saga is explained and tested. `id` is the saga's id, `summary` a line and
+    `details` Markdown for the Temporal UI; they hold nothing personal. `tenant` and `at_stake` may
+    be left out. `run` is for a saga around which more happens: it is given the execution, the
+    input, the options and the actor, and awaits `execution.run()`.
     """
 
     name: str

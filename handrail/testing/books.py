@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,14 +62,6 @@ class Folded:
             return None
         plain = TypeAdapter(type(state)).dump_python(state, mode="json")
         return aggregate.standing(plain)
-
-
-def books_of(aggregates: Mapping[str, Aggregate], events: Iterable[tuple[str, Event]]) -> Books:
-    """What stands of these events, each with its stream."""
-    folded = Folded(aggregates)
-    for stream, event in events:
-        folded.take(stream, event)
-    return folded.books()
 
 
 def differences(found: Books, expected: Books) -> Sequence[str]:

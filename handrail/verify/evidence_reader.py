@@ -6,6 +6,7 @@ runs meanwhile. Other companies and Temporal are asked behind it: what had ended
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -101,7 +102,7 @@ async def size_of(connection: Connection) -> Size:
     return Size(*row)
 
 
-class EvidenceReader(Generic[EvidenceT]):
+class EvidenceReader(ABC, Generic[EvidenceT]):
     """Reads the evidence of every app; a business overrides what it adds to it.
 
     `mentions` are the events that name an id beside that of their stream, and the field that holds
@@ -134,9 +135,9 @@ class EvidenceReader(Generic[EvidenceT]):
 
     # What a business adds.
 
+    @abstractmethod
     def new(self, id_: str) -> EvidenceT:
         """The evidence of an id, with nothing in it."""
-        raise NotImplementedError
 
     def stored(self, txid: int, recorded: Recorded, event: Event, *_more: Any) -> Stored:
         """`more` is the value of `more_of_events`, where there is one."""
