@@ -205,7 +205,7 @@ def _asked_for(order: str, return_id: str, quote: ReturnQuote, reason: str) -> R
 
 
 async def _answered(services: Services, asked_for: ReturnOrder, wait: int | None) -> Answered:
-    if wait is None:
+    if wait is None or services.decisions.is_full:
         return _accepted(services, asked_for, {})
     decision = await services.decisions.wait_for(_beginning(asked_for, asked_for.lines), wait)
     if decision is None:

@@ -15,6 +15,7 @@ from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
+from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.processes.asgi_server import serve
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
@@ -41,8 +42,18 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             as_of_events=settings.as_of_events,
             event_streams=settings.event_streams,
             event_streams_per_client=settings.event_streams_per_client,
+            waiting_requests=settings.api_waiting_requests,
+            origin=origin_of(settings),
         )
         await serve(application, settings, settings.api_host, settings.api_port, stop)
+
+
+def origin_of(settings: Settings) -> RequestOrigin:
+    """The names of the API, and the pages that may send changes to it, as the settings say."""
+    hosts = settings.api_hosts
+    if not hosts and settings.api_host in LOOPBACK:
+        hosts = LOOPBACK
+    return RequestOrigin(frozenset(hosts), frozenset(settings.api_origins))
 
 
 def trust_of(app: App, settings: Settings) -> WebhookTrust:
