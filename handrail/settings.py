@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from handrail.access.settings import AccessSettings
 from handrail.notifications.settings import NotificationSettings
 from handrail.setting_types import (
     PREFIX,
@@ -37,7 +38,7 @@ APP_VARIABLE: Final = "HANDRAIL_APP"
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
-class Settings(NotificationSettings, SettingsPart):
+class Settings(NotificationSettings, AccessSettings, SettingsPart):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
     database_url: Annotated[PostgresUrl | None, Unset] = Field(
@@ -299,6 +300,12 @@ def require(settings: Settings, *fields: str) -> None:
         print(f"{variable(field)}: {said}", file=sys.stderr)
     if missing:
         raise SystemExit(BAD_SETTINGS)
+
+
+def refuse(said: str) -> NoReturn:
+    """End the process for a wrong setting; the line begins with its variable."""
+    print(said, file=sys.stderr)
+    raise SystemExit(BAD_SETTINGS)
 
 
 def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -> None:

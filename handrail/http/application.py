@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
+from handrail.access.authentication import Authentication
 from handrail.app import App
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
+from handrail.http.access import AccessMiddleware, public_routes
 from handrail.http.database import Database
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.dependencies import Services, WebhookTrust
@@ -67,6 +69,7 @@ def create_app(
     client: Client,
     options: RunOptions,
     *,
+    authentication: Authentication,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
     sagas_per_tenant: int = 0,
@@ -76,6 +79,9 @@ def create_app(
     event_streams_per_client: int = PER_CLIENT,
 ) -> FastAPI:
     """The application of what is `declared`.
+
+    `authentication` says who a caller is. Raises WronglyDeclared where a route does not say who may
+    call it.
 
     `engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
@@ -120,12 +126,15 @@ def create_app(
         webhooks=webhooks_from or WebhookTrust(),
         webhook_sources=tuple(hooks.by_name) if hooks else (),
         stopping=stopping,
+        development=authentication.development,
     )
     routers = (*declared.routers(), *_routers(hooks, declared.event_contracts))
     for router in routers:
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
+    public = public_routes(app, declared.access.all_scopes)
+    app.add_middleware(AccessMiddleware, authentication=authentication, public=public)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     openapi.mend(app, declared.problem_types)
     return app

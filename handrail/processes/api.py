@@ -10,6 +10,7 @@ from typing import cast
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
+from handrail.access.configured import authentication_of
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
@@ -25,6 +26,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
+    authentication = authentication_of(app.access, settings)
     async with store_engine(settings) as engine:
         client = await lazy_client(
             cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
@@ -34,6 +36,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             engine,
             client,
             app.options(settings),
+            authentication=authentication,
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
             sagas_per_tenant=app.sagas_per_tenant(settings),
