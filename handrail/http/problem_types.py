@@ -83,6 +83,21 @@ PROBLEM_TYPES: Final = _registry(
         "Set the clock, and sign each try anew with the time of that try.",
     ),
     ProblemType(
+        "not-signed-in",
+        401,
+        "Nobody is signed in",
+        "The request has no credentials, or they prove nothing.",
+        "Send `Authorization: Bearer` with a token of the identity provider that is valid now, or"
+        " with an API key.",
+    ),
+    ProblemType(
+        "scope-missing",
+        403,
+        "A right is missing",
+        "The caller is known, and has not the scope that this needs; `detail` names it.",
+        "Have an administrator give you a role or a scope with this right.",
+    ),
+    ProblemType(
         "cross-site-request",
         403,
         "A page of another site may not change anything",
@@ -351,6 +366,13 @@ PROBLEM_TYPES: Final = _registry(
         503,
         "The database does not answer",
         "PostgreSQL cannot be reached, or is too slow. Running sagas wait for it.",
+        "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    ProblemType(
+        "sign-in-unavailable",
+        503,
+        "Credentials cannot be verified now",
+        "What verifies them does not answer: the identity provider, or the database of API keys.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     ProblemType(

@@ -17,6 +17,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Scope, Send
+
+from handrail.access.principal import Principal
 from handrail.http.problems import Problem
 
 BUCKETS: Final = 50_000
@@ -94,3 +98,52 @@ def _too_many(standing: Standing, policy: RatePolicy) -> Problem:
     said = f"more than {policy.per_second:g} requests a second of the kind {policy.name}"
     again = max(1, math.ceil(standing.refilled_in))
     return Problem("too-many-requests", said, retry_after=again, headers=standing.headers)
+
+
+_READING: Final = frozenset({"GET", "HEAD"})
+FAILURES: Final = RatePolicy("sign-in", per_second=5, seconds=20)
+"""Requests from one address whose credentials prove nothing: a guess is slow."""
+
+
+class RateLimits:
+    """The limits of an API process: `reads` and `writes` of each principal, and `failures` to sign
+    in of each address. A principal of a development machine has none.
+    """
+
+    def __init__(
+        self, reads: RatePolicy, writes: RatePolicy, failures: RatePolicy = FAILURES
+    ) -> None:
+        self._reads = reads
+        self._writes = writes
+        self._failures = failures
+        self._limiter = RateLimiter()
+
+    def taken(self, principal: Principal, scope: Scope, send: Send) -> Send:
+        """Counts a request; what sends its answer adds the header fields.
+
+        Raises Problem where there were too many.
+        """
+        if principal.kind == "development":
+            return send
+        policy = self._reads if scope["method"] in _READING else self._writes
+        standing = self._limiter.take(policy, f"{principal.kind}:{principal.subject}")
+        if standing is None:
+            return send
+        fields = standing.headers
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(fields)
+            await send(message)
+
+        return sent
+
+    def failed(self, scope: Scope) -> None:
+        """Counts a request whose credentials prove nothing. Raises Problem where there were too
+        many of them from its address.
+        """
+        self._limiter.take(self._failures, (scope.get("client") or ("", 0))[0])
+
+
+NO_LIMITS: Final = RateLimits(*(RatePolicy(name, 0) for name in ("read", "write", "sign-in")))
+"""For an application without clients that could ask too much."""

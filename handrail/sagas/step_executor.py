@@ -276,20 +276,21 @@ class StepExecutor:
         queue of the sagas, which every release serves, until a worker of that release takes it.
         However long that is, it is no outcome of the step.
         """
-        how = {"type_": type_, "id_": id_}
         try:
-            return await self._sent(name, arguments, queue=queue, limit=limit, tries=tries, **how)
+            return await self._sent(
+                name, arguments, type_, queue=queue, limit=limit, tries=tries, id_=id_
+            )
         except FailureError as failure:
             if not (_is_of_newer_code(failure) and workflow.patched(WAITS_FOR_NEWER_CODE)):
                 raise
-        return await self._sent(name, arguments, queue="sagas", retries=RETRIES, **how)
+        return await self._sent(name, arguments, type_, queue="sagas", retries=RETRIES, id_=id_)
 
     async def _sent(
         self,
         name: str,
         arguments: list[Any],
-        *,
         type_: type[T],
+        *,
         queue: str | None,
         limit: timedelta | None = None,
         tries: int | None = None,

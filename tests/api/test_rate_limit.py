@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handrail.http.problems import Problem
-from handrail.http.rate_limit import RateLimiter, RatePolicy
+from handrail.http.rate_limit import RateLimiter, RateLimits, RatePolicy
+from tests.api.callers import Callers, caller, signed_in
+from tests.api.conftest import House
+from tests.api.shop import problem
 
 WRITES = RatePolicy("write", per_second=2, seconds=5)
 
@@ -108,3 +112,45 @@ def test_no_span_has_more_requests_than_quota_and_rate_allow(
     for first in range(len(came)):
         span = came[-1] - came[first]
         assert len(came) - first <= policy.quota + span * rate + 1e-3
+
+
+KNOWN = Callers({"rita": caller("rita", "reader"), "olaf": caller("olaf", "operator")})
+SLOW = RatePolicy("read", per_second=0.01, seconds=200)
+"""Two requests, and the next one after 100 seconds."""
+
+
+async def _statuses(api: httpx.AsyncClient, word: str, number: int) -> list[int]:
+    return [
+        (await api.get("/sagas/none", headers=signed_in(word))).status_code for _ in range(number)
+    ]
+
+
+async def test_a_principal_beyond_its_rate_is_refused_and_others_are_not(house: House) -> None:
+    limits = RateLimits(SLOW, RatePolicy("write", 0), RatePolicy("sign-in", 0))
+    async with house.api(authentication=KNOWN, bounds={"rates": limits}) as api:
+        assert await _statuses(api, "rita", 3) == [404, 404, 429]
+        refused = await api.get("/sagas/none", headers=signed_in("rita"))
+        problem(refused, 429, "too-many-requests")
+        assert refused.headers["RateLimit"] == '"read";r=0;t=100'
+        assert int(refused.headers["Retry-After"]) in {99, 100}
+        first = await api.get("/sagas/none", headers=signed_in("olaf"))
+        assert first.status_code == 404
+        assert first.headers["RateLimit"] == '"read";r=1;t=100'
+        assert first.headers["RateLimit-Policy"] == '"read";q=2;w=200'
+        retry = await api.post("/webhooks/bank/none/retry", headers=signed_in("rita"))
+        assert retry.status_code in {403, 404}, "writes have a bucket of their own"
+
+
+async def test_a_guess_at_credentials_is_slow(house: House) -> None:
+    limits = RateLimits(RatePolicy("read", 0), RatePolicy("write", 0), SLOW)
+    async with house.api(authentication=KNOWN, bounds={"rates": limits}) as api:
+        assert await _statuses(api, "guess", 3) == [401, 401, 429]
+        assert await _statuses(api, "rita", 1) == [404], "a known caller is not locked out"
+
+
+async def test_a_public_route_and_a_development_machine_have_no_limit(house: House) -> None:
+    limits = RateLimits(SLOW, SLOW, SLOW)
+    async with house.api(authentication=KNOWN, bounds={"rates": limits}) as api:
+        assert {(await api.get("/healthz")).status_code for _ in range(5)} == {200}
+    async with house.api(bounds={"rates": limits}) as api:
+        assert await _statuses(api, "any", 5) == [404] * 5

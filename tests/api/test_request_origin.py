@@ -8,6 +8,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from handrail.access.authentication import Development
 from handrail.http.application import create_app
 from handrail.http.problems import Problem
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
@@ -31,6 +32,7 @@ async def guarded(house: House) -> AsyncIterator[httpx.AsyncClient]:
         house.engine,
         house.temporal,
         ShopOptions(queue_prefix=house.queue_prefix),
+        authentication=Development(HANDRAIL.access),
         origin=RequestOrigin(frozenset(LOOPBACK), frozenset({"https://desk.example"})),
     )
     async with served(app) as address, a_client(address, timeout=30) as client:
