@@ -15,10 +15,8 @@ from domain.identifiers import OrderId
 from domain.payments import plan_adjustment
 from domain.payments.commands import (
     AdjustPlan,
-    Approved,
     ChargeLateFee,
     CollectInstalment,
-    Declined,
     OpenPlan,
     PlanCommand,
     RefundPayment,
@@ -54,6 +52,7 @@ from handrail.errors import (
     UnknownAggregate,
 )
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined
 
 __all__ = ["CATEGORY", "Adjustment", "Instalment", "InstalmentPlan", "decide", "evolve"]
 
@@ -166,7 +165,7 @@ def _collect(command: CollectInstalment, plan: InstalmentPlan) -> Sequence[PlanE
     if amount != one.amount + one.fees:
         raise ContentDiffers(f"instalment {number} comes to {one.amount + one.fees}, not {amount}")
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [
                 InstalmentCollected(
                     order=order,
@@ -216,7 +215,7 @@ def _settle(command: SettleEarly, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     if amount != principal + fees:
         raise ContentDiffers(f"{principal + fees} is outstanding, not {amount}")
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [PlanSettled(order=order, principal=principal, fees=fees, charge=reference)]
         case Declined(code=code):
             return [SettlementDeclined(order=order, amount=amount, code=code)]

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.payments.commands import (
-    AdjustPlan,
-    Approved,
-    Declined,
-    RefundPayment,
-    RevertAdjustment,
-)
+from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.payments.due_dates import month_after
 from domain.payments.events import (
     AdjustmentReverted,
@@ -25,6 +19,7 @@ from domain.payments.events import (
 from domain.payments.plan_state import InstalmentPlan
 from handrail.errors import ContentDiffers, NotPositive, OutOfOrder, OutsideAnswerMissing
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined
 
 
 def adjust(command: AdjustPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
@@ -110,7 +105,7 @@ def refund(command: RefundPayment, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     if amount.amount == 0:
         return [RefundPaid(order=order, return_id=return_id, amount=amount, refund="")]
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [RefundPaid(order=order, return_id=return_id, amount=amount, refund=reference)]
         case Declined(code=code):
             return [RefundDeclined(order=order, return_id=return_id, amount=amount, code=code)]
