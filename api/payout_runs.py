@@ -17,8 +17,9 @@ from handrail.http.problems import Problem
 from handrail.http.start_input import begun_with
 from handrail.http.temporal_errors import RPC, asking, temporal_reachable
 from handrail.http.temporal_gateway import TemporalGateway
+from handrail.kernel import Attribution
 from workflows import pay_merchants
-from workflows.pay_merchants import By, PayMerchants, Progress
+from workflows.pay_merchants import PayMerchants, Progress
 
 _NAME: Final = "pay-merchants"
 _RUNS: Final = (pay_merchants.TYPE,)
@@ -80,13 +81,13 @@ class PayoutRuns:
                 )
                 return found
 
-    async def pause(self, run: str, by: By, key: str | None) -> None:
+    async def pause(self, run: str, by: Attribution, key: str | None) -> None:
         await self._tell(run, "pause", by, key)
 
-    async def resume(self, run: str, by: By, key: str | None) -> None:
+    async def resume(self, run: str, by: Attribution, key: str | None) -> None:
         await self._tell(run, "resume", by, key)
 
-    async def _tell(self, run: str, update: str, by: By, key: str | None) -> None:
+    async def _tell(self, run: str, update: str, by: Attribution, key: str | None) -> None:
         with _of(run):
             id_ = f"{update}-{key or uuid4().hex}"
             await self._processes.execute_update(self._id(run), update, [by], id_=id_, of=_RUNS)

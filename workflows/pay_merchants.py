@@ -18,7 +18,7 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 
 from domain.identifiers import PayoutId
 from domain.settlement.payable import Payable
-from handrail.kernel import Money
+from handrail.kernel import Attribution, Money
 from handrail.sagas.fairness import fair
 from handrail.sagas.options import SagaResult
 from handrail.sagas.visibility import SAGA_STATUS, SAGA_TYPE, begun_as
@@ -49,14 +49,6 @@ class PayMerchants:
 
 
 @dataclass(frozen=True, kw_only=True)
-class By:
-    """Who said so, and why."""
-
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How many merchants were `found` in the beginning, and how the payouts begun since ended.
 
@@ -76,7 +68,7 @@ class Progress:
     before: int = 0
     amounts: Mapping[str, int] = field(default_factory=dict)
     under_way: int = 0
-    paused: By | None = None
+    paused: Attribution | None = None
     ended: bool = False
 
     @property
@@ -134,14 +126,14 @@ class PayMerchantsWorkflow:
         return self._now
 
     @workflow.update(description="Begin no more payouts; those under way go on.")
-    def pause(self, by: By) -> None:
+    def pause(self, by: Attribution) -> None:
         self._wishes += 1
         if self._now.paused is None:
             self._moved(paused=by)
             workflow.upsert_search_attributes([SAGA_STATUS.value_set("paused")])
 
     @workflow.update(description="Go on with the payouts.")
-    def resume(self, by: By) -> None:
+    def resume(self, by: Attribution) -> None:
         self._wishes += 1
         if self._now.paused is not None:
             workflow.logger.info("resumed by %s: %s", by.actor, by.reason)

@@ -16,7 +16,7 @@ from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.sagas.options import Cancellation
+from handrail.kernel import Attribution
 from projections import order_status
 from projections.order_status import OrderStatus, Status
 
@@ -161,7 +161,7 @@ async def cancel(
     """
     who = asked.by(actor)
     try:
-        wish = Cancellation(actor=who, reason=asked.reason)
+        wish = Attribution(actor=who, reason=asked.reason)
         await services.processes.cancel(order, wish, of=_OF_AN_ORDER)
     except Problem as problem:
         if problem.slug not in {"too-late", "saga-ended"}:

@@ -32,9 +32,9 @@ from handrail.sagas.interventions import (
     InterventionBegun,
     InterventionEvent,
     InterventionStopped,
+    SagaFilter,
     SagaTold,
     Target,
-    Which,
     update_id,
 )
 from handrail.sagas.step_keys import StepContext, StepKey
@@ -50,12 +50,12 @@ class WrongFilter(ValueError):
 class Board(Protocol):
     """Where it is seen what is parked, and what sagas tell of it themselves."""
 
-    async def found(self, which: Which) -> tuple[datetime, int]:
+    async def found(self, which: SagaFilter) -> tuple[datetime, int]:
         """The board's own time, and how many match. Raises WrongFilter."""
         ...
 
     async def page(
-        self, which: Which, until: datetime, after: str, limit: int
+        self, which: SagaFilter, until: datetime, after: str, limit: int
     ) -> Sequence[tuple[str, str]]:
         """Sagas and their parked steps, by the saga's id, those after `after`."""
         ...
@@ -129,7 +129,7 @@ class _InMany:
 
     @activity.defn(name="SelectParked")
     async def select(
-        self, which: Which, until: datetime, after: str, limit: int
+        self, which: SagaFilter, until: datetime, after: str, limit: int
     ) -> Sequence[Target]:
         found = await self._board.page(which, until, after, limit)
         return [Target(saga=saga, step=step, until=until) for saga, step in found]

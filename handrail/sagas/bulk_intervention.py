@@ -17,7 +17,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 from handrail import bounds
-from handrail.kernel import Event
+from handrail.kernel import Attribution, Event
 from handrail.sagas.interventions import (
     Begun,
     InterveneInMany,
@@ -50,14 +50,6 @@ NOBODY: Final = "handrail"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stop:
-    """Who wants it to end, and why."""
-
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Progress:
     """`after` is the last saga of the pages that are done; `opened_on` is the day it began."""
 
@@ -68,7 +60,7 @@ class Progress:
     accepted: int = 0
     refused: int = 0
     unreachable: int = 0
-    stopped: Stop | None = None
+    stopped: Attribution | None = None
 
     @property
     def told(self) -> int:
@@ -104,7 +96,7 @@ class InterveneInManyWorkflow:
         return await self._ended()
 
     @workflow.update(description="Tell no more sagas. Stopped twice is stopped once.")
-    def stop(self, stop: Stop) -> None:
+    def stop(self, stop: Attribution) -> None:
         self._stop = self._stop or stop
         if self._progress is not None:
             self._moved(stopped=self._stop)
@@ -136,7 +128,7 @@ class InterveneInManyWorkflow:
             begun = await beginning
         except ActivityError as failed:
             said = f"it cannot begin: {failed.cause}"
-            self._stop = self._stop or Stop(actor=NOBODY, reason=said)
+            self._stop = self._stop or Attribution(actor=NOBODY, reason=said)
             return await self._never_began(today)
         return Progress(until=begun.until, opened_on=today, found=begun.found, stopped=self._stop)
 

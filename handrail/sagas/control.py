@@ -15,20 +15,13 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from handrail import bounds
-from handrail.kernel import Command
+from handrail.kernel import Attribution, Command
 from handrail.sagas.approvals import PendingApprovals
 from handrail.sagas.bounded_arguments import check_texts
 from handrail.sagas.corrections import check_correction, in_words
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import CancelRequested, SagaResumed, StepAnswered
-from handrail.sagas.options import (
-    Cancellation,
-    Decision,
-    Intervention,
-    RunOptions,
-    SagaIdentity,
-    Verdict,
-)
+from handrail.sagas.options import Decision, Intervention, RunOptions, SagaIdentity, Verdict
 from handrail.sagas.parking import Parked, Parking, check_possible, check_remembered
 from handrail.sagas.step_executor import ATTEMPT_CLOSED, StepExecutor
 from handrail.sagas.visibility import Timeline
@@ -57,7 +50,7 @@ class SagaControl:
         self._parking = Parking()
         self._answers = PendingApprovals()
         self._has_begun = False
-        self._cancellation: Cancellation | None = None
+        self._cancellation: Attribution | None = None
         self._being_cancelled = 0
         self._pivot: Literal["ahead", "asked", "done"] = "ahead"
         self._back_because = ""
@@ -71,7 +64,7 @@ class SagaControl:
         assert self.decision is not None
         return self.decision
 
-    def may_cancel(self, cancellation: Cancellation) -> None:
+    def may_cancel(self, cancellation: Attribution) -> None:
         """Raises ApplicationError of the type `TooLate` or `WrongValue`, whose message says why."""
         check_texts((bounds.ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
         if self._back_because not in {"", SUPERSEDED}:
@@ -80,7 +73,7 @@ class SagaControl:
             pivot = self.saga.pivot_step.name
             raise _too_late(f"{pivot} was asked already: after that there is no way back")
 
-    async def cancel(self, cancellation: Cancellation) -> None:
+    async def cancel(self, cancellation: Attribution) -> None:
         """Raises ApplicationError of the type `TooLate`, where the stream says that it is."""
         if not the_stores_decide():
             self._cancellation = self._cancellation or cancellation
@@ -210,11 +203,11 @@ class SagaControl:
             said = f"{awaited.step} was answered before, by {awaited.stands.actor}"
             raise ApplicationError(said, type="NotParked")
 
-    def _cancellation_request(self) -> Cancellation | None:
+    def _cancellation_request(self) -> Attribution | None:
         # Temporal can lose a cancellation on its way to the code, but not its reason.
         if self._cancellation is None and (reason := workflow.cancellation_reason()) is not None:
             said = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
-            return Cancellation(actor="temporal", reason=said)
+            return Attribution(actor="temporal", reason=said)
         return self._cancellation
 
     def _check_pivot_can_be_shut(self, pivot: str) -> None:

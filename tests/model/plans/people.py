@@ -10,7 +10,8 @@ from temporalio.client import WorkflowExecutionStatus
 from handrail.http.problems import Problem
 from handrail.http.saga_control import check_left
 from handrail.http.start_input import newest_attempt
-from handrail.sagas.options import Cancellation, Intervention
+from handrail.kernel import Attribution
+from handrail.sagas.options import Intervention
 from handrail.sagas.parking import Parked
 from tests.model.plans.contexts import CUSTOMER, MERCHANT, ORDER
 from tests.model.plans.process import Process
@@ -25,7 +26,7 @@ AGAIN: Final = "again "
 COLLECTOR: Final = collect_instalments.workflow_id(ORDER)
 COLLECTS: Final = "collector"
 """What is owed once who collects the plan was terminated."""
-CANCELS: Final = Cancellation(actor="customer", reason="changed my mind")
+CANCELS: Final = Attribution(actor="customer", reason="changed my mind")
 PAYS_ALL: Final = PayAllNow(actor="customer", card="")
 PLAN: Final = CollectInstalments(order=ORDER, customer=CUSTOMER, merchant=MERCHANT)
 RETRIES: Final = 1
