@@ -112,9 +112,9 @@ class Relay:
                 continue
             if cause := await self._publisher.publish(exchange, message):
                 behind = [
-                    Parked(exchange, stream, later, BEHIND) for later, _ in chain[number + 1 :]
+                    Parked(stream, later, BEHIND, exchange) for later, _ in chain[number + 1 :]
                 ]
-                return [Parked(exchange, stream, position, cause), *behind]
+                return [Parked(stream, position, cause, exchange), *behind]
             confirmed.add(position)
         return []
 
@@ -161,6 +161,6 @@ def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing)
                 behind = place in waiting or place in stopped
                 stopped.add(place)
                 work.parked.append(
-                    Parked(exchange, event.stream, event.position, BEHIND if behind else cause)
+                    Parked(event.stream, event.position, BEHIND if behind else cause, exchange)
                 )
     return work
