@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
@@ -172,19 +172,4 @@ PlanCommand = (
     | RefundPayment
 )
 TransferCommand = TransferPayout
-COMMANDS = (
-    AuthoriseDownPayment,
-    VoidPayment,
-    CapturePayment,
-    RecordDispute,
-    OpenPlan,
-    CollectInstalment,
-    ChargeLateFee,
-    Reschedule,
-    SettleEarly,
-    WriteOffPlan,
-    AdjustPlan,
-    RevertAdjustment,
-    RefundPayment,
-    TransferPayout,
-)
+COMMANDS: tuple[type, ...] = get_args(PaymentCommand | PlanCommand | TransferCommand)
