@@ -33,8 +33,8 @@ from handrail.http.schemas import (
 from handrail.http.temporal_errors import UNAVAILABLE
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
-from workflows.collect_instalments import CollectInstalments
 from workflows.dunning import Terms
+from workflows.plan_collection import CollectInstalments
 from workflows.plan_wishes import NewDate, PayAllNow
 
 router = APIRouter(tags=["orders"])
