@@ -57,10 +57,12 @@ class PayoutRuns:
         before = await self._asked_for(run)
         if before == asked:
             return run
-        said = f"the run {run} was begun before"
+        message = f"the run {run} was begun before"
         if before:
-            said = f"{said}, and pays whoever is owed at least {before.minimum}, not {minimum}"
-        raise Problem("content-differs", said, headers={"Location": f"/payouts/{run}"})
+            message = (
+                f"{message}, and pays whoever is owed at least {before.minimum}, not {minimum}"
+            )
+        raise Problem("content-differs", message, headers={"Location": f"/payouts/{run}"})
 
     async def _asked_for(self, run: str) -> PayMerchants | None:
         found = await begun_with(self._client, self._id(run))

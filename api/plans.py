@@ -210,8 +210,8 @@ async def reschedule(
     """
     today = datetime.now(UTC).date()
     # What is in the past, the plan says itself.
-    if asked.due > today and (said := wrong_due_date(asked.due, today)):
-        raise Problem("invalid-request", f"#/due: {said}", [at("#/due", said)])
+    if asked.due > today and (message := wrong_due_date(asked.due, today)):
+        raise Problem("invalid-request", f"#/due: {message}", [at("#/due", message)])
     # Without a key each is a wish of its own: moved there, and back, and there again.
     wish = NewDate(
         id=f"{key or uuid4().hex}-{asked.number}-{asked.due}",

@@ -39,8 +39,8 @@ class ShopProcesses:
         """Raises Problem where no delivery of the order waits for what the carrier says."""
         delivery = deliver_order.workflow_id(order)
         if await self._processes.known(delivery, of=_DELIVERIES) is None:
-            said = f"no parcel of {order} is under way"
-            raise Problem("webhook-subject-unknown", said)
+            message = f"no parcel of {order} is under way"
+            raise Problem("webhook-subject-unknown", message)
         try:
             async with temporal_reachable():
                 handle = self._processes.client.get_workflow_handle(delivery)

@@ -141,8 +141,8 @@ class CollectInstalmentsWorkflow:
             (INSTALMENT_NUMBER, wish.number),
         )
         self._state.check_is_open(wish.number)
-        if said := wrong_due_date(wish.due, workflow.now().date()):
-            raise not_now(said)
+        if message := wrong_due_date(wish.due, workflow.now().date()):
+            raise not_now(message)
 
     @workflow.signal(description="The plan has changed: look at it before anything else.")
     def look_again(self) -> None:

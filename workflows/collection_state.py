@@ -88,5 +88,5 @@ class CollectionState:
         )
 
 
-def not_now(said: str) -> ApplicationError:
-    return ApplicationError(said, type="OutOfOrder")
+def not_now(message: str) -> ApplicationError:
+    return ApplicationError(message, type="OutOfOrder")

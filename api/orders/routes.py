@@ -132,8 +132,8 @@ async def show_order(
     )
     if row is None:
         if as_of is None and await services.processes.is_running(order, of=_OF_AN_ORDER):
-            said = f"{order} has begun and is not placed yet"
-            raise Problem("read-model-behind", said, retry_after=1)
+            message = f"{order} has begun and is not placed yet"
+            raise Problem("read-model-behind", message, retry_after=1)
         raise Problem("not-found", f"there is no order {order}")
     return _order(services, row)
 

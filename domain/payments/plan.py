@@ -241,8 +241,10 @@ def _opened(event: PlanOpened) -> InstalmentPlan:
         card=event.card,
         planned=event.instalments,
         instalments=tuple(
-            Instalment(number=one.number, due=one.due, amount=one.amount, fees=nothing)
-            for one in event.instalments
+            Instalment(
+                number=instalment.number, due=instalment.due, amount=instalment.amount, fees=nothing
+            )
+            for instalment in event.instalments
         ),
         paid_principal=nothing,
         paid_fees=nothing,
@@ -258,8 +260,8 @@ def _adjusted(plan: InstalmentPlan, event: PlanAdjusted) -> InstalmentPlan:
 
 
 def _reverted(plan: InstalmentPlan, event: AdjustmentReverted) -> InstalmentPlan:
-    left = {known: one for known, one in plan.adjustments.items() if known != event.return_id}
-    plan = replace(plan, adjustments=left)
+    remaining = {known: one for known, one in plan.adjustments.items() if known != event.return_id}
+    plan = replace(plan, adjustments=remaining)
     nothing = Money(0, plan.paid_principal.currency)
     for back in event.instalments:
         if plan.instalment(back.number) is None:
@@ -274,7 +276,10 @@ Change = Callable[[Instalment], Instalment]
 
 
 def _each(plan: InstalmentPlan, change: Change, *numbers: int) -> InstalmentPlan:
-    changed = tuple(change(one) if one.number in numbers else one for one in plan.instalments)
+    changed = tuple(
+        change(instalment) if instalment.number in numbers else instalment
+        for instalment in plan.instalments
+    )
     return replace(plan, instalments=changed)
 
 
@@ -288,8 +293,8 @@ def _with_fee(fee: Money, reminder: int) -> Change:
 
 def _reduced(by: Money) -> Change:
     def change(one: Instalment) -> Instalment:
-        left = one.amount - by
-        return replace(one, amount=left, status="due" if left.amount else "cancelled")
+        remaining = one.amount - by
+        return replace(one, amount=remaining, status="due" if remaining.amount else "cancelled")
 
     return change
 

@@ -51,13 +51,13 @@ def adjust(command: AdjustPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
 
 def _reductions(plan: InstalmentPlan, absorbed: Money) -> tuple[Reduction, ...]:
     """From the last instalment backwards: what is due next stays as it is for longest."""
-    found, left = list[Reduction](), absorbed
+    found, remaining = list[Reduction](), absorbed
     for one in reversed(plan.due):
-        if left.amount == 0:
+        if remaining.amount == 0:
             break
-        taken = min(one.amount, left)
+        taken = min(one.amount, remaining)
         found.append(Reduction(number=one.number, amount=taken))
-        left -= taken
+        remaining -= taken
     return tuple(found)
 
 
@@ -76,7 +76,7 @@ def _come_back(
     plan: InstalmentPlan, reductions: Sequence[Reduction]
 ) -> tuple[PlannedInstalment, ...]:
     """Onto the instalments they were taken from; for those collected meanwhile, onto a new one."""
-    by_number = {one.number: one for one in plan.instalments}
+    by_number = {instalment.number: instalment for instalment in plan.instalments}
     grown, homeless = list[PlannedInstalment](), Money(0, plan.paid_principal.currency)
     for reduction in reversed(reductions):
         one = by_number[reduction.number]

@@ -162,8 +162,8 @@ class SagaRecorder:
         else knows whether it was. Its door is shut, so it says nothing any more.
         """
         async for version, story in self._looks(context.key.saga):
-            told = {_what(event) for event in story if event.attempt == context.key.attempt}
-            missing = [event for event in events if _what(event) not in told]
+            recorded = {_what(event) for event in story if event.attempt == context.key.attempt}
+            missing = [event for event in events if _what(event) not in recorded]
             try:
                 return await self._tell(version, missing, context)
             except VersionConflict:
@@ -225,8 +225,8 @@ class SagaRecorder:
         async for version, story in self._looks(context.key.saga):
             if _has_begun(attempt, story) and cancellation_in(attempt, story):
                 return Cancelled(accepted=True)
-            if said := _too_late(pivot, attempt, story):
-                return Cancelled(accepted=False, said=said)
+            if message := _too_late(pivot, attempt, story):
+                return Cancelled(accepted=False, said=message)
             try:
                 await self._append(
                     version, [asked.requested], replace(context, closes=(pivot,)), {}
@@ -255,8 +255,10 @@ class SagaRecorder:
                 appended = await self._append(expected, [resumed], context, self._kept(asked))
             except VersionConflict:
                 if contradicts:
-                    said = f"our own books say that {resumed.step} happened: retry it"
-                    raise ApplicationError(said, type="NotPossible", non_retryable=True) from None
+                    message = f"our own books say that {resumed.step} happened: retry it"
+                    raise ApplicationError(
+                        message, type="NotPossible", non_retryable=True
+                    ) from None
                 continue
             return self._stored(appended.answer)
         raise _busy(context)
@@ -302,7 +304,7 @@ class SagaRecorder:
             raise _closed(context, "a later attempt") from None
 
     def _kept(self, messages: Sequence[Any]) -> Mapping[str, Any]:
-        encoded = [self._codec.encode(one) for one in messages]
+        encoded = [self._codec.encode(message) for message in messages]
         return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
 
     def _stored(self, answer: Mapping[str, Any] | None) -> Sequence[Any]:
@@ -448,8 +450,10 @@ def _after(pivot: str) -> str:
 
 
 def _closed(context: StepContext, whose: str) -> ApplicationError:
-    said = f"attempt {context.key.attempt} of {context.key.saga} was begun, or passed, by {whose}"
-    return ApplicationError(said, type=StepClosed.__name__, non_retryable=True)
+    message = (
+        f"attempt {context.key.attempt} of {context.key.saga} was begun, or passed, by {whose}"
+    )
+    return ApplicationError(message, type=StepClosed.__name__, non_retryable=True)
 
 
 def _busy(context: StepContext) -> VersionConflict:

@@ -33,8 +33,8 @@ class SagaBoard:
                 until = now - timedelta(seconds=which.older_than_seconds)
                 stakes = await saga_board.parked_stakes(connection, which, until=until)
             except (exc.DataError, OverflowError, UnicodeError) as wrong:
-                said = str(wrong.orig if isinstance(wrong, exc.DataError) else wrong)
-                raise bulk_intervention.WrongFilter(said) from None
+                message = str(wrong.orig if isinstance(wrong, exc.DataError) else wrong)
+                raise bulk_intervention.WrongFilter(message) from None
         return until, sum(one.count for one in stakes)
 
     async def page(

@@ -137,7 +137,7 @@ async def _together(
             folded = fold(one.model.projection, before, one.events, there.waiting[name])
             changes[one.model] = Change(folded.rows, before)
             parked += [(name, event) for event in folded.parked]
-        if any(one.rows for one in changes.values()):
+        if any(change.rows for change in changes.values()):
             await row_store.keep(connection, changes)
         if parked:
             await parked_events.park(connection, parked)

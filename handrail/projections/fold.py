@@ -94,5 +94,5 @@ def ids_of(events: Iterable[Read]) -> Sequence[str]:
 
 
 def cause_of(error: BaseException) -> str:
-    said = str(error).replace("\x00", "")
-    return f"{type(error).__name__}: {said}"[:_LONGEST_CAUSE]
+    message = str(error).replace("\x00", "")
+    return f"{type(error).__name__}: {message}"[:_LONGEST_CAUSE]

@@ -148,12 +148,12 @@ def evolve(row: SagaRow | None, happened: Happened) -> SagaRow:
     else:
         row = begun(row, happened)
         # What a worker that was thought dead tells after the end is on record, and changes nothing.
-        row = row if row.ended_at else _moved(row, happened)
+        row = row if row.ended_at else _row_after(row, happened)
     timeline = [*row.timeline, _entry(happened)]
     return replace(row, updated_at=at, version=happened.version, timeline=timeline)
 
 
-def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911, PLR0912  # one arm an event
+def _row_after(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911, PLR0912  # one arm an event
     match happened.event:
         case StepDone(step=step):
             return _spoke(_did(row, step), step, "do")

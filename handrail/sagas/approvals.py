@@ -53,7 +53,11 @@ class PendingApprovals:
         """
         if verdict.id in self._heard:
             return None
-        waiting = [one for one in self._places.values() if not one.claimed and not one.is_answered]
+        waiting = [
+            pending
+            for pending in self._places.values()
+            if not pending.claimed and not pending.is_answered
+        ]
         found = [one for one in waiting if verdict.step in {"", one.step}]
         if len(found) != 1:
             names = ", ".join(one.step for one in waiting) or "none"
@@ -70,7 +74,7 @@ class PendingApprovals:
             awaited.claimed = True
         return awaited
 
-    def let_go(self, awaited: PendingApproval, verdict: Verdict) -> None:
+    def resolve(self, awaited: PendingApproval, verdict: Verdict) -> None:
         """It waits for another: the stream refused the verdict."""
         awaited.claimed = False
         self._heard.discard(verdict.id)

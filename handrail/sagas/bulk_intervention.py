@@ -87,7 +87,7 @@ class InterveneInManyWorkflow:
             all_told = await self._tell(page)
             if not all_told:
                 break
-            self._moved(after=page[-1].saga)
+            self._update(after=page[-1].saga)
             if len(page) < PAGE:
                 break
             if workflow.info().is_continue_as_new_suggested():
@@ -99,7 +99,7 @@ class InterveneInManyWorkflow:
     def stop(self, stop: Attribution) -> None:
         self._stop = self._stop or stop
         if self._progress is not None:
-            self._moved(stopped=self._stop)
+            self._update(stopped=self._stop)
 
     @workflow.query(description="How many were found, and how those that were told took it.")
     def progress(self) -> Progress | None:
@@ -188,7 +188,7 @@ class InterveneInManyWorkflow:
             )
             heard = await self._record(target.saga, told, self._now.opened_on)
         self._under_way -= 1
-        self._moved(**{heard: getattr(self._now, heard) + 1})
+        self._update(**{heard: getattr(self._now, heard) + 1})
 
     async def _ended(self) -> Progress:
         name = self._asked.intervention
@@ -213,7 +213,7 @@ class InterveneInManyWorkflow:
         )
         return kept
 
-    def _moved(self, **changes: Any) -> None:
+    def _update(self, **changes: Any) -> None:
         self._progress = replace(self._now, **changes)
         self._show("stopping" if self._stop else "running")
 

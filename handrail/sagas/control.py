@@ -128,7 +128,7 @@ class SagaControl:
             for parked in claimed:
                 await self._resume(parked, intervention, correction)
         except ApplicationError:
-            self._parking.let_go(claimed, intervention)
+            self._parking.resume(claimed, intervention)
             raise
 
     async def _resume(self, parked: Parked, by: Intervention, correction: Command | None) -> None:
@@ -142,13 +142,13 @@ class SagaControl:
                 resumed,
                 correction if is_corrected else None,
                 _shut_by(by, parked),
-                parked.left,
+                parked.previous,
             )
         except ApplicationError as refused:
             raise _refusal(refused) from None
         if (stands := parked.resumed).intervention != by.id:
-            said = f"{parked.step} goes on already: {stands.kind} by {stands.actor}"
-            raise ApplicationError(said, type="NotParked")
+            message = f"{parked.step} goes on already: {stands.kind} by {stands.actor}"
+            raise ApplicationError(message, type="NotParked")
 
     def _resumed(self, parked: Parked, by: Intervention, correction: Command | None) -> SagaResumed:
         resumed = self._fact(
@@ -163,7 +163,7 @@ class SagaControl:
             correction=_in_words(parked.command, correction) if correction else "",
             happened=by.happened,
         )
-        return replace(resumed, attempt=parked.left.attempt) if parked.left else resumed
+        return replace(resumed, attempt=parked.previous.attempt) if parked.previous else resumed
 
     def parked_command(self, step: str) -> Command:
         """Raises ApplicationError of the type `NotParked`, whose message names what is parked."""
@@ -197,23 +197,23 @@ class SagaControl:
         try:
             awaited.stands = await self._executor.answer(answered)
         except ApplicationError as refused:
-            self._answers.let_go(awaited, verdict)
+            self._answers.resolve(awaited, verdict)
             raise _refusal(refused) from None
         if awaited.stands != answered:
-            said = f"{awaited.step} was answered before, by {awaited.stands.actor}"
-            raise ApplicationError(said, type="NotParked")
+            message = f"{awaited.step} was answered before, by {awaited.stands.actor}"
+            raise ApplicationError(message, type="NotParked")
 
     def _cancellation_request(self) -> Attribution | None:
         # Temporal can lose a cancellation on its way to the code, but not its reason.
         if self._cancellation is None and (reason := workflow.cancellation_reason()) is not None:
-            said = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
-            return Attribution(actor="temporal", reason=said)
+            message = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
+            return Attribution(actor="temporal", reason=message)
         return self._cancellation
 
     def _check_pivot_can_be_shut(self, pivot: str) -> None:
         if not self.saga.can_void_pivot:
-            said = f"nobody knows whether {pivot} happened: retry it, or find out and resolve it"
-            raise ApplicationError(said, type="NotPossible")
+            message = f"nobody knows whether {pivot} happened: retry it, or find out and resolve it"
+            raise ApplicationError(message, type="NotPossible")
 
     def _fact(self, event: Callable[..., T], **fields: Any) -> T:
         return event(saga=self.identity.saga, attempt=self.identity.attempt, **fields)
@@ -239,8 +239,8 @@ def _shut_by(by: Intervention, parked: Parked) -> tuple[str, ...]:
     return parked.keys if by.kind in {"skip", "resolve"} or is_otherwise else ()
 
 
-def _too_late(said: str) -> ApplicationError:
-    return ApplicationError(said, type="TooLate")
+def _too_late(message: str) -> ApplicationError:
+    return ApplicationError(message, type="TooLate")
 
 
 def _refusal(refused: ApplicationError) -> ApplicationError:

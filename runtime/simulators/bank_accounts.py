@@ -202,7 +202,7 @@ class BankBook:
             return _declined("capture_declined")
         held.state = "captured"
         self._by_key[key] = held
-        self._teller.tell(asked.order, key, _news_of_capture(held))
+        self._teller.schedule(asked.order, key, _news_of_capture(held))
         return _approved(_reference("capture", key))
 
     def _refund(self, key: str, asked: Refund) -> Answer:
@@ -226,7 +226,7 @@ class BankBook:
         refunds.append(refund)
         self._by_key[key] = refund
         data = {"order": refund.order, "amount": _money(refund), "refund": refund.reference}
-        self._teller.tell(refund.order, key, [News(type="payment.refunded", data=data)])
+        self._teller.schedule(refund.order, key, [News(type="payment.refunded", data=data)])
         return _approved(refund.reference)
 
     def _pay_out(self, key: str, asked: PayOut) -> Answer:
@@ -248,7 +248,7 @@ class BankBook:
         payouts.append(payout)
         self._by_key[key] = payout
         data = {"payout": payout.payout, "merchant": payout.merchant, "amount": _money(payout)}
-        self._teller.tell(payout.payout, key, [News(type="payout.paid", data=data)])
+        self._teller.schedule(payout.payout, key, [News(type="payout.paid", data=data)])
         return _approved(payout.reference)
 
     def _void(self, asked: Void) -> Answer:

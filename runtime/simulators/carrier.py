@@ -98,7 +98,7 @@ class CarrierBook:
     def arrives(self, asked: Book | Cancel) -> Behaviour:
         if isinstance(asked, Book):
             self._addresses[asked.order] = asked.ship_to
-        return _told(self._addresses.get(asked.order), asked.stage) or Behaviour()
+        return _behaviour_of(self._addresses.get(asked.order), asked.stage) or Behaviour()
 
     def lands(self, key: str, asked: Book | Cancel) -> Answer:
         if key in self._closed_keys:
@@ -128,10 +128,10 @@ class CarrierBook:
 
     def _book(self, key: str, asked: Book) -> Answer:
         self._addresses[asked.order] = asked.ship_to
-        told = _told(asked.ship_to, "book")
-        if told is None:
+        behaviour = _behaviour_of(asked.ship_to, "book")
+        if behaviour is None:
             return _declined("unknown_address")
-        if self._declines.declined(told, asked.order, "book"):
+        if self._declines.declined(behaviour, asked.order, "book"):
             return _declined("undeliverable")
         booking = Booking(
             order=asked.order,
@@ -143,21 +143,21 @@ class CarrierBook:
         )
         self._bookings[key] = booking
         self._of_order[asked.order].append(booking)
-        self._tell(booking)
+        self._schedule_webhooks(booking)
         return _approved(booking.reference)
 
-    def _tell(self, booking: Booking) -> None:
+    def _schedule_webhooks(self, booking: Booking) -> None:
         follows = course(booking.ship_to)
         if follows is not None:
             news = news_of(booking.order, booking.reference, follows, self.timetable)
-            self._teller.tell(booking.order, booking.key, news)
+            self._teller.schedule(booking.order, booking.key, news)
 
     def _cancel(self, asked: Cancel) -> Answer:
         found = self._bookings.get(asked.closes)
         if found is not None and found.order != asked.order:
             return _declined("other_order")
-        told = _told(found.ship_to if found else None, "cancel")
-        if self._declines.declined(told, asked.order, "cancel"):
+        behaviour = _behaviour_of(found.ship_to if found else None, "cancel")
+        if self._declines.declined(behaviour, asked.order, "cancel"):
             return _declined("cancel_declined")
         self._closed_keys.add(asked.closes)
         self._teller.withdraw(asked.closes)
@@ -189,7 +189,7 @@ def create_carrier(ledger_path: Path | None, target: Target | None = None) -> Fa
     return app
 
 
-def _told(address: str | None, stage: Stage) -> Behaviour | None:
+def _behaviour_of(address: str | None, stage: Stage) -> Behaviour | None:
     if address is not None and address.startswith("addr_parcel_"):
         return Behaviour() if course(address) else None
     return behaviour(address or "addr_ok", stage=stage, stages=("book", "cancel"))

@@ -58,10 +58,10 @@ class ProviderBook:
         self._declines = Declines()
 
     def arrives(self, asked: Message) -> Behaviour:
-        return _told(asked) or Behaviour()
+        return _behaviour_of(asked) or Behaviour()
 
     def lands(self, key: str, asked: Message) -> Answer:
-        if self._declines.declined(_told(asked), asked.to, "carry"):
+        if self._declines.declined(_behaviour_of(asked), asked.to, "carry"):
             return Answer(402, {"status": "declined", "code": "unreachable"})
         id_ = f"msg-{sha256(key.encode()).hexdigest()[:12]}"
         self._messages.append({"key": key, "id": id_, **asked.model_dump()})
@@ -103,12 +103,12 @@ def create_provider(ledger_path: Path | None) -> FastAPI:
         return await desk.answer(http, key, asked)
 
     @app.post("/limit")
-    async def limit(told: Limit) -> Limit:
-        gate.limit = told
-        return told
+    async def limit(behaviour: Limit) -> Limit:
+        gate.limit = behaviour
+        return behaviour
 
     return app
 
 
-def _told(asked: Message) -> Behaviour | None:
+def _behaviour_of(asked: Message) -> Behaviour | None:
     return behaviour(asked.to.partition("@")[0], stage="carry", stages=("carry",))

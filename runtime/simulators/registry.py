@@ -46,7 +46,7 @@ class RegistryBook:
         self._declines = Declines()
 
     def arrives(self, asked: Check) -> Behaviour:
-        return _told(asked) or Behaviour()
+        return _behaviour_of(asked) or Behaviour()
 
     def lands(self, key: str, asked: Check) -> Answer:
         answer = self._answer(asked)
@@ -57,10 +57,10 @@ class RegistryBook:
         return {"checks": self._checks}
 
     def _answer(self, asked: Check) -> Answer:
-        told = _told(asked)
-        if told is None:
+        behaviour = _behaviour_of(asked)
+        if behaviour is None:
             return _declined("unknown_registration")
-        if self._declines.declined(told, asked.merchant, "check"):
+        if self._declines.declined(behaviour, asked.merchant, "check"):
             return _declined("struck_off")
         entry = sha256(f"{asked.merchant} {asked.registration}".encode()).hexdigest()[:12]
         return Answer(201, {"status": "approved", "reference": f"entry-{entry}"})
@@ -77,7 +77,7 @@ def create_registry(ledger_path: Path | None) -> FastAPI:
     return app
 
 
-def _told(asked: Check) -> Behaviour | None:
+def _behaviour_of(asked: Check) -> Behaviour | None:
     return behaviour(asked.registration, stage="check", stages=("check",))
 
 

@@ -70,7 +70,7 @@ class Relay:
         is not sent again by this process.
         """
         while True:
-            streams = {one.stream for one in page.events}
+            streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
             work = partition(page.events, waiting, self._routing)
             parked = [*work.parked, *await self._publish(work.chains)]
