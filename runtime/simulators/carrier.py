@@ -29,7 +29,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, assert_never
 
@@ -39,7 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, approved, declined, reference_of
 from handrail.simulators.statement import add_statement
 from handrail.simulators.webhook_sender import Target, WebhookSender
 from runtime.simulators.parcels import Timetable, course, news_of
@@ -102,7 +101,7 @@ class CarrierBook:
 
     def lands(self, key: str, asked: Book | Cancel) -> Answer:
         if key in self._closed_keys:
-            return _declined("cancelled")
+            return declined("cancelled")
         match asked:
             case Book():
                 return self._book(key, asked)
@@ -130,21 +129,21 @@ class CarrierBook:
         self._addresses[asked.order] = asked.ship_to
         behaviour = _behaviour_of(asked.ship_to, "book")
         if behaviour is None:
-            return _declined("unknown_address")
+            return declined("unknown_address")
         if self._declines.declined(behaviour, asked.order, "book"):
-            return _declined("undeliverable")
+            return declined("undeliverable")
         booking = Booking(
             order=asked.order,
             key=key,
             merchant=asked.merchant,
             parcels=asked.parcels,
-            reference=_reference("booking", key),
+            reference=reference_of("booking", key),
             ship_to=asked.ship_to,
         )
         self._bookings[key] = booking
         self._of_order[asked.order].append(booking)
         self._schedule_webhooks(booking)
-        return _approved(booking.reference)
+        return approved(booking.reference)
 
     def _schedule_webhooks(self, booking: Booking) -> None:
         follows = course(booking.ship_to)
@@ -155,15 +154,15 @@ class CarrierBook:
     def _cancel(self, asked: Cancel) -> Answer:
         found = self._bookings.get(asked.closes)
         if found is not None and found.order != asked.order:
-            return _declined("other_order")
+            return declined("other_order")
         behaviour = _behaviour_of(found.ship_to if found else None, "cancel")
         if self._declines.declined(behaviour, asked.order, "cancel"):
-            return _declined("cancel_declined")
+            return declined("cancel_declined")
         self._closed_keys.add(asked.closes)
         self._teller.withdraw(asked.closes)
         if found is not None:
             found.state = "cancelled"
-        return _approved(_reference("cancellation", asked.closes))
+        return approved(reference_of("cancellation", asked.closes))
 
 
 def create_carrier(ledger_path: Path | None, target: Target | None = None) -> FastAPI:
@@ -193,15 +192,3 @@ def _behaviour_of(address: str | None, stage: Stage) -> Behaviour | None:
     if address is not None and address.startswith("addr_parcel_"):
         return Behaviour() if course(address) else None
     return behaviour(address or "addr_ok", stage=stage, stages=("book", "cancel"))
-
-
-def _approved(reference: str) -> Answer:
-    return Answer(201, {"status": "approved", "reference": reference})
-
-
-def _declined(code: str) -> Answer:
-    return Answer(402, {"status": "declined", "code": code})
-
-
-def _reference(kind: str, key: str) -> str:
-    return f"{kind}-{sha256(key.encode()).hexdigest()[:12]}"

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, declined, reference_of
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -62,8 +61,8 @@ class ProviderBook:
 
     def lands(self, key: str, asked: Message) -> Answer:
         if self._declines.declined(_behaviour_of(asked), asked.to, "carry"):
-            return Answer(402, {"status": "declined", "code": "unreachable"})
-        id_ = f"msg-{sha256(key.encode()).hexdigest()[:12]}"
+            return declined("unreachable")
+        id_ = reference_of("msg", key)
         self._messages.append({"key": key, "id": id_, **asked.model_dump()})
         return Answer(201, {"status": "taken", "id": id_})
 

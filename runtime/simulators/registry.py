@@ -18,7 +18,6 @@ A question changes nothing. `GET /ledger` lists those that were asked, with thei
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, approved, declined, reference_of
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -59,11 +58,10 @@ class RegistryBook:
     def _answer(self, asked: Check) -> Answer:
         behaviour = _behaviour_of(asked)
         if behaviour is None:
-            return _declined("unknown_registration")
+            return declined("unknown_registration")
         if self._declines.declined(behaviour, asked.merchant, "check"):
-            return _declined("struck_off")
-        entry = sha256(f"{asked.merchant} {asked.registration}".encode()).hexdigest()[:12]
-        return Answer(201, {"status": "approved", "reference": f"entry-{entry}"})
+            return declined("struck_off")
+        return approved(reference_of("entry", f"{asked.merchant} {asked.registration}"))
 
 
 def create_registry(ledger_path: Path | None) -> FastAPI:
@@ -79,7 +77,3 @@ def create_registry(ledger_path: Path | None) -> FastAPI:
 
 def _behaviour_of(asked: Check) -> Behaviour | None:
     return behaviour(asked.registration, stage="check", stages=("check",))
-
-
-def _declined(code: str) -> Answer:
-    return Answer(402, {"status": "declined", "code": code})
