@@ -100,7 +100,7 @@ class DeliverOrderWorkflow:
         while self._state in {"booked", "dispatched"}:
             if (notice := await self._next()) is None:
                 self._go_on_as_new()
-            await self._hear(notice)
+            await self._handle(notice)
             self._show()
         if self._state == "lost":
             await self._pay_back()
@@ -173,7 +173,7 @@ class DeliverOrderWorkflow:
         cause = f"not heard of within {self._days} days after it was {self._state}"
         return CarrierNotice(id="overdue", kind="lost", at=workflow.now(), cause=cause)
 
-    async def _hear(self, notice: CarrierNotice) -> None:
+    async def _handle(self, notice: CarrierNotice) -> None:
         """A report that a person has had taken back, does not hold: the parcels are waited for."""
         asked = self._asked
         told = Parcels(

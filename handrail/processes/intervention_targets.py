@@ -45,15 +45,15 @@ class SagaBoard:
                 connection, which, until=until, after=after, limit=limit
             )
 
-    async def took(self, saga: str, intervention: str) -> bool:
+    async def has_accepted(self, saga: str, intervention: str) -> bool:
         named = events.c.data["intervention"].astext == intervention
-        return await self._told(saga, SagaResumed, named)
+        return await self._has_event(saga, SagaResumed, named)
 
     async def parked_after(self, saga: str, step: str, until: datetime) -> bool:
         later = (events.c.data["step"].astext == step) & (events.c.recorded_at > until)
-        return await self._told(saga, SagaParked, later)
+        return await self._has_event(saga, SagaParked, later)
 
-    async def _told(self, saga: str, what: type[Event], which: ColumnElement[bool]) -> bool:
+    async def _has_event(self, saga: str, what: type[Event], which: ColumnElement[bool]) -> bool:
         of_it = (events.c.stream == stream_name("saga", saga)) & (events.c.type == what.__name__)
         async with self._engine.connect() as connection:
             found = await connection.execute(select(exists().where(of_it, which)))

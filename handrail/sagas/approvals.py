@@ -46,7 +46,7 @@ class PendingApprovals:
     def leave(self, awaited: PendingApproval) -> None:
         del self._places[awaited.step]
 
-    def meant_by(self, verdict: Verdict) -> PendingApproval | None:
+    def target_of(self, verdict: Verdict) -> PendingApproval | None:
         """The step that is answered; None where the verdict was heard before.
 
         Raises ApplicationError of the type `NotParked`, whose message names what waits.
@@ -69,7 +69,7 @@ class PendingApprovals:
 
     def claim(self, verdict: Verdict) -> PendingApproval | None:
         """The step that is answered, which hears no other verdict meanwhile."""
-        if awaited := self.meant_by(verdict):
+        if awaited := self.target_of(verdict):
             self._heard.add(verdict.id)
             awaited.claimed = True
         return awaited

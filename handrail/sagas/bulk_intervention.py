@@ -84,8 +84,8 @@ class InterveneInManyWorkflow:
         self._progress = progress
         self._show("running")
         while self._stop is None and (page := await self._selected()):
-            all_told = await self._tell(page)
-            if not all_told:
+            all_done = await self._intervene(page)
+            if not all_done:
                 break
             self._update(after=page[-1].saga)
             if len(page) < PAGE:
@@ -150,18 +150,18 @@ class InterveneInManyWorkflow:
         )
         return page
 
-    async def _tell(self, page: list[Target]) -> bool:
+    async def _intervene(self, page: list[Target]) -> bool:
         """False where it was stopped before all of them were told."""
-        telling = []
+        tasks = []
         for target in page:
-            if not await self._may_tell():
+            if not await self._may_go_on():
                 break
             self._under_way += 1
-            telling.append(asyncio.create_task(self._tell_one(target)))
-        await asyncio.gather(*telling)
-        return len(telling) == len(page)
+            tasks.append(asyncio.create_task(self._intervene_in_one(target)))
+        await asyncio.gather(*tasks)
+        return len(tasks) == len(page)
 
-    async def _may_tell(self) -> bool:
+    async def _may_go_on(self) -> bool:
         """Waits for its turn; False once it was stopped."""
         await workflow.wait_condition(lambda: self._under_way < AT_ONCE or self._stop is not None)
         if (wait := self._next_at - workflow.now()) > timedelta():
@@ -169,7 +169,7 @@ class InterveneInManyWorkflow:
         self._next_at = workflow.now() + self._pause
         return self._stop is None
 
-    async def _tell_one(self, target: Target) -> None:
+    async def _intervene_in_one(self, target: Target) -> None:
         try:
             heard: str = await workflow.execute_activity(
                 "InterveneInOne",

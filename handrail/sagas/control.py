@@ -107,7 +107,7 @@ class SagaControl:
             (bounds.REASON, intervention.reason),
             (bounds.EVIDENCE, intervention.evidence),
         )
-        parked = self._parking.meant_by(intervention)
+        parked = self._parking.target_of(intervention)
         if parked is None:
             return
         check_possible(intervention, parked)
@@ -176,7 +176,7 @@ class SagaControl:
             (bounds.ACTOR, verdict.actor),
             (bounds.REASON, verdict.reason),
         )
-        self._answers.meant_by(verdict)
+        self._answers.target_of(verdict)
 
     async def answer(self, verdict: Verdict) -> None:
         """Raises ApplicationError of the type `NotParked`, where another answer stands."""

@@ -156,7 +156,7 @@ class SagaExecution(Rollback):
         if isinstance(awaited, TurnedBack):
             return awaited, undo
         for one in awaited:
-            if turned_back := await self._hear(step, PendingApproval(step.name, one.until)):
+            if turned_back := await self._await_answer(step, PendingApproval(step.name, one.until)):
                 return turned_back, True
         return None, True
 

@@ -104,7 +104,7 @@ class Parking:
             )
         return found[0]
 
-    def meant_by(self, intervention: Intervention) -> Parked | None:
+    def target_of(self, intervention: Intervention) -> Parked | None:
         """The step to go on; None where the intervention was heard before.
 
         Raises ApplicationError of the type `NotParked`, whose message names what is parked.
@@ -117,7 +117,7 @@ class Parking:
         To take the saga back is meant for all that wait: none of them is tried again. Raises
         ApplicationError of the type `NotParked`, whose message names what is parked.
         """
-        parked = self.meant_by(intervention)
+        parked = self.target_of(intervention)
         if parked is None:
             return []
         self._heard.add(intervention.id)

@@ -122,14 +122,14 @@ class StepExecutor:
         request.first_asked = request.first_asked or started
         answer: Answer | NoAnswer
         try:
-            answer = await self._asked(command, context, request, going_out)
+            answer = await self._request(command, context, request, going_out)
         except FailureError as failure:
             answer = _no_answer(failure, command)
         what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
         return answer
 
-    async def _asked(
+    async def _request(
         self,
         command: Command,
         context: StepContext,

@@ -136,7 +136,7 @@ class Waiting(SagaControl):
         until = workflow.now() + step.answered_within
         return [self._fact(AnswerAwaited, step=step.name, until=until)]
 
-    async def _hear(self, step: Step, awaited: PendingApproval) -> TurnedBack | None:
+    async def _await_answer(self, step: Step, awaited: PendingApproval) -> TurnedBack | None:
         """Why the saga has to turn back, if it has: a no, or no answer in time, is a refusal."""
 
         def enough() -> bool:

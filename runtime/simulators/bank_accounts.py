@@ -99,10 +99,10 @@ class BankBook:
 
     def arrives(self, asked: AnyRequest) -> Behaviour:
         if isinstance(asked, PayOut):
-            return told_by_merchant(asked.merchant)
+            return behaviour_of_merchant(asked.merchant)
         if isinstance(asked, Authorise | Charge):
             self._cards[asked.order] = asked.card
-        return told_by_card(self._cards.get(asked.order), asked.stage) or Behaviour()
+        return behaviour_of_card(self._cards.get(asked.order), asked.stage) or Behaviour()
 
     def lands(  # noqa: PLR0911  # one arm a request
         self, key: str, asked: AnyRequest
@@ -171,10 +171,10 @@ class BankBook:
     def _no_to_card(self, asked: Authorise | Charge) -> str:
         """Empty where the card is good for it."""
         self._cards[asked.order] = asked.card
-        told = told_by_card(asked.card, asked.stage)
-        if told is None:
+        given = behaviour_of_card(asked.card, asked.stage)
+        if given is None:
             return "unknown_card"
-        declined = self._declines.declined(told, asked.order, asked.stage)
+        declined = self._declines.declined(given, asked.order, asked.stage)
         return "insufficient_funds" if declined else ""
 
     def _of_order(self, key: str, asked: Authorise | Charge, kind: str, state: State) -> OfOrder:
@@ -196,8 +196,8 @@ class BankBook:
             return declined(self._why_nothing_is_held(asked.order))
         if (asked.amount, asked.currency) != (held.amount, held.currency):
             return declined("amount_differs")
-        told = told_by_card(held.card, "capture")
-        if self._declines.declined(told, asked.order, "capture"):
+        given = behaviour_of_card(held.card, "capture")
+        if self._declines.declined(given, asked.order, "capture"):
             return declined("capture_declined")
         held.state = "captured"
         self._by_key[key] = held
@@ -210,7 +210,7 @@ class BankBook:
             return declined("already_refunded")
         if asked.amount > self._taken(asked.order, asked.currency):
             return declined("over_captured")
-        if self._declines.declined(told_by_card(card, "refund"), asked.order, "refund"):
+        if self._declines.declined(behaviour_of_card(card, "refund"), asked.order, "refund"):
             return declined("refund_declined")
         refund = Refunded(
             order=asked.order,
@@ -232,7 +232,7 @@ class BankBook:
         payouts = self._payouts[asked.payout]
         if any(one.state == "paid" for one in payouts):
             return declined("already_paid")
-        if self._declines.declined(told_by_merchant(asked.merchant), asked.merchant, "payout"):
+        if self._declines.declined(behaviour_of_merchant(asked.merchant), asked.merchant, "payout"):
             return declined("account_closed")
         payout = PaidOut(
             payout=asked.payout,
@@ -254,8 +254,8 @@ class BankBook:
         found = self._by_key.get(asked.closes)
         if found is not None and found.belongs_to != asked.order:
             return declined("other_order")
-        told = told_by_card(found.card if found else None, "void")
-        if self._declines.declined(told, asked.order, "void"):
+        given = behaviour_of_card(found.card if found else None, "void")
+        if self._declines.declined(given, asked.order, "void"):
             return declined("void_declined")
         self._closed_keys.add(asked.closes)
         self._teller.withdraw(asked.closes)
@@ -281,14 +281,14 @@ class BankBook:
         return "voided" if order in self._voided_orders else "nothing_authorised"
 
 
-def told_by_card(card: str | None, stage: Stage) -> Behaviour | None:
+def behaviour_of_card(card: str | None, stage: Stage) -> Behaviour | None:
     return behaviour(card or "card_ok", stage=stage, stages=STAGES)
 
 
-def told_by_merchant(merchant: str) -> Behaviour:
+def behaviour_of_merchant(merchant: str) -> Behaviour:
     found = re.search(r"payout_[a-z]+(_[0-9.]+)?", merchant)
-    told = behaviour(found[0], stage="payout", stages=("payout",)) if found else None
-    return told or Behaviour()
+    given = behaviour(found[0], stage="payout", stages=("payout",)) if found else None
+    return given or Behaviour()
 
 
 def _news_of_capture(held: OfOrder) -> Sequence[News]:
