@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Each process that a test starts would compile everything.
+unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock sbom image clean

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import jsonschema
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -42,10 +42,15 @@ def committed(name: str) -> Schema:
     return schema
 
 
+def jsonschema() -> Any:
+    """To import it takes two seconds, also where its tests are only collected."""
+    return import_module("jsonschema")
+
+
 def holds(schema: Schema, instance: Any, whole: Schema | None = None) -> None:
-    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    validator = jsonschema().Draft202012Validator
     definitions = {**(whole or {}), **schema}
-    jsonschema.Draft202012Validator(definitions, format_checker=checker).validate(instance)
+    validator(definitions, format_checker=validator.FORMAT_CHECKER).validate(instance)
 
 
 def contracts(folder: Path, events: list[type[Event]], codec: Codec) -> Contracts:
@@ -65,7 +70,7 @@ def test_the_committed_contracts_are_what_the_code_says() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None:
     event, schema = HANDRAIL.codec.classes[name], committed(name)
-    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema().Draft202012Validator.check_schema(schema)
     for example in schema["examples"]:
         holds(schema, example)
         assert HANDRAIL.codec.encode(HANDRAIL.codec.decode(name, 1, example)).data == orjson.dumps(
@@ -83,7 +88,7 @@ def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None
 def test_the_writers_schema_knows_no_other_field_and_the_readers_passes_over_it() -> None:
     schema = schema_of(PaymentVoided, HANDRAIL.described)
     of_tomorrow = {"order": "o", "amount": {"amount": 1, "currency": "EUR", "rate": 2}, "why": ""}
-    with pytest.raises(jsonschema.ValidationError, match="was unexpected"):
+    with pytest.raises(jsonschema().ValidationError, match="was unexpected"):
         holds(schema, of_tomorrow)
     holds(tolerant(schema), of_tomorrow)
 
