@@ -21,11 +21,17 @@ def check(app: App, settings: Settings) -> str:
     if app.verification is not None:
         app.verification(settings)
     counted = {
-        "contexts": app.contexts,
-        "sagas": sagas,
-        "workflows around sagas": workflows[len(sagas) : -1],
-        "read models": app.read_models,
-        "consumers": app.consumers,
-        "routers": app.routers(),
+        ("context", "contexts"): app.contexts,
+        ("saga", "sagas"): sagas,
+        ("workflow around sagas", "workflows around sagas"): workflows[len(sagas) : -1],
+        ("read model", "read models"): app.read_models,
+        ("consumer", "consumers"): app.consumers,
+        ("router", "routers"): app.routers(),
     }
-    return ", ".join(f"{len(parts)} {what}" for what, parts in counted.items()) + ": no mistake"
+    return (
+        ", ".join(_counted(len(parts), *what) for what, parts in counted.items()) + ": no mistake"
+    )
+
+
+def _counted(number: int, singular: str, plural: str) -> str:
+    return f"{number} {singular if number == 1 else plural}"

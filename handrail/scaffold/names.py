@@ -39,6 +39,7 @@ _TAKEN: Final = frozenset(
             "confirmed",
         ),
         *("released", "said", "many", "refused", "release", "data", "one", "an_input", "too_large"),
+        *("actor", "router", "routes", "services", "start", "started"),
     }
 )
 """Names that the written modules use themselves."""
