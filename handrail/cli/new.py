@@ -96,9 +96,9 @@ def _part(kind: Kind, name: str, context: str = "") -> int:
     def work() -> list[str]:
         folder, module = named_app(Path.cwd())
         files = new_part(Project.at(folder, module), kind, name, context)
-        module, test, *_ = (file.relative_to(folder) for file in files)
+        module, test, *more = (str(file.relative_to(folder)) for file in files)
         next_steps = _NEXT[kind].format(name=name, module=module, test=test, saga=class_name(name))
-        written = [f"{file.relative_to(folder)} is written." for file in files]
+        written = [f"{file} is written." for file in (module, test, *more)]
         return [*written, "", "Next:", indent(next_steps, "  ")]
 
     return _written(work)

@@ -110,6 +110,10 @@ def test_every_link_in_the_docs_leads_somewhere() -> None:
     assert not broken
 
 
+OF_A_TEAM = (ROOT / "examples/trips", ROOT / "examples/trips/tutorial")
+"""Projects, whose paths the documents name as a team sees them."""
+
+
 def test_every_path_that_the_docs_name_exists() -> None:
     tops = "|".join((*CODE, "tests", "docs", "benchmarks", "examples", "shared"))
     folder = rf"(?:{tops})/[\w./*-]+"

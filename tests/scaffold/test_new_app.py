@@ -72,7 +72,7 @@ def test_make_uses_the_active_environment_or_the_project_has_its_own(
     )
     python = f"{active or '.venv'}/bin/python"
     assert said.startswith(f"test -x {python} || python3 -m venv {active or '.venv'}\n")
-    assert said.endswith(f"{python} -m pytest\n")
+    assert said.endswith(f"{python} -m pytest --saga-coverage\n")
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
