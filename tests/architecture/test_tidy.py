@@ -123,7 +123,7 @@ def test_every_path_that_the_docs_name_exists() -> None:
         f"{path.relative_to(ROOT)}: {target}"
         for path in _tracked(".md")
         for target in named.findall(path.read_text())
-        if not any(list(at.glob(target.rstrip("/"))) for at in (ROOT, path.parent))
+        if not any(list(at.glob(target.rstrip("/"))) for at in (ROOT, path.parent, *OF_A_TEAM))
     ]
 
     assert not missing

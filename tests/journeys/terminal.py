@@ -33,7 +33,8 @@ class Terminal:
         self.printed = ""
         self._more = threading.Condition()
         self._open = True
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -53,6 +54,7 @@ class Terminal:
         except subprocess.TimeoutExpired:
             os.killpg(self.pid, signal.SIGKILL)
             raise
+        self._reader.join()
 
     def run(self, commands: str) -> str:
         """What the commands print, once the last has ended. The first that fails is an error."""
@@ -79,10 +81,11 @@ class Terminal:
 
     def _read(self) -> None:
         assert self._shell.stdout
-        for line in self._shell.stdout:
-            with self._more:
-                self.printed += line
-                self._more.notify_all()
+        with self._shell.stdout as lines:
+            for line in lines:
+                with self._more:
+                    self.printed += line
+                    self._more.notify_all()
         with self._more:
             self._open = False
             self._more.notify_all()

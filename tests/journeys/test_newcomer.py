@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from urllib.request import urlopen
 
@@ -62,8 +63,16 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
-    folder = tmp_path_factory.mktemp("newcomer")
+def empty_folder() -> Iterator[Path]:
+    """Open to every user: started by root, PostgreSQL runs as another one."""
+    with TemporaryDirectory(prefix="newcomer-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def walk(empty_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
+    folder = empty_folder
     environment = _of_a_newcomer(_wheel(tmp_path_factory.mktemp("wheel")))
     with (
         Terminal(folder, environment) as first,
@@ -96,6 +105,7 @@ def _of_a_newcomer(wheel: Path) -> Mapping[str, str]:
         **kept,
         "PATH": os.pathsep.join(path),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_QUIET": "1",
         "COLUMNS": "100",
         "WHEEL": str(wheel),
         "HANDRAIL_API_PORT": str(free_port()),
