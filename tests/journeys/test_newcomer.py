@@ -178,7 +178,7 @@ def _json(url: str) -> Any:
 
 
 def test_the_saga_and_its_failures_take_few_lines(
-    walk: Walk, record_property: Callable[[str, object], None]
+    walk: Walk, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     by_hand = [
         line
@@ -186,8 +186,8 @@ def test_the_saga_and_its_failures_take_few_lines(
         for line in difflib.ndiff(before.splitlines(), after.splitlines())
         if line.startswith("+ ") and line[2:].strip()
     ]
-    record_property("lines_by_hand", len(by_hand))
-    record_property("seconds", round(walk.seconds))
+    record_testsuite_property("lines_by_hand", len(by_hand))
+    record_testsuite_property("seconds", round(walk.seconds))
     assert 0 < len(by_hand) <= AT_MOST
 
 
@@ -201,11 +201,11 @@ def test_every_failure_was_run_at_every_step(walk: Walk) -> None:
 
 
 def test_the_worker_was_killed_in_the_middle_of_sagas(
-    walk: Walk, record_property: Callable[[str, object], None]
+    walk: Walk, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     assert walk.exit_code_of_the_worker == "137"
     unfinished = {"paris", "lima", *SMALL} - walk.ended_when_killed
-    record_property("sagas_in_the_middle", len(unfinished))
+    record_testsuite_property("sagas_in_the_middle", len(unfinished))
     assert {"paris", "lima"} <= unfinished
 
 
