@@ -31,7 +31,7 @@ handrail new saga NAME --context {name}   # a saga over its commands, and a rout
 {module}: change its steps, and what takes each of them back
 python -m pytest {test} --saga-coverage   # every failure at every step
 handrail sagas explain {saga}   # its steps, and what each leads to when it goes wrong
-handrail up                     # then: PUT /{name}/KEY with {{"quantity": 2}} starts it""",
+handrail up                     # then: PUT /{slug}/KEY with {{"quantity": 2}} starts it""",
     "projection": """\
 {module}: change its columns, and how each event changes a row
 python -m pytest {test}
@@ -90,14 +90,16 @@ def consumer(name: str, *, context: About = "") -> int:
 
 def _part(kind: Kind, name: str, context: str = "") -> int:
     from handrail.load_app import named_app
-    from handrail.scaffold.names import class_name
+    from handrail.scaffold.names import class_name, slug
     from handrail.scaffold.part import Project, new_part
 
     def work() -> list[str]:
         folder, module = named_app(Path.cwd())
         files = new_part(Project.at(folder, module), kind, name, context)
         module, test, *more = (str(file.relative_to(folder)) for file in files)
-        next_steps = _NEXT[kind].format(name=name, module=module, test=test, saga=class_name(name))
+        next_steps = _NEXT[kind].format(
+            name=name, module=module, test=test, saga=class_name(name), slug=slug(name)
+        )
         written = [f"{file} is written." for file in (module, test, *more)]
         return [*written, "", "Next:", indent(next_steps, "  ")]
 

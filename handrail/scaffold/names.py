@@ -68,3 +68,8 @@ def checked(name: str) -> str:
 def class_name(name: str) -> str:
     """`rent_bike` is the class RentBike."""
     return "".join(word.capitalize() for word in name.split("_"))
+
+
+def slug(name: str) -> str:
+    """`rent_bike` is `rent-bike` in paths and scopes."""
+    return name.replace("_", "-")

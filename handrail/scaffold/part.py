@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 
 from handrail.scaffold.app_edit import Entry, NotMarked, bound_names, with_entry, with_import
 from handrail.scaffold.files import Exists, write_new
-from handrail.scaffold.names import checked, class_name
+from handrail.scaffold.names import checked, class_name, slug
 from handrail.scaffold.templates import filled
 
 Kind = Literal["context", "saga", "projection", "consumer"]
@@ -43,7 +43,14 @@ _EDITS: Final[Mapping[Kind, Sequence[Edit]]] = {
         ),
     ),
     "saga": (
-        Edit("sagas", (Entry("# handrail new saga NAME", "{name}.SAGA,"),)),
+        Edit(
+            "sagas",
+            (
+                Entry("# handrail new saga NAME", "{name}.SAGA,"),
+                Entry("# handrail new saga NAME: its scope", '"{slug}:write": "Start {Name}.",'),
+                Entry("# handrail new saga NAME: an operator may start it", '"{slug}:write",'),
+            ),
+        ),
         Edit("routes", (Entry("# handrail new saga NAME: its route", "{name}.router,"),), "api.py"),
     ),
     "projection": (
@@ -101,7 +108,12 @@ def new_part(project: Project, kind: Kind, name: str, context: str = "") -> Sequ
     checked(name)
     source = project.app_file.read_text(encoding="utf-8")
     about = "" if kind == "context" else _context(project, source, kind, context)
-    names = {"app": project.app, "name": name, **({"context": about} if about else {})}
+    names = {
+        "app": project.app,
+        "name": name,
+        "slug": slug(name),
+        **({"context": about} if about else {}),
+    }
     edited = dict(_edited(project, kind, name))
     texts = {
         path: filled(f"{kind}/{template}", **names)
@@ -135,7 +147,7 @@ def _edited(project: Project, kind: Kind, name: str) -> Iterator[tuple[Path, str
         try:
             text = with_import(text, f"{project.app}.{edit.package}", name)
             for entry in edit.entries:
-                line = entry.line.format(name=name)
+                line = entry.line.format(name=name, slug=slug(name), Name=class_name(name))
                 text = with_entry(text, Entry(entry.marker, line))
         except NotMarked as missing:
             raise NotMarked(f"{file} {missing}") from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from handrail.app import App, Context, OperatorCommand
 from handrail.simulators.simulator import Simulator
 from trips import trip_board
+from trips.access import ACCESS
 from trips.domain import budgets, flights, hotels, requests
 from trips.settings import TripSettings
 
@@ -63,6 +64,7 @@ TRIPS = App(
     projections=(trip_board.PROJECTION,),
     activities=_activities,
     routers=_routers,
+    access=ACCESS,
     tags={"trips": "Book trips, and look at them."},
     settings=TripSettings,
     simulators=(AIRLINE, HOTEL),
