@@ -16,6 +16,7 @@ from handrail.cli.command_runner import run_database_job
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
+from handrail.counted import counted
 from handrail.eventstore.pool import Connection
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
@@ -109,7 +110,7 @@ def retry(
                     f"{one} stopped at version {done.stopped_by.version}: {done.stopped_by.cause}",
                     highlight=False,
                 )
-        console.print(f"{handled} messages handled")
+        console.print(f"{counted(handled, 'message')} handled")
         return int(bool(stopped)), {"handled": handled, "stopped": stopped}
 
     return _run(work, json=json)

@@ -68,19 +68,23 @@ def up(
     *,
     workers: Annotated[int, Parameter(help="How many worker processes to start.")] = 1,
     projectors: Annotated[int, Parameter(help="How many projector processes to start.")] = 1,
-    notifiers: Annotated[int, Parameter(help="How many notifier processes to start.")] = 1,
+    notifiers: Annotated[
+        int | None,
+        Parameter(help="How many notifier processes to start. Without it: one, given a provider."),
+    ] = None,
     broker: Broker = False,
 ) -> int:
     """Start everything and keep it up until Ctrl-C."""
-    from handrail.dev.stack import Stack
+    from handrail.dev.stack import Stack, has_provider
 
     async def work(settings: Settings) -> int:
+        found = the_app()
         stack = Stack(
-            the_app(),
+            found,
             settings,
             workers=workers,
             projectors=projectors,
-            notifiers=notifiers,
+            notifiers=has_provider(found, settings) if notifiers is None else notifiers,
             consumers=True,
             broker=broker,
             progress=_show,

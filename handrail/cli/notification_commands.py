@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from handrail import bounds
 from handrail.connections import store_pool
+from handrail.counted import counted
 from handrail.http.schemas import Id, text
 from handrail.kernel import Attribution
 from handrail.notifications import campaigns, operations
@@ -84,7 +85,7 @@ async def _change(settings: Settings, which: StuckFilter, by: Attribution, *, di
             change = operations.discard if discard else operations.retry
             changed = await change(connection, by, which)
     verb = "discarded" if discard else "will be tried again"
-    terminal(json=True).print(f"{changed} messages {verb}")
+    terminal(json=True).print(f"{counted(changed, 'message')} {verb}")
     return 0 if changed or which.source is None else 1
 
 

@@ -9,6 +9,7 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 from pathlib import Path
 from typing import Self
 
@@ -41,6 +42,12 @@ def _program(name: str) -> str:
             "HANDRAIL_DATABASE_URL to a server of yours",
         )  # fmt: skip
     return str(Path(package.submodule_search_locations[0], "pginstall", "bin", name))
+
+
+def closed_to_others(path: Path) -> Path | None:
+    """The first folder on the way to a file that no other user may enter."""
+    folders = (one for one in reversed(path.parents) if not one.stat().st_mode & stat.S_IXOTH)
+    return next(folders, None)
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -88,6 +95,7 @@ class EmbeddedPostgres:
         return self._child([], self.log).log_tail(lines)
 
     async def start(self) -> Self:
+        self._refuse_programs_out_of_reach()
         self.data_dir.mkdir(parents=True, exist_ok=True)
         await self._leave_to_others()
         if not self._cluster.exists():
@@ -143,6 +151,14 @@ class EmbeddedPostgres:
             stop_seconds=30,
             uid=self._uid,
         )
+
+    def _refuse_programs_out_of_reach(self) -> None:
+        if self._uid >= 0 and (closed := closed_to_others(Path(_program("initdb")))):
+            raise FailedToStart(
+                "postgres",
+                f"runs as the user {_UNPRIVILEGED} where root starts it, and {closed} is closed to"
+                " other users: put the virtual environment elsewhere, or start as another user",
+            )
 
     async def _leave_to_others(self) -> None:
         # A stack that was killed has a server that is just about to end: allow it a moment.

@@ -43,6 +43,11 @@ _ADDRESSES = (
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
 
 
+def has_provider(app: App, settings: Settings) -> bool:
+    """Whether notifiers can send: the provider's address is set, or the App simulates it."""
+    return settings.provider_url is not None or "provider_url" in app.addresses_of("notifier")
+
+
 class Stack:
     """What the settings give an address for is used; everything else is started.
 

@@ -11,9 +11,10 @@ import psutil
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from handrail.app import App
 from handrail.dev.lock import StackAlreadyRunning, joined, running_stack
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.stack import Stack
+from handrail.dev.stack import Stack, has_provider
 from handrail.dev.supervisor import ComponentEnded, FailedToStart, free_port
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
@@ -96,6 +97,14 @@ async def test_notifiers_bring_a_provider_along(settings: ShopSettings) -> None:
     elsewhere = settings.model_copy(update={"provider_url": "http://provider.example"})
     async with Stack(HANDRAIL, elsewhere, workers=0, projectors=0, notifiers=1, api=False) as stack:
         assert "provider" not in stack.simulators
+
+
+def test_notifiers_are_started_where_there_is_a_provider() -> None:
+    without = ShopSettings(provider_url=None)
+    elsewhere = ShopSettings.model_validate({"provider_url": "http://127.0.0.1:9"})
+    assert has_provider(HANDRAIL, without)
+    assert not has_provider(App(contexts=()), without)
+    assert has_provider(App(contexts=()), elsewhere)
 
 
 async def test_what_has_an_address_is_not_started(stack: Stack, settings: ShopSettings) -> None:

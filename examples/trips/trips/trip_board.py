@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, DateTime, Text, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Column, DateTime, Text
 
-from handrail.projections.paging import one_of
 from handrail.projections.projection import Happened, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import read_model
@@ -63,7 +61,3 @@ PROJECTION = Projection(
     handles=(TripRequested, InvoiceSent),
     evolve=evolve,
 )
-
-
-async def trip(connection: AsyncConnection, trip_id: str) -> TripRow | None:
-    return await one_of(connection, select(table).where(table.c.trip == trip_id), TripRow)
