@@ -55,7 +55,7 @@ def roles(app: App, settings: Settings, passwords: Path | None) -> int:
             named = set_passwords(connection, of_app, given)
             done += [f"ALTER ROLE {name} PASSWORD …" for name in named]
         by_a_dba = sql_of_roles(connection, of_app) if missing else []
-    print(*(f"{one};" for one in done or ["-- nothing to do"]), sep="\n")
+    print(*([f"{one};" for one in done] or ["-- nothing to do"]), sep="\n")
     if missing:
         print("this login may make no roles; a DBA runs, and then this command again:")
         print(*(f"{one};" for one in by_a_dba), sep="\n")

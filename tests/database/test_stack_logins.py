@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import psutil
@@ -62,6 +64,35 @@ async def test_the_owner_is_no_superuser_and_migrates(server: ConfinedPostgres) 
     assert await value(server.url, owner) == "handrail_store"
     for file in ("password", "owner.password"):
         assert oct((server.data_dir / file).stat().st_mode)[-3:] == "600"
+
+
+def capabilities(pid: int) -> int:
+    [line] = [
+        one for one in Path(f"/proc/{pid}/status").read_text().splitlines() if one[:6] == "CapPrm"
+    ]
+    return int(line.split()[1], 16)
+
+
+MAY_PASS_THROUGH_FOLDERS = 1 << 2
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    with TemporaryDirectory(prefix="handrail-open-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+async def test_a_server_keeps_no_right_of_root_who_starts_it(open_folder: Path) -> None:
+    async with ConfinedPostgres(open_folder / "postgres") as server:
+        assert psutil.Process(server.pid).uids().effective != 0
+        assert capabilities(server.pid) == 0
+
+
+async def test_in_a_folder_of_root_that_is_closed_it_may_pass_through_and_nothing_else(
+    server: ConfinedPostgres,
+) -> None:
+    assert capabilities(server.pid) == (MAY_PASS_THROUGH_FOLDERS if os.geteuid() == 0 else 0)
 
 
 async def test_a_folder_in_which_the_superuser_owned_everything_goes_on(tmp_path: Path) -> None:
