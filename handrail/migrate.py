@@ -35,8 +35,9 @@ def migrate(
     from handrail.projections.install import install  # noqa: PLC0415
 
     roles = roles_of(app.tables, [one.name for one in app.consumers], prefix)
-    for statement in upgrade(url, role, new_timeline=new_timeline, own=app.tables, roles=roles):
-        _log.debug("database roles", did=statement)
+    done = upgrade(url, role, new_timeline=new_timeline, own=app.tables, roles=roles)
+    if done:
+        _log.info("database roles brought up to date", statements=len(done))
     others = ["relay", "lake", *(one.follower for one in app.consumers)]
     try:
         installed = install(url, role or None, app.read_models, others=others, roles=roles)

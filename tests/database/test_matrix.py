@@ -15,6 +15,7 @@ from handrail.eventstore.grants import Dangerous, dangers_of
 from handrail.migrate import migrate
 from handrail.projections.rebuild import start
 from runtime.app import HANDRAIL
+from runtime.grants_page import PAGE, page
 from tests.database.logins import LOGINS, ROLES, Logins
 
 RIGHTS = """
@@ -130,3 +131,7 @@ def test_a_business_that_says_nothing_lets_workers_and_consumers_write_its_table
 def test_a_prefix_that_is_no_name_is_refused(prefix: str) -> None:
     with pytest.raises(ValueError, match="cannot begin the names of roles"):
         DatabaseRoles(prefix=prefix)
+
+
+def test_the_page_of_the_database_has_the_table_of_today() -> None:
+    assert PAGE.read_text() == page(), "`make grants` brings it up to date"
