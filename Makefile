@@ -7,7 +7,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock sbom image clean
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories check fmt lock sbom image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bounds: setup ## write docs/bounds.md: what bounds each field that comes from ou
 
 retention: setup ## write docs/retention.md: how long the rows of each table are kept, and why
 	@$(BIN)/python -m runtime.retention
+
+grants: setup ## write the table of database roles and their rights into docs/database.md
+	@$(BIN)/python -m runtime.grants_page
 
 histories: setup ## record the histories of sagas that have a new shape, and of processes that have none
 	@$(BIN)/python -m tests.workflows.histories

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-from psycopg import sql
 from sqlalchemy import event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from handrail.eventstore.identity import NewTimeline, refuse_another_store
+from handrail.eventstore.pool import SWITCH_ROLE
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def open_engine(
     def become(connection: Any, _record: Any) -> None:
         if role:
             with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)).as_string())
+                cursor.execute(SWITCH_ROLE, (role, role))
             connection.commit()
         refuse_another_store(connection, new_timeline, name)
 

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
 from handrail.access.settings import AccessSettings
+from handrail.database_settings import DatabaseSettings
 from handrail.notifications.settings import NotificationSettings
 from handrail.setting_types import (
     PREFIX,
@@ -25,7 +26,6 @@ from handrail.setting_types import (
     Logins,
     Origins,
     Port,
-    PostgresUrl,
     Seconds,
     SettingsPart,
     Unset,
@@ -37,38 +37,14 @@ BAD_SETTINGS: Final = 2
 APP_VARIABLE: Final = "HANDRAIL_APP"
 """Names the App, and is no setting: it says which settings there are."""
 
+_OF_SERVERS: Final = ("broker_", "database_", "migration_")
+
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
-class Settings(NotificationSettings, AccessSettings, SettingsPart):
+class Settings(NotificationSettings, AccessSettings, DatabaseSettings, SettingsPart):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
-    database_url: Annotated[PostgresUrl | None, Unset] = Field(
-        default=None,
-        repr=False,
-        description="Where the events are. Unset: an embedded PostgreSQL in `HANDRAIL_DATA_DIR`.",
-    )
-    migration_database_url: Annotated[PostgresUrl | None, Unset] = Field(
-        default=None,
-        repr=False,
-        description="The same database as its owner, for migrations. Unset: the database URL.",
-    )
-    database_role: str = Field(
-        default="handrail_app",
-        description="The role with least rights that processes switch to. Empty: they do not.",
-    )
-    new_timeline: Literal["stop", "adopt"] = Field(
-        default="stop",
-        description="What processes do where a standby was promoted: wait for an operator, or go "
-        "on by themselves, which is for clusters whose standbys miss no commit. See `restore.md`.",
-    )
-    synchronous_commit: Annotated[
-        Literal["local", "on", "remote_write", "remote_apply"] | None, Unset
-    ] = Field(
-        default=None,
-        description="How far a commit must have come before it is one. Unset: as the server says, "
-        "but never `off`. See `restore.md`.",
-    )
     broker_url: Annotated[AmqpUrl | None, Unset] = Field(
         default=None,
         repr=False,
@@ -234,10 +210,6 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
     )
 
     @property
-    def owner_url(self) -> str | None:
-        return self.migration_database_url or self.database_url
-
-    @property
     def passwords_at_the_broker(self) -> dict[str, str]:
         """By user."""
         return {
@@ -271,11 +243,11 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
     def environment(self) -> dict[str, str]:
         """The variables that give a child process these settings."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
-        # Those of the broker in any case: else a child would inherit what it should not know.
+        # Those of the servers in any case: else a child would inherit what it should not know.
         return {
             variable(name): _as_text(value)
             for name, value in found.items()
-            if (value is not None or name.startswith("broker_")) and name != "ready_file"
+            if (value is not None or name.startswith(_OF_SERVERS)) and name != "ready_file"
         }
 
 

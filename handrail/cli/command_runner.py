@@ -6,11 +6,12 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from handrail import logs
+from handrail.access.database_roles import OPERATOR
 from handrail.dev.lock import StackAlreadyRunning, joined
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
@@ -19,12 +20,16 @@ from handrail.settings import Settings, SettingsT, require
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 _log = structlog.get_logger("handrail")
+_WHICH_LOGIN: Final = (
+    "HANDRAIL_DATABASE_URL has a login that may not; docs/database.md says which does what"
+)
 
 
 def run_service(name: str, run: Process, *needs: str) -> int:
     """A process that serves until it is told to stop, and then finishes what it has begun."""
     settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
+    settings = settings.as_process(name.replace("-", ":", 1) if needs else None)
     logs.configure(settings, name)
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)
@@ -83,7 +88,22 @@ def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
         if refused := refused_in(error):
             print(refused, file=sys.stderr)
             return 1
+        if denied := _denied(error):
+            print(f"{denied}: {_WHICH_LOGIN}", file=sys.stderr)
+            return 1
         raise
+
+
+def _denied(error: BaseException | None) -> str:
+    """What the database says that this login may not do."""
+    from psycopg.errors import InsufficientPrivilege  # noqa: PLC0415  # few commands need it
+
+    while error is not None:
+        original = getattr(error, "orig", error)
+        if isinstance(original, InsufficientPrivilege):
+            return str(original).partition("\n")[0]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
@@ -111,8 +131,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def run_database_job(name: str, work: Callable[[Settings], Awaitable[int]]) -> int:
-    """A job in the database that the settings, or the running stack, name."""
+def run_database_job(
+    name: str, work: Callable[[Settings], Awaitable[int]], *, role: str = OPERATOR
+) -> int:
+    """A job in the database that the settings, or the running stack, name: as the operator, or with
+    the login of the process whose work it does.
+    """
     settings = joined(load_settings())
     require(settings, "database_url")
-    return run_job(settings, name, work)
+    given = settings.database_url_of(role)
+    return run_job(settings.model_copy(update={"database_url": given}), name, work)

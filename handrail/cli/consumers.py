@@ -11,6 +11,7 @@ import orjson
 from cyclopts import App, Parameter, validators
 from rich.console import Console
 
+from handrail.access.database_roles import CONSUMER, OPERATOR
 from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
 from handrail.cli.options import Json, Wide
@@ -113,7 +114,7 @@ def retry(
         console.print(f"{counted(handled, 'message')} handled")
         return int(bool(stopped)), {"handled": handled, "stopped": stopped}
 
-    return _run(work, json=json)
+    return _run(work, json=json, role=f"{CONSUMER}:{name}")
 
 
 @consumers.command
@@ -161,6 +162,7 @@ def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
     return _run(
         lambda one, console: read_history(one, console, consumer, the_app().codec, yes=yes),
         json=json,
+        role=f"{CONSUMER}:{name}",
     )
 
 
@@ -229,8 +231,13 @@ def table_of(of: Sequence[Consumer], counts: Mapping[str, tuple[int, int]]) -> T
 
 
 def _run(
-    work: Callable[[Connection, Console], Awaitable[Result]], *, wide: bool = False, json: bool
+    work: Callable[[Connection, Console], Awaitable[Result]],
+    *,
+    wide: bool = False,
+    json: bool,
+    role: str = OPERATOR,
 ) -> int:
+    """What handles messages has the consumer's own login, which may write what they write."""
     console = terminal(json=json, wide=wide)
 
     async def connected(settings: Settings) -> int:
@@ -247,7 +254,7 @@ def _run(
             print(orjson.dumps(figures).decode())
         return code
 
-    return run_database_job("consumers", connected)
+    return run_database_job("consumers", connected, role=role)
 
 
 async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:

@@ -162,7 +162,11 @@ def consumer(
         await run(settings, found, stop)
 
     if catch_up:
-        return run_database_job("consumer", lambda settings: run_until_caught_up(settings, found))
+        return run_database_job(
+            "consumer",
+            lambda settings: run_until_caught_up(settings, found),
+            role=f"consumer:{name}",
+        )
     return run_service(f"consumer-{name}", work, "database_url")
 
 
@@ -191,6 +195,7 @@ def api() -> int:
 @app.command
 def migrate() -> int:
     """Bring the database to the newest schema."""
+    from handrail.eventstore.grants import Dangerous
     from handrail.eventstore.identity import Refused
     from handrail.migrate import migrate as run
 
@@ -204,12 +209,20 @@ def migrate() -> int:
             settings.database_role,
             settings.new_timeline,
             app=the_app(),
+            prefix=settings.database_role_prefix,
         )
-    except Refused as refused:
+    except (Refused, Dangerous) as refused:
         print(refused, file=sys.stderr)
         return 1
     _log.info("migrated")
     return 0
+
+
+app.command(
+    "handrail.cli.database:database",
+    name="database",
+    help="Which process may do what in the database.",
+)
 
 
 app.command(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import orjson
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from handrail.access.database_roles import DatabaseRoles
 from handrail.connections import store_engine, store_pool
 from handrail.counted import counted
 from handrail.eventstore.subscriptions.lag import Lag, lag
@@ -73,7 +74,8 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
         bars.add_task(f"building beside those in use: {listed}; a projector must be running")
         try:
             role = settings.database_role or None
-            await rebuild(str(settings.owner_url), role, names, projections)
+            roles = DatabaseRoles(prefix=settings.database_role_prefix)
+            await rebuild(str(settings.owner_url), role, names, projections, roles)
         except UnknownReadModel as unknown:
             console.print(str(unknown))
             return 1

@@ -101,7 +101,7 @@ class EmbeddedPostgres:
         if not self._cluster.exists():
             await self._initialise()
         self.port = self.port or free_port()
-        options = {**_OPTIONS, "port": str(self.port)}
+        options = {**_OPTIONS, **self._prepare(), "port": str(self.port)}
         self._server = self._child(
             [
                 *(_program("postgres"), "-D", str(self._cluster)),
@@ -140,6 +140,13 @@ class EmbeddedPostgres:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    def _prepare(self) -> dict[str, str]:
+        """What this server needs before it starts: options, beside those of every one."""
+        return {}
+
+    def _administrators_url(self, database: str) -> str:
+        return EmbeddedPostgres.url_of(self, database)
 
     def _child(self, command: list[str], log: Path) -> Child:
         return Child(
@@ -220,7 +227,7 @@ class EmbeddedPostgres:
             if await found.fetchone() is None:
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
 
-    async def _connect(self) -> psycopg.AsyncConnection:
+    async def _connect(self, database: str = "postgres") -> psycopg.AsyncConnection:
         return await psycopg.AsyncConnection.connect(
-            self.url_of("postgres"), autocommit=True, connect_timeout=5
+            self._administrators_url(database), autocommit=True, connect_timeout=5
         )

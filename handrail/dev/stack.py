@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import structlog
 
+from handrail.dev.confined_postgres import ConfinedPostgres
 from handrail.dev.lock import StackLock
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
@@ -33,6 +34,8 @@ Component = EmbeddedPostgres | EmbeddedTemporal | EmbeddedRabbitMQ | Service
 
 _ADDRESSES = (
     "database_url",
+    "migration_database_url",
+    "database_passwords",
     "temporal_address",
     "temporal_ui_url",
     "broker_url",
@@ -115,6 +118,9 @@ class Stack:
 
     @property
     def database_url(self) -> str:
+        """As its owner, where the stack has started it."""
+        if self.settings.migration_database_url and self.postgres:
+            return self.settings.migration_database_url
         return self._known("database_url")
 
     @property
@@ -178,10 +184,15 @@ class Stack:
 
     async def _start_database(self) -> None:
         if self.settings.database_url is None:
-            self.postgres = EmbeddedPostgres(self.data_dir / "postgres")
+            self.postgres = ConfinedPostgres(self.data_dir / "postgres")
             await self._start("postgres", self.postgres.start)
-            self._learned(database_url=self.postgres.url)
+            self._learned(migration_database_url=self.postgres.url, database_url=self.postgres.url)
         await self._start("migrations", self._migrate)
+        if self.postgres:
+            from handrail.dev import database_logins
+
+            logins = await asyncio.to_thread(database_logins.of_a_stack, self.app, self.settings)
+            self._learned(**logins)
 
     async def _migrate(self) -> None:
         try:
@@ -191,6 +202,7 @@ class Stack:
                 self.settings.database_role,
                 self.settings.new_timeline,
                 app=self.app,
+                prefix=self.settings.database_role_prefix,
             )
         except Exception as error:
             raise FailedToStart("migrations", f"failed: {error}") from error
@@ -279,10 +291,16 @@ class Stack:
     def _service(
         self, name: str, *arguments: str, metrics: int | None = None, user: str | None = None
     ) -> Service:
-        """`user` is who it is at the broker, where it has to do with that."""
+        """`user` is who it is at the broker, where it has to do with that. A simulated company has
+        no login at the database.
+        """
         port = self.settings.metrics_port
         port = None if port is None or metrics is None else port + metrics if port else 0
-        settings = self.settings.known_to(user).model_copy(update={"metrics_port": port})
+        simulated = arguments[0] in {one.name for one in self._simulated}
+        settings = self.settings.known_to(user).as_process(
+            None if simulated else ":".join(arguments[:2])
+        )
+        settings = settings.model_copy(update={"metrics_port": port})
         return Service(
             name,
             arguments,

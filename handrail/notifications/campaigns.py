@@ -103,15 +103,15 @@ async def _put_in(
     connection: Connection, row: Mapping[str, Any], batch: int
 ) -> tuple[int, int, bool]:
     channel = _column(row["channel"])
-    everybody = "notification_contacts AS c WHERE true"
+    everybody = "notification_channels AS c WHERE true"
     some = (
-        "campaign_audience AS a LEFT JOIN notification_contacts AS c ON c.customer = a.customer"
+        "campaign_audience AS a LEFT JOIN notification_channels AS c ON c.customer = a.customer"
         " WHERE a.campaign = %(name)s"
     )
     source, who = (some, "a.customer") if row["listed"] else (everybody, "c.customer")
     cursor = await connection.execute(
         f"WITH batch AS MATERIALIZED ("
-        f" SELECT {who} AS customer, c.language, coalesce(c.{channel} IS NOT NULL"
+        f" SELECT {who} AS customer, c.language, coalesce(c.{channel}"
         f" AND (c.choices -> 'campaigns' ->> '{channel}')::bool, false) AS wanted"
         f" FROM {source} AND {who} > %(after)s ORDER BY {who} LIMIT %(batch)s"
         "), chosen AS ("
@@ -154,7 +154,7 @@ async def _row(connection: Connection, name: str, *, lock: bool = False) -> Mapp
 
 
 async def _progress(connection: Connection, row: Mapping[str, Any]) -> Progress:
-    query = "SELECT count(*) FROM notification_contacts"
+    query = "SELECT count(*) FROM notification_channels"
     if row["listed"]:
         query = "SELECT count(*) FROM campaign_audience WHERE campaign = %(name)s"
     cursor = await connection.execute(query, {"name": row["name"]})

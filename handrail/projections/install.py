@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 
+from handrail.access.database_roles import DatabaseRoles
+from handrail.eventstore.grants import grant_read_models, grant_tables
 from handrail.eventstore.identity import refuse_another_store
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
-from handrail.projections.tables import build, drop, housekeeping
+from handrail.projections.tables import build, drop, forms, housekeeping
+
+_ROLES: Final = DatabaseRoles()
 
 
 class VersionForgotten(Exception):
@@ -39,8 +43,11 @@ def install(
     role: str | None,
     projections: Sequence[Projection[Any]],
     others: Sequence[str] = (),
+    roles: DatabaseRoles = _ROLES,
 ) -> Installed:
-    """`others` are the names of those who follow the feed too. Raises VersionForgotten."""
+    """`others` are the names of those who follow the feed too, `roles` those of the processes, and
+    `role` the one that processes switch to which log in as the owner. Raises VersionForgotten.
+    """
     engine = owner_engine(url)
     try:
         with engine.begin() as connection:
@@ -48,7 +55,10 @@ def install(
             housekeeping.create_all(connection)
             done = Installed()
             for projection in projections:
-                _install(connection, projection, role, done)
+                _install(connection, projection, role, done, roles)
+            tables = [one.name for each in projections for one in each.tables]
+            grant_read_models(connection, roles, [*tables, *(f"{one}{NEXT}" for one in tables)])
+            grant_tables(connection, roles, only=(forms.name,))
             done.unknown = _unknown(connection, projections, others)
             if role:
                 name = connection.dialect.identifier_preparer.quote(role)
@@ -83,7 +93,11 @@ def version_of(connection: Connection, name: str) -> int | None:
 
 
 def begin(
-    connection: Connection, projection: Projection[Any], role: str | None, suffix: str = ""
+    connection: Connection,
+    projection: Projection[Any],
+    role: str | None,
+    suffix: str = "",
+    roles: DatabaseRoles = _ROLES,
 ) -> None:
     """An empty read model with checkpoints at the beginning."""
     name = projection.name + suffix
@@ -95,6 +109,7 @@ def begin(
                 f"GRANT SELECT, INSERT, UPDATE, DELETE"
                 f" ON {quote(table.name + suffix)} TO {quote(role)}"
             )
+    grant_read_models(connection, roles, [one.name + suffix for one in projection.tables])
     connection.execute(
         text("INSERT INTO read_models (name, version) VALUES (:name, :version)"),
         {"name": name, "version": projection.version},
@@ -115,11 +130,15 @@ def discard(connection: Connection, projection: Projection[Any], suffix: str) ->
 
 
 def _install(
-    connection: Connection, projection: Projection[Any], role: str | None, done: Installed
+    connection: Connection,
+    projection: Projection[Any],
+    role: str | None,
+    done: Installed,
+    roles: DatabaseRoles,
 ) -> None:
     live = version_of(connection, projection.name)
     if live is None:
-        begin(connection, projection, role)
+        begin(connection, projection, role, roles=roles)
         done.created.append(projection.name)
         return
     if live == projection.version:
@@ -127,7 +146,7 @@ def _install(
         _add_checkpoints(connection, projection.name)
     elif version_of(connection, projection.name + NEXT) != projection.version:
         discard(connection, projection, NEXT)
-        begin(connection, projection, role, NEXT)
+        begin(connection, projection, role, NEXT, roles)
     if version_of(connection, projection.name + NEXT) is not None:
         done.being_built.append(projection.name)
 

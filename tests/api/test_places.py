@@ -14,7 +14,7 @@ from handrail.http.database import Database
 from handrail.http.idempotency import derived_id
 from handrail.http.problems import Problem
 from handrail.http.tenant_limit import TenantLimit
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import API, House
 from tests.api.shop import Shop, a_key, eventually, place, problem, settled
 from tests.api.test_idempotency import placed_with, post
 from tests.controls import a_merchant, an_order_id
@@ -205,8 +205,8 @@ async def test_a_burst_over_two_processes_is_held_to_about_the_bound(house: Hous
                 refused += 1
 
     async with (
-        open_engine(house.database, role=ROLE, size=connections) as one,
-        open_engine(house.database, role=ROLE, size=connections) as other,
+        open_engine(house.database, role=API, size=connections) as one,
+        open_engine(house.database, role=API, size=connections) as other,
     ):
         both = [TenantLimit(Database(engine), bound) for engine in (one, other)]
         work = [one_after_the_other(places) for places in both for _ in range(connections)]

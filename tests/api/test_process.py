@@ -10,7 +10,7 @@ import httpx
 from handrail.processes.api import run
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import API, House
 from tests.api.shop import eventually, problem
 
 
@@ -27,7 +27,7 @@ async def check(folder: Path, database: str, *, ready: bool, temporal: str) -> N
     file = folder / "ready"
     settings = ShopSettings(
         database_url=database,
-        database_role=ROLE,
+        database_role=API,
         temporal_address=temporal,
         api_port=0,
         auth="development",
