@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import cast
 
 from temporalio.client import Client
 from temporalio.service import RetryConfig
@@ -18,6 +18,7 @@ from handrail.http.dependencies import WebhookTrust
 from handrail.processes.asgi_server import serve
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
+from handrail.temporal.connection import api_key_renewed, connect
 
 
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
@@ -25,10 +26,10 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
-    async with store_engine(settings) as engine:
-        client = await lazy_client(
-            cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
-        )
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(store_engine(settings))
+        client = await connect(settings, app.codec, lazy=True)
+        await stack.enter_async_context(api_key_renewed(client, settings))
         application = create_app(
             app,
             engine,

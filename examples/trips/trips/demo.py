@@ -15,7 +15,7 @@ from handrail.cli.command_runner import run_job
 from handrail.cli.options import Json
 from handrail.dev.stack import Stack
 from handrail.settings import Settings, load
-from handrail.temporal.client import connect
+from handrail.temporal.connection import connect
 from handrail.verify.prove import OF_EVERY_APP, prove
 from trips.app import TRIPS
 
@@ -54,7 +54,7 @@ async def _drive(stack: Stack, trips: int) -> dict[str, Any]:
                 (await companies.get(f"{stack.address_of(name)}/ledger")).json()
                 for name in ("airline", "hotel")
             ]
-    temporal = await connect(stack.temporal_address, "default", TRIPS.codec)
+    temporal = await connect(stack.settings, TRIPS.codec)
     proof = await prove(stack.database_url, TRIPS, OF_EVERY_APP, temporal)
     made = sorted(saga for saga, ending in ended if ending == "completed")
     agree = {"companies_agree": all(sorted(book["held"]) == made for book in books)}
