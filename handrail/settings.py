@@ -249,9 +249,10 @@ class Settings(NotificationSettings, ConnectionSettings, SettingsPart):
     def broker_url_of(self, user: str) -> str | None:
         """With this user where the password is known, else as it was given."""
         password = self.passwords_at_the_broker.get(user)
-        if self.broker_url is None or password is None:
-            return self.broker_url
-        parts = urlsplit(self.broker_url)
+        url: str | None = self.current("broker_url")
+        if url is None or password is None:
+            return url
+        parts = urlsplit(url)
         _, _, address = parts.netloc.rpartition("@")
         return f"{parts.scheme}://{user}:{quote(password, safe='')}@{address}"
 

@@ -257,15 +257,29 @@ class Stack:
         name, port = simulator.name, free_port()
         self._learned(**{simulator.address: f"http://127.0.0.1:{port}"})
         ledger = self.data_dir / f"{name}.ledger"
-        return self._service(name, name, "--port", str(port), "--ledger", str(ledger))
+        return self._service(
+            name,
+            *(name, "--port", str(port), "--ledger", str(ledger)),
+            secrets=[simulator.secrets] if simulator.secrets else [],
+        )
 
     def _service(
-        self, name: str, *arguments: str, metrics: int | None = None, user: str | None = None
+        self,
+        name: str,
+        *arguments: str,
+        metrics: int | None = None,
+        user: str | None = None,
+        secrets: Sequence[str] = (),
     ) -> Service:
-        """`user` is who it is at the broker, where it has to do with that."""
+        """`user` is who it is at the broker, where it has to do with that; `secrets` are those that
+        it receives beside the ones declared for its kind.
+        """
         port = self.settings.metrics_port
         port = None if port is None or metrics is None else port + metrics if port else 0
-        settings = self.settings.known_to(user).model_copy(update={"metrics_port": port})
+        kind = arguments[0]
+        settings = self.settings.known_to(kind, user=user, more=secrets).model_copy(
+            update={"metrics_port": port}
+        )
         return Service(
             name,
             arguments,

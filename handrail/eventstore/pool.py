@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -93,7 +93,7 @@ class StorePool(Pool):
 
 @asynccontextmanager
 async def open_pool(
-    url: str,
+    url: str | Callable[[], str],
     *,
     role: str = "",
     size: int = 8,
@@ -104,8 +104,9 @@ async def open_pool(
     """A pool of autocommitting connections, so that a statement alone is one round trip.
 
     `role` is the role every connection takes on, so that the application can do no more than it
-    may; empty keeps the login role. `synchronous_commit` is how far a commit has to have come
-    before it is one; empty keeps what the server says, where that is not `off`.
+    may; empty keeps the login role. A `url` that is a function is asked for each new connection.
+    `synchronous_commit` is how far a commit has to have come before it is one; empty keeps what the
+    server says, where that is not `off`.
 
     Whoever wants a connection is told Refused where the server is not the one the store was on, or
     a standby. With `new_timeline` as `adopt`, a promoted standby is adopted.
