@@ -86,8 +86,8 @@ class OperatorCommand:
 
 LIBRARY_COMMANDS: Final = (
     *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
-    *("new", "notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
-    *("settings", "topology", "up", "verify", "worker"),
+    *("new", "notifications", "notifier", "payload-keys", "projections", "projector", "relay"),
+    *("restore", "sagas", "settings", "topology", "up", "verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""
 

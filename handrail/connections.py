@@ -24,7 +24,7 @@ async def store_pool(settings: Settings, *, size: int, name: str) -> AsyncIterat
     open already tells whoever wants a connection, until an operator has decided.
     """
     async with open_pool(
-        cast("str", settings.database_url),
+        lambda: cast("str", settings.current("database_url")),
         role=settings.database_role or "",
         size=size,
         name=name,
@@ -45,7 +45,7 @@ def store_engine(
     settings: Settings, *, size: int = 16, name: str = "handrail api"
 ) -> AbstractAsyncContextManager[AsyncEngine]:
     return open_engine(
-        cast("str", settings.database_url),
+        lambda: cast("str", settings.current("database_url")),
         role=settings.database_role or "",
         size=size,
         name=name,

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-from sqlalchemy import event, exc, make_url
+from sqlalchemy import URL, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from handrail.eventstore.identity import NewTimeline, refuse_another_store
 from handrail.eventstore.pool import SWITCH_ROLE
 
 
+def _driven(url: str) -> URL:
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
 @asynccontextmanager
 async def open_engine(
-    url: str,
+    url: str | Callable[[], str],
     *,
     role: str = "",
     size: int = 16,
@@ -25,7 +29,8 @@ async def open_engine(
     new_timeline: NewTimeline = "stop",
     synchronous_commit: str = "",
 ) -> AsyncIterator[AsyncEngine]:
-    """Every statement commits by itself, and none takes longer than seconds.
+    """Every statement commits by itself, and none takes longer than seconds. A `url` that is a
+    function is asked for each new connection.
 
     Its connections raise Refused, as `orig` of an OperationalError, where the server is not the one
     the store was on. For `new_timeline` and `synchronous_commit` see `eventstore.pool.open_pool`.
@@ -34,7 +39,7 @@ async def open_engine(
     if synchronous_commit:
         options += f" -c synchronous_commit={synchronous_commit}"
     engine = create_async_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
+        _driven(url() if callable(url) else url),
         isolation_level="AUTOCOMMIT",
         pool_size=size,
         max_overflow=0,
@@ -49,6 +54,13 @@ async def open_engine(
             "options": options,
         },
     )
+
+    if callable(url):
+
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def as_of_now(dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+            _, found = dialect.create_connect_args(_driven(url()))
+            options.update(found)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def is_alive(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field
 
 from handrail.access.database_roles import PREFIX, DatabaseRoles
+from handrail.secret_files import secret_of
 from handrail.setting_types import Logins, PostgresUrl, SettingsPart, Unset
+
+_OF_STORE: Final = ("api", "worker", "projector", "notifier", "relay", "consumer", "lake")
 
 
 def _prefix(value: str) -> str:
@@ -19,18 +22,18 @@ def _prefix(value: str) -> str:
 class DatabaseSettings(SettingsPart):
     """Part of the library's settings."""
 
-    database_url: Annotated[PostgresUrl | None, Unset] = Field(
+    database_url: Annotated[PostgresUrl | None, Unset, secret_of(*_OF_STORE, "migrate")] = Field(
         default=None,
         repr=False,
         description="Where the events are, with the login of the process that reads this. "
         "Unset: an embedded PostgreSQL in `HANDRAIL_DATA_DIR`. See `database.md`.",
     )
-    migration_database_url: Annotated[PostgresUrl | None, Unset] = Field(
+    migration_database_url: Annotated[PostgresUrl | None, Unset, secret_of("migrate")] = Field(
         default=None,
         repr=False,
         description="The same database as its owner, for migrations. Unset: the database URL.",
     )
-    database_passwords: Logins = Field(
+    database_passwords: Annotated[Logins, secret_of()] = Field(
         default=(),
         repr=False,
         description="The passwords of the processes' logins, `role=password`, comma-separated, "
@@ -73,13 +76,3 @@ class DatabaseSettings(SettingsPart):
         user = DatabaseRoles(prefix=self.database_role_prefix).name(role)
         login = f"{user}:{quote(passwords[role], safe='')}"
         return urlunsplit(parts._replace(netloc=f"{login}@{address}"))
-
-    def as_process(self, role: str | None) -> Self:
-        """What a process of this role may know of the database. None: nothing."""
-        return self.model_copy(
-            update={
-                "database_url": self.database_url_of(role) if role else None,
-                "migration_database_url": None,
-                "database_passwords": (),
-            }
-        )

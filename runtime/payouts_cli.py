@@ -19,7 +19,7 @@ from handrail.cli.saga_tables import money
 from handrail.cli.sagas import Why, run_with_api
 from handrail.dev.lock import joined
 from handrail.settings import load, require
-from handrail.temporal.client import connect
+from handrail.temporal.connection import connect
 from handrail.terminal_tables import terminal
 from runtime import payout_schedule
 from runtime.app import HANDRAIL
@@ -148,7 +148,7 @@ def _at_temporal(work: Callable[[Client, ShopSettings], Awaitable[int]]) -> int:
         address = cast("str", settings.temporal_address)
         try:
             async with asyncio.timeout(_SECONDS):
-                client = await connect(address, settings.temporal_namespace, HANDRAIL.codec)
+                client = await connect(settings, HANDRAIL.codec)
                 return await work(client, settings)
         except RPCError as error:
             return _no(f"Temporal says no: {error.message}")

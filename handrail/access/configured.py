@@ -14,11 +14,12 @@ def authentication_of(access: Access, settings: Settings) -> Authentication:
     they say is not safe on the interface that the API listens on.
     """
     if settings.auth is None:
-        refuse("HANDRAIL_AUTH: is needed here; development lets every caller do everything")
+        refuse("auth", "is needed here; development lets every caller do everything")
     if not is_loopback(settings.api_host):
         refuse(
-            "HANDRAIL_AUTH: development lets every caller do everything, and the API would listen"
-            f" on {settings.api_host}: set HANDRAIL_API_HOST to 127.0.0.1, or let callers sign in"
+            "auth",
+            "development lets every caller do everything, and the API would listen"
+            f" on {settings.api_host}: set HANDRAIL_API_HOST to 127.0.0.1, or let callers sign in",
         )
     return Development(access)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ import structlog
 from handrail import logs
 from handrail.access.database_roles import OPERATOR
 from handrail.dev.lock import StackAlreadyRunning, joined
+from handrail.dev.private_files import UMASK
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
@@ -27,6 +29,7 @@ _WHICH_LOGIN: Final = (
 
 def run_service(name: str, run: Process, *needs: str) -> int:
     """A process that serves until it is told to stop, and then finishes what it has begun."""
+    os.umask(UMASK)
     settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
     settings = settings.as_process(name.replace("-", ":", 1) if needs else None)
@@ -58,6 +61,7 @@ def run_job(
     interrupted: int = INTERRUPTED,
 ) -> int:
     """A process with an end of its own; told to stop earlier, it cleans up and says so."""
+    os.umask(UMASK)
     logs.configure(settings, name)
 
     async def run(stop: asyncio.Event) -> int:

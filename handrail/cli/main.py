@@ -280,6 +280,13 @@ app.command(
 
 
 app.command(
+    "handrail.cli.payload_keys:payload_keys",
+    name="payload-keys",
+    help="The keys that encrypt payloads at Temporal.",
+)
+
+
+app.command(
     "handrail.cli.new:new",
     name="new",
     help="Write a project, or a part of one.",

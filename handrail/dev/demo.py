@@ -19,7 +19,7 @@ from handrail.app import App
 from handrail.cli.command_runner import run_job
 from handrail.dev.stack import Stack
 from handrail.settings import Settings, load
-from handrail.temporal.client import connect
+from handrail.temporal.connection import connect
 from handrail.verify.prove import OF_EVERY_APP, prove
 
 Drive = Callable[[Stack, httpx.AsyncClient], Awaitable[Mapping[str, Any]]]
@@ -66,6 +66,6 @@ async def ending(api: httpx.AsyncClient, saga: str, answer: Mapping[str, Any] | 
 async def _figures(app: App, stack: Stack, drive: Drive) -> Mapping[str, Any]:
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=30) as api:
         figures = await drive(stack, api)
-    temporal = await connect(stack.temporal_address, stack.settings.temporal_namespace, app.codec)
+    temporal = await connect(stack.settings, app.codec)
     proof = await prove(stack.database_url, app, OF_EVERY_APP, temporal)
     return {**figures, "invariants": {**proof.as_json(), **figures.get("invariants", {})}}

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import IO, Any, Final
 
+from handrail.dev.private_files import close_to_others, private_folder
 from handrail.settings import SettingsT
 
 _NOT_JOINED: Final = frozenset({"api_url"})
@@ -32,7 +33,7 @@ class StackLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        close_to_others(private_folder(self._data_dir))
         descriptor = os.open(_path(self._data_dir), os.O_RDWR | os.O_CREAT, 0o600)
         file = os.fdopen(descriptor, "r+")
         try:

@@ -16,6 +16,7 @@ from typing import Self
 import psutil
 import psycopg
 
+from handrail.dev.private_files import private_folder
 from handrail.dev.supervisor import Child, FailedToStart, free_port, wait_until
 
 DATABASE = "handrail"
@@ -96,7 +97,7 @@ class EmbeddedPostgres:
 
     async def start(self) -> Self:
         self._refuse_programs_out_of_reach()
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.data_dir)
         await self._leave_to_others()
         if not self._cluster.exists():
             await self._initialise()

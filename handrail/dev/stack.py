@@ -286,21 +286,30 @@ class Stack:
         name, port = simulator.name, free_port()
         self._learned(**{simulator.address: f"http://127.0.0.1:{port}"})
         ledger = self.data_dir / f"{name}.ledger"
-        return self._service(name, name, "--port", str(port), "--ledger", str(ledger))
+        return self._service(
+            name,
+            *(name, "--port", str(port), "--ledger", str(ledger)),
+            secrets=[simulator.secrets] if simulator.secrets else [],
+        )
 
     def _service(
-        self, name: str, *arguments: str, metrics: int | None = None, user: str | None = None
+        self,
+        name: str,
+        *arguments: str,
+        metrics: int | None = None,
+        user: str | None = None,
+        secrets: Sequence[str] = (),
     ) -> Service:
-        """`user` is who it is at the broker, where it has to do with that. A simulated company has
-        no login at the database.
+        """`user` is who it is at the broker, where it has to do with that; `secrets` are those that
+        it receives beside the ones declared for its kind. At the database it has a login of its
+        own.
         """
         port = self.settings.metrics_port
         port = None if port is None or metrics is None else port + metrics if port else 0
-        simulated = arguments[0] in {one.name for one in self._simulated}
-        settings = self.settings.known_to(user).as_process(
-            None if simulated else ":".join(arguments[:2])
-        )
-        settings = settings.model_copy(update={"metrics_port": port})
+        login = ":".join(arguments[:2])
+        settings = self.settings.known_to(
+            arguments[0], user=user, login=login, more=secrets
+        ).model_copy(update={"metrics_port": port})
         return Service(
             name,
             arguments,

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
+from handrail.dev.private_files import private_folder
 from handrail.dev.supervisor import Child, FailedToStart, free_port
 from handrail.sagas.visibility import TENANT
 
@@ -112,7 +113,7 @@ class EmbeddedTemporal:
         self._port = self._port or free_port()
         self._ui_port = self._ui_port or free_port()
         if self.data_dir:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
+            private_folder(self.data_dir)
         self._child = Child(
             "temporal", self._command(), log=self._child.log, stop_signal=signal.SIGTERM
         )

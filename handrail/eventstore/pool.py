@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -99,7 +99,7 @@ class StorePool(Pool):
 
 @asynccontextmanager
 async def open_pool(
-    url: str,
+    url: str | Callable[[], str],
     *,
     role: str = "",
     size: int = 8,
@@ -111,8 +111,9 @@ async def open_pool(
 
     `role` is the role that every connection takes on whose login may: an owner's, which can do more
     than the application may. A process that has a login of its own stays what it is; so does every
-    one where it is empty. `synchronous_commit` is how far a commit has to have come
-    before it is one; empty keeps what the server says, where that is not `off`.
+    one where it is empty. A `url` that is a function is asked for each new connection.
+    `synchronous_commit` is how far a commit has to have come before it is one; empty keeps what the
+    server says, where that is not `off`.
 
     Whoever wants a connection is told Refused where the server is not the one the store was on, or
     a standby. With `new_timeline` as `adopt`, a promoted standby is adopted.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import cast
 
 from temporalio.client import Client
 from temporalio.service import RetryConfig
@@ -21,6 +21,7 @@ from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.processes.asgi_server import serve
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
+from handrail.temporal.connection import api_key_renewed, connect
 
 
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
@@ -29,10 +30,10 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     """
     require(settings, "database_url", "temporal_address")
     authentication = authentication_of(app.access, settings)
-    async with store_engine(settings) as engine:
-        client = await lazy_client(
-            cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
-        )
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(store_engine(settings))
+        client = await connect(settings, app.codec, lazy=True)
+        await stack.enter_async_context(api_key_renewed(client, settings))
         application = create_app(
             app,
             engine,
@@ -68,15 +69,32 @@ def trust_of(app: App, settings: Settings) -> WebhookTrust:
     """The secrets of the App's webhook sources, as the settings say. Raises WronglyDeclared."""
     hooks = app.webhooks()
     sources = hooks.sources if hooks else ()
-    secrets: dict[str, Sequence[str]] = {}
+    fields: dict[str, str] = {}
     for one in sources:
         if one.secrets not in type(settings).model_fields:
             raise WronglyDeclared(
                 f"the webhook source {one.name} names the setting {one.secrets} for its secrets,"
                 f" which {type(settings).__name__} does not have: add the field, or name another"
             )
-        secrets[one.name] = getattr(settings, one.secrets)
-    return WebhookTrust(secrets, settings.webhook_tolerance_seconds)
+        fields[one.name] = one.secrets
+    return WebhookTrust(_CurrentSecrets(settings, fields), settings.webhook_tolerance_seconds)
+
+
+class _CurrentSecrets(Mapping[str, Sequence[str]]):
+    """The secrets of each source as of now: those that are in a file may change."""
+
+    def __init__(self, settings: Settings, fields: Mapping[str, str]) -> None:
+        self._settings, self._fields = settings, fields
+
+    def __getitem__(self, source: str) -> Sequence[str]:
+        found: Sequence[str] = self._settings.current(self._fields[source])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
 
 
 async def lazy_client(address: str, namespace: str, codec: Codec) -> Client:

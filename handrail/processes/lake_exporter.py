@@ -38,7 +38,7 @@ async def export(settings: Settings, stop: asyncio.Event) -> None:
     async with _exporter(settings) as exporter:
         announcement = asyncio.create_task(_announce(exporter, settings))
         try:
-            with _metrics(exporter, settings.metrics_port):
+            with _metrics(exporter, settings):
                 await exporter.run(stop)
         except (OtherLake, batches.BatchChanged) as wrong:
             raise SystemExit(str(wrong)) from None
@@ -91,7 +91,7 @@ def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:
 
 
 @contextlib.contextmanager
-def _metrics(exporter: Exporter, port: int | None) -> Iterator[None]:
+def _metrics(exporter: Exporter, settings: Settings) -> Iterator[None]:
     """This process's own figures; how far behind it is, the API tells."""
     registry = CollectorRegistry()
     figures = exporter.figures
@@ -103,7 +103,7 @@ def _metrics(exporter: Exporter, port: int | None) -> Iterator[None]:
     ):
         gauge = Gauge(f"handrail_lake_{name}", meaning, registry=registry)
         gauge.set_function(value)
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield
 
 

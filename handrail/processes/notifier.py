@@ -56,7 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_maintain(pool)),
         ]
         try:
-            with _metrics(notifier, settings.metrics_port):
+            with _metrics(notifier, settings):
                 await notifier.run(stop)
         finally:
             for task in beside:
@@ -106,9 +106,9 @@ class _Figures(Collector):
 
 
 @contextlib.contextmanager
-def _metrics(notifier: Notifier, port: int | None) -> Iterator[None]:
+def _metrics(notifier: Notifier, settings: Settings) -> Iterator[None]:
     """Serve this process's own figures to Prometheus; how many wait, the API tells."""
     registry = CollectorRegistry()
     registry.register(_Figures(notifier))
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield

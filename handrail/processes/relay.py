@@ -25,6 +25,7 @@ from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.load_app import the_app
+from handrail.messaging.broker.address import certificates
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.broker.topology import RELAY as RELAY_USER
 from handrail.messaging.relay.parked_messages import (
@@ -59,7 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             pool, Relay(publisher, routing), poll=settings.projector_poll_ms / 1000
         )
         helpers = [asyncio.create_task(_announce(follower, settings))]
-        with _metrics(settings.metrics_port, follower, publisher) as blocked:
+        with _metrics(settings, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))
             following = asyncio.create_task(follower.run(stop))
             try:
@@ -191,7 +192,11 @@ def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManag
 
 def _publisher(settings: Settings, routing: Routing) -> Publisher:
     """Raises NoBroker."""
-    return Publisher(cast("str", settings.broker_url_of(RELAY_USER)), routing.broker.home)
+    return Publisher(
+        lambda: cast("str", settings.broker_url_of(RELAY_USER)),
+        routing.broker.home,
+        certificates=certificates(settings),
+    )
 
 
 async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
@@ -247,7 +252,7 @@ class _Counts(Collector):
 
 
 @contextlib.contextmanager
-def _metrics(port: int | None, follower: Subscriber, publisher: Publisher) -> Iterator[Gauge]:
+def _metrics(settings: Settings, follower: Subscriber, publisher: Publisher) -> Iterator[Gauge]:
     registry = CollectorRegistry()
     registry.register(_Counts(publisher.counted))
     for name, meaning, value in (
@@ -257,5 +262,5 @@ def _metrics(port: int | None, follower: Subscriber, publisher: Publisher) -> It
     ):
         Gauge(f"handrail_relay_{name}", meaning, registry=registry).set_function(value)
     blocked = Gauge("handrail_relay_blocked", "1 where the broker blocks it", registry=registry)
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield blocked

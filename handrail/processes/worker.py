@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import ClientSession
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,7 +22,8 @@ from handrail.eventstore.store import EventStore
 from handrail.processes import intervention_targets
 from handrail.readiness import ready
 from handrail.settings import Settings, require
-from handrail.temporal.client import Activities, connect, workers
+from handrail.temporal.client import Activities, workers
+from handrail.temporal.connection import api_key_renewed, connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +50,8 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             store_pool(settings, size=16, name="handrail worker")
         )
         outside = await stack.enter_async_context(open_session())
-        client = await connect(
-            cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
-        )
+        client = await connect(settings, app.codec)
+        await stack.enter_async_context(api_key_renewed(client, settings))
         engine = await stack.enter_async_context(
             store_engine(settings, size=2, name="handrail worker board")
         )

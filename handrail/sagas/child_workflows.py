@@ -15,7 +15,14 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 from handrail.kernel import NO_TENANT, TenantId
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.options import RunOptions, SagaResult
-from handrail.sagas.visibility import FAILURE_CODE, PARKED_SINCE, SAGA_STATUS, SAGA_STEP, begun_as
+from handrail.sagas.visibility import (
+    FAILURE_CODE,
+    PARKED_SINCE,
+    SAGA_STATUS,
+    SAGA_STEP,
+    begun_as,
+    failure_code,
+)
 
 READING: Final[dict[str, Any]] = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -144,7 +151,7 @@ def show_parked(step: str, failure: str) -> None:
         [
             SAGA_STATUS.value_set("parked"),
             SAGA_STEP.value_set(step),
-            FAILURE_CODE.value_set(failure[:100]),
+            FAILURE_CODE.value_set(failure_code(failure)),
             PARKED_SINCE.value_set(workflow.now()),
         ]
     )

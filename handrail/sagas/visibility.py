@@ -30,6 +30,11 @@ def begun_as(saga_type: str, tenant: str) -> TypedSearchAttributes:
     return TypedSearchAttributes(pairs)
 
 
+def failure_code(cause: str) -> str:
+    """The kind of a failure, without its words: search attributes are stored in clear."""
+    return cause.partition(":")[0][:100]
+
+
 @dataclass
 class Timeline:
     identity: SagaIdentity
@@ -42,7 +47,9 @@ class Timeline:
         changes: list[Any] = [
             SAGA_STATUS.value_set(status),
             SAGA_STEP.value_set(step) if step else SAGA_STEP.value_unset(),
-            FAILURE_CODE.value_set(failure[:100]) if failure else FAILURE_CODE.value_unset(),
+            FAILURE_CODE.value_set(failure_code(failure))
+            if failure
+            else FAILURE_CODE.value_unset(),
             PARKED_SINCE.value_set(parked_since) if parked_since else PARKED_SINCE.value_unset(),
         ]
         if not self._found:

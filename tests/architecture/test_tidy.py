@@ -31,6 +31,7 @@ STARTED_BY_NAME = {
     "handrail/cli/lake.py",  # `handrail lake`
     "handrail/cli/new.py",  # `handrail new`
     "handrail/cli/notifications.py",  # `handrail notifications`
+    "handrail/cli/payload_keys.py",  # `handrail payload-keys`
     "handrail/cli/projections.py",  # `handrail projections`
     "handrail/cli/relay.py",  # `handrail relay`
     "handrail/cli/restore.py",  # `handrail restore`

@@ -170,13 +170,13 @@ def test_a_process_knows_the_password_of_its_own_user_at_the_broker(
     )
     monkeypatch.setenv("HANDRAIL_BROKER_PASSWORDS", "relay=r/1,finance=f")
 
-    for name, value in settings.known_to("relay").environment().items():
+    for name, value in settings.known_to("relay", user="relay").environment().items():
         monkeypatch.setenv(name, value)
     child = load(SETTINGS)
     assert child.broker_url == "amqps://relay:r%2F1@broker:5671"
     assert (child.broker_management_url, child.broker_passwords) == (None, ())
 
-    for name, value in settings.known_to(None).environment().items():
+    for name, value in settings.known_to("worker").environment().items():
         monkeypatch.setenv(name, value)
     assert load(SETTINGS).broker_url is None
 

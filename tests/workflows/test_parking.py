@@ -64,7 +64,7 @@ async def test_what_is_parked_can_be_found_and_no_longer_once_it_goes_on(world: 
     await eventually(is_shown, "what is parked is shown so")
     shown = await order.shown()
     assert shown.step == "ConfirmOrder"
-    assert "failed before its effect" in shown.failure
+    assert shown.failure == "Trouble"
     assert shown.parked_since is not None
     assert shown.saga_type == "Checkout"
     attributes = (await order.handle.describe()).typed_search_attributes
