@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from handrail.app import App, Context, OperatorCommand
+from handrail.setting_types import HttpUrl, Unset
+from handrail.settings import Settings
 from handrail.simulators.simulator import Simulator
 from trips import trip_board
 from trips.access import ACCESS
 from trips.domain import budgets, flights, hotels, requests
-from trips.settings import TripSettings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -19,6 +22,15 @@ if TYPE_CHECKING:
     from handrail.processes.worker import Resources
     from handrail.sagas.saga_type import SagaType
     from handrail.temporal.client import Activities
+
+
+class TripSettings(Settings):
+    airline_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the airline answers. Unset: a simulator."
+    )
+    hotel_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the hotel answers. Unset: a simulator."
+    )
 
 
 def _sagas() -> Sequence[SagaType[Any]]:
