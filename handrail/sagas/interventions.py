@@ -21,7 +21,7 @@ def update_id(update: Literal["intervene", "answer"], id_: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaFilter:
+class Which:
     """The parked sagas that are meant: all that is given has to hold, and empty means any.
 
     `failure` is a text within the cause, in any case.
@@ -32,6 +32,10 @@ class SagaFilter:
     merchant: str = ""
     failure: str = ""
     older_than_seconds: int = 0
+
+
+SagaFilter = Which
+"""The filter; its schema in the published contract is named by the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
