@@ -36,8 +36,9 @@ up: setup ## start everything and keep it up until Ctrl-C
 test: setup ## run every test that needs no Docker, but for the long ones
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image"
 
-thorough: setup ## run the tests that need many inputs, sizes or servers (two minutes on two cores)
+thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
+	@cd examples/trips && ../../$(BIN)/python -m pytest -q
 
 model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out
 	@$(BIN)/python -m tests.model

@@ -14,7 +14,7 @@ from temporalio.testing import WorkflowEnvironment
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
 
-pytest_plugins = ["tests.sharing", "tests.slowest"]
+pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest"]
 _TEMPLATE = "handrail_template"
 _WITH_READ_MODELS = "handrail_template_with_read_models"
 # Tests kill processes, and not the machine: what a process has written is there without a sync.

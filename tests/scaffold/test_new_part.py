@@ -25,6 +25,9 @@ WRITTEN = {
     "saga": ["clinic/routes/rent_bike.py", "clinic/app.py", "clinic/api.py"],
 }
 """Beside the module and its test, where it is more than a line of app.py."""
+A_SAGA_FIRST = [
+    pytest.param(kind, marks=() if kind == "saga" else (pytest.mark.thorough,)) for kind in KINDS
+]
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def texts(folder: Path) -> dict[Path, str]:
     return {path: path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", A_SAGA_FIRST)
 def test_a_part_is_in_the_app_once_it_is_written(project: Project, kind: Kind) -> None:
     said = project.handrail("new", kind, "rent_bike")
     files = ["tests/test_rent_bike.py", *WRITTEN.get(kind, ["clinic/app.py"])]

@@ -409,6 +409,7 @@ async def test_a_name_from_elsewhere_is_shown_as_it_is(place: Place) -> None:
     assert "&lt;script&gt;alert(1)" in text
 
 
+@pytest.mark.thorough
 async def test_the_commands_answer(
     months: Months, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
