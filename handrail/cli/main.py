@@ -192,6 +192,7 @@ def migrate() -> int:
     """Bring the database to the newest schema."""
     from handrail.eventstore.grants import Dangerous
     from handrail.eventstore.identity import Refused
+    from handrail.eventstore.row_security import TableBusy
     from handrail.migrate import migrate as run
 
     settings = joined(load_settings())
@@ -206,7 +207,7 @@ def migrate() -> int:
             app=the_app(),
             prefix=settings.database_role_prefix,
         )
-    except (Refused, Dangerous) as refused:
+    except (Refused, Dangerous, TableBusy) as refused:
         print(refused, file=sys.stderr)
         return 1
     _log.info("migrated")

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
+from handrail.access.principal import EVERYTHING
 from handrail.app import App
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
@@ -92,7 +93,7 @@ def create_app(
         docs_url=None,  # the framework's pages load scripts from other hosts: see `api_docs`
         redoc_url=None,
     )
-    metrics, database = Metrics(), Database(engine)
+    metrics, database = Metrics(), Database(engine, EVERYTHING)
     stopping = stopping or asyncio.Event()
     hooks = declared.webhooks()
     app.state.problem_types = declared.problem_types
