@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from handrail.access.database_roles import Grant
+from handrail.access.row_owner import RowOwner
 from handrail.eventstore.business_tables import BusinessTables, EventIds
 
 metadata = MetaData()
@@ -132,6 +133,10 @@ TABLES: Final = BusinessTables(
         "notification_orders": ("consumer:notifications",),
         "notification_early": ("consumer:notifications",),
         "notification_instalments": ("consumer:notifications",),
+    },
+    owners={
+        "packing_lines": RowOwner(tenant="merchant"),
+        "notification_orders": RowOwner(party="customer"),
     },
     grants=(
         # It writes to customers: through which channels, and when they want to be left alone.

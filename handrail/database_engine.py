@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import URL, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from handrail.database_visibility import ConfinedCursor
 from handrail.eventstore.identity import NewTimeline, refuse_another_store
 from handrail.eventstore.pool import SWITCH_ROLE
 
@@ -52,6 +53,7 @@ async def open_engine(
             "connect_timeout": 2,
             "application_name": name,
             "options": options,
+            "cursor_factory": ConfinedCursor,
         },
     )
 

@@ -24,6 +24,7 @@ from domain.payments.events import (
     PlanWrittenOff,
     RefundPaid,
 )
+from handrail.access.row_owner import RowOwner
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
@@ -240,6 +241,7 @@ PROJECTION: Final = Projection(
         RefundPaid,
     ),
     evolve=evolve,
+    owner=RowOwner(party="customer"),
 )
 
 

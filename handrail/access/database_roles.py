@@ -68,8 +68,10 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "notification_contacts": "SIUD",
         "notifications": "SU",
         "campaigns": "S",
-        "parked_streams": "S",
-        "parked_messages": "S",
+        # An operator has it handle what waits at consumers: it does then what they do.
+        "inbox": "SID",
+        "parked_streams": "SIUD",
+        "parked_messages": "SIUD",
         "consumer_wants": "S",
         "consumer_backfills": "S",
         "lake_batches": "S",
@@ -158,7 +160,7 @@ READ_MODEL: Final[Mapping[str, Rights]] = {
 }
 """Of a table of a read model: also of one that is built beside it."""
 
-_UNLESS_SAID: Final = ("worker", CONSUMER)
+_UNLESS_SAID: Final = ("api", "worker", CONSUMER)
 """The roles that have a business's own rights on its tables, where it does not say which have."""
 
 
@@ -175,8 +177,8 @@ class Grant:
 
 @dataclass(frozen=True)
 class OwnTable:
-    """A table of the business: `used_by` are the roles with its rights. Empty: the worker and all
-    consumers, and the API reads it. Operators read it in any case.
+    """A table of the business: `used_by` are the roles with its rights. Empty: the worker, the API
+    and all consumers. Operators read it in any case.
     """
 
     rights: tuple[str, ...]
@@ -232,14 +234,21 @@ class DatabaseRoles:
         for table, letters in {**common, **_TABLES[kind]}.items():
             found.setdefault(table, set()).update(rights(letters))
         for table, own in self.own.items():
-            if role in own.used_by or (not own.used_by and kind in _UNLESS_SAID):
+            if self._works_as(role, own.used_by) or (not own.used_by and kind in _UNLESS_SAID):
                 found.setdefault(table, set()).update(own.rights)
-            elif kind == OPERATOR or (kind == "api" and not own.used_by):
+            elif kind == OPERATOR:
                 found.setdefault(table, set()).add("SELECT")
         for one in self.grants:
-            if one.to == role:
+            if self._works_as(role, (one.to,)):
                 found.setdefault(one.table, set()).update(one.rights)
         return {table: _sorted(some) for table, some in found.items()}
+
+    @staticmethod
+    def _works_as(role: str, users: Sequence[str]) -> bool:
+        """Whether it is one of them, or the API and one of them is a consumer, for which it handles
+        what waits.
+        """
+        return role in users or (role == "api" and any(one.startswith(CONSUMER) for one in users))
 
     def calls_of(self, role: str) -> tuple[str, ...]:
         """The functions that it may call; none is for PUBLIC."""

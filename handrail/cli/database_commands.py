@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import OperationalError
 
 from handrail.access.database_roles import DatabaseRoles
@@ -21,7 +21,9 @@ from handrail.eventstore.grants import (
     set_passwords,
     sql_of_roles,
 )
-from handrail.eventstore.migrations import LOCK, grant_all
+from handrail.eventstore.migrations import LOCK, grant_all, secure_tables
+from handrail.eventstore.row_security import TableBusy
+from handrail.projections.install import secure_read_models
 from handrail.projections.read_model import NEXT
 from handrail.settings import Settings
 
@@ -35,18 +37,19 @@ class NoPassword(ValueError):
     """A file that holds no password of a login."""
 
 
-CANNOT: Final = (Dangerous, NoPassword, OperationalError, OSError)
+CANNOT: Final = (Dangerous, NoPassword, TableBusy, OperationalError, OSError)
 
 
 def roles(app: App, settings: Settings, passwords: Path | None) -> int:
     """0 where every role is there. Before the first migration, it makes the roles alone."""
     of_app = roles_of_app(app, settings)
     given = passwords_in(passwords, of_app) if passwords else {}
-    with _as_owner(settings) as connection:
+    with _as_owner(settings) as engine, engine.begin() as connection:
         connection.exec_driver_sql(LOCK)
         done = make_roles(connection, of_app)
         missing = missing_roles(connection, of_app)
-        if _is_migrated(connection):
+        migrated = _is_migrated(connection)
+        if migrated:
             tables = [one.name for each in app.read_models for one in each.tables]
             both = [*tables, *(f"{one}{NEXT}" for one in tables)]
             done += grant_all(connection, of_app, settings.database_role)
@@ -55,6 +58,10 @@ def roles(app: App, settings: Settings, passwords: Path | None) -> int:
             named = set_passwords(connection, of_app, given)
             done += [f"ALTER ROLE {name} PASSWORD …" for name in named]
         by_a_dba = sql_of_roles(connection, of_app) if missing else []
+    if migrated:
+        with _as_owner(settings) as engine:
+            done += secure_tables(engine, of_app, app.tables, settings.database_role)
+            done += secure_read_models(engine, app.read_models, settings.database_role, of_app)
     print(*([f"{one};" for one in done] or ["-- nothing to do"]), sep="\n")
     if missing:
         print("this login may make no roles; a DBA runs, and then this command again:")
@@ -63,7 +70,7 @@ def roles(app: App, settings: Settings, passwords: Path | None) -> int:
 
 
 def print_sql(app: App, settings: Settings) -> int:
-    with _as_owner(settings) as connection:
+    with _as_owner(settings) as engine, engine.begin() as connection:
         lines = sql_of_roles(connection, roles_of_app(app, settings))
     print(*(f"{one};" for one in lines), sep="\n")
     return 0
@@ -96,12 +103,11 @@ def _password(file: Path) -> str:
 
 
 @contextmanager
-def _as_owner(settings: Settings) -> Iterator[Connection]:
+def _as_owner(settings: Settings) -> Iterator[Engine]:
     url = make_url(str(settings.owner_url)).set(drivername="postgresql+psycopg")
     engine = create_engine(url, connect_args={"connect_timeout": 5})
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield engine
     except OperationalError as error:
         print("the database cannot be reached as its owner", file=sys.stderr)
         raise error.with_traceback(None) from None

@@ -197,6 +197,7 @@ def migrate() -> int:
     """Bring the database to the newest schema."""
     from handrail.eventstore.grants import Dangerous
     from handrail.eventstore.identity import Refused
+    from handrail.eventstore.row_security import TableBusy
     from handrail.migrate import migrate as run
 
     settings = joined(load_settings())
@@ -211,7 +212,7 @@ def migrate() -> int:
             app=the_app(),
             prefix=settings.database_role_prefix,
         )
-    except (Refused, Dangerous) as refused:
+    except (Refused, Dangerous, TableBusy) as refused:
         print(refused, file=sys.stderr)
         return 1
     _log.info("migrated")

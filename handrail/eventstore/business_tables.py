@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from handrail.access.database_roles import PREFIX, DatabaseRoles, Grant, OwnTable
+from handrail.access.row_owner import RowOwner
 
 _RIGHTS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 
@@ -52,7 +53,10 @@ class BusinessTables:
     """Where the tables hold ids of events."""
     used_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The processes whose logins have the rights of a table, such as `consumer:billing`. A table
-    that is not here is for the worker and all consumers, and the API reads it."""
+    that is not here is for the worker, the API and all consumers. The API has those of consumers,
+    too: it handles what waits at them when an operator says so."""
+    owners: Mapping[str, RowOwner] = field(default_factory=dict)
+    """The tables whose rows belong to a tenant or a party, and the columns that name them."""
     grants: Sequence[Grant] = ()
     """What logins may do with tables of the library, beyond what each kind of process has to."""
 
@@ -69,6 +73,9 @@ class BusinessTables:
         for table in self.used_by:
             if table not in self.rights:
                 raise ValueError(f"the table {table} is used by processes, and has no rights")
+        for table in self.owners:
+            if table not in self.rights:
+                raise ValueError(f"the rows of the table {table} have owners, and it has no rights")
 
 
 def roles_of(

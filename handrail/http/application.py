@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
 from handrail.access.authentication import Authentication
+from handrail.access.principal import EVERYTHING
 from handrail.app import App
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
@@ -106,7 +107,7 @@ def create_app(
         docs_url=None,  # the framework's pages load scripts from other hosts: see `api_docs`
         redoc_url=None,
     )
-    metrics, database = Metrics(), Database(engine)
+    metrics, database = Metrics(), Database(engine, EVERYTHING)
     stopping = stopping or asyncio.Event()
     hooks = declared.webhooks()
     app.state.problem_types = declared.problem_types

@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from handrail.access.row_owner import OWNER, RowOwner
+
 metadata = MetaData()
 
 
@@ -50,6 +52,7 @@ notification_contacts = Table(
     CheckConstraint(
         "(quiet_from IS NULL) = (quiet_until IS NULL)", name="notification_contacts_quiet_check"
     ),
+    info={OWNER: RowOwner(party="customer")},
 )
 
 # The messages, and the queue that senders work off. A lane is a partition: a campaign of millions
@@ -117,6 +120,7 @@ notifications = Table(
     # Rows come in the order of their time: a small index finds the old ones.
     Index("notifications_created_at_idx", "created_at", postgresql_using="brin"),
     postgresql_partition_by="LIST (lane)",
+    info={OWNER: RowOwner(party="customer")},
 )
 
 # A campaign, and how far it was put into the queue: all recipients up to `after_customer`,
@@ -147,4 +151,5 @@ campaign_audience = Table(
     Column("campaign", Text, nullable=False),
     Column("customer", Text, nullable=False),
     PrimaryKeyConstraint("campaign", "customer", name="campaign_audience_pkey"),
+    info={OWNER: RowOwner(party="customer")},
 )

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from handrail.access.database_roles import DatabaseRoles
 from handrail.eventstore.grants import grant_read_models, grant_tables
 from handrail.eventstore.identity import refuse_another_store
+from handrail.eventstore.row_security import access_of_read_model, secure, secure_in_use
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.projections.projection import Projection
@@ -63,9 +64,27 @@ def install(
             if role:
                 name = connection.dialect.identifier_preparer.quote(role)
                 connection.exec_driver_sql(f"GRANT SELECT ON read_models TO {name}")
-            return done
+        secure_read_models(engine, projections, role, roles)
+        return done
     finally:
         engine.dispose()
+
+
+def secure_read_models(
+    engine: Engine,
+    projections: Sequence[Projection[Any]],
+    role: str | None,
+    roles: DatabaseRoles = _ROLES,
+) -> list[str]:
+    """Row-level security on those in use and those being built; what that changed."""
+    owners = {
+        table + suffix: owner
+        for one in projections
+        for table, owner in one.owners.items()
+        for suffix in ("", NEXT)
+    }
+    access = access_of_read_model(roles, role or "")
+    return secure_in_use(engine, owners, dict.fromkeys(owners, access))
 
 
 def owner_engine(url: str) -> Engine:
@@ -110,6 +129,9 @@ def begin(
                 f" ON {quote(table.name + suffix)} TO {quote(role)}"
             )
     grant_read_models(connection, roles, [one.name + suffix for one in projection.tables])
+    access = access_of_read_model(roles, role or "")
+    for table_name, owner in projection.owners.items():
+        secure(connection, table_name + suffix, owner, access)
     connection.execute(
         text("INSERT INTO read_models (name, version) VALUES (:name, :version)"),
         {"name": name, "version": projection.version},

@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Text, sel
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.access.row_owner import FOR_OPERATORS
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
@@ -131,6 +132,7 @@ PROJECTION: Final = Projection(
     categories=("intervention",),
     handles=EVENTS,
     evolve=evolve,
+    owner=FOR_OPERATORS,
 )
 
 

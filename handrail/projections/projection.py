@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Table
 
+from handrail.access.row_owner import FOR_OPERATORS, RowOwner
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
 from handrail.projections.totals import Adds, totals_table
@@ -70,8 +71,12 @@ class Projection(Generic[RowT]):
     handles: tuple[type[Event], ...]
     evolve: Callable[[RowT | None, Happened], RowT | None]
     adds: Adds[RowT] | None = None
+    owner: RowOwner | None = None
+    """Whose a row is: principals see theirs. None: every principal that may ask sees all rows."""
 
     def __post_init__(self) -> None:
+        if self.owner and set(self.owner.columns()) - set(self.table.columns.keys()):
+            raise TypeError(f"{self.name}: the owner of a row is named by a column of its table")
         if set(self.columns) != set(self.table.columns.keys()):
             raise TypeError(f"{self.name}: the row and the table have different columns")
         if [column.name for column in self.table.primary_key] != [self.key]:
@@ -88,6 +93,14 @@ class Projection(Generic[RowT]):
     @property
     def tables(self) -> Sequence[Table]:
         return [self.table] if self.adds is None else [self.table, self.totals]
+
+    @property
+    def owners(self) -> Mapping[str, RowOwner]:
+        """By table: sums are over the rows of all owners."""
+        if self.owner is None:
+            return {}
+        sums = {} if self.adds is None else {self.totals.name: FOR_OPERATORS}
+        return {self.table.name: self.owner, **sums}
 
     @property
     def key(self) -> str:

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.access.row_owner import RowOwner
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
@@ -291,6 +292,7 @@ PROJECTION = Projection(
     categories=("saga",),
     handles=EVENTS,
     evolve=evolve,
+    owner=RowOwner(tenant="merchant"),
 )
 
 

@@ -147,7 +147,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         store = EventStore(pool, HANDRAIL.codec)
         shops = of_contexts(
             store,
-            house.engine,
+            boards,
             HttpBank(HttpGateway(session, bank)),
             HttpCarrier(HttpGateway(session, carrier)),
             HttpRegistry(HttpGateway(session, registry)),

@@ -65,3 +65,7 @@ def with_passwords(url: str) -> None:
     with engine.begin() as connection:
         set_passwords(connection, ROLES, dict.fromkeys(LOGINS, PASSWORD))
     engine.dispose()
+
+
+async def migrated_again(logins: Logins) -> None:
+    await asyncio.to_thread(migrate, logins.owner, "handrail_app", app=HANDRAIL)

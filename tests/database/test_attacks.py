@@ -163,7 +163,7 @@ async def test_no_consumer_reads_the_tables_of_another(logins: Logins) -> None:
         for role in LOGINS:
             async with logins.connected(role) as connection:
                 reads = await allowed(connection, f"SELECT FROM {table}")
-            assert reads == (role in {owner, "operator"}), (table, role)
+            assert reads == (role in {owner, "operator", "api"}), (table, role)
 
 
 async def test_workers_alone_append(logins: Logins) -> None:

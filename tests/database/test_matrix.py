@@ -116,11 +116,11 @@ def test_a_table_for_a_role_that_there_is_not_is_a_mistake() -> None:
     ]
 
 
-def test_a_business_that_says_nothing_lets_workers_and_consumers_write_its_tables() -> None:
+def test_a_business_that_says_nothing_lets_workers_api_and_consumers_write_its_tables() -> None:
     roles = DatabaseRoles(consumers=["billing"], own={"seats": OwnTable(("SELECT", "INSERT"))})
     found = {role: roles.tables_of(role).get("seats", ()) for role in roles.logins}
     assert {role: some for role, some in found.items() if some} == {
-        "api": ("SELECT",),
+        "api": ("SELECT", "INSERT"),
         "worker": ("SELECT", "INSERT"),
         "operator": ("SELECT",),
         "consumer:billing": ("SELECT", "INSERT"),

@@ -11,10 +11,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from handrail.access.database_roles import DatabaseRoles
+from handrail.access.row_owner import OWNER
 from handrail.eventstore.business_tables import BusinessTables, roles_of
 from handrail.eventstore.grants import (
     grant_functions,
@@ -23,6 +24,9 @@ from handrail.eventstore.grants import (
     own_append,
 )
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
+from handrail.eventstore.row_security import access_of, secure_in_use
+from handrail.eventstore.tables import metadata as store_metadata
+from handrail.notifications.tables import metadata as messages_metadata
 
 FUNCTIONS = files("handrail.eventstore") / "functions"
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('handrail migrate'))"
@@ -59,7 +63,7 @@ def upgrade(
                 grant(connection, role, own)
             done += grant_all(connection, roles, role)
             connection.execute(text("SELECT maintain_partitions()"))
-            return done
+        return done + secure_tables(engine, roles, own, role)
     finally:
         engine.dispose()
 
@@ -138,6 +142,21 @@ def install_functions(connection: Connection) -> None:
             "CREATE TRIGGER events_are_immutable BEFORE UPDATE OR DELETE OR TRUNCATE ON events"
             " FOR EACH STATEMENT EXECUTE FUNCTION forbid_change()"
         )
+
+
+def secure_tables(
+    engine: Engine, roles: DatabaseRoles, own: BusinessTables | None, application: str
+) -> list[str]:
+    """Row-level security on the tables of the library and the business; what that changed."""
+    owners = {
+        table.name: table.info[OWNER]
+        for metadata in (store_metadata, messages_metadata)
+        for table in metadata.sorted_tables
+        if OWNER in table.info
+    }
+    owners |= own.owners if own else {}
+    accesses = {table: access_of(roles, table, application) for table in owners}
+    return secure_in_use(engine, owners, accesses)
 
 
 def grant_all(connection: Connection, roles: DatabaseRoles, application: str) -> list[str]:
