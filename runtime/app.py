@@ -122,6 +122,7 @@ def _verification(settings: ShopSettings) -> Verification[Evidence]:
 
 
 HANDRAIL: Final = App(
+    tenant="merchant",
     contexts=(
         Context(
             name="ordering",

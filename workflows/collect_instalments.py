@@ -412,7 +412,7 @@ class CollectInstalmentsWorkflow:
         context = StepContext(
             key=step,
             actor=actor,
-            merchant=self._asked.merchant,
+            tenant=self._asked.merchant,
             traceparent=self._options.traceparent,
             alone=True,
         )

@@ -40,6 +40,7 @@ from handrail.http.routes.sagas import NothingMore
 from handrail.http.saga_control import SagaClient
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
+from handrail.http.tenant_models import router_for
 from handrail.http.webhook_sources import Webhooks
 from handrail.messaging.contracts.schemas import Schema
 from handrail.projections.as_of import EVENTS_AT_MOST
@@ -100,7 +101,7 @@ def create_app(
         app=declared,
         database=database,
         history=PointInTime(database, declared.codec, as_of_events),
-        places=TenantLimit(database, sagas_per_tenant),
+        places=TenantLimit(database, sagas_per_tenant, declared.saga_board.table, declared.tenant),
         processes=TemporalGateway(client, options, declared.saga_types, declared.rule_problems),
         decisions=DecisionWaiter(database, declared.codec),
         streams=EventStreams(
@@ -121,7 +122,8 @@ def create_app(
         webhook_sources=tuple(hooks.by_name) if hooks else (),
         stopping=stopping,
     )
-    routers = (*declared.routers(), *_routers(hooks, declared.event_contracts))
+    own = _routers(hooks, declared.event_contracts)
+    routers = (*declared.routers(), *(router_for(declared.tenant, one) for one in own))
     for router in routers:
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exc, exists, func, select
+from sqlalchemy import ColumnElement, Table, exc, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -24,15 +24,18 @@ from handrail.sagas.options import Intervention
 class SagaBoard:
     """The read model and the streams of sagas, as the activities ask for them."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, board: Table) -> None:
         self._engine = engine
+        self._board = board
 
     async def found(self, which: Which) -> tuple[datetime, int]:
         async with self._engine.connect() as connection:
             now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
             try:
                 until = now - timedelta(seconds=which.older_than_seconds)
-                stakes = await saga_board.parked_stakes(connection, _waits(which, until))
+                stakes = await saga_board.parked_stakes(
+                    connection, self._board, _waits(which, until)
+                )
             except (exc.DataError, OverflowError, UnicodeError) as wrong:
                 said = str(wrong.orig if isinstance(wrong, exc.DataError) else wrong)
                 raise bulk_intervention.WrongFilter(said) from None
@@ -43,7 +46,7 @@ class SagaBoard:
     ) -> Sequence[tuple[str, str]]:
         async with self._engine.connect() as connection:
             return await saga_board.parked_steps(
-                connection, _waits(which, until), after=after, limit=limit
+                connection, self._board, _waits(which, until), after=after, limit=limit
             )
 
     async def took(self, saga: str, intervention: str) -> bool:
@@ -62,15 +65,15 @@ class SagaBoard:
 
 
 def activities(
-    store: EventStore, client: Client, engine: AsyncEngine
+    store: EventStore, client: Client, engine: AsyncEngine, board: Table
 ) -> Sequence[Callable[..., Any]]:
-    return bulk_intervention.activities(store, client, SagaBoard(engine), Intervention)
+    return bulk_intervention.activities(store, client, SagaBoard(engine, board), Intervention)
 
 
 def _waits(which: Which, until: datetime) -> Waits:
     return Waits(
         saga_type=which.saga_type or None,
-        tenant=which.merchant or None,
+        tenant=which.tenant or None,
         step=which.step or None,
         failure=which.failure or None,
         until=until,

@@ -105,7 +105,7 @@ class StepExecutor:
         context = StepContext(
             key=key,
             actor=self.identity.actor,
-            merchant=self.identity.tenant,
+            tenant=self.identity.tenant,
             traceparent=self.options.traceparent,
             closes=closes or request.superseded,
             supersedes=self._superseded(request),
@@ -231,7 +231,7 @@ class StepExecutor:
         context = StepContext(
             key=self.key(f"journal:{name}", direction, left=left),
             actor=self.identity.actor,
-            merchant=self.identity.tenant,
+            tenant=self.identity.tenant,
             traceparent=self.options.traceparent,
             closes=closes,
         )

@@ -146,7 +146,9 @@ async def _at_work(house: House) -> AsyncIterator[None]:
             HttpRegistry(HttpGateway(session, registry)),
         )
         activities = with_saga_streams(shops, store, HANDRAIL.codec)
-        activities = with_boards(activities, store, house.temporal, house.engine)
+        activities = with_boards(
+            activities, store, house.temporal, house.engine, HANDRAIL.saga_board.table
+        )
         stop = asyncio.Event()
         runner = Runner(pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.02)
         projector = asyncio.create_task(runner.run(stop))

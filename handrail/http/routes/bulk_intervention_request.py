@@ -15,6 +15,7 @@ from handrail.http.routes.interventions import HowToGoOn
 from handrail.http.schemas import Asked, Cause, Id, Name, whole
 from handrail.projections.saga_board import Waits
 from handrail.sagas.interventions import InterveneInMany, Which
+from handrail.tenant_word import TENANT_FIELD
 
 
 class Filter(Asked):
@@ -23,7 +24,7 @@ class Filter(Asked):
     saga_type: Name | None = None
     step: Name | None = None
     failure: Cause | None = Field(default=None, description="A text within the cause, in any case.")
-    merchant: Id | None = None
+    tenant: Annotated[Id | None, TENANT_FIELD] = None
     older_than_seconds: Annotated[int, whole(bounds.SECONDS, strict=False)] | None = Field(
         default=None, description="Parked for at least so long."
     )
@@ -34,7 +35,7 @@ class Filter(Asked):
             saga_type=self.saga_type,
             step=self.step,
             failure=self.failure,
-            tenant=self.merchant,
+            tenant=self.tenant,
             until=now - timedelta(seconds=older) if older else None,
         )
 
