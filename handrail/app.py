@@ -22,7 +22,8 @@ from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
 from handrail.eventstore.business_tables import BusinessTables, EventIds
 from handrail.eventstore.codec import Codec, Upcaster
-from handrail.http.problem_types import PROBLEM_TYPES, RULES, ProblemType, kinds_with
+from handrail.http.api_examples import NEUTRAL, ApiExamples
+from handrail.http.problem_types import RULES, ProblemType, kinds_with, library_types
 from handrail.kernel import Message, Refusal
 from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes
@@ -182,6 +183,8 @@ class App:
     """The HTTP API of the business. Its routes come before the library's."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
+    api_examples: ApiExamples = NEUTRAL
+    """What the OpenAPI document shows in the library's own operations."""
     problems: Sequence[ProblemType] = ()
     """Problem types of the HTTP API; one with the slug of a library type replaces its words."""
     rules: Mapping[type[DomainError], str] = field(default_factory=dict)
@@ -309,7 +312,7 @@ class App:
     @cached_property
     def problem_types(self) -> Mapping[str, ProblemType]:
         """Those of the library and of the business, by slug."""
-        return kinds_with(self.problems)
+        return kinds_with(self.problems, self.tenant)
 
     @cached_property
     def rule_problems(self) -> Mapping[str, str]:
@@ -395,7 +398,7 @@ class App:
         refuse_two("problems", (one.slug for one in self.problems))
         refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
         for kind in self.problems:
-            ours = PROBLEM_TYPES.get(kind.slug, kind)
+            ours = library_types(self.tenant).get(kind.slug, kind)
             if kind.status != ours.status:
                 raise WronglyDeclared(
                     f"the problem {kind.slug} of the library has the status {ours.status}, not"

@@ -38,11 +38,12 @@ _TAKEN: Final = frozenset(
 )
 
 
-class _Marker:
-    """Stands in the annotation of a field that stores the tenant."""
+class Marker:
+    """Stands in the annotation of a field whose name in JSON is a word of the App."""
 
 
-TENANT_FIELD: Final = _Marker()
+TENANT_FIELD: Final = Marker()
+"""Marks the field that holds the tenant."""
 StoredTenant = Annotated[TenantId, TENANT_FIELD]
 """The type of a stored field that holds the tenant: its JSON has the App's word as its key."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from api.problem_types import PROBLEMS, RULES
+from api.examples import API_EXAMPLES
+from api.problem_types import PROBLEMS, RULES, TENANT
 from api.tags import TAGS
 from consumers import finance, warehouse
 from consumers.notifications import handler as notifications
@@ -122,7 +123,7 @@ def _verification(settings: ShopSettings) -> Verification[Evidence]:
 
 
 HANDRAIL: Final = App(
-    tenant="merchant",
+    tenant=TENANT,
     contexts=(
         Context(
             name="ordering",
@@ -173,6 +174,7 @@ HANDRAIL: Final = App(
     tables=TABLES,
     routers=_routers,
     tags=TAGS,
+    api_examples=API_EXAMPLES,
     problems=PROBLEMS,
     rules=RULES,
     saga_links=lambda saga: {"order": f"/orders/{saga}"},

@@ -22,6 +22,7 @@ from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
+from handrail.http.named_models import SUBJECT_FIELD, router_for
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
 from handrail.http.routes import (
@@ -40,7 +41,6 @@ from handrail.http.routes.sagas import NothingMore
 from handrail.http.saga_control import SagaClient
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
-from handrail.http.tenant_models import router_for
 from handrail.http.webhook_sources import Webhooks
 from handrail.messaging.contracts.schemas import Schema
 from handrail.projections.as_of import EVENTS_AT_MOST
@@ -123,13 +123,13 @@ def create_app(
         stopping=stopping,
     )
     own = _routers(hooks, declared.event_contracts)
-    routers = (*declared.routers(), *(router_for(declared.tenant, one) for one in own))
+    routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
     for router in routers:
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
     app.add_middleware(RequestMiddleware, metrics=metrics)
-    openapi.mend(app, declared.problem_types)
+    openapi.mend(app, declared.problem_types, declared.api_examples)
     return app
 
 
@@ -141,13 +141,17 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         interventions.router,
         bulk_interventions.router,
         streams.router,
-        *([webhooks.router_of(hooks)] if hooks else []),
+        *([_webhooks(hooks)] if hooks else []),
         consumers.router,
         asyncapi.router_of(event_contracts),
         problems.router,
         operations.router,
         api_docs.router,
     )
+
+
+def _webhooks(hooks: Webhooks) -> APIRouter:
+    return router_for(webhooks.router_of(hooks), hooks.subject, SUBJECT_FIELD)
 
 
 def _tags(business: Mapping[str, str]) -> list[dict[str, str]]:

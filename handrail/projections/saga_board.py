@@ -24,7 +24,6 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
-    Select,
     Table,
     Text,
     cast,
@@ -35,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.paging import After, Slice, one_of, select_by_key, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
@@ -304,13 +303,10 @@ def projection(tenant: str) -> Projection[SagaRow]:
     )
 
 
-def _rows(board: Table) -> Select[Any]:
-    """By the names of the fields, one of which is not that of its column."""
-    return select(*(one if one.name == one.key else one.label(one.key) for one in board.columns))
-
-
 async def saga(connection: AsyncConnection, board: Table, saga: str) -> SagaRow | None:
-    return await one_of(connection, _rows(board).where(board.c.saga == saga), SagaRow)
+    return await one_of(
+        connection, select_by_key(board.columns).where(board.c.saga == saga), SagaRow
+    )
 
 
 async def sagas(
@@ -325,7 +321,7 @@ async def sagas(
     limit: int = 50,
 ) -> Slice[SagaRow]:
     """Newest first; `after` is (started_at, saga)."""
-    query = _rows(board).where(*_matching(board, status, saga_type, tenant, step))
+    query = select_by_key(board.columns).where(*_matching(board, status, saga_type, tenant, step))
     by = (board.c.started_at, board.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=True
@@ -357,7 +353,7 @@ async def parked(
     limit: int = 50,
 ) -> Slice[SagaRow]:
     """What waits for an operator, the longest wait first; `after` is (parked_since, saga)."""
-    query = _rows(board).where(*_parked(board, which))
+    query = select_by_key(board.columns).where(*_parked(board, which))
     by = (board.c.parked_since, board.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=newest_first

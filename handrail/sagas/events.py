@@ -183,7 +183,7 @@ class StepAnswered(Event, context="sagas"):
 
 @dataclass(frozen=True, kw_only=True)
 class SagaDecided(Event, context="sagas"):
-    """The answer the customer was waiting for; the rest goes on behind it."""
+    """The answer that was waited for; the rest goes on behind it."""
 
     saga: str
     attempt: int

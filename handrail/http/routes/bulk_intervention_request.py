@@ -9,6 +9,7 @@ import orjson
 from pydantic import ConfigDict, Field
 
 from handrail import bounds
+from handrail.http.api_examples import NEUTRAL
 from handrail.http.idempotency import required_key
 from handrail.http.problems import Problem, at, in_header
 from handrail.http.routes.interventions import HowToGoOn
@@ -44,18 +45,7 @@ class Filter(Asked):
 
 
 class NewInterventionInMany(HowToGoOn):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "filter": {"step": "BookShipment", "failure": "503"},
-                    "kind": "retry",
-                    "reason": "the carrier is back",
-                    "dry_run": True,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [dict(NEUTRAL.retry_many)]})
 
     filter: Filter = Field(description="At least one of its members is needed.")
     per_second: Annotated[int, whole(bounds.PER_SECOND, strict=False)] = Field(

@@ -15,11 +15,11 @@ from handrail import bounds
 from handrail.http import stream_reader
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
+from handrail.http.named_models import named
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, in_header, responses
 from handrail.http.schemas import Id, Links, Money, Name, SagaId, form, of_row
 from handrail.http.stream_reader import StoredEvent
-from handrail.http.tenant_models import named
 from handrail.kernel import stream_name
 from handrail.projections import saga_board
 from handrail.projections.saga_board import SagaRow, Status

@@ -19,10 +19,15 @@ from handrail.tenant_word import key_of
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """What the examples of events show: values by the name of a field, and the name of a stream."""
+    """What the examples of events show: values by the name of a field, and the name of a stream.
+
+    `meanings` are what events mean to the business, by their names, where it says that otherwise
+    than their classes do.
+    """
 
     fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     stream: str = "stream-1"
+    meanings: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 _MONEY: Final = Money(75_00, "EUR")

@@ -1,7 +1,7 @@
-"""Models and routes of the HTTP API in which the tenant has the name that the App gives it.
+"""Models and routes of the HTTP API in which a field has the name that the App gives it.
 
-A field `tenant: Annotated[…, TENANT_FIELD]` of a model is the App's word in JSON, in a query and in
-the OpenAPI document; in Python it stays `tenant`.
+A field `tenant: Annotated[…, TENANT_FIELD]` of a model has the App's word in JSON, in a query and
+in the OpenAPI document; in Python it stays `tenant`. So it is with what webhooks are about.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, Final, TypeVar, Union, get_args, get_origin
@@ -20,29 +21,42 @@ from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
 
 from handrail.http.schemas import Asked
-from handrail.tenant_word import TENANT_FIELD
+from handrail.tenant_word import TENANT_FIELD, Marker
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+
+@dataclass(frozen=True)
+class Naming:
+    """Fields with this marker have this word as their name."""
+
+    word: str
+    field: Marker
+
+
+SUBJECT_FIELD: Final = Marker()
+"""Marks the field that names what a webhook is about."""
 _PARAMETERS: Final = tuple(inspect.signature(APIRoute.__init__).parameters)[1:]
 
 
-def named(model: type[ModelT], tenant: str) -> type[ModelT]:
-    """The model with the App's word as the name of the tenant: itself where it has none."""
-    found: type[ModelT] = _made(model, tenant)
+def named(model: type[ModelT], word: str, field: Marker = TENANT_FIELD) -> type[ModelT]:
+    """The model in which fields with that marker have the App's word as their name: itself where it
+    has none.
+    """
+    found: type[ModelT] = _made(model, Naming(word, field))
     return found
 
 
 @cache
-def _made(model: type[BaseModel], tenant: str) -> Any:
+def _made(model: type[BaseModel], naming: Naming) -> Any:
     fields: dict[str, Any] = {}
     for name, info in model.model_fields.items():
-        if TENANT_FIELD in info.metadata:
+        if naming.field in info.metadata:
             fields[name] = (
                 info.annotation,
-                _called(info, tenant, is_sent=issubclass(model, Asked)),
+                _called(info, naming.word, is_sent=issubclass(model, Asked)),
             )
-        elif (annotation := _named_within(info.annotation, tenant)) is not info.annotation:
+        elif (annotation := _named_within(info.annotation, naming)) is not info.annotation:
             changed = copy(info)
             changed.annotation = annotation
             fields[name] = (annotation, changed)
@@ -57,27 +71,27 @@ def _made(model: type[BaseModel], tenant: str) -> Any:
     )
 
 
-def _called(info: FieldInfo, tenant: str, *, is_sent: bool) -> FieldInfo:
+def _called(info: FieldInfo, word: str, *, is_sent: bool) -> FieldInfo:
     """What is sent to us has no other name; an answer of ours is made by the field's own."""
     called = copy(info)
-    called.serialization_alias = tenant
+    called.serialization_alias = word
     if is_sent:
-        called.alias = called.validation_alias = tenant
+        called.alias = called.validation_alias = word
         called.alias_priority = 2
     return called
 
 
-def _named_within(annotation: Any, tenant: str) -> Any:
+def _named_within(annotation: Any, naming: Naming) -> Any:
     """The same annotation, with the models in it named; itself where it holds none to be named."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         arguments = annotation.__pydantic_generic_metadata__["args"]
-        new = tuple(_named_within(one, tenant) for one in arguments)
+        new = tuple(_named_within(one, naming) for one in arguments)
         if new != arguments:
             origin: Any = annotation.__pydantic_generic_metadata__["origin"]
             return origin[new]
-        return named(annotation, tenant)
+        return _made(annotation, naming)
     arguments = get_args(annotation)
-    new = tuple(_named_within(one, tenant) for one in arguments)
+    new = tuple(_named_within(one, naming) for one in arguments)
     if all(one is other for one, other in zip(new, arguments, strict=True)):
         return annotation
     if get_origin(annotation) in {UnionType, Union}:
@@ -87,28 +101,31 @@ def _named_within(annotation: Any, tenant: str) -> Any:
     return get_origin(annotation)[new]
 
 
-def router_for(tenant: str, router: APIRouter) -> APIRouter:
+def router_for(router: APIRouter, word: str, field: Marker = TENANT_FIELD) -> APIRouter:
     """The router with the App's word in the models of its routes; all else is as it was."""
-    copied = APIRouter()
-    for route in router.routes:
-        copied.routes.append(_route(route, tenant) if isinstance(route, APIRoute) else route)
-    return copied
+    naming = Naming(word, field)
+    routes = [_route(one, naming) if isinstance(one, APIRoute) else one for one in router.routes]
+    if all(one is was for one, was in zip(routes, router.routes, strict=True)):
+        return router
+    called = copy(router)  # with what the router itself depends on
+    called.routes = routes
+    return called
 
 
-def _route(route: APIRoute, tenant: str) -> APIRoute:
-    endpoint = _endpoint(route.endpoint, tenant)
-    response_model = _named_within(route.response_model, tenant)
+def _route(route: APIRoute, naming: Naming) -> APIRoute:
+    endpoint = _endpoint(route.endpoint, naming)
+    response_model = _named_within(route.response_model, naming)
     if endpoint is route.endpoint and response_model is route.response_model:
         return route
     given = {name: getattr(route, name) for name in _PARAMETERS if hasattr(route, name)}
     return APIRoute(**{**given, "endpoint": endpoint, "response_model": response_model})
 
 
-def _endpoint(endpoint: Callable[..., Any], tenant: str) -> Callable[..., Any]:
+def _endpoint(endpoint: Callable[..., Any], naming: Naming) -> Callable[..., Any]:
     """The same function with other types of its parameters: FastAPI reads its signature."""
     signature = inspect.signature(endpoint, eval_str=True)
     parameters = [
-        one.replace(annotation=_named_within(one.annotation, tenant))
+        one.replace(annotation=_named_within(one.annotation, naming))
         for one in signature.parameters.values()
     ]
     before = [one.annotation for one in signature.parameters.values()]
