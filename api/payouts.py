@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.payout_runs import PayoutRunsDep
 from handrail import bounds
+from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
@@ -70,7 +71,7 @@ class PayoutRun(BaseModel):
     "/payouts",
     status_code=202,
     summary="Pay all merchants now",
-    dependencies=JSON_BODY,
+    dependencies=[needs("payouts:write"), *JSON_BODY],
     responses=responses("temporal-unavailable", "content-differs"),
 )
 async def start_run(
@@ -87,6 +88,7 @@ async def start_run(
 @router.get(
     "/payouts/{run}",
     summary="How a run of payouts stands",
+    dependencies=[needs("payouts:read")],
     responses=responses("malformed-header", "not-found", *UNAVAILABLE),
 )
 async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
@@ -97,7 +99,7 @@ async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
     "/payouts/{run}/pause",
     status_code=202,
     summary="Begin no more payouts",
-    dependencies=JSON_BODY,
+    dependencies=[needs("payouts:write"), *JSON_BODY],
     responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def pause(
@@ -113,7 +115,7 @@ async def pause(
     "/payouts/{run}/resume",
     status_code=202,
     summary="Go on with the payouts",
-    dependencies=JSON_BODY,
+    dependencies=[needs("payouts:write"), *JSON_BODY],
     responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def resume(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from api.access import ACCESS
 from api.examples import API_EXAMPLES
 from api.problem_types import PROBLEMS, RULES, TENANT
 from api.tags import TAGS
@@ -173,6 +174,7 @@ HANDRAIL: Final = App(
     examples=EXAMPLES,
     tables=TABLES,
     routers=_routers,
+    access=ACCESS,
     tags=TAGS,
     api_examples=API_EXAMPLES,
     problems=PROBLEMS,

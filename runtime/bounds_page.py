@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.webhook_messages import WEBHOOKS
 from handrail import bounds
+from handrail.access.authentication import Development
 from handrail.activities.http_gateway import Accepted, Rejected
 from handrail.docs_pages import bounds as bounds_page
 from handrail.docs_pages.bounds import Line, lines_of, table
@@ -32,7 +33,9 @@ async def page() -> str:
     # Neither the database nor Temporal is asked for anything.
     engine = create_async_engine("postgresql+psycopg://")
     client = await lazy_client("127.0.0.1:7233", "default", HANDRAIL.codec)
-    app = create_app(HANDRAIL, engine, client, RunOptions())
+    app = create_app(
+        HANDRAIL, engine, client, RunOptions(), authentication=Development(HANDRAIL.access)
+    )
     others = [
         "## Webhooks\n",
         table("every webhook", lines_of(Envelope)),

@@ -172,7 +172,7 @@ class CollectInstalmentsWorkflow:
 
     @settle_early.validator
     def _may_settle_early(self, wish: PayAllNow) -> None:
-        check_bounds((bounds.ACTOR, wish.actor), (REFERENCE, wish.card or "none"))
+        check_bounds((bounds.STORED_ACTOR, wish.actor), (REFERENCE, wish.card or "none"))
         self._check_is_open()
 
     @workflow.update(description="Have one instalment due on another day.")
@@ -190,7 +190,7 @@ class CollectInstalmentsWorkflow:
     @reschedule.validator
     def _may_reschedule(self, wish: NewDate) -> None:
         check_bounds(
-            (bounds.ACTOR, wish.actor),
+            (bounds.STORED_ACTOR, wish.actor),
             (bounds.WISH, wish.id),
             (INSTALMENT_NUMBER, wish.number),
         )

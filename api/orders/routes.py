@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.returns import Returning, return_everything
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
@@ -89,6 +90,7 @@ class OrdersQuery(PageQuery):
 @router.get(
     "/orders",
     summary="List orders, newest first",
+    dependencies=[needs("orders:read")],
 )
 async def list_orders(
     services: ServicesDep,
@@ -116,6 +118,7 @@ async def list_orders(
 @router.get(
     "/orders/{order}",
     summary="How an order stands",
+    dependencies=[needs("orders:read")],
     responses=responses("not-found"),
 )
 async def show_order(
@@ -142,7 +145,7 @@ async def show_order(
     "/orders/{order}/cancellation",
     status_code=202,
     summary="Cancel an order",
-    dependencies=JSON_BODY,
+    dependencies=[needs("orders:write"), *JSON_BODY],
     responses=responses(
         "not-found",
         "too-late",

@@ -108,7 +108,8 @@ class HttpGateway:
     """One other company, at its address.
 
     No retries here: Temporal repeats the whole activity with the same key, and a second loop inside
-    would multiply the attempts and hide them from whoever looks at the saga.
+    would multiply the attempts and hide them from whoever looks at the saga. An answer that is not
+    here whole `read_seconds` after the connection is none, however much of it has come.
     """
 
     def __init__(
@@ -121,7 +122,9 @@ class HttpGateway:
     ) -> None:
         self._session = session
         self._url = url.rstrip("/")
-        self._timeout = ClientTimeout(connect=connect_seconds, sock_read=read_seconds)
+        self._timeout = ClientTimeout(
+            total=connect_seconds + read_seconds, connect=connect_seconds, sock_read=read_seconds
+        )
 
     async def request(self, path: str, *, key: str, body: Mapping[str, object]) -> replies.Reply:
         """What the company replied to a request under this idempotency key.

@@ -73,7 +73,7 @@ class SagaControl:
 
     def may_cancel(self, cancellation: Cancellation) -> None:
         """Raises ApplicationError of the type `TooLate` or `WrongValue`, whose message says why."""
-        check_texts((bounds.ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
+        check_texts((bounds.STORED_ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
         if self._back_because not in {"", SUPERSEDED}:
             raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
@@ -110,7 +110,7 @@ class SagaControl:
         """
         check_texts(
             (bounds.UPDATE, intervention.id),
-            (bounds.ACTOR, intervention.actor),
+            (bounds.STORED_ACTOR, intervention.actor),
             (bounds.REASON, intervention.reason),
             (bounds.EVIDENCE, intervention.evidence),
         )
@@ -180,7 +180,7 @@ class SagaControl:
         """Raises ApplicationError of the type `NotParked` or `WrongValue`; the message says why."""
         check_texts(
             (bounds.UPDATE, verdict.id),
-            (bounds.ACTOR, verdict.actor),
+            (bounds.STORED_ACTOR, verdict.actor),
             (bounds.REASON, verdict.reason),
         )
         self._answers.meant_by(verdict)

@@ -39,6 +39,13 @@ RETRIES: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=5),
     non_retryable_error_types=["PayloadsTooLarge"],
 )
+NEWER_CODE: Final = "UnknownMessage"
+"""The type of the error of an activity that met a message of newer code than its worker's."""
+RETRIES_OF_KNOWN: Final = replace(
+    RETRIES, non_retryable_error_types=[*(RETRIES.non_retryable_error_types or ()), NEWER_CODE]
+)
+WAITS_FOR_NEWER_CODE: Final = "waits-for-newer-code"
+"""The patch of histories in which an activity was left to newer code."""
 ATTEMPT_CLOSED: Final = "AttemptClosed"
 """The type of the error that ends the workflow of an attempt which is over for good."""
 
@@ -263,7 +270,33 @@ class StepExecutor:
         tries: int | None = None,
         id_: str = "",
     ) -> T:
-        """On a task queue, or else inside this worker."""
+        """On a task queue, or else inside this worker.
+
+        Where the worker's code does not know a message, newer code does: the activity waits on the
+        queue of the sagas, which every release serves, until a worker of that release takes it.
+        However long that is, it is no outcome of the step.
+        """
+        try:
+            return await self._sent(
+                name, arguments, type_, queue=queue, limit=limit, tries=tries, id_=id_
+            )
+        except FailureError as failure:
+            if not (_is_of_newer_code(failure) and workflow.patched(WAITS_FOR_NEWER_CODE)):
+                raise
+        return await self._sent(name, arguments, type_, queue="sagas", retries=RETRIES, id_=id_)
+
+    async def _sent(
+        self,
+        name: str,
+        arguments: list[Any],
+        type_: type[T],
+        *,
+        queue: str | None,
+        limit: timedelta | None = None,
+        tries: int | None = None,
+        retries: RetryPolicy = RETRIES_OF_KNOWN,
+        id_: str = "",
+    ) -> T:
         key: StepKey = arguments[1].key
         # Nothing that the UI shows of it anyway: it costs as much as an argument.
         summary = None
@@ -276,7 +309,7 @@ class StepExecutor:
                 result_type=type_,
                 schedule_to_close_timeout=limit,
                 start_to_close_timeout=ONE_TRY,
-                retry_policy=replace(RETRIES, maximum_attempts=tries or _tries_within(limit)),
+                retry_policy=replace(retries, maximum_attempts=tries or _tries_within(limit)),
                 # Retries that wait inside a workflow task do not look at the limit.
                 local_retry_threshold=timedelta(milliseconds=1),
                 summary=summary,
@@ -290,7 +323,7 @@ class StepExecutor:
             schedule_to_close_timeout=limit,
             start_to_close_timeout=ONE_TRY,
             heartbeat_timeout=ONE_TRY,
-            retry_policy=replace(RETRIES, maximum_attempts=tries or 0),
+            retry_policy=replace(retries, maximum_attempts=tries or 0),
             activity_id=id_ or f"{key.step}-{key.direction}",
             summary=summary,
         )
@@ -316,6 +349,11 @@ def _is_final(failure: FailureError) -> bool:
     """Whether to ask once more would only be told the same."""
     cause = _cause(failure)
     return isinstance(cause, ApplicationError) and cause.non_retryable
+
+
+def _is_of_newer_code(failure: FailureError) -> bool:
+    cause = _cause(failure)
+    return isinstance(cause, ApplicationError) and cause.type == NEWER_CODE
 
 
 def _cause(failure: FailureError) -> BaseException:

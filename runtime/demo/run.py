@@ -75,6 +75,7 @@ async def demo(
         async with stack:
             status.stop()
             console.print(f"API {stack.api_url}/docs · Temporal UI {stack.temporal_ui_url}")
+            console.print(f"Sign-in: {stack.sign_in}", markup=False)
             outcome = await drive(stack.api_url, stack.database_url, plan, console)
             temporal = stack.temporal_address, settings.temporal_namespace
             later = await afterwards(stack.api_url, temporal, list(outcome.sagas.values()), console)

@@ -95,6 +95,24 @@ async def test_a_clear_yes_stays_one(session: ClientSession, reference: str) -> 
     assert len(reference) <= OUTSIDE.longest or reply.reference.endswith(CUT)
 
 
+async def test_an_answer_that_drips_is_none(session: ClientSession) -> None:
+    dripping = FastAPI()
+
+    async def drops() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    @dripping.post("/captures")
+    async def answer() -> StreamingResponse:
+        return StreamingResponse(drops(), 200)
+
+    async with served(dripping) as address, asyncio.timeout(20):
+        bank = HttpBank(HttpGateway(session, address, connect_seconds=0.2, read_seconds=0.2))
+        with pytest.raises(OutsideUnavailable):
+            await bank.capture(key="k", order="o", amount=PRICE)
+
+
 async def test_an_answer_without_an_end_is_read_to_its_bound(session: ClientSession) -> None:
     begins = b'{"status": "declined", "code": "no_funds", "more": "'
     async with a_bank(session, 402, begins, without_end=True) as bank, asyncio.timeout(10):

@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from rich.console import Console
 
+from handrail.access.authentication import Development
 from handrail.activities.command_handler import metadata_of
 from handrail.app import App
 from handrail.cli.app_commands import name_tenant_options
@@ -35,7 +36,8 @@ async def openapi(app: App) -> dict[str, Any]:
     settings = app.settings_type(database_url="postgresql://nobody@127.0.0.1:1/none")
     async with store_engine(settings, size=1) as engine:
         client = await lazy_client("127.0.0.1:1", "default", app.codec)
-        return create_app(app, engine, client, app.options_of(settings)).openapi()
+        options, development = app.options_of(settings), Development(app.access)
+        return create_app(app, engine, client, options, authentication=development).openapi()
 
 
 def messages(app: App) -> list[Any]:

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from temporalio.worker import Replayer
 
+from handrail.access.authentication import Development
 from handrail.cli.app_commands import add_commands, name_tenant_options
 from handrail.cli.main import app
 from handrail.connections import store_engine
@@ -92,7 +93,9 @@ async def api(url: str) -> FastAPI:
     async with store_engine(Settings(database_url=url), size=1) as engine:
         client = await lazy_client("127.0.0.1:1", "default", CODEC)
         options = HANDRAIL.options_of(HANDRAIL.settings())
-        return create_app(HANDRAIL, engine, client, options)
+        return create_app(
+            HANDRAIL, engine, client, options, authentication=Development(HANDRAIL.access)
+        )
 
 
 def broker_objects() -> Sequence[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, OptionalKey, Requests, once
@@ -125,7 +126,7 @@ class Stopping(BaseModel):
     status_code=202,
     summary="Let many parked sagas go on",
     response_model=Begun,
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses={
         200: {"model": DryRun, "description": "Which sagas would be told, where it is a dry run"},
         **responses("database-unavailable", "temporal-unavailable", *ONCE),
@@ -158,6 +159,7 @@ async def intervene_in_many(
 @router.get(
     "/interventions",
     summary="List interventions in many sagas, newest first",
+    dependencies=[needs("sagas:read")],
 )
 async def list_interventions(
     services: ServicesDep,
@@ -177,6 +179,7 @@ async def list_interventions(
 @router.get(
     "/interventions/{intervention}",
     summary="How far an intervention has come",
+    dependencies=[needs("sagas:read")],
     responses=responses("not-found", "temporal-unavailable"),
 )
 async def show_intervention(
@@ -196,6 +199,7 @@ async def show_intervention(
 @router.get(
     "/interventions/{intervention}/items",
     summary="What became of each saga",
+    dependencies=[needs("sagas:read")],
     responses=responses(
         "not-found", "read-model-behind", "database-unavailable", "temporal-unavailable"
     ),
@@ -236,7 +240,7 @@ async def list_items(
     "/interventions/{intervention}/stop",
     status_code=202,
     summary="Tell no more sagas",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses("not-found", "intervention-ended", *UNAVAILABLE),
 )
 async def stop(

@@ -8,6 +8,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from handrail.http.access import needs
 from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.idempotency import OptionalKey
@@ -115,7 +116,7 @@ class CancellingSaga(BaseModel):
     "/sagas/{saga}/interventions",
     status_code=202,
     summary="Let a parked step go on",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses(
         "idempotency-key-missing",
         "not-found",
@@ -156,7 +157,7 @@ async def intervene(
     "/sagas/{saga}/answers",
     status_code=202,
     summary="Answer a step that waits for a person",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:answer"), *JSON_BODY],
     responses=responses(
         "idempotency-key-missing", "not-found", "not-parked", "saga-ended", *UNAVAILABLE
     ),
@@ -181,7 +182,7 @@ async def answer(
     "/sagas/{saga}/attempts",
     status_code=202,
     summary="Try a saga again whose workflow failed",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses(
         "not-found",
         "not-failed",
@@ -206,7 +207,7 @@ async def attempt(
     "/sagas/{saga}/cancellation",
     status_code=202,
     summary="Cancel a saga",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses("not-found", "too-late", "saga-ended", *UNAVAILABLE),
 )
 async def cancel(

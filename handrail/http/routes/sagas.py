@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from handrail import bounds
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.named_models import named
@@ -100,6 +101,7 @@ class SagasQuery(PageQuery):
 @router.get(
     "/sagas",
     summary="List sagas, newest first",
+    dependencies=[needs("sagas:read")],
 )
 async def list_sagas(
     services: ServicesDep,
@@ -129,6 +131,7 @@ async def list_sagas(
 @router.get(
     "/sagas/{saga}",
     summary="How a saga stands, and what happened in it",
+    dependencies=[needs("sagas:read")],
     responses=responses("not-found"),
 )
 async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
@@ -196,6 +199,7 @@ async def following(
 @router.get(
     "/sagas/{saga}/events",
     summary="What happens in a saga, as it happens",
+    dependencies=[needs("sagas:read")],
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The saga has ended and Last-Event-ID is its last event"},

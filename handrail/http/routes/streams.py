@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from handrail import bounds
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import ServicesDep
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
@@ -24,6 +25,7 @@ StreamName = Annotated[str, text(bounds.STREAM)]
     "/streams/{stream}",
     summary="The events of a stream",
     description=NEUTRAL.streams,
+    dependencies=[needs("audit:read")],
     responses=responses("not-found", "database-unavailable"),
 )
 async def show_stream(
