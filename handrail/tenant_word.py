@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final, get_type_hints
@@ -36,6 +37,12 @@ _TAKEN: Final = frozenset(
         *("streams", "closes", "supersedes"),
     }
 )
+
+
+_VERSIONS: Final = 1_000
+"""Versions that a read model may come to have with one word."""
+_WORDS: Final = 2_000_000
+"""So many words have versions of their own, all of which fit into 32 bits."""
 
 
 class Marker:
@@ -81,6 +88,15 @@ def tenant_fields(cls: type) -> frozenset[str]:
 def key_of(cls: type, field: str, word: str) -> str:
     """The key in JSON of a dataclass's field, where the tenant is called `word`."""
     return word if field in tenant_fields(cls) else field
+
+
+def version_with(version: int, word: str) -> int:
+    """The version of a read model that has the word in it: with another word it is another one, and
+    the read model is built anew.
+    """
+    if word == STORED_WORD:
+        return version
+    return version + _VERSIONS * (1 + zlib.crc32(word.encode()) % _WORDS)
 
 
 def tenant_in(stored: Mapping[str, Any], word: str) -> Any:

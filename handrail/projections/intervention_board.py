@@ -28,7 +28,7 @@ from handrail.sagas.interventions import (
     SagaTold,
     Which,
 )
-from handrail.tenant_word import key_of
+from handrail.tenant_word import key_of, version_with
 
 State = Literal["running", "stopped", "finished"]
 
@@ -132,7 +132,7 @@ def projection(tenant: str) -> Projection[InterventionRow]:
     """The read model of an App that calls its tenant so."""
     return Projection(
         name="intervention_board",
-        version=1,
+        version=version_with(1, tenant),
         row=InterventionRow,
         table=table,
         categories=("intervention",),

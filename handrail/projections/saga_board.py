@@ -57,6 +57,7 @@ from handrail.sagas.events import (
     StepRefused,
     StepUnknown,
 )
+from handrail.tenant_word import version_with
 
 Status = Literal[
     "running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"
@@ -294,7 +295,7 @@ def projection(tenant: str) -> Projection[SagaRow]:
     """The read model of an App that calls its tenant so: its column has that name."""
     return Projection(
         name=NAME,
-        version=4,
+        version=version_with(4, tenant),
         row=SagaRow,
         table=_table(tenant),
         categories=("saga",),
