@@ -12,7 +12,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.dev.temporal import FLAGS, search_attributes, server_program
 
 pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest"]
 _TEMPLATE = "handrail_template"
@@ -59,7 +59,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=server_program(),
         dev_server_extra_args=[*FLAGS, *_flags(_FORGETS_SOON)],
         dev_server_log_level="error",
-        search_attributes=SEARCH_ATTRIBUTES,
+        search_attributes=search_attributes("merchant"),
     ) as environment:
         yield environment
 

@@ -18,7 +18,7 @@ def check(app: App, settings: Settings) -> str:
     app.lake_views(app.lake())
     app.event_contracts()
     app.webhooks()
-    app.options(settings)
+    app.options_of(settings)
     if app.verification is not None:
         app.verification(settings)
     parts = (

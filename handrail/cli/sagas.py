@@ -31,6 +31,8 @@ _STILL_GOING: Final = ("running", "compensating", "awaiting", "parked")
 
 SagaId = Annotated[str | None, Parameter(help="The saga. Without one: all that the filters mean.")]
 Evidence = Annotated[str, Parameter(help="What it rests on: a ticket, a number, who said so.")]
+Tenant = Annotated[str | None, Parameter(help="The tenant.")]
+"""An option that has the App's word as its name: `handrail/cli/app_commands.py`."""
 Status = Literal[
     "running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"
 ]
@@ -61,7 +63,7 @@ class SagaSelection:
 
     step: Annotated[str | None, Parameter(help="The step that waits.")] = None
     type: Annotated[str | None, Parameter(help="The type of saga.")] = None
-    tenant: Annotated[str | None, Parameter(name="--merchant", help="The tenant.")] = None
+    tenant: Tenant = None
     failure: Annotated[str | None, Parameter(help="A text within the cause.")] = None
     older_than: Annotated[int | None, Parameter(help="Waiting for so many seconds.")] = None
     per_second: Annotated[int, Parameter(help="How many sagas are told in a second.")] = 10
@@ -75,7 +77,7 @@ class SagaSelection:
         named = {
             "saga_type": self.type,
             "step": self.step,
-            "merchant": self.tenant,
+            the_app().tenant: self.tenant,
             "failure": self.failure,
             "older_than_seconds": self.older_than,
         }
@@ -99,7 +101,7 @@ def list_sagas(
     *,
     status: Status | None = None,
     type: Annotated[str | None, Parameter(help="The type of saga.")] = None,  # noqa: A002  # as on the command line
-    tenant: Annotated[str | None, Parameter(name="--merchant", help="The tenant.")] = None,
+    tenant: Tenant = None,
     step: str | None = None,
     wide: Wide = False,
     json: Json = False,
@@ -107,7 +109,12 @@ def list_sagas(
     """List sagas, newest first."""
 
     def work(api: Api, console: Console) -> Result:
-        asked = {"status": status, "saga_type": type, "merchant": tenant, "step": step}
+        asked = {
+            "status": status,
+            "saga_type": type,
+            the_app().tenant: tenant,
+            "step": step,
+        }
         found = list(api.items("/sagas", **asked))
         show_sagas(console, found)
         return 0, {"sagas": found}
@@ -332,8 +339,8 @@ def _tell(
             older_than=which.older_than,
             failure=which.failure,
             saga_type=which.type,
-            merchant=which.tenant,
             step=which.step,
+            **{the_app().tenant: which.tenant},
         )
         return bulk.one_by_one(
             console,

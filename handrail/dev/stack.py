@@ -216,6 +216,7 @@ class Stack:
             port=free_port(_TEMPORAL_PORT),
             ui_port=free_port(_TEMPORAL_UI_PORT),
             ui=self._temporal_ui,
+            tenant=self.app.tenant,
         )
         await self._start("temporal", self.temporal.start)
         self._learned(temporal_address=self.temporal.address)

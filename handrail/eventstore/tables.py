@@ -337,7 +337,7 @@ webhooks = Table(
         server_default=func.clock_timestamp(),
     ),
     Column("type", Text, nullable=False),
-    Column("order_id", Text),
+    Column("order_id", Text, key="subject"),
     Column("body", LargeBinary, nullable=False),
     Column("status", Text, nullable=False),
     Column("problem", Text),

@@ -26,6 +26,7 @@ from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
+from handrail.http.named_models import SUBJECT_FIELD, router_for
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
 from handrail.http.rate_limit import NO_LIMITS, RateLimits
@@ -115,7 +116,7 @@ def create_app(
         app=declared,
         database=database,
         history=PointInTime(database, declared.codec, as_of_events),
-        places=TenantLimit(database, sagas_per_tenant),
+        places=TenantLimit(database, sagas_per_tenant, declared.saga_board.table, declared.tenant),
         processes=TemporalGateway(client, options, declared.saga_types, declared.rule_problems),
         decisions=DecisionWaiter(database, declared.codec, waiting_requests),
         streams=EventStreams(
@@ -137,7 +138,8 @@ def create_app(
         stopping=stopping,
         development=authentication.development,
     )
-    routers = (*declared.routers(), *_routers(hooks, declared.event_contracts))
+    own = _routers(hooks, declared.event_contracts)
+    routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
     for router in routers:
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():
@@ -145,7 +147,7 @@ def create_app(
     public = public_routes(app, declared.access.all_scopes)
     app.add_middleware(AccessMiddleware, authentication=authentication, public=public, rates=rates)
     app.add_middleware(RequestMiddleware, metrics=metrics, origin=origin)
-    openapi.mend(app, declared.problem_types)
+    openapi.mend(app, declared.problem_types, declared.api_examples)
     return app
 
 
@@ -157,13 +159,17 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         interventions.router,
         bulk_interventions.router,
         streams.router,
-        *([webhooks.router_of(hooks)] if hooks else []),
+        *([_webhooks(hooks)] if hooks else []),
         consumers.router,
         asyncapi.router_of(event_contracts),
         problems.router,
         operations.router,
         api_docs.router,
     )
+
+
+def _webhooks(hooks: Webhooks) -> APIRouter:
+    return router_for(webhooks.router_of(hooks), hooks.subject, SUBJECT_FIELD)
 
 
 def _tags(business: Mapping[str, str]) -> list[dict[str, str]]:

@@ -38,7 +38,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             app,
             engine,
             client,
-            app.options(settings),
+            app.options_of(settings),
             authentication=authentication,
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),

@@ -187,10 +187,11 @@ def _add_checkpoints(connection: Connection, name: str) -> None:
 
 def _check(connection: Connection, projection: Projection[Any]) -> None:
     there = {column["name"] for column in inspect(connection).get_columns(projection.table.name)}
-    if there != set(projection.columns):
+    ours = {projection.name_of(one) for one in projection.columns}
+    if there != ours:
         raise VersionForgotten(
             f"{projection.name}: version {projection.version} has the columns {sorted(there)}"
-            f" in the database and {sorted(projection.columns)} in the code;"
+            f" in the database and {sorted(ours)} in the code;"
             " raise Projection.version, and it is built anew"
         )
 

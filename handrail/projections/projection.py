@@ -59,7 +59,8 @@ class Projection(Generic[RowT]):
     """`evolve` is pure; None is a row that is not there (yet).
 
     Raise `version` when `evolve` or the table changes: the read model is then built anew beside the
-    one in use. The fields of `row` are the columns of `table`, in any order; the first is the key.
+    one in use. The fields of `row` are the columns of `table`, by their keys and in any order; the
+    first is the primary key.
     Where `adds` says what a row adds to which figure, the sums are kept, too, in `totals`.
     """
 
@@ -85,6 +86,15 @@ class Projection(Generic[RowT]):
     @cached_property
     def columns(self) -> tuple[str, ...]:
         return tuple(field.name for field in fields(self.row))  # type: ignore[arg-type]  # a dataclass
+
+    def name_of(self, field: str) -> str:
+        """The name of the column of a field: another one where the column has the field as key."""
+        return str(self.table.columns[field].name)
+
+    def by_field(self, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A row by the names of its fields, of one by those of its columns."""
+        fields = {str(one.name): str(one.key) for one in self.table.columns}
+        return {fields.get(name, name): value for name, value in stored.items()}
 
     @cached_property
     def totals(self) -> Table:

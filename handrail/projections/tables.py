@@ -22,7 +22,6 @@ from sqlalchemy import (
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql import quoted_name
 
-read_models = MetaData()
 housekeeping = MetaData()
 
 # Which form each read model has that is there, the one in use and the one that is being built.
@@ -43,7 +42,7 @@ _TYPES: Final[dict[Any, Any]] = {
 
 def read_model(name: str, *items: SchemaItem) -> Table:
     """Room on every page: most updates change no indexed column, and then stay on their page."""
-    return Table(name, read_models, *items, postgresql_with={"fillfactor": 70})
+    return Table(name, MetaData(), *items, postgresql_with={"fillfactor": 70})
 
 
 def index(table: str, *columns: str) -> Index:

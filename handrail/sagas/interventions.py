@@ -5,9 +5,10 @@ Events are stored for ever: names and fields are a contract, changed only by a n
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from handrail.kernel import Event
+from handrail.tenant_word import TENANT_FIELD
 
 Kind = Literal["retry", "correct", "skip", "resolve", "compensate"]
 Heard = Literal["accepted", "refused", "unreachable"]
@@ -29,7 +30,7 @@ class Which:
 
     saga_type: str = ""
     step: str = ""
-    merchant: str = ""
+    tenant: Annotated[str, TENANT_FIELD] = ""
     failure: str = ""
     older_than_seconds: int = 0
 

@@ -153,7 +153,9 @@ async def _at_work(house: House) -> AsyncIterator[None]:
             HttpRegistry(HttpGateway(session, registry)),
         )
         activities = with_saga_streams(shops, store, HANDRAIL.codec)
-        activities = with_boards(activities, store, house.temporal, boards)
+        activities = with_boards(
+            activities, store, house.temporal, boards, HANDRAIL.saga_board.table
+        )
         stop = asyncio.Event()
         feed = await stack.enter_async_context(open_pool(house.database, role=PROJECTOR, size=3))
         runner = Runner(feed, HANDRAIL.read_models, HANDRAIL.codec, poll=0.02)

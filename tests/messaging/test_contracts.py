@@ -181,9 +181,9 @@ def test_a_field_with_a_default_may_be_added(tmp_path: Path) -> None:
     assert later.differences() == []
 
     old, new = Codec.of([Noted]), Codec.of([more])
-    written = orjson.loads(new.encode(example_of(more, EXAMPLES)).data)
-    assert old.decode("Noted", 1, written) == example_of(Noted, EXAMPLES)
-    written = orjson.loads(old.encode(example_of(Noted, EXAMPLES)).data)
+    written = orjson.loads(new.encode(example_of(more, EXAMPLES, "merchant")).data)
+    assert old.decode("Noted", 1, written) == example_of(Noted, EXAMPLES, "merchant")
+    written = orjson.loads(old.encode(example_of(Noted, EXAMPLES, "merchant")).data)
     assert new.decode("Noted", 1, written).by == "nobody"
 
 
@@ -319,7 +319,9 @@ def test_a_message_and_its_example_are_as_the_document_says(
     )
     message = asyncapi["components"]["messages"][name]
     assert message["bindings"]["amqp"]["messageType"] == HANDRAIL.routing.routing_key(name, 1)
-    encoded = HANDRAIL.codec.encode(example_of(HANDRAIL.codec.classes[name], HANDRAIL.examples))
+    encoded = HANDRAIL.codec.encode(
+        example_of(HANDRAIL.codec.classes[name], HANDRAIL.examples, HANDRAIL.tenant)
+    )
     data, about = orjson.loads(encoded.data), {"actor": "ann", "correlation": "c", "step": "Do"}
     recorded = Recorded(7, "order-1", 3, name, 1, data, about, datetime.now(UTC))
     headers, body, content_type = cloud_events.message_of(recorded, HANDRAIL.routing)

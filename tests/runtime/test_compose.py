@@ -10,7 +10,7 @@ import yaml
 from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app
 from handrail.dev.rabbitmq import PLUGINS
-from handrail.dev.temporal import SEARCH_ATTRIBUTES
+from handrail.dev.temporal import search_attributes
 from handrail.messaging.broker.management_api import login_in
 from handrail.messaging.broker.topology import topology
 from runtime.app import HANDRAIL
@@ -178,7 +178,9 @@ def test_the_namespace_gets_the_search_attributes_of_the_sagas() -> None:
     made = dict(re.findall(r"(\w+)=(Keyword|Datetime)", script))
     types = {2: "Keyword", 6: "Datetime"}  # as Temporal's IndexedValueType counts them
 
-    assert made == {key.name: types[int(key.indexed_value_type)] for key in SEARCH_ATTRIBUTES}
+    assert made == {
+        key.name: types[int(key.indexed_value_type)] for key in search_attributes(HANDRAIL.tenant)
+    }
 
 
 @each_service

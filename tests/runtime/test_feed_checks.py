@@ -87,7 +87,7 @@ async def test_nothing_is_wrong_where_the_clock_was_put_back(world: World, tmp_p
         ),
     )
     await world.catch_up()
-    await Exporter(world.pool, Lake(tmp_path), HANDRAIL.routing).catch_up()
+    await Exporter(world.pool, Lake(tmp_path, HANDRAIL.tenant), HANDRAIL.routing).catch_up()
 
     assert await wrong(world, tmp_path) == set()
 
@@ -95,7 +95,9 @@ async def test_nothing_is_wrong_where_the_clock_was_put_back(world: World, tmp_p
 @pytest.fixture
 async def lake(world: World, tmp_path: Path) -> Path:
     """All there is, in batches of a few events."""
-    await Exporter(world.pool, Lake(tmp_path), HANDRAIL.routing, limit=7).catch_up()
+    await Exporter(
+        world.pool, Lake(tmp_path, HANDRAIL.tenant), HANDRAIL.routing, limit=7
+    ).catch_up()
     return tmp_path
 
 
@@ -134,7 +136,7 @@ async def test_a_lake_that_differs_is_found(
 async def test_an_event_that_is_twice_in_the_lake_is_found(world: World, lake: Path) -> None:
     async with world.pool.connection() as connection:
         first = await read_page(connection, BEGINNING, range(16), 1)
-    Lake(lake).write(10_000, as_table(first.events, HANDRAIL.routing))
+    Lake(lake, HANDRAIL.tenant).write(10_000, as_table(first.events, HANDRAIL.routing))
 
     found = (await proved(world, lake)).findings[LAKE_CHECK]
 
@@ -175,7 +177,10 @@ async def test_nothing_is_wrong_with_any_history_of_several_followers(
         for stream, events in shop.opens():
             await world.append(stream, *events)
         exporter = Exporter(
-            world.pool, Lake(tmp_path), HANDRAIL.routing, limit=dice.randrange(2, 9)
+            world.pool,
+            Lake(tmp_path, HANDRAIL.tenant),
+            HANDRAIL.routing,
+            limit=dice.randrange(2, 9),
         )
         for number in range(6):
             order = OrderId(str(number))

@@ -72,7 +72,10 @@ class Operators:
         await Runner(self.world.pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.01).catch_up()
 
     def activities(self) -> Activities:
-        return intervention_targets.activities(self.world.store, self.world.client, self.engine)
+        board = HANDRAIL.saga_board.table
+        return intervention_targets.activities(
+            self.world.store, self.world.client, self.engine, board
+        )
 
     @asynccontextmanager
     async def at_work(self, activities: Activities | None = None) -> AsyncIterator[None]:
