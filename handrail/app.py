@@ -89,7 +89,8 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
+    *("api", "campaign", "check", "consumer", "consumers", "contracts", "database", "lake"),
+    "migrate",
     *("new", "notifications", "notifier", "payload-keys", "projections", "projector", "relay"),
     *("restore", "sagas", "settings", "topology", "up", "verify", "worker"),
 )

@@ -61,7 +61,7 @@ notification_contacts = Table(
     CheckConstraint(
         "(quiet_from IS NULL) = (quiet_until IS NULL)", name="notification_contacts_quiet_check"
     ),
-    info={OWNER: RowOwner(party="customer")},
+    info={OWNER: RowOwner(party=RECIPIENT)},
 )
 
 # The messages, and the queue that senders work off. A lane is a partition: a campaign of millions
@@ -129,7 +129,7 @@ notifications = Table(
     # Rows come in the order of their time: a small index finds the old ones.
     Index("notifications_created_at_idx", "created_at", postgresql_using="brin"),
     postgresql_partition_by="LIST (lane)",
-    info={OWNER: RowOwner(party="customer")},
+    info={OWNER: RowOwner(party=RECIPIENT)},
 )
 
 # A campaign, and how far it was put into the queue: all recipients up to the one in AFTER,

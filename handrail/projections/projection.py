@@ -73,7 +73,7 @@ class Projection(Generic[RowT]):
     evolve: Callable[[RowT | None, Happened], RowT | None]
     adds: Adds[RowT] | None = None
     owner: RowOwner | None = None
-    """Whose a row is: principals see theirs. None: every principal that may ask sees all rows."""
+    """Whose a row is, by its fields: principals see theirs. None: all rows are seen by each."""
 
     def __post_init__(self) -> None:
         if self.owner and set(self.owner.columns()) - set(self.table.columns.keys()):
@@ -106,11 +106,15 @@ class Projection(Generic[RowT]):
 
     @property
     def owners(self) -> Mapping[str, RowOwner]:
-        """By table: sums are over the rows of all owners."""
+        """By table, and there by the names of its columns: sums are over the rows of all owners."""
         if self.owner is None:
             return {}
         sums = {} if self.adds is None else {self.totals.name: FOR_OPERATORS}
-        return {self.table.name: self.owner, **sums}
+        named = RowOwner(
+            tenant=self.owner.tenant and self.name_of(self.owner.tenant),
+            party=self.owner.party and self.name_of(self.owner.party),
+        )
+        return {self.table.name: named, **sums}
 
     @property
     def key(self) -> str:

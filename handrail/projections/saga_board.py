@@ -303,7 +303,7 @@ def projection(tenant: str) -> Projection[SagaRow]:
         categories=("saga",),
         handles=EVENTS,
         evolve=evolve,
-        owner=RowOwner(tenant=tenant),
+        owner=RowOwner(tenant="tenant"),
     )
 
 

@@ -28,6 +28,7 @@ STARTED_BY_NAME = {
     "runtime/payouts_cli.py",  # `handrail payouts`, likewise
     "runtime/demo/command.py",  # `handrail demo`
     "handrail/cli/consumers.py",  # `handrail consumers`
+    "handrail/cli/database.py",  # `handrail database`
     "handrail/cli/lake.py",  # `handrail lake`
     "handrail/cli/new.py",  # `handrail new`
     "handrail/cli/notifications.py",  # `handrail notifications`
