@@ -85,8 +85,9 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
-    *("new", "notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
+    *("api", "campaign", "check", "consumer", "consumers", "contracts", "keys"),
+    *("lake", "migrate", "new", "notifications", "notifier", "projections", "projector"),
+    *("relay", "restore", "sagas"),
     *("settings", "topology", "up", "verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""

@@ -239,6 +239,8 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
                 "broker_url": self.broker_url_of(user) if user else None,
                 "broker_management_url": None,
                 "broker_passwords": (),
+                "api_token": None,
+                "api_token_file": None,
             }
         )
 

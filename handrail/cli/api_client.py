@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import httpx
 
 from handrail.dev.lock import running_stack
-from handrail.settings import Settings, require
+from handrail.settings import Settings, refuse, require
 
 _SECONDS: Final = 15.0
 
@@ -43,12 +43,33 @@ def login_name() -> str:
         return "operator"
 
 
-class Api:
-    """Raises Refused for every problem, and Away where nobody answers."""
+def token_of(settings: Settings) -> str | None:
+    """The token or API key that commands sign in with; None where there is none, as in development.
+    Ends the process where its file cannot be read.
+    """
+    if settings.api_token_file is None:
+        return settings.api_token
+    try:
+        token = settings.api_token_file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        refuse(f"HANDRAIL_API_TOKEN_FILE: cannot be read: {error}")
+    if not token or not token.isascii() or len(token.split()) != 1:
+        refuse("HANDRAIL_API_TOKEN_FILE: must hold a token or an API key, and nothing else")
+    return token
 
-    def __init__(self, url: str) -> None:
+
+class Api:
+    """Raises Refused for every problem, and Away where nobody answers.
+
+    With a `token` it signs in. Without, which only an API in development allows, the login name is
+    the actor of what it asks for.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
         self._url = url
-        self._http = httpx.Client(base_url=url, timeout=_SECONDS)
+        signed = {"Authorization": f"Bearer {token}"}
+        headers = signed if token else {"Handrail-Actor": login_name()}
+        self._http = httpx.Client(base_url=url, timeout=_SECONDS, headers=headers)
 
     def __enter__(self) -> Self:
         return self

@@ -106,6 +106,9 @@ class AccessMiddleware:
                 refused = Problem("sign-in-unavailable", str(error), retry_after=2)
                 await answer(refused, Request(scope))(scope, receive, send)
                 return
+            except Problem as refused:  # of the database, where API keys are looked up
+                await answer(refused, Request(scope))(scope, receive, send)
+                return
         await self._app(scope, receive, send)
 
     def _is_public(self, scope: Scope) -> bool:

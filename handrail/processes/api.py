@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
 
+from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
+from handrail.access.authentication import Authentication
 from handrail.access.configured import authentication_of
+from handrail.access.sign_in import SignIn
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
+from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
 from handrail.processes.asgi_server import serve
 from handrail.settings import Settings, require
@@ -26,11 +30,12 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
-    authentication = authentication_of(app.access, settings)
     async with store_engine(settings) as engine:
         client = await lazy_client(
             cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
         )
+        database = Database(engine)
+        authentication = authentication_of(app.access, settings, database.connect)
         application = create_app(
             app,
             engine,
@@ -45,7 +50,23 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             event_streams=settings.event_streams,
             event_streams_per_client=settings.event_streams_per_client,
         )
+        await _serve(application, settings, authentication, stop)
+
+
+async def _serve(
+    application: FastAPI, settings: Settings, authentication: Authentication, stop: asyncio.Event
+) -> None:
+    """Serve, and have written beside it when API keys were used."""
+    if not isinstance(authentication, SignIn):
         await serve(application, settings, settings.api_host, settings.api_port, stop)
+        return
+    ended = asyncio.Event()
+    writing = asyncio.create_task(authentication.keys.run(ended))
+    try:
+        await serve(application, settings, settings.api_host, settings.api_port, stop)
+    finally:
+        ended.set()
+        await writing
 
 
 def trust_of(app: App, settings: Settings) -> WebhookTrust:

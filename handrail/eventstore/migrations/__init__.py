@@ -153,6 +153,8 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON lake_batches TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
         f"GRANT SELECT ON store_epochs TO {name}",
+        # Keys are made by the owner: the application could else give itself every right.
+        f"GRANT SELECT, UPDATE (last_used_at) ON api_keys TO {name}",
         "REVOKE EXECUTE ON FUNCTION maintain_partitions, adopt_timeline, adopt_store FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION maintain_partitions, adopt_timeline TO {name}",
     ):
