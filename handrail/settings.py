@@ -20,8 +20,10 @@ from handrail.setting_types import (
     PREFIX,
     AmqpUrl,
     HostAndPort,
+    Hosts,
     HttpUrl,
     Logins,
+    Origins,
     Port,
     PostgresUrl,
     Seconds,
@@ -110,6 +112,17 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
     api_port: Port = Field(
         default=8080, description="The port the API listens on. 0: one that is free."
     )
+    api_hosts: Hosts = Field(
+        default=(),
+        description="The names under which clients reach the API, comma-separated, without port; "
+        "another Host is answered 421. Unset: those of the loopback where it listens there, else "
+        "any.",
+    )
+    api_origins: Origins = Field(
+        default=(),
+        description="Pages of other sites that may send changes, `https://desk.example`, "
+        "comma-separated. Others are answered 403.",
+    )
     api_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=900,
         description="How many connections an HTTP server keeps open; those beyond are answered "
@@ -131,6 +144,19 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
     )
     event_streams_per_client: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100, description="How many of them one client may have, by its address."
+    )
+    api_reads_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        default=200,
+        description="How many GET requests a second each principal may make of an API process, on "
+        "average over 5 seconds; those beyond are answered 429. 0: any number.",
+    )
+    api_writes_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        default=100, description="The same for requests that may change something."
+    )
+    api_waiting_requests: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=500,
+        description="How many requests an API process lets wait for a decision (`Prefer: wait`); "
+        "those beyond are answered 202 at once.",
     )
     as_of_events: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
         default=20_000,

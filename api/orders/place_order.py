@@ -140,7 +140,7 @@ async def _begin(
     )
     beginning = _beginning(checkout)
     await services.processes.start(beginning, actor, begun=begun)
-    if wait is None:
+    if wait is None or services.decisions.is_full:
         return _accepted(services, order, {})
     decision = await services.decisions.wait_for(beginning, wait)
     if decision is None:

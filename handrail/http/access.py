@@ -28,6 +28,7 @@ from handrail.app import WronglyDeclared
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer
 from handrail.http.public import anybody
+from handrail.http.rate_limit import RateLimits
 
 _PRINCIPAL: Final = "handrail.principal"
 _REALM: Final = 'Bearer realm="handrail"'
@@ -87,29 +88,38 @@ class AccessMiddleware:
     """Authenticates every request that is not to a public route, before its body is read."""
 
     def __init__(
-        self, app: ASGIApp, authentication: Authentication, public: Sequence[PublicRoute]
+        self,
+        app: ASGIApp,
+        authentication: Authentication,
+        public: Sequence[PublicRoute],
+        rates: RateLimits,
     ) -> None:
         self._app = app
+        self._rates = rates
         self._authentication = authentication
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not self._is_public(scope):
             try:
-                authorization = Headers(scope=scope).get("authorization")
-                scope[_PRINCIPAL] = await self._authentication.principal(authorization)
-            except NotSignedIn as error:
-                refused = _unauthorized(str(error), tried=authorization is not None)
-                await answer(refused, Request(scope))(scope, receive, send)
-                return
-            except SignInUnavailable as error:
-                refused = Problem("sign-in-unavailable", str(error), retry_after=2)
-                await answer(refused, Request(scope))(scope, receive, send)
-                return
-            except Problem as refused:  # of the database, where API keys are looked up
+                principal = await self._authenticated(scope)
+                scope[_PRINCIPAL] = principal
+                send = self._rates.taken(principal, scope, send)
+            except Problem as refused:  # also of the database, where API keys are looked up
                 await answer(refused, Request(scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    async def _authenticated(self, scope: Scope) -> Principal:
+        """Raises Problem."""
+        authorization = Headers(scope=scope).get("authorization")
+        try:
+            return await self._authentication.principal(authorization)
+        except NotSignedIn as error:
+            self._rates.failed(scope)
+            raise _unauthorized(str(error), tried=authorization is not None) from None
+        except SignInUnavailable as error:
+            raise Problem("sign-in-unavailable", str(error), retry_after=2) from None
 
     def _is_public(self, scope: Scope) -> bool:
         path, method = scope["path"], scope["method"]

@@ -98,6 +98,13 @@ PROBLEM_TYPES: Final = _registry(
         "Have an administrator give you a role or a scope with this right.",
     ),
     ProblemType(
+        "cross-site-request",
+        403,
+        "A page of another site may not change anything",
+        "The request comes from a page that is not on the list of those that may send changes.",
+        "Send it from a server, or add the page's origin to HANDRAIL_API_ORIGINS.",
+    ),
+    ProblemType(
         "not-found",
         404,
         "There is nothing here",
@@ -252,6 +259,20 @@ PROBLEM_TYPES: Final = _registry(
         "The idempotency key was used for another request",
         "The same key came before with another body.",
         "Use a new key for a new intention; the same key only to repeat the same request.",
+    ),
+    ProblemType(
+        "unknown-host",
+        421,
+        "This API is not reached under that name",
+        "The Host of the request is none of those that this API answers to.",
+        "Use its address, or add the name to HANDRAIL_API_HOSTS.",
+    ),
+    ProblemType(
+        "too-many-requests",
+        429,
+        "Too many requests in a short time",
+        "This caller sent more requests a second than it may; RateLimit-Policy says how many.",
+        "Repeat it after Retry-After, with the same Idempotency-Key, and send fewer.",
     ),
     ProblemType(
         "too-many-for-merchant",

@@ -20,6 +20,8 @@ from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
 from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
+from handrail.http.rate_limit import RateLimits, RatePolicy
+from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.processes.asgi_server import serve
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
@@ -49,6 +51,12 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             as_of_events=settings.as_of_events,
             event_streams=settings.event_streams,
             event_streams_per_client=settings.event_streams_per_client,
+            waiting_requests=settings.api_waiting_requests,
+            rates=RateLimits(
+                RatePolicy("read", settings.api_reads_per_second),
+                RatePolicy("write", settings.api_writes_per_second),
+            ),
+            origin=origin_of(settings),
         )
         await _serve(application, settings, authentication, stop)
 
@@ -67,6 +75,14 @@ async def _serve(
     finally:
         ended.set()
         await writing
+
+
+def origin_of(settings: Settings) -> RequestOrigin:
+    """The names of the API, and the pages that may send changes to it, as the settings say."""
+    hosts = settings.api_hosts
+    if not hosts and settings.api_host in LOOPBACK:
+        hosts = LOOPBACK
+    return RequestOrigin(frozenset(hosts), frozenset(settings.api_origins))
 
 
 def trust_of(app: App, settings: Settings) -> WebhookTrust:

@@ -83,7 +83,7 @@ class House:
         webhooks_from: WebhookTrust | None = None,
         stopping: asyncio.Event | None = None,
         sagas_per_merchant: int = 0,
-        bounds: Mapping[str, int] | None = None,
+        bounds: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -58,7 +59,7 @@ async def api(house: House, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
 async def callers(house: House, issuer: Issuer) -> Mapping[str, dict[str, str]]:
     """The headers of each."""
     good, revoked = await api_keys(house)
-    operator = {"roles": ["operator"]}
+    operator: dict[str, Any] = {"roles": ["operator"]}
     now = int(time.time())
     tokens = {
         "reader": issuer.token(roles=["reader"]),
