@@ -89,10 +89,9 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "database", "lake"),
-    "migrate",
-    *("new", "notifications", "notifier", "payload-keys", "projections", "projector", "relay"),
-    *("restore", "sagas", "settings", "topology", "up", "verify", "worker"),
+    *("api", "campaign", "check", "consumer", "consumers", "contracts", "database", "keys"),
+    *("lake", "migrate", "new", "notifications", "notifier", "payload-keys", "projections"),
+    *("projector", "relay", "restore", "sagas", "settings", "topology", "up", "verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""
 

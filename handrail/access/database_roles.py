@@ -65,6 +65,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "requests": "SIUD",
         "saga_places": "SIUD",
         "webhooks": "SIU",
+        "api_keys": "S",
+        "api_key_uses": "SIU",
         "notification_contacts": "SIUD",
         "notifications": "SU",
         "campaigns": "S",
@@ -116,6 +118,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     # What commands look at and put right: reads all but addresses, and appends nothing.
     OPERATOR: {
         **_FEED,
+        "api_keys": "S",
+        "api_key_uses": "S",
         "streams": "S",
         "commands": "S",
         "long_attempts": "S",

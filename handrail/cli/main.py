@@ -294,6 +294,13 @@ app.command(
 )
 
 
+app.command(
+    "handrail.cli.keys:keys",
+    name="keys",
+    help="API keys: what services and other companies sign in with.",
+)
+
+
 @app.command
 def check() -> int:
     """Make everything that the App declares, and refuse what cannot work."""

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from handrail import bounds
 from handrail.cli import bulk
-from handrail.cli.api_client import Api, Away, Refused, api_url, login_name
+from handrail.cli.api_client import Api, Away, Refused, api_url
 from handrail.cli.bounded_options import within
 from handrail.cli.bulk import Result
 from handrail.cli.explain import diagram_of, explain_type, find_type, list_types
@@ -49,11 +49,15 @@ class Why:
     ]
     actor: Annotated[
         str | None,
-        Parameter(help="Who. Without: the login name.", validator=within(bounds.ACTOR)),
+        Parameter(
+            help="Who. Without: who is signed in, or else the login name.",
+            validator=within(bounds.ACTOR),
+        ),
     ] = None
 
     def said(self) -> dict[str, Any]:
-        return {"reason": self.reason, "actor": self.actor or login_name()}
+        """What a request says of it. Without an actor, the API takes the caller's name."""
+        return {"reason": self.reason, "actor": self.actor}
 
 
 @Parameter(name="*")
@@ -355,9 +359,9 @@ def _tell(
 
 def run_with_api(work: Callable[[Api, Console], Result], *, json: bool, wide: bool = False) -> int:
     """0 where it was done, 1 where it was refused or failed."""
-    url = api_url(load_settings())
+    settings = load_settings()
     try:
-        with Api(url) as api:
+        with Api(api_url(settings), settings.current("api_token")) as api:
             code, said = work(api, terminal(json=json, wide=wide))
     except Refused as no:
         print(no, file=sys.stderr)

@@ -80,7 +80,7 @@ class Stack:
         self.data_dir = (data_dir or settings.data_dir).resolve()
         self.app = app
         self.settings = settings.model_copy(update={"data_dir": self.data_dir})
-        if settings.auth is None:
+        if settings.auth is None and settings.auth_issuer is None:
             self._learned(auth="development")
             _log.warning("every caller may do everything, for no HANDRAIL_AUTH is set")
         self.postgres: EmbeddedPostgres | None = None
@@ -114,7 +114,11 @@ class Stack:
     @property
     def sign_in(self) -> str:
         """How callers of the API sign in, for people."""
-        return "none, every caller may do everything (HANDRAIL_AUTH=development)"
+        ways = {
+            "development": "none, every caller may do everything (HANDRAIL_AUTH=development)",
+            "keys": "API keys: handrail keys create",
+        }
+        return ways.get(self.settings.auth or "oidc", f"tokens of {self.settings.auth_issuer}")
 
     @property
     def database_url(self) -> str:

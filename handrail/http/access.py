@@ -105,7 +105,7 @@ class AccessMiddleware:
                 principal = await self._authenticated(scope)
                 scope[_PRINCIPAL] = principal
                 send = self._rates.taken(principal, scope, send)
-            except Problem as refused:
+            except Problem as refused:  # also of the database, where API keys are looked up
                 await answer(refused, Request(scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)

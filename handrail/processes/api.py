@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
+from handrail.access.authentication import Authentication
 from handrail.access.configured import authentication_of
+from handrail.access.sign_in import SignIn
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
+from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
@@ -29,11 +33,12 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
-    authentication = authentication_of(app.access, settings)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(store_engine(settings))
         client = await connect(settings, app.codec, lazy=True)
         await stack.enter_async_context(api_key_renewed(client, settings))
+        database = Database(engine)
+        authentication = authentication_of(app.access, settings, database.connect)
         application = create_app(
             app,
             engine,
@@ -54,7 +59,23 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             ),
             origin=origin_of(settings),
         )
+        await _serve(application, settings, authentication, stop)
+
+
+async def _serve(
+    application: FastAPI, settings: Settings, authentication: Authentication, stop: asyncio.Event
+) -> None:
+    """Serve, and have written beside it when API keys were used."""
+    if not isinstance(authentication, SignIn):
         await serve(application, settings, settings.api_host, settings.api_port, stop)
+        return
+    ended = asyncio.Event()
+    writing = asyncio.create_task(authentication.keys.run(ended))
+    try:
+        await serve(application, settings, settings.api_host, settings.api_port, stop)
+    finally:
+        ended.set()
+        await writing
 
 
 def origin_of(settings: Settings) -> RequestOrigin:

@@ -59,7 +59,7 @@ def test_the_variables_are_settings_with_good_values(name: str) -> None:
 def defaults_of(name: str) -> dict[str, str]:
     """Its variables where nobody sets another password."""
     return {
-        variable: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value)
+        variable: re.sub(r"\$\{\w+:-(\w*)\}", r"\1", value)
         for variable, value in OURS[name]["environment"].items()
     }
 

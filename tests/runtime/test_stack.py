@@ -44,6 +44,24 @@ async def stack(settings: ShopSettings) -> AsyncIterator[Stack]:
         yield stack
 
 
+def test_callers_are_believed_where_nothing_says_how_they_sign_in(settings: ShopSettings) -> None:
+    stack = partial(settings)
+    assert stack.settings.auth == "development"
+    assert "HANDRAIL_AUTH=development" in stack.sign_in
+
+
+def test_callers_sign_in_where_the_settings_say_how(settings: ShopSettings) -> None:
+    keys = partial(settings.model_copy(update={"auth": "keys"}))
+    assert (keys.settings.auth, keys.sign_in) == ("keys", "API keys: handrail keys create")
+    issuer = partial(settings.model_copy(update={"auth_issuer": "https://id.example"}))
+    assert (issuer.settings.auth, issuer.sign_in) == (None, "tokens of https://id.example")
+
+
+def test_no_process_gets_the_token_of_commands(settings: ShopSettings) -> None:
+    signed_in = settings.model_copy(update={"api_token": "hr_secret"})
+    assert "hr_secret" not in str(signed_in.known_to("worker").environment())
+
+
 async def test_everything_without_an_address_is_started_and_stopped(tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
     stack = Stack(

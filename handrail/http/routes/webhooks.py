@@ -125,7 +125,8 @@ def router_of(declared: Webhooks) -> APIRouter:
             )
         if kept.body != body:
             raise Problem("content-differs", f"{id_} came before with another body")
-        await _handle(services, declared, kept, request, actor=source)
+        actor = source if services.development else f"company:{source}"
+        await _handle(services, declared, kept, request, actor=actor)
         return AcceptedHere(source=kept.source, id=kept.id, links=_links(declared, kept))
 
     @router.get(
