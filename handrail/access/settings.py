@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from handrail.access.loopback import is_loopback
+from handrail.pem_files import AuthoritiesFile
 from handrail.secret_files import secret_of
 from handrail.setting_types import Seconds, SettingsPart, Unset, form, listed
 
@@ -71,7 +72,7 @@ class AccessSettings(SettingsPart):
         description="A file with the keys of the issuer, read again every "
         "`HANDRAIL_AUTH_JWKS_SECONDS`. Instead of the URL.",
     )
-    auth_ca_file: Annotated[Path | None, Unset] = Field(
+    auth_ca_file: AuthoritiesFile = Field(
         default=None,
         description="The certificates that the issuer's certificate is verified with. Unset: "
         "those of the system.",
