@@ -36,6 +36,11 @@ CONTACT = """
 INSERT INTO notification_contacts (customer, language, time_zone, choices, changed_by)
 VALUES ('{}', 'en', 'UTC', '{{}}', 'tests')
 """
+REST = (
+    *("status", "total", "down_payment", "currency", "instalments", "lines", "because", "reason"),
+    *("payment", "shipment", "booking", "returns", "returned", "placed_at", "updated_at"),
+    "position",
+)
 SEEN = text('SELECT "order" FROM order_status ORDER BY 1')
 
 
@@ -207,6 +212,31 @@ async def test_many_principals_at_once_each_see_their_own(logins: Logins) -> Non
         asked = [one for _ in range(40) for one in expected]
         found = await asyncio.gather(*(seen(database, one) for one in asked))
     assert found == [expected[one] for one in asked]
+
+
+@pytest.mark.parametrize("visibility", [EVERYTHING, Visibility(tenant="m1")])
+async def test_a_page_is_read_along_its_index_and_not_sorted(
+    logins: Logins, database: Database, visibility: Visibility
+) -> None:
+    """What the planner expects a policy to let through decides that."""
+    moved = [f"{one} - n * interval '1 s'" if one == "placed_at" else one for one in REST]
+    await logins.sql(
+        f'INSERT INTO order_status ("order", customer, merchant, {", ".join(REST)})'
+        f" SELECT 'many-' || n, 'c' || n, 'm' || n % 50, {', '.join(moved)} FROM order_status,"
+        " generate_series(1, 100000) AS n WHERE \"order\" = 'o1'"
+    )
+    await logins.sql("ANALYZE order_status")
+    page = (
+        "EXPLAIN SELECT * FROM order_status WHERE merchant = 'm1'"
+        ' ORDER BY placed_at DESC, "order" DESC LIMIT 21'
+    )
+    try:
+        async with database.connection(visibility=visibility) as connection:
+            plan = "\n".join((await connection.execute(text(page))).scalars())
+    finally:
+        await logins.sql("DELETE FROM order_status WHERE customer ^@ 'c'")
+    assert "Index Scan Backward" in plan
+    assert "Sort" not in plan
 
 
 @pytest.mark.parametrize("role", ["worker", "projector", "operator"])

@@ -10,12 +10,15 @@ from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
+from handrail.connections import store_pool
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.migrate import migrate
 from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 from tests.database.logins import Logins, a_database
 from tests.eventstore.interleaving import CODEC, notes, step
 
@@ -133,3 +136,15 @@ async def test_a_role_that_there_is_not_stops_every_connection(before: Logins) -
         with pytest.raises(psycopg.OperationalError):
             async with pool.connection(timeout=2):
                 pass
+
+
+@pytest.mark.parametrize(("login", "warnings"), [("owner", 1), ("worker", 0)])
+async def test_a_process_with_the_owners_login_says_so_when_it_starts(
+    before: Logins, login: str, warnings: int
+) -> None:
+    await asyncio.to_thread(migrate, before.owner, "handrail_app", app=HANDRAIL)
+    settings = ShopSettings(database_url=before.owner if login == "owner" else before.url(login))
+    with capture_logs() as said:
+        async with store_pool(settings, size=1, name="tests"):
+            pass
+    assert len([one for one in said if "may become the owner" in one["event"]]) == warnings

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from handrail.dev.confined_postgres import ConfinedPostgres
+from handrail.dev.lock import StackLock, joined
 from handrail.dev.postgres import DATABASE, EmbeddedPostgres
 from handrail.dev.stack import Stack
 from handrail.dev.supervisor import wait_until
@@ -165,3 +166,26 @@ async def test_each_process_of_a_stack_has_a_login_of_its_own_and_knows_no_other
     assert all(len(those) <= 1 for those in known.values()), known
     assert [line for line in said.splitlines() if "permission denied" in line] == []
     assert await wait_until(lambda: not list((tmp_path / "postgres").glob("socket")), seconds=5)
+
+
+def test_a_command_for_another_database_takes_no_login_of_the_stack_that_runs(
+    tmp_path: Path,
+) -> None:
+    lock = StackLock(tmp_path)
+    lock.acquire()
+    theirs = {
+        "database_url": "postgresql://handrail_operator:o@127.0.0.1:1/handrail",
+        "migration_database_url": "postgresql://handrail_owner:w@127.0.0.1:1/handrail",
+        "database_passwords": ["worker=w"],
+    }
+    lock.describe(theirs)
+    try:
+        ours = "postgresql://me:mine@elsewhere/other"
+        other = joined(ShopSettings(data_dir=tmp_path, database_url=ours))
+        same = joined(ShopSettings(data_dir=tmp_path))
+    finally:
+        lock.release()
+
+    assert (other.database_url, other.owner_url, other.database_passwords) == (ours, ours, ())
+    assert same.owner_url == theirs["migration_database_url"]
+    assert same.database_url_of("worker") == ("postgresql://handrail_worker:w@127.0.0.1:1/handrail")

@@ -9,7 +9,7 @@ down_revision = "0014"
 def upgrade() -> None:
     op.execute(
         """
-        CREATE VIEW notification_channels AS
+        CREATE OR REPLACE VIEW notification_channels AS
         SELECT customer, language, choices, push IS NOT NULL AS push, sms IS NOT NULL AS sms,
                email IS NOT NULL AS email
         FROM notification_contacts
