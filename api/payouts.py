@@ -16,7 +16,8 @@ from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
 from handrail.http.schemas import Asked, Links, Money, Price, Why, of_row, text
 from handrail.http.temporal_errors import UNAVAILABLE
-from workflows.pay_merchants import By, Progress
+from handrail.kernel import Attribution
+from workflows.pay_merchants import Progress
 
 router = APIRouter(tags=["payouts"])
 
@@ -106,7 +107,7 @@ async def pause(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
-    by = By(actor=asked.by(actor), reason=asked.reason)
+    by = Attribution(actor=asked.by(actor), reason=asked.reason)
     await runs.pause(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
@@ -121,7 +122,7 @@ async def pause(
 async def resume(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
-    by = By(actor=asked.by(actor), reason=asked.reason)
+    by = Attribution(actor=asked.by(actor), reason=asked.reason)
     await runs.resume(run, by, key)
     return RunBegun(run=run, links=_links(run))
 

@@ -34,8 +34,8 @@ from handrail.http.schemas import (
 from handrail.http.temporal_errors import UNAVAILABLE
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
-from workflows.collect_instalments import CollectInstalments
 from workflows.dunning import Terms
+from workflows.plan_collection import CollectInstalments
 from workflows.plan_wishes import NewDate, PayAllNow
 
 router = APIRouter(tags=["orders"])
@@ -213,8 +213,8 @@ async def reschedule(
     """
     today = datetime.now(UTC).date()
     # What is in the past, the plan says itself.
-    if asked.due > today and (said := wrong_due_date(asked.due, today)):
-        raise Problem("invalid-request", f"#/due: {said}", [at("#/due", said)])
+    if asked.due > today and (message := wrong_due_date(asked.due, today)):
+        raise Problem("invalid-request", f"#/due: {message}", [at("#/due", message)])
     # Without a key each is a wish of its own: moved there, and back, and there again.
     wish = NewDate(
         id=f"{key or uuid4().hex}-{asked.number}-{asked.due}",

@@ -163,8 +163,8 @@ async def return_everything(
     except Problem as problem:
         raise too_late if problem.slug == "not-found" else problem from None
     if not quote.delivered:
-        said = f"{too_late.detail}. Once it is delivered, it can be returned"
-        raise Problem("too-late", said) from None
+        message = f"{too_late.detail}. Once it is delivered, it can be returned"
+        raise Problem("too-late", message) from None
     # Without a key the same wish is known by what it would come to.
     wish = key or f"{quote.lines} {quote.absorbed} {quote.refund}"
     return_id = derived_id("ret", f"POST /orders/{order}/cancellation", wish)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from api.webhook_messages import WEBHOOKS
 from handrail import bounds
 from handrail.access.authentication import Development
-from handrail.activities.http_gateway import Accepted, Rejected
+from handrail.activities.http_gateway import AcceptedBody, DeclinedBody
 from handrail.docs_pages import bounds as bounds_page
 from handrail.docs_pages.bounds import Line, lines_of, table
 from handrail.http.application import create_app
@@ -41,8 +41,8 @@ async def page() -> str:
         table("every webhook", lines_of(Envelope)),
         *_webhooks(),
         "## Answers of other companies\n",
-        table("bank, carrier and registry: yes", lines_of(Accepted)),
-        table("bank, carrier and registry: no", lines_of(Rejected)),
+        table("bank, carrier and registry: yes", lines_of(AcceptedBody)),
+        table("bank, carrier and registry: no", lines_of(DeclinedBody)),
         table("the provider of messages", _PROVIDER),
     ]
     return bounds_page.page(app.openapi(), HANDRAIL.commands, others, shown_by=_SHOWN_BY)

@@ -17,7 +17,7 @@ from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.sagas.options import Cancellation
+from handrail.kernel import Attribution
 from projections import order_status
 from projections.order_status import OrderStatus, Status
 
@@ -135,8 +135,8 @@ async def show_order(
     )
     if row is None:
         if as_of is None and await services.processes.is_running(order, of=_OF_AN_ORDER):
-            said = f"{order} has begun and is not placed yet"
-            raise Problem("read-model-behind", said, retry_after=1)
+            message = f"{order} has begun and is not placed yet"
+            raise Problem("read-model-behind", message, retry_after=1)
         raise Problem("not-found", f"there is no order {order}")
     return _order(services, row)
 
@@ -164,7 +164,7 @@ async def cancel(
     """
     who = asked.by(actor)
     try:
-        wish = Cancellation(actor=who, reason=asked.reason)
+        wish = Attribution(actor=who, reason=asked.reason)
         await services.processes.cancel(order, wish, of=_OF_AN_ORDER)
     except Problem as problem:
         if problem.slug not in {"too-late", "saga-ended"}:

@@ -70,26 +70,33 @@ class NoAnswer:
 class StepExecutor:
     """Asks for the steps of one saga, each under its own key, and keeps the saga's own stream.
 
-    `lefts` are what the attempts before this one left behind, oldest first.
+    `previous_attempts` are what the attempts before this one left behind, oldest first.
     """
 
     identity: SagaIdentity
     options: RunOptions
     timeline: Timeline
-    lefts: Sequence[Leftovers] = ()
+    previous_attempts: Sequence[Leftovers] = ()
     _recorded: int = 0
 
     def key(
-        self, step: str, direction: Direction = "do", ask: int = 1, *, left: Leftovers | None = None
+        self,
+        step: str,
+        direction: Direction = "do",
+        ask: int = 1,
+        *,
+        previous: Leftovers | None = None,
     ) -> StepKey:
-        """Of this attempt or, where `left` is given, of the one that left it."""
+        """Of this attempt or, where `previous` is given, of the one that left it."""
         return StepKey(
             saga=self.identity.saga,
-            attempt=left.attempt if left else self.identity.attempt,
+            attempt=previous.attempt if previous else self.identity.attempt,
             step=step,
             direction=direction,
             # A reset keeps the start, so that what is asked again has the key the fence knows.
-            opened_on=left.opened_on if left else workflow.info().workflow_start_time.date(),
+            opened_on=previous.opened_on
+            if previous
+            else workflow.info().workflow_start_time.date(),
             ask=ask,
         )
 
@@ -98,17 +105,17 @@ class StepExecutor:
         request: StepRequest,
         closes: tuple[str, ...],
         once_done: tuple[OnceDone, ...],
-        left: Leftovers | None,
+        previous: Leftovers | None,
         *,
         going_out: Callable[[], None],
     ) -> Answer | NoAnswer:
         """Ask again and again, until there is an answer or the limit or the tries are over.
 
-        `left` is the attempt in whose name a compensation is asked, where that is not this one.
+        `previous` is the attempt in whose name a compensation is asked, where that is not this one.
         `going_out` is called before another company's queue is waited for.
         """
         command = request.command
-        key = self.key(request.step, request.direction, request.ask, left=left)
+        key = self.key(request.step, request.direction, request.ask, previous=previous)
         context = StepContext(
             key=key,
             actor=self.identity.actor,
@@ -122,14 +129,14 @@ class StepExecutor:
         request.first_asked = request.first_asked or started
         answer: Answer | NoAnswer
         try:
-            answer = await self._asked(command, context, request, going_out)
+            answer = await self._request(command, context, request, going_out)
         except FailureError as failure:
             answer = _no_answer(failure, command)
         what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
         return answer
 
-    async def _asked(
+    async def _request(
         self,
         command: Command,
         context: StepContext,
@@ -164,9 +171,9 @@ class StepExecutor:
         if request.direction == "undo":
             return ()
         return tuple(
-            self.key(request.step, "do", ask + 1, left=left)
-            for left in self.lefts
-            for ask in range(1 + left.asked_anew.get(request.step, 0))
+            self.key(request.step, "do", ask + 1, previous=previous)
+            for previous in self.previous_attempts
+            for ask in range(1 + previous.asked_anew.get(request.step, 0))
         )
 
     async def begin(self, started: SagaStarted) -> Begun:
@@ -203,18 +210,19 @@ class StepExecutor:
         resumed: SagaResumed,
         correction: Command | None,
         closes: tuple[str, ...],
-        left: Leftovers | None,
+        previous: Leftovers | None,
     ) -> tuple[SagaResumed, Command | None]:
         """By what the step goes on: the first that was recorded under the name.
 
-        `left` is the attempt whose step is taken back, where that is not this one: its doors close.
+        `previous` is the attempt whose step is taken back, where that is not this one: its keys
+        close.
 
         Raises ApplicationError where the stream contradicts the intervention.
         """
         asked = (resumed, correction) if correction else (resumed,)
-        if left:
+        if previous:
             name = f"{name}:for:{self.identity.attempt}"
-        stands = await self._journal("ResumeStep", name, asked, tuple, closes, left=left)
+        stands = await self._journal("ResumeStep", name, asked, tuple, closes, previous=previous)
         return stands[0], stands[1] if len(stands) > 1 else None
 
     async def answer(self, answered: StepAnswered) -> StepAnswered:
@@ -226,17 +234,17 @@ class StepExecutor:
         self,
         activity: str,
         name: str,
-        told: Any,
+        message: Any,
         type_: type[T],
         closes: tuple[str, ...] = (),
         *,
-        left: Leftovers | None = None,
+        previous: Leftovers | None = None,
     ) -> T:
         self._recorded += 1
         # Forward an attempt that stopped says nothing any more.
-        direction: Direction = "undo" if left else "do"
+        direction: Direction = "undo" if previous else "do"
         context = StepContext(
-            key=self.key(f"journal:{name}", direction, left=left),
+            key=self.key(f"journal:{name}", direction, previous=previous),
             actor=self.identity.actor,
             merchant=self.identity.tenant,
             traceparent=self.options.traceparent,
@@ -246,7 +254,7 @@ class StepExecutor:
         try:
             return await self._on_temporal(
                 activity,
-                [told, context],
+                [message, context],
                 type_,
                 queue=queue,
                 # Which activity of the history it is: that alone may be a count.

@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, approved, declined
 
 
 class Asked(BaseModel, extra="forbid", frozen=True):
@@ -46,13 +46,12 @@ class Reservations:
         elif not asked.what:
             self._confirmed.add(asked.about)
         elif key in self._closed:
-            return _declined("cancelled")
+            return declined("cancelled")
         elif self._declines.declined(_behaviour(asked), asked.about, "hold"):
-            return _declined("full")
+            return declined("full")
         else:
             self._held[key] = asked.about
-        reference = sha256(key.encode()).hexdigest()[:12]
-        return Answer(201, {"status": "approved", "reference": reference})
+        return approved(sha256(key.encode()).hexdigest()[:12])
 
     def ledger(self) -> dict[str, object]:
         return {"held": sorted(self._held.values()), "confirmed": sorted(self._confirmed)}
@@ -73,7 +72,3 @@ def create_company(ledger: Path | None, _: object = None) -> FastAPI:
 
 def _behaviour(asked: Asked) -> Behaviour | None:
     return behaviour(asked.what, stage="hold", stages=("hold",)) if asked.what else None
-
-
-def _declined(code: str) -> Answer:
-    return Answer(402, {"status": "declined", "code": code})

@@ -159,8 +159,8 @@ def table_of_timeline(saga: Mapping[str, Any]) -> Table:
     )
     for entry in saga["timeline"]:
         undone = " (undo)" if entry["direction"] == "undo" else ""
-        said = entry["outcome"] or entry["cause"] or entry["reason"] or ""
-        timeline.add(entry["at"][11:23], entry["what"], f"{entry['step'] or ''}{undone}", said)
+        detail = entry["outcome"] or entry["cause"] or entry["reason"] or ""
+        timeline.add(entry["at"][11:23], entry["what"], f"{entry['step'] or ''}{undone}", detail)
     return timeline
 
 

@@ -19,6 +19,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from temporalio.worker import Replayer
 
+from activities.payments.gateway import HttpBank
+from activities.settlement.gateway import HttpRegistry
+from activities.shipping.gateway import HttpCarrier
 from handrail.access.authentication import Development
 from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app
@@ -82,7 +85,8 @@ def replayer() -> Replayer:
 def activities() -> Mapping[str, Sequence[Any]]:
     """By task queue. What they would work with is not there: only their names are asked for."""
     nothing = cast("Any", None)
-    steps = of_contexts(nothing, cast("Any", object()), nothing, nothing, nothing)
+    companies = HttpBank(nothing), HttpCarrier(nothing), HttpRegistry(nothing)
+    steps = of_contexts(nothing, cast("Any", object()), *companies)
     return with_boards(with_saga_streams(steps, nothing, CODEC), nothing, nothing, nothing)
 
 

@@ -31,10 +31,9 @@ from handrail.http.routes.bulk_intervention_request import Filter, NewInterventi
 from handrail.http.saga_control import IN_MANY
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.kernel import stream_name
+from handrail.kernel import Attribution, stream_name
 from handrail.projections import intervention_board, saga_board
 from handrail.projections.intervention_board import InterventionRow, State
-from handrail.sagas.bulk_intervention import Stop
 from handrail.sagas.interventions import Heard, Kind, SagaTold
 
 router = APIRouter(tags=["sagas"])
@@ -247,17 +246,17 @@ async def stop(
     services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewStop
 ) -> Stopping:
     """Those that were told stay told, the others are left alone. Stopped twice is stopped once."""
-    wish = Stop(actor=asked.by(actor), reason=asked.reason)
+    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
     await services.steering.stop_in_many(intervention, wish)
     return Stopping(intervention=intervention, links=_links(services, intervention))
 
 
 async def _dry_run(services: Services, which: Filter) -> DryRun:
     now = datetime.now(UTC)
-    waits = which.waits(now)
+    wanted, until = which.to_domain(), which.until(now)
     async with services.database.connection() as connection:
-        stakes = await saga_board.parked_stakes(connection, waits)
-        found = await saga_board.parked(connection, waits, limit=_SHOWN)
+        stakes = await saga_board.parked_stakes(connection, wanted, until=until)
+        found = await saga_board.parked(connection, wanted, until=until, limit=_SHOWN)
     sagas = []
     for row in found.rows:
         step = which.step or row.step

@@ -24,9 +24,10 @@ from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName
 from handrail.http.schemas import Links, Moment, Name, Why, of_row, whole
+from handrail.kernel import Attribution
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.consumers.parked_messages import By, NothingParked
+from handrail.messaging.consumers.parked_messages import NothingParked
 
 router = APIRouter(tags=["consumers"])
 
@@ -263,8 +264,8 @@ def _known(services: Services, name: str) -> Consumer:
         raise Problem("not-found", str(unknown)) from None
 
 
-def _by(body: Settling, actor: ActorName) -> By:
-    return By(body.by(actor), body.reason)
+def _by(body: Settling, actor: ActorName) -> Attribution:
+    return Attribution(body.by(actor), body.reason)
 
 
 def _message(one: parked_messages.ParkedMessage) -> WaitingMessage:

@@ -14,8 +14,9 @@ from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
 from handrail.http.schemas import Changes, Evidence, Id, Links, Name, SagaId, Why
 from handrail.http.temporal_errors import UNAVAILABLE
+from handrail.kernel import Attribution
 from handrail.sagas.interventions import Kind
-from handrail.sagas.options import Cancellation, Intervention, Verdict
+from handrail.sagas.options import Intervention, Verdict
 
 router = APIRouter(tags=["sagas"])
 
@@ -235,7 +236,7 @@ async def cancel(
     services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewCancellation
 ) -> CancellingSaga:
     """Takes everything back, until its pivot was asked. Asked twice, it is done once."""
-    wish = Cancellation(actor=asked.by(actor), reason=asked.reason)
+    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
     await services.processes.cancel(saga, wish)
     return CancellingSaga(saga=saga, links=services.links(saga))
 
