@@ -80,7 +80,14 @@ def walk(empty_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         Terminal(folder, environment) as worker,
     ):
         terminals = {"": first, "servers": servers, "worker": worker}
-        yield _walked(folder, terminals, int(environment["HANDRAIL_API_PORT"]))
+        try:
+            walk = _walked(folder, terminals, int(environment["HANDRAIL_API_PORT"]))
+        except AssertionError as failed:
+            failed.add_note(
+                "\n".join(f"{n}:\n{one.printed[-3000:]}" for n, one in terminals.items())
+            )
+            raise
+        yield walk
 
 
 def _wheel(folder: Path) -> Path:
