@@ -84,7 +84,7 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
+    *("api", "campaign", "check", "codec", "consumer", "consumers", "contracts", "lake", "migrate"),
     *("new", "notifications", "notifier", "payload-keys", "projections", "projector", "relay"),
     *("restore", "sagas", "settings", "topology", "up", "verify", "worker"),
 )

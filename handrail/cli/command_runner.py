@@ -17,6 +17,7 @@ from handrail.dev.private_files import UMASK
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
+from handrail.secret_files import OURS
 from handrail.settings import Settings, SettingsT, require
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
@@ -28,6 +29,8 @@ def run_service(name: str, run: Process, *needs: str) -> int:
     os.umask(UMASK)
     settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
+    kind = name.partition("-")[0]
+    settings = settings.known_to(kind) if kind in OURS else settings
     logs.configure(settings, name)
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)

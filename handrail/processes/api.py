@@ -16,6 +16,7 @@ from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
 from handrail.processes.asgi_server import serve
+from handrail.processes.server_certificate import certificate_of
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
 from handrail.temporal.connection import api_key_renewed, connect
@@ -43,7 +44,14 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             event_streams=settings.event_streams,
             event_streams_per_client=settings.event_streams_per_client,
         )
-        await serve(application, settings, settings.api_host, settings.api_port, stop)
+        await serve(
+            application,
+            settings,
+            settings.api_host,
+            settings.api_port,
+            stop,
+            certificate=certificate_of(settings),
+        )
 
 
 def trust_of(app: App, settings: Settings) -> WebhookTrust:

@@ -72,7 +72,8 @@ class PayloadEncryption(PayloadCodec, WithSerializationContext):
         """Raises UnknownPayloadKey, Unreadable."""
         if payload.metadata.get("encoding") != ENCODING:
             return payload
-        key_id, workflow = payload.metadata[KEY_ID], payload.metadata[WORKFLOW_ID]
+        key_id = payload.metadata.get(KEY_ID, b"")
+        workflow = payload.metadata.get(WORKFLOW_ID, b"")
         if not self._may_read(workflow):
             raise Unreadable("An encrypted payload belongs to another workflow.")
         cipher = self.keys.decrypting(key_id)
