@@ -14,7 +14,7 @@ from pathlib import Path
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.temporal.payload_keys import begin_ring
 from tests.servers.certificates import certificates
-from tests.servers.tls import TlsRabbitMQ, tls_in_front_of, tls_postgres
+from tests.servers.tls import TlsRabbitMQ, demanding_postgres, tls_in_front_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,7 +28,7 @@ async def demanding_servers(folder: Path) -> AsyncIterator[Mapping[str, str]]:
     ours = {"CERT_FILE": str(made.client.cert), "KEY_FILE": str(made.client.key)}
     shown = {"CA_FILE": str(made.ca), **ours}
     async with (
-        tls_postgres(folder / "postgres", made) as database_url,
+        demanding_postgres(folder / "postgres", made) as database_url,
         TlsRabbitMQ(folder / "rabbitmq", made) as rabbitmq,
         EmbeddedTemporal(folder / "temporal", ui=False) as temporal,
         tls_in_front_of(temporal.address, made, "h2") as temporal_address,

@@ -1,7 +1,9 @@
 """Servers that demand certificates: PostgreSQL and RabbitMQ as they are installed on this machine,
 and the development server of Temporal behind a proxy, since it has no TLS of its own.
 
-The embedded PostgreSQL is built without OpenSSL; that of the distribution is not.
+The embedded PostgreSQL is built without OpenSSL. One that has it is taken from the folder of its
+programs that TLS_POSTGRES names, or from the distribution. Handrail needs PostgreSQL 17; where no
+such one has OpenSSL, the embedded one is put behind a proxy, too.
 """
 
 from __future__ import annotations
@@ -11,53 +13,71 @@ import contextlib
 import os
 import pwd
 import secrets
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
 
+from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ, is_installed
 from handrail.dev.supervisor import Child, free_port
 from tests.servers.certificates import Certificates, demanding
 
 _OWNER: Final = "postgres"
 _UNPRIVILEGED: Final = "nobody"
-needs_tls_postgres = pytest.mark.skipif(
-    not (any(Path("/usr/lib/postgresql").glob("*/bin/initdb")))
-    and os.environ.get("REQUIRE_TLS") != "1",
-    reason="NOT TESTED: no PostgreSQL with OpenSSL is installed (apt-get install postgresql)",
-)
+_USABLE: Final = 17
+"""The first version of PostgreSQL that Handrail can use."""
 needs_rabbitmq = pytest.mark.skipif(
     not is_installed() and os.environ.get("REQUIRE_TLS") != "1",
     reason="NOT TESTED: rabbitmq-server is not installed (apt-get install it)",
 )
 
 
-def postgres_program(name: str) -> str:
-    """Of the newest PostgreSQL that the distribution has installed."""
-    found = sorted(
-        Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda one: float(one.parts[4])
-    )
-    if not found:
-        raise RuntimeError("no PostgreSQL with OpenSSL: apt-get install postgresql")
-    return str(found[-1])
+def postgres_with_openssl(*, at_least: int = 10) -> Path | None:
+    """The folder of its programs; None where there is none of that age."""
+    if named := os.environ.get("TLS_POSTGRES"):
+        return Path(named)
+    folders = {float(one.parent.name): one for one in Path("/usr/lib/postgresql").glob("*/bin")}
+    found = [version for version in folders if version >= at_least]
+    return folders[max(found)] if found else None
+
+
+needs_tls_postgres = pytest.mark.skipif(
+    postgres_with_openssl() is None and os.environ.get("REQUIRE_TLS") != "1",
+    reason="NOT TESTED: no PostgreSQL with OpenSSL is installed (apt-get install postgresql)",
+)
 
 
 @asynccontextmanager
-async def tls_postgres(folder: Path, made: Certificates) -> AsyncIterator[str]:
+async def demanding_postgres(folder: Path, made: Certificates) -> AsyncIterator[str]:
+    """As `tls_postgres`, of an age that Handrail can use, behind a proxy where it must be."""
+    programs = postgres_with_openssl(at_least=_USABLE)
+    if programs is not None:
+        async with tls_postgres(folder, made, programs) as url:
+            yield url
+        return
+    async with EmbeddedPostgres(folder) as server:
+        parts = urlsplit(server.url)
+        login, _, address = parts.netloc.rpartition("@")
+        async with tls_in_front_of(address, made, "postgresql") as proxy:
+            netloc = f"{login}@{proxy}"
+            yield parts._replace(netloc=netloc, query="sslnegotiation=direct").geturl()
+
+
+@asynccontextmanager
+async def tls_postgres(folder: Path, made: Certificates, programs: Path) -> AsyncIterator[str]:
     """The URL of a database on a server that takes nothing but TLS with a client's certificate."""
     uid = pwd.getpwnam(_UNPRIVILEGED).pw_uid if os.geteuid() == 0 else -1
     cluster, pwfile, password = folder / "cluster", folder / "password", secrets.token_urlsafe(12)
     _lay_out(folder, made, password, uid)
-    initdb = [postgres_program("initdb"), "-D", str(cluster), "-U", _OWNER, "-E", "UTF8"]
-    auth = ["--locale", "C.UTF-8", "--auth", "scram-sha-256", "--pwfile", str(pwfile)]
+    initdb = [str(programs / "initdb"), "-D", str(cluster), "-U", _OWNER, "-E", "UTF8"]
+    auth = ["--locale", "C", "--auth", "scram-sha-256", "--pwfile", str(pwfile)]
     await _ends(Child("initdb", [*initdb, *auth], log=folder / "initdb.log", uid=uid))
     hba = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n"
     (cluster / "pg_hba.conf").write_text(hba)
@@ -74,7 +94,7 @@ async def tls_postgres(folder: Path, made: Certificates) -> AsyncIterator[str]:
         "ssl_ca_file": str(folder / "ca.pem"),
     }
     words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
-    command = [postgres_program("postgres"), "-D", str(cluster), *words]
+    command = [str(programs / "postgres"), "-D", str(cluster), *words]
     server = Child("postgres", command, log=folder / "server.log", uid=uid)
     server.spawn()
     shown = _query(made)
@@ -204,12 +224,3 @@ async def tls_in_front_of(address: str, made: Certificates, *alpn: str) -> Async
         server.close()
         for writer in list(writers):
             writer.close()
-
-
-def installed_versions() -> str:
-    """For those who read the log of a run."""
-    said = subprocess.run(
-        [postgres_program("postgres"), "--version"], capture_output=True, text=True, check=True
-    )
-    broker = shutil.which("rabbitmq-server")
-    return f"{said.stdout.strip()}; RabbitMQ {'is' if broker else 'is not'} installed"
