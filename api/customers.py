@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from domain.credit.commands import AssignLimit
 from domain.identifiers import CustomerId
+from handrail.http.access import needs
 from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
@@ -66,7 +67,7 @@ class Customer(BaseModel):
 @router.put(
     "/customers/{customer}/limit",
     summary="Assign a credit limit",
-    dependencies=JSON_BODY,
+    dependencies=[needs("limits:write"), *JSON_BODY],
     responses=responses("wrong-currency", "rule-broken", *UNAVAILABLE),
 )
 async def assign_limit(
@@ -98,6 +99,7 @@ async def assign_limit(
 @router.get(
     "/customers/{customer}",
     summary="What a customer may spend, and owes",
+    dependencies=[needs("customers:read")],
     responses=responses("not-found"),
 )
 async def show_customer(fresh: FreshnessDep, customer: Id, as_of: AsOf = None) -> Customer:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator, Field
 
 from handrail.pem_files import AuthoritiesFile, CertificateFile, KeyFile, pair_mistake, readable
 from handrail.secret_files import secret_of
-from handrail.setting_types import Logins, Port, SettingsPart, Unset, form, listed
+from handrail.setting_types import Logins, Origins, Port, SettingsPart, Unset, form
 
 _OF_STORE: Final = ("api", "worker", "projector", "notifier", "relay", "consumer", "lake")
 _OF_TEMPORAL: Final = ("api", "worker")
@@ -21,21 +20,6 @@ _OF_BROKER: Final = ("relay", "consumer", "topology")
 _CERTIFICATE: Final = "_cert_file"
 
 
-def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
-    for one in value:
-        parts = urlsplit(one)
-        if one != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in {"http", "https"}:
-            raise ValueError("must look like https://temporal.example,http://localhost:8233")
-    return value
-
-
-Origins = Annotated[
-    tuple[str, ...],
-    NoDecode,
-    BeforeValidator(listed),
-    AfterValidator(_origins),
-    form("list"),
-]
 _RingFile = Annotated[
     Annotated[Path, AfterValidator(readable), form("file")] | None,
     Unset,

@@ -58,6 +58,14 @@ class Command(Message):
 
 
 @dataclass(frozen=True)
+class Attribution:
+    """The actor who has something done and the reason, stored with what it changes."""
+
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Money:
     """An amount in minor units (cents) of one ISO 4217 currency."""
 

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from handrail.access.settings import AccessSettings
 from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
 from handrail.notifications.settings import NotificationSettings
 from handrail.secret_files import (
@@ -36,8 +37,10 @@ from handrail.setting_types import (
     PREFIX,
     AmqpUrl,
     HostAndPort,
+    Hosts,
     HttpUrl,
     Logins,
+    Origins,
     Port,
     PostgresUrl,
     Seconds,
@@ -57,7 +60,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 _STORE: Final = ("api", "worker", "projector", "notifier", "relay", "consumer", "lake")
 
 
-class Settings(NotificationSettings, ConnectionSettings, SettingsPart):
+class Settings(NotificationSettings, AccessSettings, ConnectionSettings, SettingsPart):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
     _files: dict[str, SecretFile] = PrivateAttr(default_factory=dict)
@@ -134,6 +137,17 @@ class Settings(NotificationSettings, ConnectionSettings, SettingsPart):
     api_port: Port = Field(
         default=8080, description="The port the API listens on. 0: one that is free."
     )
+    api_hosts: Hosts = Field(
+        default=(),
+        description="The names under which clients reach the API, comma-separated, without port; "
+        "another Host is answered 421. Unset: those of the loopback where it listens there, else "
+        "any.",
+    )
+    api_origins: Origins = Field(
+        default=(),
+        description="Pages of other sites that may send changes, `https://desk.example`, "
+        "comma-separated. Others are answered 403.",
+    )
     api_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=900,
         description="How many connections an HTTP server keeps open; those beyond are answered "
@@ -155,6 +169,19 @@ class Settings(NotificationSettings, ConnectionSettings, SettingsPart):
     )
     event_streams_per_client: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100, description="How many of them one client may have, by its address."
+    )
+    api_reads_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        default=200,
+        description="How many GET requests a second each principal may make of an API process, on "
+        "average over 5 seconds; those beyond are answered 429. 0: any number.",
+    )
+    api_writes_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        default=100, description="The same for requests that may change something."
+    )
+    api_waiting_requests: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=500,
+        description="How many requests an API process lets wait for a decision (`Prefer: wait`); "
+        "those beyond are answered 202 at once.",
     )
     as_of_events: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
         default=20_000,
@@ -382,12 +409,6 @@ def _completed_value(settings: Settings, name: str, value: Any) -> Any:
     )
 
 
-def refuse(field: str, said: str) -> NoReturn:
-    """End the process with a line that names a setting."""
-    print(f"{variable(field)}: {said}", file=sys.stderr)
-    raise SystemExit(BAD_SETTINGS)
-
-
 def require(settings: Settings, *fields: str) -> None:
     """End the process when it cannot work without a setting that is not there."""
     missing = [field for field in fields if getattr(settings, field) in {None, ()}]
@@ -396,6 +417,12 @@ def require(settings: Settings, *fields: str) -> None:
         print(f"{variable(field)}: {said}", file=sys.stderr)
     if missing:
         raise SystemExit(BAD_SETTINGS)
+
+
+def refuse(said: str) -> NoReturn:
+    """End the process for a wrong setting; the line begins with its variable."""
+    print(said, file=sys.stderr)
+    raise SystemExit(BAD_SETTINGS)
 
 
 def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -> None:

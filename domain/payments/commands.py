@@ -2,26 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
 from handrail.kernel import Money
-
-
-@dataclass(frozen=True, kw_only=True)
-class Approved:
-    """The bank did it; `reference` is the bank's own name for it."""
-
-    reference: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Declined:
-    code: str
-
-
-BankReply = Approved | Declined
+from handrail.replies import Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +17,7 @@ class AuthoriseDownPayment(ShopCommand, context="payments"):
     order: OrderId
     amount: Money
     card: str
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +27,7 @@ class VoidPayment(ShopCommand, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +36,7 @@ class CapturePayment(ShopCommand, context="payments"):
 
     order: OrderId
     amount: Money
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +80,7 @@ class CollectInstalment(ShopCommand, context="payments"):
     number: int
     amount: Money
     card: str
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +111,7 @@ class SettleEarly(ShopCommand, context="payments"):
     order: OrderId
     amount: Money
     card: str
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +146,7 @@ class RefundPayment(ShopCommand, context="payments"):
     order: OrderId
     return_id: ReturnId
     amount: Money
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +156,7 @@ class TransferPayout(ShopCommand, context="payments"):
     payout: PayoutId
     merchant: MerchantId
     amount: Money
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 PaymentCommand = AuthoriseDownPayment | VoidPayment | CapturePayment | RecordDispute
@@ -186,19 +172,4 @@ PlanCommand = (
     | RefundPayment
 )
 TransferCommand = TransferPayout
-COMMANDS = (
-    AuthoriseDownPayment,
-    VoidPayment,
-    CapturePayment,
-    RecordDispute,
-    OpenPlan,
-    CollectInstalment,
-    ChargeLateFee,
-    Reschedule,
-    SettleEarly,
-    WriteOffPlan,
-    AdjustPlan,
-    RevertAdjustment,
-    RefundPayment,
-    TransferPayout,
-)
+COMMANDS: tuple[type, ...] = get_args(PaymentCommand | PlanCommand | TransferCommand)

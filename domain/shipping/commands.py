@@ -6,21 +6,7 @@ from typing import ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId
-
-
-@dataclass(frozen=True, kw_only=True)
-class Booked:
-    """The carrier did it; `reference` is the carrier's own name for it."""
-
-    reference: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotBooked:
-    code: str
-
-
-CarrierReply = Booked | NotBooked
+from handrail.replies import Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +19,7 @@ class BookShipment(ShopCommand, context="shipping"):
     merchant: MerchantId
     ship_to: str
     parcels: int
-    reply: CarrierReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +27,7 @@ class CancelShipment(ShopCommand, context="shipping"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
-    reply: CarrierReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

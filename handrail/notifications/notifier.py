@@ -161,7 +161,7 @@ class Notifier:
                 return Settled(due=due, state="waiting", due_at=at, reason="quiet hours")
         assert due.letter is not None
         answer = await self._provider.carry(due.letter)
-        self._heard(answer)
+        self._count(answer)
         match answer:
             case Taken(id=id_):
                 return Settled(due=due, state="sent", tried=True, provider_id=id_)
@@ -178,7 +178,7 @@ class Notifier:
     def _provider_is_away(self) -> bool:
         return self._unclear_in_a_row >= self._slots[TRANSACTIONAL]
 
-    def _heard(self, answer: Answer) -> None:
+    def _count(self, answer: Answer) -> None:
         match answer:
             case Unclear():
                 self._unclear_in_a_row += 1

@@ -28,7 +28,7 @@ from temporalio.converter import (
 )
 
 from handrail.temporal.non_retryable import FinalFailures, Unreadable
-from handrail.temporal.payload_keys import KeyRing
+from handrail.temporal.payload_keys import KeyRing, UnknownPayloadKey
 
 ENCODING: Final = b"binary/encrypted"
 KEY_ID: Final = "encryption-key-id"
@@ -118,6 +118,9 @@ class EncryptedFailures(FinalFailures):
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
     ) -> None:
         super().to_failure(exception, payload_converter, failure)
+        if isinstance(exception.__cause__, UnknownPayloadKey):
+            # A saga waits for a worker that has the key: the type says so, the SDK's own does not.
+            failure.application_failure_info.type = UnknownPayloadKey.__name__
         # A failure that came from Temporal is sent on as it came, with causes that may be older
         # than the first key.
         cause = failure

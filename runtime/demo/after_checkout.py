@@ -16,7 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
-from workflows import collect_instalments
+from workflows import plan_collection
 
 STEP: Final = "BookShipment"
 RIGHT: Final = {"ship_to": "addr_ok"}
@@ -132,7 +132,7 @@ async def _run_through(
     plan = await _get(client, path)
     months = len(plan["instalments"])
     bar = bars.add_task("instalments collected", total=months)
-    handle = temporal.get_workflow_handle(collect_instalments.workflow_id(order))
+    handle = temporal.get_workflow_handle(plan_collection.workflow_id(order))
     skipper = TimeSkipper(temporal)
     paid: list[Any] = []
     for month in range(1, months + 1):

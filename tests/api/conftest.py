@@ -20,6 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
+from handrail.access.authentication import Authentication, Development
 from handrail.activities.http_gateway import HttpGateway, open_session
 from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
@@ -45,6 +46,7 @@ from tests.unencrypted import a_client
 from workflows.options import ShopOptions
 
 ROLE = "handrail_app"
+DEVELOPMENT = Development(HANDRAIL.access)
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,11 @@ class House:
         *,
         engine: AsyncEngine | None = None,
         temporal: Client | None = None,
+        authentication: Authentication | None = None,
         webhooks_from: WebhookTrust | None = None,
         stopping: asyncio.Event | None = None,
         sagas_per_merchant: int = 0,
-        bounds: Mapping[str, int] | None = None,
+        bounds: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(
@@ -89,6 +92,7 @@ class House:
             temporal or self.temporal,
             ShopOptions(**{"queue_prefix": self.queue_prefix, **options}),
             temporal_ui="http://ui.example",
+            authentication=authentication or DEVELOPMENT,
             webhooks_from=webhooks_from,
             stopping=stopping,
             sagas_per_tenant=sagas_per_merchant,
