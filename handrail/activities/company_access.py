@@ -31,7 +31,7 @@ class CompanyAccess:
 
 def company_access(settings: Settings, company: str) -> CompanyAccess:
     """The access to a company whose settings begin with its name, where there are such settings:
-    `bank_ca_file`, `bank_cert_file`, `bank_key_file` and `bank_token`.
+    they end with `_ca_file`, `_cert_file`, `_key_file` and `_token`.
     """
 
     def setting(ending: str) -> Any:
