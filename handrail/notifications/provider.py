@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -102,7 +103,8 @@ class HttpProvider:
                     await answer.aclose()
         except TimeoutError:
             return Unclear(f"no answer within {self._seconds:g} s")
-        except httpx.HTTPError as error:
+        # A server that refuses a certificate says so late, and httpx passes that on as it is.
+        except (httpx.HTTPError, ssl.SSLError) as error:
             return Unclear(type(error).__name__)
         return _read(answer, content)
 

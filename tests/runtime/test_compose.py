@@ -72,7 +72,8 @@ def make_secrets(folder: Path) -> str:
 
 
 def secret_of(written: Path, name: str) -> str:
-    return (written / COMPOSE["secrets"][name]["file"]).read_text().rstrip("\n")
+    file: str = COMPOSE["secrets"][name]["file"]
+    return (written / file).read_text().rstrip("\n")
 
 
 def given_to(name: str, written: Path) -> dict[str, str]:
