@@ -10,7 +10,7 @@ LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-a
 .PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories check fmt lock sbom image clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from requirements.lock (nothing to do when it is up to date)
 
@@ -65,6 +65,12 @@ histories: setup ## record the histories of sagas that have a new shape, and of 
 
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey
+
+tls-demo: setup ## run the demo on a Temporal, a PostgreSQL and a RabbitMQ that demand certificates
+	@$(BIN)/python -m tests.tls_demo
+
+secrets: ## write secrets/ and .env for docker-compose.yml; what is there stays
+	@$(PYTHON) docker/make_secrets.py
 
 bench: setup ## measure everything, beside what others would use (fifty minutes on two cores)
 	@$(BIN)/handrail bench all

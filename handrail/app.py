@@ -89,9 +89,10 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "database", "keys"),
-    *("lake", "migrate", "new", "notifications", "notifier", "payload-keys", "projections"),
-    *("projector", "relay", "restore", "sagas", "settings", "topology", "up", "verify", "worker"),
+    *("api", "campaign", "check", "codec", "consumer", "consumers", "contracts", "database"),
+    *("keys", "lake", "migrate", "new", "notifications", "notifier", "payload-keys"),
+    *("projections", "projector", "relay", "restore", "sagas", "settings", "topology", "up"),
+    *("verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""
 

@@ -11,14 +11,14 @@ from pydantic import AfterValidator, Field
 
 from handrail.pem_files import AuthoritiesFile, CertificateFile, KeyFile, pair_mistake, readable
 from handrail.secret_files import secret_of
-from handrail.setting_types import SettingsPart, Unset, form
+from handrail.setting_types import Logins, Origins, Port, SettingsPart, Unset, form
 
 _OF_STORE: Final = ("api", "worker", "projector", "notifier", "relay", "consumer", "lake")
 _OF_TEMPORAL: Final = ("api", "worker")
 _OF_PAYLOADS: Final = ("api", "worker", "codec")
 _OF_BROKER: Final = ("relay", "consumer", "topology")
-PAIRS: Final = ("temporal_tls", "database", "broker", "api_tls")
-"""Where a certificate of ours is `…_cert_file`, and its key `…_key_file`."""
+_CERTIFICATE: Final = "_cert_file"
+
 
 _RingFile = Annotated[
     Annotated[Path, AfterValidator(readable), form("file")] | None,
@@ -58,6 +58,23 @@ class ConnectionSettings(SettingsPart):
         description="The keys that payloads at Temporal are encrypted with, as `handrail "
         "payload-keys` writes them; read again when the file changes. Unset: they are not "
         "encrypted. See `secrets.md`.",
+    )
+    codec_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The interface `handrail codec` listens on."
+    )
+    codec_port: Port = Field(
+        default=8084, description="The port `handrail codec` listens on. 0: one that is free."
+    )
+    codec_tokens: Annotated[Logins, secret_of("codec")] = Field(
+        default=(),
+        repr=False,
+        description="The callers of `handrail codec` with their bearer tokens, `caller=token`, "
+        "comma-separated. Its log names the caller.",
+    )
+    codec_origins: Origins = Field(
+        default=(),
+        description="The addresses of the Temporal UI from which a browser may ask `handrail "
+        "codec`, such as `https://temporal.example`, comma-separated.",
     )
     database_ca_file: AuthoritiesFile = Field(
         default=None,
@@ -104,8 +121,8 @@ class ConnectionSettings(SettingsPart):
 
 def mistakes(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What is wrong with settings that are right each by itself: which, and why."""
-    for name in PAIRS:
-        certificate, key = settings[f"{name}_cert_file"], settings[f"{name}_key_file"]
+    for name in [one.removesuffix(_CERTIFICATE) for one in settings if one.endswith(_CERTIFICATE)]:
+        certificate, key = settings[f"{name}_cert_file"], settings.get(f"{name}_key_file")
         if said := pair_mistake(certificate, key):
             yield f"{name}_key_file" if certificate else f"{name}_cert_file", said
     if settings["api_tls_client_ca_file"] and not settings["api_tls_cert_file"]:

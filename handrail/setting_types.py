@@ -113,6 +113,10 @@ AmqpUrl = Annotated[str, AfterValidator(_amqp_url), form("AMQP URL")]
 HostAndPort = Annotated[str, AfterValidator(_host_and_port), form("host:port")]
 Unset = BeforeValidator(_empty_is_unset)
 """Beside an optional type: an empty variable is no value."""
+Token = Annotated[
+    Annotated[str, Field(min_length=1, max_length=8192, pattern=r"^[\x21-\x7e]+$")] | None, Unset
+]
+"""A setting that is a bearer token, or nothing."""
 Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
 Seconds = Annotated[float, Field(gt=0)]
 """A setting in seconds, greater than 0."""

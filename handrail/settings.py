@@ -280,10 +280,13 @@ class Settings(
         """
         model = type(self)
         kept = {name for name, ours in secrets_of(model).items() if process in ours} | set(more)
+        dropped = [name for name in secrets_of(model) if name not in kept]
+        # A certificate is of no use without its key, and refused.
+        alone = [name.replace("_key_file", "_cert_file") for name in dropped]
         changes: dict[str, Any] = {
             name: model.model_fields[name].get_default(call_default_factory=True)
-            for name in secrets_of(model)
-            if name not in kept
+            for name in {*dropped, *alone}
+            if name in model.model_fields
         }
         if "broker_url" in kept and user is not None:
             changes["broker_url"] = self.broker_url_of(user)
@@ -398,9 +401,9 @@ def _completed_value(settings: Settings, name: str, value: Any) -> Any:
     )
 
 
-def refuse(field: str, said: str) -> NoReturn:
-    """End the process with a line that names a setting."""
-    print(f"{variable(field)}: {said}", file=sys.stderr)
+def refuse(said: str) -> NoReturn:
+    """End the process for a wrong setting; the line begins with its variable."""
+    print(said, file=sys.stderr)
     raise SystemExit(BAD_SETTINGS)
 
 

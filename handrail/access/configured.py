@@ -22,7 +22,7 @@ def authentication_of(access: Access, settings: Settings, connect: Connect) -> A
     """
     way = settings.auth or ("oidc" if settings.auth_issuer else None)
     if way is None:
-        refuse("auth", "is needed here: oidc, keys, or development on this machine only")
+        refuse("HANDRAIL_AUTH: is needed here: oidc, keys, or development on this machine only")
     if way == "development":
         _refuse_unsafe(settings)
         return Development(access)
@@ -32,11 +32,10 @@ def authentication_of(access: Access, settings: Settings, connect: Connect) -> A
 
 def _refuse_unsafe(settings: Settings) -> None:
     if settings.auth_issuer:
-        refuse("auth", "is development, and HANDRAIL_AUTH_ISSUER is set: unset one of them")
+        refuse("HANDRAIL_AUTH: is development, and HANDRAIL_AUTH_ISSUER is set: unset one of them")
     if not is_loopback(settings.api_host):
         refuse(
-            "auth",
-            "development lets every caller do everything, and the API would listen"
+            "HANDRAIL_AUTH: development lets every caller do everything, and the API would listen"
             f" on {settings.api_host}: set HANDRAIL_API_HOST to 127.0.0.1, or let callers sign in"
             " (oidc, keys)",
         )
@@ -46,7 +45,7 @@ def _tokens(access: Access, settings: Settings) -> TokenVerifier:
     require(settings, "auth_issuer", "auth_audience")
     issuer, audience = settings.auth_issuer or "", settings.auth_audience or ""
     if settings.auth_jwks_file and settings.auth_jwks_url:
-        refuse("auth_jwks_file", "is set beside HANDRAIL_AUTH_JWKS_URL: unset one of them")
+        refuse("HANDRAIL_AUTH_JWKS_FILE: is set beside HANDRAIL_AUTH_JWKS_URL: unset one of them")
     source = (
         IssuerFile(settings.auth_jwks_file)
         if settings.auth_jwks_file

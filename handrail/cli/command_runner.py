@@ -18,6 +18,7 @@ from handrail.dev.private_files import UMASK
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
+from handrail.secret_files import OURS
 from handrail.settings import Settings, SettingsT, require
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
@@ -32,7 +33,8 @@ def run_service(name: str, run: Process, *needs: str) -> int:
     os.umask(UMASK)
     settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
-    settings = settings.as_process(name.replace("-", ":", 1) if needs else None)
+    kind, login = name.partition("-")[0], name.replace("-", ":", 1)
+    settings = settings.known_to(kind, login=login) if kind in OURS else settings.as_process(None)
     logs.configure(settings, name)
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)

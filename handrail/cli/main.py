@@ -193,6 +193,14 @@ def api() -> int:
 
 
 @app.command
+def codec() -> int:
+    """Decrypt payloads for the Temporal UI, and log for whom."""
+    from handrail.processes.codec import run
+
+    return run_service("codec", run, "payload_keys_file", "codec_tokens")
+
+
+@app.command
 def migrate() -> int:
     """Bring the database to the newest schema."""
     from handrail.eventstore.grants import Dangerous

@@ -109,7 +109,8 @@ class Stack:
     def api_url(self) -> str:
         host = self.settings.api_host
         host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # any
-        return f"http://{host}:{self.settings.api_port}"
+        scheme = "https" if self.settings.api_tls_cert_file else "http"
+        return f"{scheme}://{host}:{self.settings.api_port}"
 
     @property
     def sign_in(self) -> str:

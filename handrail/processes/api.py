@@ -23,6 +23,7 @@ from handrail.http.dependencies import WebhookTrust
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.processes.asgi_server import serve
+from handrail.processes.server_certificate import certificate_of
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
 from handrail.temporal.connection import api_key_renewed, connect
@@ -66,16 +67,25 @@ async def _serve(
     application: FastAPI, settings: Settings, authentication: Authentication, stop: asyncio.Event
 ) -> None:
     """Serve, and have written beside it when API keys were used."""
-    if not isinstance(authentication, SignIn):
-        await serve(application, settings, settings.api_host, settings.api_port, stop)
-        return
     ended = asyncio.Event()
-    writing = asyncio.create_task(authentication.keys.run(ended))
+    writing = (
+        asyncio.create_task(authentication.keys.run(ended))
+        if isinstance(authentication, SignIn)
+        else None
+    )
     try:
-        await serve(application, settings, settings.api_host, settings.api_port, stop)
+        await serve(
+            application,
+            settings,
+            settings.api_host,
+            settings.api_port,
+            stop,
+            certificate=certificate_of(settings),
+        )
     finally:
         ended.set()
-        await writing
+        if writing:
+            await writing
 
 
 def origin_of(settings: Settings) -> RequestOrigin:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from handrail.activities.company_access import company_access
 from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
@@ -34,17 +35,18 @@ _log = structlog.get_logger(__name__)
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Whatever is not sent by then, others send, or it does later."""
     _check(settings)
-    kinds = the_app().messages
+    kinds, access = the_app().messages, company_access(settings, "provider")
     async with (
         store_pool(settings, size=3, name="handrail-notifier") as pool,
         httpx.AsyncClient(
             base_url=cast("str", settings.provider_url),
             limits=httpx.Limits(max_connections=settings.notifier_slots),
+            verify=access.tls or True,
         ) as client,
     ):
         notifier = Notifier(
             pool,
-            HttpProvider(client, seconds=settings.provider_timeout_seconds),
+            HttpProvider(client, seconds=settings.provider_timeout_seconds, headers=access.headers),
             kinds,
             slots=settings.notifier_slots,
             reserved=max(1, settings.notifier_slots // 4),

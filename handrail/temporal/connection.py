@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig, TLSConfig
 
 from handrail.eventstore.codec import Codec
-from handrail.settings import Settings, refuse
+from handrail.settings import Settings, refuse, variable
 from handrail.temporal.client import data_converter
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def encryption_of(settings: Settings) -> PayloadEncryption | None:
     try:
         ring = KeyRing(settings.payload_keys_file)
     except BadKeyRing as bad:
-        refuse("payload_keys_file", str(bad))
+        refuse(f"{variable('payload_keys_file')}: {bad}")
     return PayloadEncryption(ring, settings.temporal_namespace)
 
 

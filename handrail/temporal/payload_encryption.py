@@ -28,7 +28,7 @@ from temporalio.converter import (
 )
 
 from handrail.temporal.non_retryable import FinalFailures, Unreadable
-from handrail.temporal.payload_keys import KeyRing
+from handrail.temporal.payload_keys import KeyRing, UnknownPayloadKey
 
 ENCODING: Final = b"binary/encrypted"
 KEY_ID: Final = "encryption-key-id"
@@ -72,7 +72,8 @@ class PayloadEncryption(PayloadCodec, WithSerializationContext):
         """Raises UnknownPayloadKey, Unreadable."""
         if payload.metadata.get("encoding") != ENCODING:
             return payload
-        key_id, workflow = payload.metadata[KEY_ID], payload.metadata[WORKFLOW_ID]
+        key_id = payload.metadata.get(KEY_ID, b"")
+        workflow = payload.metadata.get(WORKFLOW_ID, b"")
         if not self._may_read(workflow):
             raise Unreadable("An encrypted payload belongs to another workflow.")
         cipher = self.keys.decrypting(key_id)
@@ -117,6 +118,9 @@ class EncryptedFailures(FinalFailures):
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
     ) -> None:
         super().to_failure(exception, payload_converter, failure)
+        if isinstance(exception.__cause__, UnknownPayloadKey):
+            # A saga waits for a worker that has the key: the type says so, the SDK's own does not.
+            failure.application_failure_info.type = UnknownPayloadKey.__name__
         # A failure that came from Temporal is sent on as it came, with causes that may be older
         # than the first key.
         cause = failure

@@ -22,7 +22,6 @@ CODE = (
 LONGEST = 500  # lines; a domain file fits a screen or two, and most others should
 STARTED_BY_NAME = {
     "handrail/dev/spawn.py",  # between fork and exec
-    "handrail/cli/database.py",
     "handrail/cli/main.py",  # the console script
     "handrail/cli/sagas.py",  # `handrail sagas`, which loads it when it is asked for
     "handrail/testing/plugin.py",  # pytest, with -p

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import httpx
 import orjson
@@ -83,7 +83,7 @@ async def _ran(folder: Path) -> Ran:
 
 def _secrets(stack: Stack, keys: Path) -> dict[str, str]:
     """Each by a name; what stands in the files of the stack, and what it was given."""
-    settings: Any = stack.settings
+    settings = cast("ShopSettings", stack.settings)
     assert stack.postgres
     assert stack.rabbitmq
     return {

@@ -174,6 +174,18 @@ def test_a_simulated_company_receives_only_what_it_signs_with() -> None:
         assert other not in said
 
 
+@pytest.mark.parametrize("process", [*OURS, "bank"])
+def test_a_process_without_the_key_of_a_certificate_has_no_certificate_either(
+    pems: dict[str, Path], monkeypatch: pytest.MonkeyPatch, process: str
+) -> None:
+    pair = {"cert_file": pems["cert"], "key_file": pems["key"]}
+    places = ("temporal_tls", "database", "broker", "api_tls", "bank", "provider")
+    settings = SETTINGS(**{f"{at}_{end}": path for at in places for end, path in pair.items()})
+    for name, value in settings.known_to(process).environment().items():
+        monkeypatch.setenv(name, value)
+    assert load(SETTINGS)
+
+
 def test_a_consumer_is_its_own_user_at_the_broker() -> None:
     settings = SETTINGS(**ALL).known_to("consumer", user="finance")
     assert settings.broker_url == "amqps://finance:f1nance@broker:5671"

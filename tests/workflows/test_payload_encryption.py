@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
 from handrail.sagas.events import SagaParked
+from handrail.temporal.client import workers
 from handrail.temporal.payload_keys import read_ring, rotate_ring
 from handrail.testing.evidence import read
 from handrail.testing.running_saga import Placement, Running, eventually
@@ -216,3 +219,38 @@ async def test_a_key_that_arrives_is_used_at_once(world: World, tmp_path: Path) 
         await eventually(was_tried, "a worker without the key tried")
         ring.replace(other)
         assert await order.ends() == COMPLETED
+
+
+async def test_a_step_whose_worker_lags_behind_a_rotation_goes_to_one_that_has_the_key(
+    world: World, tmp_path: Path
+) -> None:
+    """A worker of one context has not got the new file yet: nothing is refused or taken back."""
+    ring, old = a_ring(tmp_path), tmp_path / "old.json"
+    shutil.copy(ring, old)
+    rotate_ring(ring, timedelta(0))
+    place = beside(world, ring)
+    lagging = with_ring(place, old)
+    activities = place.activities()
+    others = [context for context in activities if context != "credit"]
+    async with AsyncExitStack() as stack:
+        for at, contexts in ((place, others), (lagging, ["credit"])):
+            for worker in workers(
+                at.client,
+                activities,
+                contexts,
+                queue_prefix=place.queue_prefix,
+                shutdown=timedelta(0),
+                workflows=place.workflows,
+            ):
+                await stack.enter_async_context(worker)
+        order = await place.an_order("queues", deadline=2)
+        await order.starts()
+        assert await order.ends() == COMPLETED
+    assert (await order.handle.result()).ending == "completed"
+    lacked = [
+        one.activity_task_failed_event_attributes.failure.application_failure_info.type
+        for one in (await history_of(order)).events
+        if one.HasField("activity_task_failed_event_attributes")
+    ]
+    assert lacked
+    assert set(lacked) == {"UnknownPayloadKey"}

@@ -145,7 +145,8 @@ class Management:
     async def _ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
+        # A server that refuses a certificate says so late, and httpx passes that on as it is.
+        except (httpx.TransportError, ssl.SSLError) as error:
             raise BrokerSaidNo(f"{self._address} does not answer: {error!r}") from error
         if answer.is_success:
             return answer
