@@ -69,7 +69,11 @@ def principal_of(request: Request) -> Principal:
         raise LookupError(f"{request.scope['path']} is public, and has no principal") from None
 
 
-PrincipalDep = Annotated[Principal, Depends(principal_of)]
+async def _caller(request: Request) -> Principal:
+    return principal_of(request)
+
+
+PrincipalDep = Annotated[Principal, Depends(_caller)]
 """The caller of a route that is not public."""
 
 

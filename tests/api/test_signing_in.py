@@ -30,6 +30,7 @@ from tests.access.issuer import AUDIENCE, Issuer, a_key, an_issuer, key_set, ver
 from tests.api.callers import signed_in
 from tests.api.conftest import House
 from tests.api.shop import eventually, problem
+from tests.statements import statements_of
 
 LASTS = timedelta(days=1)
 
@@ -128,6 +129,31 @@ async def test_the_issuer_changes_its_key_under_load_without_a_failed_request(
             issuer.keys = [issuer.keys[1], new]
             await many(found)
         assert set(found) == {200}
+
+
+async def test_a_token_costs_no_statement_and_a_key_one_in_a_few_seconds(
+    house: House, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await make(house, "counted", "reader")
+    sent = statements_of(house.database, monkeypatch)
+
+    async def statements(api: httpx.AsyncClient, **headers: str) -> int:
+        await api.get("/webhooks", headers=headers)  # what a connection prepares once
+        del sent[:]
+        for _ in range(3):
+            answer = await api.get("/webhooks", headers=headers)
+            assert answer.status_code == 200, answer.text
+        return len([one for one in sent if "webhooks" in one or "api_keys" in one])
+
+    async with house.api() as development:
+        free = await statements(development)
+    async with house.api(authentication=in_earnest(house, issuer)) as api:
+        assert await statements(api, **signed_in(issuer.token(roles=["reader"]))) == free
+    async with house.api(authentication=in_earnest(house, issuer)) as api:
+        await api.get("/webhooks", headers=signed_in(key))
+        looked_up = [one for one in sent if "api_keys" in one]
+        assert len(looked_up) == 1
+        assert await statements(api, **signed_in(key)) == free
 
 
 async def test_without_its_database_an_api_key_cannot_be_verified(
