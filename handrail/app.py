@@ -38,7 +38,7 @@ from handrail.notifications.kinds import MessageKinds
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
-from handrail.sagas import events, interventions, stream_commands
+from handrail.sagas import events, interventions, proposals, stream_commands
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
@@ -85,7 +85,7 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "keys"),
+    *("api", "approve", "campaign", "check", "consumer", "consumers", "contracts", "keys"),
     *("lake", "migrate", "new", "notifications", "notifier", "projections", "projector"),
     *("relay", "restore", "sagas"),
     *("settings", "topology", "up", "verify", "worker"),
@@ -130,8 +130,8 @@ class Context:
 
 SAGAS: Final = Context(
     name="sagas",
-    events=(*events.EVENTS, *interventions.EVENTS),
-    commands=stream_commands.COMMANDS,
+    events=(*events.EVENTS, *interventions.EVENTS, *proposals.EVENTS),
+    commands=(*stream_commands.COMMANDS, *proposals.COMMANDS),
 )
 """The library's own context: what sagas record about themselves."""
 

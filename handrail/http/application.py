@@ -23,6 +23,7 @@ from handrail.http.decision_waiter import AT_ONCE as WAITING_AT_ONCE
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
+from handrail.http.four_eyes import Proposed
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
 from handrail.http.point_in_time import PointInTime
@@ -36,6 +37,7 @@ from handrail.http.routes import (
     consumers,
     interventions,
     operations,
+    proposals,
     saga_figures,
     sagas,
     streams,
@@ -73,6 +75,7 @@ def create_app(
     options: RunOptions,
     *,
     authentication: Authentication,
+    four_eyes: bool = False,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
     sagas_per_tenant: int = 0,
@@ -88,6 +91,8 @@ def create_app(
 
     `authentication` says who a caller is. Raises WronglyDeclared where a route does not say who may
     call it.
+
+    With `four_eyes` a second person approves what moves money.
 
     `engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
@@ -135,6 +140,7 @@ def create_app(
         webhook_sources=tuple(hooks.by_name) if hooks else (),
         stopping=stopping,
         development=authentication.development,
+        four_eyes=four_eyes,
     )
     routers = (*declared.routers(), *_routers(hooks, declared.event_contracts))
     for router in routers:
@@ -157,6 +163,7 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         bulk_interventions.router,
         streams.router,
         *([webhooks.router_of(hooks)] if hooks else []),
+        proposals.router,
         consumers.router,
         asyncapi.router_of(event_contracts),
         problems.router,
@@ -195,6 +202,10 @@ def _handlers(
     def rule(request: Request, error: Exception) -> Response:
         return answer(of_rule(type(error).__name__, str(error), rules), request)
 
+    def proposed(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Proposed)
+        return error.response()
+
     def nothing(_request: Request, _error: Exception) -> Response:
         return Response(status_code=204)
 
@@ -204,6 +215,7 @@ def _handlers(
         RequestValidationError: invalid,
         DomainError: rule,
         NothingMore: nothing,
+        Proposed: proposed,
     }
 
 
