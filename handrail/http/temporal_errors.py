@@ -23,6 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from handrail.http.problems import Problem, at, unavailable
 from handrail.sagas.visibility import SAGA_TYPE, TENANT
+from handrail.temporal.client import words_of
 
 RPC: Final = timedelta(seconds=3)
 LIMIT: Final = 4.0  # seconds: the core may retry a call within `RPC`
@@ -134,7 +135,8 @@ async def query_workflow(
         try:
             return await client.get_workflow_handle(saga).query(query, argument, rpc_timeout=RPC)
         except WorkflowQueryFailedError as failure:
-            raise Problem("not-parked", str(failure)) from None
+            said = f"{saga} does not answer {query} for {argument!r} now: no such step is parked"
+            raise Problem("not-parked", words_of(failure, said)) from None
 
 
 @asynccontextmanager
