@@ -102,6 +102,7 @@ def _order_of(data: Parcel | Dispute | Noted) -> str | None:
 
 
 WEBHOOKS: Final = Webhooks(
+    subject="order",
     sources=(
         WebhookSource(
             name="bank",

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-from psycopg import sql
 from sqlalchemy import URL, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from handrail.database_visibility import ConfinedCursor
 from handrail.eventstore.identity import NewTimeline, refuse_another_store
+from handrail.eventstore.pool import SWITCH_ROLE
 
 
 def _driven(url: str) -> URL:
@@ -52,6 +53,7 @@ async def open_engine(
             "connect_timeout": 2,
             "application_name": name,
             "options": options,
+            "cursor_factory": ConfinedCursor,
         },
     )
 
@@ -78,7 +80,7 @@ async def open_engine(
     def become(connection: Any, _record: Any) -> None:
         if role:
             with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)).as_string())
+                cursor.execute(SWITCH_ROLE, (role, role))
             connection.commit()
         refuse_another_store(connection, new_timeline, name)
 

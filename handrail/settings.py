@@ -23,6 +23,7 @@ from pydantic_settings import NoDecode
 
 from handrail.access.settings import AccessSettings
 from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
+from handrail.database_settings import DatabaseSettings
 from handrail.notifications.settings import NotificationSettings
 from handrail.secret_files import (
     FILE,
@@ -42,7 +43,6 @@ from handrail.setting_types import (
     Logins,
     Origins,
     Port,
-    PostgresUrl,
     Seconds,
     SettingsPart,
     Unset,
@@ -54,44 +54,18 @@ BAD_SETTINGS: Final = 2
 APP_VARIABLE: Final = "HANDRAIL_APP"
 """Names the App, and is no setting: it says which settings there are."""
 
+
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
-_STORE: Final = ("api", "worker", "projector", "notifier", "relay", "consumer", "lake")
-
-
-class Settings(NotificationSettings, AccessSettings, ConnectionSettings, SettingsPart):
+class Settings(
+    NotificationSettings, AccessSettings, DatabaseSettings, ConnectionSettings, SettingsPart
+):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
     _files: dict[str, SecretFile] = PrivateAttr(default_factory=dict)
     """The secrets that were given as files."""
 
-    database_url: Annotated[PostgresUrl | None, Unset, secret_of(*_STORE, "migrate")] = Field(
-        default=None,
-        repr=False,
-        description="Where the events are. Unset: an embedded PostgreSQL in `HANDRAIL_DATA_DIR`.",
-    )
-    migration_database_url: Annotated[PostgresUrl | None, Unset, secret_of("migrate")] = Field(
-        default=None,
-        repr=False,
-        description="The same database as its owner, for migrations. Unset: the database URL.",
-    )
-    database_role: str = Field(
-        default="handrail_app",
-        description="The role with least rights that processes switch to. Empty: they do not.",
-    )
-    new_timeline: Literal["stop", "adopt"] = Field(
-        default="stop",
-        description="What processes do where a standby was promoted: wait for an operator, or go "
-        "on by themselves, which is for clusters whose standbys miss no commit. See `restore.md`.",
-    )
-    synchronous_commit: Annotated[
-        Literal["local", "on", "remote_write", "remote_apply"] | None, Unset
-    ] = Field(
-        default=None,
-        description="How far a commit must have come before it is one. Unset: as the server says, "
-        "but never `off`. See `restore.md`.",
-    )
     broker_url: Annotated[AmqpUrl | None, Unset, secret_of("relay", "consumer", "topology")] = (
         Field(
             default=None,
@@ -262,10 +236,6 @@ class Settings(NotificationSettings, AccessSettings, ConnectionSettings, Setting
     )
 
     @property
-    def owner_url(self) -> str | None:
-        return self.migration_database_url or self.database_url
-
-    @property
     def passwords_at_the_broker(self) -> dict[str, str]:
         """By user."""
         return {
@@ -295,12 +265,18 @@ class Settings(NotificationSettings, AccessSettings, ConnectionSettings, Setting
         return _completed_value(self, name, found.current())
 
     def known_to(
-        self, process: str, *, user: str | None = None, more: Collection[str] = ()
+        self,
+        process: str,
+        *,
+        user: str | None = None,
+        login: str | None = None,
+        more: Collection[str] = (),
     ) -> Self:
         """What a process receives: of the secrets only its own, as they are declared by
         `handrail.secret_files.secret_of`, and those in `more`.
 
-        `process` is the kind of process, "worker"; `user` who it is at the broker.
+        `process` is the kind of process, "worker"; `user` who it is at the broker, `login` its role
+        at the database.
         """
         model = type(self)
         kept = {name for name, ours in secrets_of(model).items() if process in ours} | set(more)
@@ -314,6 +290,22 @@ class Settings(NotificationSettings, AccessSettings, ConnectionSettings, Setting
         }
         if "broker_url" in kept and user is not None:
             changes["broker_url"] = self.broker_url_of(user)
+        if "database_url" in kept and login is not None:
+            changes["database_url"] = self.database_url_of(login)
+        return self._changed(changes)
+
+    def as_process(self, role: str | None) -> Self:
+        """What a process of this role may know of the database. None: nothing."""
+        return self._changed(
+            {
+                "database_url": self.database_url_of(role) if role else None,
+                "migration_database_url": None,
+                "database_passwords": (),
+            }
+        )
+
+    def _changed(self, changes: Mapping[str, Any]) -> Self:
+        """A copy; what differs is not read from its file again."""
         found = self.model_copy(update=changes)
         found._files = {  # noqa: SLF001  # its own class
             name: file
@@ -409,6 +401,12 @@ def _completed_value(settings: Settings, name: str, value: Any) -> Any:
     )
 
 
+def refuse(said: str) -> NoReturn:
+    """End the process for a wrong setting; the line begins with its variable."""
+    print(said, file=sys.stderr)
+    raise SystemExit(BAD_SETTINGS)
+
+
 def require(settings: Settings, *fields: str) -> None:
     """End the process when it cannot work without a setting that is not there."""
     missing = [field for field in fields if getattr(settings, field) in {None, ()}]
@@ -417,12 +415,6 @@ def require(settings: Settings, *fields: str) -> None:
         print(f"{variable(field)}: {said}", file=sys.stderr)
     if missing:
         raise SystemExit(BAD_SETTINGS)
-
-
-def refuse(said: str) -> NoReturn:
-    """End the process for a wrong setting; the line begins with its variable."""
-    print(said, file=sys.stderr)
-    raise SystemExit(BAD_SETTINGS)
 
 
 def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from handrail.cli.api_client import Api
+from handrail.cli.api_client import Api, login_name
 from handrail.cli.bulk import Result
 from handrail.cli.options import Json
 from handrail.cli.saga_tables import money
@@ -118,8 +118,7 @@ def _steer(
         return 0, answer
 
     async def of_schedule(client: Client, settings: ShopSettings) -> int:
-        answer = why.said()
-        note = f"{answer['actor']}: {answer['reason']}"
+        note = f"{why.actor or login_name()}: {why.reason}"
         if not await at_schedule(client, settings.task_queue_prefix, note):
             return _no(NO_SCHEDULE)
         return await _show_schedule(client, settings)

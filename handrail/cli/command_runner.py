@@ -7,11 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from handrail import logs
+from handrail.access.database_roles import OPERATOR
 from handrail.dev.lock import StackAlreadyRunning, joined
 from handrail.dev.private_files import UMASK
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
@@ -22,6 +23,9 @@ from handrail.settings import Settings, SettingsT, require
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 _log = structlog.get_logger("handrail")
+_WHICH_LOGIN: Final = (
+    "HANDRAIL_DATABASE_URL has a login that may not; docs/database.md says which does what"
+)
 
 
 def run_service(name: str, run: Process, *needs: str) -> int:
@@ -29,8 +33,8 @@ def run_service(name: str, run: Process, *needs: str) -> int:
     os.umask(UMASK)
     settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
-    kind = name.partition("-")[0]
-    settings = settings.known_to(kind) if kind in OURS else settings
+    kind, login = name.partition("-")[0], name.replace("-", ":", 1)
+    settings = settings.known_to(kind, login=login) if kind in OURS else settings.as_process(None)
     logs.configure(settings, name)
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)
@@ -90,7 +94,22 @@ def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
         if refused := refused_in(error):
             print(refused, file=sys.stderr)
             return 1
+        if denied := _denied(error):
+            print(f"{denied}: {_WHICH_LOGIN}", file=sys.stderr)
+            return 1
         raise
+
+
+def _denied(error: BaseException | None) -> str:
+    """What the database says that this login may not do."""
+    from psycopg.errors import InsufficientPrivilege  # noqa: PLC0415  # few commands need it
+
+    while error is not None:
+        original = getattr(error, "orig", error)
+        if isinstance(original, InsufficientPrivilege):
+            return str(original).partition("\n")[0]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
@@ -118,8 +137,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def run_database_job(name: str, work: Callable[[Settings], Awaitable[int]]) -> int:
-    """A job in the database that the settings, or the running stack, name."""
+def run_database_job(
+    name: str, work: Callable[[Settings], Awaitable[int]], *, role: str = OPERATOR
+) -> int:
+    """A job in the database that the settings, or the running stack, name: as the operator, or with
+    the login of the process whose work it does.
+    """
     settings = joined(load_settings())
     require(settings, "database_url")
-    return run_job(settings, name, work)
+    given = settings.database_url_of(role)
+    return run_job(settings.model_copy(update={"database_url": given}), name, work)

@@ -12,6 +12,8 @@ from handrail.dev.private_files import close_to_others, private_folder
 from handrail.settings import SettingsT
 
 _NOT_JOINED: Final = frozenset({"api_url"})
+_OF_ITS_DATABASE: Final = frozenset({"migration_database_url", "database_passwords"})
+"""Of no use with another database than the stack's."""
 
 
 class StackAlreadyRunning(Exception):
@@ -73,6 +75,8 @@ def joined(settings: SettingsT) -> SettingsT:
     """The settings, with the addresses they lack taken from the stack that runs on their folder."""
     running = running_stack(settings.data_dir) or {}
     known = (running.keys() & type(settings).model_fields.keys()) - _NOT_JOINED
+    if getattr(settings, "database_url", None) is not None:
+        known -= _OF_ITS_DATABASE
     found = {name: running[name] for name in known if getattr(settings, name) in {None, ()}}
     return settings.model_copy(
         update={

@@ -252,7 +252,7 @@ class SagaClient:
             input=[RawValue(input_), self._options.of(self._types[told.saga_type].workflow)],
             attempt=told.number,
             priority=fair(told.tenant),
-            search_attributes=begun_as(told.saga_type, told.tenant),
+            search_attributes=begun_as(told.saga_type, told.tenant, self._options),
         )
 
     async def _begun_by(self, event: HistoryEvent) -> _LastRun:

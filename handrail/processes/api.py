@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
+from handrail.access.authentication import Authentication
 from handrail.access.configured import authentication_of
+from handrail.access.sign_in import SignIn
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
+from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
@@ -30,16 +34,17 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
-    authentication = authentication_of(app.access, settings)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(store_engine(settings))
         client = await connect(settings, app.codec, lazy=True)
         await stack.enter_async_context(api_key_renewed(client, settings))
+        database = Database(engine)
+        authentication = authentication_of(app.access, settings, database.connect)
         application = create_app(
             app,
             engine,
             client,
-            app.options(settings),
+            app.options_of(settings),
             authentication=authentication,
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
@@ -55,6 +60,20 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             ),
             origin=origin_of(settings),
         )
+        await _serve(application, settings, authentication, stop)
+
+
+async def _serve(
+    application: FastAPI, settings: Settings, authentication: Authentication, stop: asyncio.Event
+) -> None:
+    """Serve, and have written beside it when API keys were used."""
+    ended = asyncio.Event()
+    writing = (
+        asyncio.create_task(authentication.keys.run(ended))
+        if isinstance(authentication, SignIn)
+        else None
+    )
+    try:
         await serve(
             application,
             settings,
@@ -63,6 +82,10 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             stop,
             certificate=certificate_of(settings),
         )
+    finally:
+        ended.set()
+        if writing:
+            await writing
 
 
 def origin_of(settings: Settings) -> RequestOrigin:

@@ -81,9 +81,10 @@ async def _exporter(settings: Settings) -> AsyncIterator[Exporter]:
     from handrail.lake.exporter import Exporter  # noqa: PLC0415  # it needs the extra
     from handrail.lake.table import Lake  # noqa: PLC0415
 
-    lake = await asyncio.to_thread(Lake, settings.lake_folder)
+    routing = the_app().routing
+    lake = await asyncio.to_thread(Lake, settings.lake_folder, routing.tenant)
     async with _pool(settings) as pool:
-        yield Exporter(pool, lake, the_app().routing, every=settings.lake_seconds)
+        yield Exporter(pool, lake, routing, every=settings.lake_seconds)
 
 
 def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:

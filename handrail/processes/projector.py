@@ -76,7 +76,7 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             async with pool.connection() as connection:
-                await connection.execute("SELECT maintain_partitions(1000000, interval '1 year')")
+                await connection.execute("SELECT maintain_partitions()")
                 await prune(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
             if not refused_in(error):

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from rich.console import Console
 
 from handrail.connections import store_pool
+from handrail.counted import counted
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
@@ -109,9 +110,11 @@ async def work_off(settings: Settings, exchange: str | None, stream: str | None)
         try:
             done = await retry(pool, publisher, routing, exchange, stream)
         except NotPublished as error:
-            console.print(f"{publisher.counted.confirmed} messages published, then: {error}")
+            console.print(
+                f"{counted(publisher.counted.confirmed, 'message')} published, then: {error}"
+            )
             return 1
-    console.print(f"{done.published} messages published")
+    console.print(f"{counted(done.published, 'message')} published")
     for one in done.stopped_by:
         console.print(f"{one.stream} stopped at position {one.position}: {one.cause}")
     return 1 if done.stopped_by else 0

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from aiohttp import ClientSession
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -62,7 +63,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
         activities = with_saga_streams(app.activities(resources), store, app.codec)
         for worker in workers(
             client,
-            with_boards(activities, store, client, engine),
+            with_boards(activities, store, client, engine, app.saga_board.table),
             settings.worker_contexts or app.context_names,
             workflows=workflows,
             queue_prefix=settings.task_queue_prefix,
@@ -80,10 +81,11 @@ def with_saga_streams(activities: Activities, store: EventStore, codec: Codec) -
 
 
 def with_boards(
-    activities: Activities, store: EventStore, client: Client, engine: AsyncEngine
+    activities: Activities, store: EventStore, client: Client, engine: AsyncEngine, board: Table
 ) -> Activities:
     """Beside those: what looks at the board of sagas, to intervene in many of them."""
-    return _beside_the_sagas(activities, intervention_targets.activities(store, client, engine))
+    more = intervention_targets.activities(store, client, engine, board)
+    return _beside_the_sagas(activities, more)
 
 
 def _beside_the_sagas(activities: Activities, more: Sequence[Callable[..., Any]]) -> Activities:

@@ -5,9 +5,10 @@ Events are stored for ever: names and fields are a contract, changed only by a n
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from handrail.kernel import Event
+from handrail.tenant_word import TENANT_FIELD
 
 Kind = Literal["retry", "correct", "skip", "resolve", "compensate"]
 Heard = Literal["accepted", "refused", "unreachable"]
@@ -21,7 +22,7 @@ def update_id(update: Literal["intervene", "answer"], id_: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaFilter:
+class Which:
     """The parked sagas that are meant: all that is given has to hold, and empty means any.
 
     `failure` is a text within the cause, in any case.
@@ -29,9 +30,13 @@ class SagaFilter:
 
     saga_type: str = ""
     step: str = ""
-    merchant: str = ""
+    tenant: Annotated[str, TENANT_FIELD] = ""
     failure: str = ""
     older_than_seconds: int = 0
+
+
+SagaFilter = Which
+"""The filter; its schema in the published contract is named by the class."""
 
 
 @dataclass(frozen=True, kw_only=True)

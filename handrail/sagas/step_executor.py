@@ -121,7 +121,7 @@ class StepExecutor:
         context = StepContext(
             key=key,
             actor=self.identity.actor,
-            merchant=self.identity.tenant,
+            tenant=self.identity.tenant,
             traceparent=self.options.traceparent,
             closes=closes or request.superseded,
             supersedes=self._superseded(request),
@@ -248,7 +248,7 @@ class StepExecutor:
         context = StepContext(
             key=self.key(f"journal:{name}", direction, previous=previous),
             actor=self.identity.actor,
-            merchant=self.identity.tenant,
+            tenant=self.identity.tenant,
             traceparent=self.options.traceparent,
             closes=closes,
         )

@@ -9,24 +9,29 @@ from typing import Any, Final
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from handrail.sagas.options import SagaIdentity
+from handrail.sagas.options import RunOptions, SagaIdentity
+from handrail.tenant_word import search_attribute
 
 SAGA_TYPE: Final = SearchAttributeKey.for_keyword("SagaType")
 SAGA_STATUS: Final = SearchAttributeKey.for_keyword("SagaStatus")
 SAGA_STEP: Final = SearchAttributeKey.for_keyword("SagaStep")
-TENANT: Final = SearchAttributeKey.for_keyword("Merchant")
 FAILURE_CODE: Final = SearchAttributeKey.for_keyword("FailureCode")
 PARKED_SINCE: Final = SearchAttributeKey.for_datetime("ParkedSince")
 
 
-def begun_as(saga_type: str, tenant: str) -> TypedSearchAttributes:
+def tenant_key(word: str) -> SearchAttributeKey[str]:
+    """The search attribute of the tenant, where the App calls it so."""
+    return SearchAttributeKey.for_keyword(search_attribute(word))
+
+
+def begun_as(saga_type: str, tenant: str, options: RunOptions) -> TypedSearchAttributes:
     """The search attributes of a saga from the moment it is started, before it has run at all."""
     pairs = [
         SearchAttributePair(SAGA_TYPE, saga_type),
         SearchAttributePair(SAGA_STATUS, "running"),
     ]
     if tenant:
-        pairs.append(SearchAttributePair(TENANT, tenant))
+        pairs.append(SearchAttributePair(tenant_key(options.tenant_word), tenant))
     return TypedSearchAttributes(pairs)
 
 
@@ -38,6 +43,7 @@ def failure_code(cause: str) -> str:
 @dataclass
 class Timeline:
     identity: SagaIdentity
+    tenant_word: str
     _status: str = "running"
     _rows: list[str] = field(default_factory=list)
     _found: bool = False
@@ -56,7 +62,8 @@ class Timeline:
             self._found = True
             changes.append(SAGA_TYPE.value_set(self.identity.saga_type))
             if self.identity.tenant:
-                changes.append(TENANT.value_set(self.identity.tenant))
+                tenant = tenant_key(self.tenant_word)
+                changes.append(tenant.value_set(self.identity.tenant))
         workflow.upsert_search_attributes(changes)
         self._status = status
         self._refresh()

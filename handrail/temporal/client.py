@@ -11,7 +11,10 @@ import orjson
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowQueryFailedError
-from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.contrib.pydantic import (
+    PydanticJSONPlainPayloadConverter,
+    PydanticPayloadConverter,
+)
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
@@ -28,6 +31,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from handrail.bounds import storable
 from handrail.eventstore.codec import Codec, UnknownMessage
+from handrail.sagas.interventions import InterveneInMany, Which
+from handrail.sagas.step_keys import StepContext
 from handrail.temporal.non_retryable import FinalFailures, Unreadable
 
 if TYPE_CHECKING:
@@ -82,6 +87,33 @@ class MessageConverter(EncodingPayloadConverter):
                 self._codec.decode(one["type"], one["schema"], one["data"]) for one in body
             )
         return self._codec.decode(body["type"], body["schema"], body["data"])
+
+
+class TenantConverter(EncodingPayloadConverter):
+    """What else travels with a tenant in it: it has the App's word as its key, as events have."""
+
+    _CARRIED: Final = (StepContext, InterveneInMany, Which)
+
+    def __init__(self, codec: Codec) -> None:
+        self._plain = PydanticJSONPlainPayloadConverter()
+        self._named = {type_: codec.adapter(type_) for type_ in self._CARRIED}
+
+    @property
+    def encoding(self) -> str:
+        return self._plain.encoding
+
+    def to_payload(self, value: Any) -> Payload | None:
+        if (adapter := self._named.get(type(value))) is None:
+            return self._plain.to_payload(value)
+        return Payload(
+            metadata={"encoding": self.encoding.encode()},
+            data=adapter.dump_json(value, by_alias=True),
+        )
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        if type_hint in self._CARRIED:
+            return self._named[type_hint].validate_json(payload.data)
+        return self._plain.from_payload(payload, type_hint)
 
 
 _LARGEST: Final = 2 * 1024 * 1024
@@ -151,7 +183,11 @@ def data_converter(codec: Codec, encryption: PayloadEncryption | None = None) ->
     """
     # The SDK makes a converter for every workflow and activity task, and pydantic's keeps what it
     # has learnt of a type to itself: those that are shared learn each type once.
-    converters = (MessageConverter(codec), *PydanticPayloadConverter().converters.values())
+    plain = (
+        TenantConverter(codec) if isinstance(one, PydanticJSONPlainPayloadConverter) else one
+        for one in PydanticPayloadConverter().converters.values()
+    )
+    converters = (MessageConverter(codec), *plain)
 
     class PayloadConverterOfCodec(PayloadConverter):
         """The SDK wants a class that it can make without arguments."""

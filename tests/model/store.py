@@ -51,6 +51,8 @@ class Contents:
 class MemoryStore:
     """What the activities need of `EventStore`; each call is one transaction."""
 
+    tenant = "merchant"
+
     def __init__(self) -> None:
         self.contents = Contents()
 
