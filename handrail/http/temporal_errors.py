@@ -23,6 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from handrail.http.problems import Problem, at, unavailable
 from handrail.sagas.visibility import SAGA_TYPE, tenant_key
+from handrail.temporal.client import words_of
 from handrail.tenant_word import STORED_WORD, TENANT_WORD
 
 RPC: Final = timedelta(seconds=3)
@@ -136,7 +137,8 @@ async def query_workflow(
         try:
             return await client.get_workflow_handle(saga).query(query, argument, rpc_timeout=RPC)
         except WorkflowQueryFailedError as failure:
-            raise Problem("not-parked", str(failure)) from None
+            said = f"{saga} does not answer {query} for {argument!r} now: no such step is parked"
+            raise Problem("not-parked", words_of(failure, said)) from None
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import orjson
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.contrib.pydantic import (
     PydanticJSONPlainPayloadConverter,
     PydanticPayloadConverter,
@@ -121,6 +121,8 @@ _LARGEST: Final = 2 * 1024 * 1024
 _OF_ENCRYPTION: Final = 4096
 """Bytes that a payload may grow by when it is encrypted: nonce, tag, names of key and workflow."""
 _LONGEST_DETAIL: Final = 300
+ENCODED: Final = "Encoded failure"
+"""What the SDK puts in the place of a message that it has moved to where the codec encrypts it."""
 
 
 class PayloadConverter(CompositePayloadConverter):
@@ -226,6 +228,13 @@ async def opened(client: Client, payloads: Sequence[Payload]) -> Sequence[Payloa
     """
     codec = client.data_converter.payload_codec
     return await codec.decode(payloads) if codec else payloads
+
+
+def words_of(failed: WorkflowQueryFailedError, otherwise: str) -> str:
+    """What a workflow said to a query that it refused; `otherwise` where failures are encrypted,
+    since Temporal hands on no more than the message.
+    """
+    return otherwise if str(failed) == ENCODED else str(failed)
 
 
 Activities = Mapping[str, Sequence[Callable[..., Any]]]

@@ -13,7 +13,7 @@ import copy
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidTag
@@ -34,12 +34,35 @@ ENCODING: Final = b"binary/encrypted"
 KEY_ID: Final = "encryption-key-id"
 WORKFLOW_ID: Final = "encryption-workflow-id"
 _NONCE: Final = 12
+_AT_ONCE: Final = 256
+_KEPT: Final = 1_000
+"""Workflows whose converters are kept: some more than a worker has in its memory."""
 _FORMAT: Final = b"handrail/1"
 _SCHEDULED: Final = re.compile(r"-\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 """What a schedule puts behind the id that its workflows begin with."""
 
 
-@dataclass(frozen=True)
+class _Nonces:
+    """Random nonces, each given out once. The kernel is asked for many at a time: each question
+    lets go of the interpreter's lock, which in a busy worker takes longer than the encryption.
+    """
+
+    def __init__(self) -> None:
+        self._left: list[bytes] = []
+
+    def next(self) -> bytes:
+        try:
+            return self._left.pop()
+        except IndexError:
+            many = os.urandom(_NONCE * _AT_ONCE)
+            self._left = [many[at : at + _NONCE] for at in range(_NONCE, len(many), _NONCE)]
+            return many[:_NONCE]
+
+
+_nonces: Final = _Nonces()
+
+
+@dataclass(eq=False)
 class PayloadEncryption(PayloadCodec, WithSerializationContext):
     """`namespace` counts where Temporal's SDK names none. `workflow` is the one whose payloads
     these are; None where the SDK does not say, as for a history that is read event by event.
@@ -48,6 +71,8 @@ class PayloadEncryption(PayloadCodec, WithSerializationContext):
     keys: KeyRing
     namespace: str
     workflow: str | None = None
+    _said: dict[tuple[bytes, bytes], bytes] = field(default_factory=dict, repr=False)
+    """What is authenticated, by key and workflow: the same for all payloads of a workflow."""
 
     def with_context(self, context: SerializationContext) -> Self:
         workflow = getattr(context, "workflow_id", None)
@@ -87,15 +112,20 @@ class PayloadEncryption(PayloadCodec, WithSerializationContext):
     def _sealed(
         self, payload: Payload, aead: Any, key_id: bytes, workflow: bytes, said: bytes
     ) -> Payload:
-        nonce = os.urandom(_NONCE)
+        nonce = _nonces.next()
         return Payload(
             metadata={"encoding": ENCODING, KEY_ID: key_id, WORKFLOW_ID: workflow},
             data=nonce + aead.encrypt(nonce, payload.SerializeToString(), said),
         )
 
     def _authenticated(self, key_id: bytes, workflow: bytes) -> bytes:
-        parts = (_FORMAT, key_id, self.namespace.encode(), workflow)
-        return b"".join(len(one).to_bytes(2, "big") + one for one in parts)
+        found = self._said.get((key_id, workflow))
+        if found is None:
+            parts = (_FORMAT, key_id, self.namespace.encode(), workflow)
+            found = b"".join(len(one).to_bytes(2, "big") + one for one in parts)
+            if self.workflow is not None:  # else it would remember every workflow there is
+                self._said[key_id, workflow] = found
+        return found
 
     def _may_read(self, workflow: bytes) -> bool:
         """The arguments of a schedule's workflow were encrypted for the schedule."""
@@ -139,16 +169,26 @@ def _conceal(failure: Failure, converter: PayloadConverter) -> None:
 class EncryptingConverter(DataConverter):
     """Takes on a workflow's context without making its converters once more.
 
-    The SDK asks for it for every task of a workflow and of an activity.
+    The SDK asks for it for every payload of a workflow, and for every task of an activity: those of
+    the workflows that a worker has in its memory are kept.
     """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "_of_workflows", {})
 
     def with_context(self, context: SerializationContext) -> Self:
         codec = self.payload_codec
         if not isinstance(codec, PayloadEncryption):
             return super().with_context(context)
-        of_workflow = codec.with_context(context)
-        if of_workflow is codec:
-            return self
-        found = copy.copy(self)
-        object.__setattr__(found, "payload_codec", of_workflow)
+        known: dict[tuple[Any, Any], Self] = self.__dict__["_of_workflows"]
+        workflow = getattr(context, "workflow_id", None)
+        of = getattr(context, "namespace", codec.namespace), workflow
+        found = known.get(of)
+        if found is None:
+            found = copy.copy(self)
+            object.__setattr__(found, "payload_codec", codec.with_context(context))
+            if len(known) >= _KEPT:
+                known.clear()
+            known[of] = found
         return found

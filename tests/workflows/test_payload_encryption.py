@@ -9,10 +9,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowExecutionStatus, WorkflowUpdateFailedError
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowUpdateFailedError,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
+from handrail.http.problems import Problem
+from handrail.http.temporal_errors import query_workflow
 from handrail.sagas.events import SagaParked
 from handrail.temporal.client import workers
 from handrail.temporal.payload_keys import read_ring, rotate_ring
@@ -116,6 +121,26 @@ async def test_a_refused_update_is_read_by_the_one_that_asked(world: World, tmp_
         assert refused.value.cause.message != "Encoded failure"
         await order.is_terminated()
         gate.open()
+
+
+async def test_a_refused_query_has_words_for_the_one_that_asked(
+    world: World, tmp_path: Path
+) -> None:
+    """Temporal hands on the message alone, which is encrypted: ours says as much as there is."""
+    words = {}
+    for name, place in {"clear": world.elsewhere(), "": beside(world, a_ring(tmp_path))}.items():
+        async with place.at_work():
+            order = await place.an_order()
+            await order.starts()
+            assert await order.ends() == COMPLETED
+            with pytest.raises(Problem) as refused:
+                await query_workflow(
+                    place.client, order.id, "parked_command", "HoldCredit", of=["Checkout"]
+                )
+            words[name] = refused.value.detail
+            assert refused.value.slug == "not-parked"
+    assert words["clear"] == "name the one step that is parked; parked now: none"
+    assert "no such step is parked" in words[""]
 
 
 async def test_a_history_that_began_in_clear_goes_on_encrypted(
