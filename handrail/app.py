@@ -21,7 +21,7 @@ from handrail.access.roles import Access
 from handrail.command_fields import bounds_of
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
-from handrail.eventstore.business_tables import BusinessTables, EventIds
+from handrail.eventstore.business_tables import BusinessTables, EventIds, roles_of
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.http.problem_types import PROBLEM_TYPES, RULES, ProblemType, kinds_with
 from handrail.kernel import Message, Refusal
@@ -85,9 +85,9 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
-    *("new", "notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
-    *("settings", "topology", "up", "verify", "worker"),
+    *("api", "campaign", "check", "consumer", "consumers", "contracts", "database", "lake"),
+    *("migrate", "new", "notifications", "notifier", "projections", "projector", "relay"),
+    *("restore", "sagas", "settings", "topology", "up", "verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""
 
@@ -203,6 +203,8 @@ class App:
         for said in notifications.mistakes(self.messages):
             raise WronglyDeclared(said)
         for said in self.access.mistakes():
+            raise WronglyDeclared(said)
+        for said in roles_of(self.tables, [one.name for one in self.consumers]).mistakes():
             raise WronglyDeclared(said)
         self._refuse_unbounded_corrections()
         self._refuse_wrong_problems()
