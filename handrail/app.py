@@ -21,7 +21,7 @@ from handrail.access.roles import Access
 from handrail.command_fields import bounds_of
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
-from handrail.eventstore.business_tables import BusinessTables, EventIds
+from handrail.eventstore.business_tables import BusinessTables, EventIds, roles_of
 from handrail.eventstore.codec import Codec, Upcaster
 from handrail.http.api_examples import NEUTRAL, ApiExamples
 from handrail.http.problem_types import RULES, ProblemType, kinds_with, library_types
@@ -216,6 +216,8 @@ class App:
         for said in notifications.mistakes(self.messages):
             raise WronglyDeclared(said)
         for said in self.access.mistakes():
+            raise WronglyDeclared(said)
+        for said in roles_of(self.tables, [one.name for one in self.consumers]).mistakes():
             raise WronglyDeclared(said)
         self._refuse_unbounded_corrections()
         self._refuse_wrong_problems()

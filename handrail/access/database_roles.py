@@ -25,6 +25,8 @@ PROCESSES: Final = ("api", "worker", "projector", "relay", "notifier", "lake", O
 """The roles that log in, beside one for each consumer."""
 
 _PREFIX: Final = re.compile("[a-z][a-z0-9_]{0,19}")
+_LONGEST: Final = 63
+"""Bytes of a name in PostgreSQL."""
 _LETTERS: Final[Mapping[str, Right]] = {
     "S": "SELECT",
     "I": "INSERT",
@@ -207,11 +209,20 @@ class DatabaseRoles:
             )
 
     def mistakes(self) -> list[str]:
-        """A sentence for each role that is named, and that the App does not have."""
+        """A sentence for each role that is named, and that the App does not have; and for each that
+        PostgreSQL could not tell from another.
+        """
+        names = [self.name(role) for role in self.all]
+        unnamed = [
+            f"the role {role} would be called {self.name(role)}, which is too long, or taken: give"
+            " the consumer another name"
+            for role in self.all
+            if len(self.name(role).encode()) > _LONGEST or names.count(self.name(role)) > 1
+        ]
         named = [(one.table, one.to) for one in self.grants]
         named += [(table, role) for table, one in self.own.items() for role in one.used_by]
         known = ", ".join(self.logins)
-        return [
+        return unnamed + [
             f"the table {table} is for the role {role}, which is not one of {known}"
             for table, role in named
             if role not in self.logins

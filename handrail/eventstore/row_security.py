@@ -8,8 +8,9 @@ logins of all other processes have a policy that lets them work on every row.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection, Engine, exc
@@ -22,6 +23,10 @@ CONFINED: Final = "api"
 _EVERYTHING: Final = "(SELECT current_setting('handrail.everything', true)) = 'on'"
 _TENANT: Final = "(SELECT coalesce(current_setting('handrail.tenant', true), ''))"
 _PARTY: Final = "(SELECT coalesce(current_setting('handrail.party', true), ''))"
+SUBSCRIBERS: Final = ("checkpoints", "parked_events")
+"""The tables whose rows are of one subscriber each."""
+_CONSUMER: Final = "consumer/"
+"""Before the name of a consumer, among subscribers."""
 _TRIES: Final = 10
 """How often a lock on a table in use is asked for."""
 
@@ -79,9 +84,69 @@ def secure(connection: Connection, table: str, owner: RowOwner, access: Access) 
         for name, (expression, to) in wanted.items()
         if name not in policies and to
     ]
-    for statement in done:
+    return _done(connection, done)
+
+
+def secure_subscribers(
+    connection: Connection, roles: DatabaseRoles, table: str, application: str
+) -> list[str]:
+    """Lets each subscriber move its own checkpoints, or park events of its own, and no other's: of
+    the table whose column `projection` names the subscriber.
+    """
+    found = connection.exec_driver_sql(_STANDING, {"table": table}).first()
+    if found is None:
+        return []
+    enabled, forced, owned_by, policies = found
+    quote = connection.dialect.identifier_preparer.quote
+    using = {one: roles.name(one) for one in roles.logins if table in roles.tables_of(one)}
+    there = _existing(connection, [*using.values(), application, owned_by])
+    own = {role: _of_subscriber(role) for role in using}
+    rest = there - {name for role, name in using.items() if own[role]}
+    wanted = {_named("read", "SELECT", there): ("SELECT", "true", there)}
+    wanted |= {_named("all", "true", rest): ("ALL", "true", rest)}
+    wanted |= {
+        _named("own", condition, {using[role]}): ("ALL", condition, {using[role]} & there)
+        for role, condition in own.items()
+        if condition
+    }
+    done = [f"DROP POLICY {quote(one)} ON {quote(table)}" for one in policies if one not in wanted]
+    if not enabled:
+        done.append(f"ALTER TABLE {quote(table)} ENABLE ROW LEVEL SECURITY")
+    if not forced:
+        done.append(f"ALTER TABLE {quote(table)} FORCE ROW LEVEL SECURITY")
+    done += [
+        f"CREATE POLICY {quote(name)} ON {quote(table)} FOR {command}"
+        f" TO {', '.join(map(quote, sorted(to)))} USING ({condition})"
+        for name, (command, condition, to) in wanted.items()
+        if name not in policies and to
+    ]
+    return _done(connection, done)
+
+
+def _of_subscriber(role: str) -> str:
+    """Which rows are the role's own; empty for one that has no subscriber."""
+    kind, _, name = role.partition(":")
+    match kind:
+        case "relay":
+            return "projection = 'relay' OR projection ^@ 'relay/'"
+        case "lake":
+            return "projection = 'lake'"
+        case "consumer":
+            quoted = name.replace("'", "''")
+            return f"projection = '{_CONSUMER}{quoted}'"
+        case "projector":
+            return (
+                "NOT (projection IN ('relay', 'lake') OR projection ^@ 'relay/'"
+                f" OR projection ^@ '{_CONSUMER}')"
+            )
+        case _:
+            return ""
+
+
+def _done(connection: Connection, statements: list[str]) -> list[str]:
+    for statement in statements:
         connection.exec_driver_sql(statement.replace("%", "%%"))
-    return done
+    return statements
 
 
 def secure_in_use(
@@ -92,21 +157,23 @@ def secure_in_use(
     """
     done = []
     for table, owner in owners.items():
-        for _ in range(_TRIES):
-            try:
-                with engine.begin() as connection:
-                    # Who waits for a lock makes all others wait behind it.
-                    connection.exec_driver_sql("SET LOCAL lock_timeout = '500ms'")
-                    done += secure(connection, table, owner, accesses[table])
-                break
-            except exc.OperationalError as error:
-                if getattr(error.orig, "sqlstate", "") != "55P03":
-                    raise
-        else:
-            raise TableBusy(
-                f"the table {table} is in a transaction that lasts: end it, and migrate"
-            )
+        secured = partial(secure, table=table, owner=owner, access=accesses[table])
+        done += in_turn(engine, table, secured)
     return done
+
+
+def in_turn(engine: Engine, table: str, work: Callable[[Connection], list[str]]) -> list[str]:
+    """Changes a table that processes work with, in a transaction of its own. Raises TableBusy."""
+    for _ in range(_TRIES):
+        try:
+            with engine.begin() as connection:
+                # Who waits for a lock makes all others wait behind it.
+                connection.exec_driver_sql("SET LOCAL lock_timeout = '500ms'")
+                return work(connection)
+        except exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", "") != "55P03":
+                raise
+    raise TableBusy(f"a transaction has the table {table} for long: end it, and migrate again")
 
 
 def sees(connection: Connection, owner: RowOwner) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import Connection, create_engine, make_url
 
 from handrail.access.database_roles import READ_MODEL, DatabaseRoles, Grant, OwnTable
+from handrail.app import App, WronglyDeclared
+from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.grants import Dangerous, dangers_of
 from handrail.migrate import migrate
 from handrail.projections.rebuild import start
@@ -114,6 +117,21 @@ def test_a_table_for_a_role_that_there_is_not_is_a_mistake() -> None:
         "the table notifications is for the role sender",
         "the table seats is for the role consumer:biling",
     ]
+
+
+@pytest.mark.parametrize("consumers", [["a-b", "a_b"], ["c" * 50]])
+def test_a_consumer_whose_login_could_not_be_named_is_a_mistake(consumers: list[str]) -> None:
+    said = DatabaseRoles(consumers=consumers).mistakes()
+    assert len(said) == len(consumers)
+    assert all("give the consumer another name" in one for one in said)
+
+
+def test_an_app_with_a_table_for_a_process_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    tables = BusinessTables(
+        revisions=tmp_path, rights={"seats": ("SELECT",)}, used_by={"seats": ("consumer:x",)}
+    )
+    with pytest.raises(WronglyDeclared, match="seats is for the role consumer:x, which is not"):
+        App(contexts=[], tables=tables)
 
 
 def test_a_business_that_says_nothing_lets_workers_api_and_consumers_write_its_tables() -> None:

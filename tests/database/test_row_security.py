@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from psycopg import errors
 from sqlalchemy import exc, text
 
 from consumers.tables import TABLES
@@ -320,3 +321,56 @@ async def test_a_second_migration_changes_no_policy(logins: Logins) -> None:
     before = await logins.sql(oids)
     await migrated_again(logins)
     assert await logins.sql(oids) == before
+
+
+OWN = {
+    "relay": ["relay", "relay/money"],
+    "lake": ["lake"],
+    "projector": ["order_status", "order_status__next"],
+    "consumer:finance": ["consumer/finance"],
+    "consumer:logistics": ["consumer/logistics"],
+    "consumer:notifications": ["consumer/notifications"],
+}
+SUBSCRIBERS = sorted(name for names in OWN.values() for name in names)
+MOVED = "UPDATE checkpoints SET after_position = after_position + 1 RETURNING projection"
+
+
+@pytest.fixture
+async def subscribers(logins: Logins) -> AsyncIterator[None]:
+    await logins.sql("CREATE TABLE before AS SELECT * FROM checkpoints; DELETE FROM checkpoints")
+    for name in SUBSCRIBERS:
+        await logins.sql(
+            "INSERT INTO checkpoints (projection, shard, since) VALUES (%s, 0, '1:1:')", name
+        )
+    yield
+    await logins.sql("DELETE FROM checkpoints; INSERT INTO checkpoints SELECT * FROM before")
+    await logins.sql("DROP TABLE before")
+
+
+@pytest.mark.usefixtures("subscribers")
+async def test_each_subscriber_moves_its_own_checkpoints_and_sees_all(logins: Logins) -> None:
+    for role, own in OWN.items():
+        async with logins.connected(role) as connection:
+            moved = await (await connection.execute(MOVED)).fetchall()
+            seen = await (await connection.execute("SELECT projection FROM checkpoints")).fetchall()
+        assert sorted(name for (name,) in moved) == own, role
+        assert sorted(name for (name,) in seen) == SUBSCRIBERS, role
+
+
+@pytest.mark.usefixtures("subscribers")
+async def test_an_operator_moves_any_checkpoint(logins: Logins) -> None:
+    async with logins.connected("operator") as connection:
+        moved = await (await connection.execute(MOVED)).fetchall()
+    assert sorted(name for (name,) in moved) == SUBSCRIBERS
+
+
+@pytest.mark.parametrize("role", ["relay", "projector"])
+async def test_no_process_parks_an_event_of_another(logins: Logins, role: str) -> None:
+    other = {"relay": "order_status", "projector": "relay/money"}[role]
+    async with logins.connected(role) as connection:
+        with pytest.raises(errors.InsufficientPrivilege, match="row-level security"):
+            await connection.execute(
+                "INSERT INTO parked_events (projection, stream, position, cause)"
+                " VALUES (%s, 'a-1', 1, 'mine')",
+                (other,),
+            )

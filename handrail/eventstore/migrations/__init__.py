@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,13 @@ from handrail.eventstore.grants import (
     own_append,
 )
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
-from handrail.eventstore.row_security import access_of, secure_in_use
+from handrail.eventstore.row_security import (
+    SUBSCRIBERS,
+    access_of,
+    in_turn,
+    secure_in_use,
+    secure_subscribers,
+)
 from handrail.eventstore.tables import metadata as store_metadata
 from handrail.notifications.tables import metadata as messages_metadata
 
@@ -156,7 +163,11 @@ def secure_tables(
     }
     owners |= own.owners if own else {}
     accesses = {table: access_of(roles, table, application) for table in owners}
-    return secure_in_use(engine, owners, accesses)
+    done = secure_in_use(engine, owners, accesses)
+    for table in SUBSCRIBERS:
+        secured = partial(secure_subscribers, roles=roles, table=table, application=application)
+        done += in_turn(engine, table, secured)
+    return done
 
 
 def grant_all(connection: Connection, roles: DatabaseRoles, application: str) -> list[str]:
