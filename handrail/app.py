@@ -185,6 +185,9 @@ class App:
     """The HTTP API of the business. Its routes come before the library's."""
     access: Access = field(default_factory=Access)
     """The scopes of its routes, and which roles have them."""
+    path_rows: Mapping[str, Projection[Any]] = field(default_factory=dict)
+    """The read models of which path parameters are keys, by the parameter: they say whose a path
+    is (`handrail/http/path_owners.py`)."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
     api_examples: ApiExamples = NEUTRAL

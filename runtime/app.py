@@ -174,6 +174,7 @@ HANDRAIL: Final = App(
     examples=EXAMPLES,
     tables=TABLES,
     routers=_routers,
+    path_rows={"order": order_status.PROJECTION},
     access=ACCESS,
     tags=TAGS,
     api_examples=API_EXAMPLES,

@@ -9,11 +9,11 @@ from typing import Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api.orders.validation import NewOrder, check
+from api.orders.validation import NewOrder, check, own_party
 from api.problem_types import KINDS
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
-from handrail.http.access import needs
+from handrail.http.access import PrincipalDep, needs
 from handrail.http.consistency import TOKEN, Freshness, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Requests, RequiredKey, derived_id, fingerprint
@@ -85,6 +85,7 @@ async def place(
     services: ServicesDep,
     key: RequiredKey,
     actor: ActorDep,
+    principal: PrincipalDep,
     fresh: FreshnessDep,
     asked: NewOrder,
 ) -> Response:
@@ -97,7 +98,8 @@ async def place(
     try:
         async with services.places.held(asked.merchant, order):
             await _seen(fresh, asked)
-            await check(services.database, asked)
+            own_party(principal, asked)
+            await check(services.unconfined, asked)
             wait = seconds_to_wait(request, _LONGEST_WAIT)
             lease, stream = _LEASE + timedelta(seconds=wait or 0), stream_name("saga", order)
             claim = await kept.claim(_ROUTE, key, print_, lease, stream=stream)

@@ -15,6 +15,7 @@ from api.schemas import Reference
 from domain.bounds import INSTALMENTS
 from domain.ordering.terms import down_payment
 from handrail import bounds
+from handrail.access.principal import Principal
 from handrail.http.database import Database
 from handrail.http.problems import ErrorItem, Problem, at
 from handrail.http.schemas import Asked, AskedPrice, Id, Quantity, members, whole
@@ -85,6 +86,14 @@ class NewOrder(Asked):
         return sum(prices[1:], prices[0])
 
 
+def own_party(principal: Principal, order: NewOrder) -> None:
+    """Raises Problem where a confined principal orders for another, as for one that is unknown."""
+    if principal.party not in {"", order.customer}:
+        raise _no_limit(order)
+    if principal.tenant not in {"", order.merchant}:
+        raise _no_merchant(order)
+
+
 async def check(database: Database, order: NewOrder) -> None:
     """Raises Problem, naming the fields, for an order that can never be approved."""
     _check_articles(order)
@@ -98,9 +107,9 @@ async def check(database: Database, order: NewOrder) -> None:
     if known.application not in sells:
         raise _no("merchant-not-active", [at("#/merchant", f"{order.merchant} may not sell")])
     if currency is None:
-        raise _no("unknown-merchant", [at("#/merchant", f"there is no merchant {order.merchant}")])
+        raise _no_merchant(order)
     if not limit_in:
-        raise _no("unknown-customer", [at("#/customer", f"{order.customer} has no credit limit")])
+        raise _no_limit(order)
     if limit_in != currency:
         message = f"has a limit in {limit_in}, and the merchant sells in {currency}"
         raise _no("wrong-currency", [at("#/customer", message)])
@@ -119,6 +128,14 @@ async def check(database: Database, order: NewOrder) -> None:
     if unknown:
         raise _no("unknown-sku", unknown)
     _check_terms(order)
+
+
+def _no_merchant(order: NewOrder) -> Problem:
+    return _no("unknown-merchant", [at("#/merchant", f"there is no merchant {order.merchant}")])
+
+
+def _no_limit(order: NewOrder) -> Problem:
+    return _no("unknown-customer", [at("#/customer", f"{order.customer} has no credit limit")])
 
 
 def _check_articles(order: NewOrder) -> None:

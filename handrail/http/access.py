@@ -26,6 +26,7 @@ from handrail.access.authentication import Authentication, NotSignedIn, SignInUn
 from handrail.access.principal import Principal
 from handrail.access.roles import APPROVE
 from handrail.app import WronglyDeclared
+from handrail.http.path_owners import PathOwners
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer
 from handrail.http.public import anybody
@@ -51,6 +52,7 @@ class _Bearer(SecurityBase):
         """Raises Problem where the principal lacks a scope."""
         principal = principal_of(request)
         refuse_without(principal, needed.scopes)
+        await _owners_of(request).check(principal, request.path_params)
         return principal
 
 
@@ -61,6 +63,7 @@ class _BearerOfTwo(_Bearer):
         """Raises Problem where the principal lacks a scope."""
         principal = principal_of(request)
         refuse_without(principal, [APPROVE] if APPROVES in request.headers else needed.scopes)
+        await _owners_of(request).check(principal, request.path_params)
         return principal
 
 
@@ -82,12 +85,22 @@ def needs_two(*scopes: str) -> params.Depends:
     return cast("params.Depends", Security(_BEARER_OF_TWO, scopes=scopes))
 
 
+def _owners_of(request: Request) -> PathOwners:
+    return cast("PathOwners", request.app.state.path_owners)
+
+
 def principal_of(request: Request) -> Principal:
     """Who makes the request. Raises LookupError on a public route: it has no principal."""
     try:
         return cast("Principal", request.scope[_PRINCIPAL])
     except KeyError:
         raise LookupError(f"{request.scope['path']} is public, and has no principal") from None
+
+
+def confined_principal(request: Request) -> Principal | None:
+    """The caller, where it is confined to what is of one tenant, or of one party."""
+    principal: Principal | None = request.scope.get(_PRINCIPAL)
+    return None if principal is None or principal.visibility.everything else principal
 
 
 async def _caller(request: Request) -> Principal:

@@ -28,6 +28,7 @@ from handrail.http.four_eyes import Proposed
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
 from handrail.http.named_models import SUBJECT_FIELD, router_for
+from handrail.http.path_owners import PathOwners
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
 from handrail.http.rate_limit import NO_LIMITS, RateLimits
@@ -117,9 +118,16 @@ def create_app(
     stopping = stopping or asyncio.Event()
     hooks = declared.webhooks()
     app.state.problem_types = declared.problem_types
+    app.state.path_owners = PathOwners(
+        database,
+        declared.access.tenant_role,
+        declared.access.party_role,
+        {"saga": declared.saga_board, **declared.path_rows},
+    )
     app.state.services = Services(
         app=declared,
         database=database,
+        unconfined=database,
         history=PointInTime(database, declared.codec, as_of_events),
         places=TenantLimit(database, sagas_per_tenant, declared.saga_board.table, declared.tenant),
         processes=TemporalGateway(client, options, declared.saga_types, declared.rule_problems),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, Protocol, cast
 
 from fastapi import Depends, Header, Query, Request
@@ -13,7 +13,7 @@ from handrail import bounds
 from handrail.access.principal import Principal
 from handrail.access.roles import ACT_AS
 from handrail.app import App
-from handrail.http.access import principal_of, refuse_without
+from handrail.http.access import confined_principal, principal_of, refuse_without
 from handrail.http.database import Database
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.event_streams import EventStreams
@@ -54,6 +54,9 @@ class Services:
 
     app: App
     database: Database
+    """It shows the rows that the caller of the route may see."""
+    unconfined: Database
+    """It shows all rows: for what is compared, and not answered."""
     history: PointInTime
     places: TenantLimit
     processes: TemporalGateway
@@ -91,7 +94,12 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    return cast("Services", request.app.state.services)
+    """Those of the application; the rows of the database are what the caller may see."""
+    everything = cast("Services", request.app.state.services)
+    principal = confined_principal(request)
+    if principal is None:
+        return everything
+    return replace(everything, database=everything.database.seen_by(principal.visibility))
 
 
 def json_body(request: Request) -> None:

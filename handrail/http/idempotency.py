@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import (
     ColumnElement,
@@ -39,6 +39,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from handrail.bounds import KEY
 from handrail.eventstore.tables import requests, streams
+from handrail.http.access import confined_principal
 from handrail.http.database import Database
 from handrail.http.problems import Problem, in_header
 
@@ -87,9 +88,28 @@ def optional_key(text: _Text = None) -> str | None:
     return None if text is None else _read(text)
 
 
-RequiredKey = Annotated[str, Depends(required_key)]
+def _own_key(request: Request, key: Annotated[str, Depends(required_key)]) -> str:
+    return _of_caller(request, key)
+
+
+def _own_optional_key(
+    request: Request, key: Annotated[str | None, Depends(optional_key)]
+) -> str | None:
+    return None if key is None else _of_caller(request, key)
+
+
+def _of_caller(request: Request, key: str) -> str:
+    """A key of a confined principal is its own: the same text of another is another key."""
+    principal = confined_principal(request)
+    if principal is None:
+        return key
+    owned = f"{principal.tenant}\n{principal.party}\n{key}"
+    return hashlib.sha256(owned.encode()).hexdigest()
+
+
+RequiredKey = Annotated[str, Depends(_own_key)]
 """The header `Idempotency-Key`: a request without it is refused."""
-OptionalKey = Annotated[str | None, Depends(optional_key)]
+OptionalKey = Annotated[str | None, Depends(_own_optional_key)]
 """The header `Idempotency-Key`, or None."""
 
 
