@@ -24,6 +24,11 @@ BROKER_USERS = (
 CONSUMERS = {"finance": "finance", "logistics": "logistics", "notifications": "customers"}
 """The user of each consumer at the broker."""
 ADMINISTRATOR = "handrail"
+LOGINS = (
+    *("api", "worker", "projector", "relay", "notifier", "operator", "lake"),
+    *(f"consumer-{name}" for name in CONSUMERS),
+)
+"""At PostgreSQL; `handrail database roles` gives them their passwords."""
 
 
 def password() -> str:
@@ -52,12 +57,15 @@ def write(folder: Path, owner: int) -> list[str]:
             written.append(name)
         return path.read_text().rstrip("\n")
 
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if owner != os.geteuid():
-        os.chown(folder, owner, owner)
-    of_owner, of_app = secret("postgres_password", password()), secret("app_password", password())
+    _private_folder(folder, owner)
+    of_owner = secret("postgres_password", password())
     secret("owner_database_url", f"postgresql://handrail:{of_owner}@postgres:5432/handrail")
-    secret("database_url", f"postgresql://handrail_login:{of_app}@postgres:5432/handrail")
+    _private_folder(folder / "logins", owner)
+    for login in LOGINS:
+        name = login.replace("-", "_")
+        found = secret(f"logins/{login}", password())
+        url = f"postgresql://handrail_{name}:{found}@postgres:5432/handrail"
+        secret(f"database_url_{name}", url)
     administrator = secret("broker_password", password())
     login = f"{ADMINISTRATOR}:{administrator}@rabbitmq"
     secret("broker.conf", f"default_user = {ADMINISTRATOR}\ndefault_pass = {administrator}")
@@ -72,6 +80,12 @@ def write(folder: Path, owner: int) -> list[str]:
     secret("payload_keys.json", payload_keys())
     secret("codec_tokens", f"operator={password()}")
     return written
+
+
+def _private_folder(folder: Path, owner: int) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if owner != os.geteuid():
+        os.chown(folder, owner, owner)
 
 
 def write_variables(file: Path, owner: int) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 import stat
 import subprocess
@@ -13,11 +14,10 @@ import pytest
 import yaml
 
 from handrail.cli.app_commands import add_commands
+from handrail.cli.database_commands import roles as database_roles
 from handrail.cli.main import app
-from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import PLUGINS
 from handrail.dev.temporal import search_attributes
-from handrail.eventstore.pool import open_pool
 from handrail.messaging.broker.management_api import login_in
 from handrail.messaging.broker.topology import topology
 from handrail.migrate import migrate
@@ -26,6 +26,7 @@ from handrail.temporal.payload_keys import KeyRing
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.runtime.conftest import ROOT
+from tests.servers.postgres import a_server
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -39,7 +40,7 @@ add_commands(app, HANDRAIL)
 def test_every_process_of_ours_is_there() -> None:
     simulators = {"bank", "carrier", "registry", "provider"}
     messaging = {"topology", "relay"} | {f"consumer-{one.name}" for one in HANDRAIL.consumers}
-    processes = {"migrate", "worker", "projector", "notifier", "api", "codec"}
+    processes = {"migrate", "database-roles", "worker", "projector", "notifier", "api", "codec"}
     assert set(OURS) == processes | messaging | simulators
 
 
@@ -47,7 +48,8 @@ def test_every_process_of_ours_is_there() -> None:
 def test_the_command_is_a_real_one_with_real_options(name: str) -> None:
     command, bound, _ = app.parse_args(OURS[name]["command"], exit_on_error=False)
 
-    expected = {"topology": "apply", "relay": "run"}.get(name, name.partition("-")[0])
+    named = {"topology": "apply", "relay": "run", "database-roles": "roles"}
+    expected = named.get(name, name.partition("-")[0])
     assert command.__name__ == expected
     given = {word.removeprefix("--") for word in OURS[name]["command"] if word.startswith("--")}
     if name.startswith("consumer-"):
@@ -108,14 +110,14 @@ def test_a_service_names_the_secrets_it_reads_and_no_others(name: str) -> None:
         for value in service.get("environment", {}).values()
         if str(value).startswith(SECRETS)
     }
-    scripts = {"postgres": {"app_password"}, "rabbitmq": {"/etc/rabbitmq/conf.d/20-login.conf"}}
+    scripts = {"rabbitmq": {"/etc/rabbitmq/conf.d/20-login.conf"}}
     assert targets == read | scripts.get(name, set())
 
 
 @each_of_ours
 def test_a_service_reads_only_what_is_declared_for_its_process(name: str) -> None:
     declared = secrets_of(ShopSettings)
-    kind = name.partition("-")[0]
+    kind = "migrate" if name == "database-roles" else name.partition("-")[0]
     for variable in OURS[name]["environment"]:
         field = variable.removeprefix("HANDRAIL_").lower()
         field = field if field in declared else field.removesuffix("_file")
@@ -123,11 +125,11 @@ def test_a_service_reads_only_what_is_declared_for_its_process(name: str) -> Non
         assert field not in declared or kind in declared[field] or field in own
 
 
-def test_only_migrate_gets_the_url_of_the_owner(written: Path) -> None:
+def test_only_what_makes_tables_and_roles_gets_the_url_of_the_owner(written: Path) -> None:
     owner = secret_of(written, "postgres_password")
     for name in OURS:
         knows = owner in " ".join(given_to(name, written).values())
-        assert knows == (name == "migrate"), name
+        assert knows == (name in {"migrate", "database-roles"}), name
 
 
 def test_there_is_no_password_in_the_file() -> None:
@@ -210,35 +212,26 @@ def test_our_processes_are_not_root_and_write_nothing_but_their_volume(name: str
     assert OURS[name]["tmpfs"] == ["/tmp"]
 
 
-async def test_the_login_of_the_processes_may_do_what_the_application_may_and_no_more(
-    postgres: EmbeddedPostgres, written: Path
+async def test_each_process_logs_in_with_the_password_that_was_written_for_it(
+    tmp_path: Path, written: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What docker/app-login.sh tells PostgreSQL, with roles of a name that only this test has."""
-    script = (ROOT / "docker" / "app-login.sh").read_text()
-    password = secret_of(written, "app_password")
-    [statements] = re.findall(r"<<'SQL'\n(.*)SQL\n", script, re.DOTALL)
-    renamed = statements.replace("handrail_app", "compose_app").replace(
-        "handrail_login", "compose_login"
-    )
-    async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as owner:
-        await owner.execute("CREATE DATABASE of_compose")
-        await owner.execute(renamed.replace(":'password'", f"'{password}'"))
-    url = postgres.url_of("of_compose")
-    migrate(url, "compose_app", app=HANDRAIL)
-    parts = urlsplit(url)
-    login = parts._replace(netloc=f"compose_login:{password}@127.0.0.1:{postgres.port}").geturl()
-    async with open_pool(login, role="compose_app", size=1) as pool, pool.connection() as one:
-        await one.execute("SELECT 1 FROM events")
-        for denied in ("RESET ROLE", "DELETE FROM events"):
-            if denied == "RESET ROLE":
-                await one.execute(denied)
-                continue
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                await one.execute(denied)
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await one.execute("COPY events TO PROGRAM 'true'")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            await one.execute("CREATE ROLE another")
+    """As `migrate` and `database-roles` do it, on a server that has nothing yet."""
+    async with a_server(tmp_path / "postgres") as server:
+        settings = ShopSettings(migration_database_url=server.url)
+        await asyncio.to_thread(migrate, server.url, "handrail_app", app=HANDRAIL)
+        folder = written / "secrets" / "logins"
+        assert await asyncio.to_thread(database_roles, HANDRAIL, settings, folder) == 0
+        for name in ("api", "worker", "projector", "notifier", "relay", "consumer-finance"):
+            url = urlsplit(given_to(name, written)["database_url"])
+            assert url.username == f"handrail_{name.replace('-', '_')}"
+            netloc = f"{url.username}:{url.password}@127.0.0.1:{server.port}"
+            here = url._replace(netloc=netloc).geturl()
+            async with await psycopg.AsyncConnection.connect(here, autocommit=True) as one:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await one.execute("DELETE FROM events")
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await one.execute("SET ROLE postgres")
+    assert secret_of(written, "database_url_worker") not in capsys.readouterr().out
 
 
 def test_the_broker_has_the_plugins_that_the_topology_needs() -> None:
@@ -308,7 +301,7 @@ def test_temporal_has_a_postgres_of_its_own(written: Path) -> None:
 def test_data_lives_in_named_volumes(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
         source = volume.partition(":")[0]
-        assert source in COMPOSE["volumes"] or source.startswith("./docker")
+        assert source in COMPOSE["volumes"] or source.startswith(("./docker", "./secrets/logins"))
 
 
 def test_both_databases_keep_their_data() -> None:
