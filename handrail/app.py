@@ -34,6 +34,7 @@ from handrail.messaging.contracts.schemas import Described, Schema
 from handrail.messaging.relay.routing import Routing
 from handrail.notifications import kinds as notifications
 from handrail.notifications.kinds import MessageKinds
+from handrail.privacy.declared import are_declared, mistakes_of_messages
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
@@ -200,6 +201,8 @@ class App:
         for said in notifications.mistakes(self.messages):
             raise WronglyDeclared(said)
         self._refuse_unbounded_corrections()
+        for said in mistakes_of_messages((*self.events, *self.commands)):
+            raise WronglyDeclared(said)
         self._refuse_wrong_problems()
         self._refuse_what_no_context_has()
 
@@ -217,6 +220,13 @@ class App:
     def codec(self) -> Codec:
         """Encodes and decodes every message there is."""
         return Codec.of((*self.events, *self.commands, *SAGAS.commands), self.upcasters)
+
+    @cached_property
+    def has_personal_fields(self) -> bool:
+        """Whether a message or a saga's input of the business has a text that is to be sealed."""
+        inputs = (type(one.example_input) for one in self.saga_types.values())
+        own = (event for one in self.contexts for event in one.events)
+        return are_declared((*own, *self.commands, *inputs))
 
     @cached_property
     def described(self) -> Described:

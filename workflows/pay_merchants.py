@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
@@ -19,6 +19,7 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 from domain.identifiers import PayoutId
 from domain.settlement.payable import Payable
 from handrail.kernel import Money
+from handrail.personal import Personal
 from handrail.sagas.fairness import fair
 from handrail.sagas.options import SagaResult
 from handrail.sagas.visibility import SAGA_STATUS, SAGA_TYPE, begun_as
@@ -53,7 +54,7 @@ class By:
     """Who said so, and why."""
 
     actor: str
-    reason: str
+    reason: Annotated[str, Personal()]
 
 
 @dataclass(frozen=True, kw_only=True)

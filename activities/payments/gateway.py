@@ -7,6 +7,7 @@ from typing import Protocol
 from domain.payments.commands import Approved, BankReply, Declined
 from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected, wire_key
 from handrail.kernel import Money
+from handrail.privacy.texts import CLEAR, PersonalTexts
 
 
 class Bank(Protocol):
@@ -56,10 +57,12 @@ class Bank(Protocol):
 class HttpBank:
     """The bank over HTTP."""
 
-    def __init__(self, bank: HttpGateway) -> None:
+    def __init__(self, bank: HttpGateway, personal: PersonalTexts = CLEAR) -> None:
         self._bank = bank
+        self._personal = personal
 
     async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        card = await self._personal.reveal(card)
         body = {"order": order, "amount": amount.amount, "currency": amount.currency, "card": card}
         return _reply(await self._bank.ask("/authorisations", key=key, body=body))
 
@@ -72,6 +75,7 @@ class HttpBank:
         return _reply(await self._bank.ask("/voids", key=key, body=body))
 
     async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+        card = await self._personal.reveal(card)
         body = {"order": order, "amount": amount.amount, "currency": amount.currency, "card": card}
         return _reply(await self._bank.ask("/charges", key=key, body=body))
 

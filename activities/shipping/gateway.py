@@ -6,6 +6,7 @@ from typing import Protocol
 
 from domain.shipping.commands import Booked, CarrierReply, NotBooked
 from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected, wire_key
+from handrail.privacy.texts import CLEAR, PersonalTexts
 
 
 class Carrier(Protocol):
@@ -34,12 +35,14 @@ class Carrier(Protocol):
 class HttpCarrier:
     """The carrier over HTTP."""
 
-    def __init__(self, carrier: HttpGateway) -> None:
+    def __init__(self, carrier: HttpGateway, personal: PersonalTexts = CLEAR) -> None:
         self._carrier = carrier
+        self._personal = personal
 
     async def book(
         self, *, key: str, order: str, merchant: str, ship_to: str, parcels: int
     ) -> CarrierReply:
+        ship_to = await self._personal.reveal(ship_to)
         body = {"order": order, "merchant": merchant, "ship_to": ship_to, "parcels": parcels}
         return _reply(await self._carrier.ask("/bookings", key=key, body=body))
 

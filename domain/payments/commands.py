@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
 from handrail.kernel import Money
+from handrail.personal import Personal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class AuthoriseDownPayment(ShopCommand, context="payments"):
 
     order: OrderId
     amount: Money
-    card: str
+    card: Annotated[str, Personal()]
     reply: BankReply | None = None
 
 
@@ -79,7 +80,7 @@ class OpenPlan(ShopCommand, context="payments"):
     customer: CustomerId
     financed: Money
     instalments: int
-    card: str
+    card: Annotated[str, Personal(subject="customer")]
     first_due: date
     day: int = 0
 
@@ -93,7 +94,7 @@ class CollectInstalment(ShopCommand, context="payments"):
     order: OrderId
     number: int
     amount: Money
-    card: str
+    card: Annotated[str, Personal()]
     reply: BankReply | None = None
 
 
@@ -124,7 +125,7 @@ class SettleEarly(ShopCommand, context="payments"):
 
     order: OrderId
     amount: Money
-    card: str
+    card: Annotated[str, Personal()]
     reply: BankReply | None = None
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, get_args
+from typing import Annotated, ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId
+from handrail.personal import Personal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,7 @@ class BookShipment(ShopCommand, context="shipping"):
 
     order: OrderId
     merchant: MerchantId
-    ship_to: str
+    ship_to: Annotated[str, Personal()]
     parcels: int
     reply: CarrierReply | None = None
 
@@ -64,7 +65,7 @@ class RecordDelivery(ShopCommand, context="shipping"):
 class RecordLoss(ShopCommand, context="shipping"):
     order: OrderId
     at: datetime
-    cause: str
+    cause: Annotated[str, Personal()]
 
 
 ShipmentCommand = BookShipment | CancelShipment | RecordDispatch | RecordDelivery | RecordLoss

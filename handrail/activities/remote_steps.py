@@ -69,7 +69,7 @@ class RemoteSteps(Generic[StateT]):
     ) -> Answer:
         await self._void(command, context)
         key = str(context.key)
-        reply = await request(command, key)
+        reply = await request(await self._store.personal.reveal(command), key)
         try:
             return await self._handler.handle(_with(command, reply), context)
         except StepClosed:

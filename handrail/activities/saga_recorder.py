@@ -188,6 +188,7 @@ class SagaRecorder:
             turned = _turned(asked, attempt, story)
             if turned is None:
                 raise _closed(context, "what gives no reason to turn back")
+            turned = await self._store.personal.seal(turned, context.of_texts)
             try:
                 appended = await self._append(
                     version,
@@ -252,7 +253,8 @@ class SagaRecorder:
             try:
                 # What was recorded before it was done stands: nothing is appended at that version.
                 expected = IMPOSSIBLE if contradicts else version
-                appended = await self._append(expected, [resumed], context, self._kept(asked))
+                kept = await self._kept(asked, context)
+                appended = await self._append(expected, [resumed], context, kept)
             except VersionConflict:
                 if contradicts:
                     said = f"our own books say that {resumed.step} happened: retry it"
@@ -264,7 +266,8 @@ class SagaRecorder:
     @activity.defn(name="AnswerStep")
     async def answer(self, asked: StepAnswered, context: StepContext) -> StepAnswered:
         """Answer a step that waits for it; the first answer that is recorded stands."""
-        appended = await self._append(ANY_VERSION, [asked], context, self._kept([asked]))
+        kept = await self._kept([asked], context)
+        appended = await self._append(ANY_VERSION, [asked], context, kept)
         [stands] = self._stored(appended.answer)
         return cast("StepAnswered", stands)
 
@@ -301,8 +304,9 @@ class SagaRecorder:
         except StepClosed:
             raise _closed(context, "a later attempt") from None
 
-    def _kept(self, messages: Sequence[Any]) -> Mapping[str, Any]:
-        encoded = [self._codec.encode(one) for one in messages]
+    async def _kept(self, messages: Sequence[Any], context: StepContext) -> Mapping[str, Any]:
+        sealed = await self._store.personal.seal_all(messages, context.of_texts)
+        encoded = [self._codec.encode(one) for one in sealed]
         return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
 
     def _stored(self, answer: Mapping[str, Any] | None) -> Sequence[Any]:

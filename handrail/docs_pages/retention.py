@@ -64,6 +64,11 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         protects="Which server's transaction numbers the feed, tokens and the lake count in.",
     ),
     Retention(
+        tables=("subject_keys",),
+        until="for ever, without the key once its subject was erased",
+        protects="What opens personal texts; and of those erased the proof: key, time, and actor.",
+    ),
+    Retention(
         tables=("checkpoints",),
         until="as long as its follower is known",
         protects="Where each follower goes on reading.",

@@ -22,6 +22,7 @@ from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
+from handrail.http.personal_texts import OpeningMiddleware, SagaTexts
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
 from handrail.http.routes import (
@@ -42,6 +43,7 @@ from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.http.webhook_sources import Webhooks
 from handrail.messaging.contracts.schemas import Schema
+from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
 
@@ -74,6 +76,7 @@ def create_app(
     as_of_events: int = EVENTS_AT_MOST,
     event_streams: int = AT_ONCE,
     event_streams_per_client: int = PER_CLIENT,
+    personal: PersonalTexts = CLEAR,
 ) -> FastAPI:
     """The application of what is `declared`.
 
@@ -81,7 +84,7 @@ def create_app(
     set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
     point-in-time read folds, `event_streams` those that are open. Neither the engine nor the client
-    has to be connected, or is closed here.
+    has to be connected, or is closed here. `personal` seals what comes in, and opens what goes out.
     """
     app = FastAPI(
         title="Handrail",
@@ -94,6 +97,7 @@ def create_app(
     )
     metrics, database = Metrics(), Database(engine)
     stopping = stopping or asyncio.Event()
+    texts = SagaTexts(personal, database, client, declared.saga_types)
     hooks = declared.webhooks()
     app.state.problem_types = declared.problem_types
     app.state.services = Services(
@@ -101,7 +105,9 @@ def create_app(
         database=database,
         history=PointInTime(database, declared.codec, as_of_events),
         places=TenantLimit(database, sagas_per_tenant),
-        processes=TemporalGateway(client, options, declared.saga_types, declared.rule_problems),
+        processes=TemporalGateway(
+            client, options, declared.saga_types, declared.rule_problems, texts
+        ),
         decisions=DecisionWaiter(database, declared.codec),
         streams=EventStreams(
             database, stopping, at_once=event_streams, per_client=event_streams_per_client
@@ -113,7 +119,9 @@ def create_app(
             types=declared.saga_types,
             codec=declared.codec,
             rules=declared.rule_problems,
+            texts=texts,
         ),
+        personal=personal,
         metrics=metrics,
         figures=operations.Figures(),
         temporal_ui=temporal_ui,
@@ -126,6 +134,7 @@ def create_app(
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
+    app.add_middleware(OpeningMiddleware, personal=personal)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     openapi.mend(app, declared.problem_types)
     return app

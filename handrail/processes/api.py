@@ -15,6 +15,8 @@ from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
+from handrail.http.personal_texts import AnsweringKeys
+from handrail.privacy.process import personal_texts
 from handrail.processes.asgi_server import serve
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
@@ -25,7 +27,12 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
-    async with store_engine(settings) as engine:
+    async with (
+        store_engine(settings) as engine,
+        personal_texts(
+            settings, declared=app.has_personal_fields, name="handrail api keys", keys=AnsweringKeys
+        ) as personal,
+    ):
         client = await lazy_client(
             cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
         )
@@ -41,6 +48,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             as_of_events=settings.as_of_events,
             event_streams=settings.event_streams,
             event_streams_per_client=settings.event_streams_per_client,
+            personal=personal,
         )
         await serve(application, settings, settings.api_host, settings.api_port, stop)
 

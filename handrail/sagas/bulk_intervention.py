@@ -18,6 +18,7 @@ from temporalio.exceptions import ActivityError
 
 from handrail import bounds
 from handrail.kernel import Event
+from handrail.sagas.events import FreeText
 from handrail.sagas.interventions import (
     Begun,
     InterveneInMany,
@@ -54,7 +55,7 @@ class Stop:
     """Who wants it to end, and why."""
 
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,13 @@ A `step` is the name a saga gives it, which is its command's class name unless i
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from handrail.kernel import Event, Money, TenantId
+from handrail.personal import Personal
+
+FreeText = Annotated[str, Personal()]
+"""Words of a person, or of a business about one: personal, of the subject of the saga."""
 
 Direction = Literal["do", "undo"]
 Ending = Literal["completed", "refused", "compensated"]
@@ -30,7 +34,8 @@ class SagaStarted(Event, context="sagas"):
     workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
     and `steps` are their names, those that may never be asked included. `repeats` is whether
     another attempt may follow this one, once it has ended refused or compensated. `input` is what
-    the workflow was begun with, as JSON: Temporal forgets it.
+    the workflow was begun with, as JSON: Temporal forgets it. `subject` is whose personal data the
+    saga is about, as `subject_of` names it; empty where it is about none.
     """
 
     saga: str
@@ -45,6 +50,7 @@ class SagaStarted(Event, context="sagas"):
     steps: tuple[str, ...] = ()
     repeats: Repeats = "numbered"
     input: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +71,7 @@ class StepRefused(Event, context="sagas"):
     attempt: int
     step: str
     outcome: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +102,7 @@ class CompensationStarted(Event, context="sagas"):
     saga: str
     attempt: int
     because: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +120,7 @@ class CancelRequested(Event, context="sagas"):
     saga: str
     attempt: int
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +150,8 @@ class SagaResumed(Event, context="sagas"):
     intervention: str
     kind: str
     actor: str
-    reason: str
-    evidence: str = ""
+    reason: FreeText
+    evidence: FreeText = ""
     correction: str = ""
     happened: bool = True
 
@@ -179,7 +185,7 @@ class StepAnswered(Event, context="sagas"):
     step: str
     approved: bool
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +196,7 @@ class SagaDecided(Event, context="sagas"):
     attempt: int
     approved: bool
     because: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +207,7 @@ class SagaEnded(Event, context="sagas"):
     attempt: int
     ending: Ending
     because: str
-    reason: str
+    reason: FreeText
 
 
 SagaEvent = (

@@ -5,9 +5,13 @@ Events are stored for ever: names and fields are a contract, changed only by a n
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from handrail.kernel import Event
+from handrail.personal import Personal
+
+FreeText = Annotated[str, Personal(subject="intervention")]
+"""What a person wrote about many sagas at once: sealed under a key of the intervention."""
 
 Kind = Literal["retry", "correct", "skip", "resolve", "compensate"]
 Heard = Literal["accepted", "refused", "unreachable"]
@@ -45,11 +49,11 @@ class InterveneInMany:
     which: Which
     kind: Kind
     actor: str
-    reason: str
+    reason: FreeText
     per_second: int
-    evidence: str = ""
+    evidence: FreeText = ""
     happened: bool = True
-    correction: str = ""
+    correction: FreeText = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +103,7 @@ class InterventionStopped(Event, context="sagas"):
 
     intervention: str
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal, Self, TypeVar
 
 from handrail.kernel import NO_TENANT, Money, TenantId
-from handrail.sagas.events import Ending
+from handrail.sagas.events import Ending, FreeText
 
 OptionsT = TypeVar("OptionsT", bound="RunOptions")
 
@@ -58,7 +58,8 @@ class SagaIdentity:
 
     `tenant` is the party that limits, fairness and figures are kept for; empty where the business
     has none. `at_stake` is the money in question until the saga ends; None: there is none.
-    `actor` is who asked for it, and `input` what its workflow was begun with.
+    `actor` is who asked for it, and `input` what its workflow was begun with. `subject` is whose
+    personal data it is about.
     """
 
     saga: str
@@ -68,6 +69,7 @@ class SagaIdentity:
     actor: str
     attempt: int = 1
     input: Any = None
+    subject: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class Decision:
 
     approved: bool
     because: str
-    reason: str
+    reason: FreeText
     token: str
 
 
@@ -86,13 +88,13 @@ class SagaResult:
 
     ending: Ending
     because: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cancellation:
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ class Verdict:
     id: str
     approved: bool
     actor: str
-    reason: str
+    reason: FreeText
     step: str = ""
 
 
@@ -128,7 +130,7 @@ class Intervention:
     id: str
     kind: InterventionKind
     actor: str
-    reason: str
+    reason: FreeText
     step: str = ""
-    evidence: str = ""
+    evidence: FreeText = ""
     happened: bool = True

@@ -106,6 +106,7 @@ class StepExecutor:
             key=key,
             actor=self.identity.actor,
             merchant=self.identity.tenant,
+            subject=self.identity.subject,
             traceparent=self.options.traceparent,
             closes=closes or request.superseded,
             supersedes=self._superseded(request),
@@ -232,6 +233,7 @@ class StepExecutor:
             key=self.key(f"journal:{name}", direction, left=left),
             actor=self.identity.actor,
             merchant=self.identity.tenant,
+            subject=self.identity.subject,
             traceparent=self.options.traceparent,
             closes=closes,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final, Literal
 
+from handrail.personal import subject_of
 from handrail.sagas.events import AnswerAwaited, Direction, SagaDecided, SagaEnded
 
 OnceDone = AnswerAwaited | SagaDecided | SagaEnded
@@ -61,7 +62,8 @@ class StepContext:
     transaction when the step is done, and only then.
     `alone` is a command that no saga asked for: nobody keeps a journal of it. `merchant` is its
     tenant, and `traceparent` the trace of the request that began it (W3C Trace Context):
-    both are stored beside the events, where they are known.
+    both are stored beside the events, where they are known. `subject` is whose personal data the
+    texts are that name no subject themselves.
     """
 
     key: StepKey
@@ -72,6 +74,12 @@ class StepContext:
     merchant: str = ""
     traceparent: str = ""
     alone: bool = False
+    subject: str = ""
+
+    @property
+    def of_texts(self) -> str:
+        """The subject of texts without one: a saga about no person has a key of its own."""
+        return self.subject or subject_of("saga", self.key.saga)
 
 
 @dataclass(frozen=True, kw_only=True)

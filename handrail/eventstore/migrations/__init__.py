@@ -153,6 +153,7 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON lake_batches TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
         f"GRANT SELECT ON store_epochs TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON subject_keys TO {name}",
         "REVOKE EXECUTE ON FUNCTION maintain_partitions, adopt_timeline, adopt_store FROM PUBLIC",
         f"GRANT EXECUTE ON FUNCTION maintain_partitions, adopt_timeline TO {name}",
     ):
