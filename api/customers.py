@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 
+from api.problem_types import KINDS
 from domain.credit.commands import AssignLimit
+from domain.customers.events import CustomerErasureRefused, CustomerErasureRequested
 from domain.identifiers import CustomerId
+from handrail.http import stream_reader
 from handrail.http.consistency import TOKEN, FreshnessDep
-from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
+from handrail.http.last_run import LastRun
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money, of_row
+from handrail.http.start_input import last_attempt
+from handrail.http.start_request import StartRequest
 from handrail.http.temporal_errors import UNAVAILABLE
+from handrail.kernel import stream_name
 from projections import customer_account
 from projections.customer_account import CustomerAccount
+from workflows import erase_customer
+from workflows.erase_customer import EraseCustomer
+
+_DECIDED_WITHIN: Final = 10.0
+"""Seconds; after that the answer is that it has begun."""
+_LOOKS: Final = 50
+_PAUSE: Final = 0.1  # seconds
 
 router = APIRouter(tags=["customers"])
 
@@ -48,6 +65,15 @@ class LastRefusal(BaseModel):
     missing: Money
     reason: str
     at: datetime
+
+
+class Erasing(BaseModel):
+    """Nothing is open: it goes on until it is done."""
+
+    customer: str
+    saga: str
+    status: Literal["erasing"] = "erasing"
+    links: Links
 
 
 class Customer(BaseModel):
@@ -110,6 +136,65 @@ async def show_customer(fresh: FreshnessDep, customer: Id, as_of: AsOf = None) -
     if row is None:
         raise Problem("not-found", f"there is no customer {customer}")
     return _customer(row)
+
+
+@router.delete(
+    "/customers/{customer}",
+    status_code=202,
+    summary="Erase a customer",
+    responses=responses(
+        "malformed-header",
+        "erasure-refused",
+        "out-of-order",
+        "database-unavailable",
+        *UNAVAILABLE,
+        kinds=KINDS,
+    ),
+)
+async def erase(services: ServicesDep, actor: ActorDep, customer: Id) -> Erasing:
+    """The keys of the customer's personal data are destroyed, so that nothing sealed is read any
+    more; contact and messages are deleted; other services hear of it. What is open, an order or a
+    debt, refuses. Asked again, it is done again. How far it is, is under `saga`; the proof is in
+    the stream `customer-{id}`.
+    """
+    saga = erase_customer.saga_id(customer)
+    before = await _last_run(services, customer, saga)
+    told = await last_attempt(services.database, services.app.codec, saga)
+    number = max(before.attempt if before else 0, told.number if told else 0)
+    asked = EraseCustomer(customer=CustomerId(customer), by=actor, requested_at=datetime.now(UTC))
+    running = before is not None and before.running
+    beginning = replace(
+        StartRequest.of(erase_customer.SAGA, asked),
+        attempt=max(number, 1) if running else number + 1,
+        same=lambda one: one.customer == customer,
+    )
+    await services.processes.start(beginning, actor, begun=running)
+    decision = await services.decisions.wait_for(beginning, _DECIDED_WITHIN)
+    if decision is not None and not decision.approved:
+        raise Problem("erasure-refused", f"{customer} is not erased: {decision.reason}")
+    links = {**services.links(saga), **_links(customer), "proof": f"/streams/customer-{customer}"}
+    return Erasing(customer=customer, saga=saga, links=links)
+
+
+async def _last_run(services: Services, customer: str, saga: str) -> LastRun | None:
+    """The erasure before. One that has destroyed the keys misses what came since, so its end is
+    waited for. Raises Problem where it does not come.
+    """
+    for _ in range(_LOOKS):
+        before = await services.processes.last_run(saga)
+        if before is None or not before.running or not await _is_unreadable(services, customer):
+            return before
+        await asyncio.sleep(_PAUSE)
+    raise Problem("out-of-order", f"an erasure of {customer} is ending: ask again", retry_after=1)
+
+
+async def _is_unreadable(services: Services, customer: str) -> bool:
+    stream = stream_name("customer", customer)
+    async with services.database.connection() as connection:
+        newest = await stream_reader.newest_version(connection, stream) or 0
+        found = await stream_reader.read(connection, stream, after=newest - 1, limit=1)
+    begun = {CustomerErasureRequested.__name__, CustomerErasureRefused.__name__}
+    return bool(found) and found[0].type not in begun
 
 
 def _links(customer: str) -> Links:
