@@ -12,13 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from api.problem_types import KINDS
 from domain.credit.commands import AssignLimit
-from domain.customers.events import CustomerErasureRefused, CustomerErasureRequested
+from domain.customers.events import CustomerDataRemoved, CustomerErased, CustomerKeysDestroyed
 from domain.identifiers import CustomerId
 from handrail.http import stream_reader
 from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
-from handrail.http.last_run import LastRun
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money, of_row
 from handrail.http.start_input import last_attempt
@@ -34,6 +33,8 @@ _DECIDED_WITHIN: Final = 10.0
 """Seconds; after that the answer is that it has begun."""
 _LOOKS: Final = 50
 _PAUSE: Final = 0.1  # seconds
+_MOST_ERASURES: Final = 10_000  # events of them
+_UNDER_WAY: Final = frozenset((CustomerKeysDestroyed.__name__, CustomerDataRemoved.__name__))
 
 router = APIRouter(tags=["customers"])
 
@@ -157,14 +158,20 @@ async def erase(services: ServicesDep, actor: ActorDep, customer: Id) -> Erasing
     debt, refuses. Asked again, it is done again. How far it is, is under `saga`; the proof is in
     the stream `customer-{id}`.
     """
-    saga = erase_customer.saga_id(customer)
-    before = await _last_run(services, customer, saga)
+    asked = EraseCustomer(
+        customer=CustomerId(customer),
+        by=actor,
+        requested_at=datetime.now(UTC),
+        before=await _erasures_before(services, customer),
+    )
+    beginning = StartRequest.of(erase_customer.SAGA, asked)
+    saga = beginning.saga
+    before = await services.processes.last_run(saga)
     told = await last_attempt(services.database, services.app.codec, saga)
     number = max(before.attempt if before else 0, told.number if told else 0)
-    asked = EraseCustomer(customer=CustomerId(customer), by=actor, requested_at=datetime.now(UTC))
     running = before is not None and before.running
     beginning = replace(
-        StartRequest.of(erase_customer.SAGA, asked),
+        beginning,
         attempt=max(number, 1) if running else number + 1,
         same=lambda one: one.customer == customer,
     )
@@ -176,25 +183,18 @@ async def erase(services: ServicesDep, actor: ActorDep, customer: Id) -> Erasing
     return Erasing(customer=customer, saga=saga, links=links)
 
 
-async def _last_run(services: Services, customer: str, saga: str) -> LastRun | None:
-    """The erasure before. One that has destroyed the keys misses what came since, so its end is
-    waited for. Raises Problem where it does not come.
+async def _erasures_before(services: Services, customer: str) -> int:
+    """How many are over. An erasure that has destroyed the keys misses what came since, so its end
+    is waited for. Raises Problem where it does not come.
     """
+    stream, over = stream_name("customer", customer), CustomerErased.__name__
     for _ in range(_LOOKS):
-        before = await services.processes.last_run(saga)
-        if before is None or not before.running or not await _is_unreadable(services, customer):
-            return before
+        async with services.database.connection() as connection:
+            found = await stream_reader.read(connection, stream, after=0, limit=_MOST_ERASURES)
+        if not found or found[-1].type not in _UNDER_WAY:
+            return sum(one.type == over for one in found)
         await asyncio.sleep(_PAUSE)
     raise Problem("out-of-order", f"an erasure of {customer} is ending: ask again", retry_after=1)
-
-
-async def _is_unreadable(services: Services, customer: str) -> bool:
-    stream = stream_name("customer", customer)
-    async with services.database.connection() as connection:
-        newest = await stream_reader.newest_version(connection, stream) or 0
-        found = await stream_reader.read(connection, stream, after=newest - 1, limit=1)
-    begun = {CustomerErasureRequested.__name__, CustomerErasureRefused.__name__}
-    return bool(found) and found[0].type not in begun
 
 
 def _links(customer: str) -> Links:

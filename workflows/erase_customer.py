@@ -13,7 +13,7 @@ from domain.customers.commands import (
     RequestErasure,
 )
 from domain.identifiers import CustomerId
-from handrail.sagas.definition import Saga
+from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.saga_type import SagaType
 
 TYPE: Final = "EraseCustomer"
@@ -21,11 +21,14 @@ TYPE: Final = "EraseCustomer"
 
 @dataclass(frozen=True, kw_only=True)
 class EraseCustomer:
-    """`customer` is a pseudonym, and `by` who asked for the erasure: both stay."""
+    """`customer` is a pseudonym, and `by` who asked for the erasure: both stay. `before` is how
+    many erasures of the customer are over: each is a saga of its own.
+    """
 
     customer: CustomerId
     by: str
     requested_at: datetime
+    before: int = 0
 
 
 def saga(e: EraseCustomer) -> Saga:
@@ -37,7 +40,6 @@ def saga(e: EraseCustomer) -> Saga:
             RemoveCustomerData(customer=e.customer),
             ConfirmErasure(customer=e.customer),
         ],
-        repeats="always",
     )
 
 
@@ -48,8 +50,8 @@ EXAMPLE: Final = EraseCustomer(
 )
 
 
-def saga_id(customer: str) -> str:
-    return f"erasure-{customer}"
+def saga_id(customer: str, before: int = 0) -> str:
+    return numbered(f"erasure-{customer}", before)
 
 
 def summary(e: EraseCustomer) -> str:
@@ -62,7 +64,7 @@ SAGA: Final = SagaType(
     purpose="Destroy a customer's keys, delete what is about them, and keep the proof.",
     saga=saga,
     example_input=EXAMPLE,
-    id=lambda asked: saga_id(asked.customer),
+    id=lambda asked: saga_id(asked.customer, asked.before),
     summary=summary,
 )
 EraseCustomerWorkflow = SAGA.workflow
