@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock image clean
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock sbom image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,7 @@ check: setup ## format, lint, types, import contracts, tests, a demo: what CI ru
 	$(BIN)/ruff check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 	$(MAKE) test
 	$(MAKE) thorough
 	$(MAKE) model
@@ -83,6 +84,10 @@ fmt: setup ## put the code in shape
 lock: ## resolve pyproject.toml into requirements.lock and requirements-run.lock (needs uv)
 	uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
 	uv pip compile $(LOCKED) --extra broker --extra lake -c requirements.lock pyproject.toml -o requirements-run.lock
+
+sbom: setup ## write build/handrail.cdx.json: what the image installs, as a CycloneDX bill of materials
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py requirements requirements-run.lock --pyproject pyproject.toml --output-reproducible -o build/handrail.cdx.json
 
 image: setup ## install the image's packages and the wheel into a new .venv, and run the shop's commands (no Docker)
 	@$(BIN)/python -m pytest -m image

@@ -58,7 +58,7 @@ class Reading:
         """How often each instalment that is due was asked for in vain."""
         stream = stream_name(plan.CATEGORY, order)
         events: Sequence[Any] = (await self._store.load({stream: 0}))[stream].events
-        missed = Counter(one.number for one in events if isinstance(one, InstalmentMissed))
+        missed = Counter(event.number for event in events if isinstance(event, InstalmentMissed))
         now = reduce(plan.evolve, events, InstalmentPlan())
         return {one.number: missed[one.number] for one in now.due if one.number in missed}
 

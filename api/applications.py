@@ -14,6 +14,7 @@ from api.schemas import Reference
 from domain.identifiers import MerchantId
 from domain.settlement.commands import Document as PaperOf
 from handrail import bounds
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
@@ -87,7 +88,7 @@ class Application(BaseModel):
     status_code=202,
     summary="Apply as a merchant",
     response_model=Applying,
-    dependencies=JSON_BODY,
+    dependencies=[needs("applications:write"), *JSON_BODY],
     responses=responses("out-of-order", "database-unavailable", "temporal-unavailable", *ONCE),
 )
 async def apply(
@@ -114,6 +115,7 @@ async def apply(
 @router.get(
     "/merchants/{merchant}/application",
     summary="How a merchant's application stands",
+    dependencies=[needs("applications:read")],
     responses=responses("not-found"),
 )
 async def show_application(services: ServicesDep, fresh: FreshnessDep, merchant: Id) -> Application:

@@ -23,6 +23,7 @@ from api import contact_store
 from api.contact_store import State, Told
 from consumers.notifications.kinds import Topic
 from handrail import bounds
+from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses
@@ -155,7 +156,7 @@ class MessagesQuery(PageQuery):
 @router.put(
     "/customers/{customer}/contact",
     summary="Say how a customer is reached, and wants to be",
-    dependencies=JSON_BODY,
+    dependencies=[needs("contacts:write"), *JSON_BODY],
     responses=responses("database-unavailable"),
 )
 async def put_contact(
@@ -173,6 +174,7 @@ async def put_contact(
 @router.get(
     "/customers/{customer}/contact",
     summary="How a customer is reached, and wants to be",
+    dependencies=[needs("contacts:read")],
     responses=responses("not-found", "database-unavailable"),
 )
 async def show_contact(services: ServicesDep, customer: Id) -> KnownContact:
@@ -187,6 +189,7 @@ async def show_contact(services: ServicesDep, customer: Id) -> KnownContact:
     "/customers/{customer}/contact",
     status_code=204,
     summary="Forget how a customer is reached",
+    dependencies=[needs("contacts:write")],
     responses=responses("malformed-header", "database-unavailable"),
 )
 async def forget_contact(services: ServicesDep, customer: Id) -> None:
@@ -198,6 +201,7 @@ async def forget_contact(services: ServicesDep, customer: Id) -> None:
 @router.get(
     "/customers/{customer}/messages",
     summary="What a customer was told, newest first",
+    dependencies=[needs("contacts:read")],
     responses=responses("database-unavailable"),
 )
 async def list_messages(

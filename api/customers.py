@@ -15,6 +15,7 @@ from domain.credit.commands import AssignLimit
 from domain.customers.events import CustomerDataRemoved, CustomerErased, CustomerKeysDestroyed
 from domain.identifiers import CustomerId
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
@@ -93,7 +94,7 @@ class Customer(BaseModel):
 @router.put(
     "/customers/{customer}/limit",
     summary="Assign a credit limit",
-    dependencies=JSON_BODY,
+    dependencies=[needs("limits:write"), *JSON_BODY],
     responses=responses("wrong-currency", "rule-broken", *UNAVAILABLE),
 )
 async def assign_limit(
@@ -125,6 +126,7 @@ async def assign_limit(
 @router.get(
     "/customers/{customer}",
     summary="What a customer may spend, and owes",
+    dependencies=[needs("customers:read")],
     responses=responses("not-found"),
 )
 async def show_customer(fresh: FreshnessDep, customer: Id, as_of: AsOf = None) -> Customer:
@@ -143,6 +145,7 @@ async def show_customer(fresh: FreshnessDep, customer: Id, as_of: AsOf = None) -
     "/customers/{customer}",
     status_code=202,
     summary="Erase a customer",
+    dependencies=[needs("customers:erase")],
     responses=responses(
         "malformed-header",
         "erasure-refused",

@@ -12,6 +12,7 @@ from domain.identifiers import MerchantId, Sku
 from domain.inventory.commands import ReceiveStock
 from domain.settlement.commands import OpenMerchantAccount
 from handrail import bounds
+from handrail.http.access import needs
 from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
@@ -95,7 +96,7 @@ class Stock(BaseModel):
 @router.put(
     "/merchants/{merchant}",
     summary="Open a merchant's account",
-    dependencies=JSON_BODY,
+    dependencies=[needs("merchants:write"), *JSON_BODY],
     responses={
         201: {"model": Merchant, "description": "The account was opened"},
         **responses("rule-broken", "content-differs", *UNAVAILABLE),
@@ -133,7 +134,7 @@ async def open_account(
     "/merchants/{merchant}/stock",
     status_code=201,
     summary="Receive stock",
-    dependencies=JSON_BODY,
+    dependencies=[needs("stock:write"), *JSON_BODY],
     responses={
         200: {"model": Received, "description": "The delivery was known already"},
         **responses("rule-broken", "not-found", *UNAVAILABLE),
@@ -178,6 +179,7 @@ async def receive(
 @router.get(
     "/merchants/{merchant}/balance",
     summary="What we owe a merchant",
+    dependencies=[needs("balances:read")],
     responses=responses("not-found"),
 )
 async def show_balance(fresh: FreshnessDep, merchant: Id, as_of: AsOf = None) -> Balance:
@@ -195,6 +197,7 @@ async def show_balance(fresh: FreshnessDep, merchant: Id, as_of: AsOf = None) ->
 @router.get(
     "/merchants/{merchant}/stock",
     summary="What a merchant has to sell",
+    dependencies=[needs("stock:read")],
     responses=responses("not-found", "history-too-long"),
 )
 async def list_stock(
@@ -223,6 +226,7 @@ async def list_stock(
 @router.get(
     "/merchants/{merchant}/stock/{sku}",
     summary="How much of an article a merchant has to sell",
+    dependencies=[needs("stock:read")],
     responses=responses("not-found"),
 )
 async def show_stock(fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = None) -> Stock:

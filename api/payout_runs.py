@@ -17,8 +17,9 @@ from handrail.http.problems import Problem
 from handrail.http.start_input import begun_with
 from handrail.http.temporal_errors import RPC, asking, temporal_reachable
 from handrail.http.temporal_gateway import TemporalGateway
+from handrail.kernel import Attribution
 from workflows import pay_merchants
-from workflows.pay_merchants import By, PayMerchants, Progress
+from workflows.pay_merchants import PayMerchants, Progress
 
 _NAME: Final = "pay-merchants"
 _RUNS: Final = (pay_merchants.TYPE,)
@@ -56,10 +57,12 @@ class PayoutRuns:
         before = await self._asked_for(run)
         if before == asked:
             return run
-        said = f"the run {run} was begun before"
+        message = f"the run {run} was begun before"
         if before:
-            said = f"{said}, and pays whoever is owed at least {before.minimum}, not {minimum}"
-        raise Problem("content-differs", said, headers={"Location": f"/payouts/{run}"})
+            message = (
+                f"{message}, and pays whoever is owed at least {before.minimum}, not {minimum}"
+            )
+        raise Problem("content-differs", message, headers={"Location": f"/payouts/{run}"})
 
     async def _asked_for(self, run: str) -> PayMerchants | None:
         found = await begun_with(self._client, self._id(run))
@@ -80,13 +83,13 @@ class PayoutRuns:
                 )
                 return found
 
-    async def pause(self, run: str, by: By, key: str | None) -> None:
+    async def pause(self, run: str, by: Attribution, key: str | None) -> None:
         await self._tell(run, "pause", by, key)
 
-    async def resume(self, run: str, by: By, key: str | None) -> None:
+    async def resume(self, run: str, by: Attribution, key: str | None) -> None:
         await self._tell(run, "resume", by, key)
 
-    async def _tell(self, run: str, update: str, by: By, key: str | None) -> None:
+    async def _tell(self, run: str, update: str, by: Attribution, key: str | None) -> None:
         with _of(run):
             id_ = f"{update}-{key or uuid4().hex}"
             await self._processes.execute_update(self._id(run), update, [by], id_=id_, of=_RUNS)

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.payout_runs import PayoutRunsDep
 from handrail import bounds
+from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
 from handrail.http.schemas import Asked, Links, Money, Price, Why, of_row, text
 from handrail.http.temporal_errors import UNAVAILABLE
-from workflows.pay_merchants import By, Progress
+from handrail.kernel import Attribution
+from workflows.pay_merchants import Progress
 
 router = APIRouter(tags=["payouts"])
 
@@ -70,7 +72,7 @@ class PayoutRun(BaseModel):
     "/payouts",
     status_code=202,
     summary="Pay all merchants now",
-    dependencies=JSON_BODY,
+    dependencies=[needs("payouts:write"), *JSON_BODY],
     responses=responses("temporal-unavailable", "content-differs"),
 )
 async def start_run(
@@ -87,6 +89,7 @@ async def start_run(
 @router.get(
     "/payouts/{run}",
     summary="How a run of payouts stands",
+    dependencies=[needs("payouts:read")],
     responses=responses("malformed-header", "not-found", *UNAVAILABLE),
 )
 async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
@@ -97,14 +100,14 @@ async def show_run(runs: PayoutRunsDep, run: Run) -> PayoutRun:
     "/payouts/{run}/pause",
     status_code=202,
     summary="Begin no more payouts",
-    dependencies=JSON_BODY,
+    dependencies=[needs("payouts:write"), *JSON_BODY],
     responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def pause(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
-    by = By(actor=asked.by(actor), reason=asked.reason)
+    by = Attribution(actor=asked.by(actor), reason=asked.reason)
     await runs.pause(run, by, key)
     return RunBegun(run=run, links=_links(run))
 
@@ -113,13 +116,13 @@ async def pause(
     "/payouts/{run}/resume",
     status_code=202,
     summary="Go on with the payouts",
-    dependencies=JSON_BODY,
+    dependencies=[needs("payouts:write"), *JSON_BODY],
     responses=responses("not-found", "saga-ended", *UNAVAILABLE),
 )
 async def resume(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
-    by = By(actor=asked.by(actor), reason=asked.reason)
+    by = Attribution(actor=asked.by(actor), reason=asked.reason)
     await runs.resume(run, by, key)
     return RunBegun(run=run, links=_links(run))
 

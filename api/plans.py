@@ -15,6 +15,7 @@ from api.schemas import Reference
 from api.shop_processes import ShopProcesses, ShopProcessesDep
 from domain.bounds import INSTALMENT_NUMBER, wrong_due_date
 from domain.identifiers import CustomerId, MerchantId, OrderId
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
@@ -33,8 +34,8 @@ from handrail.http.schemas import (
 from handrail.http.temporal_errors import UNAVAILABLE
 from projections import instalment_plan, order_status
 from projections.instalment_plan import InstalmentPlan
-from workflows.collect_instalments import CollectInstalments
 from workflows.dunning import Terms
+from workflows.plan_collection import CollectInstalments
 from workflows.plan_wishes import NewDate, PayAllNow
 
 router = APIRouter(tags=["orders"])
@@ -118,6 +119,7 @@ class PlansQuery(PageQuery):
 @router.get(
     "/plans",
     summary="List instalment plans, newest first",
+    dependencies=[needs("plans:read")],
 )
 async def list_plans(
     services: ServicesDep,
@@ -144,6 +146,7 @@ async def list_plans(
 @router.get(
     "/orders/{order}/plan",
     summary="What is still to be paid for an order, and when",
+    dependencies=[needs("plans:read")],
     responses=responses("not-found"),
 )
 async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Plan:
@@ -162,7 +165,7 @@ async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Pl
     "/orders/{order}/plan/settlement",
     status_code=202,
     summary="Pay at once all that is left",
-    dependencies=JSON_BODY,
+    dependencies=[needs("plans:write"), *JSON_BODY],
     responses=responses(
         "not-found", "out-of-order", "saga-ended", "database-unavailable", *UNAVAILABLE
     ),
@@ -180,7 +183,7 @@ async def settle(
     """Fees included. Where the card is declined, the plan goes on as it was. Not while an
     instalment is being collected.
     """
-    wish = PayAllNow(actor=asked.actor or actor, card=asked.card or "")
+    wish = PayAllNow(actor=actor.instead(asked.actor), card=asked.card or "")
     told = partial(processes.settle_early, order, wish, key)
     saga = await _told(services, processes, order, actor, told)
     response.headers["Location"] = f"/sagas/{saga}"
@@ -191,7 +194,7 @@ async def settle(
 @router.post(
     "/orders/{order}/plan/reschedule",
     summary="Have one instalment due on another day",
-    dependencies=JSON_BODY,
+    dependencies=[needs("plans:write"), *JSON_BODY],
     responses=responses(
         "not-found", "out-of-order", "saga-ended", "database-unavailable", *UNAVAILABLE
     ),
@@ -210,14 +213,14 @@ async def reschedule(
     """
     today = datetime.now(UTC).date()
     # What is in the past, the plan says itself.
-    if asked.due > today and (said := wrong_due_date(asked.due, today)):
-        raise Problem("invalid-request", f"#/due: {said}", [at("#/due", said)])
+    if asked.due > today and (message := wrong_due_date(asked.due, today)):
+        raise Problem("invalid-request", f"#/due: {message}", [at("#/due", message)])
     # Without a key each is a wish of its own: moved there, and back, and there again.
     wish = NewDate(
         id=f"{key or uuid4().hex}-{asked.number}-{asked.due}",
         number=asked.number,
         due=asked.due,
-        actor=asked.actor or actor,
+        actor=actor.instead(asked.actor),
     )
     told = partial(processes.reschedule, order, wish)
     await _told(services, processes, order, actor, told)

@@ -17,6 +17,7 @@ from domain.ordering.events import ReturnLine
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
 from handrail import bounds
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.consistency import TOKEN
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
@@ -92,7 +93,7 @@ class ReturnDecided(BaseModel):
     status_code=202,
     summary="Return an order, or a part of it",
     response_model=Returning,
-    dependencies=JSON_BODY,
+    dependencies=[needs("orders:write"), *JSON_BODY],
     responses={
         200: {
             "model": ReturnDecided,
@@ -162,8 +163,8 @@ async def return_everything(
     except Problem as problem:
         raise too_late if problem.slug == "not-found" else problem from None
     if not quote.delivered:
-        said = f"{too_late.detail}. Once it is delivered, it can be returned"
-        raise Problem("too-late", said) from None
+        message = f"{too_late.detail}. Once it is delivered, it can be returned"
+        raise Problem("too-late", message) from None
     # Without a key the same wish is known by what it would come to.
     wish = key or f"{quote.lines} {quote.absorbed} {quote.refund}"
     return_id = derived_id("ret", f"POST /orders/{order}/cancellation", wish)
@@ -205,7 +206,7 @@ def _asked_for(order: str, return_id: str, quote: ReturnQuote, reason: str) -> R
 
 
 async def _answered(services: Services, asked_for: ReturnOrder, wait: int | None) -> Answered:
-    if wait is None:
+    if wait is None or services.decisions.is_full:
         return _accepted(services, asked_for, {})
     decision = await services.decisions.wait_for(_beginning(asked_for, asked_for.lines), wait)
     if decision is None:

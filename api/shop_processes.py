@@ -24,15 +24,15 @@ from handrail.kernel import stream_name
 from handrail.personal import subject_of
 from handrail.sagas.fairness import fair
 from handrail.sagas.visibility import begun_as
-from workflows import collect_instalments, deliver_order, settle_early
+from workflows import deliver_order, plan_collection, settle_early
 from workflows.carrier_notice import CarrierNotice
-from workflows.collect_instalments import CollectInstalments
 from workflows.customers import subject_of_customer
 from workflows.dunning import Terms
 from workflows.options import ShopOptions
+from workflows.plan_collection import CollectInstalments
 from workflows.plan_wishes import NewDate, PayAllNow
 
-_PLANS: Final = (collect_instalments.TYPE,)
+_PLANS: Final = (plan_collection.TYPE,)
 _DELIVERIES: Final = (deliver_order.TYPE,)
 
 
@@ -54,8 +54,8 @@ class ShopProcesses:
         delivery = deliver_order.workflow_id(order)
         notice = await self._processes.sealed(notice, await self._customer_of(order))
         if await self._processes.known(delivery, of=_DELIVERIES) is None:
-            said = f"no parcel of {order} is under way"
-            raise Problem("webhook-subject-unknown", said)
+            message = f"no parcel of {order} is under way"
+            raise Problem("webhook-subject-unknown", message)
         try:
             async with temporal_reachable():
                 handle = self._processes.client.get_workflow_handle(delivery)
@@ -70,7 +70,7 @@ class ShopProcesses:
         being collected.
         """
         with _of_plan(order):
-            plan = collect_instalments.workflow_id(order)
+            plan = plan_collection.workflow_id(order)
             id_ = f"settle-{key or uuid4().hex}"
             subject = await self._customer_of(order)
             saga = await self._processes.execute_update(
@@ -82,7 +82,7 @@ class ShopProcesses:
     async def reschedule(self, order: str, wish: NewDate) -> None:
         """Raises Problem where the date breaks a rule, or the instalment is being collected."""
         with _of_plan(order):
-            plan = collect_instalments.workflow_id(order)
+            plan = plan_collection.workflow_id(order)
             id_ = f"reschedule-{wish.id}"
             await self._processes.execute_update(plan, "reschedule", [wish], id_=id_, of=_PLANS)
 
@@ -90,19 +90,19 @@ class ShopProcesses:
         """Have a plan collected whose process has ended. Where it goes on, nothing is done."""
         async with temporal_reachable():
             await self._processes.client.start_workflow(
-                collect_instalments.TYPE,
+                plan_collection.TYPE,
                 args=[
                     asked,
                     replace(self._processes.options, traceparent=traceparent()),
                     actor,
-                    collect_instalments.Progress(reopened=True),
+                    plan_collection.Progress(reopened=True),
                 ],
-                id=collect_instalments.workflow_id(asked.order),
+                id=plan_collection.workflow_id(asked.order),
                 task_queue=self._processes.queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                search_attributes=begun_as(collect_instalments.TYPE, asked.merchant),
-                static_summary=collect_instalments.summary_again(asked),
+                search_attributes=begun_as(plan_collection.TYPE, asked.merchant),
+                static_summary=plan_collection.summary_again(asked),
                 priority=fair(asked.merchant),
                 rpc_timeout=RPC,
             )

@@ -75,8 +75,8 @@ async def _compare(services: Services, parcel: Parcel, kind: ParcelNews) -> None
         found = await stream_reader.read(connection, stream, after=0, limit=_ALL_OF_A_SHIPMENT)
     booked = [one for one in found if one.type in {"ShipmentBooked", "ShipmentCancelled"}]
     if booked and booked[-1].data.get("booking") != parcel.booking:
-        said = f"no parcel of {parcel.order} is booked as {parcel.booking}"
-        raise Problem("webhook-subject-unknown", said)
+        message = f"no parcel of {parcel.order} is booked as {parcel.booking}"
+        raise Problem("webhook-subject-unknown", message)
     for ended in {"delivered", "lost"} - {kind} if kind != "dispatched" else set[str]():
         if any(one.type == f"Shipment{ended.capitalize()}" for one in found):
             raise Problem("out-of-order", f"the parcel of {parcel.order} is {ended} already")

@@ -86,11 +86,11 @@ def _lines(event: Event) -> Sequence[Line]:
 def _down_payment(event: Event) -> Sequence[Line] | None:
     match event:
         case PaymentCaptured(order=order, amount=amount):
-            return _moved(amount, SALES, order, BANK)
+            return _posting(amount, SALES, order, BANK)
         case PaymentRefunded(order=order, amount=amount):
-            return _moved(amount, BANK, "", SALES, order)
+            return _posting(amount, BANK, "", SALES, order)
         case PaymentDisputed(order=order, amount=amount):
-            return _moved(amount, BANK, "", DISPUTED, order)
+            return _posting(amount, BANK, "", DISPUTED, order)
         case _:
             return None
 
@@ -98,10 +98,10 @@ def _down_payment(event: Event) -> Sequence[Line] | None:
 def _plan(event: Event) -> Sequence[Line] | None:
     match event:
         case PlanOpened(order=order, instalments=parts):
-            opened = (_moved(one.amount, SALES, order, RECEIVABLE, order) for one in parts)
+            opened = (_posting(part.amount, SALES, order, RECEIVABLE, order) for part in parts)
             return [line for lines in opened for line in lines]
         case LateFeeCharged(order=order, fee=fee):
-            return _moved(fee, LATE_FEES, "", FEES_RECEIVABLE, order)
+            return _posting(fee, LATE_FEES, "", FEES_RECEIVABLE, order)
         case InstalmentCollected() | PlanSettled() | PlanWrittenOff():
             return _paid_off(event)
         case PlanAdjusted(order=order, return_id=return_id):
@@ -111,7 +111,7 @@ def _plan(event: Event) -> Sequence[Line] | None:
                 Line(REFUNDS, order, _minus(event.refund)),
             ]
         case RefundPaid(order=order, amount=amount):
-            return _moved(amount, BANK, "", REFUNDS, order)
+            return _posting(amount, BANK, "", REFUNDS, order)
         case _:
             return None
 
@@ -125,13 +125,13 @@ def _merchant(event: Event) -> Sequence[Line] | None:
                 Line(MERCHANT_FEES, "", _minus(fee)),
             ]
         case PayableClawedBack(merchant=merchant, return_id=return_id, amount=amount):
-            return _moved(amount, RETURNS, return_id, PAYABLE, merchant)
+            return _posting(amount, RETURNS, return_id, PAYABLE, merchant)
         case PayoutPrepared(merchant=merchant, payout=payout, amount=amount):
-            return _moved(amount, PAYOUTS, payout, PAYABLE, merchant)
+            return _posting(amount, PAYOUTS, payout, PAYABLE, merchant)
         case PayoutCancelled(merchant=merchant, payout=payout, amount=amount):
-            return _moved(amount, PAYABLE, merchant, PAYOUTS, payout)
+            return _posting(amount, PAYABLE, merchant, PAYOUTS, payout)
         case PayoutTransferred(payout=payout, amount=amount):
-            return _moved(amount, BANK, "", PAYOUTS, payout)
+            return _posting(amount, BANK, "", PAYOUTS, payout)
         case _:
             return None
 
@@ -148,7 +148,7 @@ def _paid_off(event: InstalmentCollected | PlanSettled | PlanWrittenOff) -> Sequ
     ]
 
 
-def _moved(
+def _posting(
     money: Money, credit: str, credit_party: str, debit: str, debit_party: str = ""
 ) -> Sequence[Line]:
     return [Line(debit, debit_party, money), Line(credit, credit_party, _minus(money))]

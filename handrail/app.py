@@ -17,6 +17,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
+from handrail.access.roles import Access
 from handrail.command_fields import bounds_of
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
@@ -174,6 +175,8 @@ class App:
 
     routers: Callable[[], Sequence[APIRouter]] = tuple
     """The HTTP API of the business. Its routes come before the library's."""
+    access: Access = field(default_factory=Access)
+    """The scopes of its routes, and which roles have them."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
     problems: Sequence[ProblemType] = ()
@@ -199,6 +202,8 @@ class App:
         refuse_two("messages", (one.__name__ for one in (*self.events, *self.commands)))
         self._refuse_what_never_comes()
         for said in notifications.mistakes(self.messages):
+            raise WronglyDeclared(said)
+        for said in self.access.mistakes():
             raise WronglyDeclared(said)
         self._refuse_unbounded_corrections()
         for said in mistakes_of_messages((*self.events, *self.commands)):

@@ -188,6 +188,20 @@ ACTOR: Final = Text(
     pattern="[A-Za-z0-9][A-Za-z0-9_.@:+-]*",
     says="letters, digits and . _ @ : + -",
 )
+PRINCIPAL: Final = Text(
+    shortest=1,
+    longest=100,
+    pattern="[A-Za-z0-9][A-Za-z0-9_.@:+|/=~-]*",
+    says="letters, digits and . _ @ : + | / = ~ -",
+)
+"""Of a principal, as an identity provider or an API key names it."""
+STORED_ACTOR: Final = Text(
+    shortest=1,
+    longest=200,
+    pattern=f"{PRINCIPAL.pattern}( for {PRINCIPAL.pattern})?",
+    says=f"{ACTOR.says}, or a principal's kind and subject, and whom it acts for",
+)
+"""Of what is kept beside an event: an ACTOR, or a principal, or both with ` for ` between them."""
 CURRENCY: Final = Text(
     shortest=3, longest=3, pattern="[A-Z]{3}", says="three capital letters of ISO 4217"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
 from typing import Annotated, Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -77,6 +78,28 @@ def _logins(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
+    for host in value:
+        if urlsplit(f"//{host}").hostname != host.lower() and not _is_ipv6(host):
+            raise ValueError("must look like api.example,10.0.0.7, without scheme and port")
+    return tuple(host.lower() for host in value)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return bool(IPv6Address(host))
+    except ValueError:
+        return False
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    for origin in value:
+        parts = urlsplit(origin)
+        if parts.scheme not in {"http", "https"} or f"{parts.scheme}://{parts.netloc}" != origin:
+            raise ValueError("must look like https://desk.example, without a path")
+    return value
+
+
 def form(name: str) -> FieldInfo:
     """What the table of settings calls such a value."""
     return cast("FieldInfo", Field(json_schema_extra={"format": name}))
@@ -96,6 +119,12 @@ Secrets = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_secrets), form("secrets")
 ]
 """A setting that is a comma-separated list of secrets, newest first."""
+Hosts = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_hosts), form("list")
+]
+Origins = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_origins), form("list")
+]
 Logins = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_logins), form("logins")
 ]

@@ -7,20 +7,23 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from handrail.access.settings import AccessSettings
 from handrail.notifications.settings import NotificationSettings
 from handrail.setting_types import (
     PREFIX,
     AmqpUrl,
     HostAndPort,
+    Hosts,
     HttpUrl,
     Logins,
+    Origins,
     Port,
     PostgresUrl,
     Seconds,
@@ -37,7 +40,7 @@ APP_VARIABLE: Final = "HANDRAIL_APP"
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
-class Settings(NotificationSettings, SettingsPart):
+class Settings(NotificationSettings, AccessSettings, SettingsPart):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
     database_url: Annotated[PostgresUrl | None, Unset] = Field(
@@ -131,6 +134,17 @@ class Settings(NotificationSettings, SettingsPart):
     api_port: Port = Field(
         default=8080, description="The port the API listens on. 0: one that is free."
     )
+    api_hosts: Hosts = Field(
+        default=(),
+        description="The names under which clients reach the API, comma-separated, without port; "
+        "another Host is answered 421. Unset: those of the loopback where it listens there, else "
+        "any.",
+    )
+    api_origins: Origins = Field(
+        default=(),
+        description="Pages of other sites that may send changes, `https://desk.example`, "
+        "comma-separated. Others are answered 403.",
+    )
     api_connections: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=900,
         description="How many connections an HTTP server keeps open; those beyond are answered "
@@ -152,6 +166,19 @@ class Settings(NotificationSettings, SettingsPart):
     )
     event_streams_per_client: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=100, description="How many of them one client may have, by its address."
+    )
+    api_reads_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        default=200,
+        description="How many GET requests a second each principal may make of an API process, on "
+        "average over 5 seconds; those beyond are answered 429. 0: any number.",
+    )
+    api_writes_per_second: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        default=100, description="The same for requests that may change something."
+    )
+    api_waiting_requests: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=500,
+        description="How many requests an API process lets wait for a decision (`Prefer: wait`); "
+        "those beyond are answered 202 at once.",
     )
     as_of_events: Annotated[int, Field(ge=100, le=1_000_000)] = Field(
         default=20_000,
@@ -321,6 +348,12 @@ def require(settings: Settings, *fields: str) -> None:
         print(f"{variable(field)}: {said}", file=sys.stderr)
     if missing:
         raise SystemExit(BAD_SETTINGS)
+
+
+def refuse(said: str) -> NoReturn:
+    """End the process for a wrong setting; the line begins with its variable."""
+    print(said, file=sys.stderr)
+    raise SystemExit(BAD_SETTINGS)
 
 
 def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -> None:

@@ -132,10 +132,10 @@ def _returned(
 ) -> InstalmentPlan:
     match event:
         case PlanAdjusted(reductions=reductions):
-            for one in reductions:
-                left = _item(row, one.number)["amount"] - one.amount.amount
+            for reduction in reductions:
+                left = _item(row, reduction.number)["amount"] - reduction.amount.amount
                 status = "due" if left else "cancelled"
-                row = _changed(row, one.number, {"amount": left, "status": status})
+                row = _changed(row, reduction.number, {"amount": left, "status": status})
             return _adjustment(row, event.return_id, _adjusted(event))
         case AdjustmentReverted(instalments=instalments):
             for planned in instalments:
@@ -152,7 +152,7 @@ def _opened(event: PlanOpened, happened: Happened) -> InstalmentPlan:
         customer=event.customer,
         currency=event.instalments[0].amount.currency,
         financed=sum(one.amount.amount for one in event.instalments),
-        schedule=[_planned(one) for one in event.instalments],
+        schedule=[_planned(instalment) for instalment in event.instalments],
         opened_at=happened.recorded_at,
         updated_at=happened.recorded_at,
     )

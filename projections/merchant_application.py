@@ -93,10 +93,10 @@ def evolve(row: MerchantApplication | None, happened: Happened) -> MerchantAppli
                 merchant=merchant, status="incomplete", reason=refused.reason, updated_at=at
             )
         case _:
-            return _moved(replace(begun(row, happened), updated_at=at), happened.event)
+            return _row_after(replace(begun(row, happened), updated_at=at), happened.event)
 
 
-def _moved(row: MerchantApplication, event: Event) -> MerchantApplication:
+def _row_after(row: MerchantApplication, event: Event) -> MerchantApplication:
     match event:
         case RegistryChecked(entry=entry):
             return replace(row, entry=entry)

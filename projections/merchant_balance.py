@@ -81,10 +81,10 @@ def evolve(row: MerchantBalance | None, happened: Happened) -> MerchantBalance:
                 merchant=merchant, currency=currency, fee_bps=fee_bps, opened_at=at, updated_at=at
             )
         case _:
-            return _moved(replace(begun(row, happened), updated_at=at), happened.event)
+            return _row_after(replace(begun(row, happened), updated_at=at), happened.event)
 
 
-def _moved(row: MerchantBalance, event: Event) -> MerchantBalance:
+def _row_after(row: MerchantBalance, event: Event) -> MerchantBalance:
     match event:
         case PayableAccrued(gross=gross, fee=fee, balance=balance):
             return replace(

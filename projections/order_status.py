@@ -159,8 +159,8 @@ def evolve(  # noqa: PLR0911  # one arm an event
             return replace(row, status="completed")
         case ReturnAccepted() | ReturnWithdrawn() | ReturnCompleted() as came_back:
             return _came_back(row, came_back)
-        case SagaDecided() | SagaEnded() as told:
-            return _told(row, told)
+        case SagaDecided() | SagaEnded() as ended:
+            return _status_after(row, ended)
         case ShipmentBooked(booking=booking):
             return replace(row, shipment="booked", booking=booking)
         case event if type(event) in _SHIPMENT:
@@ -169,15 +169,15 @@ def evolve(  # noqa: PLR0911  # one arm an event
             return replace(row, payment=_PAYMENT[type(event)])
 
 
-def _told(row: OrderStatus, told: SagaDecided | SagaEnded) -> OrderStatus:
-    match told:
+def _status_after(row: OrderStatus, ended: SagaDecided | SagaEnded) -> OrderStatus:
+    match ended:
         case SagaDecided(approved=True):
             return replace(row, status="approved") if row.status == "placed" else row
         case SagaEnded(ending="completed"):
             return row
         case _:
-            status = _turned_back(told.because)
-            return replace(row, status=status, because=told.because, reason=told.reason)
+            status = _turned_back(ended.because)
+            return replace(row, status=status, because=ended.because, reason=ended.reason)
 
 
 def _came_back(

@@ -70,12 +70,12 @@ def evolve(row: StockLevel | None, happened: Happened) -> StockLevel:
                 updated_at=happened.recorded_at,
             )
         case StockReserved() | StockReleased() | StockShipped() | StockReturned() as moved:
-            return _moved(begun(row, happened), moved, happened.recorded_at)
+            return _row_after(begun(row, happened), moved, happened.recorded_at)
         case other:
             raise OutOfPlace(type(other).__name__)
 
 
-def _moved(
+def _row_after(
     row: StockLevel,
     moved: StockReserved | StockReleased | StockShipped | StockReturned,
     at: datetime,

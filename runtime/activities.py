@@ -41,7 +41,6 @@ def of_contexts(
 
 def activities(resources: Resources) -> Activities:
     settings: ShopSettings = resources.settings
-    personal = resources.store.personal
 
     def company(url: str | None, seconds: float) -> HttpGateway:
         return HttpGateway(
@@ -51,7 +50,7 @@ def activities(resources: Resources) -> Activities:
     return of_contexts(
         resources.store,
         resources.engine,
-        HttpBank(company(settings.bank_url, settings.bank_timeout_seconds), personal),
-        HttpCarrier(company(settings.carrier_url, settings.carrier_timeout_seconds), personal),
+        HttpBank(company(settings.bank_url, settings.bank_timeout_seconds)),
+        HttpCarrier(company(settings.carrier_url, settings.carrier_timeout_seconds)),
         HttpRegistry(company(settings.registry_url, settings.registry_timeout_seconds)),
     )

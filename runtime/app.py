@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from api.access import ACCESS
 from api.problem_types import PROBLEMS, RULES
 from api.tags import TAGS
 from consumers import finance, warehouse
@@ -180,6 +181,7 @@ HANDRAIL: Final = App(
     examples=EXAMPLES,
     tables=TABLES,
     routers=_routers,
+    access=ACCESS,
     tags=TAGS,
     problems=PROBLEMS,
     rules=RULES,

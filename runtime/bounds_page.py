@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from api.webhook_messages import WEBHOOKS
 from handrail import bounds
-from handrail.activities.http_gateway import Accepted, Rejected
+from handrail.access.authentication import Development
+from handrail.activities.http_gateway import AcceptedBody, DeclinedBody
 from handrail.docs_pages import bounds as bounds_page
 from handrail.docs_pages.bounds import Line, lines_of, table
 from handrail.http.application import create_app
@@ -32,14 +33,16 @@ async def page() -> str:
     # Neither the database nor Temporal is asked for anything.
     engine = create_async_engine("postgresql+psycopg://")
     client = await lazy_client("127.0.0.1:7233", "default", HANDRAIL.codec)
-    app = create_app(HANDRAIL, engine, client, RunOptions())
+    app = create_app(
+        HANDRAIL, engine, client, RunOptions(), authentication=Development(HANDRAIL.access)
+    )
     others = [
         "## Webhooks\n",
         table("every webhook", lines_of(Envelope)),
         *_webhooks(),
         "## Answers of other companies\n",
-        table("bank, carrier and registry: yes", lines_of(Accepted)),
-        table("bank, carrier and registry: no", lines_of(Rejected)),
+        table("bank, carrier and registry: yes", lines_of(AcceptedBody)),
+        table("bank, carrier and registry: no", lines_of(DeclinedBody)),
         table("the provider of messages", _PROVIDER),
     ]
     return bounds_page.page(app.openapi(), HANDRAIL.commands, others, shown_by=_SHOWN_BY)

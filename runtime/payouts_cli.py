@@ -66,9 +66,9 @@ def run(*, minimum: Minimum = 1, json: Json = False) -> int:
     """Begin the run of today, where it has not begun."""
 
     def work(api: Api, console: Console) -> Result:
-        said = api.post("/payouts", {"minimum": minimum})
-        console.print(f"run {said['run']}: see `handrail payouts status {said['run']}`")
-        return 0, said
+        answer = api.post("/payouts", {"minimum": minimum})
+        console.print(f"run {answer['run']}: see `handrail payouts status {answer['run']}`")
+        return 0, answer
 
     return run_with_api(work, json=json)
 
@@ -92,14 +92,14 @@ def status(run: RunId = None, *, json: Json = False) -> int:
         return _at_temporal(_show_schedule)
 
     def work(api: Api, console: Console) -> Result:
-        said = api.get(f"/payouts/{run}")
-        paid = ", ".join(map(money, said["amounts"])) or "nothing"
-        console.print(f"run {run} is {said['status']}, paid {paid}")
+        answer = api.get(f"/payouts/{run}")
+        paid = ", ".join(map(money, answer["amounts"])) or "nothing"
+        console.print(f"run {run} is {answer['status']}, paid {paid}")
         for name in _COUNTS:
-            console.print(f"  {name.replace('_', ' '):<12} {said[name]}")
-        if by := said["paused"]:
+            console.print(f"  {name.replace('_', ' '):<12} {answer[name]}")
+        if by := answer["paused"]:
             console.print(f"  paused by {by['actor']}: {by['reason']}", markup=False)
-        return 0, said
+        return 0, answer
 
     return run_with_api(work, json=json)
 
@@ -113,13 +113,13 @@ def _steer(
     json: bool,
 ) -> int:
     def of_run(api: Api, console: Console) -> Result:
-        said = api.post(f"/payouts/{run}/{word}", why.said())
+        answer = api.post(f"/payouts/{run}/{word}", why.said())
         console.print(f"run {run}: {word} accepted")
-        return 0, said
+        return 0, answer
 
     async def of_schedule(client: Client, settings: ShopSettings) -> int:
-        said = why.said()
-        note = f"{said['actor']}: {said['reason']}"
+        answer = why.said()
+        note = f"{answer['actor']}: {answer['reason']}"
         if not await at_schedule(client, settings.task_queue_prefix, note):
             return _no(NO_SCHEDULE)
         return await _show_schedule(client, settings)
@@ -158,6 +158,6 @@ def _at_temporal(work: Callable[[Client, ShopSettings], Awaitable[int]]) -> int:
     return asyncio.run(connected())
 
 
-def _no(said: str) -> int:
-    print(said, file=sys.stderr)
+def _no(answer: str) -> int:
+    print(answer, file=sys.stderr)
     return 1

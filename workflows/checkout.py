@@ -36,11 +36,12 @@ from handrail.sagas.definition import Parallel, RetriableStep, Saga, Step
 from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
-from workflows import collect_instalments, deliver_order
-from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow
+from workflows import deliver_order, plan_collection
+from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.customers import subject_of_customer
 from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
 from workflows.options import ShopOptions
+from workflows.plan_collection import CollectInstalments
 
 AS_USUAL: Final = ShopOptions()
 
@@ -205,12 +206,12 @@ async def _run(
 async def _begin_what_follows(o: Checkout, options: ShopOptions, actor: str) -> None:
     """What takes months is no part of the saga, and outlives it."""
     collecting = Child(
-        name=collect_instalments.TYPE,
+        name=plan_collection.TYPE,
         workflow=CollectInstalmentsWorkflow,
         input=CollectInstalments(
             order=o.order, customer=o.customer, merchant=o.merchant, terms=options.terms
         ),
-        id=collect_instalments.workflow_id(o.order),
+        id=plan_collection.workflow_id(o.order),
         tenant=o.merchant,
         summary=f"{o.merchant}: {o.instalments} instalments",
     )

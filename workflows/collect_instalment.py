@@ -85,13 +85,13 @@ async def _run(
     execution: SagaExecution, asked: DueInstalment, _options: Any, _actor: str
 ) -> SagaResult:
     # Kept, because the loop keeps no task; it ends with the workflow at the latest.
-    telling = asyncio.create_task(_tell_that_it_waits(execution, asked.number))
+    signalling = asyncio.create_task(_signal_when_parked(execution, asked.number))
     result = await execution.run()
-    del telling
+    del signalling
     return result
 
 
-async def _tell_that_it_waits(execution: SagaExecution, number: int) -> None:
+async def _signal_when_parked(execution: SagaExecution, number: int) -> None:
     """To the process that collects the plan: it goes on with others meanwhile."""
     if (collector := workflow.info().parent) is None:
         return

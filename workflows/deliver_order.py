@@ -88,8 +88,8 @@ class DeliverOrderWorkflow:
         self._options = options
         self._actor = actor
         self._state: State = progress.state if progress else "booked"
-        self._heard = dict.fromkeys(progress.heard if progress else ())
-        self._untold = list(progress.untold if progress else ())
+        self._seen = dict.fromkeys(progress.heard if progress else ())
+        self._pending = list(progress.untold if progress else ())
         self._attempts = dict(progress.attempts if progress else {})
         self._until = progress.until if progress else self._deadline()
         self._notices = 0
@@ -100,7 +100,7 @@ class DeliverOrderWorkflow:
         while self._state in {"booked", "dispatched"}:
             if (notice := await self._next()) is None:
                 self._go_on_as_new()
-            await self._hear(notice)
+            await self._handle(notice)
             self._show()
         if self._state == "lost":
             await self._pay_back()
@@ -113,9 +113,9 @@ class DeliverOrderWorkflow:
     @workflow.signal(description="What the carrier says became of the parcels.")
     def carrier_told(self, notice: CarrierNotice) -> None:
         self._notices += 1
-        if notice.id not in self._heard:
-            self._heard[notice.id] = None
-            self._untold.append(notice)
+        if notice.id not in self._seen:
+            self._seen[notice.id] = None
+            self._pending.append(notice)
             self._show()
 
     @workflow.query(description="What became of the parcels, as far as it is known.")
@@ -126,11 +126,11 @@ class DeliverOrderWorkflow:
         """What the carrier says or, once it is silent for too long, that the parcels are lost. None
         where this run has heard enough.
         """
-        left = max(self._until - workflow.now(), timedelta())
+        wait = max(self._until - workflow.now(), timedelta())
         try:
             await workflow.wait_condition(
                 lambda: bool(self._news()) or self._is_full,
-                timeout=left,
+                timeout=wait,
                 timeout_summary="silence of the carrier",
             )
         except TimeoutError:
@@ -138,7 +138,7 @@ class DeliverOrderWorkflow:
         if not self._news():
             return None
         notice = self._news()[0]
-        self._untold.remove(notice)
+        self._pending.remove(notice)
         return notice
 
     @property
@@ -149,8 +149,8 @@ class DeliverOrderWorkflow:
         progress = Progress(
             state=self._state,
             until=self._until,
-            heard=tuple(self._heard)[-REMEMBERED:],
-            untold=tuple(self._untold),
+            heard=tuple(self._seen)[-REMEMBERED:],
+            untold=tuple(self._pending),
             attempts=self._attempts,
         )
         asked = replace(self._asked, progress=progress)
@@ -162,18 +162,18 @@ class DeliverOrderWorkflow:
         ended = {"delivered", "lost"} - {self._state}
         if self._state not in {"delivered", "lost"}:
             return None
-        return next((one for one in self._untold if one.kind in ended), None)
+        return next((one for one in self._pending if one.kind in ended), None)
 
     def _news(self) -> list[CarrierNotice]:
         """What is not known yet, the most telling first."""
-        news = [one for one in self._untold if one.kind != self._state]
+        news = [one for one in self._pending if one.kind != self._state]
         return sorted(news, key=lambda one: _FIRST_HEARD.index(one.kind))
 
     def _overdue(self) -> CarrierNotice:
         cause = f"not heard of within {self._days} days after it was {self._state}"
         return CarrierNotice(id="overdue", kind="lost", at=workflow.now(), cause=cause)
 
-    async def _hear(self, notice: CarrierNotice) -> None:
+    async def _handle(self, notice: CarrierNotice) -> None:
         """A report that a person has had taken back, does not hold: the parcels are waited for."""
         asked = self._asked
         told = Parcels(

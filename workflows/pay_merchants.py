@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
@@ -18,8 +18,7 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 
 from domain.identifiers import PayoutId
 from domain.settlement.payable import Payable
-from handrail.kernel import Money
-from handrail.personal import Personal
+from handrail.kernel import Attribution, Money
 from handrail.sagas.fairness import fair
 from handrail.sagas.options import SagaResult
 from handrail.sagas.visibility import SAGA_STATUS, SAGA_TYPE, begun_as
@@ -50,14 +49,6 @@ class PayMerchants:
 
 
 @dataclass(frozen=True, kw_only=True)
-class By:
-    """Who said so, and why."""
-
-    actor: str
-    reason: Annotated[str, Personal()]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How many merchants were `found` in the beginning, and how the payouts begun since ended.
 
@@ -77,7 +68,7 @@ class Progress:
     before: int = 0
     amounts: Mapping[str, int] = field(default_factory=dict)
     under_way: int = 0
-    paused: By | None = None
+    paused: Attribution | None = None
     ended: bool = False
 
     @property
@@ -127,7 +118,7 @@ class PayMerchantsWorkflow:
         # Every payout has ended, or is parked.
         await workflow.wait_condition(lambda: self._now.under_way == 0)
         if not more:
-            self._moved(ended=True)
+            self._update(ended=True)
             workflow.upsert_search_attributes([SAGA_STATUS.value_set("completed")])
         await workflow.wait_condition(workflow.all_handlers_finished)
         if more:
@@ -135,18 +126,18 @@ class PayMerchantsWorkflow:
         return self._now
 
     @workflow.update(description="Begin no more payouts; those under way go on.")
-    def pause(self, by: By) -> None:
+    def pause(self, by: Attribution) -> None:
         self._wishes += 1
         if self._now.paused is None:
-            self._moved(paused=by)
+            self._update(paused=by)
             workflow.upsert_search_attributes([SAGA_STATUS.value_set("paused")])
 
     @workflow.update(description="Go on with the payouts.")
-    def resume(self, by: By) -> None:
+    def resume(self, by: Attribution) -> None:
         self._wishes += 1
         if self._now.paused is not None:
             workflow.logger.info("resumed by %s: %s", by.actor, by.reason)
-            self._moved(paused=None)
+            self._update(paused=None)
             workflow.upsert_search_attributes([SAGA_STATUS.value_set("running")])
 
     @workflow.query(description="How many payouts were begun, and how they ended.")
@@ -159,7 +150,7 @@ class PayMerchantsWorkflow:
         found: int = await workflow.execute_activity(
             "CountPayable", self._asked.minimum, result_type=int, **LOOKING
         )
-        self._moved(found=found)
+        self._update(found=found)
 
     async def _pay_page(self) -> bool:
         """Whether there may be another."""
@@ -174,7 +165,7 @@ class PayMerchantsWorkflow:
             if not self._may_pay:
                 return True
             await self._pay(one)
-            self._moved(after=one.merchant)
+            self._update(after=one.merchant)
         return len(page) == PAGE
 
     @property
@@ -205,10 +196,10 @@ class PayMerchantsWorkflow:
                 static_summary=pay_merchant.summary(payout),
             )
         except WorkflowAlreadyStartedError:
-            self._moved(before=self._now.before + 1)
+            self._update(before=self._now.before + 1)
             return
         self._recent += 1
-        self._moved(under_way=self._now.under_way + 1)
+        self._update(under_way=self._now.under_way + 1)
         asyncio.create_task(self._follow(child, payout.amount))  # noqa: RUF006  # the workflow keeps it
 
     async def _follow(self, child: Any, amount: Money) -> None:
@@ -216,16 +207,16 @@ class PayMerchantsWorkflow:
         await _ends_within(moment, child)
         self._recent -= 1
         if late := not await _ends_within(self._longest - moment, child):
-            self._moved(under_way=self._now.under_way - 1, parked=self._now.parked + 1)
+            self._update(under_way=self._now.under_way - 1, parked=self._now.parked + 1)
         outcome = await self._outcome(child)
         changes: dict[str, Any] = {outcome: getattr(self._now, outcome) + 1}
         if outcome == "paid":
             paid = self._now.amounts.get(amount.currency, 0) + amount.amount
             changes["amounts"] = {**self._now.amounts, amount.currency: paid}
         if late:
-            self._moved(parked=self._now.parked - 1, **changes)
+            self._update(parked=self._now.parked - 1, **changes)
         else:
-            self._moved(under_way=self._now.under_way - 1, **changes)
+            self._update(under_way=self._now.under_way - 1, **changes)
 
     async def _outcome(self, child: Any) -> str:
         try:
@@ -239,7 +230,7 @@ class PayMerchantsWorkflow:
         """Twice what a payout takes until it has ended or parked."""
         return 2 * (self._options.deadline + 2 * self._options.patience)
 
-    def _moved(self, **changes: Any) -> None:
+    def _update(self, **changes: Any) -> None:
         self._now = replace(self._now, **changes)
         self._show()
 

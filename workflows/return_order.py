@@ -24,9 +24,10 @@ from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
-from workflows.collect_instalments import CollectInstalments, is_collected
+from workflows.collect_instalments import is_collected
 from workflows.customers import subject_of_customer
 from workflows.options import ShopOptions
+from workflows.plan_collection import CollectInstalments
 
 TYPE: Final = "ReturnOrder"
 COLLECTS_AGAIN: Final = "collects-what-came-back"

@@ -1,8 +1,4 @@
-"""Down payments: one stream for each order. The bank is asked first, and its answer is decided on.
-
-A bank that is asked again with the same key answers the same, so a try whose end nobody saw is
-simply made again.
-"""
+"""Down payments: one stream for each order. The bank replies first, and its reply is decided on."""
 
 from __future__ import annotations
 
@@ -10,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from activities.payments import plan, transfer
-from activities.payments.bank_steps import check_void, shut, shut_first, void_of_bank
 from activities.payments.gateway import Bank
+from activities.payments.plan import Plans
+from activities.payments.transfer import Transfers
 from domain.payments import payment
 from domain.payments import plan as paying
 from domain.payments.commands import (
-    Approved,
     AuthoriseDownPayment,
     CapturePayment,
     RecordDispute,
@@ -24,23 +19,19 @@ from domain.payments.commands import (
 )
 from domain.payments.plan_state import InstalmentPlan
 from handrail.activities.command_activity import serve
-from handrail.activities.command_handler import CommandHandler, single_stream
+from handrail.activities.command_handler import single_stream
 from handrail.activities.load_state import state_of
-from handrail.eventstore.store import EventStore, StepClosed
+from handrail.activities.remote_steps import RemoteSteps
+from handrail.eventstore.store import EventStore
+from handrail.replies import Reply
 from handrail.sagas.step_keys import Answer, StepContext
 
 
 def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
-    payments = Payments(store, bank)
     return [
-        serve(AuthoriseDownPayment, payments.authorise),
-        serve(VoidPayment, payments.void),
-        serve(CapturePayment, payments.capture),
-        void_of_bank(store, bank, AuthoriseDownPayment, lambda command: command.order),
-        void_of_bank(store, bank, CapturePayment, lambda command: command.order),
-        serve(RecordDispute, payments.dispute),
-        *plan.activities(store, bank),
-        *transfer.activities(store, bank),
+        *Payments(store, bank).activities(),
+        *Plans(store, bank).activities(),
+        *Transfers(store, bank).activities(),
     ]
 
 
@@ -48,7 +39,7 @@ class Payments:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
         self._store = store
-        self._payments = CommandHandler(
+        self.steps = RemoteSteps(
             store,
             single_stream(
                 payment.CATEGORY,
@@ -58,44 +49,30 @@ class Payments:
                 payment.evolve,
                 begun_by=(AuthoriseDownPayment,),
             ),
+            bank.void,
+            company="the bank",
         )
 
-    async def dispute(self, command: RecordDispute, context: StepContext) -> Answer:
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        return [
+            *self.steps.compensatable(AuthoriseDownPayment, VoidPayment, self._authorise),
+            *self.steps.retriable(CapturePayment, self._capture),
+            serve(RecordDispute, self._dispute),
+        ]
+
+    async def _authorise(self, command: AuthoriseDownPayment, key: str) -> Reply:
+        return await self._bank.authorise(
+            key=key, order=command.order, amount=command.amount, card=command.card
+        )
+
+    async def _capture(self, command: CapturePayment, key: str) -> Reply:
+        return await self._bank.capture(key=key, order=command.order, amount=command.amount)
+
+    async def _dispute(self, command: RecordDispute, context: StepContext) -> Answer:
         """What instalments brought may be disputed, too."""
         found = await state_of(
             self._store, paying.CATEGORY, command.order, InstalmentPlan(), paying.evolve
         )
         if found.status != "none":
             command = replace(command, instalments=found.paid_principal + found.paid_fees)
-        return await self._payments.handle(command, context)
-
-    async def authorise(self, command: AuthoriseDownPayment, context: StepContext) -> Answer:
-        await shut_first(self._bank, context, command.order)
-        reply = await self._bank.authorise(
-            key=str(context.key), order=command.order, amount=command.amount, card=command.card
-        )
-        return await self._settle(replace(command, reply=reply), context)
-
-    async def capture(self, command: CapturePayment, context: StepContext) -> Answer:
-        await shut_first(self._bank, context, command.order)
-        reply = await self._bank.capture(
-            key=str(context.key), order=command.order, amount=command.amount
-        )
-        return await self._settle(replace(command, reply=reply), context)
-
-    async def void(self, command: VoidPayment, context: StepContext) -> Answer:
-        reply = await shut(self._bank, context, command.order)
-        check_void(reply, command.order)
-        return await self._payments.handle(replace(command, reply=reply), context)
-
-    async def _settle(
-        self, command: AuthoriseDownPayment | CapturePayment, context: StepContext
-    ) -> Answer:
-        try:
-            return await self._payments.handle(command, context)
-        except StepClosed:
-            if isinstance(command.reply, Approved):
-                # The void has been and gone, and this bank did not remember it: let go once more.
-                key = str(context.key)
-                await self._bank.void(key=f"{key}/late", order=command.order, closes=key)
-            raise
+        return await self.steps.handle(command, context)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from domain.payments.commands import Approved, BankReply, Declined
-from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected, wire_key
+from handrail.activities.http_gateway import HttpGateway, wire_key
 from handrail.kernel import Money
-from handrail.privacy.texts import CLEAR, PersonalTexts
+from handrail.replies import Reply
 
 
 class Bank(Protocol):
@@ -16,40 +15,40 @@ class Bank(Protocol):
     - Every request carries an idempotency key. The same key with the same content answers what it
       answered first, and does nothing more: also while the first request is still under way, when
       the second waits, or is told to come again. The same key with another content is an error.
-    - An answer is definite: approved, or declined with a code. Anything else is no answer, and is
+    - An answer is definite: accepted, or declined with a code. Anything else is no answer, and is
       raised: `OutsideUnavailable` and `OutsideAnswerUnreadable` (ask again with the same key),
       `OutsideKeyReused` (never ask again).
     - A void outlives what it voids: it holds against requests that the bank has yet to receive.
     """
 
-    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> Reply:
         """Hold the amount. A later attempt at the same order comes with a key of its own."""
         ...
 
-    async def capture(self, *, key: str, order: str, amount: Money) -> BankReply:
+    async def capture(self, *, key: str, order: str, amount: Money) -> Reply:
         """Take what was held for the order last. Nothing is taken once it was voided."""
         ...
 
-    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
+    async def void(self, *, key: str, subject: str, closes: str) -> Reply:
         """From now on nothing is held under the key `closes`.
 
         An authorisation that has not arrived yet is declined as `voided` when it does; one that is
         held is released; one that was captured is refunded. `closes` may also name a capture: what
         it took is refunded, and one yet to arrive is declined. The same holds for a charge, which
-        is given back, and for a refund and a payout, which are taken back; `order` is then what
-        that was asked for. To void twice changes nothing.
+        is given back, and for a refund and a payout, which are taken back. `subject` is what the
+        request was about: an order, or a payout. To void twice changes nothing.
         """
         ...
 
-    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> Reply:
         """Hold and take in one: what is approved was taken."""
         ...
 
-    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> BankReply:
+    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> Reply:
         """Give back to the customer a part of what was taken for the order, never more."""
         ...
 
-    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> BankReply:
+    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> Reply:
         """Send the amount to the merchant's account, which the bank knows."""
         ...
 
@@ -57,50 +56,39 @@ class Bank(Protocol):
 class HttpBank:
     """The bank over HTTP."""
 
-    def __init__(self, bank: HttpGateway, personal: PersonalTexts = CLEAR) -> None:
+    def __init__(self, bank: HttpGateway) -> None:
         self._bank = bank
-        self._personal = personal
 
-    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
-        card = await self._personal.reveal(card)
+    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> Reply:
         body = {"order": order, "amount": amount.amount, "currency": amount.currency, "card": card}
-        return _reply(await self._bank.ask("/authorisations", key=key, body=body))
+        return await self._bank.request("/authorisations", key=key, body=body)
 
-    async def capture(self, *, key: str, order: str, amount: Money) -> BankReply:
+    async def capture(self, *, key: str, order: str, amount: Money) -> Reply:
         body = {"order": order, "amount": amount.amount, "currency": amount.currency}
-        return _reply(await self._bank.ask("/captures", key=key, body=body))
+        return await self._bank.request("/captures", key=key, body=body)
 
-    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
-        body = {"order": order, "closes": wire_key(closes)}
-        return _reply(await self._bank.ask("/voids", key=key, body=body))
+    async def void(self, *, key: str, subject: str, closes: str) -> Reply:
+        body = {"order": subject, "closes": wire_key(closes)}
+        return await self._bank.request("/voids", key=key, body=body)
 
-    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
-        card = await self._personal.reveal(card)
+    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> Reply:
         body = {"order": order, "amount": amount.amount, "currency": amount.currency, "card": card}
-        return _reply(await self._bank.ask("/charges", key=key, body=body))
+        return await self._bank.request("/charges", key=key, body=body)
 
-    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> BankReply:
+    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> Reply:
         body = {
             "order": order,
             "refund_id": refund_id,
             "amount": amount.amount,
             "currency": amount.currency,
         }
-        return _reply(await self._bank.ask("/refunds", key=key, body=body))
+        return await self._bank.request("/refunds", key=key, body=body)
 
-    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> BankReply:
+    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> Reply:
         body = {
             "payout": payout,
             "merchant": merchant,
             "amount": amount.amount,
             "currency": amount.currency,
         }
-        return _reply(await self._bank.ask("/payouts", key=key, body=body))
-
-
-def _reply(answer: Accepted | Rejected) -> BankReply:
-    match answer:
-        case Accepted():
-            return Approved(reference=answer.reference)
-        case Rejected():
-            return Declined(code=answer.code)
+        return await self._bank.request("/payouts", key=key, body=body)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from activities.payments.bank_steps import BankSteps, void_of_bank
 from activities.payments.gateway import Bank
 from domain.payments import plan
 from domain.payments.commands import (
     AdjustPlan,
-    BankReply,
     ChargeLateFee,
     CollectInstalment,
     OpenPlan,
@@ -22,28 +20,10 @@ from domain.payments.commands import (
     WriteOffPlan,
 )
 from domain.payments.events import PlanEvent
-from handrail.activities.command_activity import serve
 from handrail.activities.command_handler import single_stream
+from handrail.activities.remote_steps import RemoteSteps
 from handrail.eventstore.store import EventStore
-from handrail.sagas.step_keys import Answer, StepContext
-
-
-def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
-    plans = Plans(store, bank)
-    return [
-        serve(OpenPlan, plans.handle),
-        serve(CollectInstalment, plans.collect),
-        serve(ChargeLateFee, plans.handle),
-        serve(Reschedule, plans.handle),
-        serve(SettleEarly, plans.settle),
-        serve(WriteOffPlan, plans.handle),
-        serve(AdjustPlan, plans.handle),
-        serve(RevertAdjustment, plans.handle),
-        serve(RefundPayment, plans.refund),
-        void_of_bank(store, bank, CollectInstalment, lambda command: command.order),
-        void_of_bank(store, bank, SettleEarly, lambda command: command.order),
-        void_of_bank(store, bank, RefundPayment, lambda command: command.order),
-    ]
+from handrail.replies import Reply
 
 
 def _decide(command: PlanCommand, state: plan.InstalmentPlan) -> Sequence[PlanEvent]:
@@ -57,9 +37,8 @@ def _decide(command: PlanCommand, state: plan.InstalmentPlan) -> Sequence[PlanEv
 class Plans:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
-        self._plans = BankSteps(
+        self.steps = RemoteSteps(
             store,
-            bank,
             single_stream(
                 plan.CATEGORY,
                 plan.InstalmentPlan(),
@@ -68,30 +47,26 @@ class Plans:
                 plan.evolve,
                 begun_by=(OpenPlan,),
             ),
+            bank.void,
+            company="the bank",
         )
-        self.handle = self._plans.handle
 
-    async def collect(self, command: CollectInstalment, context: StepContext) -> Answer:
-        return await self._plans.ask(command, context, lambda: self._charge(command, context))
-
-    async def settle(self, command: SettleEarly, context: StepContext) -> Answer:
-        return await self._plans.ask(command, context, lambda: self._charge(command, context))
-
-    async def refund(self, command: RefundPayment, context: StepContext) -> Answer:
-        return await self._plans.ask(
-            command,
-            context,
-            lambda: self._bank.refund(
-                key=str(context.key),
-                order=command.order,
-                refund_id=command.return_id,
-                amount=command.amount,
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        return [
+            *self.steps.local(
+                OpenPlan, ChargeLateFee, Reschedule, WriteOffPlan, AdjustPlan, RevertAdjustment
             ),
+            *self.steps.checked(CollectInstalment, self._charge),
+            *self.steps.checked(SettleEarly, self._charge),
+            *self.steps.checked(RefundPayment, self._refund),
+        ]
+
+    async def _charge(self, command: CollectInstalment | SettleEarly, key: str) -> Reply:
+        return await self._bank.charge(
+            key=key, order=command.order, amount=command.amount, card=command.card
         )
 
-    async def _charge(
-        self, command: CollectInstalment | SettleEarly, context: StepContext
-    ) -> BankReply:
-        return await self._bank.charge(
-            key=str(context.key), order=command.order, amount=command.amount, card=command.card
+    async def _refund(self, command: RefundPayment, key: str) -> Reply:
+        return await self._bank.refund(
+            key=key, order=command.order, refund_id=command.return_id, amount=command.amount
         )

@@ -5,29 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from activities.payments.bank_steps import BankSteps, void_of_bank
 from activities.payments.gateway import Bank
 from domain.payments import transfer
 from domain.payments.commands import TransferPayout
-from handrail.activities.command_activity import serve
 from handrail.activities.command_handler import single_stream
+from handrail.activities.remote_steps import RemoteSteps
 from handrail.eventstore.store import EventStore
-from handrail.sagas.step_keys import Answer, StepContext
-
-
-def activities(store: EventStore, bank: Bank) -> Sequence[Callable[..., Any]]:
-    return [
-        serve(TransferPayout, Transfers(store, bank).transfer),
-        void_of_bank(store, bank, TransferPayout, lambda command: command.payout),
-    ]
+from handrail.replies import Reply
 
 
 class Transfers:
     def __init__(self, store: EventStore, bank: Bank) -> None:
         self._bank = bank
-        self._transfers = BankSteps(
+        self.steps = RemoteSteps(
             store,
-            bank,
             single_stream(
                 transfer.CATEGORY,
                 transfer.Transfer(),
@@ -35,16 +26,14 @@ class Transfers:
                 transfer.decide,
                 transfer.evolve,
             ),
+            bank.void,
+            company="the bank",
         )
 
-    async def transfer(self, command: TransferPayout, context: StepContext) -> Answer:
-        return await self._transfers.ask(
-            command,
-            context,
-            lambda: self._bank.pay_out(
-                key=str(context.key),
-                payout=command.payout,
-                merchant=command.merchant,
-                amount=command.amount,
-            ),
+    def activities(self) -> Sequence[Callable[..., Any]]:
+        return self.steps.checked(TransferPayout, self._pay_out)
+
+    async def _pay_out(self, command: TransferPayout, key: str) -> Reply:
+        return await self._bank.pay_out(
+            key=key, payout=command.payout, merchant=command.merchant, amount=command.amount
         )

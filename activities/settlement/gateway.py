@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from domain.settlement.commands import NotRegistered, Registered, RegistryReply
-from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected
+from handrail.activities.http_gateway import HttpGateway
+from handrail.replies import Accepted, Declined
 
 
 class Registry(Protocol):
@@ -28,8 +29,8 @@ class HttpRegistry:
 
     async def check(self, *, key: str, merchant: str, registration: str) -> RegistryReply:
         body = {"merchant": merchant, "registration": registration}
-        match await self._registry.ask("/checks", key=key, body=body):
+        match await self._registry.request("/checks", key=key, body=body):
             case Accepted(reference=reference):
                 return Registered(entry=reference)
-            case Rejected(code=code):
+            case Declined(code=code):
                 return NotRegistered(code=code)

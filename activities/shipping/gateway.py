@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from domain.shipping.commands import Booked, CarrierReply, NotBooked
-from handrail.activities.http_gateway import Accepted, HttpGateway, Rejected, wire_key
-from handrail.privacy.texts import CLEAR, PersonalTexts
+from handrail.activities.http_gateway import HttpGateway, wire_key
+from handrail.replies import Reply
 
 
 class Carrier(Protocol):
@@ -19,11 +18,11 @@ class Carrier(Protocol):
 
     async def book(
         self, *, key: str, order: str, merchant: str, ship_to: str, parcels: int
-    ) -> CarrierReply:
+    ) -> Reply:
         """Have the parcels fetched. A later attempt comes with a key of its own."""
         ...
 
-    async def cancel(self, *, key: str, order: str, closes: str) -> CarrierReply:
+    async def cancel(self, *, key: str, subject: str, closes: str) -> Reply:
         """From now on nothing is booked under the key `closes`.
 
         A booking that has not arrived yet is declined as `cancelled` when it does. To cancel twice
@@ -35,25 +34,15 @@ class Carrier(Protocol):
 class HttpCarrier:
     """The carrier over HTTP."""
 
-    def __init__(self, carrier: HttpGateway, personal: PersonalTexts = CLEAR) -> None:
+    def __init__(self, carrier: HttpGateway) -> None:
         self._carrier = carrier
-        self._personal = personal
 
     async def book(
         self, *, key: str, order: str, merchant: str, ship_to: str, parcels: int
-    ) -> CarrierReply:
-        ship_to = await self._personal.reveal(ship_to)
+    ) -> Reply:
         body = {"order": order, "merchant": merchant, "ship_to": ship_to, "parcels": parcels}
-        return _reply(await self._carrier.ask("/bookings", key=key, body=body))
+        return await self._carrier.request("/bookings", key=key, body=body)
 
-    async def cancel(self, *, key: str, order: str, closes: str) -> CarrierReply:
-        body = {"order": order, "closes": wire_key(closes)}
-        return _reply(await self._carrier.ask("/cancellations", key=key, body=body))
-
-
-def _reply(answer: Accepted | Rejected) -> CarrierReply:
-    match answer:
-        case Accepted():
-            return Booked(reference=answer.reference)
-        case Rejected():
-            return NotBooked(code=answer.code)
+    async def cancel(self, *, key: str, subject: str, closes: str) -> Reply:
+        body = {"order": subject, "closes": wire_key(closes)}
+        return await self._carrier.request("/cancellations", key=key, body=body)

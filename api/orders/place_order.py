@@ -13,6 +13,7 @@ from api.orders.validation import NewOrder, check
 from api.problem_types import KINDS
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.ordering.events import OrderLine
+from handrail.http.access import needs
 from handrail.http.consistency import TOKEN, Freshness, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Requests, RequiredKey, derived_id, fingerprint
@@ -59,7 +60,7 @@ class Decided(BaseModel):
     status_code=202,
     summary="Place an order",
     response_model=Accepted,
-    dependencies=JSON_BODY,
+    dependencies=[needs("orders:write"), *JSON_BODY],
     responses={
         200: {
             "model": Decided,
@@ -139,7 +140,7 @@ async def _begin(
     )
     beginning = _beginning(checkout)
     await services.processes.start(beginning, actor, begun=begun)
-    if wait is None:
+    if wait is None or services.decisions.is_full:
         return _accepted(services, order, {})
     decision = await services.decisions.wait_for(beginning, wait)
     if decision is None:

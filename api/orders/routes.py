@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.returns import Returning, return_everything
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
@@ -16,7 +17,7 @@ from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.sagas.options import Cancellation
+from handrail.kernel import Attribution
 from projections import order_status
 from projections.order_status import OrderStatus, Status
 
@@ -89,6 +90,7 @@ class OrdersQuery(PageQuery):
 @router.get(
     "/orders",
     summary="List orders, newest first",
+    dependencies=[needs("orders:read")],
 )
 async def list_orders(
     services: ServicesDep,
@@ -116,6 +118,7 @@ async def list_orders(
 @router.get(
     "/orders/{order}",
     summary="How an order stands",
+    dependencies=[needs("orders:read")],
     responses=responses("not-found"),
 )
 async def show_order(
@@ -132,8 +135,8 @@ async def show_order(
     )
     if row is None:
         if as_of is None and await services.processes.is_running(order, of=_OF_AN_ORDER):
-            said = f"{order} has begun and is not placed yet"
-            raise Problem("read-model-behind", said, retry_after=1)
+            message = f"{order} has begun and is not placed yet"
+            raise Problem("read-model-behind", message, retry_after=1)
         raise Problem("not-found", f"there is no order {order}")
     return _order(services, row)
 
@@ -142,7 +145,7 @@ async def show_order(
     "/orders/{order}/cancellation",
     status_code=202,
     summary="Cancel an order",
-    dependencies=JSON_BODY,
+    dependencies=[needs("orders:write"), *JSON_BODY],
     responses=responses(
         "not-found",
         "too-late",
@@ -161,7 +164,7 @@ async def cancel(
     """
     who = asked.by(actor)
     try:
-        wish = Cancellation(actor=who, reason=asked.reason)
+        wish = Attribution(actor=who, reason=asked.reason)
         await services.processes.cancel(order, wish, of=_OF_AN_ORDER)
     except Problem as problem:
         if problem.slug not in {"too-late", "saga-ended"}:

@@ -102,8 +102,8 @@ async def check(database: Database, order: NewOrder) -> None:
     if not limit_in:
         raise _no("unknown-customer", [at("#/customer", f"{order.customer} has no credit limit")])
     if limit_in != currency:
-        said = f"has a limit in {limit_in}, and the merchant sells in {currency}"
-        raise _no("wrong-currency", [at("#/customer", said)])
+        message = f"has a limit in {limit_in}, and the merchant sells in {currency}"
+        raise _no("wrong-currency", [at("#/customer", message)])
     foreign = [
         at(f"#/lines/{index}/unit_price/currency", f"the merchant sells in {currency}")
         for index, line in enumerate(order.lines)
@@ -135,11 +135,11 @@ def _check_articles(order: NewOrder) -> None:
 def _check_terms(order: NewOrder) -> None:
     total = order.total()
     if total.amount > bounds.AMOUNT.most:
-        said = f"the total of {total.amount} is above {bounds.AMOUNT.most}"
-        raise _no("invalid-request", [at("#/lines", said)])
+        message = f"the total of {total.amount} is above {bounds.AMOUNT.most}"
+        raise _no("invalid-request", [at("#/lines", message)])
     if total.amount <= down_payment(total, order.instalments).amount:
-        said = f"{total} is too little for {order.instalments} instalments"
-        raise _no("invalid-request", [at("#/instalments", said)])
+        message = f"{total} is too little for {order.instalments} instalments"
+        raise _no("invalid-request", [at("#/instalments", message)])
 
 
 def _no(slug: str, errors: list[ErrorItem]) -> Problem:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.payments.commands import Approved, BankReply
 from domain.settlement.commands import Registered, RegistryReply
-from domain.shipping.commands import Booked, CarrierReply
+from handrail.replies import Accepted, Reply
 
 
 class AgreeableBank:
-    async def authorise(self, *, key: str, **_: Any) -> BankReply:
-        return Approved(reference=key)
+    async def authorise(self, *, key: str, **_: Any) -> Reply:
+        return Accepted(reference=key)
 
     capture = void = charge = refund = pay_out = authorise
 
 
 class AgreeableCarrier:
-    async def book(self, *, key: str, **_: Any) -> CarrierReply:
-        return Booked(reference=key)
+    async def book(self, *, key: str, **_: Any) -> Reply:
+        return Accepted(reference=key)
 
     cancel = book
 

@@ -40,8 +40,8 @@ def refusals(rows: Rows) -> str:
             left = 0
             for number, reason in enumerate(shown):
                 if count := pieces[merchant, reason]:
-                    said = f"{merchant or _NOT_A_MERCHANT}: {reason}, {count} times"
-                    _bar(drawn, place, count, number, said, left=left, height=0.66)
+                    tooltip = f"{merchant or _NOT_A_MERCHANT}: {reason}, {count} times"
+                    _bar(drawn, place, count, number, tooltip, left=left, height=0.66)
                     left += count
             drawn.note(left, place, plain(totals[merchant]))
         _names_of_bars(drawn, [merchant or _NOT_A_MERCHANT for merchant in merchants])
@@ -71,7 +71,7 @@ def _weeks(drawn: Chart, rows: Rows, unit: str, hours: float) -> None:
         variable, values = f"c{number}", curves[name]
         drawn.axes.plot(weeks, values, color=colour(variable), linewidth=2.2)
         for week, (value, row) in enumerate(zip(values, rows, strict=True)):
-            drawn.dot(week, value, variable, _said(row, name, column, unit, hours))
+            drawn.dot(week, value, variable, _tooltip(row, name, column, unit, hours))
         drawn.note(weeks[-1], values[-1], f"{name}: {plain(round(values[-1], 1))}")
     marked = range(0, len(rows), max(1, round(len(rows) / 8)))
     drawn.axes.set_xticks(marked, [_day(rows[number]["week"]) for number in marked])
@@ -87,8 +87,8 @@ def _few_weeks(drawn: Chart, rows: Rows, unit: str, hours: float) -> None:
     for place, row in enumerate(rows):
         for number, (name, column) in enumerate(_SHARES.items()):
             value, middle = row[column] / hours, place + (-0.19, 0.19)[number]
-            said = _said(row, name, column, unit, hours)
-            _bar(drawn, middle, value, number, said, height=0.35)
+            tooltip = _tooltip(row, name, column, unit, hours)
+            _bar(drawn, middle, value, number, tooltip, height=0.35)
             drawn.note(value, middle, plain(round(value, 1)))
     _names_of_bars(drawn, [_day(row["week"]) for row in rows])
     longest = max(row[column] / hours for row in rows for column in _SHARES.values())
@@ -96,7 +96,7 @@ def _few_weeks(drawn: Chart, rows: Rows, unit: str, hours: float) -> None:
     drawn.axes.set_xlabel(unit, loc="right", style="italic")
 
 
-def _said(row: Mapping[str, Any], name: str, column: str, unit: str, hours: float) -> str:
+def _tooltip(row: Mapping[str, Any], name: str, column: str, unit: str, hours: float) -> str:
     value = plain(round(row[column] / hours, 1))
     return f"week of {row['week']}: {name} within {value} {unit}, of {row['delivered']}"
 
@@ -119,14 +119,14 @@ def vintages(rows: Rows) -> str:
         for number, (name, ages) in enumerate(cohorts.items()):
             newness = len(cohorts) - 1 - number
             shade = min(newness * SHADES // max(len(cohorts), 1), SHADES - 1)
-            points = [(one["months"], float(one["percent_unpaid"] or 0)) for one in ages]
+            points = [(age["months"], float(age["percent_unpaid"] or 0)) for age in ages]
             drawn.axes.plot(*zip(*points, strict=True), color=colour(f"v{shade}"), linewidth=2.2)
             for (month, percent), one in zip(points, ages, strict=True):
-                said = (
+                tooltip = (
                     f"{name}, month {one['months']}: {one['percent_unpaid']} % of"
                     f" {plain(one['due'])} {one['currency']} due was not paid"
                 )
-                drawn.dot(month, percent, f"v{shade}", said, 5.6)
+                drawn.dot(month, percent, f"v{shade}", tooltip, 5.6)
             called = name if len(currencies) > 1 else name.split()[0]
             ends.append((*points[-1], called, shade))
         drawn.scale("y", max(float(row["percent_unpaid"] or 0) for row in rows), room=1.05)
@@ -161,7 +161,7 @@ def _bar(
     place: float,
     value: float,
     number: int,
-    said: str,
+    tooltip: str,
     *,
     height: float,
     left: float = 0,
@@ -175,7 +175,7 @@ def _bar(
         edgecolor=colour("panel"),
         linewidth=1,
     )
-    drawn.tip(bar, said)
+    drawn.tip(bar, tooltip)
 
 
 def _names_of_bars(drawn: Chart, names: Sequence[str]) -> None:

@@ -66,14 +66,16 @@ def fold(events: Iterable[Event]) -> Instalments:
     for event in events:
         match event:
             case PlanOpened(instalments=instalments) | AdjustmentReverted(instalments=instalments):
-                found |= {one.number: one for one in instalments}
+                found |= {instalment.number: instalment for instalment in instalments}
             case InstalmentRescheduled(number=number, due=due):
                 if number in found:
                     found[number] = replace(found[number], due=due)
             case PlanAdjusted(reductions=reductions):
-                for one in reductions:
-                    if (known := found.get(one.number)) is not None:
-                        found[one.number] = replace(known, amount=known.amount - one.amount)
+                for reduction in reductions:
+                    if (known := found.get(reduction.number)) is not None:
+                        found[reduction.number] = replace(
+                            known, amount=known.amount - reduction.amount
+                        )
             case InstalmentCollected(number=number):
                 found.pop(number, None)
             case PlanSettled() | PlanWrittenOff():

@@ -58,7 +58,7 @@ async def remind(connection: Connection, received: Received, to: Recipient, now:
         case InstalmentRescheduled(number=number, due=due):
             await _again(connection, source, await _moved(connection, order, number, due), to, now)
         case PlanAdjusted(reductions=reductions):
-            by = {one.number: one.amount.amount for one in reductions}
+            by = {reduction.number: reduction.amount.amount for reduction in reductions}
             await _again(connection, source, await _reduced(connection, order, by), to, now)
         case InstalmentCollected(number=number):
             await _forget(connection, order, [number])
@@ -106,17 +106,17 @@ async def _again(
     """Of these, earlier reminders are wrong now; write new ones for those still to be paid."""
     rows: list[Row] = []
     numbers: list[int] = []
-    for one in instalments:
-        numbers.append(one.number)
-        when = window(to.contact, one.due, now)
-        if one.amount.amount > 0 and when is not None:
-            said = _said(f"{source}#{one.number}", one, to.about, when)
-            rows += rows_later(said, to, when.begin, MESSAGES)
+    for instalment in instalments:
+        numbers.append(instalment.number)
+        when = window(to.contact, instalment.due, now)
+        if instalment.amount.amount > 0 and when is not None:
+            reminder = _reminder(f"{source}#{instalment.number}", instalment, to.about, when)
+            rows += rows_later(reminder, to, when.begin, MESSAGES)
     await _withdraw(connection, to.about, numbers)
     await write(connection, rows)
 
 
-def _said(source: str, one: PlannedInstalment, order: str, when: Window) -> Message:
+def _reminder(source: str, one: PlannedInstalment, order: str, when: Window) -> Message:
     values: Values = {
         "order": order,
         "number": one.number,
@@ -136,7 +136,7 @@ async def _keep(
         " amount = excluded.amount, currency = excluded.currency",
         (
             order,
-            [one.number for one in instalments],
+            [instalment.number for instalment in instalments],
             [one.due for one in instalments],
             [one.amount.amount for one in instalments],
             [one.amount.currency for one in instalments],

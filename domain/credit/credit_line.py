@@ -85,11 +85,11 @@ def evolve(  # noqa: PLR0911  # one arm an event
             debts = {**line.debts, order: amount}
             return replace(line, holds=_without(line.holds, order), debts=debts)
         case CreditRestored(order=order, amount=amount, payment=payment):
-            left = line.debts[order] - amount
-            if left.amount == 0:
+            remaining = line.debts[order] - amount
+            if remaining.amount == 0:
                 return _settled(line, order)
             restored = {**line.restored, order: (*line.restored.get(order, ()), payment)}
-            return replace(line, debts={**line.debts, order: left}, restored=restored)
+            return replace(line, debts={**line.debts, order: remaining}, restored=restored)
         case DebtWrittenOff(order=order, limit=limit):
             return replace(_settled(line, order), limit=limit)
         case _:

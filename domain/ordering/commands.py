@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId
@@ -84,14 +85,4 @@ OrderCommand = (
     | CompleteOrder
     | ReturnCommand
 )
-COMMANDS = (
-    PlaceOrder,
-    RejectOrder,
-    ConfirmOrder,
-    RequestReview,
-    CloseReview,
-    CompleteOrder,
-    AcceptReturn,
-    WithdrawReturn,
-    CompleteReturn,
-)
+COMMANDS: tuple[type, ...] = get_args(OrderCommand)

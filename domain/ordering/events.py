@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
 from handrail.kernel import Event, Money, Refusal
@@ -111,15 +111,4 @@ OrderEvent = (
     | OrderCompleted
     | ReturnEvent
 )
-EVENTS = (
-    OrderPlaced,
-    OrderRejected,
-    OrderConfirmed,
-    ReviewRequested,
-    ReviewClosed,
-    OrderCompleted,
-    ReturnAccepted,
-    ReturnRefused,
-    ReturnWithdrawn,
-    ReturnCompleted,
-)
+EVENTS: tuple[type, ...] = get_args(OrderEvent)

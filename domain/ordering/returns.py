@@ -56,8 +56,8 @@ def value_of(
 
 def left_of(content: OrderPlaced, taken: Iterable[OrderLine]) -> tuple[ReturnLine, ...]:
     """All that can still come back."""
-    left = _quantities(_left(content, taken))
-    return tuple(ReturnLine(sku=sku, quantity=left[sku]) for sku in sorted(left))
+    returnable = _quantities(_returnable(content, taken))
+    return tuple(ReturnLine(sku=sku, quantity=returnable[sku]) for sku in sorted(returnable))
 
 
 def pieces_of(
@@ -66,7 +66,7 @@ def pieces_of(
     """The dearest pieces of each article that are not `taken`, as many as there are."""
     wanted = _quantities(lines)
     found = []
-    for piece in _left(content, taken):
+    for piece in _returnable(content, taken):
         quantity = min(piece.quantity, wanted[piece.sku])
         if quantity:
             found.append(replace(piece, quantity=quantity))
@@ -143,7 +143,7 @@ def complete(
         ReturnCompleted(
             order=command.order,
             return_id=command.return_id,
-            everything=not _left(content, back),
+            everything=not _returnable(content, back),
         )
     ]
 
@@ -160,24 +160,24 @@ def _more_than_is_left(
     content: OrderPlaced, taken: Iterable[OrderLine], lines: Iterable[ReturnLine]
 ) -> str:
     """Empty where nothing is missing."""
-    left = _quantities(_left(content, taken))
+    returnable = _quantities(_returnable(content, taken))
     wanted = _quantities(lines)
     return ", ".join(
-        f"{left[sku]} of {wanted[sku]} {sku} can come back"
+        f"{returnable[sku]} of {wanted[sku]} {sku} can come back"
         for sku in sorted(wanted)
-        if wanted[sku] > left[sku]
+        if wanted[sku] > returnable[sku]
     )
 
 
-def _left(content: OrderPlaced, taken: Iterable[OrderLine]) -> Sequence[OrderLine]:
-    left = Counter[tuple[Sku, Money]]()
+def _returnable(content: OrderPlaced, taken: Iterable[OrderLine]) -> Sequence[OrderLine]:
+    returnable = Counter[tuple[Sku, Money]]()
     for line in content.lines:
-        left[line.sku, line.unit_price] += line.quantity
+        returnable[line.sku, line.unit_price] += line.quantity
     for piece in taken:
-        left[piece.sku, piece.unit_price] -= piece.quantity
+        returnable[piece.sku, piece.unit_price] -= piece.quantity
     pieces = [
         OrderLine(sku=sku, quantity=quantity, unit_price=price)
-        for (sku, price), quantity in left.items()
+        for (sku, price), quantity in returnable.items()
         if quantity > 0
     ]
     return sorted(pieces, key=lambda piece: piece.unit_price.amount, reverse=True)

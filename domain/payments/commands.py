@@ -2,27 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
 from handrail.kernel import Money
 from handrail.personal import Personal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Approved:
-    """The bank did it; `reference` is the bank's own name for it."""
-
-    reference: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Declined:
-    code: str
-
-
-BankReply = Approved | Declined
+from handrail.replies import Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +18,7 @@ class AuthoriseDownPayment(ShopCommand, context="payments"):
     order: OrderId
     amount: Money
     card: Annotated[str, Personal()]
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +28,7 @@ class VoidPayment(ShopCommand, context="payments"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +37,7 @@ class CapturePayment(ShopCommand, context="payments"):
 
     order: OrderId
     amount: Money
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +81,7 @@ class CollectInstalment(ShopCommand, context="payments"):
     number: int
     amount: Money
     card: Annotated[str, Personal()]
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +112,7 @@ class SettleEarly(ShopCommand, context="payments"):
     order: OrderId
     amount: Money
     card: Annotated[str, Personal()]
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +147,7 @@ class RefundPayment(ShopCommand, context="payments"):
     order: OrderId
     return_id: ReturnId
     amount: Money
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +157,7 @@ class TransferPayout(ShopCommand, context="payments"):
     payout: PayoutId
     merchant: MerchantId
     amount: Money
-    reply: BankReply | None = None
+    reply: Reply | None = None
 
 
 PaymentCommand = AuthoriseDownPayment | VoidPayment | CapturePayment | RecordDispute
@@ -187,19 +173,4 @@ PlanCommand = (
     | RefundPayment
 )
 TransferCommand = TransferPayout
-COMMANDS = (
-    AuthoriseDownPayment,
-    VoidPayment,
-    CapturePayment,
-    RecordDispute,
-    OpenPlan,
-    CollectInstalment,
-    ChargeLateFee,
-    Reschedule,
-    SettleEarly,
-    WriteOffPlan,
-    AdjustPlan,
-    RevertAdjustment,
-    RefundPayment,
-    TransferPayout,
-)
+COMMANDS: tuple[type, ...] = get_args(PaymentCommand | PlanCommand | TransferCommand)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import Annotated, get_args
 
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
 from handrail.kernel import Event, Money, Refusal
@@ -262,27 +262,4 @@ PlanEvent = (
     | RefundDeclined
 )
 TransferEvent = PayoutTransferred | TransferDeclined
-EVENTS = (
-    PaymentAuthorised,
-    PaymentDeclined,
-    PaymentVoided,
-    PaymentCaptured,
-    CaptureDeclined,
-    PaymentRefunded,
-    PaymentDisputed,
-    PlanOpened,
-    InstalmentCollected,
-    InstalmentMissed,
-    LateFeeCharged,
-    InstalmentRescheduled,
-    PlanSettled,
-    SettlementDeclined,
-    PlanWrittenOff,
-    PlanAdjusted,
-    PlanMovedOn,
-    AdjustmentReverted,
-    RefundPaid,
-    RefundDeclined,
-    PayoutTransferred,
-    TransferDeclined,
-)
+EVENTS: tuple[type, ...] = get_args(PaymentEvent | PlanEvent | TransferEvent)

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, assert_never
 
 from domain.payments.commands import (
-    Approved,
     AuthoriseDownPayment,
     CapturePayment,
-    Declined,
     PaymentCommand,
     RecordDispute,
     VoidPayment,
@@ -31,6 +29,7 @@ from domain.payments.events import (
 )
 from handrail.errors import ContentDiffers, NotPositive, OutOfOrder, OutsideAnswerMissing
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined
 
 CATEGORY: Final = "payment"
 
@@ -92,7 +91,7 @@ def _authorise(command: AuthoriseDownPayment, payment: Payment) -> Sequence[Paym
     if payment.amount is not None:
         raise ContentDiffers(f"{payment.amount} is {payment.status}, not {amount}")
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [PaymentAuthorised(order=order, amount=amount, authorisation=reference)]
         case Declined(code=code):
             return [PaymentDeclined(order=order, amount=amount, code=code)]
@@ -123,7 +122,7 @@ def _capture(command: CapturePayment, payment: Payment) -> Sequence[PaymentEvent
     if payment.status == "captured":
         return []
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [PaymentCaptured(order=order, amount=amount, capture=reference)]
         case Declined(code=code):
             return [CaptureDeclined(order=order, amount=amount, code=code)]

@@ -15,10 +15,8 @@ from domain.identifiers import OrderId
 from domain.payments import plan_adjustment
 from domain.payments.commands import (
     AdjustPlan,
-    Approved,
     ChargeLateFee,
     CollectInstalment,
-    Declined,
     OpenPlan,
     PlanCommand,
     RefundPayment,
@@ -55,6 +53,7 @@ from handrail.errors import (
 )
 from handrail.kernel import Money
 from handrail.personal import may_equal
+from handrail.replies import Accepted, Declined
 
 __all__ = ["CATEGORY", "Adjustment", "Instalment", "InstalmentPlan", "decide", "evolve"]
 
@@ -168,7 +167,7 @@ def _collect(command: CollectInstalment, plan: InstalmentPlan) -> Sequence[PlanE
     if amount != one.amount + one.fees:
         raise ContentDiffers(f"instalment {number} comes to {one.amount + one.fees}, not {amount}")
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [
                 InstalmentCollected(
                     order=order,
@@ -218,7 +217,7 @@ def _settle(command: SettleEarly, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     if amount != principal + fees:
         raise ContentDiffers(f"{principal + fees} is outstanding, not {amount}")
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [PlanSettled(order=order, principal=principal, fees=fees, charge=reference)]
         case Declined(code=code):
             return [SettlementDeclined(order=order, amount=amount, code=code)]
@@ -244,8 +243,10 @@ def _opened(event: PlanOpened) -> InstalmentPlan:
         card=event.card,
         planned=event.instalments,
         instalments=tuple(
-            Instalment(number=one.number, due=one.due, amount=one.amount, fees=nothing)
-            for one in event.instalments
+            Instalment(
+                number=instalment.number, due=instalment.due, amount=instalment.amount, fees=nothing
+            )
+            for instalment in event.instalments
         ),
         paid_principal=nothing,
         paid_fees=nothing,
@@ -261,8 +262,8 @@ def _adjusted(plan: InstalmentPlan, event: PlanAdjusted) -> InstalmentPlan:
 
 
 def _reverted(plan: InstalmentPlan, event: AdjustmentReverted) -> InstalmentPlan:
-    left = {known: one for known, one in plan.adjustments.items() if known != event.return_id}
-    plan = replace(plan, adjustments=left)
+    remaining = {known: one for known, one in plan.adjustments.items() if known != event.return_id}
+    plan = replace(plan, adjustments=remaining)
     nothing = Money(0, plan.paid_principal.currency)
     for back in event.instalments:
         if plan.instalment(back.number) is None:
@@ -277,7 +278,10 @@ Change = Callable[[Instalment], Instalment]
 
 
 def _each(plan: InstalmentPlan, change: Change, *numbers: int) -> InstalmentPlan:
-    changed = tuple(change(one) if one.number in numbers else one for one in plan.instalments)
+    changed = tuple(
+        change(instalment) if instalment.number in numbers else instalment
+        for instalment in plan.instalments
+    )
     return replace(plan, instalments=changed)
 
 
@@ -291,8 +295,8 @@ def _with_fee(fee: Money, reminder: int) -> Change:
 
 def _reduced(by: Money) -> Change:
     def change(one: Instalment) -> Instalment:
-        left = one.amount - by
-        return replace(one, amount=left, status="due" if left.amount else "cancelled")
+        remaining = one.amount - by
+        return replace(one, amount=remaining, status="due" if remaining.amount else "cancelled")
 
     return change
 

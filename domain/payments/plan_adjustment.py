@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from domain.payments.commands import (
-    AdjustPlan,
-    Approved,
-    Declined,
-    RefundPayment,
-    RevertAdjustment,
-)
+from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.payments.due_dates import month_after
 from domain.payments.events import (
     AdjustmentReverted,
@@ -25,6 +19,7 @@ from domain.payments.events import (
 from domain.payments.plan_state import InstalmentPlan
 from handrail.errors import ContentDiffers, NotPositive, OutOfOrder, OutsideAnswerMissing
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined
 
 
 def adjust(command: AdjustPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
@@ -56,13 +51,13 @@ def adjust(command: AdjustPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
 
 def _reductions(plan: InstalmentPlan, absorbed: Money) -> tuple[Reduction, ...]:
     """From the last instalment backwards: what is due next stays as it is for longest."""
-    found, left = list[Reduction](), absorbed
+    found, remaining = list[Reduction](), absorbed
     for one in reversed(plan.due):
-        if left.amount == 0:
+        if remaining.amount == 0:
             break
-        taken = min(one.amount, left)
+        taken = min(one.amount, remaining)
         found.append(Reduction(number=one.number, amount=taken))
-        left -= taken
+        remaining -= taken
     return tuple(found)
 
 
@@ -81,7 +76,7 @@ def _come_back(
     plan: InstalmentPlan, reductions: Sequence[Reduction]
 ) -> tuple[PlannedInstalment, ...]:
     """Onto the instalments they were taken from; for those collected meanwhile, onto a new one."""
-    by_number = {one.number: one for one in plan.instalments}
+    by_number = {instalment.number: instalment for instalment in plan.instalments}
     grown, homeless = list[PlannedInstalment](), Money(0, plan.paid_principal.currency)
     for reduction in reversed(reductions):
         one = by_number[reduction.number]
@@ -110,7 +105,7 @@ def refund(command: RefundPayment, plan: InstalmentPlan) -> Sequence[PlanEvent]:
     if amount.amount == 0:
         return [RefundPaid(order=order, return_id=return_id, amount=amount, refund="")]
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [RefundPaid(order=order, return_id=return_id, amount=amount, refund=reference)]
         case Declined(code=code):
             return [RefundDeclined(order=order, return_id=return_id, amount=amount, code=code)]

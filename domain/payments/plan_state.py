@@ -64,11 +64,11 @@ class InstalmentPlan:
     @property
     def in_doubt(self) -> bool:
         """Whether what a return took off it may come back: its refund was not paid yet."""
-        return not all(one.paid for one in self.adjustments.values())
+        return not all(adjustment.paid for adjustment in self.adjustments.values())
 
     @property
     def due(self) -> Sequence[Instalment]:
-        return [one for one in self.instalments if one.status == "due"]
+        return [instalment for instalment in self.instalments if instalment.status == "due"]
 
     @property
     def financed(self) -> Money:
@@ -84,7 +84,9 @@ class InstalmentPlan:
         return _sum((one.fees for one in self.due), self.paid_principal.currency)
 
     def instalment(self, number: int) -> Instalment | None:
-        return next((one for one in self.instalments if one.number == number), None)
+        return next(
+            (instalment for instalment in self.instalments if instalment.number == number), None
+        )
 
 
 def _sum(amounts: Iterable[Money], currency: str) -> Money:

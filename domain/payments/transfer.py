@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
 from domain.identifiers import MerchantId
-from domain.payments.commands import Approved, Declined, TransferCommand
+from domain.payments.commands import TransferCommand
 from domain.payments.events import PayoutTransferred, TransferDeclined, TransferEvent
 from handrail.errors import ContentDiffers, NotPositive, OutsideAnswerMissing
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined
 
 CATEGORY: Final = "transfer"
 
@@ -43,7 +44,7 @@ def decide(command: TransferCommand, transfer: Transfer) -> Sequence[TransferEve
             raise ContentDiffers(f"{payout} took {transfer.amount} to {transfer.merchant}")
         return []
     match command.reply:
-        case Approved(reference=reference):
+        case Accepted(reference=reference):
             return [
                 PayoutTransferred(
                     payout=payout, merchant=merchant, amount=amount, transfer=reference

@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId, PayoutId, ReturnId
@@ -157,19 +157,4 @@ ApplicationCommand = (
     | CloseApproval
     | ActivateMerchant
 )
-COMMANDS = (
-    OpenMerchantAccount,
-    AccruePayable,
-    ClawBack,
-    PreparePayout,
-    CancelPayout,
-    ConfirmPayout,
-    CloseMerchantAccount,
-    SubmitApplication,
-    WithdrawApplication,
-    CheckRegistry,
-    DiscardCheck,
-    RequestApproval,
-    CloseApproval,
-    ActivateMerchant,
-)
+COMMANDS: tuple[type, ...] = get_args(MerchantCommand | ApplicationCommand)

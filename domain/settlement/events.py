@@ -6,7 +6,7 @@ below zero where more came back than was not paid out yet.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, get_args
 
 from domain.identifiers import MerchantId, OrderId, PayoutId, ReturnId
 from domain.settlement.commands import Document
@@ -171,22 +171,4 @@ ApplicationEvent = (
     | ApprovalClosed
     | MerchantActivated
 )
-EVENTS = (
-    MerchantAccountOpened,
-    PayableAccrued,
-    PayableClawedBack,
-    PayoutPrepared,
-    PayoutRefused,
-    PayoutCancelled,
-    PayoutConfirmed,
-    MerchantAccountClosed,
-    ApplicationSubmitted,
-    ApplicationIncomplete,
-    ApplicationWithdrawn,
-    RegistryChecked,
-    RegistryRefused,
-    CheckDiscarded,
-    ApprovalRequested,
-    ApprovalClosed,
-    MerchantActivated,
-)
+EVENTS: tuple[type, ...] = get_args(MerchantEvent | ApplicationEvent)

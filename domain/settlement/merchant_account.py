@@ -116,11 +116,11 @@ def _came_back(account: MerchantAccount, event: PayableClawedBack) -> MerchantAc
     account = replace(account, balance=account.balance - event.amount, clawed_back=clawed_back)
     if event.gross is None:
         return account
-    others = {one: left for one, left in account.owed_shares.items() if one != event.order}
+    others = {one: rest for one, rest in account.owed_shares.items() if one != event.order}
     fee = event.gross - event.amount
-    left = account.owed_shares.get(event.order, 0)
-    left += event.gross.amount * account.fee_bps - fee.amount * ALL_OF_IT
-    shares = [*others.items(), *([(event.order, left)] if left else [])]
+    rest = account.owed_shares.get(event.order, 0)
+    rest += event.gross.amount * account.fee_bps - fee.amount * ALL_OF_IT
+    shares = [*others.items(), *([(event.order, rest)] if rest else [])]
     return replace(account, owed_shares=dict(shares[-REMEMBERED_SHARES:]))
 
 

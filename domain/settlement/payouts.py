@@ -58,8 +58,8 @@ def prepare(command: PreparePayout, balance: Money, payouts: Payouts) -> Sequenc
         return []
     if balance < amount:
         return [PayoutRefused(merchant=merchant, payout=payout, amount=amount, balance=balance)]
-    left = balance - amount
-    return [PayoutPrepared(merchant=merchant, payout=payout, amount=amount, balance=left)]
+    remaining = balance - amount
+    return [PayoutPrepared(merchant=merchant, payout=payout, amount=amount, balance=remaining)]
 
 
 def cancel(command: CancelPayout, balance: Money, payouts: Payouts) -> Sequence[PayoutEvent]:

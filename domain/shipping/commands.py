@@ -7,21 +7,7 @@ from typing import Annotated, ClassVar, get_args
 from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId
 from handrail.personal import Personal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Booked:
-    """The carrier did it; `reference` is the carrier's own name for it."""
-
-    reference: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class NotBooked:
-    code: str
-
-
-CarrierReply = Booked | NotBooked
+from handrail.replies import Reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +20,7 @@ class BookShipment(ShopCommand, context="shipping"):
     merchant: MerchantId
     ship_to: Annotated[str, Personal()]
     parcels: int
-    reply: CarrierReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +28,7 @@ class CancelShipment(ShopCommand, context="shipping"):
     asks_outside: ClassVar[bool] = True
 
     order: OrderId
-    reply: CarrierReply | None = None
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

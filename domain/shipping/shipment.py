@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
 from domain.shipping.commands import (
-    Booked,
     BookShipment,
     CancelShipment,
-    NotBooked,
     RecordDelivery,
     RecordDispatch,
     RecordLoss,
@@ -26,6 +24,7 @@ from domain.shipping.events import (
     ShipmentLost,
 )
 from handrail.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
+from handrail.replies import Accepted, Declined
 
 CATEGORY: Final = "shipment"
 
@@ -79,9 +78,9 @@ def _book(command: BookShipment, shipment: Shipment) -> Sequence[ShipmentEvent]:
     if shipment.status == "booked" or shipment.status in HANDED_OVER:
         return []
     match command.reply:
-        case Booked(reference=reference):
+        case Accepted(reference=reference):
             return [ShipmentBooked(order=command.order, booking=reference)]
-        case NotBooked(code=code):
+        case Declined(code=code):
             return [ShipmentDeclined(order=command.order, code=code)]
         case None:
             raise OutsideAnswerMissing(command.order)
@@ -94,7 +93,7 @@ def _cancel(command: CancelShipment, shipment: Shipment) -> Sequence[ShipmentEve
     # reply is asked for, and must be a yes, even where our own state has nothing to cancel.
     if command.reply is None:
         raise OutsideAnswerMissing(command.order)
-    if isinstance(command.reply, NotBooked):
+    if isinstance(command.reply, Declined):
         raise OutOfOrder(f"the carrier does not cancel {command.order}: {command.reply.code}")
     return [ShipmentCancelled(order=command.order)] if shipment.status == "booked" else []
 

@@ -41,6 +41,15 @@ class Principal:
     party: str = ""
 
     @property
+    def actor(self) -> str:
+        """What events name as their actor."""
+        return f"{self.kind}:{self.subject}"
+
+    def acting_for(self, name: str) -> str:
+        """What events name as their actor where this principal acts for another."""
+        return f"{self.actor} for {name}"
+
+    @property
     def visibility(self) -> Visibility:
         if self.tenant or self.party:
             return Visibility(self.tenant, self.party)

@@ -34,9 +34,9 @@ from handrail.sagas.interventions import (
     InterventionBegun,
     InterventionEvent,
     InterventionStopped,
+    SagaFilter,
     SagaTold,
     Target,
-    Which,
     update_id,
 )
 from handrail.sagas.step_keys import StepContext, StepKey
@@ -52,17 +52,17 @@ class WrongFilter(ValueError):
 class Board(Protocol):
     """Where it is seen what is parked, and what sagas tell of it themselves."""
 
-    async def found(self, which: Which) -> tuple[datetime, int]:
+    async def found(self, which: SagaFilter) -> tuple[datetime, int]:
         """The board's own time, and how many match. Raises WrongFilter."""
         ...
 
     async def page(
-        self, which: Which, until: datetime, after: str, limit: int
+        self, which: SagaFilter, until: datetime, after: str, limit: int
     ) -> Sequence[tuple[str, str]]:
         """Sagas and their parked steps, by the saga's id, those after `after`."""
         ...
 
-    async def took(self, saga: str, intervention: str) -> bool:
+    async def has_accepted(self, saga: str, intervention: str) -> bool:
         """Whether the saga's stream says that it went on by this intervention."""
         ...
 
@@ -131,7 +131,7 @@ class _InMany:
 
     @activity.defn(name="SelectParked")
     async def select(
-        self, which: Which, until: datetime, after: str, limit: int
+        self, which: SagaFilter, until: datetime, after: str, limit: int
     ) -> Sequence[Target]:
         found = await self._board.page(which, until, after, limit)
         return [Target(saga=saga, step=step, until=until) for saga, step in found]
@@ -140,8 +140,8 @@ class _InMany:
     async def intervene(self, asked: InterveneInMany, target: Target, opened_on: date) -> Heard:
         """Raises where the saga cannot be reached; then nothing is kept."""
         id_ = f"{asked.intervention}:{target.saga}"
-        heard, said = await self._hear(asked, target, id_)
-        if heard == "refused" and await self._board.took(target.saga, id_):
+        heard, said = await self._send(asked, target, id_)
+        if heard == "refused" and await self._board.has_accepted(target.saga, id_):
             # It was told before, and what it answered got lost.
             heard, said = "accepted", ""
         result = SagaTold(
@@ -155,10 +155,10 @@ class _InMany:
         answer: Heard = first["heard"]
         return answer
 
-    async def _hear(self, asked: InterveneInMany, target: Target, id_: str) -> tuple[Heard, str]:
+    async def _send(self, asked: InterveneInMany, target: Target, id_: str) -> tuple[Heard, str]:
         """How the saga takes it, and what it says. Raises where it cannot be reached."""
         saga, until = target.saga, target.until
-        if await self._board.took(saga, id_):
+        if await self._board.has_accepted(saga, id_):
             return "accepted", ""
         if until and await self._board.parked_after(saga, target.step, until):
             return "refused", "it was parked again meanwhile"
@@ -173,7 +173,7 @@ class _InMany:
         )
         async with asyncio.timeout(ANSWER_WITHIN):
             handle = self._client.get_workflow_handle(saga)
-            return await _told(handle, told, asked, target, self._store)
+            return await _execute_update(handle, told, asked, target, self._store)
 
     @activity.defn(name="RecordIntervention")
     async def record(
@@ -185,7 +185,7 @@ class _InMany:
         """
         heard = ""
         if isinstance(event, SagaTold):
-            if await self._board.took(event.saga, f"{asked.intervention}:{event.saga}"):
+            if await self._board.has_accepted(event.saga, f"{asked.intervention}:{event.saga}"):
                 event = replace(event, heard="accepted", said="")
             heard = event.heard
         first = await self._keep(asked, opened_on, what, event, {"heard": heard})
@@ -203,7 +203,7 @@ async def _sealed(store: EventStore, saga: str, command: Command) -> Command:
     return await store.personal.seal(command, subject)
 
 
-async def _told(
+async def _execute_update(
     saga: WorkflowHandle[Any, Any],
     told: Any,
     asked: InterveneInMany,

@@ -21,7 +21,7 @@ class DeclinedForGood(OutOfOrder):
 
 
 Handle = Callable[[Any, StepContext], Awaitable[Answer]]
-LetGo = Callable[[Any, StepContext], Awaitable[None]]
+Void = Callable[[Any, StepContext], Awaitable[None]]
 
 
 def serve(command: type[Command], handle: Handle) -> Callable[..., Any]:
@@ -54,10 +54,10 @@ def serve(command: type[Command], handle: Handle) -> Callable[..., Any]:
     return run
 
 
-def serve_void(command: type[Command], let_go: LetGo, store: EventStore) -> Callable[..., Any]:
+def serve_void(command: type[Command], void: Void, store: EventStore) -> Callable[..., Any]:
     """The activity that has another company let go of what the command may have made it do.
 
-    For a step that our own books do not hold: `let_go` shuts the keys that the context closes, at
+    For a step that our own books do not hold: `void` shuts the keys that the context closes, at
     the other company; no book changes.
     """
 
@@ -66,7 +66,7 @@ def serve_void(command: type[Command], let_go: LetGo, store: EventStore) -> Call
         if activity.in_activity() and not activity.info().is_local:
             activity.heartbeat("asking another company")
         try:
-            await let_go(asked, context)
+            await void(asked, context)
         except DeclinedForGood as declined:
             raise _for_good(declined) from declined
         return await pass_fence(store, context)
@@ -84,6 +84,6 @@ def _is_asked_again() -> bool:
 
 
 def closed_by(context: StepContext) -> Sequence[StepKey]:
-    """The keys that another company knows of the steps whose doors this one shuts."""
+    """The keys that another company knows of the steps that this one closes."""
     asked = [replace(context.key.forward, step=step, ask=1) for step in context.closes]
     return [*asked, *context.supersedes]

@@ -155,15 +155,15 @@ class CommandHandler(Generic[StateT]):
         added: dict[str, list[Event]] = {stream: [] for stream in states}
         for event in events:
             added[stream_name(self._aggregate.category, self._aggregate.id_of(event))].append(event)
-        said, answer = _told(context, events)
-        told = await self._store.sealed(said, context)
-        if isinstance(told[0], StepRefused):
-            answer["reason"] = told[0].reason
+        recorded, answer = _saga_events_of(context, events)
+        saga_events = await self._store.sealed(recorded, context)
+        if isinstance(saga_events[0], StepRefused):
+            answer["reason"] = saga_events[0].reason
         appends: list[tuple[str, int | None, Sequence[Event]]] = [
             (stream, version, added[stream]) for stream, (version, _) in states.items()
         ]
         if not context.alone:
-            appends.append((stream_name("saga", context.key.saga), ANY_VERSION, told))
+            appends.append((stream_name("saga", context.key.saga), ANY_VERSION, saga_events))
         appended = await self._store.append(
             appends,
             context=context,
@@ -249,7 +249,7 @@ def _answer(appended: Appended) -> Answer:
     return Answer(**given, token=appended.token)
 
 
-def _told(
+def _saga_events_of(
     context: StepContext, events: Sequence[Event]
 ) -> tuple[Sequence[SagaEvent], dict[str, str]]:
     """What the saga's stream is told, and what whoever asks again is answered."""

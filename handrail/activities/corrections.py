@@ -18,10 +18,10 @@ from handrail.personal import holds_sealed
 class WrongCorrection(Exception):
     """The command has no such field, or the field takes no such value; `path` leads to it."""
 
-    def __init__(self, path: Path, said: str) -> None:
-        super().__init__(f"{'.'.join(map(str, path))}: {said}")
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{'.'.join(map(str, path))}: {message}")
         self.path = path
-        self.said = said
+        self.said = message
 
 
 def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
@@ -37,8 +37,8 @@ def corrected(command: Command, changes: Mapping[str, Any]) -> Command:
         if getattr(instead, one.name) != getattr(command, one.name)
     ]
     for name in changed:
-        if said := why_not_correctable(type(command), name):
-            raise WrongCorrection((name,), said)
+        if message := why_not_correctable(type(command), name):
+            raise WrongCorrection((name,), message)
         if wrong := wrong_value(instead, name):
             raise WrongCorrection(*wrong)
     return instead
@@ -63,8 +63,8 @@ def _read(command: Command, changes: Mapping[str, Any]) -> Command:
         read: Command = adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")
     except ValidationError as wrong:
         first = wrong.errors()[0]
-        said = first["msg"]
+        message = first["msg"]
         if first["type"] == "unexpected_keyword_argument":
-            said = f"{type(command).__name__} has no such field"
-        raise WrongCorrection(first["loc"], said) from None
+            message = f"{type(command).__name__} has no such field"
+        raise WrongCorrection(first["loc"], message) from None
     return read

@@ -20,9 +20,9 @@ from aiohttp import (
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from temporalio.exceptions import ApplicationError
 
-from handrail import replies
 from handrail.activities.remote_answers import read_answer
 from handrail.bounds import ANSWER_BYTES, OUTSIDE, storable
+from handrail.replies import Accepted, Declined, Reply
 
 _KEY_CHARACTERS: Final = string.punctuation.replace("%", "")
 
@@ -82,12 +82,12 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Accepted(_Answer):
+class AcceptedBody(_Answer):
     status: Literal["approved"]
     reference: _Text
 
 
-class Rejected(_Answer):
+class DeclinedBody(_Answer):
     status: Literal["declined"]
     code: _Text
 
@@ -108,7 +108,8 @@ class HttpGateway:
     """One other company, at its address.
 
     No retries here: Temporal repeats the whole activity with the same key, and a second loop inside
-    would multiply the attempts and hide them from whoever looks at the saga.
+    would multiply the attempts and hide them from whoever looks at the saga. An answer that is not
+    here whole `read_seconds` after the connection is none, however much of it has come.
     """
 
     def __init__(
@@ -121,21 +122,16 @@ class HttpGateway:
     ) -> None:
         self._session = session
         self._url = url.rstrip("/")
-        self._timeout = ClientTimeout(connect=connect_seconds, sock_read=read_seconds)
+        self._timeout = ClientTimeout(
+            total=connect_seconds + read_seconds, connect=connect_seconds, sock_read=read_seconds
+        )
 
-    async def request(self, path: str, *, key: str, body: Mapping[str, object]) -> replies.Reply:
+    async def request(self, path: str, *, key: str, body: Mapping[str, object]) -> Reply:
         """What the company replied to a request under this idempotency key.
 
         Raises OutsideUnavailable and OutsideAnswerUnreadable where that is unknown, and
         OutsideKeyReused.
         """
-        match await self.ask(path, key=key, body=body):
-            case Accepted(reference=reference):
-                return replies.Accepted(reference=reference)
-            case Rejected(code=code):
-                return replies.Declined(code=code)
-
-    async def ask(self, path: str, *, key: str, body: Mapping[str, object]) -> Accepted | Rejected:
         try:
             async with self._session.post(
                 self._url + path,
@@ -161,12 +157,14 @@ async def _read(response: ClientResponse) -> bytes:
     return bytes(content)
 
 
-def _understood(status: int, content: bytes, where: str) -> Accepted | Rejected:
+def _understood(status: int, content: bytes, where: str) -> Reply:
     try:
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return Accepted.model_validate(read_answer(content))
+            accepted = AcceptedBody.model_validate(read_answer(content))
+            return Accepted(reference=accepted.reference)
         if status == HTTPStatus.PAYMENT_REQUIRED:
-            return Rejected.model_validate(read_answer(content))
+            declined = DeclinedBody.model_validate(read_answer(content))
+            return Declined(code=declined.code)
     except ValueError as error:
         raise OutsideAnswerUnreadable(where) from error
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:

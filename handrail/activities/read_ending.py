@@ -18,7 +18,7 @@ def activities(store: EventStore) -> Sequence[Callable[..., Any]]:
         """How `attempt` ended, or the last of those that followed it; None where none has."""
         stream = stream_name("saga", saga)
         loaded = (await store.load({stream: 0}))[stream]
-        ended = [one for one in loaded.events if isinstance(one, SagaEnded)]
+        ended = [event for event in loaded.events if isinstance(event, SagaEnded)]
         return next((one for one in reversed(ended) if one.attempt >= attempt), None)
 
     return [read_ending]

@@ -85,7 +85,7 @@ class SagaRecorder:
         # Nearly always nothing was begun before: one round trip, and no look.
         if context.key.attempt == 1 and (begun := await self._begin(0, started, context, ())):
             return begun
-        async for version, story in self._looks(context.key.saga):
+        async for version, story in self._load_each_try(context.key.saga):
             mine = next((one for one in _attempts(story) if one.run == started.run), None)
             if mine is not None:
                 return _taking_over(mine.attempt, "", story)
@@ -152,7 +152,7 @@ class SagaRecorder:
     @activity.defn(name="RecordSaga")
     async def record(self, events: Sequence[SagaEvent], context: StepContext) -> Answer:
         """Append the saga's events, once for each key."""
-        return await self._tell(ANY_VERSION, events, context)
+        return await self._append_events(ANY_VERSION, events, context)
 
     @activity.defn(name="RecordMissing")
     async def record_missing(self, events: Sequence[SagaEvent], context: StepContext) -> Answer:
@@ -161,11 +161,11 @@ class SagaRecorder:
         For what a step tells in its own transaction, where a person says that it was done: nobody
         else knows whether it was. Its door is shut, so it says nothing any more.
         """
-        async for version, story in self._looks(context.key.saga):
-            told = {_what(event) for event in story if event.attempt == context.key.attempt}
-            missing = [event for event in events if _what(event) not in told]
+        async for version, story in self._load_each_try(context.key.saga):
+            recorded = {_key_of(event) for event in story if event.attempt == context.key.attempt}
+            missing = [event for event in events if _key_of(event) not in recorded]
             try:
-                return await self._tell(version, missing, context)
+                return await self._append_events(version, missing, context)
             except VersionConflict:
                 continue
         raise _busy(context)
@@ -179,7 +179,7 @@ class SagaRecorder:
         or a closed key made the workflow ask and the stream gives no reason.
         """
         attempt = context.key.attempt
-        async for version, story in self._looks(context.key.saga):
+        async for version, story in self._load_each_try(context.key.saga):
             over_pivot = asked.over_pivot and not _has_gone_on(asked.pivot, attempt, story)
             if is_crossed(asked.pivot, attempt, story) and not over_pivot:
                 return Turned(crossed=True)
@@ -223,11 +223,11 @@ class SagaRecorder:
         this attempt, or by one that stopped before it and left it that.
         """
         attempt, pivot = context.key.attempt, asked.pivot
-        async for version, story in self._looks(context.key.saga):
+        async for version, story in self._load_each_try(context.key.saga):
             if _has_begun(attempt, story) and cancellation_in(attempt, story):
                 return Cancelled(accepted=True)
-            if said := _too_late(pivot, attempt, story):
-                return Cancelled(accepted=False, said=said)
+            if message := _too_late(pivot, attempt, story):
+                return Cancelled(accepted=False, said=message)
             try:
                 await self._append(
                     version, [asked.requested], replace(context, closes=(pivot,)), {}
@@ -247,18 +247,20 @@ class SagaRecorder:
         """
         resumed = cast("SagaResumed", asked[0])
         attempt = context.key.attempt
-        async for version, story in self._looks(context.key.saga):
+        async for version, story in self._load_each_try(context.key.saga):
             passed = standing_of(attempt, story).passed
             contradicts = _says_not_done(resumed) and resumed.step in passed
             try:
                 # What was recorded before it was done stands: nothing is appended at that version.
                 expected = IMPOSSIBLE if contradicts else version
-                kept = await self._kept(asked, context)
-                appended = await self._append(expected, [resumed], context, kept)
+                encoded = await self._encoded(asked, context)
+                appended = await self._append(expected, [resumed], context, encoded)
             except VersionConflict:
                 if contradicts:
-                    said = f"our own books say that {resumed.step} happened: retry it"
-                    raise ApplicationError(said, type="NotPossible", non_retryable=True) from None
+                    message = f"our own books say that {resumed.step} happened: retry it"
+                    raise ApplicationError(
+                        message, type="NotPossible", non_retryable=True
+                    ) from None
                 continue
             return self._stored(appended.answer)
         raise _busy(context)
@@ -266,8 +268,8 @@ class SagaRecorder:
     @activity.defn(name="AnswerStep")
     async def answer(self, asked: StepAnswered, context: StepContext) -> StepAnswered:
         """Answer a step that waits for it; the first answer that is recorded stands."""
-        kept = await self._kept([asked], context)
-        appended = await self._append(ANY_VERSION, [asked], context, kept)
+        encoded = await self._encoded([asked], context)
+        appended = await self._append(ANY_VERSION, [asked], context, encoded)
         [stands] = self._stored(appended.answer)
         return cast("StepAnswered", stands)
 
@@ -276,12 +278,12 @@ class SagaRecorder:
         loaded = (await self._store.load({stream: 0}))[stream]
         return loaded.version, cast("Story", loaded.events)
 
-    async def _looks(self, saga: str) -> AsyncIterator[tuple[int, Story]]:
+    async def _load_each_try(self, saga: str) -> AsyncIterator[tuple[int, Story]]:
         """The stream's version and events, again as long as others were faster."""
         for _ in range(TRIES):
             yield await self._story(saga)
 
-    async def _tell(
+    async def _append_events(
         self, version: int | None, events: Sequence[SagaEvent], context: StepContext
     ) -> Answer:
         appended = await self._append(version, events, context, {})
@@ -304,9 +306,9 @@ class SagaRecorder:
         except StepClosed:
             raise _closed(context, "a later attempt") from None
 
-    async def _kept(self, messages: Sequence[Any], context: StepContext) -> Mapping[str, Any]:
+    async def _encoded(self, messages: Sequence[Any], context: StepContext) -> Mapping[str, Any]:
         sealed = await self._store.personal.seal_all(messages, context.of_texts)
-        encoded = [self._codec.encode(one) for one in sealed]
+        encoded = [self._codec.encode(message) for message in sealed]
         return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
 
     def _stored(self, answer: Mapping[str, Any] | None) -> Sequence[Any]:
@@ -315,7 +317,7 @@ class SagaRecorder:
         return tuple(self._codec.decode(one["type"], one["schema"], one["data"]) for one in kept)
 
 
-def _what(event: SagaEvent) -> tuple[type[SagaEvent], str]:
+def _key_of(event: SagaEvent) -> tuple[type[SagaEvent], str]:
     """What is told once: of each step, or of the attempt."""
     return type(event), getattr(event, "step", "")
 
@@ -452,8 +454,10 @@ def _after(pivot: str) -> str:
 
 
 def _closed(context: StepContext, whose: str) -> ApplicationError:
-    said = f"attempt {context.key.attempt} of {context.key.saga} was begun, or passed, by {whose}"
-    return ApplicationError(said, type=StepClosed.__name__, non_retryable=True)
+    message = (
+        f"attempt {context.key.attempt} of {context.key.saga} was begun, or passed, by {whose}"
+    )
+    return ApplicationError(message, type=StepClosed.__name__, non_retryable=True)
 
 
 def _busy(context: StepContext) -> VersionConflict:

@@ -17,10 +17,11 @@ from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
 from handrail.eventstore.pool import Connection
+from handrail.kernel import Attribution
 from handrail.load_app import the_app
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.consumers.parked_messages import By, NothingParked, ParkedStream
+from handrail.messaging.consumers.parked_messages import NothingParked, ParkedStream
 from handrail.messaging.consumers.progress import (
     Result,
     Target,
@@ -260,8 +261,8 @@ async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:
     return [one.stream for one in found]
 
 
-def _by(why: Why) -> By:
-    return By(why.actor or login_name(), why.reason)
+def _by(why: Why) -> Attribution:
+    return Attribution(why.actor or login_name(), why.reason)
 
 
 def _as_json(one: ParkedStream) -> dict[str, Any]:

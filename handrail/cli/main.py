@@ -90,6 +90,7 @@ def up(
                 "",
                 f"API           {stack.api_url}",
                 f"API docs      {stack.api_url}/docs",
+                f"sign-in       {stack.sign_in}",
                 f"Temporal UI   {stack.temporal_ui_url or 'not known: HANDRAIL_TEMPORAL_UI_URL'}",
                 *([f"RabbitMQ      {stack.rabbitmq.pages}"] if stack.rabbitmq else []),
                 f"logs          {stack.data_dir / 'logs'}",

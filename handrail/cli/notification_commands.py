@@ -15,10 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from handrail import bounds
 from handrail.connections import store_pool
 from handrail.http.schemas import Id, text
+from handrail.kernel import Attribution
 from handrail.notifications import campaigns, operations
 from handrail.notifications.campaigns import Campaign, CampaignDiffers
 from handrail.notifications.contacts import LANGUAGES, Channel
-from handrail.notifications.operations import By, Which
+from handrail.notifications.operations import StuckFilter
 from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
 
@@ -69,15 +70,15 @@ def table_of(lanes: Sequence[operations.Standing]) -> Table:
     return table
 
 
-async def retry(settings: Settings, by: By, which: Which) -> int:
+async def retry(settings: Settings, by: Attribution, which: StuckFilter) -> int:
     return await _change(settings, which, by, discard=False)
 
 
-async def discard(settings: Settings, by: By, which: Which) -> int:
+async def discard(settings: Settings, by: Attribution, which: StuckFilter) -> int:
     return await _change(settings, which, by, discard=True)
 
 
-async def _change(settings: Settings, which: Which, by: By, *, discard: bool) -> int:
+async def _change(settings: Settings, which: StuckFilter, by: Attribution, *, discard: bool) -> int:
     async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             change = operations.discard if discard else operations.retry
@@ -87,7 +88,7 @@ async def _change(settings: Settings, which: Which, by: By, *, discard: bool) ->
     return 0 if changed or which.source is None else 1
 
 
-async def stop(settings: Settings, by: By, name: str) -> int:
+async def stop(settings: Settings, by: Attribution, name: str) -> int:
     async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             stopped = await operations.stop_campaign(connection, by, name)

@@ -15,7 +15,8 @@ from handrail.cli.bounded_options import within
 from handrail.cli.command_runner import run_database_job
 from handrail.cli.notification_commands import BadTemplate
 from handrail.cli.options import Json, Wide
-from handrail.notifications.operations import By, Which
+from handrail.kernel import Attribution
+from handrail.notifications.operations import StuckFilter
 from handrail.settings import BAD_SETTINGS, Settings
 
 notifications = App(name="notifications", help="Look after the messages to recipients.")
@@ -49,7 +50,7 @@ def parked(*, wide: Wide = False, json: Json = False) -> int:
 @notifications.command
 def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Send what could not be sent, once the cause is mended."""
-    by, which = _by(actor, reason), Which(source)
+    by, which = _by(actor, reason), StuckFilter(source)
     return run_database_job(
         "notifications", lambda settings: notification_commands.retry(settings, by, which)
     )
@@ -58,7 +59,7 @@ def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
 @notifications.command
 def discard(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Never send what could not be sent."""
-    by, which = _by(actor, reason), Which(source)
+    by, which = _by(actor, reason), StuckFilter(source)
     return run_database_job(
         "notifications", lambda settings: notification_commands.discard(settings, by, which)
     )
@@ -105,5 +106,5 @@ def stop(
     )
 
 
-def _by(actor: str | None, reason: str) -> By:
-    return By(actor or login_name(), reason)
+def _by(actor: str | None, reason: str) -> Attribution:
+    return Attribution(actor or login_name(), reason)

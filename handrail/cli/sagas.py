@@ -56,7 +56,7 @@ class Why:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class Which:
+class SagaSelection:
     """Which step of a saga or, without a saga, which sagas."""
 
     step: Annotated[str | None, Parameter(help="The step that waits.")] = None
@@ -91,7 +91,7 @@ class Which:
         return None
 
 
-_ANY: Final = Which()
+_ANY: Final = SagaSelection()
 
 
 @sagas.command(name="list")
@@ -140,7 +140,7 @@ def figures(*, wide: Wide = False, json: Json = False) -> int:
 
 
 @sagas.command
-def retry(saga: SagaId = None, *, why: Why, which: Which = _ANY, json: Json = False) -> int:
+def retry(saga: SagaId = None, *, why: Why, which: SagaSelection = _ANY, json: Json = False) -> int:
     """Ask a parked step again."""
     return _intervene("retry", saga, why, which, json=json)
 
@@ -153,7 +153,7 @@ def correct(
     set: Annotated[  # noqa: A002  # as on the command line
         list[str], Parameter(negative="", help="field=value; JSON, or else taken as text.")
     ],
-    which: Which = _ANY,
+    which: SagaSelection = _ANY,
     json: Json = False,
 ) -> int:
     """Ask a parked step again, with other input."""
@@ -166,7 +166,12 @@ def correct(
 
 @sagas.command
 def skip(
-    saga: SagaId = None, *, why: Why, evidence: Evidence, which: Which = _ANY, json: Json = False
+    saga: SagaId = None,
+    *,
+    why: Why,
+    evidence: Evidence,
+    which: SagaSelection = _ANY,
+    json: Json = False,
 ) -> int:
     """Go on without a parked step: a duty after the pivot, or a compensation."""
     return _intervene("skip", saga, why, which, json=json, evidence=evidence)
@@ -181,7 +186,7 @@ def resolve(
     not_happened: Annotated[
         bool, Parameter(negative="", help="It was found out that it did not happen.")
     ] = False,
-    which: Which = _ANY,
+    which: SagaSelection = _ANY,
     json: Json = False,
 ) -> int:
     """Say of a parked step that it was done by hand, or that it certainly did not happen."""
@@ -190,13 +195,17 @@ def resolve(
 
 
 @sagas.command
-def compensate(saga: SagaId = None, *, why: Why, which: Which = _ANY, json: Json = False) -> int:
+def compensate(
+    saga: SagaId = None, *, why: Why, which: SagaSelection = _ANY, json: Json = False
+) -> int:
     """Take everything back, where a step before or at the pivot is parked."""
     return _intervene("compensate", saga, why, which, json=json)
 
 
 @sagas.command
-def cancel(saga: SagaId = None, *, why: Why, which: Which = _ANY, json: Json = False) -> int:
+def cancel(
+    saga: SagaId = None, *, why: Why, which: SagaSelection = _ANY, json: Json = False
+) -> int:
     """Take everything back, until the pivot was asked."""
 
     def tell(api: Api, one: str) -> Any:
@@ -213,7 +222,7 @@ def answer(
     approve: Annotated[
         bool, Parameter(name="--approve", negative="--decline", help="Say yes, or say no.")
     ],
-    which: Which = _ANY,
+    which: SagaSelection = _ANY,
     json: Json = False,
 ) -> int:
     """Answer a step that waits for a person."""
@@ -226,7 +235,7 @@ def answer(
 
 
 @sagas.command
-def again(saga: SagaId = None, *, why: Why, which: Which = _ANY, json: Json = False) -> int:
+def again(saga: SagaId = None, *, why: Why, which: SagaSelection = _ANY, json: Json = False) -> int:
     """Begin the next attempt at a saga whose workflow failed, was terminated or timed out."""
 
     def tell(api: Api, one: str) -> Any:
@@ -280,7 +289,7 @@ def diagram(type: str) -> int:  # noqa: A002  # as on the command line
 
 
 def _intervene(
-    kind: str, saga: str | None, why: Why, which: Which, *, json: bool, **how: Any
+    kind: str, saga: str | None, why: Why, which: SagaSelection, *, json: bool, **how: Any
 ) -> int:
     if misused := which.misused(saga):
         return _misuse(misused)
@@ -302,7 +311,7 @@ def _intervene(
 def _tell(
     tell: Callable[[Api, str], Any],
     saga: str | None,
-    which: Which,
+    which: SagaSelection,
     statuses: tuple[str, ...],
     *,
     json: bool,

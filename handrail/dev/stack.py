@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import structlog
+
 from handrail.dev.lock import StackLock
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # What knows the events is imported where it is used: every command imports this module.
 # ruff: noqa: PLC0415
+
+_log = structlog.get_logger("handrail")
 
 State = Literal["starting", "ready", "stopped"]
 Progress = Callable[[str, State], None]
@@ -68,6 +72,9 @@ class Stack:
         self.data_dir = (data_dir or settings.data_dir).resolve()
         self.app = app
         self.settings = settings.model_copy(update={"data_dir": self.data_dir})
+        if settings.auth is None:
+            self._learned(auth="development")
+            _log.warning("every caller may do everything, for no HANDRAIL_AUTH is set")
         self.postgres: EmbeddedPostgres | None = None
         self.temporal: EmbeddedTemporal | None = None
         self.rabbitmq: EmbeddedRabbitMQ | None = None
@@ -95,6 +102,11 @@ class Stack:
         host = self.settings.api_host
         host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # any
         return f"http://{host}:{self.settings.api_port}"
+
+    @property
+    def sign_in(self) -> str:
+        """How callers of the API sign in, for people."""
+        return "none, every caller may do everything (HANDRAIL_AUTH=development)"
 
     @property
     def database_url(self) -> str:

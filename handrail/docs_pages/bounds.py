@@ -110,8 +110,8 @@ def _cell(text: str) -> str:
 
 def fields_of(schema: Schema, path: str, definitions: Schema) -> Iterator[Line]:
     """The fields of a JSON schema, each with its bound. Raises Unbounded."""
-    if said := schema.get("x-bounds"):
-        yield path, said
+    if bounds_text := schema.get("x-bounds"):
+        yield path, bounds_text
     elif reference := schema.get("$ref"):
         yield from fields_of(definitions[reference.rsplit("/")[-1]], path, definitions)
     elif options := [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]:
@@ -164,25 +164,29 @@ def _list(schema: Schema, path: str) -> str:
 def _value(schema: Schema, path: str) -> str:
     match schema:
         case {"const": only}:
-            said = f"`{only}`"
+            bounds_text = f"`{only}`"
         case {"enum": values}:
-            said = "one of " + ", ".join(f"`{one}`" for one in values)
+            bounds_text = "one of " + ", ".join(f"`{one}`" for one in values)
         case {"type": "boolean"}:
-            said = "true or false"
+            bounds_text = "true or false"
         case {"type": "integer", "minimum": least, "maximum": most}:
             # OpenAPI has them as floats, which are not exact that far out.
-            said = f"a whole number, {int(least)} to {min(int(most), bounds.LARGEST_INTEGER)}"
+            bounds_text = (
+                f"a whole number, {int(least)} to {min(int(most), bounds.LARGEST_INTEGER)}"
+            )
         case {"format": "date", "formatMinimum": least, "formatMaximum": most}:
-            said = f"a date, {least} to {most}"
+            bounds_text = f"a date, {least} to {most}"
         case {"format": "date-time", "formatMinimum": least, "formatMaximum": most}:
-            said = f"a moment, {least[:10]} to {most[:10]}"
+            bounds_text = f"a moment, {least[:10]} to {most[:10]}"
         case {"type": "string", "maxLength": most, "pattern": pattern}:
-            said = f"{schema.get('minLength', 0)} to {most} characters, `{_printable(pattern)}`"
+            bounds_text = (
+                f"{schema.get('minLength', 0)} to {most} characters, `{_printable(pattern)}`"
+            )
         case {"type": "string", "maxLength": most}:
-            said = f"{schema.get('minLength', 0)} to {most} characters"
+            bounds_text = f"{schema.get('minLength', 0)} to {most} characters"
         case _:
             raise Unbounded(path)
-    return said
+    return bounds_text
 
 
 def _printable(pattern: str) -> str:

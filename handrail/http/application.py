@@ -13,10 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
+from handrail.access.authentication import Authentication
 from handrail.app import App
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
+from handrail.http.access import AccessMiddleware, public_routes
 from handrail.http.database import Database
+from handrail.http.decision_waiter import AT_ONCE as WAITING_AT_ONCE
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
@@ -25,6 +28,8 @@ from handrail.http.middleware import RequestMiddleware
 from handrail.http.personal_texts import OpeningMiddleware, SagaTexts
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
+from handrail.http.rate_limit import NO_LIMITS, RateLimits
+from handrail.http.request_origin import RequestOrigin
 from handrail.http.routes import (
     api_docs,
     asyncapi,
@@ -69,6 +74,7 @@ def create_app(
     client: Client,
     options: RunOptions,
     *,
+    authentication: Authentication,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
     sagas_per_tenant: int = 0,
@@ -77,14 +83,22 @@ def create_app(
     event_streams: int = AT_ONCE,
     event_streams_per_client: int = PER_CLIENT,
     personal: PersonalTexts = CLEAR,
+    waiting_requests: int = WAITING_AT_ONCE,
+    rates: RateLimits = NO_LIMITS,
+    origin: RequestOrigin = RequestOrigin(),  # noqa: B008  # it holds nothing
 ) -> FastAPI:
     """The application of what is `declared`.
+
+    `authentication` says who a caller is. Raises WronglyDeclared where a route does not say who may
+    call it.
 
     `engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
-    point-in-time read folds, `event_streams` those that are open. Neither the engine nor the client
-    has to be connected, or is closed here. `personal` seals what comes in, and opens what goes out.
+    point-in-time read folds, `event_streams` those that are open, `waiting_requests` those that
+    wait for a decision. `origin` says under which names it answers, `rates` how many requests a
+    second a caller may make. `personal` seals what comes in, and opens what goes out. Neither the
+    engine nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
         title="Handrail",
@@ -108,7 +122,7 @@ def create_app(
         processes=TemporalGateway(
             client, options, declared.saga_types, declared.rule_problems, texts
         ),
-        decisions=DecisionWaiter(database, declared.codec),
+        decisions=DecisionWaiter(database, declared.codec, waiting_requests),
         streams=EventStreams(
             database, stopping, at_once=event_streams, per_client=event_streams_per_client
         ),
@@ -128,6 +142,7 @@ def create_app(
         webhooks=webhooks_from or WebhookTrust(),
         webhook_sources=tuple(hooks.by_name) if hooks else (),
         stopping=stopping,
+        development=authentication.development,
     )
     routers = (*declared.routers(), *_routers(hooks, declared.event_contracts))
     for router in routers:
@@ -135,7 +150,9 @@ def create_app(
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
     app.add_middleware(OpeningMiddleware, personal=personal)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
+    public = public_routes(app, declared.access.all_scopes)
+    app.add_middleware(AccessMiddleware, authentication=authentication, public=public, rates=rates)
+    app.add_middleware(RequestMiddleware, metrics=metrics, origin=origin)
     openapi.mend(app, declared.problem_types)
     return app
 

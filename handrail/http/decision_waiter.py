@@ -45,19 +45,32 @@ class _Waiting:
     decision: asyncio.Future[Decision]
 
 
+AT_ONCE: Final = 500
+
+
 class DecisionWaiter:
-    def __init__(self, database: Database, codec: Codec) -> None:
+    """`at_once` requests may wait in the process; those beyond are answered without a decision."""
+
+    def __init__(self, database: Database, codec: Codec, at_once: int = AT_ONCE) -> None:
         self._database = database
         self._codec = codec
+        self._at_once = at_once
+        self._count = 0
         self._waiting: defaultdict[str, set[_Waiting]] = defaultdict(set)
         self._looking: asyncio.Task[None] | None = None
         self._newest = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many wait as may: a preference to wait (RFC 7240) is passed over then."""
+        return self._count >= self._at_once
 
     async def wait_for(self, beginning: StartRequest, seconds: float) -> Decision | None:
         """The decision on what was begun, where one falls in time."""
         stream = stream_name("saga", beginning.saga)
         waiting = _Waiting(beginning.attempt, asyncio.get_running_loop().create_future())
         self._waiting[stream].add(waiting)
+        self._count += 1
         self._newest = monotonic()
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
@@ -67,6 +80,7 @@ class DecisionWaiter:
             _log.info("no decision in time", saga=beginning.saga)
             return None
         finally:
+            self._count -= 1
             self._waiting[stream].discard(waiting)
             if not self._waiting[stream]:
                 del self._waiting[stream]

@@ -10,7 +10,10 @@ from typing import Annotated, Final, Protocol, cast
 from fastapi import Depends, Header, Query, Request
 
 from handrail import bounds
+from handrail.access.principal import Principal
+from handrail.access.roles import ACT_AS
 from handrail.app import App
+from handrail.http.access import principal_of, refuse_without
 from handrail.http.database import Database
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.event_streams import EventStreams
@@ -65,6 +68,8 @@ class Services:
     webhooks: WebhookTrust = field(default_factory=WebhookTrust)
     webhook_sources: Sequence[str] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    development: bool = False
+    """Whether every caller is believed."""
 
     def links(self, saga: str) -> Links:
         """Of a saga; those of the App come first."""
@@ -96,26 +101,56 @@ def json_body(request: Request) -> None:
         raise Problem("unsupported-media-type", PROBLEM_TYPES["unsupported-media-type"].meaning)
 
 
+class ActorName(str):
+    """The actor of a request, as it is stored. A body may name another instead, where the caller
+    may act for others.
+    """
+
+    __slots__ = ("principal",)
+
+    principal: Principal
+
+    def instead(self, name: str | None) -> str:
+        """The actor where a body names `name`. Raises Problem without the scope for that."""
+        return str(self) if name is None else named_by(self.principal, name)
+
+
+def named_by(principal: Principal, name: str) -> str:
+    """The actor where this principal names another. Raises Problem without the scope for that."""
+    if principal.kind == "development":
+        return name
+    refuse_without(principal, [ACT_AS])
+    return principal.acting_for(name)
+
+
 def actor_of(
+    request: Request,
     actor: Annotated[
         str,
         Header(
             alias=ACTOR,
             json_schema_extra=form(bounds.ACTOR),
-            description="Who asks: stored with every event it causes.",
+            description="For whom the caller acts: stored beside the caller's own name with every"
+            " event it causes. It needs the scope `act-as`.",
         ),
     ] = "api",
-) -> str:
+) -> ActorName:
     if bounds.ACTOR.wrong_with(actor):
         said = "1 to 64 letters, digits and . _ @ : + -"
         raise Problem("malformed-header", f"{ACTOR}: {said}", [in_header(ACTOR, said)])
-    return actor
+    principal = principal_of(request)
+    if principal.kind == "development" or ACTOR in request.headers:
+        name = ActorName(named_by(principal, actor))
+    else:
+        name = ActorName(principal.actor)
+    name.principal = principal
+    return name
 
 
 ServicesDep = Annotated[Services, Depends(services)]
 """What routes work with: the read side, and `processes`, which starts sagas and runs commands."""
-ActorDep = Annotated[str, Depends(actor_of)]
-"""On whose authority the request is made."""
+ActorDep = Annotated[ActorName, Depends(actor_of)]
+"""On whose authority the request is made: the caller, and for whom it acts."""
 JSON_BODY: Final = [Depends(json_body)]
 """Dependencies of a route that takes JSON: another content type is refused."""
 AsOf = Annotated[

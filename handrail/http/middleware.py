@@ -18,6 +18,7 @@ from handrail import bounds
 from handrail.http.metrics import Metrics
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer
+from handrail.http.request_origin import RequestOrigin
 from handrail.http.tracing import traced
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
@@ -35,9 +36,10 @@ _log = structlog.get_logger(__name__)
 class RequestMiddleware:
     """Plain ASGI: Starlette's own base class for middleware would cut streams and lose context."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, origin: RequestOrigin) -> None:
         self._app = app
         self._metrics = metrics
+        self._origin = origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,7 +62,10 @@ class RequestMiddleware:
         trace = Headers(scope=scope).get("traceparent", "")
         with traced(trace), structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
+                self._origin.check(scope)
                 await self._app(scope, _limited(receive), sent)
+            except Problem as refused:
+                await answer(refused, Request(scope))(scope, receive, sent)
             except Exception as error:
                 # As text: what renders tracebacks may show local variables, and secrets with them.
                 said = "".join(traceback.format_exception(error))

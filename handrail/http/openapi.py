@@ -24,6 +24,7 @@ _OF_A_BODY: Final = (
     "unsupported-media-type",
     "invalid-request",
 )
+_OF_SECURITY: Final = ("not-signed-in", "scope-missing", "sign-in-unavailable")
 _OF_PARAMETERS: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ("header", ACTOR): ["malformed-header"],
     ("header", idempotency.HEADER): ["malformed-header"],
@@ -80,6 +81,8 @@ def _named(described: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _following(operation: Mapping[str, Any]) -> Iterator[str]:
+    if operation.get("security"):
+        yield from _OF_SECURITY
     if "requestBody" in operation:
         yield from _OF_A_BODY
     for one in operation.get("parameters", ()):

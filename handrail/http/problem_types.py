@@ -83,6 +83,28 @@ PROBLEM_TYPES: Final = _registry(
         "Set the clock, and sign each try anew with the time of that try.",
     ),
     ProblemType(
+        "not-signed-in",
+        401,
+        "Nobody is signed in",
+        "The request has no credentials, or they prove nothing.",
+        "Send `Authorization: Bearer` with a token of the identity provider that is valid now, or"
+        " with an API key.",
+    ),
+    ProblemType(
+        "scope-missing",
+        403,
+        "A right is missing",
+        "The caller is known, and has not the scope that this needs; `detail` names it.",
+        "Have an administrator give you a role or a scope with this right.",
+    ),
+    ProblemType(
+        "cross-site-request",
+        403,
+        "A page of another site may not change anything",
+        "The request comes from a page that is not on the list of those that may send changes.",
+        "Send it from a server, or add the page's origin to HANDRAIL_API_ORIGINS.",
+    ),
+    ProblemType(
         "not-found",
         404,
         "There is nothing here",
@@ -239,6 +261,20 @@ PROBLEM_TYPES: Final = _registry(
         "Use a new key for a new intention; the same key only to repeat the same request.",
     ),
     ProblemType(
+        "unknown-host",
+        421,
+        "This API is not reached under that name",
+        "The Host of the request is none of those that this API answers to.",
+        "Use its address, or add the name to HANDRAIL_API_HOSTS.",
+    ),
+    ProblemType(
+        "too-many-requests",
+        429,
+        "Too many requests in a short time",
+        "This caller sent more requests a second than it may; RateLimit-Policy says how many.",
+        "Repeat it after Retry-After, with the same Idempotency-Key, and send fewer.",
+    ),
+    ProblemType(
         "too-many-for-merchant",
         429,
         "The tenant has too many sagas under way",
@@ -330,6 +366,13 @@ PROBLEM_TYPES: Final = _registry(
         503,
         "The database does not answer",
         "PostgreSQL cannot be reached, or is too slow. Running sagas wait for it.",
+        "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    ProblemType(
+        "sign-in-unavailable",
+        503,
+        "Credentials cannot be verified now",
+        "What verifies them does not answer: the identity provider, or the database of API keys.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     ProblemType(

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from handrail import bounds
 from handrail.http.problem_types import PROBLEM_TYPES, ProblemType
+from handrail.http.public import PUBLIC
 from handrail.http.schemas import of_row, text
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -199,7 +200,7 @@ def responses(
     return found
 
 
-router = APIRouter(tags=["problems"])
+router = APIRouter(tags=["problems"], dependencies=[PUBLIC])
 
 
 class ProblemPage(BaseModel):

@@ -31,9 +31,9 @@ from handrail.http.personal_texts import SagaTexts
 from handrail.http.problems import Problem, at, pointer_to
 from handrail.http.start_input import LastAttempt, begun_with, last_attempt
 from handrail.http.temporal_errors import RPC, execute_update, query_workflow, temporal_reachable
-from handrail.kernel import Command, stream_name
+from handrail.kernel import Attribution, Command, stream_name
 from handrail.personal import subject_of
-from handrail.sagas.bulk_intervention import InterveneInManyWorkflow, Stop
+from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
 from handrail.sagas.events import SagaResumed
 from handrail.sagas.fairness import fair
 from handrail.sagas.interventions import InterveneInMany, update_id
@@ -216,7 +216,7 @@ class SagaClient:
         said = f"{asked.intervention} was begun before, with other content"
         raise Problem("content-differs", said)
 
-    async def stop_in_many(self, intervention: str, stop: Stop) -> None:
+    async def stop_in_many(self, intervention: str, stop: Attribution) -> None:
         workflow = stream_name("intervention", intervention)
         try:
             about = subject_of("intervention", intervention)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,9 @@ from pydantic_core import PydanticCustomError, to_json
 
 from handrail import bounds, kernel
 from handrail.sagas.events import NOTHING_AT_STAKE
+
+if TYPE_CHECKING:
+    from handrail.http.dependencies import ActorName
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -145,9 +148,11 @@ class Why(Asked):
     reason: Reason
     actor: ActorInstead = None
 
-    def by(self, of_header: str) -> str:
-        """The actor: the body's, or else the header's."""
-        return self.actor or of_header
+    def by(self, of_request: ActorName) -> str:
+        """The actor: the one that the body names, or else the request's. Raises Problem where the
+        caller may not act for others.
+        """
+        return of_request.instead(self.actor)
 
 
 class Money(BaseModel):

@@ -39,10 +39,10 @@ from handrail.http.temporal_errors import (
     temporal_reachable,
 )
 from handrail.http.tracing import traceparent
-from handrail.kernel import Command, context_of
+from handrail.kernel import Attribution, Command, context_of
 from handrail.personal import subject_of
 from handrail.sagas.fairness import fair
-from handrail.sagas.options import Cancellation, RunOptions
+from handrail.sagas.options import RunOptions
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from handrail.sagas.visibility import begun_as
@@ -135,7 +135,7 @@ class TemporalGateway:
         raise Problem("content-differs", f"{saga} was begun before, with other content")
 
     async def cancel(
-        self, saga: str, cancellation: Cancellation, *, of: Collection[str] | None = None
+        self, saga: str, cancellation: Attribution, *, of: Collection[str] | None = None
     ) -> None:
         """Raises Problem where it is too late, and where it is a saga of none of these types.
 

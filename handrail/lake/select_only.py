@@ -91,5 +91,5 @@ def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
 
 
 def _refused(why: str = "") -> NotAQuery:
-    said = "the lake is asked by one SELECT at a time; nothing in it is changed"
-    return NotAQuery(f"{said}: {why}" if why else said)
+    message = "the lake is asked by one SELECT at a time; nothing in it is changed"
+    return NotAQuery(f"{message}: {why}" if why else message)

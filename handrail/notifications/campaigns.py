@@ -163,8 +163,8 @@ async def _progress(connection: Connection, row: Mapping[str, Any]) -> Progress:
 
 
 def _fingerprint(campaign: Campaign, recipients: list[str] | None) -> str:
-    said = [campaign.channel, campaign.texts, campaign.rate, recipients]
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    content = [campaign.channel, campaign.texts, campaign.rate, recipients]
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _column(channel: str) -> str:

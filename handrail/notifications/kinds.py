@@ -66,8 +66,8 @@ class MessageKinds:
     def render(self, kind: str, language: Language, values: Values) -> Wording:
         """Raises KeyError for a kind without a template, or a value that it lacks."""
         wording = self.templates[kind][language]
-        said = {name: _said(value, language) for name, value in values.items()}
-        return Wording(wording.subject.format(**said), wording.body.format(**said))
+        texts = {name: _text_of(value, language) for name, value in values.items()}
+        return Wording(wording.subject.format(**texts), wording.body.format(**texts))
 
 
 def mistakes(messages: MessageKinds) -> Iterator[str]:
@@ -80,7 +80,7 @@ def mistakes(messages: MessageKinds) -> Iterator[str]:
         yield f"there is a template for messages of the kind {name}, and no such kind: add it"
 
 
-def _said(value: Value, language: Language) -> str:
+def _text_of(value: Value, language: Language) -> str:
     match value, language:
         case Money(), "de":
             return str(value).replace(".", ",")

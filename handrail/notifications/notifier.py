@@ -172,7 +172,7 @@ class Notifier:
         return self._settled(due, await self._provider.carry(replace(due.letter, to=to)))
 
     def _settled(self, due: Due, answer: Answer) -> Settled:
-        self._heard(answer)
+        self._count(answer)
         match answer:
             case Taken(id=id_):
                 return Settled(due=due, state="sent", tried=True, provider_id=id_)
@@ -189,7 +189,7 @@ class Notifier:
     def _provider_is_away(self) -> bool:
         return self._unclear_in_a_row >= self._slots[TRANSACTIONAL]
 
-    def _heard(self, answer: Answer) -> None:
+    def _count(self, answer: Answer) -> None:
         match answer:
             case Unclear():
                 self._unclear_in_a_row += 1

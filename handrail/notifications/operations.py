@@ -8,18 +8,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from handrail.eventstore.pool import Connection
+from handrail.kernel import Attribution
 from handrail.notifications.contacts import Channel
 from handrail.notifications.queue import LANES, Lane
 
 _BATCH: Final = 10_000
-
-
-@dataclass(frozen=True)
-class By:
-    """Who has it done, and why: stored with every message that it changes."""
-
-    actor: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -38,14 +31,14 @@ class Stuck:
 
 
 @dataclass(frozen=True)
-class Which:
+class StuckFilter:
     """`source` and `channel` narrow it down; without them it is all that are stuck."""
 
     source: str | None = None
     channel: Channel | None = None
 
 
-_ANY: Final = Which()
+_ANY: Final = StuckFilter()
 _STUCK: Final = (
     "state IN ('failed', 'parked') AND (%(source)s::text IS NULL OR source = %(source)s)"
     " AND (%(channel)s::text IS NULL OR channel = %(channel)s)"
@@ -63,7 +56,7 @@ async def stuck(connection: Connection, *, limit: int = 1000) -> Sequence[Stuck]
     return [Stuck(*row) for row in await cursor.fetchall()]
 
 
-async def retry(connection: Connection, by: By, which: Which = _ANY) -> int:
+async def retry(connection: Connection, by: Attribution, which: StuckFilter = _ANY) -> int:
     """Have them sent from now on. How many they are.
 
     What may have been sent keeps its key, its content and its address: the provider knows whether
@@ -80,7 +73,7 @@ async def retry(connection: Connection, by: By, which: Which = _ANY) -> int:
     return cursor.rowcount
 
 
-async def discard(connection: Connection, by: By, which: Which = _ANY) -> int:
+async def discard(connection: Connection, by: Attribution, which: StuckFilter = _ANY) -> int:
     """Never send them. How many they are."""
     cursor = await connection.execute(
         "UPDATE notifications SET state = 'discarded', settled_at = clock_timestamp(),"
@@ -90,7 +83,7 @@ async def discard(connection: Connection, by: By, which: Which = _ANY) -> int:
     return cursor.rowcount
 
 
-async def stop_campaign(connection: Connection, by: By, name: str) -> int:
+async def stop_campaign(connection: Connection, by: Attribution, name: str) -> int:
     """Put in nobody else, and give up what waits of it. How many messages that were."""
     await connection.execute(
         "UPDATE campaigns SET finished_at = clock_timestamp()"
@@ -145,7 +138,7 @@ async def standing(connection: Connection) -> Sequence[Standing]:
     return standing_of(await cursor.fetchall())
 
 
-def _parameters(by: By, which: Which) -> dict[str, str | None]:
+def _parameters(by: Attribution, which: StuckFilter) -> dict[str, str | None]:
     return {
         "actor": by.actor,
         "why": by.reason,

@@ -10,12 +10,15 @@ from typing import cast
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
+from handrail.access.configured import authentication_of
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.personal_texts import AnsweringKeys
+from handrail.http.rate_limit import RateLimits, RatePolicy
+from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.privacy.process import personal_texts
 from handrail.processes.asgi_server import serve
 from handrail.settings import Settings, require
@@ -27,6 +30,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
+    authentication = authentication_of(app.access, settings)
     async with (
         store_engine(settings) as engine,
         personal_texts(
@@ -41,6 +45,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             engine,
             client,
             app.options(settings),
+            authentication=authentication,
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
             sagas_per_tenant=app.sagas_per_tenant(settings),
@@ -49,8 +54,22 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             event_streams=settings.event_streams,
             event_streams_per_client=settings.event_streams_per_client,
             personal=personal,
+            waiting_requests=settings.api_waiting_requests,
+            rates=RateLimits(
+                RatePolicy("read", settings.api_reads_per_second),
+                RatePolicy("write", settings.api_writes_per_second),
+            ),
+            origin=origin_of(settings),
         )
         await serve(application, settings, settings.api_host, settings.api_port, stop)
+
+
+def origin_of(settings: Settings) -> RequestOrigin:
+    """The names of the API, and the pages that may send changes to it, as the settings say."""
+    hosts = settings.api_hosts
+    if not hosts and settings.api_host in LOOPBACK:
+        hosts = LOOPBACK
+    return RequestOrigin(frozenset(hosts), frozenset(settings.api_origins))
 
 
 def trust_of(app: App, settings: Settings) -> WebhookTrust:

@@ -15,9 +15,8 @@ from handrail.eventstore.store import EventStore
 from handrail.eventstore.tables import events
 from handrail.kernel import Event, stream_name
 from handrail.projections import saga_board
-from handrail.projections.saga_board import Waits
 from handrail.sagas.events import SagaParked, SagaResumed
-from handrail.sagas.interventions import Which
+from handrail.sagas.interventions import SagaFilter
 from handrail.sagas.options import Intervention
 
 
@@ -27,34 +26,34 @@ class SagaBoard:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def found(self, which: Which) -> tuple[datetime, int]:
+    async def found(self, which: SagaFilter) -> tuple[datetime, int]:
         async with self._engine.connect() as connection:
             now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
             try:
                 until = now - timedelta(seconds=which.older_than_seconds)
-                stakes = await saga_board.parked_stakes(connection, _waits(which, until))
+                stakes = await saga_board.parked_stakes(connection, which, until=until)
             except (exc.DataError, OverflowError, UnicodeError) as wrong:
-                said = str(wrong.orig if isinstance(wrong, exc.DataError) else wrong)
-                raise bulk_intervention.WrongFilter(said) from None
+                message = str(wrong.orig if isinstance(wrong, exc.DataError) else wrong)
+                raise bulk_intervention.WrongFilter(message) from None
         return until, sum(one.count for one in stakes)
 
     async def page(
-        self, which: Which, until: datetime, after: str, limit: int
+        self, which: SagaFilter, until: datetime, after: str, limit: int
     ) -> Sequence[tuple[str, str]]:
         async with self._engine.connect() as connection:
             return await saga_board.parked_steps(
-                connection, _waits(which, until), after=after, limit=limit
+                connection, which, until=until, after=after, limit=limit
             )
 
-    async def took(self, saga: str, intervention: str) -> bool:
+    async def has_accepted(self, saga: str, intervention: str) -> bool:
         named = events.c.data["intervention"].astext == intervention
-        return await self._told(saga, SagaResumed, named)
+        return await self._has_event(saga, SagaResumed, named)
 
     async def parked_after(self, saga: str, step: str, until: datetime) -> bool:
         later = (events.c.data["step"].astext == step) & (events.c.recorded_at > until)
-        return await self._told(saga, SagaParked, later)
+        return await self._has_event(saga, SagaParked, later)
 
-    async def _told(self, saga: str, what: type[Event], which: ColumnElement[bool]) -> bool:
+    async def _has_event(self, saga: str, what: type[Event], which: ColumnElement[bool]) -> bool:
         of_it = (events.c.stream == stream_name("saga", saga)) & (events.c.type == what.__name__)
         async with self._engine.connect() as connection:
             found = await connection.execute(select(exists().where(of_it, which)))
@@ -65,13 +64,3 @@ def activities(
     store: EventStore, client: Client, engine: AsyncEngine
 ) -> Sequence[Callable[..., Any]]:
     return bulk_intervention.activities(store, client, SagaBoard(engine), Intervention)
-
-
-def _waits(which: Which, until: datetime) -> Waits:
-    return Waits(
-        saga_type=which.saga_type or None,
-        tenant=which.merchant or None,
-        step=which.step or None,
-        failure=which.failure or None,
-        until=until,
-    )

@@ -17,14 +17,14 @@ import psycopg
 import structlog
 from psycopg import errors
 
-from handrail.eventstore import checkpoints
+from handrail.eventstore import checkpoints, parked_events
 from handrail.eventstore.checkpoints import Checkpoint, LostLease
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Cursor, Page
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import shard_of
 from handrail.eventstore.subscriptions.page_handler import Handled
-from handrail.projections import parked_rows, row_store
+from handrail.projections import row_store
 from handrail.projections.fold import BEHIND, Folded, Read, apply, cause_of, fold, ids_of, read
 from handrail.projections.projection import category_of
 from handrail.projections.read_model import Change, ReadModel, Unstorable
@@ -137,10 +137,10 @@ async def _together(
             folded = fold(one.model.projection, before, one.events, there.waiting[name])
             changes[one.model] = Change(folded.rows, before)
             parked += [(name, event) for event in folded.parked]
-        if any(one.rows for one in changes.values()):
+        if any(change.rows for change in changes.values()):
             await row_store.keep(connection, changes)
         if parked:
-            await parked_rows.park(connection, parked)
+            await parked_events.park(connection, parked)
     _report(parked)
     return now
 
@@ -161,7 +161,7 @@ async def _one_by_one(
         folded = await store_each(connection, work, there.rows[name], there.waiting[name])
         parked = [(name, one) for one in folded.parked]
         if parked:
-            await parked_rows.park(connection, parked)
+            await parked_events.park(connection, parked)
     _report(parked)
     return now
 

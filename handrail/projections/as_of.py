@@ -21,10 +21,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.codec import Codec
+from handrail.eventstore.parked_events import Parked
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.tokens import Connects
 from handrail.projections import row_snapshots
-from handrail.projections.fold import Parked, apply, cause_of, read
+from handrail.projections.fold import apply, cause_of, read
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import Unstorable
 from handrail.projections.row_snapshots import RowSnapshot

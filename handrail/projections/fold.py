@@ -8,18 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from handrail.eventstore.codec import Codec
+from handrail.eventstore.parked_events import Parked
 from handrail.eventstore.store import Recorded
 from handrail.projections.projection import Happened, OutOfPlace, Projection, id_of
 
 BEHIND: Final = "waits behind an earlier event"
 _LONGEST_CAUSE: Final = 1000
-
-
-@dataclass(frozen=True)
-class Parked:
-    stream: str
-    position: int
-    cause: str
 
 
 @dataclass(frozen=True)
@@ -100,5 +94,5 @@ def ids_of(events: Iterable[Read]) -> Sequence[str]:
 
 
 def cause_of(error: BaseException) -> str:
-    said = str(error).replace("\x00", "")
-    return f"{type(error).__name__}: {said}"[:_LONGEST_CAUSE]
+    message = str(error).replace("\x00", "")
+    return f"{type(error).__name__}: {message}"[:_LONGEST_CAUSE]

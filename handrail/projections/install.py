@@ -157,7 +157,7 @@ def _check(connection: Connection, projection: Projection[Any]) -> None:
 def _unknown(
     connection: Connection, projections: Sequence[Projection[Any]], others: Sequence[str]
 ) -> list[str]:
-    known = [one.name + suffix for one in projections for suffix in ("", NEXT)]
+    known = [projection.name + suffix for projection in projections for suffix in ("", NEXT)]
     known += others
     found = connection.execute(
         text(

@@ -10,8 +10,6 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.eventstore.pool import Connection
-from handrail.projections.fold import Parked
 from handrail.projections.projection import Projection, id_of
 
 
@@ -81,20 +79,6 @@ CROSS JOIN LATERAL (
 ) p
 WHERE EXISTS (SELECT FROM first)
 """)
-
-
-async def park(connection: Connection, parked: Sequence[tuple[str, Parked]]) -> None:
-    await connection.execute(
-        "INSERT INTO parked_events (projection, stream, position, cause)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[])"
-        " ON CONFLICT DO NOTHING",
-        (
-            [name for name, _ in parked],
-            [one.stream for _, one in parked],
-            [one.position for _, one in parked],
-            [one.cause for _, one in parked],
-        ),
-    )
 
 
 async def parked(connection: AsyncConnection, limit: int = 100) -> Sequence[ParkedRow]:

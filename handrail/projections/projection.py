@@ -95,7 +95,7 @@ class Projection(Generic[RowT]):
 
     @cached_property
     def types(self) -> frozenset[str]:
-        return frozenset(one.__name__ for one in self.handles)
+        return frozenset(handle.__name__ for handle in self.handles)
 
     def reads(self, recorded: Recorded) -> bool:
         return recorded.type in self.types and category_of(recorded.stream) in self.categories

@@ -57,7 +57,11 @@ class ReadModel(Generic[RowT]):
     @cached_property
     def _lifted(self) -> Sequence[tuple[str, Callable[[str], Any]]]:
         columns = self.projection.table.columns
-        return [(one.name, _LIFT[type(one.type)]) for one in columns if type(one.type) in _LIFT]
+        return [
+            (column.name, _LIFT[type(column.type)])
+            for column in columns
+            if type(column.type) in _LIFT
+        ]
 
     @cached_property
     def select(self) -> sql.Composed:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from handrail.eventstore import parked_events
 from handrail.eventstore.codec import Codec
+from handrail.eventstore.parked_events import Parked
 from handrail.eventstore.pool import Connection, Pool
-from handrail.eventstore.store import Recorded, shard_of
+from handrail.eventstore.store import shard_of
 from handrail.eventstore.tokens import UnknownProjection
 from handrail.projections import row_store
 from handrail.projections.apply_page import Work, store_each
-from handrail.projections.fold import Parked, Read, read
+from handrail.projections.fold import read
 from handrail.projections.projection import Projection, id_of
 from handrail.projections.read_model import ReadModel, read_models
 
@@ -44,28 +46,22 @@ async def retry(
     while True:
         async with pool.connection() as connection, connection.transaction():
             model = await _alone(connection, projection, stream, projections)
-            events = await _parked(connection, model, stream, codec)
+            waiting = await parked_events.lock_first(
+                connection, [model.name], streams_of(model, stream), CHUNK
+            )
+            events = [read(recorded, codec) for _, recorded in waiting]
             asked = await row_store.ask(connection, {model: [id_of(stream)]})
             rows = (await row_store.found(asked, [model])).rows[model.name]
             done = await store_each(connection, Work(model, events), rows, set())
-            left = {one.position for one in done.parked}
-            await connection.execute(
-                "DELETE FROM parked_events WHERE projection = %s AND stream = ANY (%s)"
-                " AND position = ANY (%s)",
-                (
-                    model.name,
-                    streams_of(model, stream),
-                    [e.recorded.position for e in events if e.recorded.position not in left],
-                ),
+            still_parked = {event.position for event in done.parked}
+            positions = {event.recorded.position for event in events} - still_parked
+            await parked_events.release(
+                connection, model.name, streams_of(model, stream), positions
             )
-            applied += len(events) - len(left)
+            applied += len(positions)
             if done.parked:
                 first = done.parked[0]
-                await connection.execute(
-                    "UPDATE parked_events SET cause = %s WHERE projection = %s AND stream = %s"
-                    " AND position = %s",
-                    (first.cause, model.name, first.stream, first.position),
-                )
+                await parked_events.park_again(connection, model.name, first)
                 return Retried(applied, first)
         if len(events) < CHUNK:
             return Retried(applied, None)
@@ -90,15 +86,3 @@ async def _alone(
 def streams_of(model: ReadModel[Any], stream: str) -> Sequence[str]:
     """All streams that make the row which this stream is part of."""
     return [f"{category}-{id_of(stream)}" for category in model.projection.categories]
-
-
-async def _parked(
-    connection: Connection, model: ReadModel[Any], stream: str, codec: Codec
-) -> Sequence[Read]:
-    cursor = await connection.execute(
-        "SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata,"
-        " e.recorded_at FROM parked_events p JOIN events e USING (position)"
-        " WHERE p.projection = %s AND p.stream = ANY (%s) ORDER BY e.position LIMIT %s",
-        (model.name, streams_of(model, stream), CHUNK),
-    )
-    return [read(Recorded(*row), codec) for row in await cursor.fetchall()]

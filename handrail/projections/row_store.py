@@ -37,7 +37,7 @@ async def ask(connection: Connection, wanted: Mapping[Model, Sequence[str]]) -> 
 
 
 async def found(cursor: Any, models: Sequence[Model]) -> Found:
-    by_name = {one.name: one for one in models}
+    by_name = {model.name: model for model in models}
     rows: dict[str, dict[str, Any]] = {name: {} for name in by_name}
     waiting: dict[str, set[str]] = {name: set() for name in by_name}
     for name, stored in await cursor.fetchall():
@@ -57,13 +57,13 @@ async def keep(connection: Connection, changes: Mapping[Model, Change[Any]]) -> 
 
 @lru_cache(maxsize=64)
 def _reading(models: Sequence[Model]) -> str:
-    parts = [*(one.select for one in models), sql.SQL(parked_rows.WAITING)]
+    parts = [*(model.select for model in models), sql.SQL(parked_rows.WAITING)]
     return sql.SQL(" UNION ALL ").join(parts).as_string()
 
 
 @lru_cache(maxsize=64)
 def _writing(models: Sequence[Model]) -> str:
-    *others, last = [insert for one in models for insert in one.inserts]
+    *others, last = [insert for model in models for insert in model.inserts]
     if not others:
         return last.as_string()
     named = [

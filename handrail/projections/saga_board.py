@@ -55,6 +55,7 @@ from handrail.sagas.events import (
     StepRefused,
     StepUnknown,
 )
+from handrail.sagas.interventions import SagaFilter
 
 Status = Literal[
     "running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"
@@ -147,12 +148,12 @@ def evolve(row: SagaRow | None, happened: Happened) -> SagaRow:
     else:
         row = begun(row, happened)
         # What a worker that was thought dead tells after the end is on record, and changes nothing.
-        row = row if row.ended_at else _moved(row, happened)
+        row = row if row.ended_at else _row_after(row, happened)
     timeline = [*row.timeline, _entry(happened)]
     return replace(row, updated_at=at, version=happened.version, timeline=timeline)
 
 
-def _moved(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911, PLR0912  # one arm an event
+def _row_after(row: SagaRow, happened: Happened) -> SagaRow:  # noqa: C901, PLR0911, PLR0912  # one arm an event
     match happened.event:
         case StepDone(step=step):
             return _spoke(_did(row, step), step, "do")
@@ -315,31 +316,21 @@ async def sagas(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Waits:
-    """Which parked sagas are meant: all that is given has to hold.
-
-    `failure` is a text within the cause, in any case; `until` is when they were parked at the
-    latest. With a `step`, that step has to be parked, and for that cause.
-    """
-
-    saga_type: str | None = None
-    tenant: str | None = None
-    step: str | None = None
-    failure: str | None = None
-    until: datetime | None = None
-
-
 async def parked(
     connection: AsyncConnection,
-    which: Waits,
+    which: SagaFilter,
     *,
+    until: datetime | None = None,
     newest_first: bool = False,
     after: After | None = None,
     limit: int = 50,
 ) -> Slice[SagaRow]:
-    """What waits for an operator, the longest wait first; `after` is (parked_since, saga)."""
-    query = select(table).where(*_parked(which))
+    """What waits for an operator, the longest wait first; `after` is (parked_since, saga).
+
+    `until` is when a saga was parked at the latest. With a step in the filter, that step has to be
+    parked, and for the failure in the filter.
+    """
+    query = select(table).where(*_parked(which, until))
     by = (table.c.parked_since, table.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=newest_first
@@ -347,12 +338,17 @@ async def parked(
 
 
 async def parked_steps(
-    connection: AsyncConnection, which: Waits, *, after: str = "", limit: int = 50
+    connection: AsyncConnection,
+    which: SagaFilter,
+    *,
+    until: datetime | None = None,
+    after: str = "",
+    limit: int = 50,
 ) -> Sequence[tuple[str, str]]:
     """Each saga and the step that is parked, by the saga's id: none twice, whatever it does
     meanwhile. Where several steps are, it is the one that was asked for, or else the longest wait.
     """
-    query = select(table.c.saga, table.c.step).where(*_parked(which), table.c.saga > after)
+    query = select(table.c.saga, table.c.step).where(*_parked(which, until), table.c.saga > after)
     found = await connection.execute(query.order_by(table.c.saga).limit(limit))
     return [(saga, which.step or step) for saga, step in found]
 
@@ -366,10 +362,12 @@ class Stake:
     at_stake: int
 
 
-async def parked_stakes(connection: AsyncConnection, which: Waits) -> Sequence[Stake]:
+async def parked_stakes(
+    connection: AsyncConnection, which: SagaFilter, *, until: datetime | None = None
+) -> Sequence[Stake]:
     query = (
         select(table.c.currency, func.count(), func.sum(table.c.at_stake))
-        .where(*_parked(which))
+        .where(*_parked(which, until))
         .group_by(table.c.currency)
         .order_by(table.c.currency)
     )
@@ -377,19 +375,19 @@ async def parked_stakes(connection: AsyncConnection, which: Waits) -> Sequence[S
     return [Stake(currency, count, int(stake)) for currency, count, stake in found]
 
 
-def _parked(which: Waits) -> list[ColumnElement[bool]]:
+def _parked(which: SagaFilter, until: datetime | None) -> list[ColumnElement[bool]]:
     waiting = table.c.parked_since.is_not(None)
-    conditions = [waiting, *_matching(None, which.saga_type, which.tenant, None)]
+    conditions = [waiting, *_matching(None, which.saga_type or None, which.merchant or None, None)]
     since: ColumnElement[datetime] = table.c.parked_since
     cause: ColumnElement[str] = table.c.cause
-    if which.step is not None:
+    if which.step:
         place = table.c.waiting[which.step]
         since, cause = cast(place["since"].astext, DateTime(timezone=True)), place["cause"].astext
         conditions.append(place["kind"].astext == "parked")
-    if which.failure is not None:
+    if which.failure:
         conditions.append(cause.icontains(which.failure, autoescape=True))
-    if which.until is not None:
-        conditions.append(since <= which.until)
+    if until is not None:
+        conditions.append(since <= until)
     return conditions
 
 

@@ -46,14 +46,18 @@ class PendingApprovals:
     def leave(self, awaited: PendingApproval) -> None:
         del self._places[awaited.step]
 
-    def meant_by(self, verdict: Verdict) -> PendingApproval | None:
+    def target_of(self, verdict: Verdict) -> PendingApproval | None:
         """The step that is answered; None where the verdict was heard before.
 
         Raises ApplicationError of the type `NotParked`, whose message names what waits.
         """
         if verdict.id in self._heard:
             return None
-        waiting = [one for one in self._places.values() if not one.claimed and not one.is_answered]
+        waiting = [
+            pending
+            for pending in self._places.values()
+            if not pending.claimed and not pending.is_answered
+        ]
         found = [one for one in waiting if verdict.step in {"", one.step}]
         if len(found) != 1:
             names = ", ".join(one.step for one in waiting) or "none"
@@ -65,12 +69,12 @@ class PendingApprovals:
 
     def claim(self, verdict: Verdict) -> PendingApproval | None:
         """The step that is answered, which hears no other verdict meanwhile."""
-        if awaited := self.meant_by(verdict):
+        if awaited := self.target_of(verdict):
             self._heard.add(verdict.id)
             awaited.claimed = True
         return awaited
 
-    def let_go(self, awaited: PendingApproval, verdict: Verdict) -> None:
+    def resolve(self, awaited: PendingApproval, verdict: Verdict) -> None:
         """It waits for another: the stream refused the verdict."""
         awaited.claimed = False
         self._heard.discard(verdict.id)

@@ -12,8 +12,8 @@ from handrail.bounds import Bound, Text
 def check_bounds(*values: tuple[Bound, Any]) -> None:
     """Raises ApplicationError of the type `WrongValue`, whose message says why."""
     for bound, value in values:
-        if said := bound.wrong_with(value):
-            raise ApplicationError(said, type="WrongValue")
+        if message := bound.wrong_with(value):
+            raise ApplicationError(message, type="WrongValue")
 
 
 def check_texts(*values: tuple[Text, str]) -> None:

@@ -17,8 +17,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 from handrail import bounds
-from handrail.kernel import Event
-from handrail.sagas.events import FreeText
+from handrail.kernel import Attribution, Event
 from handrail.sagas.interventions import (
     Begun,
     InterveneInMany,
@@ -51,14 +50,6 @@ NOBODY: Final = "handrail"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stop:
-    """Who wants it to end, and why."""
-
-    actor: str
-    reason: FreeText
-
-
-@dataclass(frozen=True, kw_only=True)
 class Progress:
     """`after` is the last saga of the pages that are done; `opened_on` is the day it began."""
 
@@ -69,7 +60,7 @@ class Progress:
     accepted: int = 0
     refused: int = 0
     unreachable: int = 0
-    stopped: Stop | None = None
+    stopped: Attribution | None = None
 
     @property
     def told(self) -> int:
@@ -93,10 +84,10 @@ class InterveneInManyWorkflow:
         self._progress = progress
         self._show("running")
         while self._stop is None and (page := await self._selected()):
-            all_told = await self._tell(page)
-            if not all_told:
+            all_done = await self._intervene(page)
+            if not all_done:
                 break
-            self._moved(after=page[-1].saga)
+            self._update(after=page[-1].saga)
             if len(page) < PAGE:
                 break
             if workflow.info().is_continue_as_new_suggested():
@@ -105,10 +96,10 @@ class InterveneInManyWorkflow:
         return await self._ended()
 
     @workflow.update(description="Tell no more sagas. Stopped twice is stopped once.")
-    def stop(self, stop: Stop) -> None:
+    def stop(self, stop: Attribution) -> None:
         self._stop = self._stop or stop
         if self._progress is not None:
-            self._moved(stopped=self._stop)
+            self._update(stopped=self._stop)
 
     @workflow.query(description="How many were found, and how those that were told took it.")
     def progress(self) -> Progress | None:
@@ -137,7 +128,7 @@ class InterveneInManyWorkflow:
             begun = await beginning
         except ActivityError as failed:
             said = f"it cannot begin: {failed.cause}"
-            self._stop = self._stop or Stop(actor=NOBODY, reason=said)
+            self._stop = self._stop or Attribution(actor=NOBODY, reason=said)
             return await self._never_began(today)
         return Progress(until=begun.until, opened_on=today, found=begun.found, stopped=self._stop)
 
@@ -159,18 +150,18 @@ class InterveneInManyWorkflow:
         )
         return page
 
-    async def _tell(self, page: list[Target]) -> bool:
+    async def _intervene(self, page: list[Target]) -> bool:
         """False where it was stopped before all of them were told."""
-        telling = []
+        tasks = []
         for target in page:
-            if not await self._may_tell():
+            if not await self._may_go_on():
                 break
             self._under_way += 1
-            telling.append(asyncio.create_task(self._tell_one(target)))
-        await asyncio.gather(*telling)
-        return len(telling) == len(page)
+            tasks.append(asyncio.create_task(self._intervene_in_one(target)))
+        await asyncio.gather(*tasks)
+        return len(tasks) == len(page)
 
-    async def _may_tell(self) -> bool:
+    async def _may_go_on(self) -> bool:
         """Waits for its turn; False once it was stopped."""
         await workflow.wait_condition(lambda: self._under_way < AT_ONCE or self._stop is not None)
         if (wait := self._next_at - workflow.now()) > timedelta():
@@ -178,7 +169,7 @@ class InterveneInManyWorkflow:
         self._next_at = workflow.now() + self._pause
         return self._stop is None
 
-    async def _tell_one(self, target: Target) -> None:
+    async def _intervene_in_one(self, target: Target) -> None:
         try:
             heard: str = await workflow.execute_activity(
                 "InterveneInOne",
@@ -197,7 +188,7 @@ class InterveneInManyWorkflow:
             )
             heard = await self._record(target.saga, told, self._now.opened_on)
         self._under_way -= 1
-        self._moved(**{heard: getattr(self._now, heard) + 1})
+        self._update(**{heard: getattr(self._now, heard) + 1})
 
     async def _ended(self) -> Progress:
         name = self._asked.intervention
@@ -222,7 +213,7 @@ class InterveneInManyWorkflow:
         )
         return kept
 
-    def _moved(self, **changes: Any) -> None:
+    def _update(self, **changes: Any) -> None:
         self._progress = replace(self._now, **changes)
         self._show("stopping" if self._stop else "running")
 

@@ -15,20 +15,13 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from handrail import bounds
-from handrail.kernel import Command
+from handrail.kernel import Attribution, Command
 from handrail.sagas.approvals import PendingApprovals
 from handrail.sagas.bounded_arguments import check_texts
 from handrail.sagas.corrections import check_correction, in_words
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import CancelRequested, SagaResumed, StepAnswered
-from handrail.sagas.options import (
-    Cancellation,
-    Decision,
-    Intervention,
-    RunOptions,
-    SagaIdentity,
-    Verdict,
-)
+from handrail.sagas.options import Decision, Intervention, RunOptions, SagaIdentity, Verdict
 from handrail.sagas.parking import Parked, Parking, check_possible, check_remembered
 from handrail.sagas.step_executor import ATTEMPT_CLOSED, StepExecutor
 from handrail.sagas.visibility import Timeline
@@ -57,7 +50,7 @@ class SagaControl:
         self._parking = Parking()
         self._answers = PendingApprovals()
         self._has_begun = False
-        self._cancellation: Cancellation | None = None
+        self._cancellation: Attribution | None = None
         self._being_cancelled = 0
         self._pivot: Literal["ahead", "asked", "done"] = "ahead"
         self._back_because = ""
@@ -71,16 +64,16 @@ class SagaControl:
         assert self.decision is not None
         return self.decision
 
-    def may_cancel(self, cancellation: Cancellation) -> None:
+    def may_cancel(self, cancellation: Attribution) -> None:
         """Raises ApplicationError of the type `TooLate` or `WrongValue`, whose message says why."""
-        check_texts((bounds.ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
+        check_texts((bounds.STORED_ACTOR, cancellation.actor), (bounds.REASON, cancellation.reason))
         if self._back_because not in {"", SUPERSEDED}:
             raise _too_late("it is being taken back already")
         if self._pivot != "ahead":
             pivot = self.saga.pivot_step.name
             raise _too_late(f"{pivot} was asked already: after that there is no way back")
 
-    async def cancel(self, cancellation: Cancellation) -> None:
+    async def cancel(self, cancellation: Attribution) -> None:
         """Raises ApplicationError of the type `TooLate`, where the stream says that it is."""
         if not the_stores_decide():
             self._cancellation = self._cancellation or cancellation
@@ -110,11 +103,11 @@ class SagaControl:
         """
         check_texts(
             (bounds.UPDATE, intervention.id),
-            (bounds.ACTOR, intervention.actor),
+            (bounds.STORED_ACTOR, intervention.actor),
             (bounds.REASON, intervention.reason),
             (bounds.EVIDENCE, intervention.evidence),
         )
-        parked = self._parking.meant_by(intervention)
+        parked = self._parking.target_of(intervention)
         if parked is None:
             return
         check_possible(intervention, parked)
@@ -135,7 +128,7 @@ class SagaControl:
             for parked in claimed:
                 await self._resume(parked, intervention, correction)
         except ApplicationError:
-            self._parking.let_go(claimed, intervention)
+            self._parking.resume(claimed, intervention)
             raise
 
     async def _resume(self, parked: Parked, by: Intervention, correction: Command | None) -> None:
@@ -149,13 +142,13 @@ class SagaControl:
                 resumed,
                 correction if is_corrected else None,
                 _shut_by(by, parked),
-                parked.left,
+                parked.previous,
             )
         except ApplicationError as refused:
             raise _refusal(refused) from None
         if (stands := parked.resumed).intervention != by.id:
-            said = f"{parked.step} goes on already: {stands.kind} by {stands.actor}"
-            raise ApplicationError(said, type="NotParked")
+            message = f"{parked.step} goes on already: {stands.kind} by {stands.actor}"
+            raise ApplicationError(message, type="NotParked")
 
     def _resumed(self, parked: Parked, by: Intervention, correction: Command | None) -> SagaResumed:
         resumed = self._fact(
@@ -170,7 +163,7 @@ class SagaControl:
             correction=_in_words(parked.command, correction) if correction else "",
             happened=by.happened,
         )
-        return replace(resumed, attempt=parked.left.attempt) if parked.left else resumed
+        return replace(resumed, attempt=parked.previous.attempt) if parked.previous else resumed
 
     def parked_command(self, step: str) -> Command:
         """Raises ApplicationError of the type `NotParked`, whose message names what is parked."""
@@ -180,10 +173,10 @@ class SagaControl:
         """Raises ApplicationError of the type `NotParked` or `WrongValue`; the message says why."""
         check_texts(
             (bounds.UPDATE, verdict.id),
-            (bounds.ACTOR, verdict.actor),
+            (bounds.STORED_ACTOR, verdict.actor),
             (bounds.REASON, verdict.reason),
         )
-        self._answers.meant_by(verdict)
+        self._answers.target_of(verdict)
 
     async def answer(self, verdict: Verdict) -> None:
         """Raises ApplicationError of the type `NotParked`, where another answer stands."""
@@ -204,23 +197,23 @@ class SagaControl:
         try:
             awaited.stands = await self._executor.answer(answered)
         except ApplicationError as refused:
-            self._answers.let_go(awaited, verdict)
+            self._answers.resolve(awaited, verdict)
             raise _refusal(refused) from None
         if awaited.stands != answered:
-            said = f"{awaited.step} was answered before, by {awaited.stands.actor}"
-            raise ApplicationError(said, type="NotParked")
+            message = f"{awaited.step} was answered before, by {awaited.stands.actor}"
+            raise ApplicationError(message, type="NotParked")
 
-    def _cancellation_request(self) -> Cancellation | None:
+    def _cancellation_request(self) -> Attribution | None:
         # Temporal can lose a cancellation on its way to the code, but not its reason.
         if self._cancellation is None and (reason := workflow.cancellation_reason()) is not None:
-            said = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
-            return Cancellation(actor="temporal", reason=said)
+            message = bounds.storable(reason or "workflow cancelled", bounds.REASON.longest)
+            return Attribution(actor="temporal", reason=message)
         return self._cancellation
 
     def _check_pivot_can_be_shut(self, pivot: str) -> None:
         if not self.saga.can_void_pivot:
-            said = f"nobody knows whether {pivot} happened: retry it, or find out and resolve it"
-            raise ApplicationError(said, type="NotPossible")
+            message = f"nobody knows whether {pivot} happened: retry it, or find out and resolve it"
+            raise ApplicationError(message, type="NotPossible")
 
     def _fact(self, event: Callable[..., T], **fields: Any) -> T:
         return event(saga=self.identity.saga, attempt=self.identity.attempt, **fields)
@@ -246,8 +239,8 @@ def _shut_by(by: Intervention, parked: Parked) -> tuple[str, ...]:
     return parked.keys if by.kind in {"skip", "resolve"} or is_otherwise else ()
 
 
-def _too_late(said: str) -> ApplicationError:
-    return ApplicationError(said, type="TooLate")
+def _too_late(message: str) -> ApplicationError:
+    return ApplicationError(message, type="TooLate")
 
 
 def _refusal(refused: ApplicationError) -> ApplicationError:

@@ -27,11 +27,11 @@ def check_correction(asked: Command, corrected: Command | None) -> None:
     if corrected == asked:
         raise _wrong("the correction changes nothing: use retry")
     for name in _changed(asked, corrected):
-        if said := why_not_correctable(type(asked), name):
-            raise _wrong(f"{name} {said}")
+        if message := why_not_correctable(type(asked), name):
+            raise _wrong(f"{name} {message}")
         if wrong := wrong_value(corrected, name):
-            path, said = wrong
-            raise _wrong(f"{'.'.join(map(str, path))}: {said}")
+            path, message = wrong
+            raise _wrong(f"{'.'.join(map(str, path))}: {message}")
 
 
 def in_words(asked: Command, corrected: Command, converter: PayloadConverter) -> str:
@@ -86,5 +86,5 @@ def _plain(value: Any, converter: PayloadConverter) -> Any:
     return json.loads(converter.to_payload(value).data)
 
 
-def _wrong(said: str) -> ApplicationError:
-    return ApplicationError(said, type="WrongCorrection")
+def _wrong(message: str) -> ApplicationError:
+    return ApplicationError(message, type="WrongCorrection")

@@ -69,10 +69,10 @@ class SagaExecution(Rollback):
         if begun.ended:
             return await self._has_ended(begun.ended)
         done: set[str] = set()
-        if lefts := self._executor.lefts:
-            if result := await self._recover(lefts):
+        if previous_attempts := self._executor.previous_attempts:
+            if result := await self._recover(previous_attempts):
                 return result
-            done = {step for left in lefts for step in left.done}
+            done = {step for previous in previous_attempts for step in previous.done}
         if self._pivot == "ahead" and (
             turned_back := await self._run_compensatable() or await self._run_pivot()
         ):
@@ -103,7 +103,7 @@ class SagaExecution(Rollback):
         )
         attempt = begun.attempt or identity.attempt
         self._executor.identity = replace(identity, attempt=attempt)
-        self._executor.lefts = begun.lefts or ((begun.left,) if begun.left else ())
+        self._executor.previous_attempts = begun.lefts or ((begun.left,) if begun.left else ())
         self._has_begun = True
         return begun
 
@@ -132,9 +132,9 @@ class SagaExecution(Rollback):
             )
             if back := [turned for turned, _ in answers if turned]:
                 # A refusal is what can be read outside, whatever else went wrong beside it.
-                told = tuple(event for one in back for event in one.told)
+                recorded = tuple(event for one in back for event in one.recorded)
                 first = min(back, key=lambda one: (not one.refused, one.beside))
-                return replace(first, told=told)
+                return replace(first, recorded=recorded)
         return await self._settled()
 
     async def _ask_beside(
@@ -157,7 +157,7 @@ class SagaExecution(Rollback):
         if isinstance(awaited, TurnedBack):
             return awaited, undo
         for one in awaited:
-            if turned_back := await self._hear(step, PendingApproval(step.name, one.until)):
+            if turned_back := await self._await_answer(step, PendingApproval(step.name, one.until)):
                 return turned_back, True
         return None, True
 
@@ -181,7 +181,7 @@ class SagaExecution(Rollback):
             turned, policy = self._classify_failure(step, request, answer)
             if policy == "compensate":
                 return turned, in_doubt
-            resumed = await self._park(request, answer, *turned.told)
+            resumed = await self._park(request, answer, *turned.recorded)
             if isinstance(resumed, TurnedBack):
                 return resumed, in_doubt and not resumed.denied
             if resumed.kind == "resolve":
@@ -193,11 +193,11 @@ class SagaExecution(Rollback):
         self, step: Step, request: StepRequest, answer: NoAnswer
     ) -> tuple[TurnedBack, OnFailure]:
         """Why the saga would turn back, and whether the step says that it does."""
-        told = (self._unanswered(request, answer),)
+        recorded = (self._unanswered(request, answer),)
         if answer.happened is False:
-            return TurnedBack("failed", f"{step.name} failed", told=told), step.on_failure
-        said = f"{step.name} gave no definite answer"
-        return TurnedBack("unknown", said, told=told), step.on_unknown
+            return TurnedBack("failed", f"{step.name} failed", recorded=recorded), step.on_failure
+        message = f"{step.name} gave no definite answer"
+        return TurnedBack("unknown", message, recorded=recorded), step.on_unknown
 
     async def _run_pivot(self) -> TurnedBack | None:
         self._pivot = "asked"

@@ -68,7 +68,7 @@ def _explain_compensatable(step: Step, others: Sequence[Step], beside: Sequence[
         ),
         refused=refused,
         fails=_then(step.on_failure, others),
-        silent=f"{_asked('deadline', step.deadline, step.attempts)}, then "
+        silent=f"{_tried('deadline', step.deadline, step.attempts)}, then "
         + _then(step.on_unknown, [*others, step]),
         cancelled=cancelled,
     )
@@ -76,7 +76,7 @@ def _explain_compensatable(step: Step, others: Sequence[Step], beside: Sequence[
 
 def _pivot(saga: Saga) -> Explained:
     step, before = saga.pivot_step, list(chain.from_iterable(saga.groups))
-    asked = _asked("patience", step.patience, step.attempts)
+    asked = _tried("patience", step.patience, step.attempts)
     silent = f"{asked}, then {_parked('pivot')}"
     if not saga.can_void_pivot:
         silent += "; all is only taken back once somebody has found out that it did not happen"
@@ -92,7 +92,7 @@ def _pivot(saga: Saga) -> Explained:
 
 
 def _explain_retriable(step: RetriableStep, group: Sequence[RetriableStep]) -> Explained:
-    asked = _asked("patience", step.patience, step.attempts)
+    asked = _tried("patience", step.patience, step.attempts)
     what = "is not taken back: it gets done"
     if beside := [one for one in group if one is not step]:
         what += f"; runs beside {_names(beside)}"
@@ -131,7 +131,7 @@ def _parked(role: Role) -> str:
     return f"it waits for an operator ({', '.join(most)} or {last})"
 
 
-def _asked(limit: str, seconds: timedelta | None, attempts: int | None) -> str:
+def _tried(limit: str, seconds: timedelta | None, attempts: int | None) -> str:
     long = _long(seconds) if seconds else _THE_RUNS[limit]
     times = f", at most {attempts} times" if attempts else ""
     return f"it is asked again for {long}{times}"

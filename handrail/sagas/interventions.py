@@ -25,7 +25,7 @@ def update_id(update: Literal["intervene", "answer"], id_: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Which:
+class SagaFilter:
     """The parked sagas that are meant: all that is given has to hold, and empty means any.
 
     `failure` is a text within the cause, in any case.
@@ -46,7 +46,7 @@ class InterveneInMany:
     """
 
     intervention: str
-    which: Which
+    which: SagaFilter
     kind: Kind
     actor: str
     reason: FreeText

@@ -92,12 +92,6 @@ class SagaResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cancellation:
-    actor: str
-    reason: FreeText
-
-
-@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What a person, or another system, answered to a step that waits for it.
 

@@ -30,7 +30,7 @@ POSSIBLE: Final[dict[Role, tuple[InterventionKind, ...]]] = {
 class Parked:
     """A step that waits. `in_doubt` unless it certainly did not happen; `command` is what it was
     asked with, under `keys`, which another company may have forgotten from `forgotten_from` on. It
-    is the `nth` time that the step waits in this direction. `left` is the attempt whose step is
+    is the `nth` time that the step waits in this direction. `previous` is the attempt whose step is
     taken back, where that is an earlier one.
 
     Once the stream says that it waits it is `shown`, and may be `claimed` by one intervention at a
@@ -47,7 +47,7 @@ class Parked:
     keys: tuple[str, ...] = ()
     forgotten_from: datetime | None = None
     nth: int = 1
-    left: Leftovers | None = None
+    previous: Leftovers | None = None
     shown: bool = False
     claimed: bool = False
     resumed: SagaResumed | None = None
@@ -93,7 +93,9 @@ class Parking:
 
         Raises ApplicationError of the type `NotParked`, whose message names what is parked.
         """
-        waiting = [one for one in self._places.values() if not one.claimed and not one.goes_on]
+        waiting = [
+            parked for parked in self._places.values() if not parked.claimed and not parked.goes_on
+        ]
         found = [one for one in waiting if step in {"", one.step}]
         if len(found) != 1:
             names = ", ".join(one.step for one in waiting) or "none"
@@ -102,7 +104,7 @@ class Parking:
             )
         return found[0]
 
-    def meant_by(self, intervention: Intervention) -> Parked | None:
+    def target_of(self, intervention: Intervention) -> Parked | None:
         """The step to go on; None where the intervention was heard before.
 
         Raises ApplicationError of the type `NotParked`, whose message names what is parked.
@@ -115,19 +117,19 @@ class Parking:
         To take the saga back is meant for all that wait: none of them is tried again. Raises
         ApplicationError of the type `NotParked`, whose message names what is parked.
         """
-        parked = self.meant_by(intervention)
+        parked = self.target_of(intervention)
         if parked is None:
             return []
         self._heard.add(intervention.id)
         claimed = [parked]
         if intervention.kind == "compensate":
-            others = (one for one in self._places.values() if one is not parked)
-            claimed += [one for one in others if not one.claimed and not one.goes_on]
+            others = (other for other in self._places.values() if other is not parked)
+            claimed += [other for other in others if not other.claimed and not other.goes_on]
         for one in claimed:
             one.claimed = True
         return claimed
 
-    def let_go(self, claimed: Iterable[Parked], intervention: Intervention) -> None:
+    def resume(self, claimed: Iterable[Parked], intervention: Intervention) -> None:
         """Those that did not go on by it wait for another: the stream refused the intervention."""
         for parked in claimed:
             parked.claimed = parked.goes_on
@@ -163,12 +165,12 @@ def check_remembered(intervention: Intervention, parked: Parked, now: datetime) 
     }
     is_forgotten = parked.forgotten_from is not None and now >= parked.forgotten_from
     if rests_on_key and parked.in_doubt and is_forgotten:
-        said = (
+        message = (
             f"the other company may have forgotten the key of {parked.step}, and would do it again:"
             " look it up there, and resolve it"
         )
-        raise ApplicationError(said, type="NotPossible")
+        raise ApplicationError(message, type="NotPossible")
 
 
-def _impossible(said: str, role: Role) -> ApplicationError:
-    return ApplicationError(f"{said}. Possible: {', '.join(POSSIBLE[role])}", type="NotPossible")
+def _impossible(message: str, role: Role) -> ApplicationError:
+    return ApplicationError(f"{message}. Possible: {', '.join(POSSIBLE[role])}", type="NotPossible")

@@ -106,34 +106,38 @@ class Turning:
 
 
 def standing_of(attempt: int, story: Sequence[SagaEvent]) -> Standing:
-    told = [event for event in story if event.attempt == attempt]
-    resumed = [event for event in told if isinstance(event, SagaResumed)]
+    recorded = [event for event in story if event.attempt == attempt]
+    resumed = [event for event in recorded if isinstance(event, SagaResumed)]
     by_hand = {event.step for event in resumed if event.direction == "do" and _was_done(event)}
     denied = {event.step for event in resumed if event.direction == "do" and _was_denied(event)}
-    undone = {event.step for event in told if isinstance(event, StepCompensated)}
+    undone = {event.step for event in recorded if isinstance(event, StepCompensated)}
     undone |= {event.step for event in resumed if event.direction == "undo" and _was_done(event)}
     outcomes: dict[str, set[str]] = {}
-    for event in told:
+    for event in recorded:
         if isinstance(event, StepDone):
             outcomes.setdefault(event.step, set()).add(event.outcome)
     unknown = {
-        event.step for event in told if isinstance(event, StepUnknown) and event.direction == "do"
+        event.step
+        for event in recorded
+        if isinstance(event, StepUnknown) and event.direction == "do"
     }
     passed = {*outcomes, *by_hand}
     return Standing(
         passed=tuple(sorted(passed)),
         unchanged=tuple(sorted({step for step in outcomes if outcomes[step] == {""}} - by_hand)),
-        not_done=tuple(sorted(undone | (denied - passed) | (_said_no(told) - passed - unknown))),
+        not_done=tuple(
+            sorted(undone | (denied - passed) | (_refused_steps(recorded) - passed - unknown))
+        ),
         unknown=tuple(sorted(unknown - denied)),
         denied=tuple(sorted(denied)),
         asked_anew=Counter(event.step for event in resumed if event.direction == "do"),
     )
 
 
-def _said_no(told: Sequence[SagaEvent]) -> set[str]:
+def _refused_steps(recorded: Sequence[SagaEvent]) -> set[str]:
     """The steps whose last word was no: what is asked again after it may have happened since."""
     no: set[str] = set()
-    for event in told:
+    for event in recorded:
         if isinstance(event, StepRefused | StepFailed):
             no.add(event.step)
         elif isinstance(event, SagaResumed) and event.direction == "do" and not _was_denied(event):

@@ -42,13 +42,15 @@ class Rollback(Waiting):
 
     # What earlier attempts left.
 
-    async def _recover(self, lefts: Sequence[Leftovers]) -> SagaResult | None:
+    async def _recover(self, previous_attempts: Sequence[Leftovers]) -> SagaResult | None:
         """The result, where all that is left of them is their way back."""
-        self._check_shape(lefts)
+        self._check_shape(previous_attempts)
         # What was decided first stands: those after it only finish its way back.
-        turned = next((left for left in lefts if left.turned_back), None)
+        turned = next((previous for previous in previous_attempts if previous.turned_back), None)
         pivot = self.saga.pivot_step.name
-        if turned is None and any(left.approved or pivot in left.done for left in lefts):
+        if turned is None and any(
+            previous.approved or pivot in previous.done for previous in previous_attempts
+        ):
             self._pivot = "done"
             approved = self._fact(SagaDecided, approved=True, because="", reason="")
             token = await self._record("decided", approved)
@@ -56,8 +58,8 @@ class Rollback(Waiting):
             return None
         self._back_because = turned.because if turned else SUPERSEDED
         self._show()
-        for left in reversed(lefts):
-            await self._recover_previous_attempt(left)
+        for previous in reversed(previous_attempts):
+            await self._recover_previous_attempt(previous)
         if turned is None or turned.turned_back is None:
             self._back_because = ""
             return None
@@ -69,24 +71,27 @@ class Rollback(Waiting):
             SagaResult(ending=turned.turned_back, because=because, reason=reason)
         )
 
-    def _check_shape(self, lefts: Sequence[Leftovers]) -> None:
+    def _check_shape(self, previous_attempts: Sequence[Leftovers]) -> None:
         """Raises ApplicationError where an attempt may have done what this shape does not know."""
-        for left in lefts:
-            if strange := left.may_stand() - set(self.saga.names):
+        for previous in previous_attempts:
+            if strange := previous.may_stand() - set(self.saga.names):
                 names = ", ".join(sorted(strange))
-                said = f"attempt {left.attempt} did {names}, unknown to this shape"
-                raise ApplicationError(said, type="OtherShape", non_retryable=True)
+                message = f"attempt {previous.attempt} did {names}, unknown to this shape"
+                raise ApplicationError(message, type="OtherShape", non_retryable=True)
 
-    async def _recover_previous_attempt(self, left: Leftovers) -> None:
+    async def _recover_previous_attempt(self, previous: Leftovers) -> None:
         """Take back what the attempt left, under its keys: also what nobody knows of."""
-        if left.standing is not None:
-            await self._undo_all(way_back(self.saga, left.standing), left.standing, left=left)
+        if previous.standing is not None:
+            await self._undo_all(
+                way_back(self.saga, previous.standing), previous.standing, previous=previous
+            )
             return
-        asked_anew = Standing(asked_anew=left.asked_anew)
+        asked_anew = Standing(asked_anew=previous.asked_anew)
         undone = [
-            [step for step in group if step.name not in left.not_done] for group in self.saga.groups
+            [step for step in group if step.name not in previous.not_done]
+            for group in self.saga.groups
         ]
-        await self._undo_all(WayBack(undone, pivot_may_stand=True), asked_anew, left=left)
+        await self._undo_all(WayBack(undone, pivot_may_stand=True), asked_anew, previous=previous)
 
     # What this one did.
 
@@ -101,8 +106,8 @@ class Rollback(Waiting):
                 run=workflow.info().run_id,
                 pivot=self.saga.pivot_step.name,
                 over_pivot=turned.over_pivot,
-                failed=tuple(one for one in turned.told if isinstance(one, StepFailed)),
-                unknown=tuple(one for one in turned.told if isinstance(one, StepUnknown)),
+                failed=tuple(one for one in turned.recorded if isinstance(one, StepFailed)),
+                unknown=tuple(one for one in turned.recorded if isinstance(one, StepUnknown)),
                 cancelled=self._cancel_requested(wish.actor, wish.reason) if wish else None,
             )
         )
@@ -124,16 +129,16 @@ class Rollback(Waiting):
         wished = []
         if wish := self._cancellation_request():
             wished = [self._cancel_requested(wish.actor, wish.reason)]
-        anew = [door for request in self._requests.values() for door in request.issued_keys]
+        issued = [key for request in self._requests.values() for key in request.issued_keys]
         token = await self._executor.record(
             "turned-back",
             [
-                *turned.told,
+                *turned.recorded,
                 *wished,
                 self._fact(SagaDecided, approved=False, because=because, reason=reason),
                 self._fact(CompensationStarted, because=because, reason=reason),
             ],
-            closes=(*self.saga.names, *anew),
+            closes=(*self.saga.names, *issued),
         )
         ending: Ending = "refused" if turned.refused else "compensated"
         self._decide_against(
@@ -151,9 +156,14 @@ class Rollback(Waiting):
         self._show()
 
     async def _undo_all(
-        self, way: WayBack, standing: Standing, *, left: Leftovers | None = None, void: bool = True
+        self,
+        way: WayBack,
+        standing: Standing,
+        *,
+        previous: Leftovers | None = None,
+        void: bool = True,
     ) -> None:
-        """Newest first; of this attempt or, where `left` is given, of the one that left it."""
+        """Newest first; of this attempt or, where `previous` is given, of the one that left it."""
         pivot = self.saga.pivot_step
         pivot_keys = standing.keys_of(pivot.name) if way.pivot_may_stand else ()
         # What no compensation asks the company about is asked here.
@@ -164,13 +174,13 @@ class Rollback(Waiting):
         ]
         for orphan in reversed(orphans):
             request = StepRequest.void(orphan, self.options)
-            await self._undo(request, standing.keys_of(orphan.name), left)
+            await self._undo(request, standing.keys_of(orphan.name), previous)
         for group in reversed(way.groups):
             await side_by_side(
                 self._undo(
                     StepRequest.compensation(step, self.options),
                     standing.keys_of(step.name) + pivot_keys,
-                    left,
+                    previous,
                 )
                 for step in group
             )
@@ -178,7 +188,9 @@ class Rollback(Waiting):
     def _as_corrected(self, request: StepRequest) -> StepRequest:
         """What persons corrected at an earlier attempt is not asked as it was before."""
         told = [
-            one for left in self._executor.lefts for one in left.corrections.get(request.step, ())
+            one
+            for previous in self._executor.previous_attempts
+            for one in previous.corrections.get(request.step, ())
         ]
         if told:
             converter = workflow.payload_converter()
@@ -186,15 +198,15 @@ class Rollback(Waiting):
         return request
 
     async def _undo(
-        self, request: StepRequest, closes: tuple[str, ...], left: Leftovers | None
+        self, request: StepRequest, closes: tuple[str, ...], previous: Leftovers | None
     ) -> None:
         while True:
-            answer = await self._answer(request, closes=closes, left=left)
+            answer = await self._answer(request, closes=closes, previous=previous)
             if isinstance(answer, Answer):
                 return
             if answer.closed:
                 raise attempt_closed(answer.cause)
-            resumed = await self._park(request, answer, left=left)
+            resumed = await self._park(request, answer, previous=previous)
             if not isinstance(resumed, TurnedBack) and resumed.kind in {"skip", "resolve"}:
                 return
 

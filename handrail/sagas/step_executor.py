@@ -39,6 +39,13 @@ RETRIES: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=5),
     non_retryable_error_types=["PayloadsTooLarge"],
 )
+NEWER_CODE: Final = "UnknownMessage"
+"""The type of the error of an activity that met a message of newer code than its worker's."""
+RETRIES_OF_KNOWN: Final = replace(
+    RETRIES, non_retryable_error_types=[*(RETRIES.non_retryable_error_types or ()), NEWER_CODE]
+)
+WAITS_FOR_NEWER_CODE: Final = "waits-for-newer-code"
+"""The patch of histories in which an activity was left to newer code."""
 ATTEMPT_CLOSED: Final = "AttemptClosed"
 """The type of the error that ends the workflow of an attempt which is over for good."""
 
@@ -63,26 +70,33 @@ class NoAnswer:
 class StepExecutor:
     """Asks for the steps of one saga, each under its own key, and keeps the saga's own stream.
 
-    `lefts` are what the attempts before this one left behind, oldest first.
+    `previous_attempts` are what the attempts before this one left behind, oldest first.
     """
 
     identity: SagaIdentity
     options: RunOptions
     timeline: Timeline
-    lefts: Sequence[Leftovers] = ()
+    previous_attempts: Sequence[Leftovers] = ()
     _recorded: int = 0
 
     def key(
-        self, step: str, direction: Direction = "do", ask: int = 1, *, left: Leftovers | None = None
+        self,
+        step: str,
+        direction: Direction = "do",
+        ask: int = 1,
+        *,
+        previous: Leftovers | None = None,
     ) -> StepKey:
-        """Of this attempt or, where `left` is given, of the one that left it."""
+        """Of this attempt or, where `previous` is given, of the one that left it."""
         return StepKey(
             saga=self.identity.saga,
-            attempt=left.attempt if left else self.identity.attempt,
+            attempt=previous.attempt if previous else self.identity.attempt,
             step=step,
             direction=direction,
             # A reset keeps the start, so that what is asked again has the key the fence knows.
-            opened_on=left.opened_on if left else workflow.info().workflow_start_time.date(),
+            opened_on=previous.opened_on
+            if previous
+            else workflow.info().workflow_start_time.date(),
             ask=ask,
         )
 
@@ -91,17 +105,17 @@ class StepExecutor:
         request: StepRequest,
         closes: tuple[str, ...],
         once_done: tuple[OnceDone, ...],
-        left: Leftovers | None,
+        previous: Leftovers | None,
         *,
         going_out: Callable[[], None],
     ) -> Answer | NoAnswer:
         """Ask again and again, until there is an answer or the limit or the tries are over.
 
-        `left` is the attempt in whose name a compensation is asked, where that is not this one.
+        `previous` is the attempt in whose name a compensation is asked, where that is not this one.
         `going_out` is called before another company's queue is waited for.
         """
         command = request.command
-        key = self.key(request.step, request.direction, request.ask, left=left)
+        key = self.key(request.step, request.direction, request.ask, previous=previous)
         context = StepContext(
             key=key,
             actor=self.identity.actor,
@@ -116,14 +130,14 @@ class StepExecutor:
         request.first_asked = request.first_asked or started
         answer: Answer | NoAnswer
         try:
-            answer = await self._asked(command, context, request, going_out)
+            answer = await self._request(command, context, request, going_out)
         except FailureError as failure:
             answer = _no_answer(failure, command)
         what = answer.cause if isinstance(answer, NoAnswer) else answer.reason or answer.outcome
         self.timeline.add(started, key.step, key.direction, what or "nothing to do")
         return answer
 
-    async def _asked(
+    async def _request(
         self,
         command: Command,
         context: StepContext,
@@ -158,9 +172,9 @@ class StepExecutor:
         if request.direction == "undo":
             return ()
         return tuple(
-            self.key(request.step, "do", ask + 1, left=left)
-            for left in self.lefts
-            for ask in range(1 + left.asked_anew.get(request.step, 0))
+            self.key(request.step, "do", ask + 1, previous=previous)
+            for previous in self.previous_attempts
+            for ask in range(1 + previous.asked_anew.get(request.step, 0))
         )
 
     async def begin(self, started: SagaStarted) -> Begun:
@@ -197,18 +211,19 @@ class StepExecutor:
         resumed: SagaResumed,
         correction: Command | None,
         closes: tuple[str, ...],
-        left: Leftovers | None,
+        previous: Leftovers | None,
     ) -> tuple[SagaResumed, Command | None]:
         """By what the step goes on: the first that was recorded under the name.
 
-        `left` is the attempt whose step is taken back, where that is not this one: its doors close.
+        `previous` is the attempt whose step is taken back, where that is not this one: its keys
+        close.
 
         Raises ApplicationError where the stream contradicts the intervention.
         """
         asked = (resumed, correction) if correction else (resumed,)
-        if left:
+        if previous:
             name = f"{name}:for:{self.identity.attempt}"
-        stands = await self._journal("ResumeStep", name, asked, tuple, closes, left=left)
+        stands = await self._journal("ResumeStep", name, asked, tuple, closes, previous=previous)
         return stands[0], stands[1] if len(stands) > 1 else None
 
     async def answer(self, answered: StepAnswered) -> StepAnswered:
@@ -220,17 +235,17 @@ class StepExecutor:
         self,
         activity: str,
         name: str,
-        told: Any,
+        message: Any,
         type_: type[T],
         closes: tuple[str, ...] = (),
         *,
-        left: Leftovers | None = None,
+        previous: Leftovers | None = None,
     ) -> T:
         self._recorded += 1
         # Forward an attempt that stopped says nothing any more.
-        direction: Direction = "undo" if left else "do"
+        direction: Direction = "undo" if previous else "do"
         context = StepContext(
-            key=self.key(f"journal:{name}", direction, left=left),
+            key=self.key(f"journal:{name}", direction, previous=previous),
             actor=self.identity.actor,
             merchant=self.identity.tenant,
             subject=self.identity.subject,
@@ -241,7 +256,7 @@ class StepExecutor:
         try:
             return await self._on_temporal(
                 activity,
-                [told, context],
+                [message, context],
                 type_,
                 queue=queue,
                 # Which activity of the history it is: that alone may be a count.
@@ -265,7 +280,33 @@ class StepExecutor:
         tries: int | None = None,
         id_: str = "",
     ) -> T:
-        """On a task queue, or else inside this worker."""
+        """On a task queue, or else inside this worker.
+
+        Where the worker's code does not know a message, newer code does: the activity waits on the
+        queue of the sagas, which every release serves, until a worker of that release takes it.
+        However long that is, it is no outcome of the step.
+        """
+        try:
+            return await self._sent(
+                name, arguments, type_, queue=queue, limit=limit, tries=tries, id_=id_
+            )
+        except FailureError as failure:
+            if not (_is_of_newer_code(failure) and workflow.patched(WAITS_FOR_NEWER_CODE)):
+                raise
+        return await self._sent(name, arguments, type_, queue="sagas", retries=RETRIES, id_=id_)
+
+    async def _sent(
+        self,
+        name: str,
+        arguments: list[Any],
+        type_: type[T],
+        *,
+        queue: str | None,
+        limit: timedelta | None = None,
+        tries: int | None = None,
+        retries: RetryPolicy = RETRIES_OF_KNOWN,
+        id_: str = "",
+    ) -> T:
         key: StepKey = arguments[1].key
         # Nothing that the UI shows of it anyway: it costs as much as an argument.
         summary = None
@@ -278,7 +319,7 @@ class StepExecutor:
                 result_type=type_,
                 schedule_to_close_timeout=limit,
                 start_to_close_timeout=ONE_TRY,
-                retry_policy=replace(RETRIES, maximum_attempts=tries or _tries_within(limit)),
+                retry_policy=replace(retries, maximum_attempts=tries or _tries_within(limit)),
                 # Retries that wait inside a workflow task do not look at the limit.
                 local_retry_threshold=timedelta(milliseconds=1),
                 summary=summary,
@@ -292,7 +333,7 @@ class StepExecutor:
             schedule_to_close_timeout=limit,
             start_to_close_timeout=ONE_TRY,
             heartbeat_timeout=ONE_TRY,
-            retry_policy=replace(RETRIES, maximum_attempts=tries or 0),
+            retry_policy=replace(retries, maximum_attempts=tries or 0),
             activity_id=id_ or f"{key.step}-{key.direction}",
             summary=summary,
         )
@@ -318,6 +359,11 @@ def _is_final(failure: FailureError) -> bool:
     """Whether to ask once more would only be told the same."""
     cause = _cause(failure)
     return isinstance(cause, ApplicationError) and cause.non_retryable
+
+
+def _is_of_newer_code(failure: FailureError) -> bool:
+    cause = _cause(failure)
+    return isinstance(cause, ApplicationError) and cause.type == NEWER_CODE
 
 
 def _cause(failure: FailureError) -> BaseException:

@@ -53,11 +53,11 @@ class StepKey:
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
-    """What travels beside a command: its key, who asked, and which doors it shuts.
+    """What travels beside a command: its key, who asked, and which keys it closes.
 
     `closes` are steps of the same attempt that may not take effect once this one has, as they were
     asked (`StepKey.asked_step`), or their compensations, where `/undo` follows the name.
-    `supersedes` are keys of earlier attempts, whose doors are shut here already, and which another
+    `supersedes` are keys of earlier attempts, which are closed here already, and which another
     company may still hold. `once_done` is what the saga's own stream is told in the same
     transaction when the step is done, and only then.
     `alone` is a command that no saga asked for: nobody keeps a journal of it. `merchant` is its

@@ -70,9 +70,9 @@ class StepRequest:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What closes all of its doors, in its direction."""
+        """What closes all of its keys, in its direction."""
         back = "/undo" if self.direction == "undo" else ""
-        return tuple(f"{door}{back}" for door in self.issued_keys)
+        return tuple(f"{key}{back}" for key in self.issued_keys)
 
     def new_key(self, *, supersedes: bool = True) -> None:
         """The present one would only hear its no again; what it holds may not take effect later."""

@@ -45,7 +45,7 @@ class TurnedBack:
     beside: bool = False
     denied: bool = False
     over_pivot: bool = False
-    told: tuple[SagaEvent, ...] = ()
+    recorded: tuple[SagaEvent, ...] = ()
 
 
 class Waiting(SagaControl):
@@ -59,13 +59,13 @@ class Waiting(SagaControl):
         self,
         request: StepRequest,
         answer: NoAnswer,
-        *told: SagaEvent,
-        left: Leftovers | None = None,
+        *recorded: SagaEvent,
+        previous: Leftovers | None = None,
     ) -> TurnedBack | SagaResumed:
         """Wait for what a person says; or why the saga has to turn back.
 
-        `left` is the attempt whose step is taken back, where that is not this one: what a person
-        says of it says nothing of the step that this one may ask anew.
+        `previous` is the attempt whose step is taken back, where that is not this one: what a
+        person says of it says nothing of the step that this one may ask anew.
         """
         parked = Parked(
             step=request.step,
@@ -76,17 +76,17 @@ class Waiting(SagaControl):
             since=workflow.now(),
             keys=request.keys,
             forgotten_from=self._forgotten_from(request),
-            left=left,
+            previous=previous,
         )
         step, direction = parked.step, parked.direction
         self._parking.take(parked)
         self._show()
         await self._record(
             f"parked:{parked.place}",
-            *told,
+            *recorded,
             replace(
                 self._fact(SagaParked, step=step, direction=direction, cause=parked.cause),
-                attempt=left.attempt if left else self.identity.attempt,
+                attempt=previous.attempt if previous else self.identity.attempt,
             ),
         )
         parked.shown = True
@@ -136,7 +136,7 @@ class Waiting(SagaControl):
         until = workflow.now() + step.answered_within
         return [self._fact(AnswerAwaited, step=step.name, until=until)]
 
-    async def _hear(self, step: Step, awaited: PendingApproval) -> TurnedBack | None:
+    async def _await_answer(self, step: Step, awaited: PendingApproval) -> TurnedBack | None:
         """Why the saga has to turn back, if it has: a no, or no answer in time, is a refusal."""
 
         def enough() -> bool:
@@ -161,22 +161,22 @@ class Waiting(SagaControl):
             actor=DEADLINE,
             reason="nobody answered in time",
         )
-        if said := awaited.verdict:
+        if verdict := awaited.verdict:
             answered = replace(
-                answered, approved=said.approved, actor=said.actor, reason=said.reason
+                answered, approved=verdict.approved, actor=verdict.actor, reason=verdict.reason
             )
-        told: tuple[SagaEvent, ...] = ()
+        recorded: tuple[SagaEvent, ...] = ()
         if awaited.stands is None and not the_stores_decide():
             if answered.approved:
                 await self._record(f"answered:{step.name}", answered)
                 return None
-            told = (answered,)
+            recorded = (answered,)
         else:
             answered = awaited.stands or await self._executor.answer(answered)
         if answered.approved:
             return None
         because = "NotAnswered" if answered.actor == DEADLINE else "Declined"
-        return TurnedBack(because, answered.reason, refused=True, told=told)
+        return TurnedBack(because, answered.reason, refused=True, recorded=recorded)
 
     def _is_over(self) -> bool:
         """Whether there is nothing to wait for: the saga turns back, or is to be cancelled."""
@@ -213,13 +213,13 @@ class Waiting(SagaControl):
         *,
         closes: Sequence[str] = (),
         once_done: Sequence[OnceDone] = (),
-        left: Leftovers | None = None,
+        previous: Leftovers | None = None,
     ) -> Answer | NoAnswer:
         return await self._executor.ask(
             request,
             tuple(closes),
             tuple(once_done),
-            left,
+            previous,
             going_out=lambda: self._show(request.step),
         )
 

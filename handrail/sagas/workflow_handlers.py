@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from temporalio import workflow
 
-from handrail.kernel import Command
+from handrail.kernel import Attribution, Command
 from handrail.sagas.execution import SagaExecution
-from handrail.sagas.options import Cancellation, Decision, Intervention, Verdict
+from handrail.sagas.options import Decision, Intervention, Verdict
 
 
 class SagaHandlers:
@@ -25,11 +25,11 @@ class SagaHandlers:
         return await self._saga.decided()
 
     @workflow.update(description="Take everything back; refused once the pivot was asked.")
-    async def cancel(self, cancellation: Cancellation) -> None:
+    async def cancel(self, cancellation: Attribution) -> None:
         await self._saga.cancel(cancellation)
 
     @cancel.validator
-    def _may_cancel(self, cancellation: Cancellation) -> None:
+    def _may_cancel(self, cancellation: Attribution) -> None:
         self._saga.may_cancel(cancellation)
 
     @workflow.update(

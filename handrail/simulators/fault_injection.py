@@ -66,13 +66,13 @@ def behaviour(token: str, *, stage: str, stages: tuple[str, ...]) -> Behaviour |
     _, *words = token.split("_")
     meant = words.pop(0) if words and words[0] in stages else stages[0]
     try:
-        told = _told(words)
+        behaviour = _behaviour_of(words)
     except ValueError:
         return None
-    return told if meant == stage or told is None else Behaviour()
+    return behaviour if meant == stage or behaviour is None else Behaviour()
 
 
-def _told(words: list[str]) -> Behaviour | None:
+def _behaviour_of(words: list[str]) -> Behaviour | None:
     match words:
         case [word]:
             return _PLAIN.get(word)
@@ -88,8 +88,8 @@ class Declines:
     def __init__(self) -> None:
         self._times: Counter[tuple[str, str]] = Counter()
 
-    def declined(self, told: Behaviour | None, who: str, stage: str) -> bool:
-        if told is None or self._times[who, stage] >= told.keys_to_decline:
+    def declined(self, behaviour: Behaviour | None, who: str, stage: str) -> bool:
+        if behaviour is None or self._times[who, stage] >= behaviour.keys_to_decline:
             return False
         self._times[who, stage] += 1
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from io import FileIO
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -21,6 +22,21 @@ class Answer:
 
     status: int
     content: dict[str, str]
+
+
+def approved(reference: str) -> Answer:
+    """The company did it; `reference` is its own name for it."""
+    return Answer(201, {"status": "approved", "reference": reference})
+
+
+def declined(code: str) -> Answer:
+    """The company did not do it; `code` is its reason."""
+    return Answer(402, {"status": "declined", "code": code})
+
+
+def reference_of(kind: str, content: str) -> str:
+    """The same name for the same content, such as an idempotency key."""
+    return f"{kind}-{sha256(content.encode()).hexdigest()[:12]}"
 
 
 class Book(Protocol[Asked_contra]):

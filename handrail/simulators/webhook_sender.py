@@ -76,7 +76,7 @@ class WebhookSender:
         await self._http.aclose()
         self._journal.close()
 
-    def tell(self, turn: str, about: str, news: Sequence[News]) -> None:
+    def schedule(self, turn: str, about: str, news: Sequence[News]) -> None:
         """Begin to send the webhooks that follow from `about`, a request's key, without those that
         were acknowledged. Those of one `turn`, such as an id, are sent one after the other.
         """

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from handrail.kernel import Attribution
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import (
     CancelRequested,
@@ -21,7 +22,6 @@ from handrail.sagas.events import (
     StepRefused,
     StepUnknown,
 )
-from handrail.sagas.options import Cancellation
 from handrail.testing.clean_slate import is_taken_back
 from handrail.testing.compensation_failures import (
     is_cancelled_during_its_undo,
@@ -294,7 +294,7 @@ async def is_too_late_to_cancel(trial: Trial, step: str) -> None:
     held = trial.is_held(step)
     await trial.starts()
     await held.reached()
-    cancellation = await knocks(trial, "cancel", Cancellation(actor="requester", reason="no more"))
+    cancellation = await knocks(trial, "cancel", Attribution(actor="requester", reason="no more"))
     heard = await cancellation
     await trial.is_cancelled_by_temporal()
     held.open()

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from temporalio.client import WorkflowExecutionStatus
 
+from handrail.kernel import Attribution
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import (
     CancelRequested,
@@ -23,7 +24,7 @@ from handrail.sagas.events import (
     SagaResumed,
     StepAnswered,
 )
-from handrail.sagas.options import Cancellation, Intervention, InterventionKind, Verdict
+from handrail.sagas.options import Intervention, InterventionKind, Verdict
 from handrail.testing.failure import (
     AFTER_PATIENCE,
     COMPENSATED,
@@ -46,7 +47,7 @@ Meanwhile = Literal["nothing", "requester", "temporal", "reset", "person"]
 A_WHILE: Final = timedelta(seconds=10)
 """A task that is to be lost is not over before: Temporal's clients hand it in at four fifths."""
 
-REQUESTER: Final = Cancellation(actor="requester", reason="changed my mind")
+REQUESTER: Final = Attribution(actor="requester", reason="changed my mind")
 
 
 @dataclass

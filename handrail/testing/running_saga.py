@@ -14,16 +14,9 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from handrail.kernel import Command, stream_name
+from handrail.kernel import Attribution, Command, stream_name
 from handrail.sagas.events import Direction, SagaEvent
-from handrail.sagas.options import (
-    Cancellation,
-    Intervention,
-    InterventionKind,
-    RunOptions,
-    SagaResult,
-    Verdict,
-)
+from handrail.sagas.options import Intervention, InterventionKind, RunOptions, SagaResult, Verdict
 from handrail.sagas.visibility import (
     FAILURE_CODE,
     PARKED_SINCE,
@@ -150,7 +143,7 @@ class Running:
         await self.handle.terminate("a test")
 
     async def is_cancelled_by_the_requester(self) -> None:
-        wish = Cancellation(actor="requester", reason="changed my mind")
+        wish = Attribution(actor="requester", reason="changed my mind")
         await self.handle.execute_update("cancel", wish)
 
     async def is_cancelled_by_temporal(self, *, times: int = 1) -> None:

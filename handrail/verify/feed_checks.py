@@ -79,8 +79,8 @@ async def outbox_is_of_events(connection: Connection) -> AsyncIterator[Violation
         "  (SELECT coalesce(max(restored_position), 0) FROM store_epochs WHERE renumbered)"
     )
     async for position, is_missing in _rows(connection, query):
-        said = "is of no event" if is_missing else "is not as its event"
-        yield Violation(f"outbox row {position} {said}")
+        message = "is of no event" if is_missing else "is not as its event"
+        yield Violation(f"outbox row {position} {message}")
 
 
 async def nothing_unseen_is_gone(connection: Connection) -> AsyncIterator[Violation]:
@@ -116,8 +116,8 @@ async def checkpoints_are_of_this_server(connection: Connection) -> AsyncIterato
         " OR shard NOT BETWEEN 0 AND 15"
     )
     async for follower, shard, is_of_another in _rows(connection, query):
-        said = "is of another epoch" if is_of_another else "knows what this server has not done"
-        yield Violation(f"{follower}: the checkpoint of shard {shard} {said}")
+        message = "is of another epoch" if is_of_another else "knows what this server has not done"
+        yield Violation(f"{follower}: the checkpoint of shard {shard} {message}")
 
 
 async def consumers_have_what_they_passed(
@@ -166,8 +166,8 @@ async def parked_rows_are_of_events(
     for one in projections:
         asked = {"name": one.name, "types": [kind.__name__ for kind in one.handles]}
         async for stream, position in _rows(connection, overtaken, asked):
-            said = f"event {position} of {stream} was applied before one that is parked"
-            yield Violation(f"{one.name}: {said}")
+            message = f"event {position} of {stream} was applied before one that is parked"
+            yield Violation(f"{one.name}: {message}")
 
 
 async def messages_wait_in_order(connection: Connection) -> AsyncIterator[Violation]:

@@ -76,8 +76,8 @@ async def tokens_are_exact(
             for projection in projections:
                 if not between.get((projection.name, shard_of(f"-{id_}"))):
                     continue
-                if said := await _wrong(connection, projection, codec, token, id_, seen=seen):
-                    yield Violation(f"{projection.name} {id_}: token {token} {said}")
+                if wrong := await _wrong(connection, projection, codec, token, id_, seen=seen):
+                    yield Violation(f"{projection.name} {id_}: token {token} {wrong}")
 
 
 async def _wrong(

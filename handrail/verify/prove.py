@@ -234,10 +234,10 @@ async def verify(
             raise Unreachable(f"{url} does not answer: is it up?") from None
     show(proof, console)
     if json:
-        said = {
+        report = {
             "invariants": proof.as_json(),
             "events": proof.events,
             "explained": proof.explained(),
         }
-        print(orjson.dumps(said).decode())
+        print(orjson.dumps(report).decode())
     return 0 if proof.holds else 1

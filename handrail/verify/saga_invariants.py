@@ -243,7 +243,7 @@ def _answer_is_kept(saga: str, round_: Sequence[SagaEvent]) -> Iterator[Violatio
                 if answer is None and must_answer:
                     yield Violation(f"saga {saga}: it ended as {ending}, and nobody was answered")
                 elif answer is not None and answer != (ending == "completed"):
-                    said = "approved" if answer else "refused"
-                    yield Violation(f"saga {saga}: {said}, but it ended as {ending}")
+                    message = "approved" if answer else "refused"
+                    yield Violation(f"saga {saga}: {message}, but it ended as {ending}")
             case _:
                 pass

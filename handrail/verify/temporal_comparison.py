@@ -48,7 +48,7 @@ async def ask_temporal(
     for one in page:
         one.workflows = {}
     left = [one for one in page if any(compared.needed(one))]
-    async for _ in _looks():
+    async for _ in _tries():
         found = await states.of(id_ for one in left for id_ in compared.needed(one))
         for one in left:
             one.workflows = {id_: found[id_] for id_ in compared.needed(one) if id_ in found}
@@ -66,7 +66,7 @@ async def parked_in_stores(
     """A saga that is parked in Temporal is parked in its stream, too, where the board has it."""
     async for some in states.parked():
         left = list(some)
-        async for _ in _looks():
+        async for _ in _tries():
             stories = await _stories(live, codec, left)
             now = await states.of(left)
             # Processes around sagas park, too, and have no stream of their own.
@@ -81,7 +81,7 @@ async def parked_in_stores(
             yield Violation(f"saga {id_}: parked in Temporal, but not in its stream")
 
 
-async def _looks() -> AsyncIterator[None]:
+async def _tries() -> AsyncIterator[None]:
     for look in range(_LOOKS):
         if look:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)

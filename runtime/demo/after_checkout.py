@@ -17,7 +17,7 @@ from temporalio.testing import TimeSkipper
 
 from handrail.temporal.client import connect
 from runtime.app import HANDRAIL
-from workflows import collect_instalments
+from workflows import plan_collection
 
 STEP: Final = "BookShipment"
 RIGHT: Final = {"ship_to": "addr_ok"}
@@ -134,7 +134,7 @@ async def _run_through(
     months = len(plan["instalments"])
     bar = bars.add_task("instalments collected", total=months)
     engine = await connect(*temporal, HANDRAIL.codec)
-    handle = engine.get_workflow_handle(collect_instalments.workflow_id(order))
+    handle = engine.get_workflow_handle(plan_collection.workflow_id(order))
     skipper = TimeSkipper(engine)
     paid: list[Any] = []
     for month in range(1, months + 1):

@@ -75,6 +75,7 @@ async def demo(
         async with stack:
             status.stop()
             console.print(f"API {stack.api_url}/docs · Temporal UI {stack.temporal_ui_url}")
+            console.print(f"Sign-in: {stack.sign_in}", markup=False)
             outcome = await drive(stack.api_url, stack.database_url, plan, console)
             temporal = stack.temporal_address, settings.temporal_namespace
             later = await afterwards(stack.api_url, temporal, list(outcome.sagas.values()), console)
@@ -158,8 +159,8 @@ def table_of_timeline(saga: Mapping[str, Any]) -> Table:
     )
     for entry in saga["timeline"]:
         undone = " (undo)" if entry["direction"] == "undo" else ""
-        said = entry["outcome"] or entry["cause"] or entry["reason"] or ""
-        timeline.add(entry["at"][11:23], entry["what"], f"{entry['step'] or ''}{undone}", said)
+        detail = entry["outcome"] or entry["cause"] or entry["reason"] or ""
+        timeline.add(entry["at"][11:23], entry["what"], f"{entry['step'] or ''}{undone}", detail)
     return timeline
 
 

@@ -7,12 +7,11 @@ from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from itertools import chain
 from typing import Literal, TypeVar, assert_never
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, approved, declined, reference_of
 from handrail.simulators.webhook_sender import News, WebhookSender
 from runtime.simulators.bank_requests import (
     AnyRequest,
@@ -100,16 +99,16 @@ class BankBook:
 
     def arrives(self, asked: AnyRequest) -> Behaviour:
         if isinstance(asked, PayOut):
-            return told_by_merchant(asked.merchant)
+            return behaviour_of_merchant(asked.merchant)
         if isinstance(asked, Authorise | Charge):
             self._cards[asked.order] = asked.card
-        return told_by_card(self._cards.get(asked.order), asked.stage) or Behaviour()
+        return behaviour_of_card(self._cards.get(asked.order), asked.stage) or Behaviour()
 
     def lands(  # noqa: PLR0911  # one arm a request
         self, key: str, asked: AnyRequest
     ) -> Answer:
         if key in self._closed_keys:
-            return _declined("voided")
+            return declined("voided")
         match asked:
             case Authorise():
                 return self._authorise(key, asked)
@@ -157,25 +156,25 @@ class BankBook:
 
     def _authorise(self, key: str, asked: Authorise) -> Answer:
         if no := self._no_to_card(asked):
-            return _declined(no)
+            return declined(no)
         held = self._of_order(key, asked, "authorisation", "authorised")
         self._authorisations[asked.order].append(held)
-        return _approved(held.reference)
+        return approved(held.reference)
 
     def _charge(self, key: str, asked: Charge) -> Answer:
         if no := self._no_to_card(asked):
-            return _declined(no)
+            return declined(no)
         taken = self._of_order(key, asked, "charge", "captured")
         self._charges[asked.order].append(taken)
-        return _approved(taken.reference)
+        return approved(taken.reference)
 
     def _no_to_card(self, asked: Authorise | Charge) -> str:
         """Empty where the card is good for it."""
         self._cards[asked.order] = asked.card
-        told = told_by_card(asked.card, asked.stage)
-        if told is None:
+        given = behaviour_of_card(asked.card, asked.stage)
+        if given is None:
             return "unknown_card"
-        declined = self._declines.declined(told, asked.order, asked.stage)
+        declined = self._declines.declined(given, asked.order, asked.stage)
         return "insufficient_funds" if declined else ""
 
     def _of_order(self, key: str, asked: Authorise | Charge, kind: str, state: State) -> OfOrder:
@@ -184,7 +183,7 @@ class BankBook:
             key=key,
             amount=asked.amount,
             currency=asked.currency,
-            reference=_reference(kind, key),
+            reference=reference_of(kind, key),
             card=asked.card,
             state=state,
         )
@@ -194,76 +193,76 @@ class BankBook:
     def _capture(self, key: str, asked: Capture) -> Answer:
         held = self._held(asked.order)
         if held is None:
-            return _declined(self._why_nothing_is_held(asked.order))
+            return declined(self._why_nothing_is_held(asked.order))
         if (asked.amount, asked.currency) != (held.amount, held.currency):
-            return _declined("amount_differs")
-        told = told_by_card(held.card, "capture")
-        if self._declines.declined(told, asked.order, "capture"):
-            return _declined("capture_declined")
+            return declined("amount_differs")
+        given = behaviour_of_card(held.card, "capture")
+        if self._declines.declined(given, asked.order, "capture"):
+            return declined("capture_declined")
         held.state = "captured"
         self._by_key[key] = held
-        self._teller.tell(asked.order, key, _news_of_capture(held))
-        return _approved(_reference("capture", key))
+        self._teller.schedule(asked.order, key, _news_of_capture(held))
+        return approved(reference_of("capture", key))
 
     def _refund(self, key: str, asked: Refund) -> Answer:
         refunds, card = self._refunds[asked.order], self._cards.get(asked.order, "")
         if any(one.refund_id == asked.refund_id and one.state == "paid" for one in refunds):
-            return _declined("already_refunded")
+            return declined("already_refunded")
         if asked.amount > self._taken(asked.order, asked.currency):
-            return _declined("over_captured")
-        if self._declines.declined(told_by_card(card, "refund"), asked.order, "refund"):
-            return _declined("refund_declined")
+            return declined("over_captured")
+        if self._declines.declined(behaviour_of_card(card, "refund"), asked.order, "refund"):
+            return declined("refund_declined")
         refund = Refunded(
             order=asked.order,
             refund_id=asked.refund_id,
             key=key,
             amount=asked.amount,
             currency=asked.currency,
-            reference=_reference("refund", key),
+            reference=reference_of("refund", key),
             card=card,
             state="paid",
         )
         refunds.append(refund)
         self._by_key[key] = refund
         data = {"order": refund.order, "amount": _money(refund), "refund": refund.reference}
-        self._teller.tell(refund.order, key, [News(type="payment.refunded", data=data)])
-        return _approved(refund.reference)
+        self._teller.schedule(refund.order, key, [News(type="payment.refunded", data=data)])
+        return approved(refund.reference)
 
     def _pay_out(self, key: str, asked: PayOut) -> Answer:
         payouts = self._payouts[asked.payout]
         if any(one.state == "paid" for one in payouts):
-            return _declined("already_paid")
-        if self._declines.declined(told_by_merchant(asked.merchant), asked.merchant, "payout"):
-            return _declined("account_closed")
+            return declined("already_paid")
+        if self._declines.declined(behaviour_of_merchant(asked.merchant), asked.merchant, "payout"):
+            return declined("account_closed")
         payout = PaidOut(
             payout=asked.payout,
             merchant=asked.merchant,
             key=key,
             amount=asked.amount,
             currency=asked.currency,
-            reference=_reference("payout", key),
+            reference=reference_of("payout", key),
             card="",
             state="paid",
         )
         payouts.append(payout)
         self._by_key[key] = payout
         data = {"payout": payout.payout, "merchant": payout.merchant, "amount": _money(payout)}
-        self._teller.tell(payout.payout, key, [News(type="payout.paid", data=data)])
-        return _approved(payout.reference)
+        self._teller.schedule(payout.payout, key, [News(type="payout.paid", data=data)])
+        return approved(payout.reference)
 
     def _void(self, asked: Void) -> Answer:
         found = self._by_key.get(asked.closes)
         if found is not None and found.belongs_to != asked.order:
-            return _declined("other_order")
-        told = told_by_card(found.card if found else None, "void")
-        if self._declines.declined(told, asked.order, "void"):
-            return _declined("void_declined")
+            return declined("other_order")
+        given = behaviour_of_card(found.card if found else None, "void")
+        if self._declines.declined(given, asked.order, "void"):
+            return declined("void_declined")
         self._closed_keys.add(asked.closes)
         self._teller.withdraw(asked.closes)
         self._voided_orders.add(asked.order)
         if found is not None:
             found.state = TAKEN_BACK.get(found.state, found.state)
-        return _approved(_reference("void", asked.closes))
+        return approved(reference_of("void", asked.closes))
 
     def _taken(self, order: str, currency: str) -> int:
         """What the customer has paid for the order, and was not given back."""
@@ -282,21 +281,21 @@ class BankBook:
         return "voided" if order in self._voided_orders else "nothing_authorised"
 
 
-def told_by_card(card: str | None, stage: Stage) -> Behaviour | None:
+def behaviour_of_card(card: str | None, stage: Stage) -> Behaviour | None:
     return behaviour(card or "card_ok", stage=stage, stages=STAGES)
 
 
-def told_by_merchant(merchant: str) -> Behaviour:
+def behaviour_of_merchant(merchant: str) -> Behaviour:
     found = re.search(r"payout_[a-z]+(_[0-9.]+)?", merchant)
-    told = behaviour(found[0], stage="payout", stages=("payout",)) if found else None
-    return told or Behaviour()
+    given = behaviour(found[0], stage="payout", stages=("payout",)) if found else None
+    return given or Behaviour()
 
 
 def _news_of_capture(held: OfOrder) -> Sequence[News]:
     data = {"order": held.order, "amount": _money(held)}
     news = [News(type="payment.captured", data=data)]
     if held.card == "card_disputed":
-        dispute = _reference("dispute", held.key)
+        dispute = reference_of("dispute", held.key)
         news.append(News(type="payment.disputed", data={**data, "dispute": dispute}))
     return news
 
@@ -311,15 +310,3 @@ def _sum(entries: Iterable[Entry], state: State, currency: str) -> int:
 
 def _all(entries: dict[str, list[EntryT]]) -> Iterator[EntryT]:
     return (one for several in entries.values() for one in several)
-
-
-def _approved(reference: str) -> Answer:
-    return Answer(201, {"status": "approved", "reference": reference})
-
-
-def _declined(code: str) -> Answer:
-    return Answer(402, {"status": "declined", "code": code})
-
-
-def _reference(kind: str, key: str) -> str:
-    return f"{kind}-{sha256(key.encode()).hexdigest()[:12]}"

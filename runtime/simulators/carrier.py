@@ -29,7 +29,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, assert_never
 
@@ -39,7 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, approved, declined, reference_of
 from handrail.simulators.statement import add_statement
 from handrail.simulators.webhook_sender import Target, WebhookSender
 from runtime.simulators.parcels import Timetable, course, news_of
@@ -98,11 +97,11 @@ class CarrierBook:
     def arrives(self, asked: Book | Cancel) -> Behaviour:
         if isinstance(asked, Book):
             self._addresses[asked.order] = asked.ship_to
-        return _told(self._addresses.get(asked.order), asked.stage) or Behaviour()
+        return _behaviour_of(self._addresses.get(asked.order), asked.stage) or Behaviour()
 
     def lands(self, key: str, asked: Book | Cancel) -> Answer:
         if key in self._closed_keys:
-            return _declined("cancelled")
+            return declined("cancelled")
         match asked:
             case Book():
                 return self._book(key, asked)
@@ -128,42 +127,42 @@ class CarrierBook:
 
     def _book(self, key: str, asked: Book) -> Answer:
         self._addresses[asked.order] = asked.ship_to
-        told = _told(asked.ship_to, "book")
-        if told is None:
-            return _declined("unknown_address")
-        if self._declines.declined(told, asked.order, "book"):
-            return _declined("undeliverable")
+        behaviour = _behaviour_of(asked.ship_to, "book")
+        if behaviour is None:
+            return declined("unknown_address")
+        if self._declines.declined(behaviour, asked.order, "book"):
+            return declined("undeliverable")
         booking = Booking(
             order=asked.order,
             key=key,
             merchant=asked.merchant,
             parcels=asked.parcels,
-            reference=_reference("booking", key),
+            reference=reference_of("booking", key),
             ship_to=asked.ship_to,
         )
         self._bookings[key] = booking
         self._of_order[asked.order].append(booking)
-        self._tell(booking)
-        return _approved(booking.reference)
+        self._schedule_webhooks(booking)
+        return approved(booking.reference)
 
-    def _tell(self, booking: Booking) -> None:
+    def _schedule_webhooks(self, booking: Booking) -> None:
         follows = course(booking.ship_to)
         if follows is not None:
             news = news_of(booking.order, booking.reference, follows, self.timetable)
-            self._teller.tell(booking.order, booking.key, news)
+            self._teller.schedule(booking.order, booking.key, news)
 
     def _cancel(self, asked: Cancel) -> Answer:
         found = self._bookings.get(asked.closes)
         if found is not None and found.order != asked.order:
-            return _declined("other_order")
-        told = _told(found.ship_to if found else None, "cancel")
-        if self._declines.declined(told, asked.order, "cancel"):
-            return _declined("cancel_declined")
+            return declined("other_order")
+        behaviour = _behaviour_of(found.ship_to if found else None, "cancel")
+        if self._declines.declined(behaviour, asked.order, "cancel"):
+            return declined("cancel_declined")
         self._closed_keys.add(asked.closes)
         self._teller.withdraw(asked.closes)
         if found is not None:
             found.state = "cancelled"
-        return _approved(_reference("cancellation", asked.closes))
+        return approved(reference_of("cancellation", asked.closes))
 
 
 def create_carrier(ledger_path: Path | None, target: Target | None = None) -> FastAPI:
@@ -189,19 +188,7 @@ def create_carrier(ledger_path: Path | None, target: Target | None = None) -> Fa
     return app
 
 
-def _told(address: str | None, stage: Stage) -> Behaviour | None:
+def _behaviour_of(address: str | None, stage: Stage) -> Behaviour | None:
     if address is not None and address.startswith("addr_parcel_"):
         return Behaviour() if course(address) else None
     return behaviour(address or "addr_ok", stage=stage, stages=("book", "cancel"))
-
-
-def _approved(reference: str) -> Answer:
-    return Answer(201, {"status": "approved", "reference": reference})
-
-
-def _declined(code: str) -> Answer:
-    return Answer(402, {"status": "declined", "code": code})
-
-
-def _reference(kind: str, key: str) -> str:
-    return f"{kind}-{sha256(key.encode()).hexdigest()[:12]}"

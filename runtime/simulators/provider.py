@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, declined, reference_of
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -58,12 +57,12 @@ class ProviderBook:
         self._declines = Declines()
 
     def arrives(self, asked: Message) -> Behaviour:
-        return _told(asked) or Behaviour()
+        return _behaviour_of(asked) or Behaviour()
 
     def lands(self, key: str, asked: Message) -> Answer:
-        if self._declines.declined(_told(asked), asked.to, "carry"):
-            return Answer(402, {"status": "declined", "code": "unreachable"})
-        id_ = f"msg-{sha256(key.encode()).hexdigest()[:12]}"
+        if self._declines.declined(_behaviour_of(asked), asked.to, "carry"):
+            return declined("unreachable")
+        id_ = reference_of("msg", key)
         self._messages.append({"key": key, "id": id_, **asked.model_dump()})
         return Answer(201, {"status": "taken", "id": id_})
 
@@ -103,12 +102,12 @@ def create_provider(ledger_path: Path | None) -> FastAPI:
         return await desk.answer(http, key, asked)
 
     @app.post("/limit")
-    async def limit(told: Limit) -> Limit:
-        gate.limit = told
-        return told
+    async def limit(behaviour: Limit) -> Limit:
+        gate.limit = behaviour
+        return behaviour
 
     return app
 
 
-def _told(asked: Message) -> Behaviour | None:
+def _behaviour_of(asked: Message) -> Behaviour | None:
     return behaviour(asked.to.partition("@")[0], stage="carry", stages=("carry",))

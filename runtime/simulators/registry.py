@@ -18,7 +18,6 @@ A question changes nothing. `GET /ledger` lists those that were asked, with thei
 
 from __future__ import annotations
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, approved, declined, reference_of
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -46,7 +45,7 @@ class RegistryBook:
         self._declines = Declines()
 
     def arrives(self, asked: Check) -> Behaviour:
-        return _told(asked) or Behaviour()
+        return _behaviour_of(asked) or Behaviour()
 
     def lands(self, key: str, asked: Check) -> Answer:
         answer = self._answer(asked)
@@ -57,13 +56,12 @@ class RegistryBook:
         return {"checks": self._checks}
 
     def _answer(self, asked: Check) -> Answer:
-        told = _told(asked)
-        if told is None:
-            return _declined("unknown_registration")
-        if self._declines.declined(told, asked.merchant, "check"):
-            return _declined("struck_off")
-        entry = sha256(f"{asked.merchant} {asked.registration}".encode()).hexdigest()[:12]
-        return Answer(201, {"status": "approved", "reference": f"entry-{entry}"})
+        behaviour = _behaviour_of(asked)
+        if behaviour is None:
+            return declined("unknown_registration")
+        if self._declines.declined(behaviour, asked.merchant, "check"):
+            return declined("struck_off")
+        return approved(reference_of("entry", f"{asked.merchant} {asked.registration}"))
 
 
 def create_registry(ledger_path: Path | None) -> FastAPI:
@@ -77,9 +75,5 @@ def create_registry(ledger_path: Path | None) -> FastAPI:
     return app
 
 
-def _told(asked: Check) -> Behaviour | None:
+def _behaviour_of(asked: Check) -> Behaviour | None:
     return behaviour(asked.registration, stage="check", stages=("check",))
-
-
-def _declined(code: str) -> Answer:
-    return Answer(402, {"status": "declined", "code": code})

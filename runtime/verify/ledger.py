@@ -50,15 +50,15 @@ def clearing_accounts_at_zero(evidence: Evidence) -> Iterator[Violation]:
         return
     running = any(one.ending is None for one in evidence.sagas.values())
     if ending_of(evidence) is not None:
-        yield from _left(evidence, SALES, _SALES)
+        yield from _remaining(evidence, SALES, _SALES)
         if not running:
-            yield from _left(evidence, REFUNDS, _REFUNDS)
+            yield from _remaining(evidence, REFUNDS, _REFUNDS)
     payout = evidence.sagas.get(pay_merchant.saga_id(evidence.id))
     if payout is not None and payout.ending is not None:
-        yield from _left(evidence, PAYOUTS, _PAYOUTS)
+        yield from _remaining(evidence, PAYOUTS, _PAYOUTS)
 
 
-def _left(evidence: Evidence, account: str, explaining: frozenset[str]) -> Iterator[Violation]:
+def _remaining(evidence: Evidence, account: str, explaining: frozenset[str]) -> Iterator[Violation]:
     if left := evidence.balances.get(account, 0):
         text = f"{account} of {evidence.id}: {left} is left in finance's ledger"
         yield Violation(text, explaining)

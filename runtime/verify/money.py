@@ -57,14 +57,14 @@ def _down_payment(evidence: Evidence, theirs: Iterable[Mapping[str, Any]]) -> It
         yield Violation(f"order {order}: the bank knows it, we do not")
     if ended is None:
         return
-    said = f"order {order} ({ended}): the bank has {dict(states)}"
+    message = f"order {order} ({ended}): the bank has {dict(states)}"
     payment = evidence.state("payment")
     ours = payment.amount.amount if payment and payment.status == "captured" else 0
     if states["captured"] != ours or states["authorised"]:
-        yield Violation(f"{said}, we took {ours}", _DOWN_PAYMENT)
+        yield Violation(f"{message}, we took {ours}", _DOWN_PAYMENT)
     due = placed.down_payment.amount if placed and ended == "completed" else 0
     if placed and states["captured"] != due:
-        yield Violation(f"{said}, {due} was to be paid", _DOWN_PAYMENT)
+        yield Violation(f"{message}, {due} was to be paid", _DOWN_PAYMENT)
 
 
 def _moved(evidence: Evidence) -> tuple[Counter[str], Counter[str], Counter[str]]:
@@ -252,13 +252,13 @@ def _nothing_of(
     clawed_back: set[str],
     adjusted: set[str],
 ) -> Iterator[Violation]:
-    said = f"return {return_id}: was taken back"
+    message = f"return {return_id}: was taken back"
     if restocked.get(return_id):
-        yield Violation(f"{said}, but is in stock", _RETURNED)
+        yield Violation(f"{message}, but is in stock", _RETURNED)
     if return_id in clawed_back:
-        yield Violation(f"{said}, but not for the merchant", _RETURNED)
+        yield Violation(f"{message}, but not for the merchant", _RETURNED)
     if return_id in adjusted:
-        yield Violation(f"{said}, but the plan is still adjusted", _RETURNED)
+        yield Violation(f"{message}, but the plan is still adjusted", _RETURNED)
 
 
 def refunds_equal_adjustments(evidence: Evidence) -> Iterator[Violation]:

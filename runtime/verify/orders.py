@@ -91,14 +91,14 @@ def _clawed_back(evidence: Evidence) -> Iterator[Violation]:
     seen = set[str]()
     yield from _fee_on_all(evidence, fees)
     for merchant, event in evidence.mentioned(PayableClawedBack):
-        said = f"merchant {merchant}: {event.amount} taken back for {event.return_id}"
+        message = f"merchant {merchant}: {event.amount} taken back for {event.return_id}"
         value = values.get(event.return_id)
         if value is None:
-            yield Violation(f"{said}, of which nothing came back", _CLAWED_BACK)
+            yield Violation(f"{message}, of which nothing came back", _CLAWED_BACK)
         elif merchant in fees and not _is_worth(event.amount.amount, value, *fees[merchant]):
-            yield Violation(f"{said}, worth {value}", _CLAWED_BACK)
+            yield Violation(f"{message}, worth {value}", _CLAWED_BACK)
         if event.return_id in seen:
-            yield Violation(f"{said}, a second time", _CLAWED_BACK)
+            yield Violation(f"{message}, a second time", _CLAWED_BACK)
         seen.add(event.return_id)
 
 

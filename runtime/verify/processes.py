@@ -20,7 +20,7 @@ from handrail.verify.workflow_invariants import (
 )
 from runtime.verify.evidence import Evidence
 from runtime.verify.orders import ending_of, placed_of
-from workflows import collect_instalments, deliver_order
+from workflows import deliver_order, plan_collection
 
 _REPORTED: Final = steps("RecordDispatch", "RecordDelivery", "RecordLoss")
 
@@ -28,7 +28,7 @@ _REPORTED: Final = steps("RecordDispatch", "RecordDelivery", "RecordLoss")
 def needed(evidence: Evidence) -> Iterator[str]:
     """The ids of the workflows that the invariants below ask for."""
     if _must_be_collected(evidence):
-        yield collect_instalments.workflow_id(evidence.id)
+        yield plan_collection.workflow_id(evidence.id)
         yield evidence.id
     if _must_be_delivered(evidence):
         yield deliver_order.workflow_id(evidence.id)
@@ -47,7 +47,7 @@ def processes_run(evidence: Evidence) -> Iterator[Violation]:
     if evidence.workflows is None:
         return
     if _must_be_collected(evidence):
-        workflow = collect_instalments.workflow_id(evidence.id)
+        workflow = plan_collection.workflow_id(evidence.id)
         yield from _runs(evidence, workflow, "something is due", frozenset())
     if _must_be_delivered(evidence):
         workflow = deliver_order.workflow_id(evidence.id)

@@ -33,10 +33,10 @@ class MerchantFigures:
                 self.owed += amount.amount
             case _:
                 pass
-        said = getattr(event, "balance", None)
-        if said is not None and said.amount != self.owed:
+        balance = getattr(event, "balance", None)
+        if balance is not None and balance.amount != self.owed:
             self.wrong.append(
-                f"{said} owed after {type(event).__name__}, but its events say {self.owed}"
+                f"{balance} owed after {type(event).__name__}, but its events say {self.owed}"
             )
 
 

@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
 from activities.payments.gateway import Bank, HttpBank
-from domain.payments.commands import Approved, Declined
 from handrail.activities.http_gateway import (
     HttpGateway,
     OutsideAnswerUnreadable,
@@ -24,6 +23,7 @@ from handrail.activities.http_gateway import (
     OutsideUnavailable,
 )
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined
 from handrail.simulators.in_process import served
 from runtime.simulators.bank import create_bank
 from tests.unencrypted import a_client, company
@@ -62,7 +62,7 @@ async def states(client: httpx.AsyncClient) -> list[str]:
     return [one["state"] for one in (await ledger(client))["authorisations"]]
 
 
-async def authorise(bank: Bank, card: str, key: str = DO) -> Approved | Declined:
+async def authorise(bank: Bank, card: str, key: str = DO) -> Accepted | Declined:
     return await bank.authorise(key=key, order=ORDER, amount=PRICE, card=card)
 
 
@@ -70,7 +70,7 @@ async def test_the_same_key_again_charges_once_and_gets_the_same_answer(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
     first = await authorise(bank, "card_ok")
-    assert isinstance(first, Approved)
+    assert isinstance(first, Accepted)
     assert await authorise(bank, "card_ok") == first
     captured = await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
     assert await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE) == captured
@@ -129,7 +129,7 @@ async def test_a_key_in_no_ascii_is_the_same_key_to_its_void(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
     await authorise(bank, "card_ok", "Größe 7/1/do")
-    await bank.void(key="Größe 7/1/undo", order=ORDER, closes="Größe 7/1/do")
+    await bank.void(key="Größe 7/1/undo", subject=ORDER, closes="Größe 7/1/do")
     assert await states(client) == ["voided"]
 
 
@@ -146,7 +146,7 @@ async def test_a_declined_card_holds_nothing(
 async def test_a_card_that_declines_the_capture_stays_authorised(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
-    assert isinstance(await authorise(bank, "card_capture_declined"), Approved)
+    assert isinstance(await authorise(bank, "card_capture_declined"), Accepted)
     declined = await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
     assert declined == Declined(code="capture_declined")
     assert await states(client) == ["authorised"]
@@ -177,10 +177,10 @@ async def test_a_void_releases_what_is_held_and_a_second_one_changes_nothing(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
     await authorise(bank, "card_ok")
-    voided = await bank.void(key=UNDO, order=ORDER, closes=DO)
-    assert isinstance(voided, Approved)
-    assert await bank.void(key=UNDO, order=ORDER, closes=DO) == voided
-    assert await bank.void(key=f"{UNDO}-again", order=ORDER, closes=DO) == voided
+    voided = await bank.void(key=UNDO, subject=ORDER, closes=DO)
+    assert isinstance(voided, Accepted)
+    assert await bank.void(key=UNDO, subject=ORDER, closes=DO) == voided
+    assert await bank.void(key=f"{UNDO}-again", subject=ORDER, closes=DO) == voided
     assert await states(client) == ["voided"]
     late = await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
     assert late == Declined(code="voided")
@@ -191,7 +191,7 @@ async def test_a_void_of_what_was_captured_refunds_it(
 ) -> None:
     await authorise(bank, "card_ok")
     await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
-    await bank.void(key=UNDO, order=ORDER, closes=DO)
+    await bank.void(key=UNDO, subject=ORDER, closes=DO)
     after = await ledger(client)
     assert (after["held"], after["captured"], after["refunded"]) == ({}, {}, {"EUR": 2500})
 
@@ -199,7 +199,7 @@ async def test_a_void_of_what_was_captured_refunds_it(
 async def test_a_void_shuts_the_door_on_an_authorisation_that_comes_later(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
-    assert isinstance(await bank.void(key=UNDO, order=ORDER, closes=DO), Approved)
+    assert isinstance(await bank.void(key=UNDO, subject=ORDER, closes=DO), Accepted)
     assert await authorise(bank, "card_ok") == Declined(code="voided")
     assert await states(client) == []
 
@@ -209,7 +209,7 @@ async def test_a_void_shuts_the_door_on_an_authorisation_already_under_way(
 ) -> None:
     with pytest.raises(OutsideUnavailable):
         await authorise(hasty, "card_late_0.3")
-    await bank.void(key=UNDO, order=ORDER, closes=DO)
+    await bank.void(key=UNDO, subject=ORDER, closes=DO)
     landed = await authorise(bank, "card_late_0.3")
     assert landed == Declined(code="voided")
     assert await states(client) == []
@@ -219,17 +219,17 @@ async def test_a_void_shuts_the_door_on_a_capture_too(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
     await authorise(bank, "card_ok")
-    await bank.void(key=f"{CAPTURE}/undo", order=ORDER, closes=CAPTURE)
+    await bank.void(key=f"{CAPTURE}/undo", subject=ORDER, closes=CAPTURE)
     late = await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
     assert late == Declined(code="voided")
     await bank.capture(key=CAPTURE_2, order=ORDER, amount=PRICE)
-    await bank.void(key=f"{CAPTURE_2}/undo", order=ORDER, closes=CAPTURE_2)
+    await bank.void(key=f"{CAPTURE_2}/undo", subject=ORDER, closes=CAPTURE_2)
     assert await states(client) == ["refunded"]
 
 
 async def test_a_void_touches_no_other_order(bank: Bank, client: httpx.AsyncClient) -> None:
     await authorise(bank, "card_ok")
-    declined = await bank.void(key=UNDO, order="order-8", closes=DO)
+    declined = await bank.void(key=UNDO, subject="order-8", closes=DO)
     assert declined == Declined(code="other_order")
     assert await states(client) == ["authorised"]
 
@@ -238,10 +238,10 @@ async def test_a_new_attempt_works_after_the_void_of_the_one_before(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
     await authorise(bank, "card_ok")
-    await bank.void(key=UNDO, order=ORDER, closes=DO)
-    assert isinstance(await authorise(bank, "card_ok", DO_2), Approved)
+    await bank.void(key=UNDO, subject=ORDER, closes=DO)
+    assert isinstance(await authorise(bank, "card_ok", DO_2), Accepted)
     captured = await bank.capture(key=CAPTURE_2, order=ORDER, amount=PRICE)
-    assert isinstance(captured, Approved)
+    assert isinstance(captured, Accepted)
     assert await states(client) == ["voided", "captured"]
 
 
@@ -271,7 +271,7 @@ async def test_a_lost_answer_is_there_when_asked_again(
     with pytest.raises(OutsideUnavailable, match="504"):
         await authorise(bank, "card_lost")
     assert await states(client) == ["authorised"]
-    assert isinstance(await authorise(bank, "card_lost"), Approved)
+    assert isinstance(await authorise(bank, "card_lost"), Accepted)
     assert await states(client) == ["authorised"]
 
 
@@ -282,7 +282,7 @@ async def test_a_lost_answer_to_a_capture_is_there_when_asked_again(
     with pytest.raises(OutsideUnavailable):
         await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
     captured = await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
-    assert isinstance(captured, Approved)
+    assert isinstance(captured, Accepted)
     assert (await ledger(client))["captured"] == {"EUR": 2500}
 
 
@@ -294,34 +294,34 @@ async def test_a_card_fails_as_often_as_it_says_and_then_works(
         with pytest.raises(OutsideUnavailable, match="500"):
             await authorise(bank, card)
         assert await states(client) == []
-    assert isinstance(await authorise(bank, card), Approved)
+    assert isinstance(await authorise(bank, card), Accepted)
 
 
 async def test_a_capture_and_a_void_can_be_told_to_fail_as_well(bank: Bank) -> None:
-    assert isinstance(await authorise(bank, "card_capture_error_1"), Approved)
+    assert isinstance(await authorise(bank, "card_capture_error_1"), Accepted)
     with pytest.raises(OutsideUnavailable):
         await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
-    assert isinstance(await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE), Approved)
-    assert isinstance(await authorise(bank, "card_void_broken", DO_2), Approved)
+    assert isinstance(await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE), Accepted)
+    assert isinstance(await authorise(bank, "card_void_broken", DO_2), Accepted)
     with pytest.raises(OutsideUnavailable):
-        await bank.void(key=UNDO, order=ORDER, closes=DO_2)
+        await bank.void(key=UNDO, subject=ORDER, closes=DO_2)
 
 
 async def charge(
     bank: Bank, card: str = "card_ok", key: str = "i-1/1/collect/do"
-) -> Approved | Declined:
+) -> Accepted | Declined:
     return await bank.charge(key=key, order=ORDER, amount=PRICE, card=card)
 
 
 async def refund(
     bank: Bank, amount: Money = PRICE, key: str = "r-1/1/refund/do", refund_id: str = "r-1"
-) -> Approved | Declined:
+) -> Accepted | Declined:
     return await bank.refund(key=key, order=ORDER, refund_id=refund_id, amount=amount)
 
 
 async def pay_out(
     bank: Bank, merchant: str = "m-1", key: str = "p-1/1/transfer/do", payout: str = "p-1"
-) -> Approved | Declined:
+) -> Accepted | Declined:
     return await bank.pay_out(key=key, payout=payout, merchant=merchant, amount=PRICE)
 
 
@@ -340,16 +340,16 @@ async def test_a_card_declines_as_many_charges_of_the_order_as_it_says(bank: Ban
     keys = [f"i-{number}/1/collect/do" for number in range(4)]
     replies = [await charge(bank, "card_charge_declined_2", key) for key in keys]
     assert replies[:2] == [Declined(code="insufficient_funds")] * 2
-    assert all(isinstance(reply, Approved) for reply in replies[2:])
+    assert all(isinstance(reply, Accepted) for reply in replies[2:])
     assert await charge(bank, "card_charge_declined_2", keys[0]) == replies[0]
 
 
 async def test_a_card_that_charges_badly_authorises_well(bank: Bank) -> None:
-    assert isinstance(await authorise(bank, "card_charge_declined"), Approved)
+    assert isinstance(await authorise(bank, "card_charge_declined"), Accepted)
     assert await charge(bank, "card_charge_declined") == Declined(code="insufficient_funds")
     with pytest.raises(OutsideUnavailable, match="504"):
         await charge(bank, "card_charge_lost", "i-2/1/collect/do")
-    assert isinstance(await charge(bank, "card_charge_lost", "i-2/1/collect/do"), Approved)
+    assert isinstance(await charge(bank, "card_charge_lost", "i-2/1/collect/do"), Accepted)
 
 
 async def test_no_more_is_refunded_than_was_taken_for_the_order(
@@ -360,11 +360,11 @@ async def test_no_more_is_refunded_than_was_taken_for_the_order(
     await charge(bank)
     assert await refund(bank, PRICE * 3) == Declined(code="over_captured")
     half = await refund(bank, PRICE, "r-1/2/refund/do")
-    assert isinstance(half, Approved)
+    assert isinstance(half, Accepted)
     more = await refund(bank, PRICE * 2, "r-2/1/refund/do", "r-2")
     assert more == Declined(code="over_captured")
     rest = await refund(bank, PRICE, "r-2/2/refund/do", "r-2")
-    assert isinstance(rest, Approved)
+    assert isinstance(rest, Accepted)
     assert await listed(client, "refunds") == ["paid", "paid"]
 
 
@@ -376,14 +376,14 @@ async def test_a_return_is_refunded_once_whatever_the_key(bank: Bank) -> None:
 
 
 async def test_a_card_can_decline_a_refund(bank: Bank) -> None:
-    assert isinstance(await charge(bank, "card_refund_declined"), Approved)
+    assert isinstance(await charge(bank, "card_refund_declined"), Accepted)
     assert await refund(bank) == Declined(code="refund_declined")
 
 
 async def test_a_payout_is_paid_once_whatever_the_key(
     bank: Bank, client: httpx.AsyncClient
 ) -> None:
-    assert isinstance(await pay_out(bank), Approved)
+    assert isinstance(await pay_out(bank), Accepted)
     assert await pay_out(bank, key="p-1/2/transfer/do") == Declined(code="already_paid")
     [paid] = (await ledger(client))["payouts"]
     assert (paid["payout"], paid["merchant"], paid["amount"]) == ("p-1", "m-1", 2500)
@@ -395,7 +395,7 @@ async def test_a_merchant_can_be_told_to_misbehave_at_payouts(bank: Bank) -> Non
     with pytest.raises(OutsideUnavailable, match="500"):
         await pay_out(bank, "m2-payout_error_1-x", "p-2/1/transfer/do", "p-2")
     paid = await pay_out(bank, "m2-payout_error_1-x", "p-2/1/transfer/do", "p-2")
-    assert isinstance(paid, Approved)
+    assert isinstance(paid, Accepted)
 
 
 async def test_a_void_takes_back_a_charge_a_refund_and_a_payout(
@@ -409,13 +409,13 @@ async def test_a_void_takes_back_a_charge_a_refund_and_a_payout(
     closes = {"i-1/1/collect/do": ORDER, "r-1/1/refund/do": ORDER, "p-1/1/transfer/do": "p-1"}
     for _ in range(2):
         for closed, whose in closes.items():
-            voided = await bank.void(key=f"{closed}/undo", order=whose, closes=closed)
-            assert isinstance(voided, Approved)
+            voided = await bank.void(key=f"{closed}/undo", subject=whose, closes=closed)
+            assert isinstance(voided, Accepted)
     assert await listed(client, "charges") == ["refunded"]
     assert await listed(client, "refunds") == ["reversed"]
     assert await listed(client, "payouts") == ["reversed"]
-    assert isinstance(await refund(bank, key="r-1/2/refund/do"), Approved)
-    assert isinstance(await pay_out(bank, key="p-1/2/transfer/do"), Approved)
+    assert isinstance(await refund(bank, key="r-1/2/refund/do"), Accepted)
+    assert isinstance(await pay_out(bank, key="p-1/2/transfer/do"), Accepted)
 
 
 async def test_a_void_shuts_the_door_on_a_charge_a_refund_and_a_payout(
@@ -425,7 +425,7 @@ async def test_a_void_shuts_the_door_on_a_charge_a_refund_and_a_payout(
     await bank.capture(key=CAPTURE, order=ORDER, amount=PRICE)
     closes = {"i-1/1/collect/do": ORDER, "r-1/1/refund/do": ORDER, "p-1/1/transfer/do": "p-1"}
     for closed, whose in closes.items():
-        await bank.void(key=f"{closed}/undo", order=whose, closes=closed)
+        await bank.void(key=f"{closed}/undo", subject=whose, closes=closed)
     late = [await charge(bank), await refund(bank), await pay_out(bank)]
     assert late == [Declined(code="voided")] * 3
     for kind in ("charges", "refunds", "payouts"):

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientSession
 
 from activities.shipping.gateway import Carrier, HttpCarrier
-from domain.shipping.commands import Booked, CarrierReply, NotBooked
 from handrail.activities.http_gateway import OutsideKeyReused, OutsideUnavailable
+from handrail.replies import Accepted, Declined, Reply
 from handrail.simulators.in_process import served
 from runtime.simulators.carrier import create_carrier
 from tests.unencrypted import a_client, company
@@ -49,7 +49,7 @@ async def states(client: httpx.AsyncClient) -> list[str]:
     return [one["state"] for one in (await ledger(client))["bookings"]]
 
 
-async def book(carrier: Carrier, ship_to: str, key: str = DO, parcels: int = 2) -> CarrierReply:
+async def book(carrier: Carrier, ship_to: str, key: str = DO, parcels: int = 2) -> Reply:
     return await carrier.book(
         key=key, order=ORDER, merchant="merchant-3", ship_to=ship_to, parcels=parcels
     )
@@ -60,7 +60,7 @@ async def test_the_same_key_at_the_same_time_books_once(
 ) -> None:
     replies = await asyncio.gather(*(book(carrier, "addr_late_0.1") for _ in range(20)))
     (reply,) = set(replies)
-    assert isinstance(reply, Booked)
+    assert isinstance(reply, Accepted)
     assert await ledger(client) == {
         "bookings": [
             {
@@ -89,7 +89,7 @@ async def test_the_same_key_with_other_parcels_can_never_be_served(carrier: Carr
 async def test_an_address_that_cannot_be_reached_books_nothing(
     carrier: Carrier, client: httpx.AsyncClient, ship_to: str, code: str
 ) -> None:
-    assert await book(carrier, ship_to) == NotBooked(code=code)
+    assert await book(carrier, ship_to) == Declined(code=code)
     assert await states(client) == []
 
 
@@ -97,10 +97,10 @@ async def test_a_cancellation_twice_changes_nothing_and_a_new_attempt_works(
     carrier: Carrier, client: httpx.AsyncClient
 ) -> None:
     await book(carrier, "addr_ok")
-    cancelled = await carrier.cancel(key=UNDO, order=ORDER, closes=DO)
-    assert isinstance(cancelled, Booked)
-    assert await carrier.cancel(key=f"{UNDO}-again", order=ORDER, closes=DO) == cancelled
-    assert isinstance(await book(carrier, "addr_ok", DO_2), Booked)
+    cancelled = await carrier.cancel(key=UNDO, subject=ORDER, closes=DO)
+    assert isinstance(cancelled, Accepted)
+    assert await carrier.cancel(key=f"{UNDO}-again", subject=ORDER, closes=DO) == cancelled
+    assert isinstance(await book(carrier, "addr_ok", DO_2), Accepted)
     assert await states(client) == ["cancelled", "booked"]
 
 
@@ -109,8 +109,8 @@ async def test_a_cancellation_shuts_the_door_on_a_booking_under_way(
 ) -> None:
     with pytest.raises(OutsideUnavailable):
         await book(hasty, "addr_late_0.3")
-    await carrier.cancel(key=UNDO, order=ORDER, closes=DO)
-    assert await book(carrier, "addr_late_0.3") == NotBooked(code="cancelled")
+    await carrier.cancel(key=UNDO, subject=ORDER, closes=DO)
+    assert await book(carrier, "addr_late_0.3") == Declined(code="cancelled")
     assert await states(client) == []
 
 
@@ -118,8 +118,8 @@ async def test_a_cancellation_touches_no_other_order(
     carrier: Carrier, client: httpx.AsyncClient
 ) -> None:
     await book(carrier, "addr_ok")
-    declined = await carrier.cancel(key=UNDO, order="order-8", closes=DO)
-    assert declined == NotBooked(code="other_order")
+    declined = await carrier.cancel(key=UNDO, subject="order-8", closes=DO)
+    assert declined == Declined(code="other_order")
     assert await states(client) == ["booked"]
 
 
@@ -128,7 +128,7 @@ async def test_a_booking_whose_answer_was_lost_is_there_when_asked_again(
 ) -> None:
     with pytest.raises(OutsideUnavailable):
         await book(carrier, "addr_lost")
-    assert isinstance(await book(carrier, "addr_lost"), Booked)
+    assert isinstance(await book(carrier, "addr_lost"), Accepted)
     assert await states(client) == ["booked"]
 
 
@@ -136,11 +136,11 @@ async def test_an_address_fails_as_often_as_it_says_and_then_works(carrier: Carr
     for _ in range(2):
         with pytest.raises(OutsideUnavailable):
             await book(carrier, "addr_error_2")
-    assert isinstance(await book(carrier, "addr_error_2"), Booked)
+    assert isinstance(await book(carrier, "addr_error_2"), Accepted)
 
 
 async def test_a_cancellation_can_be_told_to_fail_as_well(carrier: Carrier) -> None:
-    assert isinstance(await book(carrier, "addr_cancel_error"), Booked)
+    assert isinstance(await book(carrier, "addr_cancel_error"), Accepted)
     with pytest.raises(OutsideUnavailable):
-        await carrier.cancel(key=UNDO, order=ORDER, closes=DO)
-    assert isinstance(await carrier.cancel(key=UNDO, order=ORDER, closes=DO), Booked)
+        await carrier.cancel(key=UNDO, subject=ORDER, closes=DO)
+    assert isinstance(await carrier.cancel(key=UNDO, subject=ORDER, closes=DO), Accepted)

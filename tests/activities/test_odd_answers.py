@@ -14,9 +14,9 @@ from aiohttp import ClientSession
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from activities.payments.activities import Payments
+from activities.payments.activities import activities
 from activities.payments.gateway import HttpBank
-from domain.payments.commands import Approved, AuthoriseDownPayment, Declined
+from domain.payments.commands import AuthoriseDownPayment
 from handrail.activities.http_gateway import (
     HttpGateway,
     OutsideAnswerUnreadable,
@@ -25,9 +25,11 @@ from handrail.activities.http_gateway import (
 from handrail.bounds import ANSWER_BYTES, CUT, OUTSIDE, is_storable
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
+from handrail.replies import Accepted, Declined
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.simulators.in_process import served
 from runtime.app import HANDRAIL
+from tests.activities.served_commands import runner_of
 from tests.controls import an_order_id, eur
 
 PRICE = eur(25_00)
@@ -73,8 +75,8 @@ async def test_a_clear_no_stays_one_and_is_stored(
         a_bank(session, 402, {"status": "declined", "code": code}) as bank,
         open_pool(database, role="handrail_app") as pool,
     ):
-        payments = Payments(EventStore(pool, HANDRAIL.codec), bank)
-        answer = await payments.authorise(asked, StepContext(key=key, actor="a test"))
+        payments = runner_of(activities(EventStore(pool, HANDRAIL.codec), bank))
+        answer = await payments(asked, StepContext(key=key, actor="a test"))
         async with pool.connection() as connection:
             rows = await connection.execute(
                 "SELECT data ->> 'code' FROM events WHERE stream = %s", (f"payment-{order}",)
@@ -89,10 +91,28 @@ async def test_a_clear_no_stays_one_and_is_stored(
 async def test_a_clear_yes_stays_one(session: ClientSession, reference: str) -> None:
     async with a_bank(session, 200, {"status": "approved", "reference": reference}) as bank:
         reply = await bank.capture(key="k", order="o", amount=PRICE)
-    assert isinstance(reply, Approved)
+    assert isinstance(reply, Accepted)
     assert is_storable(reply.reference)
     assert len(reply.reference) <= OUTSIDE.longest
     assert len(reference) <= OUTSIDE.longest or reply.reference.endswith(CUT)
+
+
+async def test_an_answer_that_drips_is_none(session: ClientSession) -> None:
+    dripping = FastAPI()
+
+    async def drops() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    @dripping.post("/captures")
+    async def answer() -> StreamingResponse:
+        return StreamingResponse(drops(), 200)
+
+    async with served(dripping) as address, asyncio.timeout(20):
+        bank = HttpBank(HttpGateway(session, address, connect_seconds=0.2, read_seconds=0.2))
+        with pytest.raises(OutsideUnavailable):
+            await bank.capture(key="k", order="o", amount=PRICE)
 
 
 async def test_an_answer_without_an_end_is_read_to_its_bound(session: ClientSession) -> None:

@@ -9,28 +9,23 @@ from datetime import date
 import httpx
 import pytest
 from aiohttp import ClientSession
+from temporalio.exceptions import ApplicationError
 
-from activities.payments.activities import Payments
+from activities.payments.activities import activities as payments_served
 from activities.payments.gateway import HttpBank
-from activities.shipping.activities import Shipments
+from activities.shipping.activities import activities as shipping_served
 from activities.shipping.gateway import HttpCarrier
-from domain.payments.commands import (
-    Approved,
-    AuthoriseDownPayment,
-    BankReply,
-    CapturePayment,
-    Declined,
-    VoidPayment,
-)
+from domain.payments.commands import AuthoriseDownPayment, CapturePayment, VoidPayment
 from domain.shipping.commands import BookShipment, CancelShipment
-from handrail.errors import OutOfOrder
 from handrail.eventstore.pool import open_pool
-from handrail.eventstore.store import EventStore, StepClosed
+from handrail.eventstore.store import EventStore
+from handrail.replies import Accepted, Declined, Reply
 from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.simulators.in_process import served
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
+from tests.activities.served_commands import runner_of
 from tests.controls import a_merchant, an_order_id, eur
 from tests.unencrypted import a_client, company
 
@@ -51,11 +46,11 @@ class Watched(HttpBank):
         super().__init__(company(self.session, self.client))
         self.voids: list[tuple[str, str]] = []
 
-    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
+    async def void(self, *, key: str, subject: str, closes: str) -> Reply:
         self.voids.append((key, closes))
         if self.forgets_voids and not key.endswith("/late"):
-            return Approved(reference="forgotten")
-        return await super().void(key=key, order=order, closes=closes)
+            return Accepted(reference="forgotten")
+        return await super().void(key=key, subject=subject, closes=closes)
 
     async def states(self) -> list[str]:
         ledger = (await self.client.get("/ledger")).json()
@@ -91,11 +86,11 @@ def asked(order: str, step: str, *, closes: tuple[str, ...] = ()) -> StepContext
 async def test_a_void_closes_the_capture_too_when_that_was_asked(
     store: EventStore, bank: Watched
 ) -> None:
-    payments, order = Payments(store, bank), an_order_id()
+    payments, order = runner_of(payments_served(store, bank)), an_order_id()
     authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_ok")
-    await payments.authorise(authorise, asked(order, AUTHORISE))
+    await payments(authorise, asked(order, AUTHORISE))
     void = asked(order, AUTHORISE, closes=(AUTHORISE, CAPTURE))
-    assert (await payments.void(VoidPayment(order=order), void)).outcome == "PaymentVoided"
+    assert (await payments(VoidPayment(order=order), void)).outcome == "PaymentVoided"
     assert bank.voids == [
         (f"{order}/1/{AUTHORISE}/undo", f"{order}/1/{AUTHORISE}/do"),
         (f"{order}/1/{CAPTURE}/undo", f"{order}/1/{CAPTURE}/do"),
@@ -105,37 +100,39 @@ async def test_a_void_closes_the_capture_too_when_that_was_asked(
 
 
 async def test_a_void_that_the_bank_declines_is_no_void(store: EventStore, bank: Watched) -> None:
-    payments, order = Payments(store, bank), an_order_id()
+    payments, order = runner_of(payments_served(store, bank)), an_order_id()
     authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_void_declined")
-    await payments.authorise(authorise, asked(order, AUTHORISE))
+    await payments(authorise, asked(order, AUTHORISE))
     void = asked(order, AUTHORISE, closes=(AUTHORISE, CAPTURE))
-    with pytest.raises(OutOfOrder, match="void_declined"):
-        await payments.void(VoidPayment(order=order), void)
+    with pytest.raises(ApplicationError, match="void_declined"):
+        await payments(VoidPayment(order=order), void)
 
 
 async def test_a_bank_that_forgets_a_void_is_told_again_when_the_charge_comes_late(
     store: EventStore, bank: Watched
 ) -> None:
-    payments, order = Payments(store, bank), an_order_id()
+    payments, order = runner_of(payments_served(store, bank)), an_order_id()
     bank.forgets_voids = True
-    await payments.void(VoidPayment(order=order), asked(order, AUTHORISE, closes=(AUTHORISE,)))
+    await payments(VoidPayment(order=order), asked(order, AUTHORISE, closes=(AUTHORISE,)))
     authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_ok")
-    with pytest.raises(StepClosed):
-        await payments.authorise(authorise, asked(order, AUTHORISE))
+    with pytest.raises(ApplicationError) as closed:
+        await payments(authorise, asked(order, AUTHORISE))
+    assert closed.value.type == "StepClosed"
     assert await bank.states() == ["voided"]
 
 
 async def test_a_bank_that_forgets_a_void_refunds_a_capture_that_comes_late(
     store: EventStore, bank: Watched
 ) -> None:
-    payments, order = Payments(store, bank), an_order_id()
+    payments, order = runner_of(payments_served(store, bank)), an_order_id()
     bank.forgets_voids = True
     authorise = AuthoriseDownPayment(order=order, amount=PRICE, card="card_ok")
-    await payments.authorise(authorise, asked(order, AUTHORISE))
+    await payments(authorise, asked(order, AUTHORISE))
     void = asked(order, AUTHORISE, closes=(AUTHORISE, CAPTURE))
-    await payments.void(VoidPayment(order=order), void)
-    with pytest.raises(StepClosed):
-        await payments.capture(CapturePayment(order=order, amount=PRICE), asked(order, CAPTURE))
+    await payments(VoidPayment(order=order), void)
+    with pytest.raises(ApplicationError) as closed:
+        await payments(CapturePayment(order=order, amount=PRICE), asked(order, CAPTURE))
+    assert closed.value.type == "StepClosed"
     assert await bank.states() == ["refunded"]
 
 
@@ -146,11 +143,12 @@ async def test_a_cancellation_closes_the_booking_it_takes_back(
         served(create_carrier(None)) as address,
         a_client(address) as client,
     ):
-        shipments, order = Shipments(store, HttpCarrier(company(session, client))), an_order_id()
+        order, carrier = an_order_id(), HttpCarrier(company(session, client))
+        shipments = runner_of(shipping_served(store, carrier))
         book = BookShipment(order=order, merchant=a_merchant(), ship_to="addr_ok", parcels=1)
-        await shipments.book(book, asked(order, "BookShipment"))
+        await shipments(book, asked(order, "BookShipment"))
         cancel = asked(order, "BookShipment", closes=("BookShipment",))
-        answer = await shipments.cancel(CancelShipment(order=order), cancel)
+        answer = await shipments(CancelShipment(order=order), cancel)
         assert answer.outcome == "ShipmentCancelled"
         [booking] = (await client.get("/ledger")).json()["bookings"]
         assert booking["state"] == "cancelled"

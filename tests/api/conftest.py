@@ -20,6 +20,7 @@ from temporalio.testing import WorkflowEnvironment
 from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
+from handrail.access.authentication import Authentication, Development
 from handrail.activities.http_gateway import HttpGateway, open_session
 from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
@@ -49,6 +50,7 @@ from tests.unencrypted import a_client
 from workflows.options import ShopOptions
 
 ROLE = "handrail_app"
+DEVELOPMENT = Development(HANDRAIL.access)
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,11 @@ class House:
         *,
         engine: AsyncEngine | None = None,
         temporal: Client | None = None,
+        authentication: Authentication | None = None,
         webhooks_from: WebhookTrust | None = None,
         stopping: asyncio.Event | None = None,
         sagas_per_merchant: int = 0,
-        bounds: Mapping[str, int] | None = None,
+        bounds: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> AsyncIterator[httpx.AsyncClient]:
         app = create_app(
@@ -95,6 +98,7 @@ class House:
             temporal or self.temporal,
             ShopOptions(**{"queue_prefix": self.queue_prefix, **options}),
             temporal_ui="http://ui.example",
+            authentication=authentication or DEVELOPMENT,
             webhooks_from=webhooks_from,
             stopping=stopping,
             sagas_per_tenant=sagas_per_merchant,
@@ -149,8 +153,8 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         shops = of_contexts(
             store,
             house.engine,
-            HttpBank(HttpGateway(session, bank), house.personal),
-            HttpCarrier(HttpGateway(session, carrier), house.personal),
+            HttpBank(HttpGateway(session, bank)),
+            HttpCarrier(HttpGateway(session, carrier)),
             HttpRegistry(HttpGateway(session, registry)),
         )
         activities = with_saga_streams(shops, store, HANDRAIL.codec)

@@ -15,8 +15,11 @@ from fastapi import FastAPI as Application
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from handrail.access.authentication import Development
+from handrail.access.roles import Access
 from handrail.app import App, WronglyDeclared
 from handrail.errors import ContentDiffers, DomainError
+from handrail.http.access import needs
 from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.problem_types import PROBLEM_TYPES, ProblemType
@@ -59,7 +62,7 @@ class GateChanged(Told):
 trips = APIRouter(tags=["trips"])
 
 
-@trips.get("/trips/{trip}", summary="A trip")
+@trips.get("/trips/{trip}", summary="A trip", dependencies=[needs("trips:read")])
 async def show_trip(trip: str) -> Gate:
     match trip:
         case "full":
@@ -85,6 +88,7 @@ TRIPS: Final = App(
     contexts=(),
     settings=TripSettings,
     routers=lambda: [trips],
+    access=Access(scopes={"trips:read": "Read trips."}),
     tags={"trips": "Trips.", "sagas": "Bookings."},
     problems=[FULL, REWORDED],
     rules={NoSeats: "flight-full"},
@@ -97,7 +101,9 @@ async def application(app: App, **more: Any) -> Application:
     """Without PostgreSQL and Temporal: it is not asked for what they have."""
     client = await lazy_client("127.0.0.1:9", "default", app.codec)
     engine = create_async_engine("postgresql+psycopg://")
-    return create_app(app, engine, client, RunOptions(), **more)
+    return create_app(
+        app, engine, client, RunOptions(), authentication=Development(app.access), **more
+    )
 
 
 @pytest.fixture
@@ -133,7 +139,7 @@ async def test_a_broken_rule_is_the_problem_that_the_app_names(api: httpx.AsyncC
 async def test_what_follows_from_its_parameters_is_described(api: httpx.AsyncClient) -> None:
     described = (await api.get("/openapi.json")).json()
     said = described["paths"]["/trips/{trip}"]["get"]["responses"]
-    assert set(said) == {"200", "422"}
+    assert set(said) == {"200", "401", "403", "422", "503"}
     assert list(said["422"]["content"][MEDIA_TYPE]["examples"]) == ["invalid-request"]
     assert "HTTPValidationError" not in described["components"]["schemas"]
 
@@ -186,7 +192,14 @@ async def test_a_source_without_secrets_is_told_the_setting(api: httpx.AsyncClie
 
 async def test_a_webhook_of_its_source_is_kept_with_what_it_is_about(house: House) -> None:
     trust = WebhookTrust({"airport": (SECRET,)})
-    app = create_app(TRIPS, house.engine, house.temporal, RunOptions(), webhooks_from=trust)
+    app = create_app(
+        TRIPS,
+        house.engine,
+        house.temporal,
+        RunOptions(),
+        authentication=Development(TRIPS.access),
+        webhooks_from=trust,
+    )
     body = json.dumps({"type": "gate.changed", "data": {"flight": "HR-7"}}).encode()
     now = int(time.time())
     headers = {
@@ -213,7 +226,13 @@ async def test_what_another_app_left_is_not_listed(house: House) -> None:
         "INSERT INTO webhooks (source, id, type, body, status)"
         " VALUES ('lighthouse', 'beam-1', 'lit', '', 'waiting')"
     )
-    app = create_app(TRIPS, house.engine, house.temporal, RunOptions())
+    app = create_app(
+        TRIPS,
+        house.engine,
+        house.temporal,
+        RunOptions(),
+        authentication=Development(TRIPS.access),
+    )
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://trips") as client:
         listed = (await client.get("/webhooks")).json()["items"]

@@ -55,6 +55,7 @@ async def a_process(house: House, folder: Path) -> AsyncIterator[tuple[httpx.Asy
         database_role=ROLE,
         temporal_address=house.temporal.service_client.config.target_host,
         api_port=0,
+        auth="development",
     )
     file = folder / "ready"
     environment = {**os.environ, **settings.environment(), "HANDRAIL_READY_FILE": str(file)}

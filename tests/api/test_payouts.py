@@ -15,26 +15,20 @@ from temporalio.common import WorkflowIDConflictPolicy
 
 from domain.identifiers import MerchantId
 from domain.settlement.commands import AccruePayable, OpenMerchantAccount
-from handrail.kernel import Money
+from handrail.kernel import Attribution, Money
 from handrail.sagas.options import RunOptions
 from tests.api.delivery import Contexts
 from tests.api.shop import eventually, problem, read, settled
 from tests.controls import a_merchant, an_order_id
 from tests.workflows.asked import does
 from workflows import pay_merchants
-from workflows.pay_merchants import (
-    WISHES_A_RUN,
-    By,
-    PayMerchants,
-    PayMerchantsWorkflow,
-    Progress,
-)
+from workflows.pay_merchants import WISHES_A_RUN, PayMerchants, PayMerchantsWorkflow, Progress
 
 _ranks = itertools.count(7)
 LOOKED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 TOLD = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED
 BEGUN = EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED
-OFFICER = By(actor="officer", reason="looks wrong")
+OFFICER = Attribution(actor="officer", reason="looks wrong")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -133,3 +134,14 @@ async def test_operators_see_it_in_temporal(
     assert shop.sku in (await found.static_details() or "")
     assert shop.customer not in (await found.static_details() or "")
     assert body["links"]["temporal_ui"].endswith(f"/workflows/{body['saga']}")
+
+
+async def test_a_client_beyond_those_that_may_wait_is_answered_at_once(
+    house: House, shop: Shop
+) -> None:
+    async with house.api(bounds={"waiting_requests": 1}) as api:
+        answers = await asyncio.gather(*(place(api, shop, card="card_slow") for _ in range(2)))
+        at_once, decided = sorted(answers, key=lambda one: -one.status_code)
+        assert (at_once.status_code, decided.status_code) == (202, 200)
+        assert "Preference-Applied" not in at_once.headers
+        assert (await place(api, shop)).status_code == 200, "there is room again"

@@ -30,6 +30,7 @@ async def check(folder: Path, database: str, *, ready: bool, temporal: str) -> N
         database_role=ROLE,
         temporal_address=temporal,
         api_port=0,
+        auth="development",
         ready_file=file,
     )
     stop = asyncio.Event()

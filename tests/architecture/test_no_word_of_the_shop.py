@@ -33,7 +33,6 @@ CONTRACTS: Final[dict[str, dict[str, str]]] = {
         "sagas/execution.py": "merchant",
         "http/start_input.py": "merchant",
         "sagas/interventions.py": "merchant",
-        "processes/intervention_targets.py": "merchant",
         "projections/intervention_board.py": "merchant",
     },
     "`StepContext.merchant` stands in the histories that Temporal keeps.": {

@@ -23,6 +23,7 @@ from domain.settlement import commands as settlement
 from domain.shipping import commands as shipping
 from handrail.errors import DomainError
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined
 from handrail.testing.scenario import Decider, Keyed, decide_twice
 from tests.controls import NOON, an_order, eur
 
@@ -229,10 +230,10 @@ def _place(
 
 
 def payment_commands() -> Commands:
-    yes = st.builds(payments.Approved, reference=st.sampled_from(["bank-1", "bank-2"]))
+    yes = st.builds(Accepted, reference=st.sampled_from(["bank-1", "bank-2"]))
     asked = {
         "order": st.just(ORDER),
-        "reply": st.one_of(st.none(), yes, yes, st.just(payments.Declined(code="no-funds"))),
+        "reply": st.one_of(st.none(), yes, yes, st.just(Declined(code="no-funds"))),
     }
     amount = st.sampled_from([eur(25), eur(25), eur(26), eur(0)])
     return some(
@@ -244,8 +245,8 @@ def payment_commands() -> Commands:
 
 
 def plan_commands() -> Commands:
-    order, yes = st.just(ORDER), payments.Approved(reference="bank-1")
-    no = payments.Declined(code="no-funds")
+    order, yes = st.just(ORDER), Accepted(reference="bank-1")
+    no = Declined(code="no-funds")
     asked = {"order": order, "reply": st.sampled_from([None, yes, yes, yes, no])}
     number, amount = st.integers(1, 4), st.integers(0, 12).map(eur)
     due = st.integers(0, 90).map(lambda days: NOON.date() + timedelta(days=days))
@@ -293,7 +294,7 @@ def plan_commands() -> Commands:
 
 
 def transfer_commands() -> Commands:
-    yes, no = payments.Approved(reference="bank-1"), payments.Declined(code="account_closed")
+    yes, no = Accepted(reference="bank-1"), Declined(code="account_closed")
     return some(
         st.builds(
             payments.TransferPayout,
@@ -333,7 +334,7 @@ def application_commands() -> Commands:
 
 
 def shipment_commands() -> Commands:
-    yes, no = shipping.Booked(reference="truck-1"), shipping.NotBooked(code="too-far")
+    yes, no = Accepted(reference="truck-1"), Declined(code="too-far")
     asked = {"order": st.just(ORDER), "reply": st.sampled_from([None, yes, yes, no])}
     return some(
         st.builds(

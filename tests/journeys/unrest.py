@@ -20,7 +20,7 @@ from temporalio.testing import TimeSkipper
 from handrail.dev.supervisor import Service
 from runtime.app import HANDRAIL
 from tests.journeys.calls import post, slug
-from workflows import collect_instalments
+from workflows import plan_collection
 
 GONE: Final = frozenset(
     {
@@ -46,7 +46,7 @@ async def kill_workers(workers: Sequence[Service], *, every: float, killed: list
 
 async def let_a_month_pass(temporal: Client, chance: random.Random) -> None:
     """For the plan of one order, whose next instalment is due then."""
-    query = f'WorkflowType = "{collect_instalments.TYPE}" AND ExecutionStatus = "Running"'
+    query = f'WorkflowType = "{plan_collection.TYPE}" AND ExecutionStatus = "Running"'
     if plans := [one.id async for one in temporal.list_workflows(query)]:
         await _put_forward(temporal, chance.choice(plans), timedelta(days=31))
 

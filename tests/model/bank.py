@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from domain.payments.commands import Approved, BankReply, Declined
 from handrail.kernel import Money
+from handrail.replies import Accepted, Declined, Reply
 from tests.model.driving import pause
 
 Kind = Literal["hold", "capture", "payout", "charge", "refund"]
@@ -51,22 +51,22 @@ class MemoryBank:
         self.declines = False
         self.declined: frozenset[Kind] = frozenset()
 
-    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+    async def authorise(self, *, key: str, order: str, amount: Money, card: str) -> Reply:
         return await self._ask(key, "hold")
 
-    async def capture(self, *, key: str, order: str, amount: Money) -> BankReply:
+    async def capture(self, *, key: str, order: str, amount: Money) -> Reply:
         return await self._ask(key, "capture")
 
-    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> BankReply:
+    async def pay_out(self, *, key: str, payout: str, merchant: str, amount: Money) -> Reply:
         return await self._ask(key, "payout")
 
-    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> BankReply:
+    async def charge(self, *, key: str, order: str, amount: Money, card: str) -> Reply:
         return await self._ask(key, "charge", amount)
 
-    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> BankReply:
+    async def refund(self, *, key: str, order: str, refund_id: str, amount: Money) -> Reply:
         return await self._ask(key, "refund", amount)
 
-    async def void(self, *, key: str, order: str, closes: str) -> BankReply:
+    async def void(self, *, key: str, subject: str, closes: str) -> Reply:
         await pause("bank")
         if (before := self._said(key)) is not None:
             return before
@@ -80,9 +80,9 @@ class MemoryBank:
         )
         voided = self.ledger.voided | {closes}
         self.ledger = replace(self.ledger, entries=entries, voided=voided)
-        return self._say(key, Approved(reference=key))
+        return self._say(key, Accepted(reference=key))
 
-    async def _ask(self, key: str, kind: Kind, amount: Money | None = None) -> BankReply:
+    async def _ask(self, key: str, kind: Kind, amount: Money | None = None) -> Reply:
         await pause("bank")
         if (before := self._said(key)) is not None:
             return before
@@ -99,15 +99,15 @@ class MemoryBank:
             return self._say(key, Declined(code="declined"))
         entry = Entry(key, kind, held=held, amount=amount)
         self.ledger = replace(self.ledger, entries=(*self.ledger.entries, entry))
-        return self._say(key, Approved(reference=key))
+        return self._say(key, Accepted(reference=key))
 
-    def _said(self, key: str) -> BankReply | None:
+    def _said(self, key: str) -> Reply | None:
         for known, code in self.ledger.replies:
             if known == key:
-                return Declined(code=code) if code else Approved(reference=key)
+                return Declined(code=code) if code else Accepted(reference=key)
         return None
 
-    def _say(self, key: str, reply: BankReply) -> BankReply:
+    def _say(self, key: str, reply: Reply) -> Reply:
         code = reply.code if isinstance(reply, Declined) else ""
         self.ledger = replace(self.ledger, replies=self.ledger.replies | {(key, code)})
         return reply

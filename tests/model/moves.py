@@ -10,8 +10,9 @@ from typing import Any, Final
 from temporalio.exceptions import ApplicationError
 
 from domain.payments.commands import AuthoriseDownPayment
+from handrail.kernel import Attribution
 from handrail.sagas.events import SagaResumed
-from handrail.sagas.options import Cancellation, Intervention, InterventionKind, Verdict
+from handrail.sagas.options import Intervention, InterventionKind, Verdict
 from handrail.sagas.parking import POSSIBLE, Parked
 from handrail.sagas.step_keys import StepKey
 from tests.model import books
@@ -348,7 +349,7 @@ class Moves:
         state = replace(state, budget=state.budget - 1)
         kinds, once = self._rules.kinds, state.once
         if "cancel" in kinds and "cancel" not in once:
-            wish = Cancellation(actor="customer", reason="changed my mind")
+            wish = Attribution(actor="customer", reason="changed my mind")
             told = self._told(state, "the customer cancels", wish)
             yield replace(told, once=once | {"cancel"})
         if "temporal" in kinds and "temporal" not in once:

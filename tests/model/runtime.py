@@ -23,10 +23,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import _context
 
 from domain.identifiers import MerchantId
-from handrail.kernel import Command, Money
+from handrail.kernel import Attribution, Command, Money
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaExecution
-from handrail.sagas.options import Cancellation, Intervention, RunOptions, SagaIdentity, Verdict
+from handrail.sagas.options import Intervention, RunOptions, SagaIdentity, Verdict
 from tests.temporal import DATA_CONVERTER
 from workflows.options import ShopOptions
 
@@ -377,7 +377,7 @@ class Run(Code):
 
     def asked(self, told: Told) -> tuple[Callable[[], None], Coroutine[Any, Any, Any]]:
         match told.what:
-            case Cancellation() as wish:
+            case Attribution() as wish:
                 return partial(self.saga.may_cancel, wish), self.saga.cancel(wish)
             case Intervention() as by:
                 check = partial(self.saga.may_intervene, by, told.instead)

@@ -7,14 +7,7 @@ from typing import Any, Final
 
 import handrail.activities.command_activity
 from activities.payments.activities import Payments
-from activities.payments.bank_steps import void_of_bank
 from activities.payments.transfer import Transfers
-from domain.payments.commands import (
-    AuthoriseDownPayment,
-    CapturePayment,
-    TransferPayout,
-    VoidPayment,
-)
 from handrail.activities.command_activity import serve
 from handrail.activities.command_handler import CommandHandler
 from handrail.activities.saga_recorder import activities as journal
@@ -41,21 +34,16 @@ class World:
         served: list[Callable[..., Any]] = [
             *journal(store, HANDRAIL.codec),
             *(serve(command, self._books.handle) for command in books.COMMANDS),
-            serve(AuthoriseDownPayment, payments.authorise),
-            serve(VoidPayment, payments.void),
-            serve(CapturePayment, payments.capture),
-            serve(TransferPayout, transfers.transfer),
-            void_of_bank(store, self.bank, AuthoriseDownPayment, lambda command: command.order),
-            void_of_bank(store, self.bank, CapturePayment, lambda command: command.order),
-            void_of_bank(store, self.bank, TransferPayout, lambda command: command.payout),
+            *payments.activities(),
+            *transfers.activities(),
         ]
         self._served: Mapping[str, Callable[..., Any]] = {
             getattr(one, NAME).name: one for one in served
         }
-        self._handlers = [
-            one
-            for one in (self._books, payments._payments, transfers._transfers._handler)
-            if isinstance(one, CommandHandler)
+        self._handlers: list[CommandHandler[Any]] = [
+            self._books,
+            payments.steps._handler,
+            transfers.steps._handler,
         ]
         self._loop = Loop()  # type: ignore[abstract]  # an activity needs no more of it
         self.beside = self if beside else World(self)

@@ -13,7 +13,7 @@ from handrail.kernel import Event
 from handrail.personal import ERASED, Personal, holds_sealed, is_sealed
 from handrail.privacy.texts import CLEAR, PersonalTexts, SubjectErased
 from handrail.sagas.events import SagaResumed
-from handrail.sagas.interventions import InterveneInMany, InterventionBegun, Which
+from handrail.sagas.interventions import InterveneInMany, InterventionBegun, SagaFilter
 from tests.privacy.keyed import MemoryKeys, in_memory
 
 
@@ -81,7 +81,7 @@ async def test_a_text_without_a_subject_is_refused() -> None:
 async def test_personal_texts_deep_in_an_event_are_sealed() -> None:
     asked = InterveneInMany(
         intervention="int-1",
-        which=Which(),
+        which=SagaFilter(),
         kind="retry",
         actor="ops",
         reason="ann rang",

@@ -14,8 +14,8 @@ from handrail.sagas.interventions import (
     InterventionBegun,
     InterventionFinished,
     InterventionStopped,
+    SagaFilter,
     SagaTold,
-    Which,
 )
 from tests.controls import NOON
 from tests.projections import folds
@@ -27,7 +27,7 @@ BEGUN = InterventionBegun(
     intervention="1",
     asked=InterveneInMany(
         intervention="1",
-        which=Which(step="BookShipment"),
+        which=SagaFilter(step="BookShipment"),
         kind="skip",
         actor="ann",
         reason="sent by hand",

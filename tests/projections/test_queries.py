@@ -14,8 +14,8 @@ from domain.settlement.events import MerchantAccountOpened
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.projections import saga_board, saga_figures
 from handrail.projections.paging import Slice
-from handrail.projections.saga_board import Waits
 from handrail.sagas.events import SagaParked, SagaStarted
+from handrail.sagas.interventions import SagaFilter
 from projections import customer_account, merchant_balance, order_status, stock_level
 from runtime.app import HANDRAIL
 from tests.controls import NOON, eur
@@ -190,7 +190,10 @@ async def test_parked_sagas_are_listed_with_the_longest_wait_first(world: World)
         async def ask(**asked: Any) -> Slice[Any]:
             return await saga_board.parked(connection, limit=2, **asked)
 
-        all_of_them, some = Waits(), Waits(tenant="m1", step="Capture", saga_type="checkout")
+        all_of_them, some = (
+            SagaFilter(),
+            SagaFilter(merchant="m1", step="Capture", saga_type="checkout"),
+        )
         oldest = await pages(ask, which=all_of_them)
         newest = await pages(ask, which=all_of_them, newest_first=True)
         of_one = await pages(ask, which=some)
@@ -224,7 +227,7 @@ async def test_sagas_are_counted_with_the_money_at_stake(world: World) -> None:
 
     async with world.engine.connect() as connection:
         found = await saga_figures.figures(connection)
-        [oldest] = (await saga_board.parked(connection, Waits(), limit=1)).rows
+        [oldest] = (await saga_board.parked(connection, SagaFilter(), limit=1)).rows
 
     assert found.of("checkout", "standing") == {("parked",): 3, ("running",): 2}
     assert found.of("return", "standing") == {("parked",): 1, ("running",): 1}

@@ -19,6 +19,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from temporalio.worker import Replayer
 
+from activities.payments.gateway import HttpBank
+from activities.settlement.gateway import HttpRegistry
+from activities.shipping.gateway import HttpCarrier
+from handrail.access.authentication import Development
 from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app
 from handrail.connections import store_engine
@@ -81,7 +85,8 @@ def replayer() -> Replayer:
 def activities() -> Mapping[str, Sequence[Any]]:
     """By task queue. What they would work with is not there: only their names are asked for."""
     nothing = cast("Any", None)
-    steps = of_contexts(nothing, cast("Any", object()), nothing, nothing, nothing)
+    companies = HttpBank(nothing), HttpCarrier(nothing), HttpRegistry(nothing)
+    steps = of_contexts(nothing, cast("Any", object()), *companies)
     return with_boards(with_saga_streams(steps, nothing, CODEC), nothing, nothing, nothing)
 
 
@@ -90,7 +95,9 @@ async def api(url: str) -> FastAPI:
     async with store_engine(Settings(database_url=url), size=1) as engine:
         client = await lazy_client("127.0.0.1:1", "default", CODEC)
         options = HANDRAIL.options(HANDRAIL.settings())
-        return create_app(HANDRAIL, engine, client, options)
+        return create_app(
+            HANDRAIL, engine, client, options, authentication=Development(HANDRAIL.access)
+        )
 
 
 def broker_objects() -> Sequence[str]:

@@ -377,7 +377,7 @@ def test_in_a_terminal_of_80_columns_something_is_left_out(
         sagas.show,
         sagas.figures,
         sagas.explain,
-        sagas.Which,
+        sagas.SagaSelection,
         consumers.list_consumers,
         consumers.status,
         lake.query,

@@ -25,9 +25,10 @@ from tests.temporal import DATA_CONVERTER
 from tests.workflows.asked import does, reads
 from tests.workflows.ordered import TODAY
 from tests.world import World
-from workflows import collect_instalment, collect_instalments
-from workflows.collect_instalments import CollectInstalments, CollectInstalmentsWorkflow, Progress
+from workflows import collect_instalment, plan_collection
+from workflows.collect_instalments import CollectInstalmentsWorkflow
 from workflows.dunning import Terms
+from workflows.plan_collection import CollectInstalments, Progress
 from workflows.plan_wishes import NewDate, PayAllNow
 
 EventT = TypeVar("EventT", bound=Event)
@@ -64,7 +65,7 @@ class Plan:
 
     @property
     def id(self) -> str:
-        return collect_instalments.workflow_id(self.order)
+        return plan_collection.workflow_id(self.order)
 
     @property
     def handle(self) -> WorkflowHandle[Any, Progress]:

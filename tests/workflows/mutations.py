@@ -16,7 +16,7 @@ import handrail.sagas.rollback_plan
 from handrail.activities.command_handler import CommandHandler
 from handrail.activities.saga_recorder import SagaRecorder
 from handrail.eventstore.store import VersionConflict
-from handrail.kernel import Event, stream_name
+from handrail.kernel import Attribution, Event, stream_name
 from handrail.sagas.control import SagaControl
 from handrail.sagas.definition import Step
 from handrail.sagas.events import (
@@ -28,7 +28,7 @@ from handrail.sagas.events import (
     StepFailed,
 )
 from handrail.sagas.execution import SagaExecution
-from handrail.sagas.options import Cancellation, SagaResult
+from handrail.sagas.options import SagaResult
 from handrail.sagas.recovery import Leftovers, Standing
 from handrail.sagas.rollback_plan import WayBack
 from handrail.sagas.step_executor import StepExecutor
@@ -275,7 +275,7 @@ def journal_keys_are_counted(patched: Patched) -> None:
 
 
 def a_cancellation_is_accepted_unasked(patched: Patched) -> None:
-    async def remembered(self: SagaControl, cancellation: Cancellation) -> None:
+    async def remembered(self: SagaControl, cancellation: Attribution) -> None:
         self._cancellation = self._cancellation or cancellation
 
     patched.setattr(SagaControl, "cancel", remembered)

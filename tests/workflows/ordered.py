@@ -15,7 +15,7 @@ from handrail.sagas.workflow_handlers import SagaHandlers
 from handrail.testing.faults import A_LONG_TIME
 from handrail.testing.running_saga import ONE_TASK, Placement, Running, Shown, eventually
 from tests.workflows.books import Books, assert_clean_slate, read_books
-from workflows import collect_instalments
+from workflows import plan_collection
 from workflows.checkout import Checkout, CheckoutWorkflow
 from workflows.collect_instalments import CollectInstalmentsWorkflow
 
@@ -69,7 +69,7 @@ class Ordered(Running):
 
     async def is_being_collected(self) -> None:
         """Wait until the process that follows knows the plan."""
-        plan = self.world.client.get_workflow_handle(collect_instalments.workflow_id(self.id))
+        plan = self.world.client.get_workflow_handle(plan_collection.workflow_id(self.id))
 
         async def reads() -> bool:
             progress = await plan.query(CollectInstalmentsWorkflow.progress)

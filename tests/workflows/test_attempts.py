@@ -28,7 +28,7 @@ from tests.workflows.ledgers import states
 from tests.workflows.steps import PIVOT, side_by_side
 from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World, world_of
-from workflows import collect_instalments
+from workflows import plan_collection
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
@@ -202,7 +202,7 @@ async def test_what_follows_a_checkout_is_begun_whenever_its_workflow_is_termina
     order.recovers("BookShipment")
     await order.is_started_again()
     assert await order.ends() == COMPLETED
-    plan = world.client.get_workflow_handle(collect_instalments.workflow_id(order.id))
+    plan = world.client.get_workflow_handle(plan_collection.workflow_id(order.id))
     try:
         await plan.describe()
     except RPCError as error:

@@ -27,12 +27,9 @@ from tests.workflows.ordered import TODAY
 from tests.world import World
 from workflows import collect_instalment
 from workflows.collect_instalment import CollectInstalmentWorkflow, DueInstalment
-from workflows.collect_instalments import (
-    WISHES_A_RUN,
-    CollectInstalmentsWorkflow,
-    Progress,
-)
+from workflows.collect_instalments import WISHES_A_RUN, CollectInstalmentsWorkflow
 from workflows.dunning import Terms
+from workflows.plan_collection import Progress
 
 FIRST_DUE = months_after(TODAY.date(), 1)
 DAY = timedelta(days=1)

@@ -20,10 +20,8 @@ from tests.workflows.ordered import Ordered
 from tests.workflows.returned import a_delivered_order, a_return, plan_of
 from tests.workflows.test_collect_instalments import collection_of
 from tests.world import World
-from workflows.collect_instalments import (
-    CollectInstalmentsWorkflow,
-    Progress,
-)
+from workflows.collect_instalments import CollectInstalmentsWorkflow
+from workflows.plan_collection import Progress
 
 RUNNING = WorkflowExecutionStatus.RUNNING
 

@@ -10,9 +10,9 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
-from domain.payments.commands import Approved
 from handrail.command_fields import why_not_correctable
 from handrail.kernel import Command, Money
+from handrail.replies import Accepted
 from handrail.sagas.events import SagaResumed
 from handrail.testing.trial import Trial, a_trial
 from tests.controls import eur
@@ -43,7 +43,7 @@ def another(value: Any) -> Any:
         case tuple():
             return (*value, *value)
         case None:
-            return Approved(reference="by telephone")
+            return Accepted(reference="by telephone")
         case _:
             raise TypeError(value)
 

@@ -21,14 +21,14 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from handrail.database_engine import open_engine
-from handrail.kernel import stream_name
+from handrail.kernel import Attribution, stream_name
 from handrail.processes import intervention_targets
 from handrail.projections import intervention_board
 from handrail.projections.install import install
 from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projector import Runner
-from handrail.sagas.bulk_intervention import ASKING, InterveneInManyWorkflow, Progress, Stop
-from handrail.sagas.interventions import Begun, InterveneInMany, Kind, SagaTold, Target, Which
+from handrail.sagas.bulk_intervention import ASKING, InterveneInManyWorkflow, Progress
+from handrail.sagas.interventions import Begun, InterveneInMany, Kind, SagaFilter, SagaTold, Target
 from runtime.app import HANDRAIL
 from tests.temporal import SANDBOX
 from tests.workflows.ordered import Ordered
@@ -101,7 +101,7 @@ class Operators:
     ) -> WorkflowHandle[Any, Progress]:
         asked = InterveneInMany(
             intervention=uuid4().hex,
-            which=Which(step="BookShipment", failure=failure),
+            which=SagaFilter(step="BookShipment", failure=failure),
             kind=kind,
             actor="operator",
             reason="looked into it",
@@ -335,7 +335,7 @@ async def test_one_that_cannot_begin_is_stopped_all_the_same(operators: Operator
     async with operators.at_work([*others, begin]):
         told = await operators.tell()
         await tried.wait()
-        why = Stop(actor="ann", reason="never mind")
+        why = Attribution(actor="ann", reason="never mind")
         await told.execute_update(InterveneInManyWorkflow.stop, why)
         assert (await told.result()).stopped == why
     shown = await operators.shown(told)
@@ -376,11 +376,14 @@ async def test_stopped_it_leaves_the_others_alone_and_the_first_who_stopped_it_c
         told = await operators.tell()
         await reached.wait()
         for who in ("ann", "bob"):
-            stop = Stop(actor=who, reason="it made it worse")
+            stop = Attribution(actor=who, reason="it made it worse")
             await told.execute_update(InterveneInManyWorkflow.stop, stop)
         opened.set()
         result = await told.result()
-        assert (result.told, result.stopped) == (1, Stop(actor="ann", reason="it made it worse"))
+        assert (result.told, result.stopped) == (
+            1,
+            Attribution(actor="ann", reason="it made it worse"),
+        )
         [stopped] = await operators.kept(told, "InterventionStopped")
         assert (stopped["actor"], stopped["reason"]) == ("ann", "it made it worse")
         assert [len(await operators.resumed(order)) for order in orders] == [1, 0, 0]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import pytest
 from temporalio.api.enums.v1 import EventType
 
+from handrail.kernel import Attribution
 from handrail.sagas.events import SagaDecided, SagaEnded, SagaParked, SagaResumed
-from handrail.sagas.options import Cancellation, Intervention
+from handrail.sagas.options import Intervention
 from handrail.testing.running_saga import Running, eventually
 from handrail.testing.updates import ACCEPTED, knocks
 from tests.workflows.dying import a_worker_that_dies
@@ -20,7 +21,7 @@ from tests.world import World
 
 pytestmark = pytest.mark.thorough
 
-CANCELLED = Cancellation(actor="customer", reason="changed my mind")
+CANCELLED = Attribution(actor="customer", reason="changed my mind")
 SKIP = Intervention(
     id="skip-1", kind="skip", actor="ops", reason="by hand", step="BookShipment", evidence="4711"
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.payments.gateway import HttpBank
-from domain.payments.commands import CapturePayment, Declined
+from domain.payments.commands import CapturePayment
+from handrail.replies import Declined
 from handrail.sagas.events import StepUnknown
 from tests.unencrypted import company
 from tests.workflows.ordered import Ordered, Placement

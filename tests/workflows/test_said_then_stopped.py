@@ -4,7 +4,7 @@ told that it turns back.
 
 from __future__ import annotations
 
-from handrail.sagas.options import Cancellation
+from handrail.kernel import Attribution
 from handrail.testing.running_saga import eventually
 from handrail.testing.updates import knocks
 from tests.workflows.steps import PIVOT, side_by_side
@@ -63,7 +63,7 @@ async def test_nobody_cancels_what_an_earlier_attempt_has_done_for_good(world: W
     asks = order.is_held("journal:cancelled")
     await order.is_started_again()
     await begins.reached()
-    heard = await knocks(order, "cancel", Cancellation(actor="customer", reason="a whim"))
+    heard = await knocks(order, "cancel", Attribution(actor="customer", reason="a whim"))
     begins.open()
     await decides.reached()
     await asks.reached()

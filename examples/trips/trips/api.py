@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from handrail.http.access import needs
 from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
@@ -37,7 +38,12 @@ class Trip(BaseModel):
     currency: str
 
 
-@router.put("/trips/{trip}", status_code=202, dependencies=JSON_BODY, summary="Book a trip")
+@router.put(
+    "/trips/{trip}",
+    status_code=202,
+    dependencies=[needs("trips:write"), *JSON_BODY],
+    summary="Book a trip",
+)
 async def book(services: ServicesDep, actor: ActorDep, trip: Id, asked: NewTrip) -> dict[str, str]:
     """The same trip twice is booked once."""
     booked = BookTrip(
@@ -51,7 +57,12 @@ async def book(services: ServicesDep, actor: ActorDep, trip: Id, asked: NewTrip)
     return {"trip": f"/trips/{trip}", "saga": f"/sagas/{trip}"}
 
 
-@router.get("/trips/{trip}", summary="How a trip stands", responses=responses("not-found"))
+@router.get(
+    "/trips/{trip}",
+    summary="How a trip stands",
+    dependencies=[needs("trips:read")],
+    responses=responses("not-found"),
+)
 async def show(fresh: FreshnessDep, trip: Id) -> Trip:
     row = await fresh.row(
         trip_board.PROJECTION, trip, lambda connection: trip_board.trip(connection, trip)
@@ -61,7 +72,11 @@ async def show(fresh: FreshnessDep, trip: Id) -> Trip:
     return Trip.model_validate(row, from_attributes=True)
 
 
-@router.put("/teams/{team}/budget", dependencies=JSON_BODY, summary="Grant a team a budget")
+@router.put(
+    "/teams/{team}/budget",
+    dependencies=[needs("budgets:write"), *JSON_BODY],
+    summary="Grant a team a budget",
+)
 async def grant(
     *,
     services: ServicesDep,

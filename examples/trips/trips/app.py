@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from handrail.app import App, Context, OperatorCommand
 from trips import book_trip, simulators, trip_board
+from trips.access import ACCESS
 from trips.domain import budgets, flights, hotels, requests
 from trips.settings import TripSettings
 
@@ -43,6 +44,7 @@ TRIPS = App(
     projections=(trip_board.PROJECTION,),
     activities=_activities,
     routers=_routers,
+    access=ACCESS,
     tags={"trips": "Book trips, and look at them."},
     settings=TripSettings,
     simulators=(simulators.AIRLINE, simulators.HOTEL),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from handrail.simulators.fault_injection import Behaviour, Declines, behaviour
 from handrail.simulators.keyed_requests import Key, open_company
-from handrail.simulators.request_journal import Answer
+from handrail.simulators.request_journal import Answer, approved, declined
 from handrail.simulators.simulator import Simulator
 
 
@@ -42,13 +42,12 @@ class Reservations:
         elif not asked.what:
             self._tickets.add(asked.trip)
         elif key in self._closed:
-            return _declined("cancelled")
+            return declined("cancelled")
         elif self._declines.declined(self._told(asked), asked.trip, "hold"):
-            return _declined("full")
+            return declined("full")
         else:
             self._held[key] = asked.trip
-        reference = sha256(key.encode()).hexdigest()[:12]
-        return Answer(201, {"status": "approved", "reference": reference})
+        return approved(sha256(key.encode()).hexdigest()[:12])
 
     def ledger(self) -> dict[str, object]:
         return {"held": sorted(self._held.values()), "tickets": sorted(self._tickets)}
@@ -67,10 +66,6 @@ def create_company(title: str, ledger: Path | None) -> FastAPI:
     for path in ("/holds", "/cancellations", "/tickets"):
         app.add_api_route(path, answer, methods=["POST"], response_model=None)
     return app
-
-
-def _declined(code: str) -> Answer:
-    return Answer(402, {"status": "declined", "code": code})
 
 
 AIRLINE = Simulator(

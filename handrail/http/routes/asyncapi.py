@@ -8,12 +8,13 @@ from functools import cache
 import orjson
 from fastapi import APIRouter, Response
 
+from handrail.http.public import PUBLIC
 from handrail.messaging.contracts.schemas import Schema
 
 
 def router_of(document: Callable[[], Schema]) -> APIRouter:
     """The route `/asyncapi.json`. The document is made when it is first asked for."""
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[PUBLIC])
 
     @cache
     def encoded() -> bytes:

@@ -13,8 +13,7 @@ from handrail.http.idempotency import required_key
 from handrail.http.problems import Problem, at, in_header
 from handrail.http.routes.interventions import HowToGoOn
 from handrail.http.schemas import Asked, Cause, Id, Name, whole
-from handrail.projections.saga_board import Waits
-from handrail.sagas.interventions import InterveneInMany, Which
+from handrail.sagas.interventions import InterveneInMany, SagaFilter
 
 
 class Filter(Asked):
@@ -28,18 +27,13 @@ class Filter(Asked):
         default=None, description="Parked for at least so long."
     )
 
-    def waits(self, now: datetime) -> Waits:
+    def until(self, now: datetime) -> datetime | None:
+        """When a saga was parked at the latest; None: at any time."""
         older = self.older_than_seconds
-        return Waits(
-            saga_type=self.saga_type,
-            step=self.step,
-            failure=self.failure,
-            tenant=self.merchant,
-            until=now - timedelta(seconds=older) if older else None,
-        )
+        return now - timedelta(seconds=older) if older else None
 
-    def to_domain(self) -> Which:
-        return Which(**self.model_dump(exclude_none=True))
+    def to_domain(self) -> SagaFilter:
+        return SagaFilter(**self.model_dump(exclude_none=True))
 
 
 class NewInterventionInMany(HowToGoOn):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, OptionalKey, Requests, once
@@ -30,11 +31,10 @@ from handrail.http.routes.bulk_intervention_request import Filter, NewInterventi
 from handrail.http.saga_control import IN_MANY
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.kernel import stream_name
+from handrail.kernel import Attribution, stream_name
 from handrail.personal import ERASED
 from handrail.projections import intervention_board, saga_board
 from handrail.projections.intervention_board import InterventionRow, State
-from handrail.sagas.bulk_intervention import Stop
 from handrail.sagas.interventions import Heard, Kind, SagaTold
 
 router = APIRouter(tags=["sagas"])
@@ -126,7 +126,7 @@ class Stopping(BaseModel):
     status_code=202,
     summary="Let many parked sagas go on",
     response_model=Begun,
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses={
         200: {"model": DryRun, "description": "Which sagas would be told, where it is a dry run"},
         **responses("database-unavailable", "temporal-unavailable", *ONCE),
@@ -159,6 +159,7 @@ async def intervene_in_many(
 @router.get(
     "/interventions",
     summary="List interventions in many sagas, newest first",
+    dependencies=[needs("sagas:read")],
 )
 async def list_interventions(
     services: ServicesDep,
@@ -178,6 +179,7 @@ async def list_interventions(
 @router.get(
     "/interventions/{intervention}",
     summary="How far an intervention has come",
+    dependencies=[needs("sagas:read")],
     responses=responses("not-found", "temporal-unavailable"),
 )
 async def show_intervention(
@@ -197,6 +199,7 @@ async def show_intervention(
 @router.get(
     "/interventions/{intervention}/items",
     summary="What became of each saga",
+    dependencies=[needs("sagas:read")],
     responses=responses(
         "not-found", "read-model-behind", "database-unavailable", "temporal-unavailable"
     ),
@@ -237,24 +240,24 @@ async def list_items(
     "/interventions/{intervention}/stop",
     status_code=202,
     summary="Tell no more sagas",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses("not-found", "intervention-ended", *UNAVAILABLE),
 )
 async def stop(
     services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewStop
 ) -> Stopping:
     """Those that were told stay told, the others are left alone. Stopped twice is stopped once."""
-    wish = Stop(actor=asked.by(actor), reason=asked.reason)
+    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
     await services.steering.stop_in_many(intervention, wish)
     return Stopping(intervention=intervention, links=_links(services, intervention))
 
 
 async def _dry_run(services: Services, which: Filter) -> DryRun:
     now = datetime.now(UTC)
-    waits = which.waits(now)
+    wanted, until = which.to_domain(), which.until(now)
     async with services.database.connection() as connection:
-        stakes = await saga_board.parked_stakes(connection, waits)
-        found = await saga_board.parked(connection, waits, limit=_SHOWN)
+        stakes = await saga_board.parked_stakes(connection, wanted, until=until)
+        found = await saga_board.parked(connection, wanted, until=until, limit=_SHOWN)
     sagas = []
     for row in found.rows:
         step = which.step or row.step

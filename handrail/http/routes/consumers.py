@@ -17,15 +17,17 @@ from handrail import bounds
 from handrail.app import UnknownConsumer
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection
+from handrail.http.access import needs
 from handrail.http.database import Database, other_store
-from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, ActorName, Services, ServicesDep
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName
 from handrail.http.schemas import Links, Moment, Name, Why, of_row, whole
+from handrail.kernel import Attribution
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.consumers.parked_messages import By, NothingParked
+from handrail.messaging.consumers.parked_messages import NothingParked
 
 router = APIRouter(tags=["consumers"])
 
@@ -113,6 +115,7 @@ class Discarded(BaseModel):
 @router.get(
     "/consumers",
     summary="Who consumes events, and what waits",
+    dependencies=[needs("consumers:read")],
     responses=responses("database-unavailable"),
 )
 async def list_consumers(services: ServicesDep) -> ConsumerStates:
@@ -139,6 +142,7 @@ async def list_consumers(services: ServicesDep) -> ConsumerStates:
 @router.get(
     "/consumers/{name}/parked",
     summary="The streams of a consumer that wait for a person",
+    dependencies=[needs("consumers:read")],
     responses=responses("not-found", "database-unavailable"),
 )
 async def list_parked(
@@ -159,6 +163,7 @@ async def list_parked(
 @router.get(
     "/consumers/{name}/parked/{stream}",
     summary="The messages of a stream that wait",
+    dependencies=[needs("consumers:read")],
     responses=responses("not-found", "database-unavailable"),
 )
 async def show_parked(
@@ -186,7 +191,7 @@ async def show_parked(
 @router.post(
     "/consumers/{name}/parked/{stream}/retry",
     summary="Handle what waits of a stream, in its order",
-    dependencies=JSON_BODY,
+    dependencies=[needs("consumers:operate"), *JSON_BODY],
     responses=responses("not-found", "database-unavailable"),
 )
 async def retry(
@@ -210,7 +215,7 @@ async def retry(
 @router.post(
     "/consumers/{name}/parked/{stream}/discard",
     summary="Never handle a message that waits",
-    dependencies=JSON_BODY,
+    dependencies=[needs("consumers:operate"), *JSON_BODY],
     responses=responses("not-found", "database-unavailable"),
 )
 async def discard(
@@ -259,8 +264,8 @@ def _known(services: Services, name: str) -> Consumer:
         raise Problem("not-found", str(unknown)) from None
 
 
-def _by(body: Settling, actor: str) -> By:
-    return By(body.by(actor), body.reason)
+def _by(body: Settling, actor: ActorName) -> Attribution:
+    return Attribution(body.by(actor), body.reason)
 
 
 def _message(one: parked_messages.ParkedMessage) -> WaitingMessage:

@@ -8,13 +8,15 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
 from handrail.http.schemas import Changes, Evidence, Id, Links, Name, SagaId, Why
 from handrail.http.temporal_errors import UNAVAILABLE
+from handrail.kernel import Attribution
 from handrail.sagas.interventions import Kind
-from handrail.sagas.options import Cancellation, Intervention, Verdict
+from handrail.sagas.options import Intervention, Verdict
 
 router = APIRouter(tags=["sagas"])
 
@@ -136,7 +138,7 @@ class CancellingSaga(BaseModel):
     "/sagas/{saga}/interventions",
     status_code=202,
     summary="Let a parked step go on",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses(
         "idempotency-key-missing",
         "not-found",
@@ -177,7 +179,7 @@ async def intervene(
     "/sagas/{saga}/answers",
     status_code=202,
     summary="Answer a step that waits for a person",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:answer"), *JSON_BODY],
     responses=responses(
         "idempotency-key-missing", "not-found", "not-parked", "saga-ended", *UNAVAILABLE
     ),
@@ -202,7 +204,7 @@ async def answer(
     "/sagas/{saga}/attempts",
     status_code=202,
     summary="Try a saga again whose workflow failed",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses(
         "not-found",
         "not-failed",
@@ -227,14 +229,14 @@ async def attempt(
     "/sagas/{saga}/cancellation",
     status_code=202,
     summary="Cancel a saga",
-    dependencies=JSON_BODY,
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
     responses=responses("not-found", "too-late", "saga-ended", *UNAVAILABLE),
 )
 async def cancel(
     services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewCancellation
 ) -> CancellingSaga:
     """Takes everything back, until its pivot was asked. Asked twice, it is done once."""
-    wish = Cancellation(actor=asked.by(actor), reason=asked.reason)
+    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
     await services.processes.cancel(saga, wish)
     return CancellingSaga(saga=saga, links=services.links(saga))
 

@@ -15,9 +15,11 @@ from sqlalchemy import select, text
 from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.http import webhook_store
+from handrail.http.access import needs
 from handrail.http.database import Database
 from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.problems import ErrorItem, Problem, responses
+from handrail.http.public import PUBLIC
 from handrail.http.routes.consumers import parked_at_consumers
 from handrail.http.schemas import of_row
 from handrail.notifications.operations import STANDING, standing_of
@@ -63,12 +65,14 @@ class Readiness(BaseModel):
     followers: list[Following]
 
 
-@router.get("/healthz", summary="Is the process alive?")
+@router.get("/healthz", summary="Is the process alive?", dependencies=[PUBLIC])
 async def healthz() -> Health:
     return Health()
 
 
-@router.get("/readyz", summary="Can it serve?", responses=responses("not-ready"))
+@router.get(
+    "/readyz", summary="Can it serve?", dependencies=[PUBLIC], responses=responses("not-ready")
+)
 async def readyz(services: ServicesDep) -> Readiness:
     """Asks PostgreSQL and Temporal, compares the database with what this code expects, and looks at
     how far the read models are behind.
@@ -101,6 +105,7 @@ async def readyz(services: ServicesDep) -> Readiness:
 @router.get(
     "/metrics",
     summary="Figures for Prometheus",
+    dependencies=[needs("metrics:read")],
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )

@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import ServicesDep
 from handrail.http.pagination import INCOMPLETE
@@ -71,6 +72,7 @@ class SagaFigures(BaseModel):
 @router.get(
     "/sagas/figures",
     summary="How many sagas there are of each type, how they ended, and how long they took",
+    dependencies=[needs("sagas:read")],
 )
 async def show_figures(services: ServicesDep, fresh: FreshnessDep) -> SagaFigures:
     await fresh.of(saga_figures.NAME)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from handrail import bounds
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
@@ -98,6 +99,7 @@ class SagasQuery(PageQuery):
 @router.get(
     "/sagas",
     summary="List sagas, newest first",
+    dependencies=[needs("sagas:read")],
 )
 async def list_sagas(
     services: ServicesDep,
@@ -126,6 +128,7 @@ async def list_sagas(
 @router.get(
     "/sagas/{saga}",
     summary="How a saga stands, and what happened in it",
+    dependencies=[needs("sagas:read")],
     responses=responses("not-found"),
 )
 async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
@@ -192,6 +195,7 @@ async def following(
 @router.get(
     "/sagas/{saga}/events",
     summary="What happens in a saga, as it happens",
+    dependencies=[needs("sagas:read")],
     response_class=EventSourceResponse,
     responses={
         204: {"description": "The saga has ended and Last-Event-ID is its last event"},

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 
 from handrail import bounds
 from handrail.http import stream_reader
+from handrail.http.access import needs
 from handrail.http.dependencies import ServicesDep
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses
@@ -22,6 +23,7 @@ StreamName = Annotated[str, text(bounds.STREAM)]
 @router.get(
     "/streams/{stream}",
     summary="The events of a stream",
+    dependencies=[needs("audit:read")],
     responses=responses("not-found", "database-unavailable"),
 )
 async def show_stream(

@@ -18,9 +18,11 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from handrail import bounds
 from handrail.http import webhook_signatures, webhook_store
+from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, in_header, kinds_of, responses
+from handrail.http.public import PUBLIC
 from handrail.http.schemas import Links, Moment, form, of_row, text
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.http.webhook_signatures import Stale, Unsigned, WrongSignature, verify
@@ -101,7 +103,7 @@ def router_of(declared: Webhooks) -> APIRouter:
         status_code=202,
         summary=declared.summary,
         description=_RECEPTION,
-        dependencies=JSON_BODY,
+        dependencies=[PUBLIC, *JSON_BODY],
         openapi_extra=_described(declared),
         responses=responses(
             "webhook-unsigned",
@@ -128,6 +130,7 @@ def router_of(declared: Webhooks) -> APIRouter:
     @router.get(
         "/webhooks",
         summary="List the webhooks that came, newest first",
+        dependencies=[needs("webhooks:read")],
         responses=responses("database-unavailable"),
     )
     async def list_webhooks(
@@ -147,6 +150,7 @@ def router_of(declared: Webhooks) -> APIRouter:
     @router.get(
         "/webhooks/{source}/{message}",
         summary="One webhook, as it came",
+        dependencies=[needs("webhooks:read")],
         responses=responses("not-found", "database-unavailable"),
     )
     async def show_webhook(
@@ -160,6 +164,7 @@ def router_of(declared: Webhooks) -> APIRouter:
         "/webhooks/{source}/{message}/retry",
         status_code=202,
         summary="Try a webhook again",
+        dependencies=[needs("webhooks:operate")],
         responses=responses("not-found", *_EFFECTS),
     )
     async def retry(

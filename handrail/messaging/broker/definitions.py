@@ -73,9 +73,13 @@ def objects_of(topology: Topology, access: Access) -> Objects:
         found[Key("virtual host", "", host.name)] = {}
     for user in topology.users:
         found[Key("user", "", user)] = {"password": access.passwords[user], "tags": [OURS]}
-    for one in topology.permissions:
-        patterns = {"configure": one.configure, "write": one.write, "read": one.read}
-        found[Key("permission", one.vhost, one.user)] = patterns
+    for permission in topology.permissions:
+        patterns = {
+            "configure": permission.configure,
+            "write": permission.write,
+            "read": permission.read,
+        }
+        found[Key("permission", permission.vhost, permission.user)] = patterns
     for host in topology.hosts:
         found |= _inside(host, access)
     return found
@@ -86,27 +90,30 @@ def _inside(host: VirtualHost, access: Access) -> Objects:
     everything = {"configure": ".*", "write": ".*", "read": ".*"}
     return {
         Key("permission", host.name, administrator): everything,
-        **{Key("upstream", host.name, one.name): _upstream(one, access) for one in host.upstreams},
         **{
-            Key("policy", host.name, one.name): {
-                "pattern": one.pattern,
-                "apply-to": one.to,
-                "definition": dict(one.definition),
-                "priority": 0,
-            }
-            for one in host.policies
+            Key("upstream", host.name, upstream.name): _upstream(upstream, access)
+            for upstream in host.upstreams
         },
         **{
-            Key("exchange", host.name, one.name): {
-                "type": one.kind,
+            Key("policy", host.name, policy.name): {
+                "pattern": policy.pattern,
+                "apply-to": policy.to,
+                "definition": dict(policy.definition),
+                "priority": 0,
+            }
+            for policy in host.policies
+        },
+        **{
+            Key("exchange", host.name, exchange.name): {
+                "type": exchange.kind,
                 "durable": True,
                 "auto_delete": False,
                 "internal": False,
                 "arguments": {},
             }
-            for one in host.exchanges
+            for exchange in host.exchanges
         },
-        **{Key("queue", host.name, one.name): _queue(one) for one in host.queues},
+        **{Key("queue", host.name, queue.name): _queue(queue) for queue in host.queues},
         **{binding_key(host.name, value): value for value in map(_binding, host.bindings)},
     }
 
@@ -252,9 +259,9 @@ def difference(wanted: Objects, found: Objects) -> Difference:
     return Difference(
         missing=tuple(key for key in wanted if key not in found),
         different={
-            key: said
+            key: differences
             for key, value in wanted.items()
-            if key in found and (said := _unlike(value, found[key]))
+            if key in found and (differences := _unlike(value, found[key]))
         },
         extra=tuple(key for key in found if key not in wanted and _is_ours(key, found[key])),
     )
@@ -266,15 +273,17 @@ def _is_ours(key: Key, value: Mapping[str, Any]) -> bool:
 
 def _unlike(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     """Which parts differ, and how; passwords are not shown, nor what contains them."""
-    said = []
+    differences = []
     for name, value in wanted.items():
         if name == "password":
             if not _is_password(value, found.get("password_hash", "")):
-                said.append("another password")
+                differences.append("another password")
         elif (_tags(found) if name == "tags" else found.get(name)) != value:
             secret = name == "value"
-            said.append(f"another {name}" if secret else f"{name}: {found.get(name)}, not {value}")
-    return "; ".join(said)
+            differences.append(
+                f"another {name}" if secret else f"{name}: {found.get(name)}, not {value}"
+            )
+    return "; ".join(differences)
 
 
 def _is_password(password: str, password_hash: str) -> bool:

@@ -56,7 +56,7 @@ async def _look_at(
         for destination, key in await management.keys_between(upstream.vhost, exchange)
         if _fetches(destination, buffer)
     }
-    wanted = {one.key for one in host.bindings if one.exchange == exchange}
+    wanted = {binding.key for binding in host.bindings if binding.exchange == exchange}
     upstream_queues = await management.queues(upstream.vhost)
     queues = await management.queues(host.name)
     return Fed(

@@ -195,7 +195,7 @@ def _quoted(name: str) -> str:
 
 def _reason(answer: httpx.Response) -> str:
     try:
-        said = answer.json()
-        return str(said.get("reason") or said)
+        body = answer.json()
+        return str(body.get("reason") or body)
     except ValueError:
         return answer.text

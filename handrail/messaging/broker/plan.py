@@ -55,7 +55,7 @@ class BrokerPlan:
 
     @property
     def exchange_names(self) -> tuple[str, ...]:
-        return (EVENTS, *(one.name for one in self.exchanges), SAGAS)
+        return (EVENTS, *(exchange.name for exchange in self.exchanges), SAGAS)
 
 
 def mistakes(plan: BrokerPlan, contexts: Collection[str]) -> Iterator[str]:
@@ -73,13 +73,13 @@ def mistakes(plan: BrokerPlan, contexts: Collection[str]) -> Iterator[str]:
 
 
 def _of_exchanges(plan: BrokerPlan, contexts: Collection[str]) -> Iterator[str]:
-    for one in plan.exchanges:
-        if one.name == UNKNOWN or plan.exchange_names.count(one.name) > 1:
-            yield f"the name of the exchange {one.name} is taken: rename it"
-        for context in one.contexts:
+    for exchange in plan.exchanges:
+        if exchange.name == UNKNOWN or plan.exchange_names.count(exchange.name) > 1:
+            yield f"the name of the exchange {exchange.name} is taken: rename it"
+        for context in exchange.contexts:
             if context not in contexts:
                 yield (
-                    f"the exchange {one.name} is for the context {context}, and there is none:"
+                    f"the exchange {exchange.name} is for the context {context}, and there is none:"
                     f" name one of {', '.join(sorted(contexts))}"
                 )
 

@@ -105,7 +105,7 @@ class Topology:
     @property
     def users(self) -> tuple[str, ...]:
         """Each needs a password."""
-        return tuple(dict.fromkeys(one.user for one in self.permissions))
+        return tuple(dict.fromkeys(permission.user for permission in self.permissions))
 
 
 def topology(routing: Routing, consumers: Sequence[Consumer]) -> Topology:
@@ -128,7 +128,7 @@ def federation_user(service: str) -> str:
 
 def keys_of(consumer: Consumer, routing: Routing) -> tuple[str, ...]:
     """What its queue is bound with: each event it wants, in any version."""
-    return tuple(sorted({_key(one.__name__, routing) for one in consumer.wants}))
+    return tuple(sorted({_key(want.__name__, routing) for want in consumer.wants}))
 
 
 def _key(event: str, routing: Routing) -> str:
@@ -161,7 +161,7 @@ def _service(
     name: str, plan: BrokerPlan, routing: Routing, consumers: Sequence[Consumer]
 ) -> VirtualHost:
     exchange = plan.services[name]
-    here = [one for one in consumers if one.vhost == name]
+    here = [consumer for consumer in consumers if consumer.vhost == name]
     return VirtualHost(
         name=name,
         exchanges=(Exchange(exchange), Exchange(DEAD, "fanout"), Exchange(UNROUTED, "fanout")),
@@ -218,7 +218,7 @@ def _check(consumer: Consumer, routing: Routing, plan: BrokerPlan) -> None:
 def _permissions(plan: BrokerPlan, consumers: Sequence[Consumer]) -> Iterable[Permission]:
     yield Permission(RELAY, plan.home, write=_exactly(plan.exchange_names))
     for service, exchange in plan.services.items():
-        queues = [one.queue for one in consumers if one.vhost == service]
+        queues = [consumer.queue for consumer in consumers if consumer.vhost == service]
         yield Permission(service, service, read=_exactly(queues))
         # Federation makes an exchange and a queue of its own upstream, named after both ends.
         own = rf"federation: {exchange} -> [^:]+:{service}:{exchange}( [AB])?"

@@ -309,7 +309,7 @@ async def _forget(
     """What the inbox has noted since is not forgotten: it was handled again by another way."""
     await connection.execute(
         "DELETE FROM inbox WHERE consumer = %s AND id = ANY (%s) AND received_at < %s",
-        (consumer.name, [one.id for one in messages], before),
+        (consumer.name, [message.id for message in messages], before),
     )
 
 

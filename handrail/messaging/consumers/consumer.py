@@ -48,7 +48,7 @@ class Consumer:
 
     @cached_property
     def types(self) -> frozenset[str]:
-        return frozenset(one.__name__ for one in self.wants)
+        return frozenset(want.__name__ for want in self.wants)
 
     @property
     def follower(self) -> str:

@@ -77,7 +77,7 @@ class Trying:
         """All of them in one transaction. Where it comes to nothing each is to be handled alone:
         one of them is at fault, or the database, and that will show.
         """
-        wanted = [one for one in messages if one.type in self._consumer.types]
+        wanted = [message for message in messages if message.type in self._consumer.types]
         try:
             async with self._slots, self._pool.connection(_CONNECT) as connection:
                 there = await without_lost(connection, self._consumer.name, wanted)

@@ -29,5 +29,5 @@ def is_of_the_database(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> str:
-    said = str(error).replace("\x00", "")
-    return f"{type(error).__name__}: {said}"[:LONGEST_CAUSE]
+    message = str(error).replace("\x00", "")
+    return f"{type(error).__name__}: {message}"[:LONGEST_CAUSE]

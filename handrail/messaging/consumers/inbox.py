@@ -103,7 +103,7 @@ async def receive_all(
             {
                 "consumer": consumer.name,
                 "follower": consumer.follower,
-                "ids": [one.id for one in messages],
+                "ids": [message.id for message in messages],
                 "streams": [one.stream for one in messages],
                 "versions": [one.version for one in messages],
                 "positions": [one.position for one in messages],

@@ -21,7 +21,7 @@ async def without_lost(
     connection: Connection, consumer: str, messages: Sequence[Received]
 ) -> Sequence[Received]:
     """Those whose events are in the store. It is asked only about messages of earlier epochs."""
-    old = [one for one in messages if one.position < first_position_of(connection)]
+    old = [message for message in messages if message.position < first_position_of(connection)]
     if not old:
         return messages
     found = await connection.execute(

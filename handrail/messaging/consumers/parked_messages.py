@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
+from handrail.kernel import Attribution
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.failure_kind import cause_of, is_of_the_database
 from handrail.messaging.consumers.inbox import free
@@ -21,14 +22,6 @@ CHUNK: Final = 100
 
 class NothingParked(LookupError):
     """The stream does not wait, or not for this message."""
-
-
-@dataclass(frozen=True)
-class By:
-    """Who settles something, and why."""
-
-    actor: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -118,7 +111,7 @@ async def messages(
 
 
 async def retry(
-    connection: Connection, consumer: Consumer, codec: Codec, stream: str, by: By
+    connection: Connection, consumer: Consumer, codec: Codec, stream: str, by: Attribution
 ) -> Retried:
     """Handle in order what waits of the stream, and what comes meanwhile, up to the first one that
     fails again.
@@ -147,7 +140,7 @@ async def discard(
     connection: Connection,
     consumer: str,
     stream: str,
-    by: By,
+    by: Attribution,
     *,
     version: int | None = None,
 ) -> int:
@@ -201,7 +194,7 @@ async def _waiting(
 
 
 async def _handle_again(
-    connection: Connection, consumer: Consumer, received: Received, by: By
+    connection: Connection, consumer: Consumer, received: Received, by: Attribution
 ) -> Exception | None:
     """Answers why it could not be handled."""
     try:
@@ -235,7 +228,7 @@ async def _settle(
     connection: Connection,
     key: tuple[str, str, int],
     settled_as: Literal["handled", "discarded"],
-    by: By,
+    by: Attribution,
 ) -> None:
     await connection.execute(
         "UPDATE parked_messages SET settled_at = clock_timestamp(), settled_as = %s, actor = %s,"

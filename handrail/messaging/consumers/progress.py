@@ -103,7 +103,7 @@ async def show_standing(
     connection: Connection, console: Console, consumers: Sequence[Consumer]
 ) -> Result:
     """1 where types are to be read from history."""
-    found = [await standing(connection, one) for one in consumers]
+    found = [await standing(connection, consumer) for consumer in consumers]
     table_of(found, consumers).print(console)
     for one in found:
         _say_types(console, one)

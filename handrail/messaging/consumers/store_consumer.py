@@ -77,7 +77,9 @@ class FromStore:
 
     def wanted(self, page: Page) -> Sequence[Received]:
         types = self.consumer.types
-        return [received_from_store(one, self._codec) for one in page.events if one.type in types]
+        return [
+            received_from_store(event, self._codec) for event in page.events if event.type in types
+        ]
 
     async def handle_or_park(self, connection: Connection, received: Received) -> None:
         """Raises the error of a database that is at fault."""

@@ -83,9 +83,9 @@ async def register(connection: Connection, consumer: Consumer) -> Sequence[str]:
 def left_behind(consumer: Consumer, page: Page) -> tuple[str, Mapping[str, object]]:
     """What to do beside moving the consumer's checkpoint over a page: see `checkpoints.move`."""
     first: dict[tuple[int, str], int] = {}
-    for one in page.events:
-        if one.type not in consumer.types:
-            first.setdefault((shard_of(one.stream), one.type), one.position)
+    for event in page.events:
+        if event.type not in consumer.types:
+            first.setdefault((shard_of(event.stream), event.type), event.position)
     if not first:
         return "", {}
     return _LEFT_BEHIND, {

@@ -45,7 +45,7 @@ def document(
         "defaultContentType": "application/json",
         **_places(events, routing, consumers),
         "components": {
-            "messages": {one.__name__: _message(one, described) for one in events},
+            "messages": {event.__name__: _message(event, described) for event in events},
             "schemas": {"CloudEventHeaders": HEADERS, **_schemas(events, described)},
         },
     }
@@ -58,7 +58,7 @@ def _places(
         return {"servers": {}, "channels": {}, "operations": {}}
     plan = routing.plan
     return {
-        "servers": {one.name: _server(one.name) for one in topology(routing, consumers).hosts},
+        "servers": {host.name: _server(host.name) for host in topology(routing, consumers).hosts},
         "channels": {
             **{name: _exchange(name, plan, routing, events) for name in plan.exchange_names},
             **{name: _log(name, plan, routing, events) for name in plan.logs},
@@ -66,7 +66,7 @@ def _places(
                 f"{name}.{exchange}": _followed(name, exchange, plan, consumers)
                 for name, exchange in plan.services.items()
             },
-            **{f"{one.vhost}.{one.queue}": _queue(one) for one in consumers},
+            **{f"{consumer.vhost}.{consumer.queue}": _queue(consumer) for consumer in consumers},
         },
         "operations": {
             **{f"publish.{name}": _publishes(name) for name in plan.exchange_names},
@@ -89,8 +89,8 @@ def _server(vhost: str) -> Schema:
 def _exchange(
     name: str, plan: BrokerPlan, routing: Routing, events: Iterable[type[Event]]
 ) -> Schema:
-    here = [one for one in events if name in routing.exchanges_of(one.__name__)]
-    about = _EXCHANGES | {one.name: one.about for one in plan.exchanges}
+    here = [event for event in events if name in routing.exchanges_of(event.__name__)]
+    about = _EXCHANGES | {exchange.name: exchange.about for exchange in plan.exchanges}
     return _routed(plan.home, name, about[name], here)
 
 
@@ -98,14 +98,16 @@ def _followed(
     service: str, exchange: str, plan: BrokerPlan, consumers: Iterable[Consumer]
 ) -> Schema:
     """The exchange of a service's own virtual host."""
-    wanted = [event for one in consumers if one.vhost == service for event in one.wants]
+    wanted = [
+        event for consumer in consumers if consumer.vhost == service for event in consumer.wants
+    ]
     about = f"Of `{exchange}` in `{plan.home}` what the queues here are bound to, by federation."
     return _routed(service, exchange, about, wanted)
 
 
 def _log(name: str, plan: BrokerPlan, routing: Routing, events: Iterable[type[Event]]) -> Schema:
     kept = plan.logs[name]
-    here = [one for one in events if set(kept) & set(routing.exchanges_of(one.__name__))]
+    here = [event for event in events if set(kept) & set(routing.exchanges_of(event.__name__))]
     about = f"A stream of all that {' and '.join(kept)} had in the last days, to be read again."
     return _queued(plan.home, name, about, here)
 
@@ -124,7 +126,7 @@ def _routed(vhost: str, exchange: str, about: str, events: Iterable[type[Event]]
         "parameters": {
             "context": {
                 "description": "Who it is told by.",
-                "enum": sorted({context_of(one) for one in events}),
+                "enum": sorted({context_of(event) for event in events}),
             },
             "event": {"description": "The event's name."},
             "schema": {"description": "The version of its schema."},
@@ -188,7 +190,7 @@ def _consumes(consumer: Consumer) -> Schema:
 
 
 def _references(events: Iterable[type[Event]]) -> Schema:
-    names = sorted({one.__name__ for one in events})
+    names = sorted({event.__name__ for event in events})
     return {name: {"$ref": f"#/components/messages/{name}"} for name in names}
 
 
@@ -231,7 +233,9 @@ def _schemas(events: Iterable[type[Event]], described: Described) -> Schema:
         parts = {event.__name__: schema, **schema.get("$defs", {})}
         for name, one in parts.items():
             plain = {key: value for key, value in one.items() if key not in _NOT_HERE}
-            if found.setdefault(name, _moved(plain)) != _moved(plain):
+            if found.setdefault(name, _with_local_references(plain)) != _with_local_references(
+                plain
+            ):
                 raise ValueError(f"{name} stands for two things")
     return {name: found[name] for name in sorted(found)}
 
@@ -239,14 +243,14 @@ def _schemas(events: Iterable[type[Event]], described: Described) -> Schema:
 _NOT_HERE: Final = {"$schema", "$id", "$defs", "examples"}
 
 
-def _moved(schema: Any) -> Any:
+def _with_local_references(schema: Any) -> Any:
     """With references into this document."""
     match schema:
         case {"$ref": str(target)}:
             return {"$ref": target.replace("#/$defs/", "#/components/schemas/")}
         case dict():
-            return {key: _moved(value) for key, value in schema.items()}
+            return {key: _with_local_references(value) for key, value in schema.items()}
         case list():
-            return [_moved(one) for one in schema]
+            return [_with_local_references(one) for one in schema]
         case _:
             return schema

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from handrail.eventstore import parked_events
 from handrail.eventstore.flush import FLUSHED
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
@@ -25,11 +26,8 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Parked:
+class Parked(parked_events.Parked):
     exchange: str
-    stream: str
-    position: int
-    cause: str
 
 
 @dataclass(frozen=True)
@@ -91,35 +89,17 @@ async def still_wait(connection: Connection, wanted: Collection[Place]) -> bool:
 
 async def park(connection: Connection, parked: Sequence[Parked]) -> None:
     """Those of one stream in their order."""
-    await connection.execute(
-        "INSERT INTO parked_events (projection, stream, position, cause)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[])"
-        " ON CONFLICT DO NOTHING",
-        (
-            [_name(one.exchange) for one in parked],
-            [one.stream for one in parked],
-            [one.position for one in parked],
-            [one.cause for one in parked],
-        ),
-    )
+    await parked_events.park(connection, [(_name(event.exchange), event) for event in parked])
 
 
 async def free(connection: Connection, exchange: str, stream: str, position: int) -> None:
-    await connection.execute(
-        "DELETE FROM parked_events WHERE projection = %s AND stream = %s AND position = %s",
-        (_name(exchange), stream, position),
-    )
+    await parked_events.release(connection, _name(exchange), [stream], [position])
 
 
 async def keep(connection: Connection, parked: Sequence[Parked]) -> None:
     """The same for events that may wait there already: they wait on, for this cause."""
-    for one in parked:
-        await connection.execute(
-            "INSERT INTO parked_events (projection, stream, position, cause)"
-            " VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (projection, stream, position) DO UPDATE SET cause = excluded.cause",
-            (_name(one.exchange), one.stream, one.position, one.cause),
-        )
+    for event in parked:
+        await parked_events.park_again(connection, _name(event.exchange), event)
 
 
 async def waiting(
@@ -128,14 +108,9 @@ async def waiting(
     """The first of what waits of a stream for these exchanges, in order; the relay is kept out of
     it until the transaction ends.
     """
-    cursor = await connection.execute(
-        f"SELECT {_EXCHANGE}, e.position, e.stream, e.version, e.type, e.schema, e.data,"
-        " e.metadata, e.recorded_at FROM parked_events p JOIN events e USING (position)"
-        " WHERE projection = ANY (%s) AND p.stream = %s ORDER BY e.position, projection LIMIT %s"
-        " FOR UPDATE OF p",
-        ([_name(exchange) for exchange in exchanges], stream, limit),
-    )
-    return [Waiting(row[0], Recorded(*row[1:])) for row in await cursor.fetchall()]
+    names = [_name(exchange) for exchange in exchanges]
+    found = await parked_events.lock_first(connection, names, [stream], limit)
+    return [Waiting(name.removeprefix(f"{RELAY}/"), recorded) for name, recorded in found]
 
 
 async def parked_streams(

@@ -70,7 +70,7 @@ class Relay:
         is not sent again by this process.
         """
         while True:
-            streams = {one.stream for one in page.events}
+            streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
             work = partition(page.events, waiting, self._routing)
             parked = [*work.parked, *await self._publish(work.chains)]
@@ -112,9 +112,9 @@ class Relay:
                 continue
             if cause := await self._publisher.publish(exchange, message):
                 behind = [
-                    Parked(exchange, stream, later, BEHIND) for later, _ in chain[number + 1 :]
+                    Parked(stream, later, BEHIND, exchange) for later, _ in chain[number + 1 :]
                 ]
-                return [Parked(exchange, stream, position, cause), *behind]
+                return [Parked(stream, position, cause, exchange), *behind]
             confirmed.add(position)
         return []
 
@@ -161,6 +161,6 @@ def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing)
                 behind = place in waiting or place in stopped
                 stopped.add(place)
                 work.parked.append(
-                    Parked(exchange, event.stream, event.position, BEHIND if behind else cause)
+                    Parked(event.stream, event.position, BEHIND if behind else cause, exchange)
                 )
     return work

@@ -47,7 +47,7 @@ async def republished(connection: Connection, consumers: Sequence[Consumer]) -> 
             "  WHERE starts_with(projection, 'relay/')) FROM events"
         )
         [(events, since, waiting)] = await cursor.fetchall()
-        again = [await _comes_again(connection, one) for one in consumers]
+        again = [await _comes_again(connection, consumer) for consumer in consumers]
     return Republished(events, since, waiting, again)
 
 

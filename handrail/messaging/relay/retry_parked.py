@@ -111,19 +111,19 @@ class _Stream:
             if waiting.exchange == UNKNOWN:
                 self._open.clear()  # all that comes later waits behind it, whatever its exchange
             return
-        left: list[Parked] = []
+        still_parked: list[Parked] = []
         for exchange in exchanges:
             if exchange not in self._open:
-                left.append(Parked(exchange, event.stream, event.position, BEHIND))
+                still_parked.append(Parked(event.stream, event.position, BEHIND, exchange))
             elif cause := await self._publisher.publish(exchange, message):
                 self._stop(exchange, event, cause)
-                left += self.stopped_by[-1:]
+                still_parked += self.stopped_by[-1:]
             else:
                 self.published += 1
-        await parked_messages.keep(connection, left)
-        if all(one.exchange != waiting.exchange for one in left):
+        await parked_messages.keep(connection, still_parked)
+        if all(one.exchange != waiting.exchange for one in still_parked):
             await parked_messages.free(connection, waiting.exchange, event.stream, event.position)
 
     def _stop(self, exchange: str, event: Recorded, cause: str) -> None:
         self._open.discard(exchange)
-        self.stopped_by.append(Parked(exchange, event.stream, event.position, cause))
+        self.stopped_by.append(Parked(event.stream, event.position, cause, exchange))

@@ -22,7 +22,7 @@ class Routing:
 
     @classmethod
     def of(cls, events: Iterable[type[kernel.Message]], plan: BrokerPlan | None) -> Routing:
-        return cls({one.__name__: kernel.context_of(one) for one in events}, plan)
+        return cls({event.__name__: kernel.context_of(event) for event in events}, plan)
 
     @property
     def broker(self) -> BrokerPlan:
@@ -65,5 +65,7 @@ class Routing:
             return ()
         if context == SAGAS:
             return (SAGAS,)
-        further = (one.name for one in self.plan.exchanges if context in one.contexts)
+        further = (
+            exchange.name for exchange in self.plan.exchanges if context in exchange.contexts
+        )
         return (EVENTS, *further)

@@ -4,11 +4,8 @@ import pytest
 
 from domain.payments import payment
 from domain.payments.commands import (
-    Approved,
     AuthoriseDownPayment,
-    BankReply,
     CapturePayment,
-    Declined,
     RecordDispute,
     VoidPayment,
 )
@@ -30,23 +27,24 @@ from handrail.errors import (
     OutsideAnswerMissing,
 )
 from handrail.kernel import Event, Money
+from handrail.replies import Accepted, Declined, Reply
 from handrail.testing.scenario import Scenario
 from tests.controls import an_order_id, eur, usd
 
 paying = Scenario(payment, Payment())
 ORDER = an_order_id()
-YES, NO = Approved(reference="bank-1"), Declined(code="no-funds")
+YES, NO = Accepted(reference="bank-1"), Declined(code="no-funds")
 
 
-def authorise(reply: BankReply | None, amount: Money = eur(25)) -> AuthoriseDownPayment:  # noqa: B008
+def authorise(reply: Reply | None, amount: Money = eur(25)) -> AuthoriseDownPayment:  # noqa: B008
     return AuthoriseDownPayment(order=ORDER, amount=amount, card="card-1", reply=reply)
 
 
-def void(reply: BankReply | None) -> VoidPayment:
+def void(reply: Reply | None) -> VoidPayment:
     return VoidPayment(order=ORDER, reply=reply)
 
 
-def capture(reply: BankReply | None, amount: Money = eur(25)) -> CapturePayment:  # noqa: B008
+def capture(reply: Reply | None, amount: Money = eur(25)) -> CapturePayment:  # noqa: B008
     return CapturePayment(order=ORDER, amount=amount, reply=reply)
 
 

@@ -11,11 +11,8 @@ from domain.identifiers import CustomerId, ReturnId
 from domain.payments import plan
 from domain.payments.commands import (
     AdjustPlan,
-    Approved,
-    BankReply,
     ChargeLateFee,
     CollectInstalment,
-    Declined,
     OpenPlan,
     RefundPayment,
     Reschedule,
@@ -51,12 +48,13 @@ from handrail.errors import (
     UnknownAggregate,
 )
 from handrail.kernel import Command, Event, Money
+from handrail.replies import Accepted, Declined, Reply
 from handrail.testing.scenario import Scenario
 from tests.controls import an_order_id, eur, usd
 
 paying = Scenario(plan, InstalmentPlan())
 ORDER, ANN, BACK, MORE = an_order_id(), CustomerId("ann"), ReturnId("r1"), ReturnId("r2")
-YES, NO = Approved(reference="bank-1"), Declined(code="no-funds")
+YES, NO = Accepted(reference="bank-1"), Declined(code="no-funds")
 FIRST, SECOND, THIRD = date(2026, 4, 2), date(2026, 5, 2), date(2026, 6, 2)
 
 
@@ -85,7 +83,7 @@ def planned(*instalments: tuple[int, date, int]) -> tuple[PlannedInstalment, ...
 def collect(
     number: int,
     amount: Money = eur(30),  # noqa: B008
-    reply: BankReply | None = YES,
+    reply: Reply | None = YES,
 ) -> CollectInstalment:
     return CollectInstalment(order=ORDER, number=number, amount=amount, card="card-1", reply=reply)
 
@@ -108,7 +106,7 @@ def reschedule(number: int, due: date) -> Reschedule:
     return Reschedule(order=ORDER, number=number, due=due)
 
 
-def settle(amount: int, reply: BankReply | None = YES) -> SettleEarly:
+def settle(amount: int, reply: Reply | None = YES) -> SettleEarly:
     return SettleEarly(order=ORDER, amount=eur(amount), card="card-1", reply=reply)
 
 
@@ -140,7 +138,7 @@ def reverted(*instalments: tuple[int, date, int]) -> AdjustmentReverted:
     return AdjustmentReverted(order=ORDER, return_id=BACK, instalments=planned(*instalments))
 
 
-def refund(amount: int, reply: BankReply | None = YES) -> RefundPayment:
+def refund(amount: int, reply: Reply | None = YES) -> RefundPayment:
     return RefundPayment(order=ORDER, return_id=BACK, amount=eur(amount), reply=reply)
 
 

@@ -4,19 +4,20 @@ import pytest
 
 from domain.identifiers import MerchantId, PayoutId
 from domain.payments import transfer
-from domain.payments.commands import Approved, BankReply, Declined, TransferPayout
+from domain.payments.commands import TransferPayout
 from domain.payments.events import PayoutTransferred, TransferDeclined
 from domain.payments.transfer import Transfer
 from handrail.errors import ContentDiffers, NotPositive, OutsideAnswerMissing
+from handrail.replies import Accepted, Declined, Reply
 from handrail.testing.scenario import Scenario
 from tests.controls import eur
 
 transferring = Scenario(transfer, Transfer())
 PAYOUT, BOB = PayoutId("bob-2026-04-02"), MerchantId("bob")
-YES, NO = Approved(reference="bank-1"), Declined(code="account_closed")
+YES, NO = Accepted(reference="bank-1"), Declined(code="account_closed")
 
 
-def pay_out(reply: BankReply | None, amount: int = 97, merchant: str = BOB) -> TransferPayout:
+def pay_out(reply: Reply | None, amount: int = 97, merchant: str = BOB) -> TransferPayout:
     return TransferPayout(
         payout=PAYOUT, merchant=MerchantId(merchant), amount=eur(amount), reply=reply
     )

@@ -4,11 +4,8 @@ import pytest
 
 from domain.shipping import shipment
 from domain.shipping.commands import (
-    Booked,
     BookShipment,
     CancelShipment,
-    CarrierReply,
-    NotBooked,
     RecordDelivery,
     RecordDispatch,
     RecordLoss,
@@ -24,21 +21,22 @@ from domain.shipping.events import (
 from domain.shipping.shipment import Shipment
 from handrail.errors import NotPositive, OutOfOrder, OutsideAnswerMissing
 from handrail.kernel import Event
+from handrail.replies import Accepted, Declined, Reply
 from handrail.testing.scenario import Scenario
 from tests.controls import NOON, a_merchant, an_order_id
 
 shipping = Scenario(shipment, Shipment())
 ORDER, MERCHANT = an_order_id(), a_merchant()
-YES, NO = Booked(reference="truck-1"), NotBooked(code="too-far")
+YES, NO = Accepted(reference="truck-1"), Declined(code="too-far")
 
 
-def book(reply: CarrierReply | None, parcels: int = 1) -> BookShipment:
+def book(reply: Reply | None, parcels: int = 1) -> BookShipment:
     return BookShipment(
         order=ORDER, merchant=MERCHANT, ship_to="address-1", parcels=parcels, reply=reply
     )
 
 
-def cancel(reply: CarrierReply | None) -> CancelShipment:
+def cancel(reply: Reply | None) -> CancelShipment:
     return CancelShipment(order=ORDER, reply=reply)
 
 

@@ -10,8 +10,9 @@ import pytest
 from domain.identifiers import MerchantId, OrderId, Sku
 from domain.inventory.events import StockReceived
 from domain.ordering.events import OrderConfirmed
+from handrail.kernel import Attribution
 from handrail.messaging.consumers.inbox import BEHIND
-from handrail.messaging.consumers.parked_messages import By, discard, retry
+from handrail.messaging.consumers.parked_messages import discard, retry
 from handrail.messaging.envelope import Received
 from runtime.app import HANDRAIL
 from tests.messaging.consumers.lines import (
@@ -88,7 +89,7 @@ async def test_once_it_is_mended_the_stream_is_worked_off_in_order_and_flows(
 
     async with running(line.process()):
         async with place.pool.connection() as connection:
-            by = By("ben", "mended in 1.2.3")
+            by = Attribution("ben", "mended in 1.2.3")
             await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", by)
         await place.confirms("a")
         await line.send()
@@ -120,8 +121,10 @@ async def test_what_was_discarded_has_no_effect_when_it_comes_again(
     notebook.failing = {"order-a/1": KeyError("for ever")}
     await worked_off(place, line, notebook)
     async with place.pool.connection() as connection:
-        await discard(connection, "notebook", "order-a", By("ann", "ticket 7"))
-        await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", By("ann", "ticket 7"))
+        await discard(connection, "notebook", "order-a", Attribution("ann", "ticket 7"))
+        await retry(
+            connection, notebook.consumer, HANDRAIL.codec, "order-a", Attribution("ann", "ticket 7")
+        )
     notebook.failing = {}
     await place.confirms("a")
 

@@ -7,16 +7,17 @@ import asyncio
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from handrail.kernel import Attribution
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.inbox import BEHIND, Outcome, park, receive, receive_all
-from handrail.messaging.consumers.parked_messages import By, NothingParked, discard, retry
+from handrail.messaging.consumers.parked_messages import NothingParked, discard, retry
 from handrail.messaging.envelope import Received
 from runtime.app import HANDRAIL
 from tests.messaging.consumers.place import Notebook, Place, ids, together
 from tests.statements import statements_of
 
-ANN = By("ann", "ticket 7")
-MENDED = By("ben", "mended in 1.2.3")
+ANN = Attribution("ann", "ticket 7")
+MENDED = Attribution("ben", "mended in 1.2.3")
 
 
 async def take(place: Place, notebook: Notebook, received: Received) -> Outcome:
@@ -35,13 +36,13 @@ async def take_all(place: Place, notebook: Notebook, *orders: str) -> None:
 
 
 async def work_off(
-    place: Place, notebook: Notebook, order: str, by: By = ANN
+    place: Place, notebook: Notebook, order: str, by: Attribution = ANN
 ) -> parked_messages.Retried:
     async with place.pool.connection() as connection:
         return await retry(connection, notebook.consumer, HANDRAIL.codec, f"order-{order}", by)
 
 
-async def drop(place: Place, order: str, version: int | None = None, by: By = ANN) -> int:
+async def drop(place: Place, order: str, version: int | None = None, by: Attribution = ANN) -> int:
     async with place.pool.connection() as connection:
         return await discard(connection, "notebook", f"order-{order}", by, version=version)
 
@@ -243,7 +244,7 @@ async def test_nothing_is_settled_without_an_actor_and_a_reason(
     notebook.failing = {"order-a/1": 1}
     await take_all(place, notebook)
 
-    for by in (By("", "why"), By("who", "")):
+    for by in (Attribution("", "why"), Attribution("who", "")):
         with pytest.raises(Exception, match="parked_messages_settled_by_check"):
             await drop(place, "a", by=by)
 

@@ -9,10 +9,10 @@ import pytest
 from consumers import warehouse
 from domain.identifiers import MerchantId, OrderId, ReturnId, Sku
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
-from handrail.kernel import Event
+from handrail.kernel import Attribution, Event
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.inbox import Outcome, receive
-from handrail.messaging.consumers.parked_messages import By, discard, retry
+from handrail.messaging.consumers.parked_messages import discard, retry
 from handrail.messaging.consumers.prune_inbox import KEPT, SETTLED_KEPT, prune, prune_settled
 from handrail.messaging.consumers.store_consumer import catch_up, snapshot
 from runtime.app import HANDRAIL
@@ -183,7 +183,9 @@ async def test_what_waits_for_a_person_still_waits_when_it_comes_again(
     ]
     notebook.failing = {}
     async with place.pool.connection() as connection:
-        await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", By("ann", "mended"))
+        await retry(
+            connection, notebook.consumer, HANDRAIL.codec, "order-a", Attribution("ann", "mended")
+        )
     assert await place.noted() == ids("a", 1, 2, 3)
 
 
@@ -194,7 +196,7 @@ async def test_what_was_discarded_stays_on_record_and_has_no_effect(
     notebook.failing = {"order-a/1": KeyError("for ever")}
     await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
     async with place.pool.connection() as connection:
-        await discard(connection, "notebook", "order-a", By("ann", "ticket 7"))
+        await discard(connection, "notebook", "order-a", Attribution("ann", "ticket 7"))
     notebook.failing = {}
     await days_go_by(place, SETTLED_KEPT.days + 1)
 
@@ -210,7 +212,7 @@ async def test_what_was_handled_is_kept_for_its_time_and_what_waits_for_ever(
     await place.confirms("a", "b", "c")
     notebook.failing = {f"order-{one}/1": KeyError("for ever") for one in "abc"}
     await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
-    by = By("ann", "ticket 7")
+    by = Attribution("ann", "ticket 7")
     async with place.pool.connection() as connection:
         del notebook.failing["order-a/1"], notebook.failing["order-b/1"]
         await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", by)

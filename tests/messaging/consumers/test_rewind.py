@@ -8,10 +8,11 @@ import pytest
 
 from consumers import finance
 from domain.ordering.events import OrderConfirmed, OrderRejected
+from handrail.kernel import Attribution
 from handrail.messaging.consumers import backfill
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.inbox import Outcome, receive
-from handrail.messaging.consumers.parked_messages import By, discard, retry
+from handrail.messaging.consumers.parked_messages import discard, retry
 from handrail.messaging.consumers.prune_inbox import prune
 from handrail.messaging.consumers.rewind import CannotRewind, affected, position_before, rewind
 from handrail.messaging.consumers.store_consumer import begin, catch_up, snapshot
@@ -95,7 +96,7 @@ async def test_what_was_discarded_stays_so_and_what_was_parked_may_park_again(
     notebook = new()
     notebook.failing = {"order-a/1": KeyError("a")}
     await catch_up(place.pool, notebook.consumer, HANDRAIL.codec)
-    by = By("ben", "mended")
+    by = Attribution("ben", "mended")
     async with place.pool.connection() as connection:
         await discard(connection, "notebook", "order-a", by)
         await retry(connection, notebook.consumer, HANDRAIL.codec, "order-a", by)

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 import pytest
 
+from handrail.kernel import Attribution
 from handrail.notifications.campaigns import Campaign, CampaignDiffers, Progress, begin, enqueue
-from handrail.notifications.operations import By, stop_campaign
+from handrail.notifications.operations import stop_campaign
 from tests.messaging.notifications.world import World
 from tests.projections.world import until
 
@@ -158,7 +159,7 @@ async def test_a_campaign_that_is_stopped_reaches_nobody_else(world: World) -> N
     await people(world, 50)
     await run(world, batches=3)
     async with world.pool.connection() as connection:
-        stopped = await stop_campaign(connection, By("ann", "wrong price"), "sale")
+        stopped = await stop_campaign(connection, Attribution("ann", "wrong price"), "sale")
     assert stopped == 21
     assert (await run(world)).enqueued == 21
     assert await world.sql("SELECT DISTINCT state, actor, actor_reason FROM notifications") == [

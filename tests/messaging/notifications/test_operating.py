@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from psycopg.errors import CheckViolation
 
+from handrail.kernel import Attribution
 from handrail.notifications import operations
-from handrail.notifications.operations import By, Standing, Which
+from handrail.notifications.operations import Standing, StuckFilter
 from tests.messaging.notifications.world import World
 from tests.projections.world import until
 
-ANN = By("ann", "mended, ticket 7")
+ANN = Attribution("ann", "mended, ticket 7")
 
 
 async def try_all(world: World) -> None:
@@ -42,7 +43,7 @@ async def test_what_was_refused_goes_to_the_new_address_under_a_new_key(stuck: W
     """Under the old one the provider would only say no again."""
     await stuck.sql("UPDATE notification_contacts SET email = 'new-' || customer")
     async with stuck.pool.connection() as connection:
-        assert await operations.retry(connection, ANN, Which(source="failed-1")) == 1
+        assert await operations.retry(connection, ANN, StuckFilter(source="failed-1")) == 1
     await try_all(stuck)
     [carried] = await stuck.carried()
     assert (carried["key"], carried["to"]) == ("failed-1/email/2", "new-gone")
@@ -79,8 +80,8 @@ async def test_all_that_is_stuck_is_tried_again_with_one_command(stuck: World) -
 
 async def test_what_is_discarded_says_who_and_why(stuck: World) -> None:
     async with stuck.pool.connection() as connection:
-        assert await operations.discard(connection, ANN, Which(source="parked-1")) == 1
-        assert await operations.retry(connection, ANN, Which(source="parked-1")) == 0
+        assert await operations.discard(connection, ANN, StuckFilter(source="parked-1")) == 1
+        assert await operations.retry(connection, ANN, StuckFilter(source="parked-1")) == 0
     [row] = await stuck.sql(
         "SELECT state, reason, actor, actor_reason FROM notifications WHERE source = 'parked-1'"
     )

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import handrail.activities.command_activity
 from activities import credit, inventory, ordering, queries
-from activities.payments import plan as plans
+from activities.payments.plan import Plans
 from activities.settlement import activities as settlement
 from domain.credit.commands import AssignLimit, ConsumeCredit, HoldCredit
 from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
@@ -115,7 +115,7 @@ class Contexts:
                 *inventory.activities(store),
                 *credit.activities(store),
                 *settlement.activities(store, nobody),
-                *plans.activities(store, self.bank),
+                *Plans(store, self.bank).activities(),
             ]
         self._served: Mapping[str, Callable[..., Any]] = {
             getattr(one, NAME).name: one for one in served

@@ -17,7 +17,7 @@ from tests.model.plans.moves import Moves
 from tests.model.plans.state import State, begins
 from tests.model.runtime import BEGAN, OPTIONS
 from tests.model.state import Path
-from workflows import collect_instalments, return_order
+from workflows import plan_collection, return_order
 from workflows.return_order import ReturnOrder
 
 LONGEST: Final = 400
@@ -64,7 +64,7 @@ class Explorer:
             active=people.COLLECTOR,
         )
         arguments = [people.PLAN, OPTIONS, "customer", None]
-        state = begins(state, collect_instalments.TYPE, people.COLLECTOR, arguments)
+        state = begins(state, plan_collection.TYPE, people.COLLECTOR, arguments)
         for asked in returns:
             id_ = return_order.saga_id(asked.return_id)
             state = begins(state, return_order.TYPE, id_, [asked, OPTIONS, "customer", 1])

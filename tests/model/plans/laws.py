@@ -32,8 +32,8 @@ def what_is_due_is_asked_for(state: State, code: Callable[[str], Process]) -> st
     collector = code(COLLECTOR)
     if collector.children:
         return ""
-    first = collector.code._now.dunning.next(state.plan)
-    when = collector.code._now.dunning.when(first)
+    first = collector.code._state.progress.dunning.next(state.plan)
+    when = collector.code._state.progress.dunning.when(first)
     if not collector.timers or min(collector.timers.values()) > max(when, state.now):
         return f"instalment {first.number} is to be asked for on {when:%d %B}, and it is not"
     return ""
@@ -45,7 +45,7 @@ def what_was_missed_is_known(state: State, code: Callable[[str], Process]) -> st
         return ""
     events = state.contents.streams[f"plan-{ORDER}"]
     missed = Counter(one.number for one in events if isinstance(one, InstalmentMissed))
-    known = code(COLLECTOR).code._now.dunning
+    known = code(COLLECTOR).code._state.progress.dunning
     for one in state.plan.due:
         if known.misses(one.number) != missed[one.number]:
             said = f"instalment {one.number} was missed {missed[one.number]} times"

@@ -36,7 +36,7 @@ from tests.model.runtime import (
     Told,
     anew,
 )
-from workflows import collect_instalments, return_order
+from workflows import plan_collection, return_order
 
 ALL: Final = frozenset(
     {
@@ -102,7 +102,7 @@ class Moves:
         asked = _next_of(code)
         if asked is None or asked.name.startswith("Read"):
             return True
-        return asked.name in _SEEN or code.begun.type == collect_instalments.TYPE
+        return asked.name in _SEEN or code.begun.type == plan_collection.TYPE
 
     # One goes on.
 
@@ -355,7 +355,7 @@ class Moves:
         return None if update.id in self._code(told, id_).rejected else told
 
 
-_TERMINATIONS: Final = {"end return": return_order.TYPE, "end collector": collect_instalments.TYPE}
+_TERMINATIONS: Final = {"end return": return_order.TYPE, "end collector": plan_collection.TYPE}
 
 
 def may_be_terminated(instance: Instance, kinds: frozenset[str]) -> bool:

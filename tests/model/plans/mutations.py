@@ -14,8 +14,9 @@ from temporalio.exceptions import FailureError
 from domain.payments import plan
 from handrail.sagas import child_workflows
 from handrail.sagas.child_workflows import Child
-from workflows import collect_instalments, return_order
-from workflows.collect_instalments import CollectInstalmentsWorkflow, Progress
+from workflows import collection_sagas, plan_collection, return_order
+from workflows.collect_instalments import CollectInstalmentsWorkflow
+from workflows.plan_collection import Progress
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,17 @@ async def _nobody(*_: Any, **__: Any) -> None:
 
 def _collector_of(asked: Any) -> Child:
     return Child(
-        name=collect_instalments.TYPE,
+        name=plan_collection.TYPE,
         workflow=CollectInstalmentsWorkflow,
         input=asked,
-        id=collect_instalments.workflow_id(asked.order),
+        id=plan_collection.workflow_id(asked.order),
         tenant=asked.merchant,
         summary="",
     )
 
 
 async def _without_a_signal(asked: Any, options: Any, actor: str) -> None:
-    if (await collect_instalments._read_plan(asked.order)).due:
+    if (await plan_collection.read_plan(asked.order)).due:
         again = Progress(reopened=True)
         await child_workflows.start_again(_collector_of(asked), options, actor, again)
 
@@ -173,7 +174,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
         "time, decline",
         3,
         f"{_DUE}, {_KNOWN}, all_was_asked_for",
-        (collect_instalments, "last_attempt", _no_attempt),
+        (collection_sagas, "last_attempt", _no_attempt),
     ),
     _mutation(
         "done with nothing",

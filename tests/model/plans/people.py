@@ -10,22 +10,23 @@ from temporalio.client import WorkflowExecutionStatus
 from handrail.http.problems import Problem
 from handrail.http.saga_control import check_left
 from handrail.http.start_input import newest_attempt
-from handrail.sagas.options import Cancellation, Intervention
+from handrail.kernel import Attribution
+from handrail.sagas.options import Intervention
 from handrail.sagas.parking import Parked
 from tests.model.plans.contexts import CUSTOMER, MERCHANT, ORDER
 from tests.model.plans.process import Process
 from tests.model.plans.state import State, begins
 from tests.model.runtime import OPTIONS, Told
-from workflows import collect_instalments, return_order
-from workflows.collect_instalments import CollectInstalments, Progress
+from workflows import plan_collection, return_order
+from workflows.plan_collection import CollectInstalments, Progress
 from workflows.plan_wishes import PayAllNow
 
 AGAIN: Final = "again "
 """Before the id of a saga: an operator has it begun again."""
-COLLECTOR: Final = collect_instalments.workflow_id(ORDER)
+COLLECTOR: Final = plan_collection.workflow_id(ORDER)
 COLLECTS: Final = "collector"
 """What is owed once who collects the plan was terminated."""
-CANCELS: Final = Cancellation(actor="customer", reason="changed my mind")
+CANCELS: Final = Attribution(actor="customer", reason="changed my mind")
 PAYS_ALL: Final = PayAllNow(actor="customer", card="")
 PLAN: Final = CollectInstalments(order=ORDER, customer=CUSTOMER, merchant=MERCHANT)
 RETRIES: Final = 1
@@ -57,7 +58,7 @@ def has_it_collected(state: State, what: str) -> State:
     """As the API does where the plan is open and its process has ended."""
     arguments = [PLAN, OPTIONS, "operator", Progress(reopened=True)]
     state = state.after(f"{what}: {COLLECTOR} is begun anew", owed=state.owed - {COLLECTS})
-    return begins(state, collect_instalments.TYPE, COLLECTOR, arguments)
+    return begins(state, plan_collection.TYPE, COLLECTOR, arguments)
 
 
 def is_owed(state: State) -> bool:

@@ -17,7 +17,8 @@ from temporalio.exceptions import (
     WorkflowAlreadyStartedError,
 )
 
-from handrail.sagas.options import Cancellation, Intervention
+from handrail.kernel import Attribution
+from handrail.sagas.options import Intervention
 from tests.model import runtime
 from tests.model.runtime import Code, Told
 from workflows.collect_instalment import CollectInstalmentWorkflow
@@ -38,7 +39,7 @@ TYPES: Final[tuple[type, ...]] = (
 _DEFINITIONS: Final = {
     found.name: found for found in map(workflow._Definition.must_from_class, TYPES)
 }
-_UPDATES: Final = {Cancellation: "cancel", Intervention: "intervene", PayAllNow: "settle_early"}
+_UPDATES: Final = {Attribution: "cancel", Intervention: "intervene", PayAllNow: "settle_early"}
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from temporalio.client import ActivityFailureError, WorkflowQueryFailedError
 from activities import inventory
 from activities.payments.gateway import HttpBank
 from domain.inventory.commands import ReceiveStock, ReserveStock, ShipStock, StockLine
-from domain.payments.commands import CapturePayment, Declined
+from domain.payments.commands import CapturePayment
 from domain.settlement.commands import OpenMerchantAccount
 from handrail.kernel import Command
+from handrail.replies import Declined
 from handrail.sagas.events import SagaParked, SagaResumed, SagaStarted, StepUnknown
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from handrail.testing.attempts import is_terminated_at
