@@ -60,8 +60,8 @@ def read(path: Path) -> Wrapping:
         mode = path.stat().st_mode
     except (OSError, UnicodeDecodeError) as error:
         raise BadKeyFile(f"{path} cannot be read: {error}") from None
-    if mode & 0o077:
-        raise BadKeyFile(f"{path} can be read by others than its owner: chmod 600 {path}")
+    if mode & 0o007:
+        raise BadKeyFile(f"{path} can be read by anybody: chmod 600 {path}")
     keys: dict[str, bytes] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
