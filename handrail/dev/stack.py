@@ -173,8 +173,8 @@ class Stack:
         self._learned(api_port=port)
 
     def _make_key_file(self) -> None:
-        """For what is personal, where the settings name no file."""
-        if self.settings.subject_keys_file is None and self.app.has_personal_fields:
+        """For personal texts, those that people write to sagas included, where there is none."""
+        if self.settings.subject_keys_file is None:
             from handrail.privacy.key_file import make
 
             file = self.data_dir / "subject-keys"

@@ -101,7 +101,7 @@ class SagaTexts:
         if started is None:  # its first attempt may be about to begin
             found = await begun_with(self._client, saga)
             type_ = self._types.get(found.workflow_type) if found else None
-            if found is None or type_ is None:
+            if found is None or type_ is None or not found.arguments:
                 return ""
             return type_.subject(await found.argument(0, type(type_.example_input)))
         if subject := str(started.get("subject", "")):

@@ -7,13 +7,10 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from handrail.personal import ERASED, MARK, SEALED
 from handrail.privacy.keys import SubjectKey
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE: Final = 12
 
@@ -21,7 +18,7 @@ _NONCE: Final = 12
 def seal_text(key: SubjectKey, field: str, text: str) -> str:
     """The sealed form, as it is stored."""
     nonce = os.urandom(_NONCE)
-    sealed = nonce + _aead(key).encrypt(nonce, text.encode(), _bound_to(key.id, field))
+    sealed = nonce + key.aead.encrypt(nonce, text.encode(), _bound_to(key.id, field))
     return f"{MARK}sealed:{key.id}:{field}:{base64.urlsafe_b64encode(sealed).decode().rstrip('=')};"
 
 
@@ -43,23 +40,15 @@ def open_text(keys: Mapping[str, SubjectKey], text: str) -> str:
 def _opened(key: SubjectKey | None, found: re.Match[str]) -> str:
     if key is None:
         return ERASED
-    text = found["text"]
-    sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # as below
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415  # as for keys
 
-    bound_to = _bound_to(key.id, found["field"])
+    text, bound_to = found["text"], _bound_to(key.id, found["field"])
     try:
-        clear: bytes = _aead(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to)
-    except InvalidTag:
+        sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        clear: bytes = key.aead.decrypt(sealed[:_NONCE], sealed[_NONCE:], bound_to)
+    except (InvalidTag, ValueError):
         return ERASED  # it was changed, or is no text of this field
     return clear.decode()
-
-
-def _aead(key: SubjectKey) -> AESGCM:
-    # Processes that neither seal nor open do without the package.
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
-
-    return AESGCM(key.secret)
 
 
 def _bound_to(key: str, field: str) -> bytes:

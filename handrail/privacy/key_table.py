@@ -10,8 +10,6 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from psycopg import sql
-
 from handrail.eventstore.pool import Connection, Pool
 from handrail.privacy.key_file import Wrapping
 from handrail.privacy.keys import Destroyed, SubjectKey
@@ -107,16 +105,6 @@ class TableKeys:
 
     def _key(self, subject: str, id_: str, wrapped: bytes, by: str) -> SubjectKey:
         return SubjectKey(id_, self._wrapping.unwrap(wrapped, by, _about(subject, id_)))
-
-
-async def make_table(connection: Connection, role: str) -> None:
-    """Where keys have a database of their own: once, as its owner."""
-    await connection.execute(TABLE)
-    if role:
-        name = sql.Identifier(role)
-        await connection.execute(
-            sql.SQL("GRANT SELECT, INSERT, UPDATE ON subject_keys TO {}").format(name)
-        )
 
 
 def _about(subject: str, key_id: str) -> str:

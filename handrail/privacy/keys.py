@@ -10,7 +10,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 T = TypeVar("T")
 
@@ -23,6 +27,14 @@ class SubjectKey:
 
     id: str
     secret: bytes = field(repr=False)
+
+    @cached_property
+    def aead(self) -> AESGCM:
+        """Made once, and gone with the key."""
+        # Processes that neither seal nor open do without the package.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+        return AESGCM(self.secret)
 
 
 @dataclass(frozen=True)

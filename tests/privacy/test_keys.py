@@ -13,7 +13,8 @@ import pytest
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.privacy.key_file import BadKeyFile, CannotUnwrap, Wrapping, make, read
-from handrail.privacy.key_table import TableKeys, make_table
+from handrail.privacy.key_schema import migrate_keys
+from handrail.privacy.key_table import TableKeys
 from handrail.privacy.keys import CachedKeys
 from tests.privacy.keyed import ROLE, MemoryKeys, a_line, a_wrapping
 
@@ -102,9 +103,8 @@ async def test_keys_may_have_a_database_of_their_own(postgres: EmbeddedPostgres)
     async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as owner:
         await owner.execute("CREATE DATABASE keys_of_their_own")
     empty_database = postgres.url_of("keys_of_their_own")
-    async with await psycopg.AsyncConnection.connect(empty_database, autocommit=True) as owner:
-        await make_table(owner, ROLE)
-        await make_table(owner, ROLE)
+    migrate_keys(empty_database, ROLE)
+    migrate_keys(empty_database, ROLE)
     async with open_pool(empty_database, role=ROLE, size=1) as pool:
         keys = TableKeys(pool, a_wrapping())
         assert await keys.of_subjects(["guest:ann"])
