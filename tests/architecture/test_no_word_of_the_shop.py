@@ -50,6 +50,7 @@ CONTRACTS: Final[dict[str, dict[str, str]]] = {
         "notifications/enqueue.py": "customer order",
         "notifications/queue.py": "customer",
         "notifications/tables.py": "customer instalment order",
+        "privacy/removal.py": "customer",
         "restore/findings.py": "customer",
     },
     "The column `merchant` of the lake's files, and of the view `refusals`.": {
