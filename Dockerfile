@@ -20,7 +20,7 @@ RUN pip install --require-hashes -r requirements-run.lock
 COPY --from=wheel /wheels /wheels
 RUN pip install --no-deps --no-index /wheels/*.whl \
     && useradd --system --create-home handrail \
-    && install -d -o handrail /var/lib/handrail
+    && install -d -m 1777 /var/lib/handrail  # any user may be given to the container
 
 # The shop runs from its folder: pyproject.toml names its App.
 COPY pyproject.toml ./

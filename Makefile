@@ -3,12 +3,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Each process that a test starts would compile everything.
+unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention histories check fmt lock sbom image clean
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories check fmt lock sbom image clean
 
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv from requirements.lock (nothing to do when it is up to date)
 
@@ -34,8 +36,9 @@ up: setup ## start everything and keep it up until Ctrl-C
 test: setup ## run every test that needs no Docker, but for the long ones
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image"
 
-thorough: setup ## run the tests that need many inputs, sizes or servers (two minutes on two cores)
+thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
+	@cd examples/trips && ../../$(BIN)/python -m pytest -q
 
 model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out
 	@$(BIN)/python -m tests.model
@@ -53,12 +56,21 @@ bounds: setup ## write docs/bounds.md: what bounds each field that comes from ou
 retention: setup ## write docs/retention.md: how long the rows of each table are kept, and why
 	@$(BIN)/python -m runtime.retention
 
+grants: setup ## write the table of database roles and their rights into docs/database.md
+	@$(BIN)/python -m runtime.grants_page
+
 histories: setup ## record the histories of sagas that have a new shape, and of processes that have none
 	@$(BIN)/python -m tests.workflows.histories
 	@$(BIN)/python -m tests.workflows.process_histories
 
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey
+
+tls-demo: setup ## run the demo on a Temporal, a PostgreSQL and a RabbitMQ that demand certificates
+	@$(BIN)/python -m tests.tls_demo
+
+secrets: ## write secrets/ and .env for docker-compose.yml; what is there stays
+	@$(PYTHON) docker/make_secrets.py
 
 bench: setup ## measure everything, beside what others would use (fifty minutes on two cores)
 	@$(BIN)/handrail bench all

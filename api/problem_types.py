@@ -81,7 +81,9 @@ PROBLEMS: Final[Sequence[ProblemType]] = (
 )  # fmt: skip
 """Those with the slug of a library type reword it: what it is about is an order or a merchant."""
 
-KINDS: Final = kinds_with(PROBLEMS)
+TENANT: Final = "merchant"
+"""What the shop calls its tenant."""
+KINDS: Final = kinds_with(PROBLEMS, TENANT)
 """Of the library and the shop, by slug."""
 
 RULES: Final[Mapping[type[DomainError], str]] = {

@@ -101,7 +101,9 @@ class ShopProcesses:
                 task_queue=self._processes.queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-                search_attributes=begun_as(plan_collection.TYPE, asked.merchant),
+                search_attributes=begun_as(
+                    plan_collection.TYPE, asked.merchant, self._processes.options
+                ),
                 static_summary=plan_collection.summary_again(asked),
                 priority=fair(asked.merchant),
                 rpc_timeout=RPC,

@@ -104,6 +104,7 @@ def _order_of(data: Parcel | Dispute | Noted) -> str | None:
 
 
 WEBHOOKS: Final = Webhooks(
+    subject="order",
     sources=(
         WebhookSource(
             name="bank",

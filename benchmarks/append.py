@@ -71,7 +71,7 @@ class Handrail:
                 [(append.stream, append.expected, append.events)],
                 context=append.context,
                 answer=ANSWER,
-                metadata=metadata_of(append.context),
+                metadata=metadata_of(append.context, HANDRAIL.tenant),
             )
             if appended.status != "appended":
                 raise RuntimeError(f"{append.stream} at {append.expected} was appended before")

@@ -59,11 +59,11 @@ class Append:
     def context(self) -> StepContext:
         saga = f"checkout-{self.number}"
         key = StepKey(saga=saga, attempt=1, step=f"After{self.expected}", opened_on=OPENED_ON)
-        return StepContext(key=key, actor="customer c1", merchant="m1")
+        return StepContext(key=key, actor="customer c1", tenant="m1")
 
     @cached_property
     def rows(self) -> Sequence[Row]:
-        metadata = orjson.dumps(metadata_of(self.context)).decode()
+        metadata = orjson.dumps(metadata_of(self.context, HANDRAIL.tenant)).decode()
         encoded = [HANDRAIL.codec.encode(event) for event in self.events]
         return [
             Row(

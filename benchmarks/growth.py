@@ -71,7 +71,7 @@ class Store:
             [(new.stream, ANY_VERSION, new.events)],
             context=new.context,
             answer=ANSWER,
-            metadata=metadata_of(new.context),
+            metadata=metadata_of(new.context, HANDRAIL.tenant),
         )
 
     async def load(self) -> None:

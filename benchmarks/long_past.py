@@ -137,6 +137,6 @@ def _rows(events: int, first: int) -> Iterator[tuple[str, int]]:
 def _templates() -> list[tuple[str, int, str]]:
     """Type, schema, and data with metadata of the two events, for the stream `_ID`."""
     sample = Append(_ID, 0)
-    metadata = orjson.dumps(metadata_of(sample.context)).decode()
+    metadata = orjson.dumps(metadata_of(sample.context, HANDRAIL.tenant)).decode()
     encoded = [HANDRAIL.codec.encode(event) for event in sample.events]
     return [(one.type, one.schema, f"{one.data.decode()}\t{metadata}") for one in encoded]

@@ -308,7 +308,7 @@ class _Saga:
             saga_type=self.type,
             shape=1,
             attempt=1,
-            merchant=self.merchant,
+            tenant=self.merchant,
             at_stake=_eur(TOTAL),
             actor="customer",
             run="0b1c6f6e-6f6b-4a43-9a57-2f0f8f6a7a11",

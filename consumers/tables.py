@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from handrail.access.database_roles import Grant
+from handrail.access.row_owner import RowOwner
 from handrail.eventstore.business_tables import BusinessTables, EventIds
 
 metadata = MetaData()
@@ -123,5 +125,22 @@ TABLES: Final = BusinessTables(
         EventIds(
             found_in="ledger", table="ledger_lines", column="event", says="finance has booked"
         ),
+    ),
+    used_by={
+        "ledger_lines": ("consumer:finance",),
+        "packing_lines": ("consumer:logistics",),
+        "packing_lists": ("consumer:logistics",),
+        "notification_orders": ("consumer:notifications",),
+        "notification_early": ("consumer:notifications",),
+        "notification_instalments": ("consumer:notifications",),
+    },
+    owners={
+        "packing_lines": RowOwner(tenant="merchant"),
+        "notification_orders": RowOwner(party="customer"),
+    },
+    grants=(
+        # It writes to customers: through which channels, and when they want to be left alone.
+        Grant("consumer:notifications", "notification_contacts", ("SELECT",)),
+        Grant("consumer:notifications", "notifications", ("SELECT", "INSERT", "UPDATE")),
     ),
 )

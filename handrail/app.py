@@ -12,7 +12,7 @@ the latest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -23,7 +23,8 @@ from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
 from handrail.eventstore.business_tables import BusinessTables, EventIds
 from handrail.eventstore.codec import Codec, Upcaster
-from handrail.http.problem_types import PROBLEM_TYPES, RULES, ProblemType, kinds_with
+from handrail.http.api_examples import NEUTRAL, ApiExamples
+from handrail.http.problem_types import RULES, ProblemType, kinds_with, library_types
 from handrail.kernel import Message, Refusal
 from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes
@@ -37,13 +38,16 @@ from handrail.notifications import kinds as notifications
 from handrail.notifications.kinds import MessageKinds
 from handrail.privacy.declared import are_declared, mistakes_of_messages
 from handrail.projections import intervention_board, saga_board, saga_figures
+from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
+from handrail.projections.saga_board import SagaRow
 from handrail.sagas import events, interventions, stream_commands
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
 from handrail.temporal.run_options import run_options
+from handrail.tenant_word import TENANT_WORD, wrong_with
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -86,9 +90,10 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "consumer", "consumers", "contracts", "lake", "migrate"),
-    *("new", "notifications", "notifier", "projections", "projector", "relay", "restore", "sagas"),
-    *("settings", "topology", "up", "verify", "worker"),
+    *("api", "campaign", "check", "codec", "consumer", "consumers", "contracts", "database"),
+    *("keys", "lake", "migrate", "new", "notifications", "notifier", "payload-keys"),
+    *("projections", "projector", "relay", "restore", "sagas", "settings", "topology", "up"),
+    *("verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""
 
@@ -144,6 +149,10 @@ class App:
     """
 
     contexts: Sequence[Context]
+    tenant: str = TENANT_WORD
+    """What the business calls its tenant. Names follow from it, on the wire and in the store
+    (`handrail/tenant_word.py`), so it stays: 1 to 20 small letters and digits.
+    """
     sagas: Parts[SagaType[Any]] = ()
     """A function where their modules are to be imported only by processes that need them."""
     workflows: Parts[type[Any]] = ()
@@ -179,6 +188,8 @@ class App:
     """The scopes of its routes, and which roles have them."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of OpenAPI tags by name; those of the library's tags may be replaced."""
+    api_examples: ApiExamples = NEUTRAL
+    """What the OpenAPI document shows in the library's own operations."""
     problems: Sequence[ProblemType] = ()
     """Problem types of the HTTP API; one with the slug of a library type replaces its words."""
     rules: Mapping[type[DomainError], str] = field(default_factory=dict)
@@ -192,6 +203,8 @@ class App:
     `settings`; 0: any number."""
 
     def __post_init__(self) -> None:
+        if said := wrong_with(self.tenant):
+            raise WronglyDeclared(f"tenant={self.tenant!r} {said}: give the tenant another word")
         refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
         if not callable(self.sagas):
             _ = self.saga_types
@@ -224,7 +237,9 @@ class App:
     @cached_property
     def codec(self) -> Codec:
         """Encodes and decodes every message there is."""
-        return Codec.of((*self.events, *self.commands, *SAGAS.commands), self.upcasters)
+        return Codec.of(
+            (*self.events, *self.commands, *SAGAS.commands), self.upcasters, tenant=self.tenant
+        )
 
     @cached_property
     def has_personal_fields(self) -> bool:
@@ -249,7 +264,7 @@ class App:
     @cached_property
     def routing(self) -> Routing:
         """Where each event goes at the broker."""
-        return Routing.of(self.events, self.broker)
+        return Routing.of(self.events, self.broker, tenant=self.tenant)
 
     @cached_property
     def saga_types(self) -> Mapping[str, SagaType[Any]]:
@@ -284,15 +299,25 @@ class App:
         """Where tables of the business hold ids of events."""
         return self.tables.event_ids if self.tables else ()
 
+    @property
+    def saga_board(self) -> Projection[SagaRow]:
+        """Which sagas there are; its column for the tenant has the App's word as its name."""
+        return saga_board.projection(self.tenant)
+
+    @property
+    def intervention_board(self) -> Projection[InterventionRow]:
+        """Which interventions in many sagas there are."""
+        return intervention_board.projection(self.tenant)
+
     @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
         refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
         return (
             *self.projections,
-            saga_board.PROJECTION,
+            self.saga_board,
             saga_figures.projection(refusals),
-            intervention_board.PROJECTION,
+            self.intervention_board,
         )
 
     @cached_property
@@ -303,7 +328,7 @@ class App:
     @cached_property
     def problem_types(self) -> Mapping[str, ProblemType]:
         """Those of the library and of the business, by slug."""
-        return kinds_with(self.problems)
+        return kinds_with(self.problems, self.tenant)
 
     @cached_property
     def rule_problems(self) -> Mapping[str, str]:
@@ -319,6 +344,10 @@ class App:
     def settings_type(self) -> type[Settings]:
         """The settings with the contexts that a worker may serve: what a process loads."""
         return with_contexts(self.settings, self.context_names)
+
+    def options_of(self, settings: Any) -> RunOptions:
+        """How sagas run, from `settings`, with the App's word for its tenant."""
+        return replace(self.options(settings), tenant_word=self.tenant)
 
     def addresses_of(self, process: Literal["worker", "notifier"]) -> tuple[str, ...]:
         """The settings with the addresses of the companies that a process asks."""
@@ -385,7 +414,7 @@ class App:
         refuse_two("problems", (one.slug for one in self.problems))
         refuse_two("rules", (one.__name__ for one in (*RULES, *self.rules)))
         for kind in self.problems:
-            ours = PROBLEM_TYPES.get(kind.slug, kind)
+            ours = library_types(self.tenant).get(kind.slug, kind)
             if kind.status != ours.status:
                 raise WronglyDeclared(
                     f"the problem {kind.slug} of the library has the status {ours.status}, not"

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-from psycopg import sql
-from sqlalchemy import event, exc, make_url
+from sqlalchemy import URL, event, exc, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from handrail.database_visibility import ConfinedCursor
 from handrail.eventstore.identity import NewTimeline, refuse_another_store
+from handrail.eventstore.pool import SWITCH_ROLE
+
+
+def _driven(url: str) -> URL:
+    return make_url(url).set(drivername="postgresql+psycopg")
 
 
 @asynccontextmanager
 async def open_engine(
-    url: str,
+    url: str | Callable[[], str],
     *,
     role: str = "",
     size: int = 16,
@@ -25,7 +30,8 @@ async def open_engine(
     new_timeline: NewTimeline = "stop",
     synchronous_commit: str = "",
 ) -> AsyncIterator[AsyncEngine]:
-    """Every statement commits by itself, and none takes longer than seconds.
+    """Every statement commits by itself, and none takes longer than seconds. A `url` that is a
+    function is asked for each new connection.
 
     Its connections raise Refused, as `orig` of an OperationalError, where the server is not the one
     the store was on. For `new_timeline` and `synchronous_commit` see `eventstore.pool.open_pool`.
@@ -34,7 +40,7 @@ async def open_engine(
     if synchronous_commit:
         options += f" -c synchronous_commit={synchronous_commit}"
     engine = create_async_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
+        _driven(url() if callable(url) else url),
         isolation_level="AUTOCOMMIT",
         pool_size=size,
         max_overflow=0,
@@ -47,8 +53,16 @@ async def open_engine(
             "connect_timeout": 2,
             "application_name": name,
             "options": options,
+            "cursor_factory": ConfinedCursor,
         },
     )
+
+    if callable(url):
+
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def as_of_now(dialect: Any, _record: Any, _arguments: Any, options: dict[str, Any]) -> None:
+            _, found = dialect.create_connect_args(_driven(url()))
+            options.update(found)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def is_alive(connection: Any, _record: Any, _proxy: Any) -> None:
@@ -66,7 +80,7 @@ async def open_engine(
     def become(connection: Any, _record: Any) -> None:
         if role:
             with connection.cursor() as cursor:
-                cursor.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)).as_string())
+                cursor.execute(SWITCH_ROLE, (role, role))
             connection.commit()
         refuse_another_store(connection, new_timeline, name)
 

@@ -9,13 +9,15 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 
 
 @contextlib.contextmanager
-def served(registry: CollectorRegistry, port: int | None) -> Iterator[None]:
-    """With those of the process itself, as long as the block lasts; None: nowhere."""
+def served(
+    registry: CollectorRegistry, port: int | None, host: str = "127.0.0.1"
+) -> Iterator[None]:
+    """With those of the process itself, as long as the block lasts; no port: nowhere."""
     if port is None:
         yield
         return
     ProcessCollector(registry=registry)
-    server, thread = start_http_server(port, registry=registry)
+    server, thread = start_http_server(port, addr=host, registry=registry)
     try:
         yield
     finally:

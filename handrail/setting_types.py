@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from handrail.http.webhook_signatures import key_of
+from handrail.secret_files import secret_of
 
 PREFIX: Final = "HANDRAIL_"
 
@@ -112,13 +113,22 @@ AmqpUrl = Annotated[str, AfterValidator(_amqp_url), form("AMQP URL")]
 HostAndPort = Annotated[str, AfterValidator(_host_and_port), form("host:port")]
 Unset = BeforeValidator(_empty_is_unset)
 """Beside an optional type: an empty variable is no value."""
+Token = Annotated[
+    Annotated[str, Field(min_length=1, max_length=8192, pattern=r"^[\x21-\x7e]+$")] | None, Unset
+]
+"""A setting that is a bearer token, or nothing."""
 Port = Annotated[int, Field(ge=0, le=65535, json_schema_extra={"format": "port"})]
 Seconds = Annotated[float, Field(gt=0)]
 """A setting in seconds, greater than 0."""
 Secrets = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_secrets), form("secrets")
+    tuple[str, ...],
+    NoDecode,
+    BeforeValidator(listed),
+    AfterValidator(_secrets),
+    form("secrets"),
+    secret_of("api"),
 ]
-"""A setting that is a comma-separated list of secrets, newest first."""
+"""A setting that is a comma-separated list of secrets of webhooks, newest first: the API's."""
 Hosts = Annotated[
     tuple[str, ...], NoDecode, BeforeValidator(listed), AfterValidator(_hosts), form("list")
 ]

@@ -5,17 +5,35 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    create_model,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
 from handrail.access.settings import AccessSettings
+from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
+from handrail.database_settings import DatabaseSettings
 from handrail.notifications.settings import NotificationSettings
+from handrail.secret_files import (
+    FILE,
+    BadSecretFile,
+    SecretFile,
+    given_as_files,
+    read_secret,
+    secret_of,
+    secrets_of,
+)
 from handrail.setting_types import (
     PREFIX,
     AmqpUrl,
@@ -37,51 +55,33 @@ BAD_SETTINGS: Final = 2
 APP_VARIABLE: Final = "HANDRAIL_APP"
 """Names the App, and is no setting: it says which settings there are."""
 
+
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
-class Settings(NotificationSettings, AccessSettings, SettingsPart):
+class Settings(
+    NotificationSettings, AccessSettings, DatabaseSettings, ConnectionSettings, SettingsPart
+):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
-    database_url: Annotated[PostgresUrl | None, Unset] = Field(
-        default=None,
-        repr=False,
-        description="Where the events are. Unset: an embedded PostgreSQL in `HANDRAIL_DATA_DIR`.",
+    _files: dict[str, SecretFile] = PrivateAttr(default_factory=dict)
+    """The secrets that were given as files."""
+
+    broker_url: Annotated[AmqpUrl | None, Unset, secret_of("relay", "consumer", "topology")] = (
+        Field(
+            default=None,
+            repr=False,
+            description="Where RabbitMQ is, with the user of the process that reads this. "
+            "Unset: there is none, and consumers are fed from the outbox.",
+        )
     )
-    migration_database_url: Annotated[PostgresUrl | None, Unset] = Field(
-        default=None,
-        repr=False,
-        description="The same database as its owner, for migrations. Unset: the database URL.",
-    )
-    database_role: str = Field(
-        default="handrail_app",
-        description="The role with least rights that processes switch to. Empty: they do not.",
-    )
-    new_timeline: Literal["stop", "adopt"] = Field(
-        default="stop",
-        description="What processes do where a standby was promoted: wait for an operator, or go "
-        "on by themselves, which is for clusters whose standbys miss no commit. See `restore.md`.",
-    )
-    synchronous_commit: Annotated[
-        Literal["local", "on", "remote_write", "remote_apply"] | None, Unset
-    ] = Field(
-        default=None,
-        description="How far a commit must have come before it is one. Unset: as the server says, "
-        "but never `off`. See `restore.md`.",
-    )
-    broker_url: Annotated[AmqpUrl | None, Unset] = Field(
-        default=None,
-        repr=False,
-        description="Where RabbitMQ is, with the user of the process that reads this. "
-        "Unset: there is none, and consumers are fed from the outbox.",
-    )
-    broker_management_url: Annotated[HttpUrl | None, Unset] = Field(
+    broker_management_url: Annotated[HttpUrl | None, Unset, secret_of("topology")] = Field(
         default=None,
         repr=False,
         description="RabbitMQ's management API, with an administrator: "
         "`http://user:password@host:15672`. For `handrail topology`, and to start everything.",
     )
-    broker_passwords: Logins = Field(
+    broker_passwords: Annotated[Logins, secret_of("topology")] = Field(
         default=(),
         repr=False,
         description="The passwords of the broker's users, `user=password`, comma-separated. For "
@@ -104,13 +104,17 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
         description="How personal fields are stored from now on. `clear` is for the time in which "
         "processes run that cannot open sealed ones yet. See `versioning.md`.",
     )
-    subject_keys_file: Annotated[Path | None, Unset] = Field(
-        default=None,
-        description="The file with the keys that wrap the keys of subjects, for its owner alone. "
-        "Workers, the API, and notifiers need it where the App declares personal fields. Unset: "
-        "`handrail up` makes `subject-keys` in `HANDRAIL_DATA_DIR`. See `personal-data.md`.",
+    subject_keys_file: Annotated[Path | None, Unset, secret_of("api", "worker", "notifier")] = (
+        Field(
+            default=None,
+            description="The file with the keys that wrap the keys of subjects, for its owner "
+            "alone. Workers, the API and notifiers need it where the App declares personal fields. "
+            "Unset: `handrail up` makes `subject-keys` in `HANDRAIL_DATA_DIR`. See `personal-data.md`.",
+        )
     )
-    keys_database_url: Annotated[PostgresUrl | None, Unset] = Field(
+    keys_database_url: Annotated[
+        PostgresUrl | None, Unset, secret_of("api", "worker", "notifier", "migrate")
+    ] = Field(
         default=None,
         repr=False,
         description="Where the keys of subjects are. Unset: in the database of the events, which "
@@ -248,16 +252,15 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
         default=None,
         description="Where a process without an HTTP API serves its metrics. Unset: nowhere.",
     )
+    metrics_host: str = Field(
+        default="127.0.0.1", min_length=1, description="The interface that metrics are served on."
+    )
     shutdown_seconds: Seconds = Field(
         default=10, description="How long a process may take to finish its work when told to end."
     )
     ready_file: Annotated[Path | None, Unset] = Field(
         default=None, description="A file that a process writes when it is ready to serve."
     )
-
-    @property
-    def owner_url(self) -> str | None:
-        return self.migration_database_url or self.database_url
 
     @property
     def passwords_at_the_broker(self) -> dict[str, str]:
@@ -270,9 +273,10 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
     def broker_url_of(self, user: str) -> str | None:
         """With this user where the password is known, else as it was given."""
         password = self.passwords_at_the_broker.get(user)
-        if self.broker_url is None or password is None:
-            return self.broker_url
-        parts = urlsplit(self.broker_url)
+        url: str | None = self.current("broker_url")
+        if url is None or password is None:
+            return url
+        parts = urlsplit(url)
         _, _, address = parts.netloc.rpartition("@")
         return f"{parts.scheme}://{user}:{quote(password, safe='')}@{address}"
 
@@ -280,25 +284,75 @@ class Settings(NotificationSettings, AccessSettings, SettingsPart):
     def lake_folder(self) -> Path:
         return self.lake_dir or self.data_dir / "lake"
 
-    def known_to(self, user: str | None) -> Self:
-        """What a process may know that is this user at the broker, or has nothing to do with it."""
-        return self.model_copy(
-            update={
-                "broker_url": self.broker_url_of(user) if user else None,
-                "broker_management_url": None,
-                "broker_passwords": (),
+    def current(self, name: str) -> Any:
+        """A setting as of now: a secret that was given as a file may have changed since."""
+        found = self._files.get(name)
+        if found is None:
+            return getattr(self, name)
+        return _completed_value(self, name, found.current())
+
+    def known_to(
+        self,
+        process: str,
+        *,
+        user: str | None = None,
+        login: str | None = None,
+        more: Collection[str] = (),
+    ) -> Self:
+        """What a process receives: of the secrets only its own, as they are declared by
+        `handrail.secret_files.secret_of`, and those in `more`.
+
+        `process` is the kind of process, "worker"; `user` who it is at the broker, `login` its role
+        at the database.
+        """
+        model = type(self)
+        kept = {name for name, ours in secrets_of(model).items() if process in ours} | set(more)
+        dropped = [name for name in secrets_of(model) if name not in kept]
+        # A certificate is of no use without its key, and refused.
+        alone = [name.replace("_key_file", "_cert_file") for name in dropped]
+        changes: dict[str, Any] = {
+            name: model.model_fields[name].get_default(call_default_factory=True)
+            for name in {*dropped, *alone}
+            if name in model.model_fields
+        }
+        if "broker_url" in kept and user is not None:
+            changes["broker_url"] = self.broker_url_of(user)
+        if "database_url" in kept and login is not None:
+            changes["database_url"] = self.database_url_of(login)
+        return self._changed(changes)
+
+    def as_process(self, role: str | None) -> Self:
+        """What a process of this role may know of the database. None: nothing."""
+        return self._changed(
+            {
+                "database_url": self.database_url_of(role) if role else None,
+                "migration_database_url": None,
+                "database_passwords": (),
             }
         )
+
+    def _changed(self, changes: Mapping[str, Any]) -> Self:
+        """A copy; what differs is not read from its file again."""
+        found = self.model_copy(update=changes)
+        found._files = {  # noqa: SLF001  # its own class
+            name: file
+            for name, file in self._files.items()
+            if getattr(found, name) == getattr(self, name)
+        }
+        return found
 
     def environment(self) -> dict[str, str]:
         """The variables that give a child process these settings."""
         found = {name: getattr(self, name) for name in type(self).model_fields}
-        # Those of the broker in any case: else a child would inherit what it should not know.
-        return {
+        said = {
             variable(name): _as_text(value)
             for name, value in found.items()
-            if (value is not None or name.startswith("broker_")) and name != "ready_file"
+            # Secrets in any case: else a child would inherit what it should not know.
+            if (value is not None or name in secrets_of(type(self))) and name != "ready_file"
         }
+        for name, file in self._files.items():
+            said |= {variable(name): "", variable(name) + FILE: str(file.path.absolute())}
+        return said
 
 
 def _as_text(value: Any) -> str:
@@ -330,14 +384,54 @@ def with_contexts(settings: type[SettingsT], contexts: Sequence[str]) -> type[Se
 def load(settings: type[SettingsT]) -> SettingsT:
     """The settings of this process, or its end with one line for each that is wrong."""
     _warn_of_unknown(settings, os.environ)
+    files, wrong = given_as_files(secrets_of(settings), PREFIX, os.environ)
+    values: dict[str, Any] = {}
+    for name, path in files.items():
+        try:
+            values[name] = read_secret(path)
+        except BadSecretFile as bad:
+            wrong[variable(name) + FILE] = str(bad)
     try:
-        return settings()
+        loaded = settings(**values)
     except ValidationError as error:
         for problem in error.errors():
             field = str(problem["loc"][0]) if problem["loc"] else ""
-            said = problem["msg"].removeprefix("Value error, ")
-            print(f"{variable(field)}: {said}", file=sys.stderr)
-        raise SystemExit(BAD_SETTINGS) from None
+            ending = FILE if field in files else ""
+            wrong[variable(field) + ending] = problem["msg"].removeprefix("Value error, ")
+    else:
+        wrong |= {variable(name): said for name, said in mistakes(dict(loaded))}
+    for name, said in wrong.items():
+        print(f"{name}: {said}", file=sys.stderr)
+    if wrong:
+        raise SystemExit(BAD_SETTINGS)
+    completed = loaded.model_copy(
+        update={
+            name: _completed_value(loaded, name, getattr(loaded, name)) for name in _URLS_OF_STORE
+        }
+    )
+    completed._files = {  # noqa: SLF001  # the class is of this module
+        name: SecretFile(path, settings.model_fields[name], getattr(loaded, name))
+        for name, path in files.items()
+    }
+    return completed
+
+
+_URLS_OF_STORE: Final = ("database_url", "migration_database_url")
+
+
+def _completed_value(settings: Settings, name: str, value: Any) -> Any:
+    """A URL of PostgreSQL with the files of the settings; anything else as it is."""
+    if name not in _URLS_OF_STORE or value is None:
+        return value
+    return with_certificates(
+        value, settings.database_ca_file, settings.database_cert_file, settings.database_key_file
+    )
+
+
+def refuse(said: str) -> NoReturn:
+    """End the process for a wrong setting; the line begins with its variable."""
+    print(said, file=sys.stderr)
+    raise SystemExit(BAD_SETTINGS)
 
 
 def require(settings: Settings, *fields: str) -> None:
@@ -350,14 +444,9 @@ def require(settings: Settings, *fields: str) -> None:
         raise SystemExit(BAD_SETTINGS)
 
 
-def refuse(said: str) -> NoReturn:
-    """End the process for a wrong setting; the line begins with its variable."""
-    print(said, file=sys.stderr)
-    raise SystemExit(BAD_SETTINGS)
-
-
 def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -> None:
-    known = [*map(variable, settings.model_fields), APP_VARIABLE]
+    files = [variable(name) + FILE for name in secrets_of(settings) if not name.endswith("_file")]
+    known = [*map(variable, settings.model_fields), *files, APP_VARIABLE]
     for name in sorted(set(environment) - set(known)):
         if name.startswith(PREFIX):
             close = difflib.get_close_matches(name, known, n=1)
@@ -370,7 +459,7 @@ def settings_table(settings: type[Settings]) -> str:
     schemas = settings.model_json_schema()["properties"]
     rows = [
         f"| `{variable(name)}` | {_values(schemas[name])} | {_default(field)} "
-        f"| {field.description} |"
+        f"| {field.description}{_as_file(name, settings)} |"
         for name, field in settings.model_fields.items()
     ]
     return "\n".join(
@@ -378,7 +467,8 @@ def settings_table(settings: type[Settings]) -> str:
             "# Settings",
             "",
             "All of them are environment variables. A process with a wrong one ends at once, with",
-            f"exit code {BAD_SETTINGS} and a line that names it. This page is the output of",
+            f"exit code {BAD_SETTINGS} and a line that names it. A secret may stand in a file that",
+            "a second variable names; see `secrets.md`. This page is the output of",
             "`handrail settings`.",
             "",
             "| variable | value | default | meaning |",
@@ -388,11 +478,18 @@ def settings_table(settings: type[Settings]) -> str:
     )
 
 
+def _as_file(name: str, settings: type[Settings]) -> str:
+    if name not in secrets_of(settings) or name.endswith("_file"):
+        return ""
+    return f" In a file: `{variable(name)}{FILE}`."
+
+
 def _values(schema: Mapping[str, Any]) -> str:
     schema = next(iter(schema.get("anyOf", [schema])))
     if choices := schema.get("enum"):
         return ", ".join(f"`{choice}`" for choice in choices)
     words = {"integer": "whole number", "number": "seconds", "array": "list", "string": "text"}
+    words["boolean"] = "`true`, `false`"
     return str(schema.get("format", words[schema["type"]]))
 
 

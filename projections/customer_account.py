@@ -20,6 +20,7 @@ from domain.credit.events import (
     DebtWrittenOff,
     LimitAssigned,
 )
+from handrail.access.row_owner import RowOwner
 from handrail.kernel import Money
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
@@ -141,6 +142,7 @@ PROJECTION = Projection(
         DebtWrittenOff,
     ),
     evolve=evolve,
+    owner=RowOwner(party="customer"),
 )
 
 

@@ -24,6 +24,7 @@ from domain.payments.events import (
     PlanWrittenOff,
     RefundPaid,
 )
+from handrail.access.row_owner import RowOwner
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
@@ -42,6 +43,7 @@ class InstalmentPlan:
 
     order: str
     customer: str
+    merchant: str = ""
     status: str = "open"
     currency: str
     financed: int
@@ -62,6 +64,8 @@ table = read_model(
     "instalment_plan",
     Column("order", Text, primary_key=True),
     Column("customer", Text, nullable=False),
+    # the one that the order is of, as the step's metadata says; empty where none is known
+    Column("merchant", Text, nullable=False),
     # open | settled | written_off
     Column("status", Text, nullable=False),
     Column("currency", Text, nullable=False),
@@ -82,6 +86,7 @@ table = read_model(
     Column("updated_at", DateTime(timezone=True), nullable=False),
     index("instalment_plan", "opened_at", "order"),
     index("instalment_plan", "customer", "opened_at", "order"),
+    index("instalment_plan", "merchant", "opened_at", "order"),
     index("instalment_plan", "status", "opened_at", "order"),
     index("instalment_plan", "next_due", "order"),
 )
@@ -150,6 +155,7 @@ def _opened(event: PlanOpened, happened: Happened) -> InstalmentPlan:
     return InstalmentPlan(
         order=event.order,
         customer=event.customer,
+        merchant=str(happened.metadata.get("merchant") or ""),
         currency=event.instalments[0].amount.currency,
         financed=sum(one.amount.amount for one in event.instalments),
         schedule=[_planned(instalment) for instalment in event.instalments],
@@ -223,7 +229,7 @@ def _figures(row: InstalmentPlan) -> InstalmentPlan:
 
 PROJECTION: Final = Projection(
     name="instalment_plan",
-    version=1,
+    version=2,
     row=InstalmentPlan,
     table=table,
     categories=("plan",),
@@ -240,6 +246,7 @@ PROJECTION: Final = Projection(
         RefundPaid,
     ),
     evolve=evolve,
+    owner=RowOwner(tenant="merchant", party="customer"),
 )
 
 

@@ -29,6 +29,7 @@ from domain.settlement.events import (
     RegistryChecked,
     RegistryRefused,
 )
+from handrail.access.row_owner import RowOwner
 from handrail.kernel import Event
 from handrail.projections.paging import one_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
@@ -128,6 +129,7 @@ PROJECTION = Projection(
         MerchantActivated,
     ),
     evolve=evolve,
+    owner=RowOwner(tenant="merchant"),
 )
 
 

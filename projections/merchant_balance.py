@@ -20,6 +20,7 @@ from domain.settlement.events import (
     PayoutConfirmed,
     PayoutPrepared,
 )
+from handrail.access.row_owner import RowOwner
 from handrail.kernel import Event
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
@@ -135,6 +136,7 @@ PROJECTION = Projection(
         MerchantAccountClosed,
     ),
     evolve=evolve,
+    owner=RowOwner(tenant="merchant"),
 )
 
 

@@ -52,6 +52,7 @@ from domain.shipping.events import (
     ShipmentDispatched,
     ShipmentLost,
 )
+from handrail.access.row_owner import RowOwner
 from handrail.kernel import Event, Refusal
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, Projection, begun
@@ -285,6 +286,7 @@ PROJECTION = Projection(
         SagaEnded,
     ),
     evolve=evolve,
+    owner=RowOwner(tenant="merchant", party="customer"),
 )
 
 

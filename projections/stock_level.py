@@ -16,6 +16,7 @@ from domain.inventory.events import (
     StockReturned,
     StockShipped,
 )
+from handrail.access.row_owner import RowOwner
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
@@ -100,6 +101,7 @@ PROJECTION = Projection(
     categories=("stock",),
     handles=(StockReceived, StockReserved, StockReleased, StockShipped, StockReturned),
     evolve=evolve,
+    owner=RowOwner(tenant="merchant"),
 )
 
 

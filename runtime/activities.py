@@ -11,6 +11,7 @@ from activities.settlement import activities as settlement
 from activities.settlement.gateway import HttpRegistry, Registry
 from activities.shipping import activities as shipping
 from activities.shipping.gateway import Carrier, HttpCarrier
+from handrail.activities.company_access import company_access
 from handrail.activities.http_gateway import HttpGateway
 from handrail.eventstore.store import EventStore
 from handrail.processes.worker import Resources
@@ -42,15 +43,19 @@ def of_contexts(
 def activities(resources: Resources) -> Activities:
     settings: ShopSettings = resources.settings
 
-    def company(url: str | None, seconds: float) -> HttpGateway:
+    def company(name: str, url: str | None, seconds: float) -> HttpGateway:
         return HttpGateway(
-            resources.outside, url or "", connect_seconds=seconds, read_seconds=seconds
+            resources.outside,
+            url or "",
+            connect_seconds=seconds,
+            read_seconds=seconds,
+            access=company_access(settings, name),
         )
 
     return of_contexts(
         resources.store,
         resources.engine,
-        HttpBank(company(settings.bank_url, settings.bank_timeout_seconds)),
-        HttpCarrier(company(settings.carrier_url, settings.carrier_timeout_seconds)),
-        HttpRegistry(company(settings.registry_url, settings.registry_timeout_seconds)),
+        HttpBank(company("bank", settings.bank_url, settings.bank_timeout_seconds)),
+        HttpCarrier(company("carrier", settings.carrier_url, settings.carrier_timeout_seconds)),
+        HttpRegistry(company("registry", settings.registry_url, settings.registry_timeout_seconds)),
     )

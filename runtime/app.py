@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from api.access import ACCESS
-from api.problem_types import PROBLEMS, RULES
+from api.examples import API_EXAMPLES
+from api.problem_types import PROBLEMS, RULES, TENANT
 from api.tags import TAGS
 from consumers import finance, warehouse
 from consumers.notifications import handler as notifications
@@ -127,6 +128,7 @@ def _verification(settings: ShopSettings) -> Verification[Evidence]:
 
 
 HANDRAIL: Final = App(
+    tenant=TENANT,
     contexts=(
         Context(
             name="ordering",
@@ -183,6 +185,7 @@ HANDRAIL: Final = App(
     routers=_routers,
     access=ACCESS,
     tags=TAGS,
+    api_examples=API_EXAMPLES,
     problems=PROBLEMS,
     rules=RULES,
     saga_links=lambda saga: {"order": f"/orders/{saga}"},

@@ -8,6 +8,9 @@ from handrail.messaging.contracts.examples import Examples
 
 EXAMPLES: Final = Examples(
     stream="order-order-3fa9c1",
+    meanings={
+        "SagaDecided": "The answer the customer was waiting for; the rest goes on behind it."
+    },
     fields={
         "order": "order-3fa9c1",
         "customer": "customer-7be204",

@@ -12,14 +12,14 @@ from rich.console import Console
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from handrail.cli.api_client import Api
+from handrail.cli.api_client import Api, login_name
 from handrail.cli.bulk import Result
 from handrail.cli.options import Json
 from handrail.cli.saga_tables import money
 from handrail.cli.sagas import Why, run_with_api
 from handrail.dev.lock import joined
 from handrail.settings import load, require
-from handrail.temporal.client import connect
+from handrail.temporal.connection import connect
 from handrail.terminal_tables import terminal
 from runtime import payout_schedule
 from runtime.app import HANDRAIL
@@ -118,8 +118,7 @@ def _steer(
         return 0, answer
 
     async def of_schedule(client: Client, settings: ShopSettings) -> int:
-        answer = why.said()
-        note = f"{answer['actor']}: {answer['reason']}"
+        note = f"{why.actor or login_name()}: {why.reason}"
         if not await at_schedule(client, settings.task_queue_prefix, note):
             return _no(NO_SCHEDULE)
         return await _show_schedule(client, settings)
@@ -148,7 +147,7 @@ def _at_temporal(work: Callable[[Client, ShopSettings], Awaitable[int]]) -> int:
         address = cast("str", settings.temporal_address)
         try:
             async with asyncio.timeout(_SECONDS):
-                client = await connect(address, settings.temporal_namespace, HANDRAIL.codec)
+                client = await connect(settings, HANDRAIL.codec)
                 return await work(client, settings)
         except RPCError as error:
             return _no(f"Temporal says no: {error.message}")

@@ -12,9 +12,9 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.dev.temporal import FLAGS, search_attributes, server_program
 
-pytest_plugins = ["tests.sharing"]
+pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest"]
 _TEMPLATE = "handrail_template"
 _WITH_READ_MODELS = "handrail_template_with_read_models"
 # Tests kill processes, and not the machine: what a process has written is there without a sync.
@@ -71,7 +71,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=server_program(),
         dev_server_extra_args=[*FLAGS, *_flags(_FORGETS_SOON)],
         dev_server_log_level="error",
-        search_attributes=SEARCH_ATTRIBUTES,
+        search_attributes=search_attributes("merchant"),
     ) as environment:
         yield environment
 

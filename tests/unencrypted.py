@@ -18,6 +18,6 @@ def a_client(base_url: str = "", **options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=base_url, verify=_NO_CERTIFICATES, **options)
 
 
-def company(session: ClientSession, client: httpx.AsyncClient, **seconds: float) -> HttpGateway:
+def company(session: ClientSession, client: httpx.AsyncClient, **seconds: Any) -> HttpGateway:
     """The company as a step asks it; the client reads its ledger."""
     return HttpGateway(session, str(client.base_url), **seconds)

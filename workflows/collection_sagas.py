@@ -106,7 +106,7 @@ class CollectionSagas:
         context = StepContext(
             key=step,
             actor=actor,
-            merchant=self._state.asked.merchant,
+            tenant=self._state.asked.merchant,
             traceparent=self._options.traceparent,
             alone=True,
         )

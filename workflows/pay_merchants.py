@@ -190,7 +190,7 @@ class PayMerchantsWorkflow:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
-                search_attributes=begun_as(pay_merchant.TYPE, one.merchant),
+                search_attributes=begun_as(pay_merchant.TYPE, one.merchant, self._options),
                 priority=fair(one.merchant),
                 result_type=SagaResult,
                 static_summary=pay_merchant.summary(payout),

@@ -81,7 +81,7 @@ class _Kept:
         self.projection = projection
         self._rows: dict[str, Any] = {}
         table = sql.Identifier(f"{projection.table.name}__loop")
-        names = [sql.Identifier(name) for name in projection.columns]
+        names = [sql.Identifier(projection.name_of(one)) for one in projection.columns]
         self._upsert = (
             sql.SQL("INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}")
             .format(

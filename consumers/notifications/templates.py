@@ -98,4 +98,4 @@ TEMPLATES: Final[Templates] = {
     },
 }
 
-MESSAGES: Final = MessageKinds.of(KINDS.values(), TEMPLATES)
+MESSAGES: Final = MessageKinds.of(KINDS.values(), TEMPLATES, recipient="customer")

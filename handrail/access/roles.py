@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Final
 
 ACT_AS: Final = "act-as"
-APPROVE: Final = "approvals:approve"
 
 SCOPES: Final[Mapping[str, str]] = {
     "sagas:read": "Read sagas, their events and figures, and interventions.",
@@ -25,7 +24,6 @@ SCOPES: Final[Mapping[str, str]] = {
     "consumers:read": "Read what waits at consumers.",
     "consumers:operate": "Have a parked message handled again, or discarded.",
     "metrics:read": "Read the metrics.",
-    APPROVE: "Approve what another principal proposed.",
     ACT_AS: "Name another actor in Handrail-Actor, or in a body.",
 }
 """What each scope of the library allows."""
@@ -35,7 +33,7 @@ READER: Final = "reader"
 OPERATOR: Final = "operator"
 """Reads everything, and steps in where something waits for a person."""
 APPROVER: Final = "approver"
-"""Reads everything, and decides about what others have proposed."""
+"""Reads everything, and answers sagas that wait for the verdict of a person."""
 SERVICE: Final = "service"
 """A program that acts for people who are signed in elsewhere."""
 
@@ -43,7 +41,7 @@ _READING: Final = frozenset(name for name in SCOPES if name.endswith(":read"))
 ROLES: Final[Mapping[str, frozenset[str]]] = {
     READER: _READING,
     OPERATOR: _READING | {"sagas:intervene", "webhooks:operate", "consumers:operate"},
-    APPROVER: _READING | {"sagas:answer", APPROVE},
+    APPROVER: _READING | {"sagas:answer"},
     SERVICE: frozenset({ACT_AS}),
 }
 """The library's scopes of each role. The role of a tenant and that of a party have none of them:

@@ -109,7 +109,7 @@ class _InMany:
             [(key.saga, ANY_VERSION, [bounds.storable_parts(event)])],
             context=context,
             answer=answer,
-            metadata=metadata_of(context),
+            metadata=metadata_of(context, self._store.tenant),
         )
         return dict(appended.answer or {})
 

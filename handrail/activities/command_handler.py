@@ -168,7 +168,7 @@ class CommandHandler(Generic[StateT]):
             appends,
             context=context,
             answer=answer,
-            metadata=metadata_of(context),
+            metadata=metadata_of(context, self._store.tenant),
             **({"epoch": epoch} if epoch else {}),
         )
         if epoch == self._epoch:  # it was none, or no other task has come to another one meanwhile
@@ -277,12 +277,12 @@ async def pass_fence(store: EventStore, context: StepContext) -> Answer:
     return _answer(await store.append([], context=context, answer=answer))
 
 
-def metadata_of(context: StepContext) -> Mapping[str, Any]:
-    """Who, why, and caused by what: stored beside every event."""
+def metadata_of(context: StepContext, tenant: str) -> Mapping[str, Any]:
+    """Who, why, and caused by what: stored beside every event. `tenant` is the App's word."""
     key = context.key
     known = {
         "saga": "" if context.alone else key.saga,
-        "merchant": context.merchant,
+        tenant: context.tenant,
         "traceparent": context.traceparent,
     }
     return {

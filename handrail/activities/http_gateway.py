@@ -20,10 +20,13 @@ from aiohttp import (
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from temporalio.exceptions import ApplicationError
 
+from handrail.activities.company_access import CompanyAccess
 from handrail.activities.remote_answers import read_answer
 from handrail.bounds import ANSWER_BYTES, OUTSIDE, storable
 from handrail.replies import Accepted, Declined, Reply
 
+_IN_THE_CLEAR: Final = CompanyAccess()
+"""Or over TLS with the authorities of the machine, as the address says; without a token."""
 _KEY_CHARACTERS: Final = string.punctuation.replace("%", "")
 
 
@@ -119,7 +122,9 @@ class HttpGateway:
         *,
         connect_seconds: float = 2.0,
         read_seconds: float = 10.0,
+        access: CompanyAccess = _IN_THE_CLEAR,
     ) -> None:
+        self._access = access
         self._session = session
         self._url = url.rstrip("/")
         self._timeout = ClientTimeout(
@@ -136,7 +141,12 @@ class HttpGateway:
             async with self._session.post(
                 self._url + path,
                 data=orjson.dumps(body),
-                headers={"Idempotency-Key": wire_key(key), "Content-Type": "application/json"},
+                headers={
+                    "Idempotency-Key": wire_key(key),
+                    "Content-Type": "application/json",
+                    **self._access.headers(),
+                },
+                ssl=self._access.tls or True,
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:

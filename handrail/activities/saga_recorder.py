@@ -115,7 +115,7 @@ class SagaRecorder:
                 [(stream_name("saga", context.key.saga), version, [started])],
                 context=context,
                 answer={"run": started.run},
-                metadata=metadata_of(context),
+                metadata=metadata_of(context, self._store.tenant),
             )
         except (VersionConflict, StepClosed):
             return None
@@ -301,7 +301,7 @@ class SagaRecorder:
                 [(stream_name("saga", context.key.saga), version, events)],
                 context=context,
                 answer=answer,
-                metadata=metadata_of(context),
+                metadata=metadata_of(context, self._store.tenant),
             )
         except StepClosed:
             raise _closed(context, "a later attempt") from None

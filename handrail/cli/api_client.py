@@ -44,11 +44,17 @@ def login_name() -> str:
 
 
 class Api:
-    """Raises Refused for every problem, and Away where nobody answers."""
+    """Raises Refused for every problem, and Away where nobody answers.
 
-    def __init__(self, url: str) -> None:
+    With a `token` it signs in. Without, which only an API in development allows, the login name is
+    the actor of what it asks for.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
         self._url = url
-        self._http = httpx.Client(base_url=url, timeout=_SECONDS)
+        signed = {"Authorization": f"Bearer {token}"}
+        headers = signed if token else {"Handrail-Actor": login_name()}
+        self._http = httpx.Client(base_url=url, timeout=_SECONDS, headers=headers)
 
     def __enter__(self) -> Self:
         return self

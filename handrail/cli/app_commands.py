@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,11 +26,21 @@ Ledger = Annotated[
 
 
 def add_commands(cli: cyclopts.App, app: App) -> None:
-    """Those of the app come beside the library's."""
+    """Those of the app come beside the library's; options for the tenant have the app's word."""
+    name_tenant_options(cli, app.tenant)
     for command in app.operator_commands:
         cli.command(command.at, name=command.name, help=command.help)
     for simulator in app.simulators:
         cli.command(_simulation(simulator), name=simulator.name, help=simulator.purpose)
+
+
+def name_tenant_options(cli: cyclopts.App, tenant: str) -> None:
+    """Options for the tenant, here and in all commands below, get the app's word: `--team`."""
+    cli.default_parameter = Parameter(name_transform=partial(_option, tenant))
+
+
+def _option(tenant: str, name: str) -> str:
+    return tenant if name == "tenant" else cyclopts.default_name_transform(name)
 
 
 def _simulation(simulator: Simulator) -> Callable[..., int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handrail.app import App
+from handrail.counted import counted
 from handrail.settings import Settings
 
 
@@ -17,15 +18,15 @@ def check(app: App, settings: Settings) -> str:
     app.lake_views(app.lake())
     app.event_contracts()
     app.webhooks()
-    app.options(settings)
+    app.options_of(settings)
     if app.verification is not None:
         app.verification(settings)
-    counted = {
-        "contexts": app.contexts,
-        "sagas": sagas,
-        "workflows around sagas": workflows[len(sagas) : -1],
-        "read models": app.read_models,
-        "consumers": app.consumers,
-        "routers": app.routers(),
-    }
-    return ", ".join(f"{len(parts)} {what}" for what, parts in counted.items()) + ": no mistake"
+    parts = (
+        counted(len(app.contexts), "context"),
+        counted(len(sagas), "saga"),
+        counted(len(workflows) - len(sagas) - 1, "workflow") + " around sagas",
+        counted(len(app.read_models), "read model"),
+        counted(len(app.consumers), "consumer"),
+        counted(len(app.routers()), "router"),
+    )
+    return ", ".join(parts) + ": no mistake"

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 from handrail import logs
+from handrail.access.database_roles import OPERATOR
 from handrail.dev.lock import StackAlreadyRunning, joined
+from handrail.dev.private_files import UMASK
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
+from handrail.secret_files import OURS
 from handrail.settings import Settings, SettingsT, require
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 _log = structlog.get_logger("handrail")
+_WHICH_LOGIN: Final = (
+    "HANDRAIL_DATABASE_URL has a login that may not; docs/database.md says which does what"
+)
 
 
 def run_service(name: str, run: Process, *needs: str) -> int:
     """A process that serves until it is told to stop, and then finishes what it has begun."""
+    os.umask(UMASK)
     settings = joined(load_settings()) if needs else load_settings()
     require(settings, *needs)
+    kind, login = name.partition("-")[0], name.replace("-", ":", 1)
+    settings = settings.known_to(kind, login=login) if kind in OURS else settings.as_process(None)
     logs.configure(settings, name)
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)
@@ -53,6 +63,7 @@ def run_job(
     interrupted: int = INTERRUPTED,
 ) -> int:
     """A process with an end of its own; told to stop earlier, it cleans up and says so."""
+    os.umask(UMASK)
     logs.configure(settings, name)
 
     async def run(stop: asyncio.Event) -> int:
@@ -83,7 +94,22 @@ def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
         if refused := refused_in(error):
             print(refused, file=sys.stderr)
             return 1
+        if denied := _denied(error):
+            print(f"{denied}: {_WHICH_LOGIN}", file=sys.stderr)
+            return 1
         raise
+
+
+def _denied(error: BaseException | None) -> str:
+    """What the database says that this login may not do."""
+    from psycopg.errors import InsufficientPrivilege  # noqa: PLC0415  # few commands need it
+
+    while error is not None:
+        original = getattr(error, "orig", error)
+        if isinstance(original, InsufficientPrivilege):
+            return str(original).partition("\n")[0]
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
@@ -111,8 +137,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def run_database_job(name: str, work: Callable[[Settings], Awaitable[int]]) -> int:
-    """A job in the database that the settings, or the running stack, name."""
+def run_database_job(
+    name: str, work: Callable[[Settings], Awaitable[int]], *, role: str = OPERATOR
+) -> int:
+    """A job in the database that the settings, or the running stack, name: as the operator, or with
+    the login of the process whose work it does.
+    """
     settings = joined(load_settings())
     require(settings, "database_url")
-    return run_job(settings, name, work)
+    given = settings.database_url_of(role)
+    return run_job(settings.model_copy(update={"database_url": given}), name, work)

@@ -11,11 +11,13 @@ import orjson
 from cyclopts import App, Parameter, validators
 from rich.console import Console
 
+from handrail.access.database_roles import CONSUMER, OPERATOR
 from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
+from handrail.counted import counted
 from handrail.eventstore.pool import Connection
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
@@ -109,10 +111,10 @@ def retry(
                     f"{one} stopped at version {done.stopped_by.version}: {done.stopped_by.cause}",
                     highlight=False,
                 )
-        console.print(f"{handled} messages handled")
+        console.print(f"{counted(handled, 'message')} handled")
         return int(bool(stopped)), {"handled": handled, "stopped": stopped}
 
-    return _run(work, json=json)
+    return _run(work, json=json, role=f"{CONSUMER}:{name}")
 
 
 @consumers.command
@@ -160,6 +162,7 @@ def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
     return _run(
         lambda one, console: read_history(one, console, consumer, the_app().codec, yes=yes),
         json=json,
+        role=f"{CONSUMER}:{name}",
     )
 
 
@@ -228,8 +231,13 @@ def table_of(of: Sequence[Consumer], counts: Mapping[str, tuple[int, int]]) -> T
 
 
 def _run(
-    work: Callable[[Connection, Console], Awaitable[Result]], *, wide: bool = False, json: bool
+    work: Callable[[Connection, Console], Awaitable[Result]],
+    *,
+    wide: bool = False,
+    json: bool,
+    role: str = OPERATOR,
 ) -> int:
+    """What handles messages has the consumer's own login, which may write what they write."""
     console = terminal(json=json, wide=wide)
 
     async def connected(settings: Settings) -> int:
@@ -246,7 +254,7 @@ def _run(
             print(orjson.dumps(figures).decode())
         return code
 
-    return run_database_job("consumers", connected)
+    return run_database_job("consumers", connected, role=role)
 
 
 async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:

@@ -29,7 +29,7 @@ def export(
     """Write the events to the lake, each once, as long as it runs."""
     run.require_it()
     if once:
-        return run_database_job("lake", run.catch_up)
+        return run_database_job("lake", run.catch_up, role="lake")
     return run_service("lake", run.export, "database_url")
 
 

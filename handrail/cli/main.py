@@ -68,19 +68,23 @@ def up(
     *,
     workers: Annotated[int, Parameter(help="How many worker processes to start.")] = 1,
     projectors: Annotated[int, Parameter(help="How many projector processes to start.")] = 1,
-    notifiers: Annotated[int, Parameter(help="How many notifier processes to start.")] = 1,
+    notifiers: Annotated[
+        int | None,
+        Parameter(help="How many notifier processes to start. Without it: one, given a provider."),
+    ] = None,
     broker: Broker = False,
 ) -> int:
     """Start everything and keep it up until Ctrl-C."""
-    from handrail.dev.stack import Stack
+    from handrail.dev.stack import Stack, has_provider
 
     async def work(settings: Settings) -> int:
+        found = the_app()
         stack = Stack(
-            the_app(),
+            found,
             settings,
             workers=workers,
             projectors=projectors,
-            notifiers=notifiers,
+            notifiers=has_provider(found, settings) if notifiers is None else notifiers,
             consumers=True,
             broker=broker,
             progress=_show,
@@ -158,7 +162,11 @@ def consumer(
         await run(settings, found, stop)
 
     if catch_up:
-        return run_database_job("consumer", lambda settings: run_until_caught_up(settings, found))
+        return run_database_job(
+            "consumer",
+            lambda settings: run_until_caught_up(settings, found),
+            role=f"consumer:{name}",
+        )
     return run_service(f"consumer-{name}", work, "database_url")
 
 
@@ -185,9 +193,19 @@ def api() -> int:
 
 
 @app.command
+def codec() -> int:
+    """Decrypt payloads for the Temporal UI, and log for whom."""
+    from handrail.processes.codec import run
+
+    return run_service("codec", run, "payload_keys_file", "codec_tokens")
+
+
+@app.command
 def migrate() -> int:
     """Bring the database to the newest schema."""
+    from handrail.eventstore.grants import Dangerous
     from handrail.eventstore.identity import Refused
+    from handrail.eventstore.row_security import TableBusy
     from handrail.migrate import migrate as run
 
     settings = joined(load_settings())
@@ -200,8 +218,9 @@ def migrate() -> int:
             settings.database_role,
             settings.new_timeline,
             app=the_app(),
+            prefix=settings.database_role_prefix,
         )
-    except Refused as refused:
+    except (Refused, Dangerous, TableBusy) as refused:
         print(refused, file=sys.stderr)
         return 1
     if settings.keys_database_url is not None:
@@ -210,6 +229,13 @@ def migrate() -> int:
         migrate_keys(settings.keys_database_url, settings.database_role)
     _log.info("migrated")
     return 0
+
+
+app.command(
+    "handrail.cli.database:database",
+    name="database",
+    help="Which process may do what in the database.",
+)
 
 
 app.command(
@@ -267,9 +293,23 @@ app.command(
 
 
 app.command(
+    "handrail.cli.payload_keys:payload_keys",
+    name="payload-keys",
+    help="The keys that encrypt payloads at Temporal.",
+)
+
+
+app.command(
     "handrail.cli.new:new",
     name="new",
     help="Write a project, or a part of one.",
+)
+
+
+app.command(
+    "handrail.cli.keys:keys",
+    name="keys",
+    help="API keys: what services and other companies sign in with.",
 )
 
 

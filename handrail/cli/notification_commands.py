@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from handrail import bounds
 from handrail.connections import store_pool
+from handrail.counted import counted
 from handrail.http.schemas import Id, text
 from handrail.kernel import Attribution
 from handrail.notifications import campaigns, operations
@@ -35,8 +36,11 @@ class BadTemplate(Exception):
     """A file of a campaign that cannot be used; the message says where and why."""
 
 
-async def show(settings: Settings, *, json: bool, wide: bool = False) -> int:
-    """0 where nothing is stuck, 1 where something waits for a person."""
+async def show(settings: Settings, recipient: str, *, json: bool, wide: bool = False) -> int:
+    """0 where nothing is stuck, 1 where something waits for a person.
+
+    `recipient` is what JSON calls whom a message is for.
+    """
     async with store_pool(settings, size=1, name="handrail-notifications") as pool:  # noqa: SIM117
         async with pool.connection() as connection:
             lanes = await operations.standing(connection)
@@ -45,14 +49,18 @@ async def show(settings: Settings, *, json: bool, wide: bool = False) -> int:
     table_of(lanes).print(console)
     for one in stuck:
         console.print(
-            f"{one.source} by {one.channel} to {one.customer}: {one.state} after {one.attempts}"
+            f"{one.source} by {one.channel} to {one.recipient}: {one.state} after {one.attempts}"
             f" tries since {one.settled_at:%F %T}: {one.reason}",
             markup=False,
         )
     if stuck:
         console.print("once that is mended: handrail notifications retry --reason …")
     if json:
-        said = {"lanes": [asdict(lane) for lane in lanes], "stuck": [asdict(one) for one in stuck]}
+        called = [
+            {recipient if name == "recipient" else name: value for name, value in vars(one).items()}
+            for one in stuck
+        ]
+        said = {"lanes": [asdict(lane) for lane in lanes], "stuck": called}
         print(orjson.dumps(said).decode())
     return 1 if stuck else 0
 
@@ -84,7 +92,7 @@ async def _change(settings: Settings, which: StuckFilter, by: Attribution, *, di
             change = operations.discard if discard else operations.retry
             changed = await change(connection, by, which)
     verb = "discarded" if discard else "will be tried again"
-    terminal(json=True).print(f"{changed} messages {verb}")
+    terminal(json=True).print(f"{counted(changed, 'message')} {verb}")
     return 0 if changed or which.source is None else 1
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -16,6 +17,7 @@ from handrail.cli.command_runner import run_database_job
 from handrail.cli.notification_commands import BadTemplate
 from handrail.cli.options import Json, Wide
 from handrail.kernel import Attribution
+from handrail.load_app import the_app
 from handrail.notifications.operations import StuckFilter
 from handrail.settings import BAD_SETTINGS, Settings
 
@@ -42,9 +44,12 @@ Source = Annotated[
 @notifications.command
 def parked(*, wide: Wide = False, json: Json = False) -> int:
     """How many messages wait, and which ones could not be sent. 1 where there are such."""
-    return run_database_job(
-        "notifications", lambda settings: notification_commands.show(settings, json=json, wide=wide)
-    )
+    recipient = the_app().messages.recipient
+
+    def work(settings: Settings) -> Coroutine[Any, Any, int]:
+        return notification_commands.show(settings, recipient, json=json, wide=wide)
+
+    return run_database_job("notifications", work)
 
 
 @notifications.command

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import orjson
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from handrail.access.database_roles import DatabaseRoles
 from handrail.connections import store_engine, store_pool
+from handrail.counted import counted
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.eventstore.tokens import UnknownProjection
 from handrail.load_app import the_app
@@ -55,7 +57,9 @@ def table_of(standing: Sequence[Lag]) -> Table:
         )
     )
     for one in standing:
-        table.add(one.follower, f"{one.events} events", f"{one.seconds:.1f} s", str(one.parked))
+        table.add(
+            one.follower, counted(one.events, "event"), f"{one.seconds:.1f} s", str(one.parked)
+        )
     return table
 
 
@@ -70,7 +74,8 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
         bars.add_task(f"building beside those in use: {listed}; a projector must be running")
         try:
             role = settings.database_role or None
-            await rebuild(str(settings.owner_url), role, names, projections)
+            roles = DatabaseRoles(prefix=settings.database_role_prefix)
+            await rebuild(str(settings.owner_url), role, names, projections, roles)
         except UnknownReadModel as unknown:
             console.print(str(unknown))
             return 1
@@ -87,7 +92,7 @@ async def work_off(settings: Settings, name: str, stream: str) -> int:
         except UnknownProjection as unknown:
             console.print(f"there is no read model {unknown}")
             return 1
-    console.print(f"{done.applied} events applied")
+    console.print(f"{counted(done.applied, 'event')} applied")
     if done.stopped_by:
         console.print(f"stopped at position {done.stopped_by.position}: {done.stopped_by.cause}")
         return 1

@@ -10,6 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
+from handrail.counted import counted
 from handrail.currencies import written
 from handrail.terminal_tables import Column, Table
 
@@ -34,7 +35,7 @@ def show_sagas(console: Console, sagas: Sequence[Mapping[str, Any]]) -> None:
         standing = (one["saga"], one["saga_type"], one["status"], one["step"] or "")
         table.add(*standing, long(seconds), money(one["at_stake"]), one["cause"])
     table.print(console)
-    console.print(f"{len(sagas)} sagas")
+    console.print(counted(len(sagas), "saga"))
 
 
 def show_saga(console: Console, saga: Mapping[str, Any]) -> None:
@@ -81,7 +82,7 @@ def show_dry_run(console: Console, found: Mapping[str, Any]) -> None:
         table.add(*named, money(one["at_stake"]), one["cause"])
     table.print(console)
     stakes = ", ".join(map(money, found["at_stake"])) or "nothing"
-    console.print(f"{found['count']} sagas would be told; {stakes} at stake")
+    console.print(f"{counted(found['count'], 'saga')} would be told; {stakes} at stake")
 
 
 def show_items(console: Console, items: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from handrail import bounds
 from handrail.cli import bulk
-from handrail.cli.api_client import Api, Away, Refused, api_url, login_name
+from handrail.cli.api_client import Api, Away, Refused, api_url
 from handrail.cli.bounded_options import within
 from handrail.cli.bulk import Result
 from handrail.cli.explain import diagram_of, explain_type, find_type, list_types
@@ -31,6 +31,8 @@ _STILL_GOING: Final = ("running", "compensating", "awaiting", "parked")
 
 SagaId = Annotated[str | None, Parameter(help="The saga. Without one: all that the filters mean.")]
 Evidence = Annotated[str, Parameter(help="What it rests on: a ticket, a number, who said so.")]
+Tenant = Annotated[str | None, Parameter(help="The tenant.")]
+"""An option that has the App's word as its name: `handrail/cli/app_commands.py`."""
 Status = Literal[
     "running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"
 ]
@@ -47,11 +49,15 @@ class Why:
     ]
     actor: Annotated[
         str | None,
-        Parameter(help="Who. Without: the login name.", validator=within(bounds.ACTOR)),
+        Parameter(
+            help="Who. Without: who is signed in, or else the login name.",
+            validator=within(bounds.ACTOR),
+        ),
     ] = None
 
     def said(self) -> dict[str, Any]:
-        return {"reason": self.reason, "actor": self.actor or login_name()}
+        """What a request says of it. Without an actor, the API takes the caller's name."""
+        return {"reason": self.reason, "actor": self.actor}
 
 
 @Parameter(name="*")
@@ -61,7 +67,7 @@ class SagaSelection:
 
     step: Annotated[str | None, Parameter(help="The step that waits.")] = None
     type: Annotated[str | None, Parameter(help="The type of saga.")] = None
-    tenant: Annotated[str | None, Parameter(name="--merchant", help="The tenant.")] = None
+    tenant: Tenant = None
     failure: Annotated[str | None, Parameter(help="A text within the cause.")] = None
     older_than: Annotated[int | None, Parameter(help="Waiting for so many seconds.")] = None
     per_second: Annotated[int, Parameter(help="How many sagas are told in a second.")] = 10
@@ -75,7 +81,7 @@ class SagaSelection:
         named = {
             "saga_type": self.type,
             "step": self.step,
-            "merchant": self.tenant,
+            the_app().tenant: self.tenant,
             "failure": self.failure,
             "older_than_seconds": self.older_than,
         }
@@ -99,7 +105,7 @@ def list_sagas(
     *,
     status: Status | None = None,
     type: Annotated[str | None, Parameter(help="The type of saga.")] = None,  # noqa: A002  # as on the command line
-    tenant: Annotated[str | None, Parameter(name="--merchant", help="The tenant.")] = None,
+    tenant: Tenant = None,
     step: str | None = None,
     wide: Wide = False,
     json: Json = False,
@@ -107,7 +113,12 @@ def list_sagas(
     """List sagas, newest first."""
 
     def work(api: Api, console: Console) -> Result:
-        asked = {"status": status, "saga_type": type, "merchant": tenant, "step": step}
+        asked = {
+            "status": status,
+            "saga_type": type,
+            the_app().tenant: tenant,
+            "step": step,
+        }
         found = list(api.items("/sagas", **asked))
         show_sagas(console, found)
         return 0, {"sagas": found}
@@ -332,8 +343,8 @@ def _tell(
             older_than=which.older_than,
             failure=which.failure,
             saga_type=which.type,
-            merchant=which.tenant,
             step=which.step,
+            **{the_app().tenant: which.tenant},
         )
         return bulk.one_by_one(
             console,
@@ -348,9 +359,9 @@ def _tell(
 
 def run_with_api(work: Callable[[Api, Console], Result], *, json: bool, wide: bool = False) -> int:
     """0 where it was done, 1 where it was refused or failed."""
-    url = api_url(load_settings())
+    settings = load_settings()
     try:
-        with Api(url) as api:
+        with Api(api_url(settings), settings.current("api_token")) as api:
             code, said = work(api, terminal(json=json, wide=wide))
     except Refused as no:
         print(no, file=sys.stderr)

@@ -12,6 +12,7 @@ import orjson
 from handrail.dev.supervisor import FailedToStart
 from handrail.load_app import BAD_APP, the_app
 from handrail.messaging.broker import federation_status
+from handrail.messaging.broker.address import tls_of_management, upstream_address
 from handrail.messaging.broker.definitions import (
     Access,
     Difference,
@@ -48,7 +49,8 @@ def access(settings: Settings, wanted: Topology) -> Access:
     management_url = cast("str", settings.broker_management_url)
     parts = urlsplit(cast("str", settings.broker_url))
     _, _, address = parts.netloc.rpartition("@")
-    return Access(passwords, f"{parts.scheme}://{address}", login_in(management_url))
+    upstream = upstream_address(parts.scheme, address, settings)
+    return Access(passwords, upstream, login_in(management_url))
 
 
 async def apply(settings: Settings, *, prune: bool) -> int:
@@ -141,7 +143,7 @@ async def establish(settings: Settings) -> None:
     try:
         wanted = topology(app.routing, app.consumers)
         objects = objects_of(wanted, access(settings, wanted))
-        async with Management(cast("str", settings.broker_management_url)) as management:
+        async with _management(settings) as management:
             found = await _found(management, wanted)
             left = await make(management, objects, found, difference(objects, found))
             lacking = (
@@ -153,13 +155,18 @@ async def establish(settings: Settings) -> None:
         raise FailedToStart("topology", "is not as it should be", "\n".join(said))
 
 
+def _management(settings: Settings) -> Management:
+    url = cast("str", settings.current("broker_management_url"))
+    return Management(url, verify=tls_of_management(settings))
+
+
 async def _connected(
     settings: Settings, work: Callable[[Management, Topology, Objects], Awaitable[int]]
 ) -> int:
     wanted = _wanted_or_end()
     objects = objects_of(wanted, _access_or_end(settings, wanted))
     try:
-        async with Management(cast("str", settings.broker_management_url)) as management:
+        async with _management(settings) as management:
             return await work(management, wanted, objects)
     except BrokerSaidNo as error:
         print(error, file=sys.stderr)

@@ -8,9 +8,12 @@ import os
 from pathlib import Path
 from typing import IO, Any, Final
 
+from handrail.dev.private_files import close_to_others, private_folder
 from handrail.settings import SettingsT
 
 _NOT_JOINED: Final = frozenset({"api_url"})
+_OF_ITS_DATABASE: Final = frozenset({"migration_database_url", "database_passwords"})
+"""Of no use with another database than the stack's."""
 
 
 class StackAlreadyRunning(Exception):
@@ -30,7 +33,7 @@ class StackLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        close_to_others(private_folder(self._data_dir))
         descriptor = os.open(_path(self._data_dir), os.O_RDWR | os.O_CREAT, 0o600)
         file = os.fdopen(descriptor, "r+")
         try:
@@ -72,6 +75,8 @@ def joined(settings: SettingsT) -> SettingsT:
     """The settings, with the addresses they lack taken from the stack that runs on their folder."""
     running = running_stack(settings.data_dir) or {}
     known = (running.keys() & type(settings).model_fields.keys()) - _NOT_JOINED
+    if getattr(settings, "database_url", None) is not None:
+        known -= _OF_ITS_DATABASE
     found = {name: running[name] for name in known if getattr(settings, name) in {None, ()}}
     return settings.model_copy(
         update={

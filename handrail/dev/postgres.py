@@ -9,12 +9,14 @@ import pwd
 import secrets
 import shutil
 import signal
+import stat
 from pathlib import Path
 from typing import Self
 
 import psutil
 import psycopg
 
+from handrail.dev.private_files import private_folder
 from handrail.dev.supervisor import Child, FailedToStart, free_port, wait_until
 
 DATABASE = "handrail"
@@ -41,6 +43,12 @@ def _program(name: str) -> str:
             "HANDRAIL_DATABASE_URL to a server of yours",
         )  # fmt: skip
     return str(Path(package.submodule_search_locations[0], "pginstall", "bin", name))
+
+
+def closed_to_others(path: Path) -> Path | None:
+    """The first folder on the way to a file that no other user may enter."""
+    folders = (one for one in reversed(path.parents) if not one.stat().st_mode & stat.S_IXOTH)
+    return next(folders, None)
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -88,12 +96,15 @@ class EmbeddedPostgres:
         return self._child([], self.log).log_tail(lines)
 
     async def start(self) -> Self:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self._refuse_programs_out_of_reach()
+        private_folder(self.data_dir.parent)
+        # The server passes through it as another user, where root has started it.
+        self.data_dir.mkdir(mode=0o711 if self._uid >= 0 else 0o700, exist_ok=True)
         await self._leave_to_others()
         if not self._cluster.exists():
             await self._initialise()
         self.port = self.port or free_port()
-        options = {**_OPTIONS, "port": str(self.port)}
+        options = {**_OPTIONS, **self._prepare(), "port": str(self.port)}
         self._server = self._child(
             [
                 *(_program("postgres"), "-D", str(self._cluster)),
@@ -133,6 +144,13 @@ class EmbeddedPostgres:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    def _prepare(self) -> dict[str, str]:
+        """What this server needs before it starts: options, beside those of every one."""
+        return {}
+
+    def _administrators_url(self, database: str) -> str:
+        return EmbeddedPostgres.url_of(self, database)
+
     def _child(self, command: list[str], log: Path) -> Child:
         return Child(
             "postgres",
@@ -143,6 +161,14 @@ class EmbeddedPostgres:
             stop_seconds=30,
             uid=self._uid,
         )
+
+    def _refuse_programs_out_of_reach(self) -> None:
+        if self._uid >= 0 and (closed := closed_to_others(Path(_program("initdb")))):
+            raise FailedToStart(
+                "postgres",
+                f"runs as the user {_UNPRIVILEGED} where root starts it, and {closed} is closed to"
+                " other users: put the virtual environment elsewhere, or start as another user",
+            )
 
     async def _leave_to_others(self) -> None:
         # A stack that was killed has a server that is just about to end: allow it a moment.
@@ -204,7 +230,7 @@ class EmbeddedPostgres:
             if await found.fetchone() is None:
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
 
-    async def _connect(self) -> psycopg.AsyncConnection:
+    async def _connect(self, database: str = "postgres") -> psycopg.AsyncConnection:
         return await psycopg.AsyncConnection.connect(
-            self.url_of("postgres"), autocommit=True, connect_timeout=5
+            self._administrators_url(database), autocommit=True, connect_timeout=5
         )

@@ -11,7 +11,8 @@ from typing import Final, Self
 
 import httpx
 
-from handrail.dev.supervisor import Child, FailedToStart, free_port
+from handrail.dev.private_files import private_folder
+from handrail.dev.supervisor import Child, FailedToStart, free_port, inherited
 
 ADMINISTRATOR: Final = "handrail"
 _NODE: Final = "handrail@localhost"
@@ -133,7 +134,7 @@ class EmbeddedRabbitMQ:
         return self._ports[number]
 
     def _prepare(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self.data_dir)
         if not self._password_file.exists():
             _write_for_us_only(self._password_file, secrets.token_hex(16))
         self._ports = self._ports or (free_port(), free_port(), free_port(), free_port())
@@ -156,7 +157,7 @@ class EmbeddedRabbitMQ:
             self.data_dir / "rabbitmq.conf",
             "".join(f"{name} = {value}\n" for name, value in lines.items()),
         )
-        (self.data_dir / "plugins").write_text(f"[{','.join(PLUGINS)}].\n")
+        _write_for_us_only(self.data_dir / "plugins", f"[{','.join(PLUGINS)}].\n")
 
     async def _start_epmd(self) -> None:
         """Before the server, which else starts one that outlives everybody."""
@@ -179,7 +180,7 @@ class EmbeddedRabbitMQ:
             name,
             command,
             log=self.data_dir / f"{name}.log",
-            environment={**os.environ, **self._environment()} if command else None,
+            environment={**inherited(), **self._environment()} if command else None,
             stop_seconds=30,
         )
 

@@ -11,20 +11,23 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
-_CAP_DAC_OVERRIDE = 1
+_CAP_DAC_READ_SEARCH = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 
 
-def _become(uid: int) -> None:
-    """Give up root, as PostgreSQL demands, but keep the right to reach root's own folders.
+def _become(uid: int, needs: list[str]) -> None:
+    """Give up root, as PostgreSQL demands, and keep no right of it where every path that it `needs`
+    can be reached without.
 
     A home folder or a pytest folder of root is closed to everybody else; opening it (what most
-    launchers do) would stay behind, an inherited capability goes away with the process.
+    launchers do) would stay behind. There the right to pass through folders is kept, which goes
+    away with the process; it lets nothing be written.
     """
     libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     if libc:
@@ -32,12 +35,18 @@ def _become(uid: int) -> None:
     os.setgroups([])
     os.setgid(uid)
     os.setuid(uid)
-    if libc:
-        mask = 1 << _CAP_DAC_OVERRIDE
+    if libc and not all(os.access(path, os.R_OK | os.X_OK) for path in needs):
+        mask = 1 << _CAP_DAC_READ_SEARCH
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
         if libc.capset(header, sets) == 0:
-            libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE, 0, 0)
+            libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)
+
+
+def _places(program: list[str]) -> list[str]:
+    """The folders that a command line names, and the folder of the program."""
+    paths = [Path(program[0]).parent, *(Path(one) for one in program[1:] if one.startswith("/"))]
+    return [str(path) for path in paths if not path.is_file()]
 
 
 def _die_with(parent: int, death_signal: int) -> None:
@@ -52,7 +61,7 @@ def main(arguments: list[str]) -> None:
     parent, death_signal, uid = (int(argument) for argument in arguments[:3])
     program = arguments[3:]
     if uid >= 0:
-        _become(uid)  # before the promise: changing the user cancels it
+        _become(uid, _places(program))  # before the promise: changing the user cancels it
     _die_with(parent, death_signal)
     os.execv(program[0], program)  # noqa: S606  # our own
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import structlog
 
+from handrail.dev.confined_postgres import ConfinedPostgres
 from handrail.dev.lock import StackLock
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
@@ -33,6 +34,8 @@ Component = EmbeddedPostgres | EmbeddedTemporal | EmbeddedRabbitMQ | Service
 
 _ADDRESSES = (
     "database_url",
+    "migration_database_url",
+    "database_passwords",
     "temporal_address",
     "temporal_ui_url",
     "broker_url",
@@ -41,6 +44,11 @@ _ADDRESSES = (
 )
 """Of the servers; those of simulated companies are what the App says."""
 _TEMPORAL_PORT, _TEMPORAL_UI_PORT = 7233, 8233
+
+
+def has_provider(app: App, settings: Settings) -> bool:
+    """Whether notifiers can send: the provider's address is set, or the App simulates it."""
+    return settings.provider_url is not None or "provider_url" in app.addresses_of("notifier")
 
 
 class Stack:
@@ -72,7 +80,7 @@ class Stack:
         self.data_dir = (data_dir or settings.data_dir).resolve()
         self.app = app
         self.settings = settings.model_copy(update={"data_dir": self.data_dir})
-        if settings.auth is None:
+        if settings.auth is None and settings.auth_issuer is None:
             self._learned(auth="development")
             _log.warning("every caller may do everything, for no HANDRAIL_AUTH is set")
         self.postgres: EmbeddedPostgres | None = None
@@ -101,15 +109,23 @@ class Stack:
     def api_url(self) -> str:
         host = self.settings.api_host
         host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # any
-        return f"http://{host}:{self.settings.api_port}"
+        scheme = "https" if self.settings.api_tls_cert_file else "http"
+        return f"{scheme}://{host}:{self.settings.api_port}"
 
     @property
     def sign_in(self) -> str:
         """How callers of the API sign in, for people."""
-        return "none, every caller may do everything (HANDRAIL_AUTH=development)"
+        ways = {
+            "development": "none, every caller may do everything (HANDRAIL_AUTH=development)",
+            "keys": "API keys: handrail keys create",
+        }
+        return ways.get(self.settings.auth or "oidc", f"tokens of {self.settings.auth_issuer}")
 
     @property
     def database_url(self) -> str:
+        """As its owner, where the stack has started it."""
+        if self.settings.migration_database_url and self.postgres:
+            return self.settings.migration_database_url
         return self._known("database_url")
 
     @property
@@ -183,10 +199,15 @@ class Stack:
 
     async def _start_database(self) -> None:
         if self.settings.database_url is None:
-            self.postgres = EmbeddedPostgres(self.data_dir / "postgres")
+            self.postgres = ConfinedPostgres(self.data_dir / "postgres")
             await self._start("postgres", self.postgres.start)
-            self._learned(database_url=self.postgres.url)
+            self._learned(migration_database_url=self.postgres.url, database_url=self.postgres.url)
         await self._start("migrations", self._migrate)
+        if self.postgres:
+            from handrail.dev import database_logins
+
+            logins = await asyncio.to_thread(database_logins.of_a_stack, self.app, self.settings)
+            self._learned(**logins)
 
     async def _migrate(self) -> None:
         try:
@@ -196,6 +217,7 @@ class Stack:
                 self.settings.database_role,
                 self.settings.new_timeline,
                 app=self.app,
+                prefix=self.settings.database_role_prefix,
             )
         except Exception as error:
             raise FailedToStart("migrations", f"failed: {error}") from error
@@ -209,6 +231,7 @@ class Stack:
             port=free_port(_TEMPORAL_PORT),
             ui_port=free_port(_TEMPORAL_UI_PORT),
             ui=self._temporal_ui,
+            tenant=self.app.tenant,
         )
         await self._start("temporal", self.temporal.start)
         self._learned(temporal_address=self.temporal.address)
@@ -279,15 +302,30 @@ class Stack:
         name, port = simulator.name, free_port()
         self._learned(**{simulator.address: f"http://127.0.0.1:{port}"})
         ledger = self.data_dir / f"{name}.ledger"
-        return self._service(name, name, "--port", str(port), "--ledger", str(ledger))
+        return self._service(
+            name,
+            *(name, "--port", str(port), "--ledger", str(ledger)),
+            secrets=[simulator.secrets] if simulator.secrets else [],
+        )
 
     def _service(
-        self, name: str, *arguments: str, metrics: int | None = None, user: str | None = None
+        self,
+        name: str,
+        *arguments: str,
+        metrics: int | None = None,
+        user: str | None = None,
+        secrets: Sequence[str] = (),
     ) -> Service:
-        """`user` is who it is at the broker, where it has to do with that."""
+        """`user` is who it is at the broker, where it has to do with that; `secrets` are those that
+        it receives beside the ones declared for its kind. At the database it has a login of its
+        own.
+        """
         port = self.settings.metrics_port
         port = None if port is None or metrics is None else port + metrics if port else 0
-        settings = self.settings.known_to(user).model_copy(update={"metrics_port": port})
+        login = ":".join(arguments[:2])
+        settings = self.settings.known_to(
+            arguments[0], user=user, login=login, more=secrets
+        ).model_copy(update={"metrics_port": port})
         return Service(
             name,
             arguments,

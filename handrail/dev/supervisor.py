@@ -17,6 +17,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+from handrail.dev.private_files import UMASK, private_folder
+from handrail.setting_types import PREFIX
+from handrail.settings import APP_VARIABLE
+
 _LAUNCHER = Path(__file__).with_name("spawn.py")
 _TICK = 0.01
 
@@ -116,15 +120,16 @@ class Child:
     def spawn(self) -> None:
         if self.running:
             raise RuntimeError(f"{self.name} is already running, pid {self.pid}")
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        private_folder(self.log.parent)
+        with open(self.log, "ab", opener=_for_us_only) as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own
                 [
                     *(sys.executable, "-I", "-S", str(_LAUNCHER)),
                     *(str(os.getpid()), str(int(self._death_signal)), str(self._uid)),
                     *self._command,
                 ],
-                env=self._environment,
+                env=inherited() if self._environment is None else self._environment,
+                umask=UMASK,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -166,6 +171,19 @@ class Child:
             os.kill(self.pid, number)
 
 
+def inherited() -> dict[str, str]:
+    """The environment of this process without settings: a child gets its own, or none."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name == APP_VARIABLE or not name.startswith(PREFIX)
+    }
+
+
+def _for_us_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def _library_path() -> dict[str, str]:
     """Where a child finds the library, when that is not installed but stands in a folder.
 
@@ -198,7 +216,7 @@ class Service(Child):
             [sys.executable, "-m", "handrail.cli.main", *arguments],
             log=folder / "logs" / f"{name}.log",
             environment={
-                **os.environ,
+                **inherited(),
                 **environment,
                 "HANDRAIL_READY_FILE": str(self._ready_file),
                 **_library_path(),
@@ -207,7 +225,7 @@ class Service(Child):
         )
 
     async def start(self) -> None:
-        self._ready_file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._ready_file.parent)
         self._ready_file.unlink(missing_ok=True)
         self.spawn()
 

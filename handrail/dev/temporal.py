@@ -7,16 +7,19 @@ import shutil
 import signal
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
+from handrail.dev.private_files import private_folder
 from handrail.dev.supervisor import Child, FailedToStart, free_port
-from handrail.sagas.visibility import TENANT
+from handrail.sagas.visibility import tenant_key
+from handrail.tenant_word import TENANT_WORD
 
 # They are not stored: pass them at every start.
 _DYNAMIC_CONFIG = (
@@ -38,14 +41,17 @@ _DYNAMIC_CONFIG = (
 )
 FLAGS = [word for value in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)]
 
-SEARCH_ATTRIBUTES = (
-    SearchAttributeKey.for_keyword("SagaType"),
-    SearchAttributeKey.for_keyword("SagaStatus"),
-    SearchAttributeKey.for_keyword("SagaStep"),
-    TENANT,
-    SearchAttributeKey.for_keyword("FailureCode"),
-    SearchAttributeKey.for_datetime("ParkedSince"),
-)
+
+def search_attributes(*words: str) -> Sequence[SearchAttributeKey[Any]]:
+    """Those of every saga, where Apps call their tenants so."""
+    return (
+        SearchAttributeKey.for_keyword("SagaType"),
+        SearchAttributeKey.for_keyword("SagaStatus"),
+        SearchAttributeKey.for_keyword("SagaStep"),
+        *(tenant_key(one) for one in dict.fromkeys(words)),
+        SearchAttributeKey.for_keyword("FailureCode"),
+        SearchAttributeKey.for_datetime("ParkedSince"),
+    )
 
 
 def server_program() -> str:
@@ -63,7 +69,10 @@ def server_program() -> str:
 
 
 class EmbeddedTemporal:
-    """A development server over one SQLite file (`data_dir=None`: in memory, logs to `log`)."""
+    """A development server over one SQLite file (`data_dir=None`: in memory, logs to `log`).
+
+    `tenant` is what the App calls its tenant: a search attribute is named after it.
+    """
 
     def __init__(
         self,
@@ -74,12 +83,14 @@ class EmbeddedTemporal:
         port: int = 0,
         ui_port: int = 0,
         ui: bool = True,
+        tenant: str = TENANT_WORD,
     ) -> None:
         if data_dir is None and log is None:
             raise ValueError("without a data_dir, say where to log")
         self.data_dir = data_dir
         self.namespace = namespace
         self.ui = ui
+        self._tenant = tenant
         self._port, self._ui_port = port, ui_port
         self._child = Child("temporal", [], log=log or Path(str(data_dir), "server.log"))
 
@@ -112,7 +123,7 @@ class EmbeddedTemporal:
         self._port = self._port or free_port()
         self._ui_port = self._ui_port or free_port()
         if self.data_dir:
-            self.data_dir.mkdir(parents=True, exist_ok=True)
+            private_folder(self.data_dir)
         self._child = Child(
             "temporal", self._command(), log=self._child.log, stop_signal=signal.SIGTERM
         )
@@ -139,7 +150,7 @@ class EmbeddedTemporal:
     def _command(self) -> list[str]:
         attributes = (
             f"{key.name}={'Datetime' if key.name == 'ParkedSince' else 'Keyword'}"
-            for key in SEARCH_ATTRIBUTES
+            for key in search_attributes(self._tenant)
         )
         return [
             *(server_program(), "server", "start-dev", "--ip", "127.0.0.1"),

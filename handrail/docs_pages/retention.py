@@ -69,6 +69,12 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         protects="What opens personal texts; and of those erased the proof: key, time, and actor.",
     ),
     Retention(
+        tables=("api_keys", "api_key_uses"),
+        until=FOR_EVER,
+        protects="Who could sign in, with which rights, and who gave and took them. Of secrets"
+        " there are hashes only.",
+    ),
+    Retention(
         tables=("checkpoints",),
         until="as long as its follower is known",
         protects="Where each follower goes on reading.",

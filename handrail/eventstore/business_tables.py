@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from handrail.access.database_roles import PREFIX, DatabaseRoles, Grant, OwnTable
+from handrail.access.row_owner import RowOwner
 
 _RIGHTS: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 
@@ -48,6 +51,14 @@ class BusinessTables:
     """What the application may do with the rows of each table: SELECT, INSERT, UPDATE, DELETE."""
     event_ids: Sequence[EventIds] = ()
     """Where the tables hold ids of events."""
+    used_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The processes whose logins have the rights of a table, such as `consumer:billing`. A table
+    that is not here is for the worker, the API and all consumers. The API has those of consumers,
+    too: it handles what waits at them when an operator says so."""
+    owners: Mapping[str, RowOwner] = field(default_factory=dict)
+    """The tables whose rows belong to a tenant or a party, and the columns that name them."""
+    grants: Sequence[Grant] = ()
+    """What logins may do with tables of the library, beyond what each kind of process has to."""
 
     def __post_init__(self) -> None:
         if not self.revisions.is_dir():
@@ -59,3 +70,25 @@ class BusinessTables:
         for one in self.event_ids:
             if one.table not in self.rights:
                 raise ValueError(f"the table {one.table} holds ids of events, and has no rights")
+        for table in self.used_by:
+            if table not in self.rights:
+                raise ValueError(f"the table {table} is used by processes, and has no rights")
+        for table in self.owners:
+            if table not in self.rights:
+                raise ValueError(f"the rows of the table {table} have owners, and it has no rights")
+
+
+def roles_of(
+    own: BusinessTables | None, consumers: Sequence[str] = (), prefix: str = PREFIX
+) -> DatabaseRoles:
+    """The database roles of a business with these tables and consumers."""
+    if own is None:
+        return DatabaseRoles(prefix=prefix, consumers=consumers)
+    return DatabaseRoles(
+        prefix=prefix,
+        consumers=consumers,
+        grants=own.grants,
+        own={
+            table: OwnTable(some, own.used_by.get(table, ())) for table, some in own.rights.items()
+        },
+    )

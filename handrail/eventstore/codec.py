@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -9,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
 
 from handrail.bounds import LARGEST_INTEGER, is_storable
+from handrail.tenant_word import STORED_WORD, TENANT_WORD, key_of, tenant_fields
 
 _SUSPECT: Final = re.compile(rb"\\u0000|[0-9]{19}")
 """Most messages hold neither, and need no second look."""
@@ -45,16 +47,22 @@ class Codec:
     """Encodes the newest version of every message, and decodes all versions there have been.
 
     `upcasters` lift the JSON of version n to version n + 1: keyed by name and n. A class without
-    any is at version 1.
+    any is at version 1. `tenant` is the App's word for its tenant: fields that hold one
+    (`StoredTenant`) are written under it, and read under that of earlier times, too.
     """
 
     classes: Mapping[str, type]
     upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
+    tenant: str = TENANT_WORD
     _adapters: dict[type, TypeAdapter[Any]] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(
-        cls, classes: Iterable[type], upcasters: Mapping[tuple[str, int], Upcaster] | None = None
+        cls,
+        classes: Iterable[type],
+        upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
+        *,
+        tenant: str = TENANT_WORD,
     ) -> Codec:
         """Register each class under its own name.
 
@@ -64,7 +72,7 @@ class Codec:
         for one in classes:
             if named.setdefault(one.__name__, one) is not one:
                 raise ValueError(f"{one.__name__} is registered twice")
-        return cls(named, upcasters or {})
+        return cls(named, upcasters or {}, tenant)
 
     def knows(self, cls: type) -> bool:
         return self.classes.get(cls.__name__) is cls
@@ -81,7 +89,7 @@ class Codec:
         if not self.knows(cls):
             raise UnknownMessage(f"{cls.__module__}.{cls.__name__}")
         try:
-            data = self.adapter(cls).dump_json(message)
+            data = self.adapter(cls).dump_json(message, by_alias=True)
         except PydanticSerializationError:
             raise Unstorable(cls.__name__) from None  # what it says would repeat the text
         if _SUSPECT.search(data):
@@ -103,9 +111,49 @@ class Codec:
         return self.adapter(cls).validate_python(data)
 
     def adapter(self, cls: type) -> TypeAdapter[Any]:
+        """Reads and writes a class as it is stored, writing with `by_alias=True`."""
         if (adapter := self._adapters.get(cls)) is None:
-            adapter = self._adapters[cls] = TypeAdapter(cls)
+            adapter = self._adapters[cls] = _adapter(cls, self.tenant)
         return adapter
+
+    def key_of(self, cls: type, field: str) -> str:
+        """The key of a field in the JSON of its class."""
+        return key_of(cls, field, self.tenant)
+
+
+def _adapter(cls: type, tenant: str) -> TypeAdapter[Any]:
+    adapter: TypeAdapter[Any] = TypeAdapter(cls)
+    named = _named(adapter.core_schema, tenant)
+    if named != adapter.core_schema:
+        adapter.core_schema = named
+        adapter.validator = SchemaValidator(named)
+        adapter.serializer = SchemaSerializer(named)
+    return adapter
+
+
+def _named(schema: Any, tenant: str) -> Any:
+    """The core schema, in which fields that hold the tenant have its word as their key."""
+    match schema:
+        case {"type": "dataclass", "cls": type() as cls} if dataclasses.is_dataclass(cls):
+            inner = _named(schema["schema"], tenant)
+            if held := tenant_fields(cls):
+                fields = [
+                    {**one, **_keys(one["name"], tenant)} if one["name"] in held else one
+                    for one in inner["fields"]
+                ]
+                inner = {**inner, "fields": fields}
+            return {**schema, "schema": inner}
+        case dict():
+            return {key: _named(value, tenant) for key, value in schema.items()}
+        case list() | tuple():
+            return type(schema)(_named(one, tenant) for one in schema)
+        case _:
+            return schema
+
+
+def _keys(name: str, tenant: str) -> dict[str, Any]:
+    known = dict.fromkeys((tenant, STORED_WORD, name))
+    return {"validation_alias": [[one] for one in known], "serialization_alias": tenant}
 
 
 def _check(value: Any, where: str) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import orjson
 import psycopg
 import structlog
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool
@@ -22,6 +22,12 @@ Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
 
 _log = structlog.get_logger(__name__)
+
+
+SWITCH_ROLE: Final = (
+    "SELECT set_config('role', %s, false) WHERE pg_has_role(session_user, %s, 'MEMBER')"
+)
+"""Its parameters are the role, twice. A login that cannot become it is that of one process."""
 
 
 class StoreConnection(AsyncConnection[TupleRow]):
@@ -93,7 +99,7 @@ class StorePool(Pool):
 
 @asynccontextmanager
 async def open_pool(
-    url: str,
+    url: str | Callable[[], str],
     *,
     role: str = "",
     size: int = 8,
@@ -103,9 +109,11 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """A pool of autocommitting connections, so that a statement alone is one round trip.
 
-    `role` is the role every connection takes on, so that the application can do no more than it
-    may; empty keeps the login role. `synchronous_commit` is how far a commit has to have come
-    before it is one; empty keeps what the server says, where that is not `off`.
+    `role` is the role that every connection takes on whose login may: an owner's, which can do more
+    than the application may. A process that has a login of its own stays what it is; so does every
+    one where it is empty. A `url` that is a function is asked for each new connection.
+    `synchronous_commit` is how far a commit has to have come before it is one; empty keeps what the
+    server says, where that is not `off`.
 
     Whoever wants a connection is told Refused where the server is not the one the store was on, or
     a standby. With `new_timeline` as `adopt`, a promoted standby is adopted.
@@ -115,7 +123,7 @@ async def open_pool(
         set_json_loads(orjson.loads, connection)
         set_json_dumps(orjson.dumps, connection)
         if role:
-            await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+            await connection.execute(SWITCH_ROLE, (role, role))
         await pool.look(cast("StoreConnection", connection))
 
     pool = StorePool(

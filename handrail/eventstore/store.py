@@ -92,6 +92,11 @@ class EventStore:
         """Seals what is appended; an event is read with its personal texts as they are stored."""
 
     @property
+    def tenant(self) -> str:
+        """The App's word for its tenant: the key under which metadata names one."""
+        return self._codec.tenant
+
+    @property
     def epoch(self) -> int:
         """The newest that a connection has come to: what was read before it may be gone."""
         return getattr(self._pool, "epoch", 0)

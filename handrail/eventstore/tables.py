@@ -28,6 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
+from handrail.access.row_owner import OWNER, RowOwner
+
 metadata = MetaData()
 
 
@@ -316,6 +318,7 @@ saga_places = Table(
     PrimaryKeyConstraint("tenant", "saga", name="saga_places_pkey"),
     # Those that nobody frees are found by their age.
     Index("saga_places_taken_at_idx", "taken_at"),
+    info={OWNER: RowOwner(tenant="merchant")},
 )
 
 # What other companies told us by webhook, each message once by its id, which is theirs. Which
@@ -334,7 +337,7 @@ webhooks = Table(
         server_default=func.clock_timestamp(),
     ),
     Column("type", Text, nullable=False),
-    Column("order_id", Text),
+    Column("order_id", Text, key="subject"),
     Column("body", LargeBinary, nullable=False),
     Column("status", Text, nullable=False),
     Column("problem", Text),

@@ -69,7 +69,11 @@ def principal_of(request: Request) -> Principal:
         raise LookupError(f"{request.scope['path']} is public, and has no principal") from None
 
 
-PrincipalDep = Annotated[Principal, Depends(principal_of)]
+async def _caller(request: Request) -> Principal:
+    return principal_of(request)
+
+
+PrincipalDep = Annotated[Principal, Depends(_caller)]
 """The caller of a route that is not public."""
 
 
@@ -105,7 +109,7 @@ class AccessMiddleware:
                 principal = await self._authenticated(scope)
                 scope[_PRINCIPAL] = principal
                 send = self._rates.taken(principal, scope, send)
-            except Problem as refused:
+            except Problem as refused:  # also of the database, where API keys are looked up
                 await answer(refused, Request(scope))(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from temporalio.client import Client
 
 from handrail.access.authentication import Authentication
+from handrail.access.principal import EVERYTHING
 from handrail.app import App
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
@@ -25,6 +26,7 @@ from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
+from handrail.http.named_models import SUBJECT_FIELD, router_for
 from handrail.http.personal_texts import OpeningMiddleware, SagaTexts
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
@@ -109,7 +111,7 @@ def create_app(
         docs_url=None,  # the framework's pages load scripts from other hosts: see `api_docs`
         redoc_url=None,
     )
-    metrics, database = Metrics(), Database(engine)
+    metrics, database = Metrics(), Database(engine, EVERYTHING)
     stopping = stopping or asyncio.Event()
     texts = SagaTexts(personal, database, client, declared.saga_types)
     hooks = declared.webhooks()
@@ -118,7 +120,7 @@ def create_app(
         app=declared,
         database=database,
         history=PointInTime(database, declared.codec, as_of_events),
-        places=TenantLimit(database, sagas_per_tenant),
+        places=TenantLimit(database, sagas_per_tenant, declared.saga_board.table, declared.tenant),
         processes=TemporalGateway(
             client, options, declared.saga_types, declared.rule_problems, texts
         ),
@@ -144,7 +146,8 @@ def create_app(
         stopping=stopping,
         development=authentication.development,
     )
-    routers = (*declared.routers(), *_routers(hooks, declared.event_contracts))
+    own = _routers(hooks, declared.event_contracts)
+    routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
     for router in routers:
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():
@@ -153,7 +156,7 @@ def create_app(
     public = public_routes(app, declared.access.all_scopes)
     app.add_middleware(AccessMiddleware, authentication=authentication, public=public, rates=rates)
     app.add_middleware(RequestMiddleware, metrics=metrics, origin=origin)
-    openapi.mend(app, declared.problem_types)
+    openapi.mend(app, declared.problem_types, declared.api_examples)
     return app
 
 
@@ -165,13 +168,17 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         interventions.router,
         bulk_interventions.router,
         streams.router,
-        *([webhooks.router_of(hooks)] if hooks else []),
+        *([_webhooks(hooks)] if hooks else []),
         consumers.router,
         asyncapi.router_of(event_contracts),
         problems.router,
         operations.router,
         api_docs.router,
     )
+
+
+def _webhooks(hooks: Webhooks) -> APIRouter:
+    return router_for(webhooks.router_of(hooks), hooks.subject, SUBJECT_FIELD)
 
 
 def _tags(business: Mapping[str, str]) -> list[dict[str, str]]:

@@ -28,6 +28,7 @@ from handrail.http.problems import Problem, in_header
 from handrail.http.schemas import form
 from handrail.projections.parked_rows import Standstill, standstill
 from handrail.projections.projection import Projection
+from handrail.projections.row_of import row_of
 
 RowT = TypeVar("RowT")
 
@@ -83,12 +84,13 @@ class Freshness:
         self,
         projection: Projection[RowT],
         id_: str,
-        read: Callable[[AsyncConnection], Awaitable[RowT | None]],
+        read: Callable[[AsyncConnection], Awaitable[RowT | None]] | None = None,
         as_of: datetime | None = None,
     ) -> RowT | None:
         """The row, as of now or of a moment. The answer says where it is parked.
 
-        Raises Problem, also where there is no row because its first event is parked.
+        `read` reads it otherwise than by its key. Raises Problem, also where there is no row
+        because its first event is parked.
         """
         if as_of is not None:
             found = await self._services.history.row(projection, id_, as_of)
@@ -97,7 +99,10 @@ class Freshness:
             return found.row
         await self.of(projection.name, id_=id_)
         async with self._database.connection() as connection:
-            row = await read(connection)
+            if read is None:
+                row = await row_of(connection, projection, id_)
+            else:
+                row = await read(connection)
             parked = await standstill(connection, projection, [id_])
         if id_ in parked.rows:
             self._parked_at(projection, id_, row, parked.rows[id_])

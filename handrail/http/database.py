@@ -16,6 +16,8 @@ from psycopg import errors as postgres
 from sqlalchemy import Engine, QueuePool, exc, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from handrail.access.principal import EVERYTHING, Visibility
+from handrail.database_visibility import seen_by
 from handrail.eventstore.identity import Refused, refused_in
 from handrail.http.admission import Turns
 from handrail.http.problems import Problem, unavailable
@@ -40,13 +42,20 @@ _SAID: Final = [""]
 
 
 class Database:
-    def __init__(self, engine: AsyncEngine) -> None:
+    """`visible` is what statements see that are no principal's, such as those of metrics: it is
+    said where a database is made, and everywhere else a principal's visibility is given.
+    """
+
+    def __init__(self, engine: AsyncEngine, visible: Visibility = EVERYTHING) -> None:
         self.engine = engine
+        self.visible = visible
         self._turns = _TURNS.setdefault(engine.sync_engine, Turns(_size(engine)))
 
     @asynccontextmanager
-    async def connection(self, limit: float = LIMIT) -> AsyncIterator[AsyncConnection]:
-        """For a few short queries; each commits by itself.
+    async def connection(
+        self, limit: float = LIMIT, *, visibility: Visibility | None = None
+    ) -> AsyncIterator[AsyncConnection]:
+        """For a few short queries; each commits by itself, and sees what `visibility` says.
 
         `limit` is for those, and for connecting: how long other requests keep the connections is
         another matter, and another problem.
@@ -54,7 +63,8 @@ class Database:
         try:
             async with self._turns.taken(), bounded(limit), self.engine.connect() as connection:
                 try:
-                    yield connection
+                    with seen_by(connection, self.visible if visibility is None else visibility):
+                        yield connection
                 except exc.DBAPIError as error:
                     if _of_another_version(error):
                         # What it has prepared is of tables that are gone.
@@ -62,6 +72,10 @@ class Database:
                     raise
         except _TableMissing:
             raise await self._missing(limit) from None
+
+    def seen_by(self, visibility: Visibility) -> Database:
+        """The same database, as a principal sees it."""
+        return Database(self.engine, visibility)
 
     def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """As an engine does."""

@@ -123,7 +123,7 @@ def named_by(principal: Principal, name: str) -> str:
     return principal.acting_for(name)
 
 
-def actor_of(
+async def actor_of(
     request: Request,
     actor: Annotated[
         str,

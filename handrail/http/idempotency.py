@@ -101,7 +101,9 @@ def derived_id(prefix: str, route: str, key: str) -> str:
 
 def fingerprint(body: BaseModel) -> str:
     """The same for bodies that mean the same, whatever the order of their fields."""
-    canonical = orjson.dumps(body.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+    canonical = orjson.dumps(
+        body.model_dump(mode="json", by_alias=True), option=orjson.OPT_SORT_KEYS
+    )
     return hashlib.sha256(canonical).hexdigest()
 
 

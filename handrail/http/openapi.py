@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.sse import EventSourceResponse
 
 from handrail.http import idempotency
+from handrail.http.api_examples import ApiExamples, in_words_of
 from handrail.http.consistency import PARKED, PARKED_DESCRIPTION, TOKEN
 from handrail.http.dependencies import ACTOR
 from handrail.http.problem_types import ProblemType
@@ -36,10 +37,11 @@ _OF_PARAMETERS: Final[Mapping[tuple[str, str], Sequence[str]]] = {
 _ERROR: Final = 400
 
 
-def mend(app: FastAPI, kinds: Mapping[str, ProblemType]) -> None:
+def mend(app: FastAPI, kinds: Mapping[str, ProblemType], examples: ApiExamples) -> None:
     """Describe our problems, and not the framework's errors, in words that OpenAPI 3.1 has.
 
-    `kinds` are the problem types of the application, by slug.
+    `kinds` are the problem types of the application, by slug, and `examples` those that the App
+    shows.
     """
     describe = app.openapi
 
@@ -60,6 +62,7 @@ def mend(app: FastAPI, kinds: Mapping[str, ProblemType]) -> None:
                     _describe_parked(operation)
             events = document["paths"]["/sagas/{saga}/events"]["get"]["responses"]["200"]
             events["content"] = {EventSourceResponse.media_type: {"schema": {"type": "string"}}}
+            app.openapi_schema = in_words_of(examples, document)
         assert app.openapi_schema is not None
         return app.openapi_schema
 

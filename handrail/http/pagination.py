@@ -64,7 +64,9 @@ class PageQuery(Asked):
 
     @property
     def filters(self) -> Mapping[str, Any]:
-        return self.model_dump(exclude={"limit", "cursor"}, exclude_none=True, mode="json")
+        return self.model_dump(
+            exclude={"limit", "cursor"}, exclude_none=True, mode="json", by_alias=True
+        )
 
 
 BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, SagaId])

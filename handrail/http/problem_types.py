@@ -6,11 +6,12 @@ These are the library's; a business adds its own, and may reword these, in `App.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from handrail import errors
 from handrail.errors import DomainError
+from handrail.tenant_word import TENANT_WORD, too_many
 
 
 @dataclass(frozen=True)
@@ -275,7 +276,7 @@ PROBLEM_TYPES: Final = _registry(
         "Repeat it after Retry-After, with the same Idempotency-Key, and send fewer.",
     ),
     ProblemType(
-        "too-many-for-merchant",
+        too_many(TENANT_WORD),
         429,
         "The tenant has too many sagas under way",
         "As many sagas of this tenant are running as may be. Nothing was started.",
@@ -412,19 +413,31 @@ RULES: Final[Mapping[type[DomainError], str]] = {
 """The problem type of each rule of the library that can be broken."""
 
 
-def kinds_with(business: Sequence[ProblemType]) -> Mapping[str, ProblemType]:
-    """The library's problem types and those of a business, by slug.
+def library_types(tenant: str) -> Mapping[str, ProblemType]:
+    """The library's problem types by slug, where the tenant is called so."""
+    return {one.slug: one for one in (_called(kind, tenant) for kind in PROBLEM_TYPES.values())}
+
+
+def _called(kind: ProblemType, tenant: str) -> ProblemType:
+    if kind.slug != too_many(TENANT_WORD):
+        return kind
+    title, meaning = (said.replace(TENANT_WORD, tenant) for said in (kind.title, kind.meaning))
+    return replace(kind, slug=too_many(tenant), title=title, meaning=meaning)
+
+
+def kinds_with(business: Sequence[ProblemType], tenant: str) -> Mapping[str, ProblemType]:
+    """The library's problem types and those of a business, by slug. `tenant` is the App's word.
 
     A type of the business with the slug of a library type replaces it. The others stand before the
     library type that follows them in `business`, or else at the end.
     """
-    found: dict[str, ProblemType] = {}
+    library, found = library_types(tenant), dict[str, ProblemType]()
     new: list[ProblemType] = []
     before: dict[str, list[ProblemType]] = {}
     for kind in business:
         new.append(kind)
-        if kind.slug in PROBLEM_TYPES:
+        if kind.slug in library:
             before[kind.slug], new = new, []
-    for slug, kind in PROBLEM_TYPES.items():
+    for slug, kind in library.items():
         found |= {one.slug: one for one in before.get(slug, [kind])}
     return found | {one.slug: one for one in new}

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from handrail import bounds
+from handrail.http.api_examples import NEUTRAL
 from handrail.http.problem_types import PROBLEM_TYPES, ProblemType
 from handrail.http.public import PUBLIC
 from handrail.http.schemas import of_row, text
@@ -178,7 +179,7 @@ def responses(
             "title": kind.title,
             "status": kind.status,
             "detail": kind.meaning,
-            "instance": "/orders/ord-7d4k2m9q",
+            "instance": NEUTRAL.path,
             "request_id": "0d3adf5f3c5e4b0d9a3c7f0f5f2f1b11",
             "errors": [],
         }
@@ -227,7 +228,7 @@ async def list_problems(request: Request) -> ProblemPages:
     )
 
 
-Slug = Annotated[str, text(bounds.SLUG), Field(examples=["unknown-merchant"])]
+Slug = Annotated[str, text(bounds.SLUG), Field(examples=[NEUTRAL.problem])]
 
 
 @router.get(

@@ -7,8 +7,8 @@ from typing import Final, cast
 from fastapi import Depends, params
 
 
-def anybody() -> None:
-    """What a public route depends on."""
+async def anybody() -> None:
+    """What a public route depends on; a function that is not async would run in a thread."""
 
 
 PUBLIC: Final = cast("params.Depends", Depends(anybody))

@@ -40,6 +40,7 @@ from handrail.sagas.interventions import InterveneInMany, update_id
 from handrail.sagas.options import Intervention, RunOptions, Verdict
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.visibility import SAGA_STATUS, begun_as
+from handrail.temporal.client import opened
 
 _GONE: Final = frozenset(
     {
@@ -241,7 +242,7 @@ class SagaClient:
                 check_left(saga, found.status, told)
                 run = self._client.get_workflow_handle(saga, run_id=found.run_id)
                 async for event in run.fetch_history_events(page_size=1, rpc_timeout=RPC):
-                    return self._begun_by(event)
+                    return await self._begun_by(event)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -263,13 +264,13 @@ class SagaClient:
             input=[RawValue(input_), self._options.of(self._types[told.saga_type].workflow)],
             attempt=told.number,
             priority=fair(told.tenant),
-            search_attributes=begun_as(told.saga_type, told.tenant),
+            search_attributes=begun_as(told.saga_type, told.tenant, self._options),
         )
 
-    def _begun_by(self, event: HistoryEvent) -> _LastRun:
+    async def _begun_by(self, event: HistoryEvent) -> _LastRun:
         started: WorkflowExecutionStartedEventAttributes
         started = event.workflow_execution_started_event_attributes
-        arguments: Sequence[Payload] = started.input.payloads
+        arguments = await opened(self._client, started.input.payloads)
         convert = self._client.data_converter.payload_converter.from_payload
         options: RunOptions = convert(arguments[_ATTEMPT - 2], type(self._options))
         if known := self._types.get(started.workflow_type.name):

@@ -65,7 +65,7 @@ def newest_attempt(story: Sequence[Event]) -> LastAttempt | None:
         number=newest.attempt,
         ending=ended.get(newest.attempt),
         saga_type=newest.saga_type,
-        tenant=newest.merchant,
+        tenant=newest.tenant,
         shape=newest.shape,
         input=newest.input,
     )

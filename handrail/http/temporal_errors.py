@@ -22,7 +22,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from handrail.http.problems import Problem, at, unavailable
-from handrail.sagas.visibility import SAGA_TYPE, TENANT
+from handrail.sagas.visibility import SAGA_TYPE, tenant_key
+from handrail.tenant_word import STORED_WORD, TENANT_WORD
 
 RPC: Final = timedelta(seconds=3)
 LIMIT: Final = 4.0  # seconds: the core may retry a call within `RPC`
@@ -64,7 +65,8 @@ class Known:
     workflow_type: str = ""
 
 
-async def known(client: Client, saga: str) -> Known | None:
+async def known(client: Client, saga: str, tenant_word: str = TENANT_WORD) -> Known | None:
+    """`tenant_word` is what the App calls its tenant."""
     try:
         async with temporal_reachable():
             found = await client.get_workflow_handle(saga).describe(rpc_timeout=RPC)
@@ -76,7 +78,7 @@ async def known(client: Client, saga: str) -> Known | None:
     return Known(
         saga=saga,
         saga_type=attributes.get(SAGA_TYPE, found.workflow_type),
-        tenant=attributes.get(TENANT, ""),
+        tenant=attributes.get(tenant_key(tenant_word), attributes.get(tenant_key(STORED_WORD), "")),
         running=found.status is WorkflowExecutionStatus.RUNNING,
         started_at=found.start_time,
         workflow_type=found.workflow_type,

@@ -170,7 +170,7 @@ class TemporalGateway:
 
     async def known(self, id_: str, *, of: Collection[str] | None = None) -> Known | None:
         """None where Temporal knows no workflow of these types, or no saga, under the id."""
-        found = await known(self._client, id_)
+        found = await known(self._client, id_, self.options.tenant_word)
         types = self._types if of is None else of
         return found if found and found.workflow_type in types else None
 
@@ -255,7 +255,7 @@ class TemporalGateway:
                 if again
                 else WorkflowIDReusePolicy.REJECT_DUPLICATE
             ),
-            "search_attributes": begun_as(beginning.saga_type, beginning.tenant),
+            "search_attributes": begun_as(beginning.saga_type, beginning.tenant, self.options),
             "static_summary": beginning.summary,
             "static_details": beginning.details,
             "memo": {REQUEST: beginning.request},

@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 from sqlalchemy import (
     Executable,
+    Table,
     Text,
     and_,
     bindparam,
@@ -33,7 +34,7 @@ from handrail.eventstore.tables import saga_places
 from handrail.http.admission import Turns
 from handrail.http.database import Database
 from handrail.http.problems import Problem
-from handrail.projections.saga_board import table as board
+from handrail.tenant_word import too_many
 
 _RUNS: Final = ("running", "compensating")
 _UNSEEN: Final = timedelta(seconds=60)
@@ -65,11 +66,14 @@ class _Gate:
 
 
 class TenantLimit:
-    def __init__(self, database: Database, bound: int) -> None:
-        """`bound` is for each tenant; 0: there is none."""
+    def __init__(self, database: Database, bound: int, board: Table, word: str) -> None:
+        """`bound` is for each tenant; 0: there is none. `board` is the read model of sagas, and
+        `word` what the App calls a tenant.
+        """
         self._database = database
         self._bound = bound
-        self._taking = _taking(bound)
+        self._taking = _taking(bound, board)
+        self._refusal = too_many(word)
         self._gates: WeakValueDictionary[str, _Gate] = WeakValueDictionary()
 
     @asynccontextmanager
@@ -102,7 +106,7 @@ class TenantLimit:
                             return bool(place.is_new)
                     gate.close()
         said = f"{self._bound} sagas of {tenant} are being processed"
-        raise Problem("too-many-for-merchant", said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
+        raise Problem(self._refusal, said, retry_after=random.randint(*_COME_BACK))  # noqa: S311  # no secret
 
     async def _give_back(self, tenant: str, saga: str) -> None:
         mine = (saga_places.c.tenant == tenant) & (saga_places.c.saga == saga)
@@ -115,7 +119,7 @@ class TenantLimit:
             _log.warning("place not given back", saga=saga, reason=problem.detail)
 
 
-def _taking(bound: int) -> Executable:
+def _taking(bound: int, board: Table) -> Executable:
     """One statement: a place `of` a tenant is taken `by` a saga.
 
     It looks at the board only where all places are taken.

@@ -83,11 +83,12 @@ class Webhooks:
     """All webhook sources of a business.
 
     `subject_of` names what the data of a message is about, such as a business id; it is kept beside
-    the message, and `links` are those of a subject. `summary` and `example` (a body) describe the
-    reception in OpenAPI. Raises WronglyDeclared.
+    the message, and `links` are those of a subject. `subject` is its name in JSON. `summary` and
+    `example` (a body) describe the reception in OpenAPI. Raises WronglyDeclared.
     """
 
     sources: Sequence[WebhookSource]
+    subject: str = "subject"
     subject_of: Callable[[Any], str | None] = _no_subject
     links: Callable[[str], Mapping[str, str]] = field(default=lambda _: {})
     summary: str = "Receive a webhook"

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import product
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.tables import webhooks
-from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.paging import After, Slice, one_of, select_by_key, slice_of
 
 Status = Literal["accepted", "unknown", "waiting"]
 _LEFT: Final[tuple[Status, ...]] = ("unknown", "waiting")
@@ -28,7 +28,7 @@ class Webhook:
     id: str
     received_at: datetime
     type: str
-    order_id: str | None
+    subject: str | None
     status: Status
     problem: str | None
 
@@ -51,7 +51,7 @@ async def keep(
 ) -> WithBody:
     """The message as it is kept: as waiting, if its id is new; else as it came first."""
     first = insert(webhooks).values(
-        source=source, id=id_, type=type_, order_id=subject, body=body, status="waiting"
+        source=source, id=id_, type=type_, subject=subject, body=body, status="waiting"
     )
     await connection.execute(first.on_conflict_do_nothing(constraint="webhooks_pkey"))
     kept = await find(connection, source, id_)
@@ -71,7 +71,7 @@ async def settle(
 
 
 async def find(connection: AsyncConnection, source: str, id_: str) -> WithBody | None:
-    return await one_of(connection, select(webhooks).where(_is(source, id_)), WithBody)
+    return await one_of(connection, _rows(WithBody).where(_is(source, id_)), WithBody)
 
 
 async def listed(
@@ -83,8 +83,7 @@ async def listed(
     limit: int,
 ) -> Slice[Webhook]:
     """Of these sources, newest first."""
-    query = select(*(webhooks.c[field.name] for field in fields(Webhook)))
-    query = query.where(webhooks.c.source.in_(sources))
+    query = _rows(Webhook).where(webhooks.c.source.in_(sources))
     if status is not None:
         query = query.where(webhooks.c.status == status)
     return await slice_of(
@@ -104,6 +103,10 @@ async def left(
     found = {(source, status): count for source, status, count in await connection.execute(query)}
     none: dict[tuple[str, Status], int] = dict.fromkeys(product(sources, _LEFT), 0)
     return none | found
+
+
+def _rows(of: type[Webhook]) -> Select[Any]:
+    return select_by_key(webhooks.c[field.name] for field in fields(of))
 
 
 def _is(source: str, id_: str) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from arro3.core import Array, DataType, Field, Schema, Table
 from handrail.eventstore.store import Recorded
 from handrail.messaging.envelope import id_of
 from handrail.messaging.relay.routing import Routing
+from handrail.tenant_word import tenant_in
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = date(1970, 1, 1)
@@ -53,8 +54,9 @@ def _saga(one: Recorded, _: Routing) -> str | None:
     return _known(one.metadata, "saga") or _known(one.metadata, "correlation")
 
 
-def _tenant(one: Recorded, _: Routing) -> str | None:
-    return _known(one.metadata, "merchant") or _known(one.data, "merchant")
+def _tenant(one: Recorded, routing: Routing) -> str | None:
+    tenant = tenant_in(one.metadata, routing.tenant)
+    return tenant if isinstance(tenant, str) and tenant else _known(one.data, routing.tenant)
 
 
 def _day(one: Recorded, _: Routing) -> int:
@@ -66,7 +68,7 @@ def _microseconds(one: Recorded, _: Routing) -> int:
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
-COLUMNS: Final = (
+_BEFORE: Final = (
     _number("position", lambda one, _: one.position),
     _text("id", lambda one, _: id_of(one.stream, one.version)),
     _text("stream", lambda one, _: one.stream),
@@ -85,24 +87,31 @@ COLUMNS: Final = (
     _text("saga", _saga),
     _text("step", lambda one, _: _known(one.metadata, "step")),
     _text("actor", lambda one, _: _known(one.metadata, "actor")),
-    _text("merchant", _tenant),
+)
+_AFTER: Final = (
     _text("data", lambda one, _: orjson.dumps(one.data).decode()),
     _text("metadata", lambda one, _: orjson.dumps(one.metadata).decode()),
 )
 PARTITIONS: Final = ("day", "context")
 
 
-def schema(columns: Sequence[Column] = COLUMNS) -> Schema:
+def columns_of(tenant: str) -> Sequence[Column]:
+    """Those of the lake of an App that calls its tenant so."""
+    return (*_BEFORE, _text(tenant, _tenant), *_AFTER)
+
+
+def schema(columns: Sequence[Column]) -> Schema:
     return Schema([one.field() for one in columns])
 
 
 def as_table(
-    events: Sequence[Recorded], routing: Routing, columns: Sequence[Column] = COLUMNS
+    events: Sequence[Recorded], routing: Routing, columns: Sequence[Column] | None = None
 ) -> Table:
     """Events of one type side by side, so that a reader of one type passes over the rest of a file.
 
     Raises UnknownMessage for an event whose context this code does not know.
     """
+    columns = columns or columns_of(routing.tenant)
     events = sorted(events, key=lambda one: (one.type, one.position))
     return Table.from_pydict(
         {one.name: one.array(events, routing) for one in columns}, schema=schema(columns)

@@ -31,7 +31,7 @@ from handrail.eventstore.subscriptions.heartbeats import Owners
 from handrail.eventstore.subscriptions.registration import enroll
 from handrail.lake import batches
 from handrail.lake.batches import Batch
-from handrail.lake.columns import COLUMNS, Column, as_table
+from handrail.lake.columns import Column, as_table
 from handrail.lake.leader_lease import FOLLOWER, take
 from handrail.lake.table import Lake
 from handrail.messaging.relay.routing import Routing
@@ -67,7 +67,7 @@ class Exporter:
         lake: Lake,
         routing: Routing,
         *,
-        columns: Sequence[Column] = COLUMNS,
+        columns: Sequence[Column] | None = None,
         every: float = 30.0,
         limit: int = 20_000,
         lease: float = 5.0,

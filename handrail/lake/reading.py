@@ -28,7 +28,7 @@ from deltalake import DeltaTable
 from handrail.currencies import EXCEPTIONS, MOST
 from handrail.eventstore.codec import Codec
 from handrail.kernel import Event, Refusal, context_of
-from handrail.lake.columns import COLUMNS
+from handrail.lake.columns import columns_of
 from handrail.lake.plan import Views
 
 Connection = duckdb.DuckDBPyConnection
@@ -80,20 +80,20 @@ def open_lake(folder: Path, views: Views, *, as_of: datetime | None = None) -> I
         connection.execute("SET parquet_metadata_cache = true")
         connection.execute("SET VARIABLE as_of = coalesce(?, now())", [as_of])
         _macro_of_major_units(connection)
-        _view_of_all(connection, table)
         events, codec = views.events, views.codec
+        _view_of_all(connection, table, codec.tenant)
         for event in events:
             if codec.version(event.__name__) > 1:
                 _lift(connection, event, codec)
         # The files are looked at whenever a view is made from them, so the other views are made
         # from one of the same form that has none.
-        _view_of_nothing(connection, table)
+        _view_of_nothing(connection, table, codec.tenant)
         for event in events:
             _view_of_one(connection, event, codec)
-        _view_of_refusals(connection, events)
+        _view_of_refusals(connection, events, codec.tenant)
         for name, sql in views.further.items():
             connection.execute(f"CREATE VIEW {_identifier(name)} AS {sql}")
-        _view_of_all(connection, table)
+        _view_of_all(connection, table, codec.tenant)
         files = ", ".join(map(_quoted, table.file_uris()))
         connection.execute(f"SET allowed_paths = [{files}]")
         connection.execute("SET enable_external_access = false")
@@ -117,13 +117,13 @@ def _macro_of_major_units(connection: Connection) -> None:
     )
 
 
-def _view_of_all(connection: Connection, table: DeltaTable) -> None:
+def _view_of_all(connection: Connection, table: DeltaTable, tenant: str) -> None:
     files = ", ".join(map(_quoted, sorted(table.file_uris())))
     if not files:
-        _view_of_nothing(connection, table)
+        _view_of_nothing(connection, table, tenant)
         return
     there = {field.name for field in table.schema().fields}
-    ours = {one.name: one.sql for one in COLUMNS}
+    ours = {one.name: one.sql for one in columns_of(tenant)}
     columns = [
         f'"{name}"' if name in there else f'NULL::{type_} AS "{name}"'
         for name, type_ in ours.items()
@@ -137,8 +137,8 @@ def _view_of_all(connection: Connection, table: DeltaTable) -> None:
     )
 
 
-def _view_of_nothing(connection: Connection, table: DeltaTable) -> None:
-    ours = {one.name: one.sql for one in COLUMNS}
+def _view_of_nothing(connection: Connection, table: DeltaTable, tenant: str) -> None:
+    ours = {one.name: one.sql for one in columns_of(tenant)}
     others = sorted({field.name for field in table.schema().fields} - ours.keys())
     columns = [f'NULL::{type_} AS "{name}"' for name, type_ in ours.items()]
     columns += [f"NULL::VARCHAR AS {_identifier(name)}" for name in others]
@@ -152,7 +152,7 @@ def _view_of_one(connection: Connection, event: type[Event], codec: Codec) -> No
     if newest > 1:
         lifted = f"{view_name(event.__name__)}_lifted"
         rows = f"{rows} AND schema >= {newest} UNION ALL FROM {lifted}"
-    form = _quoted(orjson.dumps(_form(event)).decode())
+    form = _quoted(orjson.dumps(_form(event, codec)).decode())
     connection.execute(
         f"CREATE VIEW {view_name(event.__name__)} AS SELECT {_SEEN}, fields.* FROM"
         f" (SELECT {_SEEN}, json_transform(data, {form}) AS fields FROM ({rows}))"
@@ -173,7 +173,7 @@ def _lift(connection: Connection, event: type[Event], codec: Codec) -> None:
     old = f"{_rows(event)} AND schema < {codec.version(name)}"
     found = connection.execute(old.replace("data", "schema, data", 1)).fetchall()
     lifted = [
-        adapter.dump_json(codec.decode(name, schema, orjson.loads(data))).decode()
+        adapter.dump_json(codec.decode(name, schema, orjson.loads(data)), by_alias=True).decode()
         for *_, schema, data in found
     ]
     table = Table.from_pydict(
@@ -191,32 +191,35 @@ def _lift(connection: Connection, event: type[Event], codec: Codec) -> None:
     connection.unregister("lifted")
 
 
-def _view_of_refusals(connection: Connection, events: Sequence[type[Event]]) -> None:
+def _view_of_refusals(connection: Connection, events: Sequence[type[Event]], tenant: str) -> None:
     refusals = [_quoted(one.__name__) for one in events if issubclass(one, Refusal)]
     connection.execute(
         "CREATE VIEW refusals AS SELECT position, recorded_at, stream, context, type, saga, step,"
-        " merchant, data->>'$.code' AS code,"
+        f" {_identifier(tenant)}, data->>'$.code' AS code,"
         " lower(regexp_replace(type, '([a-z])([A-Z])', '\\1 \\2', 'g'))"
         " || coalesce(': ' || (data->>'$.code'), '') AS reason"
         f" FROM events WHERE type IN ({', '.join(refusals) or 'NULL'})"
     )
 
 
-def _form(annotation: Any) -> Any:
+def _form(annotation: Any, codec: Codec) -> Any:
     """What DuckDB makes of a value: a type, or those of its fields or members."""
     if isinstance(annotation, NewType):
-        return _form(annotation.__supertype__)
+        return _form(annotation.__supertype__, codec)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     if origin is Literal:
         return "VARCHAR"
     if origin in {types.UnionType, Union}:
-        return _form(arguments[0])
+        return _form(arguments[0], codec)
     if origin is tuple:
-        return [_form(arguments[0])]
+        return [_form(arguments[0], codec)]
     hints = typing.get_type_hints(annotation)
-    return {one.name: _form(hints[one.name]) for one in dataclasses.fields(annotation)}
+    return {
+        codec.key_of(annotation, one.name): _form(hints[one.name], codec)
+        for one in dataclasses.fields(annotation)
+    }
 
 
 def _identifier(name: str) -> str:

@@ -18,15 +18,15 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError
 
-from handrail.lake.columns import COLUMNS, PARTITIONS, Column, schema
+from handrail.lake.columns import PARTITIONS, Column, columns_of, schema
 
 _log = structlog.get_logger(__name__)
 
 _WRITER: Final = "handrail"
 """Under this name the log of the table says which batch was the last."""
 
-_LOOKED_UP: Final = ("position", "stream", "type", "recorded_at", "saga", "merchant")
-"""Of these the log keeps the least and the greatest value in each file."""
+_LOOKED_UP: Final = ("position", "stream", "type", "recorded_at", "saga")
+"""Of these, and of the tenant, the log keeps the least and the greatest value in each file."""
 
 _SMALL: Final = 32 * 1024 * 1024  # bytes
 _TARGET: Final = 64 * 1024 * 1024  # bytes
@@ -37,14 +37,20 @@ _AT_ONCE: Final = 50
 _RETENTION_HOURS: Final = 7 * 24
 
 
+def last_batch_in(table: DeltaTable) -> int:
+    """The number of the newest batch in a version of the table, 0 where there is none."""
+    return table.transaction_version(_WRITER) or 0
+
+
 class Lake:
-    """One folder; `columns` are what this code writes, and the table gets those it lacks.
+    """One folder of an App that calls its tenant so; `columns` are what this code writes, and the
+    table gets those it lacks.
 
     What is here blocks: call it in a thread. One call at a time.
     """
 
-    def __init__(self, folder: Path, columns: Sequence[Column] = COLUMNS) -> None:
-        self._columns = columns
+    def __init__(self, folder: Path, tenant: str, columns: Sequence[Column] | None = None) -> None:
+        self._columns = columns = columns or columns_of(tenant)
         folder.mkdir(parents=True, exist_ok=True)
         self._table = DeltaTable.create(
             folder / "events",
@@ -53,7 +59,7 @@ class Lake:
             name="events",
             description="Every event of the store, once.",
             partition_by=list(PARTITIONS),
-            configuration={"delta.dataSkippingStatsColumns": ",".join(_LOOKED_UP)},
+            configuration={"delta.dataSkippingStatsColumns": ",".join((*_LOOKED_UP, tenant))},
         )
         self._left: Mapping[tuple[str, str], int] = {}
         """How many small files were left of days that are over: those do not get fewer."""
@@ -69,7 +75,7 @@ class Lake:
     def last_batch(self) -> int:
         """The number of the newest batch there is, 0 where there is none."""
         self._table.update_incremental()
-        return self._table.transaction_version(_WRITER) or 0
+        return last_batch_in(self._table)
 
     def write(self, batch: int, rows: Table) -> int:
         """Write a batch, unless it is there; answers a version of the table that has it.

@@ -18,12 +18,15 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
 from handrail.messaging.envelope import Received, id_of
 from handrail.messaging.relay.routing import Routing
+from handrail.tenant_word import tenant_in
 
 _FORMAT: Final = JSONFormat()
 _JSON: Final = "application/json"
 
-EXTENSIONS: Final = ("saga", "step", "correlation", "causation", "merchant", "actor", "traceparent")
-"""What a message says of its metadata in attributes of their own, to be filtered by."""
+EXTENSIONS: Final = ("saga", "step", "correlation", "causation", "actor", "traceparent")
+"""What a message says of its metadata in attributes of their own, to be filtered by. The tenant is
+one more, under the App's word.
+"""
 
 _LARGEST_BODY: Final = 16 * 1024 * 1024
 """In bytes. What RabbitMQ 4 takes by default; a larger message costs the channel."""
@@ -68,6 +71,8 @@ def message_of(recorded: Recorded, routing: Routing) -> tuple[dict[str, str], by
     for name in EXTENSIONS:
         if name in recorded.metadata:
             attributes[name] = recorded.metadata[name]
+    if (tenant := tenant_in(recorded.metadata, routing.tenant)) is not None:
+        attributes[routing.tenant] = tenant
     message = to_binary(CloudEvent(attributes, body), _FORMAT)
     return message.headers, message.body, _JSON
 

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from handrail.eventstore.pool import Connection
 from handrail.notifications.contacts import Channel, Language
+from handrail.notifications.tables import AFTER, RECIPIENT
 
 BATCH: Final = 10_000
 """Recipients in a transaction: a second's work at most."""
@@ -71,7 +72,7 @@ async def begin(
             ),
         )
         if created.rowcount and listed is not None:
-            copying = "COPY campaign_audience (campaign, customer) FROM STDIN"
+            copying = f"COPY campaign_audience (campaign, {RECIPIENT}) FROM STDIN"
             async with connection.cursor() as cursor, cursor.copy(copying) as copy:
                 for recipient in listed:
                     await copy.write_row((campaign.name, recipient))
@@ -103,39 +104,41 @@ async def _put_in(
     connection: Connection, row: Mapping[str, Any], batch: int
 ) -> tuple[int, int, bool]:
     channel = _column(row["channel"])
-    everybody = "notification_contacts AS c WHERE true"
+    everybody = "notification_channels AS c WHERE true"
     some = (
-        "campaign_audience AS a LEFT JOIN notification_contacts AS c ON c.customer = a.customer"
+        "campaign_audience AS a LEFT JOIN notification_channels AS c"
+        f" ON c.{RECIPIENT} = a.{RECIPIENT}"
         " WHERE a.campaign = %(name)s"
     )
-    source, who = (some, "a.customer") if row["listed"] else (everybody, "c.customer")
+    source, who = (some, f"a.{RECIPIENT}") if row["listed"] else (everybody, f"c.{RECIPIENT}")
     cursor = await connection.execute(
         f"WITH batch AS MATERIALIZED ("
-        f" SELECT {who} AS customer, c.language, coalesce(c.{channel} IS NOT NULL"
+        f" SELECT {who} AS {RECIPIENT}, c.language, coalesce(c.{channel}"
         f" AND (c.choices -> 'campaigns' ->> '{channel}')::bool, false) AS wanted"
         f" FROM {source} AND {who} > %(after)s ORDER BY {who} LIMIT %(batch)s"
         "), chosen AS ("
-        " SELECT customer, language, row_number() OVER (ORDER BY customer) - 1 AS number"
+        f" SELECT {RECIPIENT}, language, row_number() OVER (ORDER BY {RECIPIENT}) - 1 AS number"
         " FROM batch WHERE wanted"
         "), written AS ("
-        " INSERT INTO notifications (lane, source, channel, kind, customer, campaign, language,"
+        f" INSERT INTO notifications (lane, source, channel, kind, {RECIPIENT}, campaign, language,"
         " state, due_at)"
-        " SELECT 'campaign', 'campaign/' || k.name || '/' || customer, k.channel, 'campaign',"
-        " customer, k.name, language, 'waiting', greatest(k.next_due_at, now())"
+        f" SELECT 'campaign', 'campaign/' || k.name || '/' || {RECIPIENT}, k.channel, 'campaign',"
+        f" {RECIPIENT}, k.name, language, 'waiting', greatest(k.next_due_at, now())"
         " + coalesce(number / k.rate, 0) * interval '1 second'"
         " FROM chosen, campaigns AS k WHERE k.name = %(name)s"
         " ON CONFLICT (lane, source, channel) DO NOTHING"
         "), counted AS ("
-        " SELECT (SELECT max(customer) FROM batch) AS last, (SELECT count(*) FROM batch) AS seen,"
+        f" SELECT (SELECT max({RECIPIENT}) FROM batch) AS last,"
+        " (SELECT count(*) FROM batch) AS seen,"
         " (SELECT count(*) FROM chosen) AS chosen)"
-        " UPDATE campaigns AS k SET after_customer = coalesce(last, after_customer),"
+        f" UPDATE campaigns AS k SET {AFTER} = coalesce(last, {AFTER}),"
         " considered = considered + seen, enqueued = enqueued + chosen,"
         " next_due_at = greatest(next_due_at, now())"
         " + coalesce(chosen / rate, 0) * interval '1 second',"
         " finished_at = CASE WHEN seen < %(batch)s THEN clock_timestamp() END"
         " FROM counted WHERE k.name = %(name)s"
         " RETURNING considered, enqueued, finished_at IS NOT NULL",
-        {"name": row["name"], "after": row["after_customer"], "batch": batch},
+        {"name": row["name"], "after": row[AFTER], "batch": batch},
     )
     [found] = await cursor.fetchall()
     return found
@@ -143,7 +146,7 @@ async def _put_in(
 
 async def _row(connection: Connection, name: str, *, lock: bool = False) -> Mapping[str, Any]:
     cursor = await connection.execute(
-        "SELECT name, channel, listed, fingerprint, after_customer, started_by, considered,"
+        f"SELECT name, channel, listed, fingerprint, {AFTER}, started_by, considered,"
         " enqueued, finished_at IS NOT NULL AS finished FROM campaigns WHERE name = %s"
         + (" FOR UPDATE" if lock else ""),
         (name,),
@@ -154,7 +157,7 @@ async def _row(connection: Connection, name: str, *, lock: bool = False) -> Mapp
 
 
 async def _progress(connection: Connection, row: Mapping[str, Any]) -> Progress:
-    query = "SELECT count(*) FROM notification_contacts"
+    query = "SELECT count(*) FROM notification_channels"
     if row["listed"]:
         query = "SELECT count(*) FROM campaign_audience WHERE campaign = %(name)s"
     cursor = await connection.execute(query, {"name": row["name"]})

@@ -11,17 +11,18 @@ from handrail.eventstore.pool import Connection
 from handrail.notifications.contacts import CHANNELS, Channel, Contact
 from handrail.notifications.kinds import Kind, MessageKinds, Values
 from handrail.notifications.send_policy import Decision, SendFrom, Withhold, decide, uses
+from handrail.notifications.tables import ABOUT, RECIPIENT
 
 
 @dataclass(frozen=True)
 class Row:
-    """A new message, in the columns of the table."""
+    """A new message: its fields are columns of the table, two of them under other names."""
 
     source: str
     channel: Channel
     kind: str
-    customer: str
-    order_id: str
+    recipient: str
+    about: str
     language: str
     subject: str
     body: str
@@ -51,7 +52,8 @@ class Recipient:
 
 
 _TYPES: Final = {"due_at": "timestamptz", "expires_at": "timestamptz"}
-_COLUMNS: Final = ", ".join(field.name for field in fields(Row))
+_CALLED: Final = {"recipient": RECIPIENT, "about": ABOUT}
+_COLUMNS: Final = ", ".join(_CALLED.get(field.name, field.name) for field in fields(Row))
 _ARRAYS: Final = ", ".join(f"%s::{_TYPES.get(field.name, 'text')}[]" for field in fields(Row))
 
 
@@ -109,8 +111,8 @@ def _row(
         source=message.source,
         channel=channel,
         kind=message.kind.name,
-        customer=to.id,
-        order_id=to.about,
+        recipient=to.id,
+        about=to.about,
         language=language,
         subject=wording.subject,
         body=wording.body,

@@ -54,14 +54,21 @@ Templates = Mapping[str, Mapping[Language, Wording]]
 
 @dataclass(frozen=True, kw_only=True)
 class MessageKinds:
-    """The kinds of messages by name, that of campaigns included, and the templates of each."""
+    """The kinds of messages by name, that of campaigns included, and the templates of each.
+
+    `recipient` is what the business calls whom a message is for: its name in JSON.
+    """
 
     kinds: Mapping[str, Kind]
     templates: Templates
+    recipient: str = "recipient"
 
     @classmethod
-    def of(cls, kinds: Iterable[Kind], templates: Templates) -> MessageKinds:
-        return cls(kinds={one.name: one for one in (*kinds, CAMPAIGN)}, templates=templates)
+    def of(
+        cls, kinds: Iterable[Kind], templates: Templates, *, recipient: str = "recipient"
+    ) -> MessageKinds:
+        by_name = {one.name: one for one in (*kinds, CAMPAIGN)}
+        return cls(kinds=by_name, templates=templates, recipient=recipient)
 
     def render(self, kind: str, language: Language, values: Values) -> Wording:
         """Raises KeyError for a kind without a template, or a value that it lacks."""

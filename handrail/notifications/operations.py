@@ -11,6 +11,7 @@ from handrail.eventstore.pool import Connection
 from handrail.kernel import Attribution
 from handrail.notifications.contacts import Channel
 from handrail.notifications.queue import LANES, Lane
+from handrail.notifications.tables import RECIPIENT
 
 _BATCH: Final = 10_000
 
@@ -23,7 +24,7 @@ class Stuck:
     source: str
     channel: Channel
     kind: str
-    customer: str
+    recipient: str
     state: str
     attempts: int
     reason: str | None
@@ -48,7 +49,7 @@ _STUCK: Final = (
 async def stuck(connection: Connection, *, limit: int = 1000) -> Sequence[Stuck]:
     """The longest waiting first."""
     cursor = await connection.execute(
-        "SELECT lane, source, channel, kind, customer, state, attempts, reason, settled_at"
+        f"SELECT lane, source, channel, kind, {RECIPIENT}, state, attempts, reason, settled_at"
         " FROM notifications WHERE state IN ('failed', 'parked')"
         " ORDER BY settled_at, source, channel LIMIT %s",
         (limit,),

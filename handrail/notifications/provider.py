@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -70,18 +72,25 @@ class Provider(Protocol):
 
 class HttpProvider:
     """The client brings the address and its pool of connections. An answer that takes longer than
-    `seconds` is none.
+    `seconds` is none. `headers` say to each request who we are.
     """
 
-    def __init__(self, client: httpx.AsyncClient, *, seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        *,
+        seconds: float = 5.0,
+        headers: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._client = client
         self._seconds = seconds
+        self._headers = headers
 
     async def carry(self, letter: Letter) -> Answer:
         body: dict[str, Any] = {"channel": letter.channel, "to": letter.to, "text": letter.body}
         if letter.channel == "email":
             body["subject"] = letter.subject
-        key = {"Idempotency-Key": quote(letter.key, safe=_SAFE)}
+        key = {"Idempotency-Key": quote(letter.key, safe=_SAFE), **self._headers()}
         try:
             async with asyncio.timeout(self._seconds):
                 request = self._client.build_request(
@@ -94,7 +103,8 @@ class HttpProvider:
                     await answer.aclose()
         except TimeoutError:
             return Unclear(f"no answer within {self._seconds:g} s")
-        except httpx.HTTPError as error:
+        # A server that refuses a certificate says so late, and httpx passes that on as it is.
+        except (httpx.HTTPError, ssl.SSLError) as error:
             return Unclear(type(error).__name__)
         return _read(answer, content)
 

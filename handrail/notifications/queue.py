@@ -16,6 +16,7 @@ from handrail.eventstore.pool import Connection
 from handrail.notifications.contact_rows import COLUMNS, contact_of
 from handrail.notifications.contacts import Channel, Contact
 from handrail.notifications.provider import Letter
+from handrail.notifications.tables import RECIPIENT
 
 Lane = Literal["transactional", "campaign"]
 TRANSACTIONAL: Final = "transactional"
@@ -63,14 +64,14 @@ WITH due AS MATERIALIZED (
     UPDATE notifications AS n SET due_at = clock_timestamp() + %(lease)s,
         address = coalesce(n.address, (
             SELECT CASE n.channel WHEN 'push' THEN c.push WHEN 'sms' THEN c.sms ELSE c.email END
-            FROM notification_contacts AS c WHERE c.customer = n.customer))
+            FROM notification_contacts AS c WHERE c.{RECIPIENT} = n.{RECIPIENT}))
     FROM due WHERE n.lane = %(lane)s AND n.source = due.source AND n.channel = due.channel
     RETURNING n.*
 )
 SELECT n.source, n.channel, n.kind, n.due_at, n.expires_at, n.attempts, n.round, n.address,
     coalesce(n.subject, k.texts -> n.language ->> 'subject'),
     coalesce(n.body, k.texts -> n.language ->> 'body'), {COLUMNS}
-FROM taken AS n LEFT JOIN notification_contacts AS c ON c.customer = n.customer
+FROM taken AS n LEFT JOIN notification_contacts AS c ON c.{RECIPIENT} = n.{RECIPIENT}
 LEFT JOIN campaigns AS k ON k.name = n.campaign
 """
 

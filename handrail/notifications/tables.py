@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -21,7 +23,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from handrail.access.row_owner import OWNER, RowOwner
+
 metadata = MetaData()
+
+RECIPIENT: Final = "customer"
+"""The column, of three tables, for the id of whom a message is for."""
+ABOUT: Final = "order_id"
+"""The column for the id of what a message is about."""
+AFTER: Final = "after_customer"
+"""The column of a campaign for the last recipient who was put into the queue."""
 
 
 def _now(name: str) -> Column[object]:
@@ -36,7 +47,7 @@ def _now(name: str) -> Column[object]:
 notification_contacts = Table(
     "notification_contacts",
     metadata,
-    Column("customer", Text, primary_key=True),
+    Column(RECIPIENT, Text, primary_key=True),
     Column("language", Text, nullable=False),
     Column("time_zone", Text, nullable=False),
     Column("quiet_from", Time),
@@ -50,6 +61,7 @@ notification_contacts = Table(
     CheckConstraint(
         "(quiet_from IS NULL) = (quiet_until IS NULL)", name="notification_contacts_quiet_check"
     ),
+    info={OWNER: RowOwner(party=RECIPIENT)},
 )
 
 # The messages, and the queue that senders work off. A lane is a partition: a campaign of millions
@@ -69,8 +81,8 @@ notifications = Table(
     Column("source", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("customer", Text, nullable=False),
-    Column("order_id", Text),
+    Column(RECIPIENT, Text, nullable=False),
+    Column(ABOUT, Text),
     Column("campaign", Text),
     Column("language", Text, nullable=False),
     Column("subject", Text),
@@ -110,16 +122,17 @@ notifications = Table(
     ),
     Index(
         "notifications_reminders_idx",
-        "order_id",
+        ABOUT,
         postgresql_where=text("kind = 'instalment-due' AND state = 'waiting'"),
     ),
-    Index("notifications_customer_idx", "customer", "created_at", "source", "channel"),
+    Index("notifications_customer_idx", RECIPIENT, "created_at", "source", "channel"),
     # Rows come in the order of their time: a small index finds the old ones.
     Index("notifications_created_at_idx", "created_at", postgresql_using="brin"),
     postgresql_partition_by="LIST (lane)",
+    info={OWNER: RowOwner(party=RECIPIENT)},
 )
 
-# A campaign, and how far it was put into the queue: all recipients up to `after_customer`,
+# A campaign, and how far it was put into the queue: all recipients up to the one in AFTER,
 # sorted by id. `rate` is how many messages become due in a second; empty: all at once. The
 # next one is due at `next_due_at`.
 campaigns = Table(
@@ -131,7 +144,7 @@ campaigns = Table(
     Column("listed", Boolean, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("rate", Float),
-    Column("after_customer", Text, nullable=False, server_default=""),
+    Column(AFTER, Text, nullable=False, server_default=""),
     Column("considered", BigInteger, nullable=False, server_default=text("0")),
     Column("enqueued", BigInteger, nullable=False, server_default=text("0")),
     _now("next_due_at"),
@@ -145,6 +158,7 @@ campaign_audience = Table(
     "campaign_audience",
     metadata,
     Column("campaign", Text, nullable=False),
-    Column("customer", Text, nullable=False),
-    PrimaryKeyConstraint("campaign", "customer", name="campaign_audience_pkey"),
+    Column(RECIPIENT, Text, nullable=False),
+    PrimaryKeyConstraint("campaign", RECIPIENT, name="campaign_audience_pkey"),
+    info={OWNER: RowOwner(party=RECIPIENT)},
 )

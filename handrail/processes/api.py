@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import cast
 
+from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.service import RetryConfig
 
+from handrail.access.authentication import Authentication
 from handrail.access.configured import authentication_of
+from handrail.access.sign_in import SignIn
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
+from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.personal_texts import AnsweringKeys
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.privacy.process import personal_texts
 from handrail.processes.asgi_server import serve
+from handrail.processes.server_certificate import certificate_of
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
+from handrail.temporal.connection import api_key_renewed, connect
 
 
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
@@ -30,21 +36,25 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
-    authentication = authentication_of(app.access, settings)
-    async with (
-        store_engine(settings) as engine,
-        personal_texts(
-            settings, declared=app.has_personal_fields, name="handrail api keys", keys=AnsweringKeys
-        ) as personal,
-    ):
-        client = await lazy_client(
-            cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(store_engine(settings))
+        personal = await stack.enter_async_context(
+            personal_texts(
+                settings,
+                declared=app.has_personal_fields,
+                name="handrail api keys",
+                keys=AnsweringKeys,
+            )
         )
+        client = await connect(settings, app.codec, lazy=True)
+        await stack.enter_async_context(api_key_renewed(client, settings))
+        database = Database(engine)
+        authentication = authentication_of(app.access, settings, database.connect)
         application = create_app(
             app,
             engine,
             client,
-            app.options(settings),
+            app.options_of(settings),
             authentication=authentication,
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
@@ -61,7 +71,32 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             ),
             origin=origin_of(settings),
         )
-        await serve(application, settings, settings.api_host, settings.api_port, stop)
+        await _serve(application, settings, authentication, stop)
+
+
+async def _serve(
+    application: FastAPI, settings: Settings, authentication: Authentication, stop: asyncio.Event
+) -> None:
+    """Serve, and have written beside it when API keys were used."""
+    ended = asyncio.Event()
+    writing = (
+        asyncio.create_task(authentication.keys.run(ended))
+        if isinstance(authentication, SignIn)
+        else None
+    )
+    try:
+        await serve(
+            application,
+            settings,
+            settings.api_host,
+            settings.api_port,
+            stop,
+            certificate=certificate_of(settings),
+        )
+    finally:
+        ended.set()
+        if writing:
+            await writing
 
 
 def origin_of(settings: Settings) -> RequestOrigin:
@@ -76,15 +111,32 @@ def trust_of(app: App, settings: Settings) -> WebhookTrust:
     """The secrets of the App's webhook sources, as the settings say. Raises WronglyDeclared."""
     hooks = app.webhooks()
     sources = hooks.sources if hooks else ()
-    secrets: dict[str, Sequence[str]] = {}
+    fields: dict[str, str] = {}
     for one in sources:
         if one.secrets not in type(settings).model_fields:
             raise WronglyDeclared(
                 f"the webhook source {one.name} names the setting {one.secrets} for its secrets,"
                 f" which {type(settings).__name__} does not have: add the field, or name another"
             )
-        secrets[one.name] = getattr(settings, one.secrets)
-    return WebhookTrust(secrets, settings.webhook_tolerance_seconds)
+        fields[one.name] = one.secrets
+    return WebhookTrust(_CurrentSecrets(settings, fields), settings.webhook_tolerance_seconds)
+
+
+class _CurrentSecrets(Mapping[str, Sequence[str]]):
+    """The secrets of each source as of now: those that are in a file may change."""
+
+    def __init__(self, settings: Settings, fields: Mapping[str, str]) -> None:
+        self._settings, self._fields = settings, fields
+
+    def __getitem__(self, source: str) -> Sequence[str]:
+        found: Sequence[str] = self._settings.current(self._fields[source])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
 
 
 async def lazy_client(address: str, namespace: str, codec: Codec) -> Client:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import uvicorn
 
 from handrail.http.http_protocol import HttpBounds, bounded
+from handrail.processes.server_certificate import ServerCertificate
 from handrail.readiness import ready
 from handrail.settings import Settings
 
@@ -33,8 +34,20 @@ class _Server(uvicorn.Server):
         yield  # signals are ours: uvicorn would raise them again after it has stopped
 
 
-async def serve(app: Any, settings: Settings, host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve on the port (0: one that is free), say that it is ready, and end gracefully."""
+async def serve(
+    app: Any,
+    settings: Settings,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    *,
+    certificate: ServerCertificate | None = None,
+) -> None:
+    """Serve on the port (0: one that is free), say that it is ready, and end gracefully.
+
+    With a certificate over TLS; it is read again when its file changes.
+    """
+    scheme = "https" if certificate else "http"
     with _listening(host, port) as listener:
         server = _Server(
             uvicorn.Config(
@@ -52,9 +65,11 @@ async def serve(app: Any, settings: Settings, host: str, port: int, stop: asynci
                 timeout_keep_alive=settings.api_keep_alive_seconds,
                 access_log=settings.log_level == "debug",
                 timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
+                ssl_context_factory=certificate.context if certificate else None,
             ),
-            lambda: ready(settings, f"http://{host}:{listener.getsockname()[1]}"),
+            lambda: ready(settings, f"{scheme}://{host}:{listener.getsockname()[1]}"),
         )
+        renewing = asyncio.create_task(certificate.renewed() if certificate else stop.wait())
         serving = asyncio.create_task(server.serve([listener]))
         asked = asyncio.create_task(stop.wait())
         try:
@@ -62,6 +77,7 @@ async def serve(app: Any, settings: Settings, host: str, port: int, stop: asynci
         finally:
             server.should_exit = True
             asked.cancel()
+            renewing.cancel()
             await serving
         if not server.started:
             raise SystemExit("the application did not start: its log says why")

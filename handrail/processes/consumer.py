@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -22,6 +21,7 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.load_app import the_app
+from handrail.messaging.broker.address import address_of
 from handrail.messaging.consumers import store_consumer
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.consumer import Consumer
@@ -87,7 +87,7 @@ async def _from_the_store(
         "checkpoints_held": ("Shards that are its share", lambda: process.checkpoints_held),
     }
     try:
-        with _metrics(settings.metrics_port, figures):
+        with _metrics(settings, figures):
             await process.run(stop)
     finally:
         announcement.cancel()
@@ -101,8 +101,13 @@ async def _from_the_broker(
     require_extra("broker", "aio_pika", "cloudevents")
     from handrail.messaging.consumers.queue_consumer import Consuming  # noqa: PLC0415  # it needs the extra
 
-    url = f"{settings.broker_url_of(consumer.vhost)}/{quote(consumer.vhost, safe='')}"
-    process = Consuming(pool, consumer, codec, url, at_once=_AT_ONCE)
+    process = Consuming(
+        pool,
+        consumer,
+        codec,
+        lambda: address_of(settings, consumer.vhost, consumer.vhost),
+        at_once=_AT_ONCE,
+    )
     settling = Settling(pool, consumer, codec, patience=settings.consumer_patience_seconds)
     figures: Figures = {
         "subscribed": ("1 where the broker sends messages", process.subscribed.is_set),
@@ -110,7 +115,7 @@ async def _from_the_broker(
         "late": ("Events the broker did not bring in time", lambda: settling.late),
         "in_flight": ("Messages that are not acknowledged yet", lambda: process.in_flight),
     }
-    with _metrics(settings.metrics_port, figures, process.counted):
+    with _metrics(settings, figures, process.counted):
         if not await _begun(pool, consumer, codec, stop):
             return
         watching = asyncio.create_task(_tell_readiness(process, settings))
@@ -188,12 +193,14 @@ class _Counts(Collector):
 
 
 @contextlib.contextmanager
-def _metrics(port: int | None, figures: Figures, counted: Counted | None = None) -> Iterator[None]:
+def _metrics(
+    settings: Settings, figures: Figures, counted: Counted | None = None
+) -> Iterator[None]:
     """This process's own figures; how far behind the consumer is, the API tells."""
     registry = CollectorRegistry()
     if counted:
         registry.register(_Counts(counted))
     for name, (meaning, value) in figures.items():
         Gauge(f"handrail_consumer_{name}", meaning, registry=registry).set_function(value)
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, exc, exists, func, select
+from sqlalchemy import ColumnElement, Table, exc, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -23,15 +23,16 @@ from handrail.sagas.options import Intervention
 class SagaBoard:
     """The read model and the streams of sagas, as the activities ask for them."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, board: Table) -> None:
         self._engine = engine
+        self._board = board
 
     async def found(self, which: SagaFilter) -> tuple[datetime, int]:
         async with self._engine.connect() as connection:
             now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
             try:
                 until = now - timedelta(seconds=which.older_than_seconds)
-                stakes = await saga_board.parked_stakes(connection, which, until=until)
+                stakes = await saga_board.parked_stakes(connection, self._board, which, until=until)
             except (exc.DataError, OverflowError, UnicodeError) as wrong:
                 message = str(wrong.orig if isinstance(wrong, exc.DataError) else wrong)
                 raise bulk_intervention.WrongFilter(message) from None
@@ -42,7 +43,7 @@ class SagaBoard:
     ) -> Sequence[tuple[str, str]]:
         async with self._engine.connect() as connection:
             return await saga_board.parked_steps(
-                connection, which, until=until, after=after, limit=limit
+                connection, self._board, which, until=until, after=after, limit=limit
             )
 
     async def has_accepted(self, saga: str, intervention: str) -> bool:
@@ -61,6 +62,6 @@ class SagaBoard:
 
 
 def activities(
-    store: EventStore, client: Client, engine: AsyncEngine
+    store: EventStore, client: Client, engine: AsyncEngine, board: Table
 ) -> Sequence[Callable[..., Any]]:
-    return bulk_intervention.activities(store, client, SagaBoard(engine), Intervention)
+    return bulk_intervention.activities(store, client, SagaBoard(engine, board), Intervention)

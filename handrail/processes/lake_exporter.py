@@ -38,7 +38,7 @@ async def export(settings: Settings, stop: asyncio.Event) -> None:
     async with _exporter(settings) as exporter:
         announcement = asyncio.create_task(_announce(exporter, settings))
         try:
-            with _metrics(exporter, settings.metrics_port):
+            with _metrics(exporter, settings):
                 await exporter.run(stop)
         except (OtherLake, batches.BatchChanged) as wrong:
             raise SystemExit(str(wrong)) from None
@@ -81,9 +81,10 @@ async def _exporter(settings: Settings) -> AsyncIterator[Exporter]:
     from handrail.lake.exporter import Exporter  # noqa: PLC0415  # it needs the extra
     from handrail.lake.table import Lake  # noqa: PLC0415
 
-    lake = await asyncio.to_thread(Lake, settings.lake_folder)
+    routing = the_app().routing
+    lake = await asyncio.to_thread(Lake, settings.lake_folder, routing.tenant)
     async with _pool(settings) as pool:
-        yield Exporter(pool, lake, the_app().routing, every=settings.lake_seconds)
+        yield Exporter(pool, lake, routing, every=settings.lake_seconds)
 
 
 def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:
@@ -91,7 +92,7 @@ def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:
 
 
 @contextlib.contextmanager
-def _metrics(exporter: Exporter, port: int | None) -> Iterator[None]:
+def _metrics(exporter: Exporter, settings: Settings) -> Iterator[None]:
     """This process's own figures; how far behind it is, the API tells."""
     registry = CollectorRegistry()
     figures = exporter.figures
@@ -103,7 +104,7 @@ def _metrics(exporter: Exporter, port: int | None) -> Iterator[None]:
     ):
         gauge = Gauge(f"handrail_lake_{name}", meaning, registry=registry)
         gauge.set_function(value)
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield
 
 

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from handrail.activities.company_access import company_access
 from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
@@ -37,17 +38,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     _check(settings)
     app = the_app()
     kinds, declared = app.messages, app.has_personal_fields
+    access = company_access(settings, "provider")
     async with (
         store_pool(settings, size=3, name="handrail-notifier") as pool,
         personal_texts(settings, declared=declared, name="handrail notifier keys") as personal,
         httpx.AsyncClient(
             base_url=cast("str", settings.provider_url),
             limits=httpx.Limits(max_connections=settings.notifier_slots),
+            verify=access.tls or True,
         ) as client,
     ):
         notifier = Notifier(
             pool,
-            HttpProvider(client, seconds=settings.provider_timeout_seconds),
+            HttpProvider(client, seconds=settings.provider_timeout_seconds, headers=access.headers),
             kinds,
             slots=settings.notifier_slots,
             reserved=max(1, settings.notifier_slots // 4),
@@ -60,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_maintain(pool)),
         ]
         try:
-            with _metrics(notifier, settings.metrics_port):
+            with _metrics(notifier, settings):
                 await notifier.run(stop)
         finally:
             for task in beside:
@@ -110,9 +113,9 @@ class _Figures(Collector):
 
 
 @contextlib.contextmanager
-def _metrics(notifier: Notifier, port: int | None) -> Iterator[None]:
+def _metrics(notifier: Notifier, settings: Settings) -> Iterator[None]:
     """Serve this process's own figures to Prometheus; how many wait, the API tells."""
     registry = CollectorRegistry()
     registry.register(_Figures(notifier))
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield

@@ -45,7 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         maintenance = asyncio.create_task(_maintain(pool, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
         try:
-            with _metrics(runner, settings.metrics_port):
+            with _metrics(runner, settings):
                 await runner.run(stop)
         finally:
             maintenance.cancel()
@@ -54,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 @contextlib.contextmanager
-def _metrics(runner: Runner, port: int | None) -> Iterator[None]:
+def _metrics(runner: Runner, settings: Settings) -> Iterator[None]:
     """Serve this process's own figures to Prometheus; how far behind it is, the API tells."""
     registry = CollectorRegistry()
     for name, meaning, value in (
@@ -63,7 +63,7 @@ def _metrics(runner: Runner, port: int | None) -> Iterator[None]:
     ):
         gauge = Gauge(f"handrail_projector_{name}", meaning, registry=registry)
         gauge.set_function(value)
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield
 
 
@@ -76,7 +76,7 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             async with pool.connection() as connection:
-                await connection.execute("SELECT maintain_partitions(1000000, interval '1 year')")
+                await connection.execute("SELECT maintain_partitions()")
                 await prune(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
             if not refused_in(error):

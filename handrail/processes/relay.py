@@ -19,11 +19,13 @@ from prometheus_client.registry import Collector
 from rich.console import Console
 
 from handrail.connections import store_pool
+from handrail.counted import counted
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.load_app import the_app
+from handrail.messaging.broker.address import certificates
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.broker.topology import RELAY as RELAY_USER
 from handrail.messaging.relay.parked_messages import (
@@ -58,7 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             pool, Relay(publisher, routing), poll=settings.projector_poll_ms / 1000
         )
         helpers = [asyncio.create_task(_announce(follower, settings))]
-        with _metrics(settings.metrics_port, follower, publisher) as blocked:
+        with _metrics(settings, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))
             following = asyncio.create_task(follower.run(stop))
             try:
@@ -108,9 +110,11 @@ async def work_off(settings: Settings, exchange: str | None, stream: str | None)
         try:
             done = await retry(pool, publisher, routing, exchange, stream)
         except NotPublished as error:
-            console.print(f"{publisher.counted.confirmed} messages published, then: {error}")
+            console.print(
+                f"{counted(publisher.counted.confirmed, 'message')} published, then: {error}"
+            )
             return 1
-    console.print(f"{done.published} messages published")
+    console.print(f"{counted(done.published, 'message')} published")
     for one in done.stopped_by:
         console.print(f"{one.stream} stopped at position {one.position}: {one.cause}")
     return 1 if done.stopped_by else 0
@@ -188,7 +192,11 @@ def _pool(settings: Settings, size: int) -> contextlib.AbstractAsyncContextManag
 
 def _publisher(settings: Settings, routing: Routing) -> Publisher:
     """Raises NoBroker."""
-    return Publisher(cast("str", settings.broker_url_of(RELAY_USER)), routing.broker.home)
+    return Publisher(
+        lambda: cast("str", settings.broker_url_of(RELAY_USER)),
+        routing.broker.home,
+        certificates=certificates(settings),
+    )
 
 
 async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
@@ -244,7 +252,7 @@ class _Counts(Collector):
 
 
 @contextlib.contextmanager
-def _metrics(port: int | None, follower: Subscriber, publisher: Publisher) -> Iterator[Gauge]:
+def _metrics(settings: Settings, follower: Subscriber, publisher: Publisher) -> Iterator[Gauge]:
     registry = CollectorRegistry()
     registry.register(_Counts(publisher.counted))
     for name, meaning, value in (
@@ -254,5 +262,5 @@ def _metrics(port: int | None, follower: Subscriber, publisher: Publisher) -> It
     ):
         Gauge(f"handrail_relay_{name}", meaning, registry=registry).set_function(value)
     blocked = Gauge("handrail_relay_blocked", "1 where the broker blocks it", registry=registry)
-    with served(registry, port):
+    with served(registry, settings.metrics_port, settings.metrics_host):
         yield blocked

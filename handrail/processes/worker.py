@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import ClientSession
+from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
@@ -23,7 +24,8 @@ from handrail.privacy.process import personal_texts
 from handrail.processes import intervention_targets
 from handrail.readiness import ready
 from handrail.settings import Settings, require
-from handrail.temporal.client import Activities, connect, workers
+from handrail.temporal.client import Activities, workers
+from handrail.temporal.connection import api_key_renewed, connect
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +52,8 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             store_pool(settings, size=16, name="handrail worker")
         )
         outside = await stack.enter_async_context(open_session())
-        client = await connect(
-            cast("str", settings.temporal_address), settings.temporal_namespace, app.codec
-        )
+        client = await connect(settings, app.codec)
+        await stack.enter_async_context(api_key_renewed(client, settings))
         engine = await stack.enter_async_context(
             store_engine(settings, size=2, name="handrail worker board")
         )
@@ -66,7 +67,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
         activities = with_saga_streams(app.activities(resources), store, app.codec)
         for worker in workers(
             client,
-            with_boards(activities, store, client, engine),
+            with_boards(activities, store, client, engine, app.saga_board.table),
             settings.worker_contexts or app.context_names,
             workflows=workflows,
             queue_prefix=settings.task_queue_prefix,
@@ -84,10 +85,11 @@ def with_saga_streams(activities: Activities, store: EventStore, codec: Codec) -
 
 
 def with_boards(
-    activities: Activities, store: EventStore, client: Client, engine: AsyncEngine
+    activities: Activities, store: EventStore, client: Client, engine: AsyncEngine, board: Table
 ) -> Activities:
     """Beside those: what looks at the board of sagas, to intervene in many of them."""
-    return _beside_the_sagas(activities, intervention_targets.activities(store, client, engine))
+    more = intervention_targets.activities(store, client, engine, board)
+    return _beside_the_sagas(activities, more)
 
 
 def _beside_the_sagas(activities: Activities, more: Sequence[Callable[..., Any]]) -> Activities:

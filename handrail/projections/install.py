@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 
+from handrail.access.database_roles import DatabaseRoles
+from handrail.eventstore.grants import grant_read_models, grant_tables
 from handrail.eventstore.identity import refuse_another_store
+from handrail.eventstore.row_security import access_of_read_model, secure, secure_in_use
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
-from handrail.projections.tables import build, drop, housekeeping
+from handrail.projections.tables import build, drop, forms, housekeeping
+
+_ROLES: Final = DatabaseRoles()
 
 
 class VersionForgotten(Exception):
@@ -39,8 +44,11 @@ def install(
     role: str | None,
     projections: Sequence[Projection[Any]],
     others: Sequence[str] = (),
+    roles: DatabaseRoles = _ROLES,
 ) -> Installed:
-    """`others` are the names of those who follow the feed too. Raises VersionForgotten."""
+    """`others` are the names of those who follow the feed too, `roles` those of the processes, and
+    `role` the one that processes switch to which log in as the owner. Raises VersionForgotten.
+    """
     engine = owner_engine(url)
     try:
         with engine.begin() as connection:
@@ -48,14 +56,35 @@ def install(
             housekeeping.create_all(connection)
             done = Installed()
             for projection in projections:
-                _install(connection, projection, role, done)
+                _install(connection, projection, role, done, roles)
+            tables = [one.name for each in projections for one in each.tables]
+            grant_read_models(connection, roles, [*tables, *(f"{one}{NEXT}" for one in tables)])
+            grant_tables(connection, roles, only=(forms.name,))
             done.unknown = _unknown(connection, projections, others)
             if role:
                 name = connection.dialect.identifier_preparer.quote(role)
                 connection.exec_driver_sql(f"GRANT SELECT ON read_models TO {name}")
-            return done
+        secure_read_models(engine, projections, role, roles)
+        return done
     finally:
         engine.dispose()
+
+
+def secure_read_models(
+    engine: Engine,
+    projections: Sequence[Projection[Any]],
+    role: str | None,
+    roles: DatabaseRoles = _ROLES,
+) -> list[str]:
+    """Row-level security on those in use and those being built; what that changed."""
+    owners = {
+        table + suffix: owner
+        for one in projections
+        for table, owner in one.owners.items()
+        for suffix in ("", NEXT)
+    }
+    access = access_of_read_model(roles, role or "")
+    return secure_in_use(engine, owners, dict.fromkeys(owners, access))
 
 
 def owner_engine(url: str) -> Engine:
@@ -83,7 +112,11 @@ def version_of(connection: Connection, name: str) -> int | None:
 
 
 def begin(
-    connection: Connection, projection: Projection[Any], role: str | None, suffix: str = ""
+    connection: Connection,
+    projection: Projection[Any],
+    role: str | None,
+    suffix: str = "",
+    roles: DatabaseRoles = _ROLES,
 ) -> None:
     """An empty read model with checkpoints at the beginning."""
     name = projection.name + suffix
@@ -95,6 +128,10 @@ def begin(
                 f"GRANT SELECT, INSERT, UPDATE, DELETE"
                 f" ON {quote(table.name + suffix)} TO {quote(role)}"
             )
+    grant_read_models(connection, roles, [one.name + suffix for one in projection.tables])
+    access = access_of_read_model(roles, role or "")
+    for table_name, owner in projection.owners.items():
+        secure(connection, table_name + suffix, owner, access)
     connection.execute(
         text("INSERT INTO read_models (name, version) VALUES (:name, :version)"),
         {"name": name, "version": projection.version},
@@ -115,11 +152,15 @@ def discard(connection: Connection, projection: Projection[Any], suffix: str) ->
 
 
 def _install(
-    connection: Connection, projection: Projection[Any], role: str | None, done: Installed
+    connection: Connection,
+    projection: Projection[Any],
+    role: str | None,
+    done: Installed,
+    roles: DatabaseRoles,
 ) -> None:
     live = version_of(connection, projection.name)
     if live is None:
-        begin(connection, projection, role)
+        begin(connection, projection, role, roles=roles)
         done.created.append(projection.name)
         return
     if live == projection.version:
@@ -127,7 +168,7 @@ def _install(
         _add_checkpoints(connection, projection.name)
     elif version_of(connection, projection.name + NEXT) != projection.version:
         discard(connection, projection, NEXT)
-        begin(connection, projection, role, NEXT)
+        begin(connection, projection, role, NEXT, roles)
     if version_of(connection, projection.name + NEXT) is not None:
         done.being_built.append(projection.name)
 
@@ -146,10 +187,11 @@ def _add_checkpoints(connection: Connection, name: str) -> None:
 
 def _check(connection: Connection, projection: Projection[Any]) -> None:
     there = {column["name"] for column in inspect(connection).get_columns(projection.table.name)}
-    if there != set(projection.columns):
+    ours = {projection.name_of(one) for one in projection.columns}
+    if there != ours:
         raise VersionForgotten(
             f"{projection.name}: version {projection.version} has the columns {sorted(there)}"
-            f" in the database and {sorted(projection.columns)} in the code;"
+            f" in the database and {sorted(ours)} in the code;"
             " raise Projection.version, and it is built anew"
         )
 

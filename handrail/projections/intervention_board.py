@@ -6,14 +6,16 @@ running ─▶ finished | stopped. What became of each saga is in the stream `in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from functools import cache, partial
+from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, Text, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.access.row_owner import FOR_OPERATORS
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
@@ -25,7 +27,9 @@ from handrail.sagas.interventions import (
     InterventionStopped,
     Kind,
     SagaTold,
+    Which,
 )
+from handrail.tenant_word import key_of, version_with
 
 State = Literal["running", "stopped", "finished"]
 
@@ -61,7 +65,7 @@ table = read_model(
     Column("intervention", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    # saga_type, step, merchant, failure, older_than_seconds; empty means any
+    # saga_type, step, failure, older_than_seconds, and the tenant under its word; empty means any
     Column("which", JSONB, nullable=False),
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
@@ -84,9 +88,10 @@ table = read_model(
 )
 
 
-def evolve(row: InterventionRow | None, happened: Happened) -> InterventionRow:
+def evolve(tenant: str, row: InterventionRow | None, happened: Happened) -> InterventionRow:
+    """`tenant` is the App's word for it."""
     if isinstance(happened.event, InterventionBegun):
-        return _began(happened.event, happened)
+        return _began(tenant, happened.event, happened)
     row = replace(begun(row, happened), updated_at=happened.recorded_at, version=happened.version)
     match happened.event:
         case SagaTold(heard="accepted"):
@@ -104,12 +109,12 @@ def evolve(row: InterventionRow | None, happened: Happened) -> InterventionRow:
             raise OutOfPlace(type(other).__name__)
 
 
-def _began(event: InterventionBegun, happened: Happened) -> InterventionRow:
+def _began(tenant: str, event: InterventionBegun, happened: Happened) -> InterventionRow:
     asked = event.asked
     return InterventionRow(
         intervention=event.intervention,
         kind=asked.kind,
-        which=asdict(asked.which),
+        which={key_of(Which, name, tenant): one for name, one in vars(asked.which).items()},
         actor=asked.actor,
         reason=asked.reason,
         evidence=asked.evidence,
@@ -123,15 +128,19 @@ def _began(event: InterventionBegun, happened: Happened) -> InterventionRow:
     )
 
 
-PROJECTION: Final = Projection(
-    name="intervention_board",
-    version=1,
-    row=InterventionRow,
-    table=table,
-    categories=("intervention",),
-    handles=EVENTS,
-    evolve=evolve,
-)
+@cache
+def projection(tenant: str) -> Projection[InterventionRow]:
+    """The read model of an App that calls its tenant so."""
+    return Projection(
+        name="intervention_board",
+        version=version_with(1, tenant),
+        row=InterventionRow,
+        table=table,
+        categories=("intervention",),
+        handles=EVENTS,
+        evolve=partial(evolve, tenant),
+        owner=FOR_OPERATORS,
+    )
 
 
 async def intervention(connection: AsyncConnection, intervention: str) -> InterventionRow | None:

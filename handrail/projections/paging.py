@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, tuple_
+from sqlalchemy import Column, ColumnElement, Row, Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 RowT = TypeVar("RowT")
@@ -20,6 +20,11 @@ class Slice(Generic[RowT]):
     rows: Sequence[RowT]
     next: After | None
     """Where the next slice begins; None when this is the last."""
+
+
+def select_by_key(columns: Iterable[Column[Any]]) -> Select[Any]:
+    """The columns under the names of a row's fields, which are their keys."""
+    return select(*(one if one.name == one.key else one.label(one.key) for one in columns))
 
 
 async def slice_of(

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Table
 
+from handrail.access.row_owner import FOR_OPERATORS, RowOwner
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
 from handrail.projections.totals import Adds, totals_table
@@ -58,7 +59,8 @@ class Projection(Generic[RowT]):
     """`evolve` is pure; None is a row that is not there (yet).
 
     Raise `version` when `evolve` or the table changes: the read model is then built anew beside the
-    one in use. The fields of `row` are the columns of `table`, in any order; the first is the key.
+    one in use. The fields of `row` are the columns of `table`, by their keys and in any order; the
+    first is the primary key.
     Where `adds` says what a row adds to which figure, the sums are kept, too, in `totals`.
     """
 
@@ -70,8 +72,12 @@ class Projection(Generic[RowT]):
     handles: tuple[type[Event], ...]
     evolve: Callable[[RowT | None, Happened], RowT | None]
     adds: Adds[RowT] | None = None
+    owner: RowOwner | None = None
+    """Whose a row is, by its fields: principals see theirs. None: all rows are seen by each."""
 
     def __post_init__(self) -> None:
+        if self.owner and set(self.owner.columns()) - set(self.table.columns.keys()):
+            raise TypeError(f"{self.name}: the owner of a row is named by a column of its table")
         if set(self.columns) != set(self.table.columns.keys()):
             raise TypeError(f"{self.name}: the row and the table have different columns")
         if [column.name for column in self.table.primary_key] != [self.key]:
@@ -81,6 +87,15 @@ class Projection(Generic[RowT]):
     def columns(self) -> tuple[str, ...]:
         return tuple(field.name for field in fields(self.row))  # type: ignore[arg-type]  # a dataclass
 
+    def name_of(self, field: str) -> str:
+        """The name of the column of a field: another one where the column has the field as key."""
+        return str(self.table.columns[field].name)
+
+    def by_field(self, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A row by the names of its fields, of one by those of its columns."""
+        fields = {str(one.name): str(one.key) for one in self.table.columns}
+        return {fields.get(name, name): value for name, value in stored.items()}
+
     @cached_property
     def totals(self) -> Table:
         return totals_table(self.table.name)
@@ -88,6 +103,18 @@ class Projection(Generic[RowT]):
     @property
     def tables(self) -> Sequence[Table]:
         return [self.table] if self.adds is None else [self.table, self.totals]
+
+    @property
+    def owners(self) -> Mapping[str, RowOwner]:
+        """By table, and there by the names of its columns: sums are over the rows of all owners."""
+        if self.owner is None:
+            return {}
+        sums = {} if self.adds is None else {self.totals.name: FOR_OPERATORS}
+        named = RowOwner(
+            tenant=self.owner.tenant and self.name_of(self.owner.tenant),
+            party=self.owner.party and self.name_of(self.owner.party),
+        )
+        return {self.table.name: named, **sums}
 
     @property
     def key(self) -> str:

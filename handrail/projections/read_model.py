@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, LiteralString, TypeVar
 
 import orjson
 from psycopg import sql
-from sqlalchemy import Date, DateTime
+from sqlalchemy import Column, Date, DateTime, Dialect
+from sqlalchemy.dialects import postgresql
 
 from handrail.projections.projection import Projection
 from handrail.projections.totals import changes, totals_name
@@ -25,6 +26,9 @@ _LIFT: Final[Mapping[type, Callable[[str], Any]]] = {
     DateTime: datetime.fromisoformat,
     Date: date.fromisoformat,
 }
+
+
+_DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]  # it has no types
 
 
 class Unstorable(Exception):
@@ -58,7 +62,7 @@ class ReadModel(Generic[RowT]):
     def _lifted(self) -> Sequence[tuple[str, Callable[[str], Any]]]:
         columns = self.projection.table.columns
         return [
-            (column.name, _LIFT[type(column.type)])
+            (column.key, _LIFT[type(column.type)])
             for column in columns
             if type(column.type) in _LIFT
         ]
@@ -71,9 +75,17 @@ class ReadModel(Generic[RowT]):
             " (SELECT {columns} FROM {table} WHERE {key} = ANY (%s)) AS r"
         ).format(
             name=sql.Literal(self.name),
-            columns=_names(self.projection.columns),
+            columns=sql.SQL(", ").join(map(self._shown, self.projection.columns)),
             table=sql.Identifier(self.table),
             key=sql.Identifier(self.projection.key),
+        )
+
+    def _shown(self, field: str) -> sql.Composed:
+        """The column of a field, under the name of the field."""
+        name = self.projection.name_of(field)
+        shown = sql.Identifier(name)
+        return sql.Composed(
+            [shown] if name == field else [shown, sql.SQL(" AS "), sql.Identifier(field)]
         )
 
     @cached_property
@@ -98,19 +110,35 @@ class ReadModel(Generic[RowT]):
 
     @cached_property
     def _upsert(self) -> sql.Composed:
+        names = [self.projection.name_of(one) for one in self.projection.columns]
         return sql.SQL(
-            "INSERT INTO {table} ({columns}) SELECT {columns}"
-            " FROM json_populate_recordset(NULL::{table}, %s::json)"
+            "INSERT INTO {table} ({columns}) SELECT {fields} FROM {rows}"
             " ON CONFLICT ({key}) DO UPDATE SET {changes}"
         ).format(
             table=sql.Identifier(self.table),
-            columns=_names(self.projection.columns),
+            columns=_names(names),
+            fields=_names(self.projection.columns),
+            rows=self._rows,
             key=sql.Identifier(self.projection.key),
             changes=sql.SQL(", ").join(
-                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
-                for name in self.projection.columns[1:]
+                sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names[1:]
             ),
         )
+
+    @property
+    def _rows(self) -> sql.Composed:
+        """The rows of the parameter, whose members have the names of fields."""
+        projection = self.projection
+        if all(projection.name_of(one) == one for one in projection.columns):
+            return sql.SQL("json_populate_recordset(NULL::{table}, %s::json)").format(
+                table=sql.Identifier(self.table)
+            )
+        # Members that are named otherwise than their columns have their types said here.
+        typed = (
+            sql.SQL("{} {}").format(sql.Identifier(one.key), sql.SQL(_type_of(one)))
+            for one in projection.table.columns
+        )
+        return sql.SQL("json_to_recordset(%s::json) AS r ({})").format(sql.SQL(", ").join(typed))
 
     @cached_property
     def _add(self) -> sql.Composed:
@@ -137,6 +165,11 @@ def read_models(projections: Sequence[Projection[Any]]) -> Mapping[str, ReadMode
         for building in (False, True)
     ]
     return {model.name: model for model in models}
+
+
+def _type_of(column: Column[Any]) -> LiteralString:
+    """As in a list of columns: `BIGINT`."""
+    return column.type.compile(_DIALECT)
 
 
 def _names(columns: Sequence[str]) -> sql.Composed:

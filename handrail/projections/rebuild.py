@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
+from handrail.access.database_roles import DatabaseRoles
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
@@ -31,6 +32,7 @@ _log = structlog.get_logger(__name__)
 _PAUSE: Final = 0.1
 _FROZEN_SECONDS: Final = 2
 _KEEPER: Final = "rebuild"
+_ROLES: Final = DatabaseRoles()
 
 
 class UnknownReadModel(LookupError):
@@ -42,6 +44,7 @@ def start(
     role: str | None,
     names: Sequence[str],
     projections: Sequence[Projection[Any]],
+    roles: DatabaseRoles = _ROLES,
 ) -> None:
     """Begin, or go on with what was begun for the same version. Raises UnknownReadModel."""
     wanted = [_named(name, projections) for name in names]
@@ -52,7 +55,7 @@ def start(
             for projection in wanted:
                 if version_of(connection, projection.name + NEXT) != projection.version:
                     discard(connection, projection, NEXT)
-                    begin(connection, projection, role, NEXT)
+                    begin(connection, projection, role, NEXT, roles)
     finally:
         engine.dispose()
 
@@ -92,13 +95,14 @@ async def rebuild(
     role: str | None,
     names: Sequence[str],
     projections: Sequence[Projection[Any]],
+    roles: DatabaseRoles = _ROLES,
 ) -> None:
     """Start, wait for the runners to build them, and exchange: returns when all are in use.
 
     At least one projector of this version has to run. Cancelled, it can be called again. Raises
     UnknownReadModel.
     """
-    await asyncio.to_thread(start, url, role, names, projections)
+    await asyncio.to_thread(start, url, role, names, projections, roles)
     left = list(names)
     while left:
         for name in await asyncio.to_thread(_ready, url, left):

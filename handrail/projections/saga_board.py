@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
@@ -23,6 +24,7 @@ from sqlalchemy import (
     DateTime,
     Index,
     Integer,
+    Table,
     Text,
     cast,
     func,
@@ -32,7 +34,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.access.row_owner import RowOwner
+from handrail.projections.paging import After, Slice, one_of, select_by_key, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
@@ -56,6 +59,7 @@ from handrail.sagas.events import (
     StepUnknown,
 )
 from handrail.sagas.interventions import SagaFilter
+from handrail.tenant_word import version_with
 
 Status = Literal[
     "running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"
@@ -76,7 +80,7 @@ class SagaRow:
     saga_type: str
     shape: int
     attempt: int
-    merchant: str
+    tenant: str
     actor: str
     status: Status = "running"
     step: str = ""
@@ -96,49 +100,54 @@ class SagaRow:
     timeline: Sequence[Mapping[str, Any]]
 
 
-table = read_model(
-    "saga_board",
-    Column("saga", Text, primary_key=True),
-    Column("saga_type", Text, nullable=False),
-    Column("shape", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("merchant", Text, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("step", Text, nullable=False),
-    Column("direction", Text, nullable=False),
-    Column("cause", Text, nullable=False),
-    Column("decision", Text),
-    Column("because", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("at_stake", BigInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    # by step, what it is (parked or awaiting), since when, in which direction and why; until when
-    Column("waiting", JSONB, nullable=False),
-    Column("parked_since", DateTime(timezone=True)),
-    Column("started_at", DateTime(timezone=True), nullable=False),
-    Column("ended_at", DateTime(timezone=True)),
-    Column("updated_at", DateTime(timezone=True), nullable=False),
-    # of the saga's stream
-    Column("version", BigInteger, nullable=False),
-    # a list of: at, what, step, direction, outcome, cause, actor, reason, version; and where there
-    # is one: intervention, evidence, correction, until
-    Column("timeline", JSONB, nullable=False),
-    index("saga_board", "started_at", "saga"),
-    index("saga_board", "status", "started_at", "saga"),
-    index("saga_board", "merchant", "started_at", "saga"),
-    Index(
-        "saga_board_parked_idx",
-        "parked_since",
-        "saga",
-        postgresql_where=text("parked_since IS NOT NULL"),
-    ),
-    Index(
-        "saga_board_parked_saga_idx",
-        "saga",
-        postgresql_where=text("parked_since IS NOT NULL"),
-    ),
-)
+NAME: Final = "saga_board"
+
+
+def _table(tenant: str) -> Table:
+    return read_model(
+        NAME,
+        Column("saga", Text, primary_key=True),
+        Column("saga_type", Text, nullable=False),
+        Column("shape", Integer, nullable=False),
+        Column("attempt", Integer, nullable=False),
+        Column(tenant, Text, key="tenant", nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("status", Text, nullable=False),
+        Column("step", Text, nullable=False),
+        Column("direction", Text, nullable=False),
+        Column("cause", Text, nullable=False),
+        Column("decision", Text),
+        Column("because", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("at_stake", BigInteger, nullable=False),
+        Column("currency", Text, nullable=False),
+        # by step, what it is (parked or awaiting), since when, in which direction and why; until
+        # when
+        Column("waiting", JSONB, nullable=False),
+        Column("parked_since", DateTime(timezone=True)),
+        Column("started_at", DateTime(timezone=True), nullable=False),
+        Column("ended_at", DateTime(timezone=True)),
+        Column("updated_at", DateTime(timezone=True), nullable=False),
+        # of the saga's stream
+        Column("version", BigInteger, nullable=False),
+        # a list of: at, what, step, direction, outcome, cause, actor, reason, version; and where
+        # there is one: intervention, evidence, correction, until
+        Column("timeline", JSONB, nullable=False),
+        index("saga_board", "started_at", "saga"),
+        index("saga_board", "status", "started_at", "saga"),
+        Index(f"saga_board_{tenant}_started_at_saga_idx", "tenant", "started_at", "saga"),
+        Index(
+            "saga_board_parked_idx",
+            "parked_since",
+            "saga",
+            postgresql_where=text("parked_since IS NOT NULL"),
+        ),
+        Index(
+            "saga_board_parked_saga_idx",
+            "saga",
+            postgresql_where=text("parked_since IS NOT NULL"),
+        ),
+    )
 
 
 def evolve(row: SagaRow | None, happened: Happened) -> SagaRow:
@@ -203,7 +212,7 @@ def _started(row: SagaRow | None, started: SagaStarted, at: datetime) -> SagaRow
         saga_type=started.saga_type,
         shape=started.shape,
         attempt=started.attempt,
-        merchant=started.merchant,
+        tenant=started.tenant,
         actor=started.actor,
         at_stake=started.at_stake.amount,
         currency=started.at_stake.currency,
@@ -283,23 +292,30 @@ def _entry(happened: Happened) -> Mapping[str, Any]:
     }
 
 
-PROJECTION = Projection(
-    name="saga_board",
-    version=4,
-    row=SagaRow,
-    table=table,
-    categories=("saga",),
-    handles=EVENTS,
-    evolve=evolve,
-)
+@cache
+def projection(tenant: str) -> Projection[SagaRow]:
+    """The read model of an App that calls its tenant so: its column has that name."""
+    return Projection(
+        name=NAME,
+        version=version_with(4, tenant),
+        row=SagaRow,
+        table=_table(tenant),
+        categories=("saga",),
+        handles=EVENTS,
+        evolve=evolve,
+        owner=RowOwner(tenant="tenant"),
+    )
 
 
-async def saga(connection: AsyncConnection, saga: str) -> SagaRow | None:
-    return await one_of(connection, select(table).where(table.c.saga == saga), SagaRow)
+async def saga(connection: AsyncConnection, board: Table, saga: str) -> SagaRow | None:
+    return await one_of(
+        connection, select_by_key(board.columns).where(board.c.saga == saga), SagaRow
+    )
 
 
 async def sagas(
     connection: AsyncConnection,
+    board: Table,
     *,
     status: Status | None = None,
     saga_type: str | None = None,
@@ -309,8 +325,8 @@ async def sagas(
     limit: int = 50,
 ) -> Slice[SagaRow]:
     """Newest first; `after` is (started_at, saga)."""
-    query = select(table).where(*_matching(status, saga_type, tenant, step))
-    by = (table.c.started_at, table.c.saga)
+    query = select_by_key(board.columns).where(*_matching(board, status, saga_type, tenant, step))
+    by = (board.c.started_at, board.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=True
     )
@@ -318,6 +334,7 @@ async def sagas(
 
 async def parked(
     connection: AsyncConnection,
+    board: Table,
     which: SagaFilter,
     *,
     until: datetime | None = None,
@@ -330,8 +347,8 @@ async def parked(
     `until` is when a saga was parked at the latest. With a step in the filter, that step has to be
     parked, and for the failure in the filter.
     """
-    query = select(table).where(*_parked(which, until))
-    by = (table.c.parked_since, table.c.saga)
+    query = select_by_key(board.columns).where(*_parked(board, which, until))
+    by = (board.c.parked_since, board.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=newest_first
     )
@@ -339,6 +356,7 @@ async def parked(
 
 async def parked_steps(
     connection: AsyncConnection,
+    board: Table,
     which: SagaFilter,
     *,
     until: datetime | None = None,
@@ -348,8 +366,10 @@ async def parked_steps(
     """Each saga and the step that is parked, by the saga's id: none twice, whatever it does
     meanwhile. Where several steps are, it is the one that was asked for, or else the longest wait.
     """
-    query = select(table.c.saga, table.c.step).where(*_parked(which, until), table.c.saga > after)
-    found = await connection.execute(query.order_by(table.c.saga).limit(limit))
+    query = select(board.c.saga, board.c.step).where(
+        *_parked(board, which, until), board.c.saga > after
+    )
+    found = await connection.execute(query.order_by(board.c.saga).limit(limit))
     return [(saga, which.step or step) for saga, step in found]
 
 
@@ -363,25 +383,30 @@ class Stake:
 
 
 async def parked_stakes(
-    connection: AsyncConnection, which: SagaFilter, *, until: datetime | None = None
+    connection: AsyncConnection,
+    board: Table,
+    which: SagaFilter,
+    *,
+    until: datetime | None = None,
 ) -> Sequence[Stake]:
     query = (
-        select(table.c.currency, func.count(), func.sum(table.c.at_stake))
-        .where(*_parked(which, until))
-        .group_by(table.c.currency)
-        .order_by(table.c.currency)
+        select(board.c.currency, func.count(), func.sum(board.c.at_stake))
+        .where(*_parked(board, which, until))
+        .group_by(board.c.currency)
+        .order_by(board.c.currency)
     )
     found = await connection.execute(query)
     return [Stake(currency, count, int(stake)) for currency, count, stake in found]
 
 
-def _parked(which: SagaFilter, until: datetime | None) -> list[ColumnElement[bool]]:
-    waiting = table.c.parked_since.is_not(None)
-    conditions = [waiting, *_matching(None, which.saga_type or None, which.merchant or None, None)]
-    since: ColumnElement[datetime] = table.c.parked_since
-    cause: ColumnElement[str] = table.c.cause
+def _parked(board: Table, which: SagaFilter, until: datetime | None) -> list[ColumnElement[bool]]:
+    waiting = board.c.parked_since.is_not(None)
+    owned = _matching(board, None, which.saga_type or None, which.tenant or None, None)
+    conditions = [waiting, *owned]
+    since: ColumnElement[datetime] = board.c.parked_since
+    cause: ColumnElement[str] = board.c.cause
     if which.step:
-        place = table.c.waiting[which.step]
+        place = board.c.waiting[which.step]
         since, cause = cast(place["since"].astext, DateTime(timezone=True)), place["cause"].astext
         conditions.append(place["kind"].astext == "parked")
     if which.failure:
@@ -392,7 +417,7 @@ def _parked(which: SagaFilter, until: datetime | None) -> list[ColumnElement[boo
 
 
 def _matching(
-    status: str | None, saga_type: str | None, tenant: str | None, step: str | None
+    board: Table, status: str | None, saga_type: str | None, tenant: str | None, step: str | None
 ) -> list[ColumnElement[bool]]:
-    wanted = {"status": status, "saga_type": saga_type, "merchant": tenant, "step": step}
-    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+    wanted = {"status": status, "saga_type": saga_type, "tenant": tenant, "step": step}
+    return [board.c[name] == value for name, value in wanted.items() if value is not None]

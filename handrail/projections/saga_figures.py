@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.access.row_owner import FOR_OPERATORS
 from handrail.kernel import Money
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
@@ -280,6 +281,7 @@ def projection(refusals: Iterable[str]) -> Projection[SagaTally]:
             StepCompensated,
         ),
         evolve=partial(evolve, _CAUSES.union(refusals)),
+        owner=FOR_OPERATORS,
         adds=adds,
     )
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Connection, Index, Integer, MetaData, Table, Text, text
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.sql import quoted_name
 
-read_models = MetaData()
 housekeeping = MetaData()
 
 # Which form each read model has that is there, the one in use and the one that is being built.
@@ -17,10 +32,17 @@ forms = Table(
     Column("version", Integer, nullable=False),
 )
 
+_TYPES: Final[dict[Any, Any]] = {
+    str: Text(),
+    int: BigInteger(),
+    bool: Boolean(),
+    datetime: DateTime(timezone=True),
+}
+
 
 def read_model(name: str, *items: SchemaItem) -> Table:
     """Room on every page: most updates change no indexed column, and then stay on their page."""
-    return Table(name, read_models, *items, postgresql_with={"fillfactor": 70})
+    return Table(name, MetaData(), *items, postgresql_with={"fillfactor": 70})
 
 
 def index(table: str, *columns: str) -> Index:
@@ -54,3 +76,20 @@ def exchange(connection: Connection, table: Table, suffix: str) -> None:
 def drop(connection: Connection, name: str) -> None:
     quoted = connection.dialect.identifier_preparer.quote(name)
     connection.exec_driver_sql(f"DROP TABLE IF EXISTS {quoted}")
+
+
+def columns_of(row: type) -> list[Column[Any]]:
+    """The columns of a dataclass: its first field is the key, `X | None` may be null.
+
+    Raises TypeError for a field that is not text, a number, a truth value, or a time.
+    """
+    hints = get_type_hints(row)
+    return [_column(row, name, hints[name], key=at == 0) for at, name in enumerate(hints)]
+
+
+def _column(row: type, name: str, hint: Any, *, key: bool) -> Column[Any]:
+    kinds = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+    [kind, *others] = [one for one in kinds if one is not NoneType]
+    if others or kind not in _TYPES:
+        raise TypeError(f"{row.__name__}.{name}: write the column of a field like this yourself")
+    return Column(name, _TYPES[kind], primary_key=key, nullable=NoneType in kinds)

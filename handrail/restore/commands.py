@@ -22,7 +22,7 @@ from handrail.restore.findings import Finding, around_the_events
 from handrail.restore.histories import Histories, lost_steps
 from handrail.restore.lake import CannotBeTakenBack, InTheLake
 from handrail.settings import Settings
-from handrail.temporal.client import connect
+from handrail.temporal.connection import connect
 from handrail.terminal_tables import Terminal
 
 _SHOWN: Final = 20
@@ -156,7 +156,7 @@ async def _look(
     found = Found(store, await around_the_events(connection, event_ids))
     if settings.temporal_address:
         try:
-            client = await connect(settings.temporal_address, settings.temporal_namespace, codec)
+            client = await connect(settings, codec)
             found.histories = await lost_steps(client, connection, store.boundary)
         except Exception as error:  # noqa: BLE001  # what else is known is to be seen all the same
             found.not_asked.append(f"Temporal does not answer: {error}")

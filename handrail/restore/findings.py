@@ -8,6 +8,7 @@ from typing import Final
 
 from handrail.eventstore.business_tables import EventIds
 from handrail.eventstore.pool import Connection
+from handrail.notifications.tables import RECIPIENT
 
 MOST: Final = 10_000
 """Rows of each kind that are named."""
@@ -36,8 +37,9 @@ _ASKED: Final = {
         FROM parked_events x WHERE NOT EXISTS (SELECT FROM events e WHERE e.position = x.position)
         ORDER BY x.position DESC LIMIT %(most)s""",
     "notifications": f"""
-        SELECT DISTINCT x.customer || ' was to be told of ' || x.id || ', which is not in the store'
-        FROM (SELECT source AS id, customer FROM notifications) AS x
+        SELECT DISTINCT x.{RECIPIENT} || ' was to be told of ' || x.id
+            || ', which is not in the store'
+        FROM (SELECT source AS id, {RECIPIENT} FROM notifications) AS x
         WHERE {_HAS_NO_EVENT} LIMIT %(most)s""",
     "checkpoints": """
         SELECT x.projection || ', shard ' || x.shard || ': '

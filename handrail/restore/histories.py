@@ -21,6 +21,7 @@ from handrail.eventstore.pool import Connection
 from handrail.eventstore.tokens import parts_of
 from handrail.kernel import stream_name
 from handrail.restore.boundary import Boundary
+from handrail.temporal.client import opened
 
 MOST: Final = 10_000
 """Workflows that are looked at."""
@@ -139,25 +140,28 @@ async def _remembered(
                 scheduled[event.event_id] = asked.activity_type.name
             if event.event_time.ToDatetime(UTC) < since:
                 continue
-            for step, token in _answers(event, scheduled):
+            for step, token in await _answers(client, event, scheduled):
                 epoch, number = parts_of(token)
                 if epoch == boundary.epoch:
                     steps[str(number)] = step
     return _Remembered(execution, steps)
 
 
-def _answers(event: HistoryEvent, scheduled: Mapping[int, str]) -> list[tuple[str, str]]:
+async def _answers(
+    client: Client, event: HistoryEvent, scheduled: Mapping[int, str]
+) -> list[tuple[str, str]]:
     """The steps that the event says were answered, each with its token."""
     if event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
         marker = event.marker_recorded_event_attributes
         if marker.marker_name != _LOCAL or "result" not in marker.details:
             return []
         about = _json(marker.details["data"].payloads)
-        result = _json(marker.details["result"].payloads)
+        result = _json(await opened(client, marker.details["result"].payloads))
         name = str(about.get("activity_type", ""))
     elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
         done = event.activity_task_completed_event_attributes
-        result, name = _json(done.result.payloads), scheduled.get(done.scheduled_event_id, "")
+        result = _json(await opened(client, done.result.payloads))
+        name = scheduled.get(done.scheduled_event_id, "")
     else:
         return []
     token = result.get("token")

@@ -56,9 +56,11 @@ async def look(connection: Connection, folder: Path, boundary: Boundary) -> InTh
 
 
 def _of_the_lake(folder: Path, boundary: Boundary) -> tuple[int, Sequence[tuple[int, str]]]:
+    from deltalake import DeltaTable  # noqa: PLC0415  # it needs the extra
+
     from handrail.lake.plan import EVENTS_ALONE  # noqa: PLC0415
-    from handrail.lake.reading import open_lake  # noqa: PLC0415  # it needs the extra
-    from handrail.lake.table import Lake  # noqa: PLC0415
+    from handrail.lake.reading import open_lake  # noqa: PLC0415
+    from handrail.lake.table import last_batch_in  # noqa: PLC0415
 
     since = (boundary.at or datetime(2000, 1, 1, tzinfo=UTC)) - _MARGIN
     until = boundary.until or datetime(9999, 1, 1, tzinfo=UTC)
@@ -68,7 +70,8 @@ def _of_the_lake(folder: Path, boundary: Boundary) -> tuple[int, Sequence[tuple[
             ' AND recorded_at < ? ORDER BY "position" LIMIT ?',
             [boundary.position, since, until, MOST],
         ).fetchall()
-    return Lake(folder).last_batch(), cast("Sequence[tuple[int, str]]", rows)
+    last = last_batch_in(DeltaTable(folder / "events"))
+    return last, cast("Sequence[tuple[int, str]]", rows)
 
 
 async def take_back(connection: Connection, folder: Path, epoch: int) -> int:
@@ -102,13 +105,12 @@ def _put_back(folder: Path, lake_id: str, version: int) -> int:
     """Answers the newest number that a batch in the lake ever had."""
     from deltalake import DeltaTable  # noqa: PLC0415  # it needs the extra
 
-    from handrail.lake.table import Lake  # noqa: PLC0415
+    from handrail.lake.table import last_batch_in  # noqa: PLC0415
 
-    lake = Lake(folder)
-    if lake.id != lake_id:
-        raise CannotBeTakenBack("the folder holds another lake than the store was exported to")
-    last = lake.last_batch()
     table: Any = DeltaTable(folder / "events")
+    if str(table.metadata().id) != lake_id:
+        raise CannotBeTakenBack("the folder holds another lake than the store was exported to")
+    last = last_batch_in(table)
     try:
         table.restore(version)
     except Exception as error:

@@ -15,7 +15,14 @@ from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedErro
 from handrail.kernel import NO_TENANT, TenantId
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.options import RunOptions, SagaResult
-from handrail.sagas.visibility import FAILURE_CODE, PARKED_SINCE, SAGA_STATUS, SAGA_STEP, begun_as
+from handrail.sagas.visibility import (
+    FAILURE_CODE,
+    PARKED_SINCE,
+    SAGA_STATUS,
+    SAGA_STEP,
+    begun_as,
+    failure_code,
+)
 
 READING: Final[dict[str, Any]] = {
     "start_to_close_timeout": timedelta(seconds=10),
@@ -53,9 +60,7 @@ async def run_saga(
     called. The attempt that ended may therefore be a later one than the one that was asked for.
     """
     try:
-        handle = await _start(
-            child, [child.input, options.of(child.workflow), actor, attempt], attempt
-        )
+        handle = await _start(child, options, [options.of(child.workflow), actor, attempt], attempt)
         result: SagaResult = await handle
     except (ChildWorkflowError, WorkflowAlreadyStartedError):
         return await _end_of(child.id, attempt, when_parked)
@@ -73,30 +78,30 @@ async def last_attempt(saga: str) -> int:
     return ended.attempt if ended else 0
 
 
-async def start_again(child: Child, *more: Any) -> bool:
+async def start_again(child: Child, options: RunOptions, *more: Any) -> bool:
     """Begin a process anew, also where it has ended before; False where it goes on."""
     try:
-        await _start(child, [child.input, *more], 1, again=True)
+        await _start(child, options, [options, *more], 1, again=True)
     except WorkflowAlreadyStartedError:
         return False
     return True
 
 
-async def start_process(child: Child, *more: Any) -> None:
+async def start_process(child: Child, options: RunOptions, *more: Any) -> None:
     """Begin a process, which goes on by itself; begun before, or even ended, is begun.
 
-    `more` are the arguments that follow its input.
+    `more` are the arguments that follow its input and the options.
     """
     with contextlib.suppress(WorkflowAlreadyStartedError):
-        await _start(child, [child.input, *more], 1)
+        await _start(child, options, [options, *more], 1)
 
 
 async def _start(
-    child: Child, arguments: list[Any], attempt: int, *, again: bool = False
+    child: Child, options: RunOptions, more: list[Any], attempt: int, *, again: bool = False
 ) -> workflow.ChildWorkflowHandle[Any, Any]:
     return await workflow.start_child_workflow(
         child.workflow.run,
-        args=arguments,
+        args=[child.input, *more],
         id=child.id,
         id_reuse_policy=(
             WorkflowIDReusePolicy.REJECT_DUPLICATE
@@ -105,7 +110,7 @@ async def _start(
         ),
         parent_close_policy=workflow.ParentClosePolicy.ABANDON,
         cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
-        search_attributes=begun_as(child.name, child.tenant),
+        search_attributes=begun_as(child.name, child.tenant, options),
         static_summary=child.summary,
     )
 
@@ -144,7 +149,7 @@ def show_parked(step: str, failure: str) -> None:
         [
             SAGA_STATUS.value_set("parked"),
             SAGA_STEP.value_set(step),
-            FAILURE_CODE.value_set(failure[:100]),
+            FAILURE_CODE.value_set(failure_code(failure)),
             PARKED_SINCE.value_set(workflow.now()),
         ]
     )

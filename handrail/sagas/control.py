@@ -45,7 +45,7 @@ class SagaControl:
         self.saga = saga
         self.options = options
         self.decision: Decision | None = None
-        self._timeline = Timeline(identity)
+        self._timeline = Timeline(identity, options.tenant_word)
         self._executor = StepExecutor(identity, options, self._timeline)
         self._parking = Parking()
         self._answers = PendingApprovals()

@@ -1,6 +1,7 @@
 """What happens to a saga, step by step: its own stream, and what operators read.
 
 Stored for ever: names and fields here are a contract, changed only by a new version.
+A `tenant` is empty where a saga runs on behalf of none; its key in JSON is the App's word for it.
 A `step` is the name a saga gives it, which is its command's class name unless it says otherwise.
 """
 
@@ -8,8 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Annotated, Final, Literal, get_args
 
-from handrail.kernel import Event, Money, TenantId
+from handrail.kernel import Event, Money
 from handrail.personal import Personal
+from handrail.tenant_word import StoredTenant
 
 FreeText = Annotated[str, Personal()]
 """Words of a person, or of a business about one: personal, of the subject of the saga."""
@@ -22,10 +24,7 @@ greater number; or whenever it is begun, under the next number.
 """
 
 NOTHING_AT_STAKE: Final = Money(0, "XXX")
-"""`SagaStarted.at_stake` of a saga that is not about money: ISO 4217 calls `XXX` no currency.
-
-`SagaStarted.merchant` is the tenant; empty where a saga runs on behalf of none.
-"""
+"""`SagaStarted.at_stake` of a saga that is not about money: ISO 4217 calls `XXX` no currency."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,7 @@ class SagaStarted(Event, context="sagas"):
     saga_type: str
     shape: int
     attempt: int
-    merchant: TenantId
+    tenant: StoredTenant
     at_stake: Money
     actor: str
     run: str = ""
@@ -190,7 +189,7 @@ class StepAnswered(Event, context="sagas"):
 
 @dataclass(frozen=True, kw_only=True)
 class SagaDecided(Event, context="sagas"):
-    """The answer the customer was waiting for; the rest goes on behind it."""
+    """The answer that was waited for; the rest goes on behind it."""
 
     saga: str
     attempt: int

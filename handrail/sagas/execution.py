@@ -90,7 +90,7 @@ class SagaExecution(Rollback):
                 SagaStarted,
                 saga_type=identity.saga_type,
                 shape=self.saga.shape,
-                merchant=identity.tenant,
+                tenant=identity.tenant,
                 at_stake=identity.at_stake or NOTHING_AT_STAKE,
                 actor=identity.actor,
                 run=workflow.info().first_execution_run_id,

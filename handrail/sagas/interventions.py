@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 
 from handrail.kernel import Event
 from handrail.personal import Personal
+from handrail.tenant_word import TENANT_FIELD
 
 FreeText = Annotated[str, Personal(subject="intervention")]
 """What a person wrote about many sagas at once: sealed under a key of the intervention."""
@@ -25,7 +26,7 @@ def update_id(update: Literal["intervene", "answer"], id_: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SagaFilter:
+class Which:
     """The parked sagas that are meant: all that is given has to hold, and empty means any.
 
     `failure` is a text within the cause, in any case.
@@ -33,9 +34,13 @@ class SagaFilter:
 
     saga_type: str = ""
     step: str = ""
-    merchant: str = ""
+    tenant: Annotated[str, TENANT_FIELD] = ""
     failure: str = ""
     older_than_seconds: int = 0
+
+
+SagaFilter = Which
+"""The filter; its schema in the published contract is named by the class."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from handrail.kernel import NO_TENANT, Money, TenantId
 from handrail.sagas.events import Ending, FreeText
+from handrail.tenant_word import STORED_WORD
 
 OptionsT = TypeVar("OptionsT", bound="RunOptions")
 
@@ -28,6 +29,8 @@ class RunOptions:
     in which it began.
     `keys_kept_seconds` is for how long other companies keep an idempotency key; 0: for ever.
     `traceparent` is the trace of the request that began it, and of all that follows from it.
+    `tenant_word` is what the App calls its tenant: the search attribute is named after it. An input
+    that says none is of a saga that began before there was a choice.
     """
 
     steps: Literal["local", "queues"] = "local"
@@ -38,6 +41,7 @@ class RunOptions:
     shape: int = 0
     keys_kept_seconds: float = 0
     traceparent: str = ""
+    tenant_word: str = STORED_WORD
 
     def of(self, saga: type[Any]) -> Self:
         """For a saga that begins now, in the newest shape of its workflow."""

@@ -39,10 +39,12 @@ RETRIES: Final = RetryPolicy(
     maximum_interval=timedelta(seconds=5),
     non_retryable_error_types=["PayloadsTooLarge"],
 )
-NEWER_CODE: Final = "UnknownMessage"
-"""The type of the error of an activity that met a message of newer code than its worker's."""
+NEWER_CODE: Final = ("UnknownMessage", "UnknownPayloadKey")
+"""The types of the errors of an activity that met a message of newer code than its worker's, or a
+payload that is encrypted with a key that its worker does not have yet.
+"""
 RETRIES_OF_KNOWN: Final = replace(
-    RETRIES, non_retryable_error_types=[*(RETRIES.non_retryable_error_types or ()), NEWER_CODE]
+    RETRIES, non_retryable_error_types=[*(RETRIES.non_retryable_error_types or ()), *NEWER_CODE]
 )
 WAITS_FOR_NEWER_CODE: Final = "waits-for-newer-code"
 """The patch of histories in which an activity was left to newer code."""
@@ -119,7 +121,7 @@ class StepExecutor:
         context = StepContext(
             key=key,
             actor=self.identity.actor,
-            merchant=self.identity.tenant,
+            tenant=self.identity.tenant,
             subject=self.identity.subject,
             traceparent=self.options.traceparent,
             closes=closes or request.superseded,
@@ -247,7 +249,7 @@ class StepExecutor:
         context = StepContext(
             key=self.key(f"journal:{name}", direction, previous=previous),
             actor=self.identity.actor,
-            merchant=self.identity.tenant,
+            tenant=self.identity.tenant,
             subject=self.identity.subject,
             traceparent=self.options.traceparent,
             closes=closes,
@@ -363,7 +365,7 @@ def _is_final(failure: FailureError) -> bool:
 
 def _is_of_newer_code(failure: FailureError) -> bool:
     cause = _cause(failure)
-    return isinstance(cause, ApplicationError) and cause.type == NEWER_CODE
+    return isinstance(cause, ApplicationError) and cause.type in NEWER_CODE
 
 
 def _cause(failure: FailureError) -> BaseException:

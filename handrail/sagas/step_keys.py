@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from handrail.personal import subject_of
 from handrail.sagas.events import AnswerAwaited, Direction, SagaDecided, SagaEnded
+from handrail.tenant_word import TENANT_FIELD
 
 OnceDone = AnswerAwaited | SagaDecided | SagaEnded
 
@@ -60,8 +61,8 @@ class StepContext:
     `supersedes` are keys of earlier attempts, which are closed here already, and which another
     company may still hold. `once_done` is what the saga's own stream is told in the same
     transaction when the step is done, and only then.
-    `alone` is a command that no saga asked for: nobody keeps a journal of it. `merchant` is its
-    tenant, and `traceparent` the trace of the request that began it (W3C Trace Context):
+    `alone` is a command that no saga asked for: nobody keeps a journal of it. `tenant` is that of
+    the saga, and `traceparent` the trace of the request that began it (W3C Trace Context):
     both are stored beside the events, where they are known. `subject` is whose personal data the
     texts are that name no subject themselves.
     """
@@ -71,7 +72,7 @@ class StepContext:
     closes: tuple[str, ...] = ()
     supersedes: tuple[StepKey, ...] = ()
     once_done: tuple[OnceDone, ...] = ()
-    merchant: str = ""
+    tenant: Annotated[str, TENANT_FIELD] = ""
     traceparent: str = ""
     alone: bool = False
     subject: str = ""

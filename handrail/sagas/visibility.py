@@ -9,30 +9,41 @@ from typing import Any, Final
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
-from handrail.sagas.options import SagaIdentity
+from handrail.sagas.options import RunOptions, SagaIdentity
+from handrail.tenant_word import search_attribute
 
 SAGA_TYPE: Final = SearchAttributeKey.for_keyword("SagaType")
 SAGA_STATUS: Final = SearchAttributeKey.for_keyword("SagaStatus")
 SAGA_STEP: Final = SearchAttributeKey.for_keyword("SagaStep")
-TENANT: Final = SearchAttributeKey.for_keyword("Merchant")
 FAILURE_CODE: Final = SearchAttributeKey.for_keyword("FailureCode")
 PARKED_SINCE: Final = SearchAttributeKey.for_datetime("ParkedSince")
 
 
-def begun_as(saga_type: str, tenant: str) -> TypedSearchAttributes:
+def tenant_key(word: str) -> SearchAttributeKey[str]:
+    """The search attribute of the tenant, where the App calls it so."""
+    return SearchAttributeKey.for_keyword(search_attribute(word))
+
+
+def begun_as(saga_type: str, tenant: str, options: RunOptions) -> TypedSearchAttributes:
     """The search attributes of a saga from the moment it is started, before it has run at all."""
     pairs = [
         SearchAttributePair(SAGA_TYPE, saga_type),
         SearchAttributePair(SAGA_STATUS, "running"),
     ]
     if tenant:
-        pairs.append(SearchAttributePair(TENANT, tenant))
+        pairs.append(SearchAttributePair(tenant_key(options.tenant_word), tenant))
     return TypedSearchAttributes(pairs)
+
+
+def failure_code(cause: str) -> str:
+    """The kind of a failure, without its words: search attributes are stored in clear."""
+    return cause.partition(":")[0][:100]
 
 
 @dataclass
 class Timeline:
     identity: SagaIdentity
+    tenant_word: str
     _status: str = "running"
     _rows: list[str] = field(default_factory=list)
     _found: bool = False
@@ -42,14 +53,17 @@ class Timeline:
         changes: list[Any] = [
             SAGA_STATUS.value_set(status),
             SAGA_STEP.value_set(step) if step else SAGA_STEP.value_unset(),
-            FAILURE_CODE.value_set(failure[:100]) if failure else FAILURE_CODE.value_unset(),
+            FAILURE_CODE.value_set(failure_code(failure))
+            if failure
+            else FAILURE_CODE.value_unset(),
             PARKED_SINCE.value_set(parked_since) if parked_since else PARKED_SINCE.value_unset(),
         ]
         if not self._found:
             self._found = True
             changes.append(SAGA_TYPE.value_set(self.identity.saga_type))
             if self.identity.tenant:
-                changes.append(TENANT.value_set(self.identity.tenant))
+                tenant = tenant_key(self.tenant_word)
+                changes.append(tenant.value_set(self.identity.tenant))
         workflow.upsert_search_attributes(changes)
         self._status = status
         self._refresh()

@@ -39,6 +39,7 @@ _TAKEN: Final = frozenset(
             "confirmed",
         ),
         *("released", "said", "many", "refused", "release", "data", "one", "an_input", "too_large"),
+        *("actor", "router", "routes", "services", "start", "started"),
     }
 )
 """Names that the written modules use themselves."""
@@ -67,3 +68,8 @@ def checked(name: str) -> str:
 def class_name(name: str) -> str:
     """`rent_bike` is the class RentBike."""
     return "".join(word.capitalize() for word in name.split("_"))
+
+
+def slug(name: str) -> str:
+    """`rent_bike` is `rent-bike` in paths and scopes."""
+    return name.replace("_", "-")

@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from handrail.scaffold.app_edit import Entry, NotMarked, bound_names, with_entry, with_import
 from handrail.scaffold.files import Exists, write_new
-from handrail.scaffold.names import checked, class_name
+from handrail.scaffold.names import checked, class_name, slug
 from handrail.scaffold.templates import filled
 
 Kind = Literal["context", "saga", "projection", "consumer"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
-_ENTRIES: Final[Mapping[Kind, Sequence[tuple[str, str]]]] = {
+
+@dataclass(frozen=True)
+class Edit:
+    """Of a file: an import from the project's package `package`, and lines above comments.
+
+    `file` stands beside the module with the App; "": that module itself. `{name}` is the part's.
+    """
+
+    package: str
+    entries: Sequence[Entry]
+    file: str = ""
+
+
+_EDITS: Final[Mapping[Kind, Sequence[Edit]]] = {
     "context": (
-        (
-            "# handrail new context NAME: its activities",
-            "{name}.CONTEXT.name: {name}.activities(resources.store),",
+        Edit(
+            "contexts",
+            (
+                Entry(
+                    "# handrail new context NAME: its activities",
+                    "{name}.CONTEXT.name: {name}.activities(resources.store),",
+                ),
+                Entry("# handrail new context NAME", "{name}.CONTEXT,"),
+            ),
         ),
-        ("# handrail new context NAME", "{name}.CONTEXT,"),
     ),
-    "saga": (("# handrail new saga NAME", "{name}.SAGA,"),),
-    "projection": (("# handrail new projection NAME", "{name}.PROJECTION,"),),
-    "consumer": (("# handrail new consumer NAME", "{name}.CONSUMER,"),),
+    "saga": (
+        Edit(
+            "sagas",
+            (
+                Entry("# handrail new saga NAME", "{name}.SAGA,"),
+                Entry("# handrail new saga NAME: its scope", '"{slug}:write": "Start {Name}.",'),
+                Entry("# handrail new saga NAME: an operator may start it", '"{slug}:write",'),
+            ),
+        ),
+        Edit("routes", (Entry("# handrail new saga NAME: its route", "{name}.router,"),), "api.py"),
+    ),
+    "projection": (
+        Edit("projections", (Entry("# handrail new projection NAME", "{name}.PROJECTION,"),)),
+    ),
+    "consumer": (Edit("consumers", (Entry("# handrail new consumer NAME", "{name}.CONSUMER,"),)),),
 }
 _NEEDS: Final[Mapping[Kind, Sequence[str]]] = {
     "context": (),
@@ -77,31 +107,51 @@ def new_part(project: Project, kind: Kind, name: str, context: str = "") -> Sequ
     """
     checked(name)
     source = project.app_file.read_text(encoding="utf-8")
-    if name in bound_names(source):
-        raise Exists(f"{project.app_file} has the name {name} already: take another name")
     about = "" if kind == "context" else _context(project, source, kind, context)
-    names = {"app": project.app, "name": name, **({"context": about} if about else {})}
-    module, test = f"{project.app}/{kind}s/{name}.py", f"tests/test_{name}.py"
-    edited = _edited(project, source, kind, name)
-    write_new(
-        project.folder,
-        {
-            module: filled(f"{kind}/{kind}.py.txt", **names),
-            test: filled(f"{kind}/test.py.txt", **names),
-        },
-    )
-    project.app_file.write_text(edited, encoding="utf-8")
-    return [project.folder / module, project.folder / test, project.app_file]
+    names = {
+        "app": project.app,
+        "name": name,
+        "slug": slug(name),
+        **({"context": about} if about else {}),
+    }
+    edited = dict(_edited(project, kind, name))
+    texts = {
+        path: filled(f"{kind}/{template}", **names)
+        for path, template in _written(project, kind, name).items()
+    }
+    write_new(project.folder, texts)
+    for file, text in edited.items():
+        file.write_text(text, encoding="utf-8")
+    return [*(project.folder / path for path in texts), *edited]
 
 
-def _edited(project: Project, source: str, kind: Kind, name: str) -> str:
-    try:
-        edited = with_import(source, f"{project.app}.{kind}s", name)
-        for marker, line in _ENTRIES[kind]:
-            edited = with_entry(edited, Entry(marker, line.format(name=name)))
-    except NotMarked as missing:
-        raise NotMarked(f"{project.app_file} {missing}") from None
-    return edited
+def _written(project: Project, kind: Kind, name: str) -> Mapping[str, str]:
+    """The template of each new file, by its path in the project."""
+    route = {f"{project.app}/routes/{name}.py": "route.py.txt"} if kind == "saga" else {}
+    return {
+        f"{project.app}/{kind}s/{name}.py": f"{kind}.py.txt",
+        f"tests/test_{name}.py": "test.py.txt",
+        **route,
+    }
+
+
+def _edited(project: Project, kind: Kind, name: str) -> Iterator[tuple[Path, str]]:
+    """Each file that lists the part, with its new text."""
+    for edit in _EDITS[kind]:
+        file = project.app_file.with_name(edit.file or project.app_file.name)
+        if not file.is_file():
+            raise NoProject(f"{file} is not there, and a new {kind} is listed in it: write it")
+        text = file.read_text(encoding="utf-8")
+        if name in bound_names(text):
+            raise Exists(f"{file} has the name {name} already: take another name")
+        try:
+            text = with_import(text, f"{project.app}.{edit.package}", name)
+            for entry in edit.entries:
+                line = entry.line.format(name=name, slug=slug(name), Name=class_name(name))
+                text = with_entry(text, Entry(entry.marker, line))
+        except NotMarked as missing:
+            raise NotMarked(f"{file} {missing}") from None
+        yield file, text
 
 
 def _context(project: Project, source: str, kind: Kind, wanted: str) -> str:

@@ -17,7 +17,7 @@ _TOP: Final = {
     ".gitignore": "app/gitignore.txt",
 }
 _MODULES: Final = ("app.py", "api.py", "demo.py", "settings.py")
-_PACKAGES: Final = ("contexts", "sagas", "projections", "consumers")
+_PACKAGES: Final = ("contexts", "sagas", "projections", "consumers", "routes")
 
 
 def new_project(name: str, within: Path) -> Path:
@@ -38,6 +38,7 @@ def _texts(app: str) -> Mapping[str, str]:
         f"{app}/__init__.py": "",
         **{f"{app}/{module}": filled(f"app/{module}.txt", app=app) for module in _MODULES},
         **{f"{app}/{package}/__init__.py": "" for package in _PACKAGES},
+        f"{app}/routes/bookings.py": filled("app/bookings.py.txt", app=app),
         f"{app}/contexts/booking.py": filled("context/context.py.txt", **booking),
         "tests/test_booking.py": filled("context/test.py.txt", **booking),
         f"{app}/sagas/make_booking.py": filled("saga/saga.py.txt", **saga),

@@ -5,20 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import orjson
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
-from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.contrib.pydantic import (
+    PydanticJSONPlainPayloadConverter,
+    PydanticPayloadConverter,
+)
 from temporalio.converter import (
     CompositePayloadConverter,
     DataConverter,
     EncodingPayloadConverter,
 )
 from temporalio.exceptions import ApplicationError, FailureError
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import (
     PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
@@ -29,7 +31,12 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from handrail.bounds import storable
 from handrail.eventstore.codec import Codec, UnknownMessage
+from handrail.sagas.interventions import InterveneInMany, Which
+from handrail.sagas.step_keys import StepContext
 from handrail.temporal.non_retryable import FinalFailures, Unreadable
+
+if TYPE_CHECKING:
+    from handrail.temporal.payload_encryption import PayloadEncryption
 
 
 def sandbox(packages: Iterable[str]) -> WorkflowRunner:
@@ -82,8 +89,37 @@ class MessageConverter(EncodingPayloadConverter):
         return self._codec.decode(body["type"], body["schema"], body["data"])
 
 
+class TenantConverter(EncodingPayloadConverter):
+    """What else travels with a tenant in it: it has the App's word as its key, as events have."""
+
+    _CARRIED: Final = (StepContext, InterveneInMany, Which)
+
+    def __init__(self, codec: Codec) -> None:
+        self._plain = PydanticJSONPlainPayloadConverter()
+        self._named = {type_: codec.adapter(type_) for type_ in self._CARRIED}
+
+    @property
+    def encoding(self) -> str:
+        return self._plain.encoding
+
+    def to_payload(self, value: Any) -> Payload | None:
+        if (adapter := self._named.get(type(value))) is None:
+            return self._plain.to_payload(value)
+        return Payload(
+            metadata={"encoding": self.encoding.encode()},
+            data=adapter.dump_json(value, by_alias=True),
+        )
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        if type_hint in self._CARRIED:
+            return self._named[type_hint].validate_json(payload.data)
+        return self._plain.from_payload(payload, type_hint)
+
+
 _LARGEST: Final = 2 * 1024 * 1024
 """Bytes. Temporal ends a workflow that sends more."""
+_OF_ENCRYPTION: Final = 4096
+"""Bytes that a payload may grow by when it is encrypted: nonce, tag, names of key and workflow."""
 _LONGEST_DETAIL: Final = 300
 
 
@@ -93,6 +129,8 @@ class PayloadConverter(CompositePayloadConverter):
     What cannot be written, or read, is the same at the next try, and says so. But for a message
     that this process does not know: another one, with newer code, may.
     """
+
+    largest: ClassVar[int] = _LARGEST
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
         """Raises ApplicationError of the type `Unwritable`, which a workflow can handle: any other
@@ -105,8 +143,8 @@ class PayloadConverter(CompositePayloadConverter):
         except Exception as error:  # noqa: BLE001  # whatever it is, it comes again
             raise _unwritable(str(error)) from None
         for payload in payloads:
-            if len(payload.data) > _LARGEST:
-                raise _unwritable(f"it takes more than {_LARGEST} bytes")
+            if len(payload.data) > self.largest:
+                raise _unwritable(f"it takes more than {self.largest} bytes")
         return payloads
 
     def from_payloads(
@@ -136,36 +174,58 @@ def _in_words(error: ValidationError) -> str:
     return storable(f"{error.title}: {said}", _LONGEST_DETAIL)
 
 
-def data_converter(codec: Codec) -> DataConverter:
-    """The converter of a client whose messages are those of `codec`."""
+def data_converter(codec: Codec, encryption: PayloadEncryption | None = None) -> DataConverter:
+    """The converter of a client whose messages are those of `codec`.
+
+    With `encryption` Temporal sees neither them nor what failures say.
+    """
     # The SDK makes a converter for every workflow and activity task, and pydantic's keeps what it
     # has learnt of a type to itself: those that are shared learn each type once.
-    converters = (MessageConverter(codec), *PydanticPayloadConverter().converters.values())
+    plain = (
+        TenantConverter(codec) if isinstance(one, PydanticJSONPlainPayloadConverter) else one
+        for one in PydanticPayloadConverter().converters.values()
+    )
+    converters = (MessageConverter(codec), *plain)
 
     class PayloadConverterOfCodec(PayloadConverter):
         """The SDK wants a class that it can make without arguments."""
 
+        largest = _LARGEST - _OF_ENCRYPTION if encryption else _LARGEST
+
         def __init__(self) -> None:
             super().__init__(*converters)
 
-    return dataclasses.replace(
-        DataConverter.default,
+    if encryption is None:
+        return dataclasses.replace(
+            DataConverter.default,
+            payload_converter_class=PayloadConverterOfCodec,
+            failure_converter_class=FinalFailures,
+        )
+    # It loads the package of ciphers, which most processes do without.
+    from handrail.temporal.payload_encryption import (  # noqa: PLC0415
+        EncryptedFailures,
+        EncryptingConverter,
+    )
+
+    return EncryptingConverter(
         payload_converter_class=PayloadConverterOfCodec,
-        failure_converter_class=FinalFailures,
+        payload_codec=encryption,
+        failure_converter_class=EncryptedFailures,
     )
 
 
-async def connect(
-    address: str, namespace: str, codec: Codec, *, metrics_port: int | None = None
-) -> Client:
-    """A client; with a port, the SDK's own metrics are served there for Prometheus."""
-    runtime = None
-    if metrics_port is not None:
-        metrics = PrometheusConfig(bind_address=f"0.0.0.0:{metrics_port}")
-        runtime = Runtime(telemetry=TelemetryConfig(metrics=metrics))
-    return await Client.connect(
-        address, namespace=namespace, data_converter=data_converter(codec), runtime=runtime
-    )
+async def connect(address: str, namespace: str, codec: Codec) -> Client:
+    """A client of a server that is spoken to in clear: one on this machine."""
+    return await Client.connect(address, namespace=namespace, data_converter=data_converter(codec))
+
+
+async def opened(client: Client, payloads: Sequence[Payload]) -> Sequence[Payload]:
+    """Payloads of a history, decrypted where the client encrypts.
+
+    Raises UnknownPayloadKey, and Unreadable where they were changed.
+    """
+    codec = client.data_converter.payload_codec
+    return await codec.decode(payloads) if codec else payloads
 
 
 Activities = Mapping[str, Sequence[Callable[..., Any]]]

@@ -61,7 +61,7 @@ def business_of(
                 )
                 return with_saga_streams(app.activities(resources), store, app.codec)
 
-            yield Opened(serve=serve, options=app.options(chosen), settings=chosen)
+            yield Opened(serve=serve, options=app.options_of(chosen), settings=chosen)
 
     return Business(
         codec=app.codec,

@@ -202,7 +202,7 @@ async def _refused(store: EventStore, context: StepContext) -> Answer:
         [(stream_name("saga", key.saga), ANY_VERSION, [told])],
         context=context,
         answer={"status": "refused", **UNWILLING},
-        metadata=metadata_of(context),
+        metadata=metadata_of(context, store.tenant),
     )
     return Answer(
         status="refused",

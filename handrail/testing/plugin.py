@@ -63,15 +63,24 @@ async def saga_temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A development server on which every workflow has its own clock, which skips idle time."""
     from temporalio.testing import WorkflowEnvironment
 
-    from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+    from handrail.dev.temporal import FLAGS, search_attributes, server_program
 
     async with await WorkflowEnvironment.start_time_skipping_v2(
         dev_server_existing_path=server_program(),
         dev_server_extra_args=FLAGS,
         dev_server_log_level="error",
-        search_attributes=SEARCH_ATTRIBUTES,
+        search_attributes=search_attributes(*_tenant_words()),
     ) as environment:
         yield environment
+
+
+def _tenant_words() -> Sequence[str]:
+    """Of the App of this folder, where there is one, and of sagas that are tested without one."""
+    from handrail.load_app import app_if_any
+    from handrail.tenant_word import STORED_WORD, TENANT_WORD
+
+    app = app_if_any()
+    return (*([app.tenant] if app else []), TENANT_WORD, STORED_WORD)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

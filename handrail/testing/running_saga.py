@@ -15,7 +15,7 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, Wor
 from temporalio.exceptions import CancelledError
 
 from handrail.kernel import Attribution, Command, stream_name
-from handrail.sagas.events import Direction, SagaEvent
+from handrail.sagas.events import Direction, SagaEnded, SagaEvent, SagaResumed
 from handrail.sagas.options import Intervention, InterventionKind, RunOptions, SagaResult, Verdict
 from handrail.sagas.visibility import (
     FAILURE_CODE,
@@ -223,7 +223,18 @@ class Running:
             return [cast("SagaEvent", codec.decode(*row)) for row in await rows.fetchall()]
 
     async def parks(self, step: str, *, times: int = 1) -> None:
+        """Wait until the step is parked, and Temporal has kept that.
+
+        A workflow task that is lost meanwhile runs again, and refuses an intervention that comes
+        before it has parked the step again.
+        """
         await self.tells("SagaParked", step, times=times)
+
+        async def kept() -> bool:
+            goes_on = any(isinstance(one, SagaResumed | SagaEnded) for one in await self.story())
+            return goes_on or (await self.shown()).status == "parked"
+
+        await eventually(kept, f"{step} in {self.id} is shown as parked")
 
     async def has_lost_a_task(self) -> bool:
         """Whether some code ran again, of which nothing is in the history."""

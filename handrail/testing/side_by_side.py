@@ -21,14 +21,15 @@ def side_by_side(case: Case) -> Case:
 
     Its first parameter is the environment, a fixture of the session; the others are parameters.
     All of an environment that were selected begin when the first of them is run; each then tells
-    how it went.
+    how it went. Where processes of pytest-xdist share the tests, those of its file begin: the
+    process that runs a file (`--dist loadfile`) is not the one that runs another.
     """
     asked = inspect.signature(case)
     environment = next(iter(asked.parameters))
 
     async def test(request: pytest.FixtureRequest, **given: Any) -> None:
         if request.node.nodeid not in _begun:
-            _begin(request.session.items, environment, given[environment])
+            _begin(_of_this_process(request), environment, given[environment])
         await _begun[request.node.nodeid]
 
     requested = inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY)
@@ -43,6 +44,14 @@ async def all_others_have_ended() -> None:
     """For a test that changes what all of them run on."""
     if _begun:
         await asyncio.wait(_begun.values())
+
+
+def _of_this_process(request: pytest.FixtureRequest) -> Iterable[pytest.Item]:
+    """Every process of pytest-xdist has collected all tests, and runs some of them."""
+    items = request.session.items
+    if not hasattr(request.config, "workerinput"):
+        return items
+    return [item for item in items if item.path == request.path]
 
 
 def _begin(items: Iterable[pytest.Item], environment: str, opened: Any) -> None:

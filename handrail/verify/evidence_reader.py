@@ -129,9 +129,7 @@ class EvidenceReader(ABC, Generic[EvidenceT]):
         }
         query = _MENTIONS.replace("{more}", more)
         self._mentions = SortedRows(self.rows("mentions", query, named))
-        self._models = {
-            one.name: SortedRows(self._model(one.table.name, one.key)) for one in self.projections
-        }
+        self._models = {one.name: SortedRows(self._model(one)) for one in self.projections}
 
     # What a business adds.
 
@@ -264,12 +262,13 @@ class EvidenceReader(ABC, Generic[EvidenceT]):
             async for id_, *row in cursor:
                 yield id_, tuple(row)
 
-    async def _model(self, table: str, key: str) -> AsyncIterator[tuple[str, Any]]:
+    async def _model(self, one: Projection[Any]) -> AsyncIterator[tuple[str, Any]]:
+        table, key = one.table.name, one.key
         async with self.connection.cursor(name=table, row_factory=dict_row) as cursor:
             cursor.itersize = _AT_ONCE
             await cursor.execute(f'SELECT * FROM "{table}" ORDER BY "{key}" COLLATE "C"')
             async for row in cursor:
-                yield row[key], (row,)
+                yield row[key], (one.by_field(row),)
 
 
 class SagaEvidenceReader(EvidenceReader[SagaEvidence]):

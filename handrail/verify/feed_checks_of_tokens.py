@@ -142,7 +142,7 @@ async def _row(connection: Connection, projection: Projection[Any], id_: str) ->
         query = f'SELECT * FROM "{projection.table.name}" WHERE "{projection.key}" = %s'
         await cursor.execute(query.encode(), (id_,))
         row = await cursor.fetchone()
-    return None if row is None else as_json(row)
+    return None if row is None else as_json(projection.by_field(row))
 
 
 def _folded(projection: Projection[Any], codec: Codec, events: Sequence[Recorded]) -> Any:

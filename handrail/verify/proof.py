@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from handrail.counted import counted
 from handrail.terminal_tables import Column, Table
 from handrail.verify.feed_checks import REMEDIES
 from handrail.verify.violations import Violation
@@ -77,4 +78,4 @@ def show(proof: Proof, console: Console) -> None:
             lines.append(f"{found.explained} explained: {found.explanations[0]}")
         table.add(mark, name.replace("_", " "), "\n".join(lines))
     table.print(console)
-    console.print(f"{proof.events} events of {proof.sagas} sagas were read.")
+    console.print(f"{counted(proof.events, 'event')} of {counted(proof.sagas, 'saga')} were read.")

@@ -23,7 +23,7 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.restore.lake import is_there
 from handrail.settings import Settings
-from handrail.temporal.client import connect
+from handrail.temporal.connection import connect
 from handrail.terminal_tables import terminal
 from handrail.verify.evidence import SagaEvidence
 from handrail.verify.evidence_reader import (
@@ -188,7 +188,7 @@ async def _temporal(settings: Settings, codec: Codec) -> Client | None:
     if address is None:
         return None
     try:
-        return await connect(address, settings.temporal_namespace, codec)
+        return await connect(settings, codec)
     except RuntimeError:
         raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
 

@@ -12,11 +12,10 @@ from typing import Any, Final
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
-from handrail.temporal.client import connect
-from runtime.app import HANDRAIL
 from workflows import plan_collection
 
 STEP: Final = "BookShipment"
@@ -46,9 +45,9 @@ class Afterwards:
 
 
 async def afterwards(
-    api_url: str, temporal: tuple[str, str], sagas: Sequence[Mapping[str, Any]], console: Console
+    api_url: str, temporal: Client, sagas: Sequence[Mapping[str, Any]], console: Console
 ) -> Afterwards:
-    """`temporal` is its address and namespace. Raises TimeoutError where nothing moves any more."""
+    """Raises TimeoutError where nothing moves any more."""
     outcome = Afterwards()
     bars = Progress(
         TextColumn("{task.description:<22}"),
@@ -126,16 +125,15 @@ async def _delivered(
 
 
 async def _run_through(
-    client: httpx.AsyncClient, temporal: tuple[str, str], order: str, bars: Progress
+    client: httpx.AsyncClient, temporal: Client, order: str, bars: Progress
 ) -> dict[str, Any]:
     """Its own clock is put forward month by month, until nothing is due any more."""
     path = f"/orders/{order}/plan"
     plan = await _get(client, path)
     months = len(plan["instalments"])
     bar = bars.add_task("instalments collected", total=months)
-    engine = await connect(*temporal, HANDRAIL.codec)
-    handle = engine.get_workflow_handle(plan_collection.workflow_id(order))
-    skipper = TimeSkipper(engine)
+    handle = temporal.get_workflow_handle(plan_collection.workflow_id(order))
+    skipper = TimeSkipper(temporal)
     paid: list[Any] = []
     for month in range(1, months + 1):
         # The last one ends the plan: then there is no clock any more.

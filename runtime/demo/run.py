@@ -15,7 +15,7 @@ import orjson
 from rich.console import Console
 
 from handrail.dev.stack import Stack, State
-from handrail.temporal.client import connect
+from handrail.temporal.connection import connect
 from handrail.terminal_tables import Column, Table, terminal
 from handrail.verify.proof import show
 from runtime.app import HANDRAIL
@@ -77,7 +77,7 @@ async def demo(
             console.print(f"API {stack.api_url}/docs · Temporal UI {stack.temporal_ui_url}")
             console.print(f"Sign-in: {stack.sign_in}", markup=False)
             outcome = await drive(stack.api_url, stack.database_url, plan, console)
-            temporal = stack.temporal_address, settings.temporal_namespace
+            temporal = await connect(stack.settings, HANDRAIL.codec)
             later = await afterwards(stack.api_url, temporal, list(outcome.sagas.values()), console)
             outcome.sagas = await sagas_of(stack.api_url, outcome)
             services = await consumed(stack.database_url)
@@ -86,7 +86,7 @@ async def demo(
                 stack.database_url,
                 stack.address_of("bank"),
                 stack.address_of("carrier"),
-                await connect(*temporal, HANDRAIL.codec),
+                temporal,
             )
             sample = await _sample(stack.api_url, outcome)
     invariants = {

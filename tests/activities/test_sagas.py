@@ -79,7 +79,7 @@ class Journal:
             saga_type="Any",
             shape=1,
             attempt=attempt,
-            merchant=MerchantId("m-1"),
+            tenant=MerchantId("m-1"),
             at_stake=Money(1, "EUR"),
             actor="tests",
             run=run,

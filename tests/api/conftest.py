@@ -51,6 +51,8 @@ from workflows.options import ShopOptions
 
 ROLE = "handrail_app"
 DEVELOPMENT = Development(HANDRAIL.access)
+API, WORKER, PROJECTOR = "handrail_api", "handrail_worker", "handrail_projector"
+"""What the processes of a house may do: no more than their own logins."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ async def open_house(
     # as nothing else is to do.
     client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(open_engine(url, role=ROLE))
+        engine = await stack.enter_async_context(open_engine(url, role=API))
         personal = await stack.enter_async_context(in_database(url))
         house = House(url, engine, client, f"{uuid4().hex[:8]}.", personal)
         await stack.enter_async_context(_at_work(house))
@@ -144,7 +146,8 @@ async def house(
 @asynccontextmanager
 async def _at_work(house: House) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(open_pool(house.database, role=ROLE, size=16))
+        pool = await stack.enter_async_context(open_pool(house.database, role=WORKER, size=16))
+        boards = await stack.enter_async_context(open_engine(house.database, role=WORKER, size=2))
         bank = await stack.enter_async_context(served(create_bank(None)))
         carrier = await stack.enter_async_context(served(create_carrier(None)))
         registry = await stack.enter_async_context(served(create_registry(None)))
@@ -152,15 +155,18 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         store = EventStore(pool, HANDRAIL.codec, house.personal)
         shops = of_contexts(
             store,
-            house.engine,
+            boards,
             HttpBank(HttpGateway(session, bank)),
             HttpCarrier(HttpGateway(session, carrier)),
             HttpRegistry(HttpGateway(session, registry)),
         )
         activities = with_saga_streams(shops, store, HANDRAIL.codec)
-        activities = with_boards(activities, store, house.temporal, house.engine)
+        activities = with_boards(
+            activities, store, house.temporal, boards, HANDRAIL.saga_board.table
+        )
         stop = asyncio.Event()
-        runner = Runner(pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.02)
+        feed = await stack.enter_async_context(open_pool(house.database, role=PROJECTOR, size=3))
+        runner = Runner(feed, HANDRAIL.read_models, HANDRAIL.codec, poll=0.02)
         projector = asyncio.create_task(runner.run(stop))
         for worker in workers(
             house.temporal,

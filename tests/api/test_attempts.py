@@ -124,6 +124,7 @@ async def test_what_temporal_has_forgotten_is_begun_with_what_the_stream_has_kep
     await eventually(parked_again, "the second attempt is parked")
 
 
+@pytest.mark.thorough
 async def test_where_the_input_is_forgotten_everywhere_the_problem_says_what_can_be_done(
     house: House, impatient: httpx.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +147,7 @@ async def test_what_has_ended_and_is_forgotten_has_ended(
     problem(await again(api, saga), 409, "saga-ended")
 
 
+@pytest.mark.thorough
 async def test_who_was_refused_may_apply_again_also_after_the_retention(
     house: House, api: httpx.AsyncClient
 ) -> None:
@@ -162,6 +164,7 @@ async def test_who_was_refused_may_apply_again_also_after_the_retention(
     await settled(api, f"onboard-{merchant}", "completed")
 
 
+@pytest.mark.thorough
 async def test_who_was_taken_on_is_not_taken_on_again_after_the_retention(
     house: House, api: httpx.AsyncClient
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import API, House
 from tests.api.shop import problem
 
 READS = {
@@ -37,7 +37,7 @@ async def cut_off(
 ) -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
     """An API over a database of its own, whose tables the test changes."""
     async with (
-        open_engine(database_with_read_models, role=ROLE) as engine,
+        open_engine(database_with_read_models, role=API) as engine,
         house.api(engine=engine) as api,
     ):
         yield database_with_read_models, api

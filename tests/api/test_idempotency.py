@@ -245,7 +245,7 @@ async def is_forgotten(house: House, workflow: str) -> None:
     await eventually(forgotten, f"Temporal has forgotten {workflow}")
 
 
-@pytest.mark.parametrize("prefer", ["", "wait=20"])
+@pytest.mark.parametrize("prefer", [pytest.param("", marks=pytest.mark.thorough), "wait=20"])
 @pytest.mark.parametrize("forgotten", [False, True])
 async def test_an_order_is_not_answered_with_the_decision_on_another(
     house: House, api: httpx.AsyncClient, shop: Shop, prefer: str, *, forgotten: bool

@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from handrail.settings import Settings
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import API, House
 from tests.api.shop import Shop, eventually, problem
 from tests.projections.long_history import a_merchant_with
 
@@ -52,7 +52,7 @@ async def a_process(house: House, folder: Path) -> AsyncIterator[tuple[httpx.Asy
     """An API process of its own, and its number."""
     settings = Settings(
         database_url=house.database,
-        database_role=ROLE,
+        database_role=API,
         temporal_address=house.temporal.service_client.config.target_host,
         api_port=0,
         auth="development",

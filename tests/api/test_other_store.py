@@ -10,7 +10,7 @@ import pytest
 
 from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import API, House
 from tests.api.shop import problem
 from tests.servers.postgres import sql
 
@@ -26,7 +26,7 @@ async def elsewhere(
     await sql(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template_with_read_models}")
     url = postgres.url_of(name)
     await sql(url, "UPDATE store_epochs SET timeline = 0")
-    async with open_engine(url, role=ROLE) as engine, house.api(engine=engine) as client:
+    async with open_engine(url, role=API) as engine, house.api(engine=engine) as client:
         yield client, url
 
 

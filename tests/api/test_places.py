@@ -8,13 +8,15 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from handrail.database_engine import open_engine
 from handrail.http.database import Database
 from handrail.http.idempotency import derived_id
 from handrail.http.problems import Problem
 from handrail.http.tenant_limit import TenantLimit
-from tests.api.conftest import ROLE, House
+from runtime.app import HANDRAIL
+from tests.api.conftest import API, House
 from tests.api.shop import Shop, a_key, eventually, place, problem, settled
 from tests.api.test_idempotency import placed_with, post
 from tests.controls import a_merchant, an_order_id
@@ -28,9 +30,13 @@ async def bounded(house: House) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+def places_of(engine: AsyncEngine, bound: int) -> TenantLimit:
+    return TenantLimit(Database(engine), bound, HANDRAIL.saga_board.table, HANDRAIL.tenant)
+
+
 @pytest.fixture
 def places(house: House) -> TenantLimit:
-    return TenantLimit(Database(house.engine), BOUND)
+    return places_of(house.engine, BOUND)
 
 
 async def take(places: TenantLimit, merchant: str, *sagas: str) -> None:
@@ -90,7 +96,7 @@ async def test_a_saga_that_has_ended_leaves_its_place_to_the_next(
 async def test_a_saga_that_runs_keeps_its_place(
     house: House, api: httpx.AsyncClient, shop: Shop, status: str
 ) -> None:
-    places, saga = TenantLimit(Database(house.engine), 1), await ended(api, shop)
+    places, saga = places_of(house.engine, 1), await ended(api, shop)
     await take(places, shop.merchant, saga)
     await house.sql("UPDATE saga_board SET status = %s WHERE saga = %s", status, saga)
     with pytest.raises(Problem, match="being processed"):
@@ -102,7 +108,7 @@ async def test_a_saga_that_runs_keeps_its_place(
 async def test_a_saga_that_waits_for_somebody_or_has_ended_leaves_its_place(
     house: House, api: httpx.AsyncClient, shop: Shop, status: str
 ) -> None:
-    places, saga = TenantLimit(Database(house.engine), 1), await ended(api, shop)
+    places, saga = places_of(house.engine, 1), await ended(api, shop)
     await take(places, shop.merchant, saga)
     await house.sql("UPDATE saga_board SET status = %s WHERE saga = %s", status, saga)
     await take(places, shop.merchant, next_one := an_order_id())
@@ -119,7 +125,7 @@ async def test_the_place_of_a_saga_that_never_began_is_free_after_a_minute(
     house: House, places: TenantLimit
 ) -> None:
     """The process that took it died before it could start anything."""
-    later = TenantLimit(Database(house.engine), BOUND)
+    later = places_of(house.engine, BOUND)
     merchant, lost, next_one = a_merchant(), an_order_id(), an_order_id()
     await take(places, merchant, lost, an_order_id())
     with pytest.raises(Problem):
@@ -205,10 +211,10 @@ async def test_a_burst_over_two_processes_is_held_to_about_the_bound(house: Hous
                 refused += 1
 
     async with (
-        open_engine(house.database, role=ROLE, size=connections) as one,
-        open_engine(house.database, role=ROLE, size=connections) as other,
+        open_engine(house.database, role=API, size=connections) as one,
+        open_engine(house.database, role=API, size=connections) as other,
     ):
-        both = [TenantLimit(Database(engine), bound) for engine in (one, other)]
+        both = [places_of(engine, bound) for engine in (one, other)]
         work = [one_after_the_other(places) for places in both for _ in range(connections)]
         await asyncio.gather(*work)
     begun = len(await taken(house, merchant))

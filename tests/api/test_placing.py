@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import event
 
 from handrail.database_engine import open_engine
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import API, House
 from tests.api.shop import Shop, a_key, open_shop, place, settled
 
 
@@ -60,7 +60,7 @@ async def test_an_order_takes_three_statements_to_begin_and_one_to_keep_its_answ
             sent.append(statement)
 
     async with (
-        open_engine(house.database, role=ROLE) as engine,
+        open_engine(house.database, role=API) as engine,
         house.api(engine=engine, sagas_per_merchant=9) as api,
     ):
         await place(api, shop)  # it waits until the read models know the shop

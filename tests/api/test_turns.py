@@ -11,7 +11,7 @@ from handrail.database_engine import open_engine
 from handrail.http.admission import Turns
 from handrail.http.database import Database
 from handrail.http.problems import Problem, unavailable
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import API, House
 
 
 def no_answer() -> Problem:
@@ -21,7 +21,7 @@ def no_answer() -> Problem:
 async def test_who_waits_for_a_free_connection_waits_longer_than_for_an_answer(
     house: House,
 ) -> None:
-    async with open_engine(house.database, role=ROLE, size=1) as engine:
+    async with open_engine(house.database, role=API, size=1) as engine:
         places = [Database(engine), Database(engine)]
 
         async def ask(database: Database) -> int:
@@ -34,7 +34,7 @@ async def test_who_waits_for_a_free_connection_waits_longer_than_for_an_answer(
 
 
 async def test_a_query_that_takes_too_long_is_still_the_databases_fault(house: House) -> None:
-    async with open_engine(house.database, role=ROLE, size=1) as engine:
+    async with open_engine(house.database, role=API, size=1) as engine:
         with pytest.raises(Problem, match="did not answer"):
             async with Database(engine).connection(limit=0.2) as connection:
                 await connection.execute(text("SELECT pg_sleep(2)"))

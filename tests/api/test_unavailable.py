@@ -100,7 +100,10 @@ async def test_without_postgres(house: House, shop: Shop, no_postgres: AsyncEngi
 async def test_requests_that_wait_for_each_other_wait_no_longer_for_it(
     no_postgres: AsyncEngine,
 ) -> None:
-    places, asked = TenantLimit(Database(no_postgres), bound=1), time.monotonic()
+    places, asked = (
+        TenantLimit(Database(no_postgres), 1, HANDRAIL.saga_board.table, HANDRAIL.tenant),
+        time.monotonic(),
+    )
 
     async def take(saga: str) -> None:
         async with places.held("one merchant", saga):

@@ -1,8 +1,7 @@
 """handrail/ has no word of the shop: in names, texts, comments, SQL or CSS.
 
 What is stored or on the wire keeps its name: `CONTRACTS` has each of them, and fails for one that
-is not needed any more. Fields of stored events and columns of read models get names of their own
-once a business can say what its tenant is called.
+is not needed any more.
 """
 
 from __future__ import annotations
@@ -25,65 +24,15 @@ FILES: Final = tuple(
 )
 
 CONTRACTS: Final[dict[str, dict[str, str]]] = {
-    "The metadata stored beside each event names the tenant `merchant`.": {
-        "activities/command_handler.py": "merchant"
+    "What was stored before an App could say what it calls its tenant is read for ever.": {
+        "tenant_word.py": "merchant"
     },
-    "Stored events: `SagaStarted.merchant`, and `InterventionBegun.asked.which.merchant`.": {
-        "sagas/events.py": "merchant",
-        "sagas/execution.py": "merchant",
-        "http/start_input.py": "merchant",
-        "sagas/interventions.py": "merchant",
-        "projections/intervention_board.py": "merchant",
-    },
-    "`StepContext.merchant` stands in the histories that Temporal keeps.": {
-        "sagas/step_keys.py": "merchant",
-        "sagas/step_executor.py": "merchant",
-    },
-    "The search attribute `Merchant` of every workflow.": {"sagas/visibility.py": "merchant"},
-    "The column `saga_board.merchant`: read models change by a rebuild.": {
-        "projections/saga_board.py": "merchant"
-    },
-    "Columns, an index and its condition, in tables that exist.": {
-        "eventstore/tables.py": "merchant order",
-        "http/webhook_store.py": "order",
-        "notifications/campaigns.py": "customer",
-        "notifications/enqueue.py": "customer order",
-        "notifications/queue.py": "customer",
+    "The columns `saga_places.merchant` and `webhooks.order_id`: while a migration renames one,"
+    " processes of the old version fail.": {"eventstore/tables.py": "merchant order"},
+    "The columns `customer`, `order_id` and `after_customer`, and the condition of an index:"
+    " likewise, and the tables have millions of rows.": {
         "notifications/tables.py": "customer instalment order",
         "privacy/removal.py": "customer",
-        "restore/findings.py": "customer",
-    },
-    "The column `merchant` of the lake's files, and of the view `refusals`.": {
-        "lake/columns.py": "merchant",
-        "lake/reading.py": "merchant",
-        "lake/table.py": "merchant",
-    },
-    "The attribute `ce-merchant` of every message at the broker.": {
-        "messaging/cloud_events.py": "merchant"
-    },
-    "docs/contracts: `ce-merchant`, the example of `ce-stream`, what `SagaDecided` means.": {
-        "messaging/contracts/headers.py": "merchant order",
-        "sagas/events.py": "customer",
-    },
-    "Members of JSON and query parameters: `merchant`, `order`, `customer`.": {
-        "http/routes/sagas.py": "merchant",
-        "http/routes/bulk_intervention_request.py": "merchant",
-        "http/routes/webhooks.py": "order",
-        "notifications/operations.py": "customer",
-        "cli/notification_commands.py": "customer",
-    },
-    "The option `--merchant`, and the query parameter that it becomes.": {
-        "cli/sagas.py": "merchant"
-    },
-    "The problem type `too-many-for-merchant`.": {
-        "http/problem_types.py": "merchant",
-        "http/tenant_limit.py": "merchant",
-    },
-    "Examples and a description in the OpenAPI document.": {
-        "http/problems.py": "merchant order",
-        "http/routes/interventions.py": "carrier customer",
-        "http/routes/bulk_intervention_request.py": "carrier",
-        "http/routes/streams.py": "customer merchant order payment sku stock",
     },
     "SQLAlchemy's name of a pool event.": {"database_engine.py": "checkout"},
 }

@@ -31,7 +31,7 @@ async def _begin(world: World, order: str) -> None:
         attempt=1,
         saga_type="Checkout",
         shape=1,
-        merchant=MerchantId("m1"),
+        tenant=MerchantId("m1"),
         actor="ann",
         at_stake=Money(100, "EUR"),
     )

@@ -39,7 +39,7 @@ def started(saga: str, attempt: int = 1) -> SagaEvent:
         saga_type="checkout",
         shape=1,
         attempt=attempt,
-        merchant=MerchantId("m"),
+        tenant=MerchantId("m"),
         at_stake=Money(1, "EUR"),
         actor="tests",
     )

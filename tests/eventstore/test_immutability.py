@@ -34,7 +34,9 @@ STRUCTURE = [
     "DELETE FROM outbox",
     "TRUNCATE outbox",
     "UPDATE outbox SET txid = '1'",
+    "UPDATE commands SET answer = '{}'",
     "DELETE FROM commands",
+    "UPDATE streams SET version = 0",
     "DELETE FROM streams",
 ]
 

@@ -14,6 +14,7 @@ from alembic import command
 from sqlalchemy import create_engine, make_url
 
 from consumers import tables as shop
+from handrail.access import tables as access
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore import migrations
 from handrail.eventstore.migrations import FUNCTIONS, upgrade
@@ -26,6 +27,7 @@ from tests.eventstore.interleaving import DEADLINE, Lab
 
 DECLARED = (
     metadata,
+    access.metadata,
     messaging.metadata,
     notifications.metadata,
     lake.metadata,

@@ -168,8 +168,9 @@ async def test_a_library_that_was_migrated_alone_gets_the_business_later(
     scratch: Scratch, fresh: Scratch
 ) -> None:
     await asyncio.to_thread(upgrade, scratch.url, ROLE)
-    said = not_reached(await versions(scratch), TABLES)
-    assert said == "the database is at 0013, and this code needs 0013, shop_0002"
+    [head] = await versions(scratch)
+    said = not_reached([head], TABLES)
+    assert said == f"the database is at {head}, and this code needs {head}, shop_0002"
 
     await migrated(scratch)
 

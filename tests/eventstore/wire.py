@@ -15,6 +15,13 @@ from tests.eventstore.interleaving import DEADLINE
 class Wire:
     url: str
     lose_next_answer: bool = False
+    round_trips: int = 0
+    """How often the client has sent something after an answer."""
+    _asks: bool = False
+
+    def carries(self, *, answers: bool) -> None:
+        self.round_trips += not answers and not self._asks
+        self._asks = not answers
 
 
 @asynccontextmanager
@@ -27,6 +34,7 @@ async def wire_to(url: str) -> AsyncIterator[Wire]:
     ) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
+                wire.carries(answers=answers)
                 if answers and wire.lose_next_answer:
                     wire.lose_next_answer = False
                     break

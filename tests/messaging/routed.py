@@ -8,4 +8,4 @@ from runtime.app import HANDRAIL
 
 def routed(**contexts: str) -> Routing:
     """With the context of each further event, by the event's name."""
-    return Routing({**HANDRAIL.routing.contexts, **contexts}, HANDRAIL.broker)
+    return Routing({**HANDRAIL.routing.contexts, **contexts}, HANDRAIL.broker, HANDRAIL.tenant)

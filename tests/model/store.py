@@ -53,6 +53,7 @@ class MemoryStore:
     """What the activities need of `EventStore`; each call is one transaction."""
 
     personal = CLEAR
+    tenant = "merchant"
 
     def __init__(self) -> None:
         self.contents = Contents()

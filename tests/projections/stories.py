@@ -209,7 +209,7 @@ class Shop:
                     saga_type="checkout",
                     shape=1,
                     attempt=1,
-                    merchant=self.merchant,
+                    tenant=self.merchant,
                     at_stake=eur(100_00),
                     actor="ann",
                 )

@@ -70,9 +70,9 @@ async def test_the_time_zone_of_the_session_changes_nothing(world: World) -> Non
     moment = await world.value("SELECT max(recorded_at) FROM events")
 
     async with world.engine.connect() as connection:
-        here = await as_of(connection, saga_board.PROJECTION, "1", moment, CODEC)
+        here = await as_of(connection, saga_board.projection("merchant"), "1", moment, CODEC)
         await connection.exec_driver_sql("SET TIME ZONE 'Asia/Kathmandu'")
-        there = await as_of(connection, saga_board.PROJECTION, "1", moment, CODEC)
+        there = await as_of(connection, saga_board.projection("merchant"), "1", moment, CODEC)
         await connection.exec_driver_sql("RESET TIME ZONE")
 
     assert here == there

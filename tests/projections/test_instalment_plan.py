@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import partial
@@ -85,6 +86,15 @@ def test_a_new_plan_is_all_due() -> None:
         opened_at=at(1),
         updated_at=at(1),
     )
+
+
+def test_a_plan_is_of_the_merchant_that_the_step_was_for() -> None:
+    [happened] = told([OPENED])
+    known = dataclasses.replace(happened, metadata={"actor": "ann", "merchant": "shop-7"})
+    row = folded(PROJECTION, [known])
+    assert row is not None
+    assert row.merchant == "shop-7"
+    assert after(OPENED).merchant == "", "of plans that say nothing, no merchant sees any"
 
 
 def test_a_missed_instalment_costs_a_fee_until_it_is_collected() -> None:

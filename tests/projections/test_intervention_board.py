@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from handrail.projections.intervention_board import PROJECTION
+from handrail.projections import intervention_board
 from handrail.projections.projection import OutOfPlace
 from handrail.sagas.interventions import (
     Heard,
@@ -21,6 +21,7 @@ from tests.controls import NOON
 from tests.projections import folds
 from tests.projections.folds import at
 
+PROJECTION = intervention_board.projection("merchant")
 after = partial(folds.after, PROJECTION)
 
 BEGUN = InterventionBegun(

@@ -103,7 +103,7 @@ def an_order_story(*, refused: bool) -> Sequence[Told]:
     return [(stream, events) for stream, events in story if id_of(stream) == order]
 
 
-@pytest.mark.parametrize("projection", [order_status.PROJECTION, saga_board.PROJECTION])
+@pytest.mark.parametrize("projection", [order_status.PROJECTION, saga_board.projection("merchant")])
 @pytest.mark.parametrize("refused", [True, False])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

@@ -22,6 +22,8 @@ from tests.controls import NOON, eur
 from tests.projections.stories import Shop, placed
 from tests.projections.world import World
 
+BOARD = HANDRAIL.saga_board.table
+
 
 async def pages(ask: Callable[..., Awaitable[Slice[Any]]], **asked: Any) -> list[list[Any]]:
     found, after = [], None
@@ -53,7 +55,7 @@ async def test_one_of_each_can_be_asked_for(world: World) -> None:
         account = await customer_account.customer(connection, shop.customer)
         balance = await merchant_balance.merchant(connection, shop.merchant)
         item = await stock_level.item(connection, shop.merchant, shop.sku)
-        saga = await saga_board.saga(connection, order)
+        saga = await saga_board.saga(connection, BOARD, order)
 
     assert found
     assert (found.status, found.payment, found.booking) == ("confirmed", "captured", "b")
@@ -75,7 +77,7 @@ async def test_what_is_not_there_is_none(world: World) -> None:
         assert await merchant_balance.merchant(connection, "x") is None
         assert await merchant_balance.merchant_currency(connection, "x") is None
         assert await stock_level.item(connection, "x", "y") is None
-        assert await saga_board.saga(connection, "x") is None
+        assert await saga_board.saga(connection, BOARD, "x") is None
 
 
 async def some_orders(world: World) -> None:
@@ -169,7 +171,7 @@ async def parked_sagas(world: World) -> None:
                 saga_type="checkout" if number < 5 else "return",
                 shape=1,
                 attempt=1,
-                merchant=shop,
+                tenant=shop,
                 at_stake=eur(100),
                 actor="ann",
             ),
@@ -188,11 +190,11 @@ async def test_parked_sagas_are_listed_with_the_longest_wait_first(world: World)
     async with world.engine.connect() as connection:
 
         async def ask(**asked: Any) -> Slice[Any]:
-            return await saga_board.parked(connection, limit=2, **asked)
+            return await saga_board.parked(connection, BOARD, limit=2, **asked)
 
         all_of_them, some = (
             SagaFilter(),
-            SagaFilter(merchant="m1", step="Capture", saga_type="checkout"),
+            SagaFilter(tenant="m1", step="Capture", saga_type="checkout"),
         )
         oldest = await pages(ask, which=all_of_them)
         newest = await pages(ask, which=all_of_them, newest_first=True)
@@ -210,7 +212,7 @@ async def test_sagas_are_listed_newest_first_and_filtered(world: World) -> None:
 
         async def ask(**asked: Any) -> list[str]:
             async def one(**more: Any) -> Slice[Any]:
-                return await saga_board.sagas(connection, limit=2, **more)
+                return await saga_board.sagas(connection, BOARD, limit=2, **more)
 
             return [row.saga for page in await pages(one, **asked) for row in page]
 
@@ -227,7 +229,7 @@ async def test_sagas_are_counted_with_the_money_at_stake(world: World) -> None:
 
     async with world.engine.connect() as connection:
         found = await saga_figures.figures(connection)
-        [oldest] = (await saga_board.parked(connection, SagaFilter(), limit=1)).rows
+        [oldest] = (await saga_board.parked(connection, BOARD, SagaFilter(), limit=1)).rows
 
     assert found.of("checkout", "standing") == {("parked",): 3, ("running",): 2}
     assert found.of("return", "standing") == {("parked",): 1, ("running",): 1}

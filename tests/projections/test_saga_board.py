@@ -8,8 +8,8 @@ import pytest
 
 from domain.identifiers import MerchantId
 from handrail.kernel import Event
+from handrail.projections import saga_board
 from handrail.projections.projection import OutOfPlace
-from handrail.projections.saga_board import PROJECTION
 from handrail.sagas.events import (
     EVENTS,
     AnswerAwaited,
@@ -35,6 +35,7 @@ from tests.projections import folds
 from tests.projections.folds import at
 
 FIRST: dict[str, Any] = {"saga": "1", "attempt": 1}
+PROJECTION = saga_board.projection("merchant")
 after = partial(folds.after, PROJECTION)
 
 
@@ -44,7 +45,7 @@ def started(attempt: int = 1) -> SagaStarted:
         saga_type="checkout",
         shape=3,
         attempt=attempt,
-        merchant=MerchantId("bob"),
+        tenant=MerchantId("bob"),
         at_stake=eur(100_00),
         actor="ann",
     )
@@ -93,7 +94,7 @@ def test_a_saga_that_started_is_running() -> None:
     row = after(started())
 
     assert (row.saga, row.saga_type, row.shape, row.attempt) == ("1", "checkout", 3, 1)
-    assert (row.merchant, row.actor, row.at_stake, row.currency) == ("bob", "ann", 100_00, "EUR")
+    assert (row.tenant, row.actor, row.at_stake, row.currency) == ("bob", "ann", 100_00, "EUR")
     assert (row.status, row.step, row.started_at, row.ended_at) == ("running", "", at(1), None)
 
 

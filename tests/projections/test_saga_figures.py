@@ -225,7 +225,7 @@ def test_counters_never_fall_and_name_their_labels(story: Sequence[Event]) -> No
     ],
 )
 def test_a_saga_stands_as_it_does_on_the_board(story: Sequence[Event]) -> None:
-    shown = folds.after(saga_board.PROJECTION, started(), *story)
+    shown = folds.after(saga_board.projection("merchant"), started(), *story)
 
     assert after(started(), *story).status == shown.status
 

@@ -83,7 +83,7 @@ class World:
     async def rows(
         self, projection: Projection[Any], table: str | None = None
     ) -> Mapping[str, Mapping[str, Any]]:
-        columns = ", ".join(f'"{name}"' for name in projection.columns)
+        columns = ", ".join(f'"{projection.name_of(one)}"' for one in projection.columns)
         name = table or projection.table.name
         found = await self.sql(f"SELECT {columns} FROM {name}")
         return {row[0]: dict(zip(projection.columns, row, strict=True)) for row in found}

@@ -23,10 +23,10 @@ from activities.payments.gateway import HttpBank
 from activities.settlement.gateway import HttpRegistry
 from activities.shipping.gateway import HttpCarrier
 from handrail.access.authentication import Development
-from handrail.cli.app_commands import add_commands
+from handrail.cli.app_commands import add_commands, name_tenant_options
 from handrail.cli.main import app
 from handrail.connections import store_engine
-from handrail.dev.temporal import SEARCH_ATTRIBUTES
+from handrail.dev.temporal import search_attributes
 from handrail.eventstore.pool import open_pool
 from handrail.http.application import create_app
 from handrail.http.metrics import Metrics
@@ -65,6 +65,7 @@ __all__ = [
 ]
 
 CODEC: Final = HANDRAIL.codec
+SEARCH_ATTRIBUTES: Final = search_attributes(HANDRAIL.tenant)
 KINDS: Final = HANDRAIL.problem_types
 CONSUMERS: Final = HANDRAIL.consumers
 CONTEXTS: Final = HANDRAIL.context_names
@@ -72,6 +73,7 @@ PROJECTIONS: Final = HANDRAIL.read_models
 WORKFLOWS: Final = HANDRAIL.all_workflows
 OWN_COMMANDS: Final = CliApp(name="handrail")
 add_commands(OWN_COMMANDS, HANDRAIL)
+name_tenant_options(app, HANDRAIL.tenant)
 ROLE: Final = "handrail_app"
 
 Metric = tuple[str, str, tuple[str, ...]]
@@ -87,14 +89,14 @@ def activities() -> Mapping[str, Sequence[Any]]:
     nothing = cast("Any", None)
     companies = HttpBank(nothing), HttpCarrier(nothing), HttpRegistry(nothing)
     steps = of_contexts(nothing, cast("Any", object()), *companies)
-    return with_boards(with_saga_streams(steps, nothing, CODEC), nothing, nothing, nothing)
+    return with_boards(with_saga_streams(steps, nothing, CODEC), nothing, nothing, nothing, nothing)
 
 
 async def api(url: str) -> FastAPI:
     """The application over this database; nothing is asked of it but what it offers."""
     async with store_engine(Settings(database_url=url), size=1) as engine:
         client = await lazy_client("127.0.0.1:1", "default", CODEC)
-        options = HANDRAIL.options(HANDRAIL.settings())
+        options = HANDRAIL.options_of(HANDRAIL.settings())
         return create_app(
             HANDRAIL, engine, client, options, authentication=Development(HANDRAIL.access)
         )

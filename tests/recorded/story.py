@@ -100,8 +100,9 @@ class Story:
         stack = self._stack
         driven = await drive(stack.api_url, stack.database_url, plan(), console)
         console.print("the demo's orders are decided")
-        where = stack.temporal_address, stack.settings.temporal_namespace
-        later = await afterwards(stack.api_url, where, list(driven.sagas.values()), console)
+        later = await afterwards(
+            stack.api_url, self._temporal, list(driven.sagas.values()), console
+        )
         if not later.good:
             raise RuntimeError(f"the demo went wrong: {later}")
         for part in (

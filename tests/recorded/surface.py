@@ -137,7 +137,9 @@ def _of_commands(app: App, path: str) -> Iterator[str]:
         command, called = app[name], f"{path} {name}"
         yield f"command {called}"
         if command.default_command:
-            for argument in command.assemble_argument_collection(parse_docstring=False):
+            for argument in command.assemble_argument_collection(
+                default_parameter=product.app.default_parameter, parse_docstring=False
+            ):
                 for option in argument.names:
                     if option not in _INNER:
                         yield f"command {called} {option}"

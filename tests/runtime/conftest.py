@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -47,9 +48,37 @@ async def python(tmp_path: Path) -> AsyncIterator[Spawn]:
         await process.communicate()
 
 
+@pytest.fixture(scope="session")
+async def warm() -> AsyncIterator[Path]:
+    """The address of a process that has imported what commands need (tests/warm/server.py)."""
+    with TemporaryDirectory(prefix="handrail-warm-") as folder:
+        address = Path(folder) / "socket"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.warm.server", str(address)),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert await wait_until(address.exists, seconds=60), "no warm process"
+        yield address
+        process.stdin.close()
+        await process.wait()
+
+
 @pytest.fixture
-def handrail(python: Spawn) -> Spawn:
-    """Starts the console script."""
+def handrail(python: Spawn, warm: Path) -> Spawn:
+    """Runs the console script, without importing everything each time."""
+    client = str(ROOT / "tests" / "warm" / "client.py")
+
+    async def spawn(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
+        return await python("-I", "-S", client, str(warm), *arguments, **settings)
+
+    return spawn
+
+
+@pytest.fixture
+def console_script(python: Spawn) -> Spawn:
+    """Starts the console script as a shell does."""
 
     async def spawn(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
         return await python("-m", "handrail.cli.main", *arguments, **settings)
@@ -60,6 +89,6 @@ def handrail(python: Spawn) -> Spawn:
 @pytest.fixture
 def appears() -> Callable[[Path], Awaitable[None]]:
     async def wait(path: Path) -> None:
-        assert await wait_until(path.exists, seconds=30), f"{path} never appeared"
+        assert await wait_until(path.exists, seconds=120), f"{path} never appeared"
 
     return wait

@@ -19,10 +19,10 @@ Appears = Callable[[Path], Awaitable[None]]
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_process_told_to_end_says_so_and_exits_0(
-    number: signal.Signals, tmp_path: Path, handrail: Spawn, appears: Appears
+    number: signal.Signals, tmp_path: Path, console_script: Spawn, appears: Appears
 ) -> None:
     ready = tmp_path / "ready"
-    process = await handrail("bank", log_format="json", ready_file=str(ready))
+    process = await console_script("bank", log_format="json", ready_file=str(ready))
     await appears(ready)
     async with httpx.AsyncClient() as http:
         assert (await http.get(ready.read_text())).status_code < 500

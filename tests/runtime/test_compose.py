@@ -1,18 +1,28 @@
 from __future__ import annotations
 
 import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import yaml
 
 from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app
+from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import PLUGINS
-from handrail.dev.temporal import SEARCH_ATTRIBUTES
+from handrail.dev.temporal import search_attributes
+from handrail.eventstore.pool import open_pool
 from handrail.messaging.broker.management_api import login_in
 from handrail.messaging.broker.topology import topology
+from handrail.migrate import migrate
+from handrail.secret_files import secrets_of
+from handrail.temporal.payload_keys import KeyRing
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.runtime.conftest import ROOT
@@ -22,13 +32,14 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 each_of_ours = pytest.mark.parametrize("name", OURS)
 each_service = pytest.mark.parametrize("name", SERVICES)
+SECRETS = "/run/secrets/"
 add_commands(app, HANDRAIL)
 
 
 def test_every_process_of_ours_is_there() -> None:
     simulators = {"bank", "carrier", "registry", "provider"}
     messaging = {"topology", "relay"} | {f"consumer-{one.name}" for one in HANDRAIL.consumers}
-    processes = {"migrate", "worker", "projector", "notifier", "api"}
+    processes = {"migrate", "worker", "projector", "notifier", "api", "codec"}
     assert set(OURS) == processes | messaging | simulators
 
 
@@ -44,48 +55,190 @@ def test_the_command_is_a_real_one_with_real_options(name: str) -> None:
     assert set(bound.arguments) == given
 
 
-@each_of_ours
-def test_the_variables_are_settings_with_good_values(name: str) -> None:
-    variables = defaults_of(name)
-    settings = {
-        variable.removeprefix("HANDRAIL_").lower(): variables[variable] for variable in variables
-    }
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make secrets` has written into an empty folder."""
+    folder = tmp_path_factory.mktemp("compose")
+    make_secrets(folder)
+    return folder
 
-    assert all(variable.startswith("HANDRAIL_") for variable in variables)
+
+def make_secrets(folder: Path) -> str:
+    script = ROOT / "docker" / "make_secrets.py"
+    done = subprocess.run(
+        [sys.executable, "-I", script, folder], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def secret_of(written: Path, name: str) -> str:
+    file: str = COMPOSE["secrets"][name]["file"]
+    return (written / file).read_text().rstrip("\n")
+
+
+def given_to(name: str, written: Path) -> dict[str, str]:
+    """The settings of a service, by field, with the secrets that their files hold."""
+    found = {}
+    for variable, value in OURS[name]["environment"].items():
+        field = variable.removeprefix("HANDRAIL_").lower()
+        if not value.startswith(SECRETS):
+            found[field] = re.sub(r"\$\{\w+:-(\w*)\}", r"\1", value)
+        elif field in ShopSettings.model_fields:  # it is a file
+            found[field] = str(written / COMPOSE["secrets"][value.removeprefix(SECRETS)]["file"])
+        else:
+            found[field.removesuffix("_file")] = secret_of(written, value.removeprefix(SECRETS))
+    return found
+
+
+@each_of_ours
+def test_the_variables_are_settings_with_good_values(name: str, written: Path) -> None:
+    settings = given_to(name, written)
+
+    assert all(variable.startswith("HANDRAIL_") for variable in OURS[name]["environment"])
     assert set(settings) <= set(ShopSettings.model_fields)
     ShopSettings.model_validate(settings)
 
 
-def defaults_of(name: str) -> dict[str, str]:
-    """Its variables where nobody sets another password."""
-    return {
-        variable: re.sub(r"\$\{\w+:-(\w+)\}", r"\1", value)
-        for variable, value in OURS[name]["environment"].items()
+@each_service
+def test_a_service_names_the_secrets_it_reads_and_no_others(name: str) -> None:
+    service = SERVICES[name]
+    targets = {one if isinstance(one, str) else one["target"] for one in service.get("secrets", [])}
+    read = {
+        value.removeprefix(SECRETS)
+        for value in service.get("environment", {}).values()
+        if str(value).startswith(SECRETS)
     }
+    scripts = {"postgres": {"app_password"}, "rabbitmq": {"/etc/rabbitmq/conf.d/20-login.conf"}}
+    assert targets == read | scripts.get(name, set())
 
 
-def test_each_process_is_its_own_user_at_the_broker_and_knows_no_other() -> None:
-    settings = defaults_of("topology")
-    made = dict(login.split("=") for login in settings["HANDRAIL_BROKER_PASSWORDS"].split(","))
+@each_of_ours
+def test_a_service_reads_only_what_is_declared_for_its_process(name: str) -> None:
+    declared = secrets_of(ShopSettings)
+    kind = name.partition("-")[0]
+    for variable in OURS[name]["environment"]:
+        field = variable.removeprefix("HANDRAIL_").lower()
+        field = field if field in declared else field.removesuffix("_file")
+        own = {f"{name}_webhook_secrets"} if name in {"bank", "carrier"} else set()
+        assert field not in declared or kind in declared[field] or field in own
+
+
+def test_only_migrate_gets_the_url_of_the_owner(written: Path) -> None:
+    owner = secret_of(written, "postgres_password")
+    for name in OURS:
+        knows = owner in " ".join(given_to(name, written).values())
+        assert knows == (name == "migrate"), name
+
+
+def test_there_is_no_password_in_the_file() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    ways_in = {"HANDRAIL_AUTH", "HANDRAIL_AUTH_ISSUER", "HANDRAIL_AUTH_AUDIENCE"}
+    assert {*re.findall(r"\$\{(\w+):-", text)} == ways_in
+    named = {*re.findall(r"\$\{(\w+)", text)}
+    assert named - ways_in == {*re.findall(r"\$\{(\w+):\?run make secrets\}", text)}
+    assert "whsec_" not in text
+    assert re.findall(r"://\w+:[^@/]+@", text) == []
+
+
+def test_make_secrets_writes_all_that_compose_wants_for_its_owner_alone(written: Path) -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    variables = dict(
+        line.split("=", 1) for line in (written / ".env").read_text().splitlines() if line
+    )
+    assert set(variables) == {*re.findall(r"\$\{(\w+):\?", text)}
+    assert int(variables["HANDRAIL_UID"]) != 0
+    files = [written / one["file"] for one in COMPOSE["secrets"].values()]
+    for path in (*files, written / ".env"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.stat().st_size > 16
+    assert stat.S_IMODE((written / "secrets").stat().st_mode) == 0o700
+
+
+def test_make_secrets_never_writes_twice(written: Path) -> None:
+    before = {one: one.read_bytes() for one in written.rglob("*") if one.is_file()}
+    assert "everything is there already" in make_secrets(written)
+    assert {one: one.read_bytes() for one in written.rglob("*") if one.is_file()} == before
+
+
+def test_two_runs_write_different_secrets(written: Path, tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    for name in COMPOSE["secrets"]:
+        assert secret_of(written, name) != secret_of(tmp_path, name), name
+
+
+def test_the_payload_keys_are_a_ring(written: Path) -> None:
+    assert KeyRing(written / COMPOSE["secrets"]["payload_keys"]["file"]).encrypting
+
+
+def test_each_process_is_its_own_user_at_the_broker_and_knows_no_other(written: Path) -> None:
+    settings = given_to("topology", written)
+    made = dict(login.split("=") for login in settings["broker_passwords"].split(","))
     users = {"relay": "relay"} | {f"consumer-{one.name}": one.vhost for one in HANDRAIL.consumers}
 
     assert set(made) == set(topology(HANDRAIL.routing, HANDRAIL.consumers).users)
     for name in set(OURS) - {"topology"}:
-        found = {one for one in OURS[name]["environment"] if one.startswith("HANDRAIL_BROKER")}
-        assert found == ({"HANDRAIL_BROKER_URL"} if name in users else set())
+        found = {one for one in given_to(name, written) if one.startswith("broker")}
+        assert found == ({"broker_url"} if name in users else set())
     for name, user in users.items():
-        url = urlsplit(defaults_of(name)["HANDRAIL_BROKER_URL"])
+        url = urlsplit(given_to(name, written)["broker_url"])
         assert (url.username, url.password) == (user, made[user])
         assert (url.hostname, url.port) == ("rabbitmq", 5672)
         assert OURS[name]["depends_on"]["topology"]
 
 
-def test_the_topology_is_made_by_the_administrator_that_the_broker_begins_with() -> None:
-    login = login_in(defaults_of("topology")["HANDRAIL_BROKER_MANAGEMENT_URL"])
-    begins_with = SERVICES["rabbitmq"]["environment"]
-    password = re.sub(r"\$\{\w+:-(\w+)\}", r"\1", begins_with["RABBITMQ_DEFAULT_PASS"])
+def test_the_topology_is_made_by_the_administrator_that_the_broker_begins_with(
+    written: Path,
+) -> None:
+    user, password = login_in(given_to("topology", written)["broker_management_url"])
+    begins_with = secret_of(written, "broker.conf").splitlines()
 
-    assert login == (begins_with["RABBITMQ_DEFAULT_USER"], password)
+    assert begins_with == [f"default_user = {user}", f"default_pass = {password}"]
+
+
+@each_service
+def test_a_service_has_no_capability_and_gains_no_privilege(name: str) -> None:
+    assert SERVICES[name]["cap_drop"] == ["ALL"]
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+
+
+@each_of_ours
+def test_our_processes_are_not_root_and_write_nothing_but_their_volume(name: str) -> None:
+    assert (
+        OURS[name]["user"] == "${HANDRAIL_UID:?run make secrets}:${HANDRAIL_GID:?run make secrets}"
+    )
+    assert OURS[name]["read_only"] is True
+    assert OURS[name]["tmpfs"] == ["/tmp"]
+
+
+async def test_the_login_of_the_processes_may_do_what_the_application_may_and_no_more(
+    postgres: EmbeddedPostgres, written: Path
+) -> None:
+    """What docker/app-login.sh tells PostgreSQL, with roles of a name that only this test has."""
+    script = (ROOT / "docker" / "app-login.sh").read_text()
+    password = secret_of(written, "app_password")
+    [statements] = re.findall(r"<<'SQL'\n(.*)SQL\n", script, re.DOTALL)
+    renamed = statements.replace("handrail_app", "compose_app").replace(
+        "handrail_login", "compose_login"
+    )
+    async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as owner:
+        await owner.execute("CREATE DATABASE of_compose")
+        await owner.execute(renamed.replace(":'password'", f"'{password}'"))
+    url = postgres.url_of("of_compose")
+    migrate(url, "compose_app", app=HANDRAIL)
+    parts = urlsplit(url)
+    login = parts._replace(netloc=f"compose_login:{password}@127.0.0.1:{postgres.port}").geturl()
+    async with open_pool(login, role="compose_app", size=1) as pool, pool.connection() as one:
+        await one.execute("SELECT 1 FROM events")
+        for denied in ("RESET ROLE", "DELETE FROM events"):
+            if denied == "RESET ROLE":
+                await one.execute(denied)
+                continue
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await one.execute(denied)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await one.execute("COPY events TO PROGRAM 'true'")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await one.execute("CREATE ROLE another")
 
 
 def test_the_broker_has_the_plugins_that_the_topology_needs() -> None:
@@ -142,9 +295,9 @@ def test_the_health_of_the_api_is_a_real_endpoint() -> None:
     )
 
 
-def test_temporal_has_a_postgres_of_its_own() -> None:
+def test_temporal_has_a_postgres_of_its_own(written: Path) -> None:
     temporal = SERVICES["temporal"]["environment"]["POSTGRES_SEEDS"]
-    ours = OURS["worker"]["environment"]["HANDRAIL_DATABASE_URL"]
+    ours = given_to("worker", written)["database_url"]
 
     assert "postgres" in SERVICES[temporal]["image"]
     assert f"@{temporal}:" not in ours
@@ -155,7 +308,7 @@ def test_temporal_has_a_postgres_of_its_own() -> None:
 def test_data_lives_in_named_volumes(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
         source = volume.partition(":")[0]
-        assert source in COMPOSE["volumes"] or source == "./docker"
+        assert source in COMPOSE["volumes"] or source.startswith("./docker")
 
 
 def test_both_databases_keep_their_data() -> None:
@@ -163,6 +316,7 @@ def test_both_databases_keep_their_data() -> None:
         volume.partition(":")[0]
         for name in ("postgres", "temporal-postgres")
         for volume in SERVICES[name]["volumes"]
+        if not volume.startswith("./")
     ]
 
     assert len(set(sources)) == 2
@@ -178,7 +332,9 @@ def test_the_namespace_gets_the_search_attributes_of_the_sagas() -> None:
     made = dict(re.findall(r"(\w+)=(Keyword|Datetime)", script))
     types = {2: "Keyword", 6: "Datetime"}  # as Temporal's IndexedValueType counts them
 
-    assert made == {key.name: types[int(key.indexed_value_type)] for key in SEARCH_ATTRIBUTES}
+    assert made == {
+        key.name: types[int(key.indexed_value_type)] for key in search_attributes(HANDRAIL.tenant)
+    }
 
 
 @each_service

@@ -7,7 +7,7 @@ import psutil
 import psycopg
 import pytest
 
-from handrail.dev.postgres import EmbeddedPostgres, PostgresAlreadyRunning
+from handrail.dev.postgres import EmbeddedPostgres, PostgresAlreadyRunning, closed_to_others
 from handrail.dev.supervisor import wait_until
 
 pytestmark = pytest.mark.thorough
@@ -86,3 +86,14 @@ async def test_a_folder_half_made_by_a_crash_is_made_anew(tmp_path: Path) -> Non
 
     async with EmbeddedPostgres(tmp_path / "postgres") as server:
         assert await answer(server, "SELECT 1") == 1
+
+
+def test_a_folder_that_other_users_may_not_enter_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "open" / "closed" / "bin"
+    folder.mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    (tmp_path / "open").chmod(0o755)
+    (tmp_path / "open" / "closed").chmod(0o700)
+    found = closed_to_others(folder / "initdb")
+    above = closed_to_others(tmp_path)
+    assert found == (above or tmp_path / "open" / "closed")

@@ -52,7 +52,7 @@ started = (
         saga_type="Checkout",
         shape=1,
         attempt=1,
-        merchant=MERCHANT,
+        tenant=MERCHANT,
         at_stake=eur(100),
         actor="test",
     ),

@@ -40,7 +40,7 @@ def begun(attempt: int, saga_type: str = "Checkout") -> Happening:
         saga_type=saga_type,
         shape=1,
         attempt=attempt,
-        merchant=MERCHANT,
+        tenant=MERCHANT,
         at_stake=eur(100),
         actor="test",
     )

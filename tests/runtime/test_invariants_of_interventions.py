@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handrail.kernel import Event
+from handrail.kernel import Event, TenantId
 from handrail.sagas.events import SagaEnded, SagaResumed, SagaStarted, StepUnknown
 from handrail.sagas.interventions import SagaTold
 from tests.runtime.stores import evidence, violations
@@ -18,7 +18,7 @@ started: tuple[str, Event] = (
         saga_type="Checkout",
         shape=1,
         attempt=1,
-        merchant="m1",  # type: ignore[arg-type]  # an id
+        tenant=TenantId("m1"),
         at_stake=None,  # type: ignore[arg-type]  # nobody looks
         actor="a",
     ),

@@ -44,7 +44,7 @@ def begun(saga: str) -> Happening:
         saga_type="Other",
         shape=1,
         attempt=1,
-        merchant=MERCHANT,
+        tenant=MERCHANT,
         at_stake=eur(25),
         actor="test",
     )

@@ -30,7 +30,21 @@ LOADED: Final[dict[tuple[str, ...], set[str]]] = {
 """By the command. Those that are long-running end at the settings that they lack."""
 
 
-@pytest.mark.parametrize("command", LOADED, ids=" ".join)
+ALIKE: Final = (("bank", "--help"), ("settings",), ("notifier",))
+"""Which load what another one loads, too."""
+
+
+COMMANDS: Final = [
+    pytest.param(
+        command,
+        id=" ".join(command),
+        marks=(pytest.mark.thorough,) if command in ALIKE else (),
+    )
+    for command in LOADED
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_process_loads_what_it_works_with(command: Sequence[str]) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     said = subprocess.run(

@@ -73,13 +73,14 @@ def _starts_the_airline(folder: Path, tmp_path: Path, **variables: str) -> None:
     assert (ended.returncode, ended.stdout) == (0, "0\n"), ended.stderr
 
 
-@pytest.mark.parametrize("below", [".", "docs"])
+@pytest.mark.parametrize("below", [pytest.param(".", marks=pytest.mark.thorough), "docs"])
 def test_a_service_finds_the_app_of_the_folder_where_it_is_started(
     project: Path, tmp_path: Path, below: str
 ) -> None:
     _starts_the_airline(project / below, tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_service_finds_the_app_that_the_environment_names(project: Path, tmp_path: Path) -> None:
     (project / "pyproject.toml").unlink()
     _starts_the_airline(project, tmp_path, HANDRAIL_APP="airline:TRIPS")

@@ -118,12 +118,16 @@ async def test_a_webhook_that_waits_is_kept(database: str, pool: Pool) -> None:
 
 
 async def test_a_batch_is_bounded_and_the_oldest_go_first(database: str, pool: Pool) -> None:
-    statement, kept = OLD["saga_places"]
-    for days in range(5):
-        await _rows(database, statement, f"saga-{days}", kept + timedelta(days=days + 1))
+    await _rows(
+        database,
+        "INSERT INTO saga_places (merchant, saga, taken_at)"
+        " SELECT 'm', 'saga-' || n, now() - %s - n * interval '1 minute'"
+        " FROM generate_series(1, 10002) AS n",
+        prune_tables.PLACES_KEPT,
+    )
 
     async with pool.connection() as connection:
-        assert (await prune(connection, batch=2))["saga_places"] == 2
+        assert (await prune(connection))["saga_places"] == 10_000
 
     left = await _rows(database, "SELECT saga FROM saga_places ORDER BY saga")
-    assert [saga for (saga,) in left] == ["saga-0", "saga-1", "saga-2"]
+    assert [saga for (saga,) in left] == ["saga-1", "saga-2"]

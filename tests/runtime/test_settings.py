@@ -170,15 +170,50 @@ def test_a_process_knows_the_password_of_its_own_user_at_the_broker(
     )
     monkeypatch.setenv("HANDRAIL_BROKER_PASSWORDS", "relay=r/1,finance=f")
 
-    for name, value in settings.known_to("relay").environment().items():
+    for name, value in settings.known_to("relay", user="relay").environment().items():
         monkeypatch.setenv(name, value)
     child = load(SETTINGS)
     assert child.broker_url == "amqps://relay:r%2F1@broker:5671"
     assert (child.broker_management_url, child.broker_passwords) == (None, ())
 
-    for name, value in settings.known_to(None).environment().items():
+    for name, value in settings.known_to("worker").environment().items():
         monkeypatch.setenv(name, value)
     assert load(SETTINGS).broker_url is None
+
+
+def test_a_process_knows_the_password_of_its_own_login_at_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = SETTINGS(
+        database_url="postgresql://operator:o@db:5432/shop?sslmode=require",
+        migration_database_url="postgresql://owner:secret@db:5432/shop",
+        database_passwords=("worker=w/1", "consumer:finance=f"),
+        database_role_prefix="shop",
+    )
+    monkeypatch.setenv("HANDRAIL_MIGRATION_DATABASE_URL", "postgresql://owner:secret@db:5432/shop")
+    monkeypatch.setenv("HANDRAIL_DATABASE_PASSWORDS", "worker=w/1,consumer:finance=f")
+    expected = {
+        "worker": "postgresql://shop_worker:w%2F1@db:5432/shop?sslmode=require",
+        "consumer:finance": "postgresql://shop_consumer_finance:f@db:5432/shop?sslmode=require",
+        "api": "postgresql://operator:o@db:5432/shop?sslmode=require",
+        None: None,
+    }
+    for role, url in expected.items():
+        for name, value in settings.as_process(role).environment().items():
+            monkeypatch.setenv(name, value)
+        child = load(SETTINGS)
+        assert child.database_url == url, role
+        assert (child.migration_database_url, child.database_passwords) == (None, ()), role
+
+
+@pytest.mark.parametrize("prefix", ["", "Shop", "shop-1", "a b"])
+def test_a_prefix_of_roles_that_is_no_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], prefix: str
+) -> None:
+    monkeypatch.setenv("HANDRAIL_DATABASE_ROLE_PREFIX", prefix)
+    with pytest.raises(SystemExit):
+        load(SETTINGS)
+    assert "HANDRAIL_DATABASE_ROLE_PREFIX: " in capsys.readouterr().err
 
 
 def test_webhook_secrets_are_a_list_and_none_when_empty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +228,7 @@ def test_passwords_are_not_printed() -> None:
     url = "postgresql://user:secret@host/db"
 
     assert "secret" not in repr(SETTINGS(database_url=url, migration_database_url=url))
+    assert "secret" not in repr(SETTINGS(database_passwords=("worker=secret",)))
     assert "whsec" not in repr(
         SETTINGS(carrier_webhook_secrets=(NEW_SECRET,), bank_webhook_secrets=(NEW_SECRET,))
     )

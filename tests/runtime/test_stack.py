@@ -11,9 +11,10 @@ import psutil
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from handrail.app import App
 from handrail.dev.lock import StackAlreadyRunning, joined, running_stack
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.stack import Stack
+from handrail.dev.stack import Stack, has_provider
 from handrail.dev.supervisor import ComponentEnded, FailedToStart, free_port
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
@@ -41,6 +42,24 @@ def partial(settings: ShopSettings) -> Stack:
 async def stack(settings: ShopSettings) -> AsyncIterator[Stack]:
     async with partial(settings) as stack:
         yield stack
+
+
+def test_callers_are_believed_where_nothing_says_how_they_sign_in(settings: ShopSettings) -> None:
+    stack = partial(settings)
+    assert stack.settings.auth == "development"
+    assert "HANDRAIL_AUTH=development" in stack.sign_in
+
+
+def test_callers_sign_in_where_the_settings_say_how(settings: ShopSettings) -> None:
+    keys = partial(settings.model_copy(update={"auth": "keys"}))
+    assert (keys.settings.auth, keys.sign_in) == ("keys", "API keys: handrail keys create")
+    issuer = partial(settings.model_copy(update={"auth_issuer": "https://id.example"}))
+    assert (issuer.settings.auth, issuer.sign_in) == (None, "tokens of https://id.example")
+
+
+def test_no_process_gets_the_token_of_commands(settings: ShopSettings) -> None:
+    signed_in = settings.model_copy(update={"api_token": "hr_secret"})
+    assert "hr_secret" not in str(signed_in.known_to("worker").environment())
 
 
 async def test_everything_without_an_address_is_started_and_stopped(tmp_path: Path) -> None:
@@ -96,6 +115,14 @@ async def test_notifiers_bring_a_provider_along(settings: ShopSettings) -> None:
     elsewhere = settings.model_copy(update={"provider_url": "http://provider.example"})
     async with Stack(HANDRAIL, elsewhere, workers=0, projectors=0, notifiers=1, api=False) as stack:
         assert "provider" not in stack.simulators
+
+
+def test_notifiers_are_started_where_there_is_a_provider() -> None:
+    without = ShopSettings(provider_url=None)
+    elsewhere = ShopSettings.model_validate({"provider_url": "http://127.0.0.1:9"})
+    assert has_provider(HANDRAIL, without)
+    assert not has_provider(App(contexts=()), without)
+    assert has_provider(App(contexts=()), elsewhere)
 
 
 async def test_what_has_an_address_is_not_started(stack: Stack, settings: ShopSettings) -> None:

@@ -53,6 +53,7 @@ async def test_a_child_that_fails_is_reported_with_its_last_words(tmp_path: Path
         await child.ready(never, seconds=30)
 
 
+@pytest.mark.thorough
 async def test_a_service_can_be_killed_and_started_again(service: Service) -> None:
     await service.start()
     first = service.pid
@@ -66,6 +67,7 @@ async def test_a_service_can_be_killed_and_started_again(service: Service) -> No
     assert await service.stop() == 0
 
 
+@pytest.mark.thorough
 async def test_a_service_is_in_a_session_of_its_own(service: Service) -> None:
     await service.start()
 

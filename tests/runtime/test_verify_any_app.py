@@ -21,7 +21,7 @@ STARTED = SagaStarted(
     saga_type="Trip",
     shape=1,
     attempt=1,
-    merchant=NO_TENANT,
+    tenant=NO_TENANT,
     at_stake=NOTHING_AT_STAKE,
     actor="ann",
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,11 @@ from tests.scaffold.projects import Project
 def project(tmp_path: Path) -> Project:
     """Written by the command, in a folder where no App is."""
     said = Project(tmp_path).handrail("new", "app", "clinic")
-    assert said == f"{tmp_path / 'clinic'} is written.\ncd clinic && make demo\n"
+    first, *after = said.splitlines()
+    assert first == f"{tmp_path / 'clinic'} is written."
+    assert [line.split("  #")[0].strip() for line in after] == [
+        *("", "Next:", "cd clinic", "make demo", "make test", "handrail new context NAME"),
+    ]
     return Project(tmp_path / "clinic")
 
 
@@ -36,8 +42,8 @@ def test_the_length_of_its_name_changes_nothing(tmp_path: Path, name: str) -> No
 
 def test_a_new_project_has_an_app_without_a_mistake(project: Project) -> None:
     said = project.handrail("check")
-    assert said.startswith("1 contexts, 1 sagas,")
-    assert said.endswith("1 routers: no mistake\n")
+    assert said.startswith("1 context, 1 saga, 0 workflows around sagas,")
+    assert said.endswith("0 consumers, 1 router: no mistake\n")
 
 
 @pytest.mark.thorough
@@ -51,6 +57,22 @@ def test_the_demo_of_a_new_project_proves_its_invariants(project: Project) -> No
     figures = json.loads(project.handrail("demo", "--json").splitlines()[-1])
     assert (figures["completed"], figures["refused"]) == (10, 2)
     assert all(figures["invariants"].values())
+
+
+@pytest.mark.parametrize("active", ["", "/elsewhere/env"])
+def test_make_uses_the_active_environment_or_the_project_has_its_own(
+    project: Project, active: str
+) -> None:
+    environment = {"PATH": os.environ["PATH"], **({"VIRTUAL_ENV": active} if active else {})}
+    said = subprocess.check_output(
+        ["make", "--dry-run", "--no-print-directory", "test"],
+        cwd=project.folder,
+        env=environment,
+        text=True,
+    )
+    python = f"{active or '.venv'}/bin/python"
+    assert said.startswith(f"test -x {python} || python3 -m venv {active or '.venv'}\n")
+    assert said.endswith(f"{python} -m pytest --saga-coverage\n")
 
 
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:

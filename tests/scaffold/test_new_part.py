@@ -16,11 +16,18 @@ from tests.scaffold.projects import Project
 
 LONG = "abcdefghij_klmnopqrs"
 AFTER = {
-    "context": "2 contexts, 1 sagas, 0 workflows around sagas, 4 read models, 0 consumers",
-    "saga": "1 contexts, 2 sagas, 0 workflows around sagas, 4 read models, 0 consumers",
-    "projection": "1 contexts, 1 sagas, 0 workflows around sagas, 5 read models, 0 consumers",
-    "consumer": "1 contexts, 1 sagas, 0 workflows around sagas, 4 read models, 1 consumers",
+    "context": "2 contexts, 1 saga, 0 workflows around sagas, 4 read models, 0 consumers, 1 router",
+    "saga": "1 context, 2 sagas, 0 workflows around sagas, 4 read models, 0 consumers, 2 routers",
+    "projection": "1 context, 1 saga, 0 workflows around sagas, 5 read models, 0 consumers",
+    "consumer": "1 context, 1 saga, 0 workflows around sagas, 4 read models, 1 consumer, 1 router",
 }
+WRITTEN = {
+    "saga": ["clinic/routes/rent_bike.py", "clinic/app.py", "clinic/api.py"],
+}
+"""Beside the module and its test, where it is more than a line of app.py."""
+A_SAGA_FIRST = [
+    pytest.param(kind, marks=() if kind == "saga" else (pytest.mark.thorough,)) for kind in KINDS
+]
 
 
 @pytest.fixture
@@ -37,14 +44,17 @@ def texts(folder: Path) -> dict[Path, str]:
     return {path: path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", A_SAGA_FIRST)
 def test_a_part_is_in_the_app_once_it_is_written(project: Project, kind: Kind) -> None:
     said = project.handrail("new", kind, "rent_bike")
-    assert said.splitlines() == [
-        f"clinic/{kind}s/rent_bike.py is written.",
-        "tests/test_rent_bike.py is written.",
-        "clinic/app.py is written.",
+    files = ["tests/test_rent_bike.py", *WRITTEN.get(kind, ["clinic/app.py"])]
+    written, next_steps = said.split("\n\nNext:\n")
+    assert written.splitlines() == [
+        f"{file} is written." for file in (f"clinic/{kind}s/rent_bike.py", *files)
     ]
+    first, second, *_ = next_steps.splitlines()
+    assert first.startswith(f"  clinic/{kind}s/rent_bike.py: change ")
+    assert second.startswith("  python -m pytest tests/test_rent_bike.py")
     assert AFTER[kind] in project.handrail("check")
 
 
@@ -79,6 +89,19 @@ def test_without_its_mark_nothing_is_written(target: Target, kind: Kind) -> None
     with pytest.raises(NotMarked, match=rf"app\.py has the comment '# handrail new {kind} NAME' 0"):
         new_part(target, kind, "rent_bike")
     assert texts(target.folder) == before
+
+
+def test_a_saga_whose_route_no_file_would_list_is_not_written(target: Target) -> None:
+    target.app_file.with_name("api.py").unlink()
+    before = texts(target.folder)
+    with pytest.raises(NoProject, match=r"api\.py is not there, and a new saga is listed in it"):
+        new_part(target, "saga", "rent_bike")
+    assert texts(target.folder) == before
+
+
+def test_a_name_that_the_api_has_is_refused(target: Target) -> None:
+    with pytest.raises(Exists, match=r"api\.py has the name bookings already"):
+        new_part(target, "saga", "bookings")
 
 
 def test_a_name_that_the_app_has_is_refused(target: Target) -> None:

@@ -16,9 +16,11 @@ from typing import Any
 
 import psycopg
 
+from handrail.cli import database_commands
 from handrail.dev.postgres import DATABASE, EmbeddedPostgres, _program
 from handrail.migrate import migrate
 from runtime.app import HANDRAIL
+from runtime.settings import ShopSettings
 
 ROLE = "handrail_app"
 _DEADLINE = 30
@@ -89,6 +91,8 @@ async def dump(server: EmbeddedPostgres, to: Path) -> Path:
 async def restore(dumped: Path, server: EmbeddedPostgres) -> None:
     """Into the server's empty database, as `pg_restore` does it."""
     await sql(server.url, f"CREATE ROLE {ROLE} NOLOGIN")
+    settings = ShopSettings(database_url=server.url)
+    assert await asyncio.to_thread(database_commands.roles, HANDRAIL, settings, None) == 0
     await _run(server, "pg_restore", "-d", DATABASE, str(dumped))
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.dev.temporal import FLAGS, search_attributes, server_program
 from handrail.eventstore.migrations import upgrade
 from handrail.testing.failure import SOON
 from handrail.testing.trial import Trial, a_trial
@@ -77,7 +77,7 @@ async def record() -> None:
                 dev_server_existing_path=server_program(),
                 dev_server_extra_args=FLAGS,
                 dev_server_log_level="error",
-                search_attributes=SEARCH_ATTRIBUTES,
+                search_attributes=search_attributes(HANDRAIL.tenant),
             ) as temporal,
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")

@@ -17,7 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from domain.payments.events import InstalmentCollected
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.temporal import FLAGS, SEARCH_ATTRIBUTES, server_program
+from handrail.dev.temporal import FLAGS, search_attributes, server_program
 from handrail.eventstore.migrations import upgrade
 from handrail.testing.running_saga import eventually
 from tests.workflows.collecting import a_plan, skipping_time
@@ -141,7 +141,7 @@ async def record() -> None:
                 dev_server_existing_path=server_program(),
                 dev_server_extra_args=FLAGS,
                 dev_server_log_level="error",
-                search_attributes=SEARCH_ATTRIBUTES,
+                search_attributes=search_attributes("merchant"),
             ) as temporal,
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")

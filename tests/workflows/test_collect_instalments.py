@@ -65,6 +65,7 @@ def collection_of(plan: Plan, number: int) -> Running:
     )
 
 
+@pytest.mark.thorough
 async def test_a_plan_of_twelve_months_is_collected_month_by_month(soon: World) -> None:
     plan = await a_plan(soon, instalments=12)
     await plan.is_collected()

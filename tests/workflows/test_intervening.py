@@ -72,7 +72,10 @@ class Operators:
         await Runner(self.world.pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.01).catch_up()
 
     def activities(self) -> Activities:
-        return intervention_targets.activities(self.world.store, self.world.client, self.engine)
+        board = HANDRAIL.saga_board.table
+        return intervention_targets.activities(
+            self.world.store, self.world.client, self.engine, board
+        )
 
     @asynccontextmanager
     async def at_work(self, activities: Activities | None = None) -> AsyncIterator[None]:
@@ -165,6 +168,7 @@ async def test_each_is_told_once_also_when_it_is_parked_again(operators: Operato
         assert len(await operators.kept(told, "InterventionFinished")) == 1
 
 
+@pytest.mark.thorough
 async def test_they_are_told_page_by_page(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +182,7 @@ async def test_they_are_told_page_by_page(
             assert len(await operators.resumed(order)) == 1
 
 
+@pytest.mark.thorough
 async def test_a_run_that_continues_another_goes_on_after_its_last_saga(
     operators: Operators,
 ) -> None:
@@ -343,6 +348,7 @@ async def test_one_that_cannot_begin_is_stopped_all_the_same(operators: Operator
     assert (shown.state, shown.stopped_by, shown.found) == ("stopped", "ann", 0)
 
 
+@pytest.mark.thorough
 async def test_no_more_are_told_in_a_second_than_was_asked_for(operators: Operators) -> None:
     async with operators.world.at_work(), operators.at_work():
         await operators.parked(4)

@@ -1,7 +1,7 @@
 """Every saga, every commit, a workflow task that is lost after it, and everything that may come.
 
-`make test` runs each story once for each thing that comes meanwhile, the sagas taking turns; `make
-matrix` runs all of them in both placements.
+`make test` runs each story once, the sagas and what comes meanwhile taking turns; `make thorough`
+once for each other thing that may come, and `make matrix` all the rest, in both placements.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ def lost_tasks() -> Iterator[Any]:
     every third where nothing comes meanwhile, and every other one of the resets.
     """
     number = turn = 0
-    for name, lost in LOST.items():
+    for story, (name, lost) in enumerate(LOST.items()):
         steps = {saga: lost.steps(case) for saga, case in CASES.items()}
         fitting = sorted(saga for saga, found in steps.items() if found)
-        for meanwhile in lost.meanwhile:
+        for come, meanwhile in enumerate(lost.meanwhile):
             number += 1
+            once = () if come == story % len(lost.meanwhile) else (pytest.mark.thorough,)
             quick = fitting[number % len(fitting)]
             for saga in fitting:
                 for n, (step, where) in enumerate(product(steps[saga], PLACEMENTS)):
@@ -48,7 +49,7 @@ def lost_tasks() -> Iterator[Any]:
                         meanwhile,
                         step,
                         where,
-                        marks=() if chosen else (pytest.mark.matrix,),
+                        marks=once if chosen else (pytest.mark.matrix,),
                         id=f"{saga}-{name}-{meanwhile}-{step}-{where}",
                     )
 

@@ -12,7 +12,7 @@ from handrail.kernel import NO_TENANT
 from handrail.projections import saga_board, saga_figures
 from handrail.sagas.events import NOTHING_AT_STAKE, SagaEnded, SagaStarted
 from handrail.sagas.options import RunOptions
-from handrail.sagas.visibility import SAGA_TYPE, TENANT, begun_as
+from handrail.sagas.visibility import SAGA_TYPE, begun_as, tenant_key
 from handrail.testing.evidence import read
 from handrail.testing.running_saga import Running
 from tests.controls import a_customer, an_order_id, eur
@@ -28,7 +28,7 @@ STARTED = SagaStarted(
     saga_type="Plain",
     shape=1,
     attempt=1,
-    merchant=NO_TENANT,
+    tenant=NO_TENANT,
     at_stake=NOTHING_AT_STAKE,
     actor="ann",
 )
@@ -55,19 +55,19 @@ async def test_a_saga_without_tenant_and_money_completes(world: World) -> None:
         assert await saga.ends() == WorkflowExecutionStatus.COMPLETED
     found = await read(place, saga.id)
     [started] = found.told(SagaStarted)
-    assert (started.merchant, started.at_stake) == ("", NOTHING_AT_STAKE)
+    assert (started.tenant, started.at_stake) == ("", NOTHING_AT_STAKE)
     assert [one.ending for one in found.told(SagaEnded)] == ["completed"]
 
 
 def test_a_saga_without_tenant_is_begun_without_that_search_attribute() -> None:
-    attributes = begun_as("Plain", NO_TENANT)
+    attributes = begun_as("Plain", NO_TENANT, RunOptions())
     assert attributes.get(SAGA_TYPE) == "Plain"
-    assert attributes.get(TENANT) is None
+    assert attributes.get(tenant_key(RunOptions().tenant_word)) is None
 
 
 def test_nothing_at_stake_is_no_amount_on_the_board() -> None:
-    row = folds.after(saga_board.PROJECTION, STARTED)
-    assert row.merchant == ""
+    row = folds.after(saga_board.projection("tenant"), STARTED)
+    assert row.tenant == ""
     assert Money.at_stake(row.at_stake, row.currency) is None
     assert Money.at_stake(0, "EUR") == Money(amount=0, currency="EUR")
 

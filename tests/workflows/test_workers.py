@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -16,6 +17,7 @@ from tests.workflows.ordered import Ordered, Placement, eventually
 from tests.workflows.steps import COMPENSATABLE, EVERY, all_others_have_ended, side_by_side
 from tests.world import World
 
+WITH_REPLAY = timedelta(seconds=10)  # of a workflow task that begins with all before it
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 CANCELED = WorkflowExecutionStatus.CANCELED
 pytestmark = pytest.mark.matrix
@@ -79,10 +81,11 @@ async def test_a_saga_that_is_forgotten_after_every_task_ends_as_any_other(
     """The worker evicts a workflow after every task, and replays it for the next one.
 
     A worker each: one that keeps no workflow has room for one at a time, and the tasks of others
-    run out of time in it.
+    run out of time in it. Each task replays all that was before, which on a busy machine takes
+    longer than the steps: none is to run out of time for that.
     """
     _, _, cancelled, parked = orders = [
-        await world.elsewhere().an_order(steps, card=card, patience=patience)
+        await world.elsewhere().an_order(steps, card=card, patience=patience, deadline=120)
         for card, patience in (
             ("card_ok", 300),
             ("card_capture_declined", 300),
@@ -90,6 +93,8 @@ async def test_a_saga_that_is_forgotten_after_every_task_ends_as_any_other(
             ("card_ok", 2),
         )
     ]
+    for order in orders:
+        order.task_timeout = WITH_REPLAY
     authorising = cancelled.is_held("AuthoriseDownPayment")
     undoing = cancelled.is_held("AuthoriseDownPayment", "undo")
     parked.fails("ConfirmOrder")

@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from operator import attrgetter
 
 from handrail.activities.command_activity import serve
 from handrail.activities.command_handler import CommandHandler, single_stream
-from handrail.activities.http_gateway import HttpGateway, wire_key
+from handrail.activities.http_company import HttpCompany
 from handrail.activities.remote_steps import RemoteSteps
 from handrail.eventstore.store import EventStore
-from handrail.replies import Reply
+from handrail.temporal.client import Activities
 from trips.domain import budgets, flights, hotels, requests
-from trips.domain.messages import CompanyCommand
 
-Activities = Mapping[str, Sequence[Callable[..., Any]]]
-
-
-class Company:
-    """An airline or a hotel: holds, closes a key for good, and confirms."""
-
-    def __init__(self, http: HttpGateway) -> None:
-        self._http = http
-
-    async def close(self, *, key: str, subject: str, closes: str) -> Reply:
-        body = {"trip": subject, "closes": wire_key(closes)}
-        return await self._http.request("/cancellations", key=key, body=body)
-
-    async def hold_seat(self, command: flights.HoldSeat, key: str) -> Reply:
-        return await self._hold(command, key, command.flight)
-
-    async def hold_room(self, command: hotels.HoldRoom, key: str) -> Reply:
-        return await self._hold(command, key, command.hotel)
-
-    async def issue_ticket(self, command: flights.IssueTicket, key: str) -> Reply:
-        return await self._http.request("/tickets", key=key, body={"trip": command.trip})
-
-    async def _hold(self, command: CompanyCommand, key: str, what: str) -> Reply:
-        return await self._http.request(
-            "/holds", key=key, body={"trip": command.trip, "what": what}
-        )
+_trip, _team = attrgetter("trip"), attrgetter("team")
 
 
-def activities(store: EventStore, airline: Company, hotel: Company) -> Activities:
+def activities(store: EventStore, airline: HttpCompany, hotel: HttpCompany) -> Activities:
     trips = CommandHandler(
         store, single_stream("trip", requests.Trip(), _trip, requests.decide, requests.evolve)
     )
@@ -62,17 +35,19 @@ def activities(store: EventStore, airline: Company, hotel: Company) -> Activitie
     return {
         "trips": [serve(command, trips.handle) for command in requests.COMMANDS],
         "flights": [
-            *seats.compensatable(flights.HoldSeat, flights.ReleaseSeat, airline.hold_seat),
-            *seats.retriable(flights.IssueTicket, airline.issue_ticket),
+            *seats.compensatable(
+                flights.HoldSeat,
+                flights.ReleaseSeat,
+                lambda asked, key: airline.hold(asked.trip, asked.flight, key),
+            ),
+            *seats.retriable(
+                flights.IssueTicket, lambda asked, key: airline.confirm(asked.trip, key)
+            ),
         ],
-        "hotels": rooms.compensatable(hotels.HoldRoom, hotels.ReleaseRoom, hotel.hold_room),
+        "hotels": rooms.compensatable(
+            hotels.HoldRoom,
+            hotels.ReleaseRoom,
+            lambda asked, key: hotel.hold(asked.trip, asked.hotel, key),
+        ),
         "budgets": [serve(command, team.handle) for command in budgets.COMMANDS],
     }
-
-
-def _trip(message: Any) -> str:
-    return str(message.trip)
-
-
-def _team(message: Any) -> str:
-    return str(message.team)

@@ -64,9 +64,7 @@ async def book(services: ServicesDep, actor: ActorDep, trip: Id, asked: NewTrip)
     responses=responses("not-found"),
 )
 async def show(fresh: FreshnessDep, trip: Id) -> Trip:
-    row = await fresh.row(
-        trip_board.PROJECTION, trip, lambda connection: trip_board.trip(connection, trip)
-    )
+    row = await fresh.row(trip_board.PROJECTION, trip)
     if row is None:
         raise Problem("not-found", f"there is no trip {trip}")
     return Trip.model_validate(row, from_attributes=True)

@@ -1,30 +1,52 @@
-"""The trips as Handrail runs them: the one list of what there is."""
+"""The trips as Handrail runs it: the one list of what there is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from handrail.app import App, Context, OperatorCommand
-from trips import book_trip, simulators, trip_board
+from handrail.setting_types import HttpUrl, Unset
+from handrail.settings import Settings
+from handrail.simulators.simulator import Simulator
+from trips import trip_board
 from trips.access import ACCESS
 from trips.domain import budgets, flights, hotels, requests
-from trips.settings import TripSettings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from handrail.processes.worker import Resources
+    from handrail.sagas.saga_type import SagaType
     from handrail.temporal.client import Activities
 
 
+class TripSettings(Settings):
+    airline_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the airline answers. Unset: a simulator."
+    )
+    hotel_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None, description="Where the hotel answers. Unset: a simulator."
+    )
+
+
+def _sagas() -> Sequence[SagaType[Any]]:
+    from trips.book_trip import SAGA
+
+    return (SAGA,)
+
+
 def _activities(resources: Resources) -> Activities:
+    from handrail.activities.http_company import HttpCompany
     from handrail.activities.http_gateway import HttpGateway
-    from trips.activities import Company, activities
+    from trips.activities import activities
 
     airline = HttpGateway(resources.outside, resources.settings.airline_url)
     hotel = HttpGateway(resources.outside, resources.settings.hotel_url)
-    return activities(resources.store, Company(airline), Company(hotel))
+    return activities(resources.store, HttpCompany(airline), HttpCompany(hotel))
 
 
 def _routers() -> Sequence[APIRouter]:
@@ -33,6 +55,16 @@ def _routers() -> Sequence[APIRouter]:
     return (router,)
 
 
+def _company(ledger: Path | None, _: object) -> Any:
+    from handrail.simulators.reservations import create_company
+
+    return create_company(ledger)
+
+
+AIRLINE = Simulator(
+    name="airline", purpose="Simulate the airline.", create=_company, address="airline_url"
+)
+HOTEL = Simulator(name="hotel", purpose="Simulate the hotel.", create=_company, address="hotel_url")
 TRIPS = App(
     contexts=(
         Context(name="trips", events=requests.EVENTS, commands=requests.COMMANDS),
@@ -40,14 +72,14 @@ TRIPS = App(
         Context(name="hotels", events=hotels.EVENTS, commands=hotels.COMMANDS),
         Context(name="budgets", events=budgets.EVENTS, commands=budgets.COMMANDS),
     ),
-    sagas=(book_trip.SAGA,),
+    sagas=_sagas,
     projections=(trip_board.PROJECTION,),
     activities=_activities,
     routers=_routers,
     access=ACCESS,
     tags={"trips": "Book trips, and look at them."},
     settings=TripSettings,
-    simulators=(simulators.AIRLINE, simulators.HOTEL),
+    simulators=(AIRLINE, HOTEL),
     operator_commands=(
         OperatorCommand(name="demo", at="trips.demo:demo", help="Book trips, and prove them."),
     ),

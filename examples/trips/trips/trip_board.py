@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, DateTime, Text, select
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from handrail.projections.paging import one_of
 from handrail.projections.projection import Happened, Projection, begun
 from handrail.projections.replace_row import replace
-from handrail.projections.tables import read_model
+from handrail.projections.tables import columns_of, read_model
 from trips.domain.requests import InvoiceSent, TripRequested
 
 
@@ -25,15 +21,7 @@ class TripRow:
     updated_at: datetime
 
 
-table = read_model(
-    "trip_board",
-    Column("trip", Text, primary_key=True),
-    Column("team", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("price", BigInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("updated_at", DateTime(timezone=True), nullable=False),
-)
+table = read_model("trip_board", *columns_of(TripRow))
 
 
 def evolve(row: TripRow | None, happened: Happened) -> TripRow | None:
@@ -63,7 +51,3 @@ PROJECTION = Projection(
     handles=(TripRequested, InvoiceSent),
     evolve=evolve,
 )
-
-
-async def trip(connection: AsyncConnection, trip_id: str) -> TripRow | None:
-    return await one_of(connection, select(table).where(table.c.trip == trip_id), TripRow)

@@ -32,11 +32,17 @@
 -- An attempt that writes later than two days after it began is noted in `long_attempts`: its rows of the
 -- fence outlive their month (maintain_partitions).
 --
+-- It is the only way to append: no login may write these tables, and the role that owns the function cannot
+-- log in (`access/database_roles.py`).
+--
 -- Planning these statements takes longer than running them, so they are planned once a connection; and a
 -- loop over a stream or two costs less than a statement that takes them all.
 CREATE OR REPLACE FUNCTION append_events(p_streams jsonb, p_events jsonb, p_metadata jsonb, p_step jsonb)
 RETURNS jsonb
-LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
 DECLARE
     v_key commands := jsonb_populate_record(NULL::commands, p_step);
     v_first commands;

@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from handrail.eventstore.business_tables import BusinessTables
+from handrail.access.database_roles import DatabaseRoles
+from handrail.access.row_owner import OWNER
+from handrail.eventstore.business_tables import BusinessTables, roles_of
+from handrail.eventstore.grants import (
+    grant_functions,
+    grant_tables,
+    make_roles,
+    own_append,
+)
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
+from handrail.eventstore.row_security import access_of, secure_in_use
+from handrail.eventstore.tables import metadata as store_metadata
+from handrail.notifications.tables import metadata as messages_metadata
 
 FUNCTIONS = files("handrail.eventstore") / "functions"
+LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('handrail migrate'))"
 
 
 def upgrade(
@@ -25,26 +38,32 @@ def upgrade(
     *,
     new_timeline: NewTimeline = "stop",
     own: BusinessTables | None = None,
-) -> None:
-    """Migrate the database at `url`, logged in as its owner; `role` is what the application may be.
+    roles: DatabaseRoles | None = None,
+) -> list[str]:
+    """Migrate the database at `url`, logged in as its owner; `roles` are those of its processes.
 
-    `own` are the tables of the business, which come beside those of the library.
+    `own` are the tables of the business, which come beside those of the library. `role` is the one
+    that all processes of earlier releases switch to; an empty one gets nothing.
 
-    The role is created where it is missing. An empty role grants nothing. Raises OtherStore where
-    the server is not the one the store was on, and Standby.
+    Roles are created where they are missing. Answers what was done about them. Raises OtherStore
+    where the server is not the one the store was on, Standby, and Dangerous.
     """
+    roles = roles or roles_of(own)
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     try:
         with engine.begin() as connection:
             # Several processes may start at once: one migrates, the others wait and find it done.
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('handrail migrate'))"))
+            connection.exec_driver_sql(LOCK)
             refuse_another_store(connection, new_timeline)
             command.upgrade(configured(connection, own), "heads")
             install_functions(connection)
             connection.execute(_FIRST_EPOCH)
+            done = make_roles(connection, roles)
             if role:
                 grant(connection, role, own)
-            connection.execute(text("SELECT maintain_partitions(1000000, interval '1 year')"))
+            done += grant_all(connection, roles, role)
+            connection.execute(text("SELECT maintain_partitions()"))
+        return done + secure_tables(engine, roles, own, role)
     finally:
         engine.dispose()
 
@@ -125,19 +144,56 @@ def install_functions(connection: Connection) -> None:
         )
 
 
+def secure_tables(
+    engine: Engine, roles: DatabaseRoles, own: BusinessTables | None, application: str
+) -> list[str]:
+    """Row-level security on the tables of the library and the business; what that changed."""
+    owners = {
+        table.name: table.info[OWNER]
+        for metadata in (store_metadata, messages_metadata)
+        for table in metadata.sorted_tables
+        if OWNER in table.info
+    }
+    owners |= own.owners if own else {}
+    accesses = {table: access_of(roles, table, application) for table in owners}
+    return secure_in_use(engine, owners, accesses)
+
+
+def grant_all(connection: Connection, roles: DatabaseRoles, application: str) -> list[str]:
+    """The rights of the roles that there are, on all but read models; what that changed."""
+    return [
+        *grant_tables(connection, roles),
+        *grant_functions(connection, roles, function_names(), application),
+        *own_append(connection, roles),
+    ]
+
+
+def function_names() -> list[str]:
+    """Of all functions of the library."""
+    names = [one.name.removesuffix(".sql") for one in FUNCTIONS.iterdir()]
+    return [name.removesuffix("_by_timer") for name in names]
+
+
 def grant(connection: Connection, role: str, own: BusinessTables | None = None) -> None:
-    """What the application may do: append events, never change one."""
+    """The role that processes switch to which log in as the owner: it may do what any process has
+    to. They go on beside those that have a login of their own.
+    """
     name = connection.dialect.identifier_preparer.quote(role)
-    for statement in (
+    known = connection.exec_driver_sql(
+        "SELECT FROM pg_roles WHERE rolname = %(role)s", {"role": role}
+    )
+    if known.first() is None:
         # Roles belong to the server: another of its databases may make this one at the same time.
-        (
+        connection.exec_driver_sql(
             f"DO $$ BEGIN CREATE ROLE {name} NOLOGIN;"
             " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
-        ),
+        )
+    for statement in (
         f"GRANT USAGE ON SCHEMA public TO {name}",
         f"GRANT SELECT ON alembic_version TO {name}",
-        f"GRANT SELECT, INSERT ON events, outbox TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE ON streams, commands, snapshots, long_attempts TO {name}",
+        f"GRANT SELECT ON events, outbox, streams, commands, long_attempts TO {name}",
+        f"REVOKE INSERT, UPDATE ON events, outbox, streams, commands, long_attempts FROM {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON snapshots TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks, saga_places, followers TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON inbox, parked_streams TO {name}",
@@ -152,10 +208,11 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT, DELETE ON campaign_audience TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON lake_batches TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
-        f"GRANT SELECT ON store_epochs TO {name}",
+        f"GRANT SELECT ON store_epochs, notification_channels TO {name}",
+        # Keys are made by the owner: the application could else give itself every right.
+        f"GRANT SELECT ON api_keys TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON api_key_uses TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON subject_keys TO {name}",
-        "REVOKE EXECUTE ON FUNCTION maintain_partitions, adopt_timeline, adopt_store FROM PUBLIC",
-        f"GRANT EXECUTE ON FUNCTION maintain_partitions, adopt_timeline TO {name}",
     ):
         connection.exec_driver_sql(statement)
     quote = connection.dialect.identifier_preparer.quote

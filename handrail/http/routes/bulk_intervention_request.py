@@ -9,11 +9,13 @@ import orjson
 from pydantic import ConfigDict, Field
 
 from handrail import bounds
+from handrail.http.api_examples import NEUTRAL
 from handrail.http.idempotency import required_key
 from handrail.http.problems import Problem, at, in_header
 from handrail.http.routes.interventions import HowToGoOn
 from handrail.http.schemas import Asked, Cause, Id, Name, whole
 from handrail.sagas.interventions import InterveneInMany, SagaFilter
+from handrail.tenant_word import TENANT_FIELD
 
 
 class Filter(Asked):
@@ -22,7 +24,7 @@ class Filter(Asked):
     saga_type: Name | None = None
     step: Name | None = None
     failure: Cause | None = Field(default=None, description="A text within the cause, in any case.")
-    merchant: Id | None = None
+    tenant: Annotated[Id | None, TENANT_FIELD] = None
     older_than_seconds: Annotated[int, whole(bounds.SECONDS, strict=False)] | None = Field(
         default=None, description="Parked for at least so long."
     )
@@ -37,18 +39,7 @@ class Filter(Asked):
 
 
 class NewInterventionInMany(HowToGoOn):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "filter": {"step": "BookShipment", "failure": "503"},
-                    "kind": "retry",
-                    "reason": "the carrier is back",
-                    "dry_run": True,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [dict(NEUTRAL.retry_many)]})
 
     filter: Filter = Field(description="At least one of its members is needed.")
     per_second: Annotated[int, whole(bounds.PER_SECOND, strict=False)] = Field(

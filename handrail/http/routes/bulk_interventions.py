@@ -171,7 +171,7 @@ async def list_interventions(
     async with services.database.connection() as connection:
         found = await intervention_board.interventions(connection, after=after, limit=query.limit)
         ids = [row.intervention for row in found.rows]
-        parked = await fresh.rows(connection, intervention_board.PROJECTION, ids)
+        parked = await fresh.rows(connection, services.app.intervention_board, ids)
     items = [_of(services, row) for row in await services.personal.open(found.rows)]
     return row_page(items, found.next, "/interventions", query, response, parked=parked)
 
@@ -187,7 +187,7 @@ async def show_intervention(
 ) -> InterventionInMany:
     """It appears a moment after it was begun; until then the answer is 503 with Retry-After."""
     row = await fresh.row(
-        intervention_board.PROJECTION,
+        services.app.intervention_board,
         intervention,
         lambda connection: intervention_board.intervention(connection, intervention),
     )
@@ -255,9 +255,10 @@ async def stop(
 async def _dry_run(services: Services, which: Filter) -> DryRun:
     now = datetime.now(UTC)
     wanted, until = which.to_domain(), which.until(now)
+    board = services.app.saga_board.table
     async with services.database.connection() as connection:
-        stakes = await saga_board.parked_stakes(connection, wanted, until=until)
-        found = await saga_board.parked(connection, wanted, until=until, limit=_SHOWN)
+        stakes = await saga_board.parked_stakes(connection, board, wanted, until=until)
+        found = await saga_board.parked(connection, board, wanted, until=until, limit=_SHOWN)
     sagas = []
     for row in found.rows:
         step = which.step or row.step

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from handrail.http.access import needs
+from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
@@ -55,29 +56,7 @@ class HowToGoOn(Why):
 class NewIntervention(HowToGoOn):
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {
-                    "id": "int-7",
-                    "kind": "retry",
-                    "step": "BookShipment",
-                    "actor": "ops@example.com",
-                    "reason": "the carrier is back",
-                },
-                {
-                    "id": "int-8",
-                    "kind": "correct",
-                    "step": "BookShipment",
-                    "correction": {"ship_to": "address-2"},
-                    "reason": "the customer has moved",
-                },
-                {
-                    "id": "int-9",
-                    "kind": "resolve",
-                    "step": "BookShipment",
-                    "evidence": "booked by telephone, number 4711, see ticket 88",
-                    "reason": "the carrier's system is down until Monday",
-                },
-            ]
+            "examples": [dict(NEUTRAL.retry), dict(NEUTRAL.correct), dict(NEUTRAL.resolve)]
         }
     )
 

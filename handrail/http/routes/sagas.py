@@ -16,6 +16,7 @@ from handrail.http import stream_reader
 from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
+from handrail.http.named_models import named
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, in_header, responses
 from handrail.http.schemas import Id, Links, Money, Name, SagaId, form, of_row
@@ -24,6 +25,7 @@ from handrail.kernel import stream_name
 from handrail.projections import saga_board
 from handrail.projections.saga_board import SagaRow, Status
 from handrail.sagas.events import SagaEnded
+from handrail.tenant_word import TENANT_FIELD
 
 router = APIRouter(tags=["sagas"])
 
@@ -47,7 +49,7 @@ class Saga(BaseModel):
     saga: str
     saga_type: str
     status: Status | Literal["starting"]
-    merchant: str
+    tenant: Annotated[str, TENANT_FIELD]
     actor: str | None = None
     step: str = ""
     direction: str = "do"
@@ -92,7 +94,7 @@ class SagaWithTimeline(Saga):
 class SagasQuery(PageQuery):
     status: Status | None = None
     saga_type: Name | None = None
-    merchant: Id | None = None
+    tenant: Annotated[Id | None, TENANT_FIELD] = None
     step: Name | None = None
 
 
@@ -112,15 +114,16 @@ async def list_sagas(
     async with services.database.connection() as connection:
         found = await saga_board.sagas(
             connection,
+            services.app.saga_board.table,
             status=query.status,
             saga_type=query.saga_type,
-            tenant=query.merchant,
+            tenant=query.tenant,
             step=query.step,
             after=after,
             limit=query.limit,
         )
         ids = [row.saga for row in found.rows]
-        parked = await fresh.rows(connection, saga_board.PROJECTION, ids)
+        parked = await fresh.rows(connection, services.app.saga_board, ids)
     items = [_of(services, row, Saga) for row in found.rows]
     return row_page(items, found.next, "/sagas", query, response, parked=parked)
 
@@ -132,19 +135,20 @@ async def list_sagas(
     responses=responses("not-found"),
 )
 async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
+    board = services.app.saga_board
     row = await fresh.row(
-        saga_board.PROJECTION, saga, lambda connection: saga_board.saga(connection, saga)
+        board, saga, lambda connection: saga_board.saga(connection, board.table, saga)
     )
     if row is not None:
         return _of(services, row, SagaWithTimeline, timeline=list(row.timeline))
     known = await services.processes.known(saga)
     if known is None:
         raise _no_saga(saga)
-    return SagaWithTimeline(
+    return named(SagaWithTimeline, services.app.tenant)(
         saga=saga,
         saga_type=known.saga_type,
         status="starting",
-        merchant=known.tenant,
+        tenant=known.tenant,
         started_at=known.started_at,
         updated_at=known.started_at,
         links=services.links(saga),
@@ -245,7 +249,7 @@ def _no_saga(saga: str) -> Problem:
 
 def _of(services: Services, row: SagaRow, model: type[SagaT], **more: Any) -> SagaT:
     return of_row(
-        model,
+        named(model, services.app.tenant),
         row,
         at_stake=Money.at_stake(row.at_stake, row.currency),
         waiting=[{"step": step, **one} for step, one in row.waiting.items()],

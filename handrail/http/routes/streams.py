@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 from handrail import bounds
 from handrail.http import stream_reader
 from handrail.http.access import needs
+from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import ServicesDep
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses
@@ -23,6 +24,7 @@ StreamName = Annotated[str, text(bounds.STREAM)]
 @router.get(
     "/streams/{stream}",
     summary="The events of a stream",
+    description=NEUTRAL.streams,
     dependencies=[needs("audit:read")],
     responses=responses("not-found", "database-unavailable"),
 )
@@ -32,9 +34,6 @@ async def show_stream(
     stream: StreamName,
     query: Annotated[PageQuery, Query()],
 ) -> Page[StoredEvent]:
-    """Oldest first. A stream is `category-id`: `order-…`, `payment-…`, `saga-…`, `credit-` and the
-    customer, `merchant-` and the merchant, `stock-` and `merchant:sku`.
-    """
     path = f"/streams/{stream}"
     after = position(path, query, BY_VERSION)
     async with services.database.connection() as connection:

@@ -20,6 +20,7 @@ from handrail import bounds
 from handrail.http import webhook_signatures, webhook_store
 from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.named_models import SUBJECT_FIELD, named
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, in_header, kinds_of, responses
 from handrail.http.public import PUBLIC
@@ -65,7 +66,7 @@ class KeptWebhook(BaseModel):
     id: str
     received_at: datetime
     type: str = Field(description="Empty where the body has none.")
-    order: str | None
+    subject: Annotated[str | None, SUBJECT_FIELD]
     status: Status
     problem: str | None = Field(description="What went wrong when it was last tried.")
     links: Links
@@ -124,7 +125,8 @@ def router_of(declared: Webhooks) -> APIRouter:
             )
         if kept.body != body:
             raise Problem("content-differs", f"{id_} came before with another body")
-        await _handle(services, declared, kept, request, actor=source)
+        actor = source if services.development else f"company:{source}"
+        await _handle(services, declared, kept, request, actor=actor)
         return AcceptedHere(source=kept.source, id=kept.id, links=_links(declared, kept))
 
     @router.get(
@@ -278,10 +280,11 @@ async def _settle(services: Services, kept: Webhook, status: Status, problem: st
 
 
 def _shown(declared: Webhooks, row: Webhook, model: type[ModelT], **more: Any) -> ModelT:
-    return of_row(model, row, order=row.order_id, links=_links(declared, row), **more)
+    shown = named(model, declared.subject, SUBJECT_FIELD)
+    return of_row(shown, row, links=_links(declared, row), **more)
 
 
 def _links(declared: Webhooks, row: Webhook) -> Links:
     address = f"/webhooks/{row.source}/{row.id}"
-    of_subject = {} if row.order_id is None else declared.links(row.order_id)
+    of_subject = {} if row.subject is None else declared.links(row.subject)
     return {"webhook": address, "retry": f"{address}/retry", **of_subject}

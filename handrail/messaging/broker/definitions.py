@@ -141,9 +141,10 @@ def _upstream(upstream: Upstream, access: Access) -> Mapping[str, Any]:
     _, _, address = parts.netloc.rpartition("@")
     netloc = f"{login}@{address}"
     vhost = quote(upstream.vhost, safe="")
+    query = f"heartbeat={_HEARTBEAT}" + (f"&{parts.query}" if parts.query else "")
     return {
         "value": {
-            "uri": urlunsplit((parts.scheme, netloc, f"/{vhost}", f"heartbeat={_HEARTBEAT}", "")),
+            "uri": urlunsplit((parts.scheme, netloc, f"/{vhost}", query, "")),
             # What is fetched counts as fetched once it is confirmed here; else it comes again.
             "ack-mode": "on-confirm",
             "max-hops": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -46,9 +47,11 @@ class Link:
 
 
 class Management:
-    """`url` is http://administrator:password@host:15672."""
+    """`url` is http://administrator:password@host:15672; `verify` is what its certificate is
+    checked with.
+    """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, verify: ssl.SSLContext | bool = True) -> None:
         parts = urlsplit(url)
         self.user, password = login_in(url)
         _, _, address = parts.netloc.rpartition("@")
@@ -58,6 +61,7 @@ class Management:
             auth=(self.user, password),
             timeout=_SECONDS,
             trust_env=False,
+            verify=verify,
         )
 
     async def __aenter__(self) -> Self:
@@ -141,7 +145,8 @@ class Management:
     async def _ask(self, method: str, path: str, body: object = None) -> httpx.Response:
         try:
             answer = await self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
+        # A server that refuses a certificate says so late, and httpx passes that on as it is.
+        except (httpx.TransportError, ssl.SSLError) as error:
             raise BrokerSaidNo(f"{self._address} does not answer: {error!r}") from error
         if answer.is_success:
             return answer

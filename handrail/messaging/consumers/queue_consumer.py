@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import math
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ class Consuming:
         pool: Pool,
         consumer: Consumer,
         codec: Codec,
-        url: str,
+        url: str | Callable[[], str],
         *,
         prefetch: int = 100,
         **trying: Any,
@@ -101,6 +101,9 @@ class Consuming:
                 await wait(stop, rest)
                 rest = min(2 * rest, _LONGEST_REST)
 
+    def _address(self) -> str:
+        return self._url() if callable(self._url) else self._url
+
     async def _database_answers(self) -> None:
         """Without it messages would only be taken to be held."""
         async with self._pool.connection() as connection:
@@ -108,7 +111,7 @@ class Consuming:
 
     async def _subscribe(self, stop: asyncio.Event) -> None:
         """Raises Unsubscribed, or the error of a broker that is gone; returns when stopped."""
-        async with await aio_pika.connect(self._url, timeout=5) as connection:
+        async with await aio_pika.connect(self._address(), timeout=5) as connection:
             channel = await connection.channel(publisher_confirms=False)
             subscription = Subscription(self._trying, self._codec, await _cancelled(channel))
             try:

@@ -9,7 +9,7 @@ from handrail.kernel import Event, context_of
 from handrail.messaging.broker.plan import EVENTS, SAGAS, BrokerPlan
 from handrail.messaging.broker.topology import topology
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.contracts.headers import HEADERS, example_headers
+from handrail.messaging.contracts.headers import example_headers, headers
 from handrail.messaging.contracts.schemas import Described, Schema, schema_of, tolerant
 from handrail.messaging.relay.routing import Routing
 
@@ -46,7 +46,10 @@ def document(
         **_places(events, routing, consumers),
         "components": {
             "messages": {event.__name__: _message(event, described) for event in events},
-            "schemas": {"CloudEventHeaders": HEADERS, **_schemas(events, described)},
+            "schemas": {
+                "CloudEventHeaders": headers(described.codec.tenant, described.examples.stream),
+                **_schemas(events, described),
+            },
         },
     }
 
@@ -200,7 +203,7 @@ def _message(event: type[Event], described: Described) -> Schema:
     key = f"{context}.{name}.v{schema}"
     of_event = schema_of(event, described)
     about = of_event.get("description")
-    headers = example_headers(described.examples)
+    example = example_headers(described.examples)
     constant = {"ce-source": f"/handrail/{context}", "ce-type": key, "ce-schema": str(schema)}
     return {
         "name": name,
@@ -217,7 +220,7 @@ def _message(event: type[Event], described: Described) -> Schema:
         "payload": {"$ref": f"#/components/schemas/{name}"},
         "bindings": {"amqp": {"messageType": key, "bindingVersion": _BINDING}},
         "examples": [
-            {"headers": {**headers, **constant}, "payload": one} for one in of_event["examples"]
+            {"headers": {**example, **constant}, "payload": one} for one in of_event["examples"]
         ],
     }
 

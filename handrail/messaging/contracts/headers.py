@@ -18,7 +18,7 @@ _ALWAYS: Final[dict[str, dict[str, Any]]] = {
     "ce-type": {**_TEXT, "description": "As the routing key."},
     "ce-subject": {**_TEXT, "description": "The stream."},
     "ce-time": {**_TEXT, "format": "date-time", "description": "When it was stored."},
-    "ce-stream": {**_TEXT, "description": "The stream: order-order-3fa9c1."},
+    "ce-stream": {},
     "ce-streamversion": {
         **_NUMBER,
         "description": "Its number in the stream, from 1 without a gap: what tells order.",
@@ -37,16 +37,25 @@ _SOMETIMES: Final[dict[str, dict[str, Any]]] = {
     "ce-causation": {**_TEXT, "description": "The idempotency key of the step that caused it."},
     "ce-step": {**_TEXT, "description": "The step of the process."},
     "ce-saga": {**_TEXT, "description": "The process, where it is told apart."},
-    "ce-merchant": {**_TEXT, "description": "The merchant it is about."},
-    "ce-traceparent": {**_TEXT, "description": "W3C Trace Context."},
 }
 
-HEADERS: Final[dict[str, Any]] = {
-    "type": "object",
-    "description": "CloudEvents 1.0, binary mode; attributes are header fields with `ce-`.",
-    "properties": {**_ALWAYS, **_SOMETIMES},
-    "required": sorted(_ALWAYS),
-}
+
+def headers(tenant: str, stream: str) -> dict[str, Any]:
+    """The schema of a message's headers, where the tenant is called so; `stream` is an example."""
+    about = {**_TEXT, "description": f"The {tenant} it is about."}
+    always = {**_ALWAYS, "ce-stream": {**_TEXT, "description": f"The stream: {stream}."}}
+    trace = {**_TEXT, "description": "W3C Trace Context."}
+    return {
+        "type": "object",
+        "description": "CloudEvents 1.0, binary mode; attributes are header fields with `ce-`.",
+        "properties": {
+            **always,
+            **_SOMETIMES,
+            f"ce-{tenant}": about,
+            "ce-traceparent": trace,
+        },
+        "required": sorted(always),
+    }
 
 
 def example_headers(examples: Examples) -> dict[str, str]:

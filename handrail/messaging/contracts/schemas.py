@@ -37,11 +37,14 @@ def schema_of(event: type[Event], described: Described) -> Schema:
     codec = described.codec
     plain = codec.adapter(event).json_schema(mode="serialization")
     version = codec.version(event.__name__)
+    said = described.examples.meanings.get(event.__name__)
+    example = example_of(event, described.examples, codec.tenant)
     schema: Schema = {
         "$schema": DIALECT,
         "$id": f"urn:handrail:event:{name_of(event.__name__, version)}",
         **cast("Schema", _tidy(plain)),
-        "examples": [orjson.loads(codec.encode(example_of(event, described.examples)).data)],
+        **({"description": said} if said else {}),
+        "examples": [orjson.loads(codec.encode(example).data)],
     }
     return {"$schema": schema.pop("$schema"), "$id": schema.pop("$id"), **_ordered(schema)}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self, cast
@@ -88,11 +89,13 @@ class Message:
 class Publisher:
     """One connection to the virtual host where events are published, made when it is needed.
 
-    `url` is that of the broker, without a virtual host; `home` is the virtual host.
+    `url` is that of the broker, without a virtual host, or a function that is asked for it before
+    each connection; `home` is the virtual host. `certificates` is the query that names them.
     """
 
-    url: str
+    url: str | Callable[[], str]
     home: str
+    certificates: str = ""
     name: str = "handrail-relay"
     counted: Counted = field(default_factory=Counted)
     _connection: aiormq.Connection | None = None
@@ -182,8 +185,12 @@ class Publisher:
 
     async def _connect(self) -> aiormq.Connection:
         vhost = quote(self.home, safe="")
+        url = self.url() if callable(self.url) else self.url
+        query = f"heartbeat={_HEARTBEAT}&name={self.name}"
+        if self.certificates:
+            query = f"{query}&{self.certificates}"
         async with asyncio.timeout(_CONNECTS_WITHIN):
-            connection = _Connection(f"{self.url}/{vhost}?heartbeat={_HEARTBEAT}&name={self.name}")
+            connection = _Connection(f"{url}/{vhost}?{query}")
             await connection.connect()
         self.counted.connected += 1
         _log.info("connected to the broker", virtual_host=self.home)

@@ -9,20 +9,29 @@ from functools import cached_property
 from handrail import kernel
 from handrail.eventstore.codec import UnknownMessage
 from handrail.messaging.broker.plan import EVENTS, SAGAS, BrokerPlan, NoBroker
+from handrail.tenant_word import TENANT_WORD
 
 
 @dataclass(frozen=True)
 class Routing:
     """`contexts` has the context of each event, by the event's name. Without a `plan` there is no
-    broker, and events have a context and a key all the same.
+    broker, and events have a context and a key all the same. `tenant` is the App's word for it.
     """
 
     contexts: Mapping[str, str]
     plan: BrokerPlan | None
+    tenant: str = TENANT_WORD
 
     @classmethod
-    def of(cls, events: Iterable[type[kernel.Message]], plan: BrokerPlan | None) -> Routing:
-        return cls({event.__name__: kernel.context_of(event) for event in events}, plan)
+    def of(
+        cls,
+        events: Iterable[type[kernel.Message]],
+        plan: BrokerPlan | None,
+        *,
+        tenant: str = TENANT_WORD,
+    ) -> Routing:
+        names = {event.__name__: kernel.context_of(event) for event in events}
+        return cls(names, plan, tenant)
 
     @property
     def broker(self) -> BrokerPlan:

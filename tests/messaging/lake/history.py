@@ -72,7 +72,7 @@ def _order(order: OrderId, at: datetime, chance: random.Random, progress: float)
         saga_type="Checkout",
         shape=1,
         attempt=1,
-        merchant=merchant,
+        tenant=merchant,
         at_stake=eur(100_00),
         actor="shop",
     )

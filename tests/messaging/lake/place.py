@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, shard_of
 from handrail.kernel import Event
-from handrail.lake.columns import COLUMNS
+from handrail.lake.columns import columns_of
 from handrail.lake.exporter import Exporter
 from handrail.lake.table import Lake
 from handrail.messaging.relay.routing import Routing
@@ -78,7 +78,7 @@ class Place:
         return list(await (await self.sql.execute(query.encode())).fetchall())
 
     def lake(self, **options: Any) -> Lake:
-        return Lake(self.folder, **options)
+        return Lake(self.folder, HANDRAIL.tenant, **options)
 
     def exporter(
         self, lake: Lake | None = None, routing: Routing = HANDRAIL.routing, **options: Any
@@ -171,4 +171,4 @@ async def a_place(url: str, folder: Path) -> AsyncIterator[Place]:
 
 
 def columns_without(*names: str) -> Sequence[Any]:
-    return [one for one in COLUMNS if one.name not in names]
+    return [one for one in columns_of(HANDRAIL.tenant) if one.name not in names]

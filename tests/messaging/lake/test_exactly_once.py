@@ -159,7 +159,7 @@ class Gate(Lake):
     """A lake whose writer stands still before or after it has looked whether the batch is there."""
 
     def __init__(self, folder: Path, *, at: str) -> None:
-        super().__init__(folder)
+        super().__init__(folder, HANDRAIL.tenant)
         self._at = at
         self.reached, self.opened = threading.Event(), threading.Event()
 

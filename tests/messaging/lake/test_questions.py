@@ -43,7 +43,7 @@ from domain.shipping.events import (
 )
 from handrail.cli import lake_output
 from handrail.eventstore.codec import Codec
-from handrail.kernel import Event, Money, Refusal
+from handrail.kernel import Event, Money, Refusal, TenantId
 from handrail.lake.page import page
 from handrail.lake.plan import Views
 from handrail.lake.questions import ask
@@ -90,7 +90,7 @@ async def test_every_kind_of_event_is_a_table_with_its_fields(months: Months) ->
 
 async def test_refusals_are_counted_by_reason_and_merchant(months: Months) -> None:
     place, told = months
-    merchants = {one.saga: one.event.merchant for one in told if isinstance(one.event, SagaStarted)}
+    merchants = {one.saga: one.event.tenant for one in told if isinstance(one.event, SagaStarted)}
     expected = Counter(
         (merchants[one.saga], words(one.event))
         for one in told
@@ -394,7 +394,7 @@ async def test_a_name_from_elsewhere_is_shown_as_it_is(place: Place) -> None:
         saga_type="Checkout",
         shape=1,
         attempt=1,
-        merchant=bad,  # type: ignore[arg-type]  # any text
+        tenant=TenantId(bad),
         at_stake=eur(1),
         actor="a",
     )
@@ -409,6 +409,7 @@ async def test_a_name_from_elsewhere_is_shown_as_it_is(place: Place) -> None:
     assert "&lt;script&gt;alert(1)" in text
 
 
+@pytest.mark.thorough
 async def test_the_commands_answer(
     months: Months, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

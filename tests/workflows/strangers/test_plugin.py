@@ -73,6 +73,7 @@ def test_each_failure_is_a_test_at_each_step_and_with_an_option_in_pairs(team: T
     assert not any("then_its_undo" in id_ for id_ in single)
 
 
+@pytest.mark.thorough
 def test_the_plugin_brings_its_servers_and_too_little_coverage_fails_the_run(team: Team) -> None:
     page = "coverage.html"
     ran = team.runs(

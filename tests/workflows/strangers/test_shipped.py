@@ -73,6 +73,7 @@ def test_a_small_case_for_each_saga_and_one_line_are_all_a_team_writes(team: Tea
     assert re.search(r"saga coverage \d+\.\d %: \d+ of \d+ cells were run", ran.stdout)
 
 
+@pytest.mark.thorough
 def test_an_undo_that_does_nothing_is_named_with_what_it_left_behind(team: Team) -> None:
     text = team.app.read_text()
     assert UNDOES in text

@@ -12,18 +12,19 @@ from trips.domain.messages import TripId
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spending:
-    """Of a command or an event: whose money, for which trip, and how much."""
+class Sum:
+    """Of a command or an event: whose money, and how much."""
 
     team: TenantId
-    trip: TripId
     amount: Money
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrantBudget(Command, context="budgets"):
-    team: TenantId
-    amount: Money
+class Spending(Sum):
+    trip: TripId
+
+
+class GrantBudget(Sum, Command, context="budgets"): ...
 
 
 class HoldMoney(Spending, Command, context="budgets"): ...
@@ -36,10 +37,7 @@ class SpendMoney(Spending, Command, context="budgets"):
     """The pivot: the trip is made."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BudgetGranted(Event, context="budgets"):
-    team: TenantId
-    amount: Money
+class BudgetGranted(Sum, Event, context="budgets"): ...
 
 
 class MoneyHeld(Spending, Event, context="budgets"): ...

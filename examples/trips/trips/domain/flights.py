@@ -8,18 +8,18 @@ from typing import assert_never, get_args
 
 from handrail.errors import OutOfOrder
 from handrail.replies import Accepted
-from trips.domain.messages import CompanyCommand, CompanyRefusal, TripEvent
+from trips.domain.messages import AskCompany, CompanyDeclined, TripEvent
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoldSeat(CompanyCommand, context="flights"):
+class HoldSeat(AskCompany, context="flights"):
     flight: str
 
 
-class ReleaseSeat(CompanyCommand, context="flights"): ...
+class ReleaseSeat(AskCompany, context="flights"): ...
 
 
-class IssueTicket(CompanyCommand, context="flights"): ...
+class IssueTicket(AskCompany, context="flights"): ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class SeatHeld(TripEvent, context="flights"):
     reference: str
 
 
-class SeatRefused(CompanyRefusal, context="flights"): ...
+class SeatRefused(CompanyDeclined, context="flights"): ...
 
 
 class SeatReleased(TripEvent, context="flights"): ...

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import get_args
 
 from handrail.replies import Accepted
-from trips.domain.messages import CompanyCommand, CompanyRefusal, TripEvent
+from trips.domain.messages import AskCompany, CompanyDeclined, TripEvent
 
 
 @dataclass(frozen=True, kw_only=True)
-class HoldRoom(CompanyCommand, context="hotels"):
+class HoldRoom(AskCompany, context="hotels"):
     hotel: str
 
 
-class ReleaseRoom(CompanyCommand, context="hotels"): ...
+class ReleaseRoom(AskCompany, context="hotels"): ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class RoomHeld(TripEvent, context="hotels"):
     reference: str
 
 
-class RoomRefused(CompanyRefusal, context="hotels"): ...
+class RoomRefused(CompanyDeclined, context="hotels"): ...
 
 
 class RoomReleased(TripEvent, context="hotels"): ...

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NewType
+from typing import NewType
 
-from handrail.errors import OutsideAnswerMissing
-from handrail.kernel import Command, Event, Refusal
-from handrail.replies import Reply
+from handrail.kernel import Command, Event
+from handrail.replies import CompanyCommand, CompanyRefusal
 
 TripId = NewType("TripId", str)
 
@@ -23,26 +22,10 @@ class TripEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompanyCommand(TripCommand):
-    """Asks another company; the activity adds what it replied."""
-
-    asks_outside: ClassVar[bool] = True
-    reply: Reply | None = None
-
-    @property
-    def known_reply(self) -> Reply:
-        if self.reply is None:
-            raise OutsideAnswerMissing(self.trip)
-        return self.reply
+class AskCompany(TripCommand, CompanyCommand):
+    """Asks another company about a trip."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompanyRefusal(Refusal):
-    """Another company declined; `code` is its reason."""
-
-    trip: TripId
-    code: str
-
-    @property
-    def reason(self) -> str:
-        return f"declined: {self.code}"
+class CompanyDeclined(TripEvent, CompanyRefusal):
+    """Another company declined what a trip needs."""

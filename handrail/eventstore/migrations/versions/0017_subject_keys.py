@@ -5,7 +5,7 @@ from alembic import op
 from handrail.privacy.key_table import TABLE
 
 revision = "0017"
-down_revision = "0013"
+down_revision = "0015"
 
 
 def upgrade() -> None:
