@@ -109,7 +109,8 @@ class Settings(
             default=None,
             description="The file with the keys that wrap the keys of subjects, for its owner "
             "alone. Workers, the API and notifiers need it where the App declares personal fields. "
-            "Unset: `handrail up` makes `subject-keys` in `HANDRAIL_DATA_DIR`. See `personal-data.md`.",
+            "Unset: `handrail up` makes `subject-keys` in `HANDRAIL_DATA_DIR`. "
+            "See `personal-data.md`.",
         )
     )
     keys_database_url: Annotated[

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from handrail.dev.postgres import DATABASE
 from handrail.dev.rabbitmq import is_installed
 from handrail.dev.stack import Stack
 from handrail.personal import ERASED
@@ -182,7 +183,8 @@ async def metrics(stack: Stack, api: httpx.AsyncClient) -> list[tuple[str, bytes
 
 
 async def everywhere(stack: Stack, api: httpx.AsyncClient) -> list[tuple[str, str]]:
-    await _written_out(stack.database_url)
+    assert stack.postgres is not None
+    await _written_out(stack.postgres._administrators_url(DATABASE))
     return [
         *hits(files(stack)),
         *hits(iter(await rows(stack.database_url))),
