@@ -12,6 +12,7 @@ _SCOPES: Final = {
     "plans:read": "Read instalment plans.",
     "plans:write": "Settle instalment plans early, and move instalments.",
     "customers:read": "Read customers' limits and what they owe.",
+    "customers:erase": "Erase customers.",
     "limits:write": "Set customers' limits.",
     "contacts:read": "Read customers' addresses, and the messages that were sent to them.",
     "contacts:write": "Change and delete customers' addresses.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, time
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
@@ -22,11 +24,12 @@ from api.contact_store import State, Told
 from consumers.notifications.kinds import Topic
 from handrail import bounds
 from handrail.http.access import needs
-from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, Moment, of_row, text
 from handrail.notifications.contacts import Channel, Contact, Language, QuietHours
+from workflows.customers import subject_of_customer
 
 router = APIRouter(tags=["customers"])
 
@@ -162,7 +165,7 @@ async def put_contact(
     """All of it: what is left out is as if it had never been said. It counts from the next message
     on that is sent.
     """
-    contact = asked.to_contact()
+    contact = await _sealed(services, customer, asked.to_contact())
     async with services.database.connection() as connection:
         await contact_store.keep(connection, customer, contact, actor)
     return _known(customer, contact)
@@ -222,6 +225,23 @@ async def list_messages(
     return page([_message(row) for row in found.rows], found.next, path, query, response)
 
 
+async def _sealed(services: Services, customer: str, contact: Contact) -> Contact:
+    """As it is stored: the notifier opens an address when it sends."""
+    subject = subject_of_customer(customer)
+    addresses: dict[Channel, str] = {
+        channel: await services.personal.seal_text(address, channel, subject)
+        for channel, address in contact.addresses.items()
+    }
+    return replace(contact, addresses=addresses)
+
+
+def _as_kept(addresses: Mapping[Channel, str]) -> Addresses:
+    """Without a check of their form, for they are sealed until they are answered."""
+    return Addresses.model_construct(
+        push=addresses.get("push"), sms=addresses.get("sms"), email=addresses.get("email")
+    )
+
+
 def _known(customer: str, contact: Contact) -> KnownContact:
     quiet = contact.quiet_hours
     return KnownContact(
@@ -229,7 +249,7 @@ def _known(customer: str, contact: Contact) -> KnownContact:
         language=contact.language,
         time_zone=contact.time_zone,
         quiet_hours=quiet and Quiet(begin=f"{quiet.begin:%H:%M}", end=f"{quiet.end:%H:%M}"),
-        addresses=Addresses.model_validate(dict(contact.addresses)),
+        addresses=_as_kept(contact.addresses),
         choices={topic: dict(chosen) for topic, chosen in contact.choices.items()},
         links={
             "contact": f"/customers/{customer}/contact",

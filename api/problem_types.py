@@ -21,6 +21,13 @@ PROBLEMS: Final[Sequence[ProblemType]] = (
         "Send it again later, or look at it under /webhooks and have it tried again.",
     ),
     ProblemType(
+        "erasure-refused",
+        409,
+        "The customer cannot be erased yet",
+        "An order is open, or money is held or owed: the data is needed to settle it.",
+        "Settle what is named, then ask again.",
+    ),
+    ProblemType(
         "input-forgotten",
         409,
         "What it was begun with is not known any more",

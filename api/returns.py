@@ -183,7 +183,7 @@ async def return_everything(
 async def quoted(services: Services, order: str, lines: tuple[ReturnLine, ...]) -> ReturnQuote:
     """Raises Problem where there is no such order, or nothing is left of it."""
     of = QuoteReturnOf(order=OrderId(order), lines=lines, why="returned")
-    quote = await ShopProcesses(services.processes).quote(of)
+    quote = await ShopProcesses(services.processes, services.database).quote(of)
     if not quote.lines:
         raise Problem("out-of-order", f"nothing of {order} is left to come back")
     return quote

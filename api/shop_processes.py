@@ -13,15 +13,20 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.ordering.return_quote import QuoteReturnOf, ReturnQuote
+from handrail.http import stream_reader
+from handrail.http.database import Database
 from handrail.http.dependencies import ServicesDep
 from handrail.http.problems import Problem
 from handrail.http.temporal_errors import RPC, temporal_reachable
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tracing import traceparent
+from handrail.kernel import stream_name
+from handrail.personal import subject_of
 from handrail.sagas.fairness import fair
 from handrail.sagas.visibility import begun_as
 from workflows import deliver_order, plan_collection, settle_early
 from workflows.carrier_notice import CarrierNotice
+from workflows.customers import subject_of_customer
 from workflows.dunning import Terms
 from workflows.options import ShopOptions
 from workflows.plan_collection import CollectInstalments
@@ -32,12 +37,22 @@ _DELIVERIES: Final = (deliver_order.TYPE,)
 
 
 class ShopProcesses:
-    def __init__(self, processes: TemporalGateway) -> None:
+    def __init__(self, processes: TemporalGateway, database: Database) -> None:
         self._processes = processes
+        self._database = database
+
+    async def _customer_of(self, order: str) -> str:
+        """Whose personal data is in what is said of an order."""
+        stream = stream_name("order", order)
+        async with self._database.connection() as connection:
+            found = await stream_reader.read(connection, stream, after=0, limit=1)
+        customer = found[0].data.get("customer", "") if found else ""
+        return subject_of_customer(customer) or subject_of("order", order)
 
     async def tell_carrier_notice(self, order: str, notice: CarrierNotice) -> None:
         """Raises Problem where no delivery of the order waits for what the carrier says."""
         delivery = deliver_order.workflow_id(order)
+        notice = await self._processes.sealed(notice, await self._customer_of(order))
         if await self._processes.known(delivery, of=_DELIVERIES) is None:
             message = f"no parcel of {order} is under way"
             raise Problem("webhook-subject-unknown", message)
@@ -57,8 +72,9 @@ class ShopProcesses:
         with _of_plan(order):
             plan = plan_collection.workflow_id(order)
             id_ = f"settle-{key or uuid4().hex}"
+            subject = await self._customer_of(order)
             saga = await self._processes.execute_update(
-                plan, "settle_early", [wish], id_=id_, of=_PLANS
+                plan, "settle_early", [wish], id_=id_, of=_PLANS, subject=subject
             )
             # Older code answered nothing, and knew one settlement of each plan.
             return str(saga or settle_early.saga_id(order))
@@ -117,7 +133,7 @@ def _of_plan(order: str) -> Iterator[None]:
 
 
 async def shop_processes(services: ServicesDep) -> ShopProcesses:
-    return ShopProcesses(services.processes)
+    return ShopProcesses(services.processes, services.database)
 
 
 ShopProcessesDep = Annotated[ShopProcesses, Depends(shop_processes)]

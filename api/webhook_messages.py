@@ -60,7 +60,9 @@ async def _tell_delivery(services: Services, received: Received) -> None:
     kind = _PARCELS[received.type]
     await _compare(services, parcel, kind)
     notice = CarrierNotice(received.id, kind, parcel.at, parcel.cause or "")
-    await ShopProcesses(services.processes).tell_carrier_notice(parcel.order, notice)
+    await ShopProcesses(services.processes, services.database).tell_carrier_notice(
+        parcel.order, notice
+    )
 
 
 async def _compare(services: Services, parcel: Parcel, kind: ParcelNews) -> None:

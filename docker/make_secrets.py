@@ -78,6 +78,7 @@ def write(folder: Path, owner: int) -> list[str]:
     for company in ("bank", "carrier"):
         secret(f"{company}_webhook_secrets", webhook_secret())
     secret("payload_keys.json", payload_keys())
+    secret("subject_keys", f"k1 {base64.b64encode(secrets.token_bytes(32)).decode()}")
     secret("codec_tokens", f"operator={password()}")
     return written
 

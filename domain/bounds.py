@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Final
 
-from handrail.bounds import ID, Integer, Never, Text
+from handrail.bounds import ID, Integer, Many, Never, Text
 
 INSTALMENTS: Final = Integer(least=1, most=24, unit="months")
 INSTALMENT_NUMBER: Final = Integer(least=1, most=INSTALMENTS.most, unit="the instalment's number")
 REMINDER: Final = Integer(least=1, most=1_000, unit="reminders")
+KEYS: Final = Many(fewest=0, most=10_000)
+ROWS: Final = Integer(least=0, most=1_000_000_000, unit="rows")
 PARCELS: Final = Integer(least=1, most=10_000, unit="parcels")
 
 CARD_NUMBER: Final = Never(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from domain.bounds import INSTALMENT_NUMBER, INSTALMENTS, PARCELS, REFERENCE, REMINDER
+from domain.bounds import INSTALMENT_NUMBER, INSTALMENTS, KEYS, PARCELS, REFERENCE, REMINDER, ROWS
 from domain.identifiers import CustomerId, OrderId, PayoutId, ReturnId, Sku
 from handrail import bounds
 from handrail.field_policy import FieldPolicy
@@ -16,6 +16,7 @@ from handrail.kernel import Command
 
 FIELD_POLICY: Final = FieldPolicy(
     bounds={
+        "by": bounds.ACTOR,
         "card": REFERENCE,
         "cause": bounds.CAUSE,
         "code": bounds.OUTSIDE,
@@ -27,18 +28,23 @@ FIELD_POLICY: Final = FieldPolicy(
         "entry": bounds.OUTSIDE,
         "fee_bps": bounds.BASIS_POINTS,
         "instalments": INSTALMENTS,
+        "keys": KEYS,
         "kind": bounds.ID,
         "lines": bounds.LINES,
         "number": INSTALMENT_NUMBER,
+        "open_orders": KEYS,
         "parcels": PARCELS,
         "payment": bounds.SAGA_ID,
         "quantity": bounds.QUANTITY,
         "registration": bounds.ID,
         "reminder": REMINDER,
+        "removed": bounds.DOCUMENTS,
         "ship_to": bounds.ID,
         "skus": bounds.LINES,
     },
     nested={
+        ("removed", "count"): ROWS,
+        ("removed", "what"): bounds.ID,
         ("documents", "reference"): REFERENCE,
         ("reply", "reference"): bounds.OUTSIDE,
     },
@@ -49,7 +55,7 @@ FIELD_POLICY: Final = FieldPolicy(
         ReturnId: bounds.ID,
         PayoutId: bounds.SAGA_ID,
     },
-    answers=frozenset({"reply"}),
+    answers=frozenset({"reply", "open_orders", "owed", "keys", "removed", "erased_at"}),
     correctable=frozenset(
         {"at", "card", "cause", "completed_at", "documents", "parcels", "registration", "ship_to"}
     ),

@@ -36,6 +36,7 @@ from handrail.messaging.contracts.schemas import Described, Schema
 from handrail.messaging.relay.routing import Routing
 from handrail.notifications import kinds as notifications
 from handrail.notifications.kinds import MessageKinds
+from handrail.privacy.declared import are_declared, mistakes_of_messages
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projection import Projection
@@ -223,6 +224,8 @@ class App:
         for said in roles_of(self.tables, [one.name for one in self.consumers]).mistakes():
             raise WronglyDeclared(said)
         self._refuse_unbounded_corrections()
+        for said in mistakes_of_messages((*self.events, *self.commands)):
+            raise WronglyDeclared(said)
         self._refuse_wrong_problems()
         self._refuse_what_no_context_has()
 
@@ -242,6 +245,13 @@ class App:
         return Codec.of(
             (*self.events, *self.commands, *SAGAS.commands), self.upcasters, tenant=self.tenant
         )
+
+    @cached_property
+    def has_personal_fields(self) -> bool:
+        """Whether a message or a saga's input of the business has a text that is to be sealed."""
+        inputs = (type(one.example_input) for one in self.saga_types.values())
+        own = (event for one in self.contexts for event in one.events)
+        return are_declared((*own, *self.commands, *inputs))
 
     @cached_property
     def described(self) -> Described:

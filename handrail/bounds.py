@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeVar, cast
 
+from handrail.personal import MARK, is_sealed
+
 T = TypeVar("T")
 
 LARGEST_INTEGER: Final = 2**63 - 1
@@ -23,6 +25,8 @@ CUT: Final = "…[cut]"
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 """PostgreSQL stores no NUL, and half of a surrogate pair has no UTF-8."""
+_FOREIGN: Final = re.compile(f"[\x00{MARK}\ud800-\udfff]")
+"""What comes from another company is never taken for a sealed text, either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +79,8 @@ class Text:
     def wrong_with(self, value: Any) -> str | None:
         if not isinstance(value, str):
             return "must be a text"
+        if is_sealed(value):
+            return None  # it was within its bounds before it was sealed
         if not self.shortest <= len(value) <= self.longest:
             return f"must have {self.shortest} to {self.longest} characters"
         if _UNSTORABLE.search(value) or not re.fullmatch(self.pattern, value):
@@ -290,7 +296,7 @@ def is_storable(text: str) -> bool:
 
 def storable(text: str, most: int = OUTSIDE.longest) -> str:
     """The text as it can be stored: at most so long, and marked where it was changed."""
-    clean = _UNSTORABLE.sub(REPLACEMENT, text)
+    clean = _FOREIGN.sub(REPLACEMENT, text)
     return clean if len(clean) <= most else clean[: most - len(CUT)] + CUT
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from handrail import bounds
 from handrail.kernel import NO_TENANT, Command, context_of
+from handrail.privacy.declared import mistakes_of_names
 
 if TYPE_CHECKING:
     from handrail.projections.projection import Projection
@@ -24,6 +25,7 @@ def mistakes_of_saga(type_: SagaType[Any], commands: Collection[type]) -> Iterat
                 " to the commands of its context"
             )
             return
+    yield from mistakes_of_names(type_, [*dict.fromkeys(_commands(saga))])
     yield from _wrong_undos(type_.name, saga)
     yield from _wrong_names(type_)
 

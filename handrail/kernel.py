@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, NewType
+from typing import Annotated, Any, ClassVar, Final, NewType
 
 from handrail.currencies import written
 from handrail.errors import CurrencyMismatch
 from handrail.field_policy import FieldPolicy
+from handrail.personal import Personal
 
 TenantId = NewType("TenantId", str)
 """The party on whose behalf sagas run: limits, fairness and figures are kept for each."""
@@ -62,7 +63,7 @@ class Attribution:
     """The actor who has something done and the reason, stored with what it changes."""
 
     actor: str
-    reason: str
+    reason: Annotated[str, Personal()]
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from handrail.setting_types import (
     Logins,
     Origins,
     Port,
+    PostgresUrl,
     Seconds,
     SettingsPart,
     Unset,
@@ -97,6 +98,33 @@ class Settings(
         default=None,
         description="Where operators see the Temporal UI; for links only. "
         "Unset: that of the embedded server, when there is one.",
+    )
+    personal_fields: Literal["sealed", "clear"] = Field(
+        default="sealed",
+        description="How personal fields are stored from now on. `clear` is for the time in which "
+        "processes run that cannot open sealed ones yet. See `versioning.md`.",
+    )
+    subject_keys_file: Annotated[Path | None, Unset, secret_of("api", "worker", "notifier")] = (
+        Field(
+            default=None,
+            description="The file with the keys that wrap the keys of subjects, for its owner "
+            "alone. Workers, the API and notifiers need it where the App declares personal fields. "
+            "Unset: `handrail up` makes `subject-keys` in `HANDRAIL_DATA_DIR`. "
+            "See `personal-data.md`.",
+        )
+    )
+    keys_database_url: Annotated[
+        PostgresUrl | None, Unset, secret_of("api", "worker", "notifier", "migrate")
+    ] = Field(
+        default=None,
+        repr=False,
+        description="Where the keys of subjects are. Unset: in the database of the events, which "
+        "is for development: a dump of it holds the keys too.",
+    )
+    subject_keys_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=60,
+        description="How long a process keeps a subject's key in memory: an erasure is honoured "
+        "by all after so many seconds.",
     )
     webhook_tolerance_seconds: Seconds = Field(
         default=300, description="How far a webhook's timestamp may be from now, either way."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from activities import credit, inventory, ordering, queries
+from activities import credit, customers, inventory, ordering, queries
 from activities.payments import activities as payments
 from activities.payments.gateway import Bank, HttpBank
 from activities.settlement import activities as settlement
@@ -17,6 +17,7 @@ from handrail.eventstore.store import EventStore
 from handrail.processes.worker import Resources
 from handrail.temporal.client import Activities
 from runtime import payable_reader
+from runtime.customer_rows import NoRows, StoredRows
 from runtime.settings import ShopSettings
 
 
@@ -35,6 +36,7 @@ def of_contexts(
         "payments": payments.activities(store, bank),
         "shipping": shipping.activities(store, carrier),
         "settlement": settlement.activities(store, registry),
+        "customers": customers.activities(store, StoredRows(engine) if engine else NoRows()),
     }
 
 

@@ -15,6 +15,8 @@ from consumers.notifications.templates import MESSAGES
 from consumers.tables import TABLES
 from domain.credit import commands as credit_commands
 from domain.credit import events as credit_events
+from domain.customers import commands as customer_commands
+from domain.customers import events as customer_events
 from domain.inventory import commands as inventory_commands
 from domain.inventory import events as inventory_events
 from domain.ordering import commands as ordering_commands
@@ -59,6 +61,7 @@ def _sagas() -> Sequence[SagaType[Any]]:
     from workflows import (
         checkout,
         collect_instalment,
+        erase_customer,
         onboard_merchant,
         parcels,
         pay_merchant,
@@ -78,6 +81,7 @@ def _sagas() -> Sequence[SagaType[Any]]:
         return_order.SAGA,
         onboard_merchant.SAGA,
         pay_merchant.SAGA,
+        erase_customer.SAGA,
     )
 
 
@@ -155,6 +159,11 @@ HANDRAIL: Final = App(
             name="settlement",
             events=settlement_events.EVENTS,
             commands=settlement_commands.COMMANDS,
+        ),
+        Context(
+            name="customers",
+            events=customer_events.EVENTS,
+            commands=customer_commands.COMMANDS,
         ),
     ),
     sagas=_sagas,

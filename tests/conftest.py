@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,6 +31,18 @@ _FORGETS_SOON = (
     "history.visibilityProcessorUpdateAckInterval",
 )
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def subject_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The key file of every process that a test starts, unless it names another."""
+    from handrail.privacy.key_file import make  # noqa: PLC0415  # only who seals needs it
+
+    file = tmp_path_factory.mktemp("keys") / "subject-keys"
+    make(file)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("HANDRAIL_SUBJECT_KEYS_FILE", str(file))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from handrail.personal import Personal
 
 
 @dataclass(frozen=True)
@@ -14,4 +16,4 @@ class CarrierNotice:
     id: str
     kind: Literal["dispatched", "delivered", "lost"]
     at: datetime
-    cause: str = ""
+    cause: Annotated[str, Personal()] = ""

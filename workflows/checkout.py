@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 from domain.credit.commands import ConsumeCredit, HoldCredit, ReleaseCredit
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
@@ -29,6 +29,7 @@ from domain.payments.due_dates import months_after
 from domain.settlement.commands import AccruePayable
 from domain.shipping.commands import BookShipment
 from handrail.kernel import Command, Money
+from handrail.personal import Personal
 from handrail.sagas.cancellation import run_uncancellable, side_by_side
 from handrail.sagas.child_workflows import Child, start_process
 from handrail.sagas.definition import Parallel, RetriableStep, Saga, Step
@@ -37,6 +38,7 @@ from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
 from workflows import deliver_order, plan_collection
 from workflows.collect_instalments import CollectInstalmentsWorkflow
+from workflows.customers import subject_of_customer
 from workflows.deliver_order import DeliverOrder, DeliverOrderWorkflow
 from workflows.options import ShopOptions
 from workflows.plan_collection import CollectInstalments
@@ -54,8 +56,8 @@ class Checkout:
     lines: tuple[OrderLine, ...]
     total: Money
     instalments: int
-    card: str
-    ship_to: str
+    card: Annotated[str, Personal(subject="customer")]
+    ship_to: Annotated[str, Personal(subject="customer")]
     placed_at: datetime
 
 
@@ -249,6 +251,7 @@ SAGA: Final = SagaType(
     details=details,
     tenant=lambda checkout: checkout.merchant,
     at_stake=lambda checkout: checkout.total,
+    subject=lambda checkout: subject_of_customer(checkout.customer),
     run=_run,
 )
 CheckoutWorkflow = SAGA.workflow

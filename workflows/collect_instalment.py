@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -14,10 +14,12 @@ from domain.credit.commands import RestoreCredit
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import CollectInstalment
 from handrail.kernel import Money
+from handrail.personal import Personal
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
+from workflows.customers import subject_of_customer
 
 TYPE: Final = "CollectInstalment"
 TELLS: Final = "tells-that-it-waits"
@@ -37,7 +39,7 @@ class DueInstalment:
     number: int
     principal: Money
     fees: Money
-    card: str
+    card: Annotated[str, Personal(subject="customer")]
 
     @property
     def amount(self) -> Money:
@@ -117,6 +119,7 @@ SAGA: Final = SagaType(
     summary=summary,
     tenant=lambda asked: asked.merchant,
     at_stake=lambda asked: asked.amount,
+    subject=lambda asked: subject_of_customer(asked.customer),
     run=_run,
 )
 CollectInstalmentWorkflow = SAGA.workflow

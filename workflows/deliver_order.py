@@ -182,6 +182,7 @@ class DeliverOrderWorkflow:
             skus=asked.skus,
             value=asked.total,
             at=notice.at,
+            customer=asked.customer,
             cause=notice.cause,
         )
         ended = await self._run_saga(_SAGAS[notice.kind].child(told))

@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
-from domain.identifiers import MerchantId, OrderId, Sku
+from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.commands import ShipStock
 from domain.ordering.commands import CompleteOrder
 from domain.shipping.commands import RecordDelivery, RecordDispatch, RecordLoss
 from handrail.kernel import Money
+from handrail.personal import Personal
 from handrail.sagas.definition import Saga
 from handrail.sagas.saga_type import SagaType
+from workflows.customers import subject_of_customer
 
+NOT_KNOWN: Final = CustomerId("")
 DISPATCH: Final = "Dispatch"
 DELIVERED: Final = "Delivered"
 LOSS: Final = "Loss"
@@ -28,7 +31,7 @@ LOSS: Final = "Loss"
 class Parcels:
     """What was reported of the parcels of an order, and when; `cause` is for those that are lost.
 
-    `value` is what the order cost.
+    `value` is what the order cost. `customer` is empty in what was begun before it was a field.
     """
 
     order: OrderId
@@ -36,7 +39,8 @@ class Parcels:
     skus: tuple[Sku, ...]
     value: Money
     at: datetime
-    cause: str = ""
+    customer: CustomerId = NOT_KNOWN
+    cause: Annotated[str, Personal(subject="customer")] = ""
 
 
 def dispatch(p: Parcels) -> Saga:
@@ -74,6 +78,7 @@ EXAMPLE: Final = Parcels(
     skus=(Sku("cup"),),
     value=Money(100_00, "EUR"),
     at=datetime(2026, 1, 1, tzinfo=UTC),
+    customer=CustomerId("customer-1"),
     cause="not found",
 )
 
@@ -95,6 +100,7 @@ def _type(
         summary=summary,
         tenant=lambda asked: asked.merchant,
         at_stake=lambda asked: asked.value,
+        subject=lambda asked: subject_of_customer(asked.customer),
     )
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
+
+from handrail.personal import Personal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,7 +14,7 @@ class PayAllNow:
     """The customer wants to pay all that is left; by the plan's card where `card` is empty."""
 
     actor: str
-    card: str = ""
+    card: Annotated[str, Personal()] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 from temporalio import workflow
 
@@ -18,12 +18,14 @@ from domain.ordering.events import ReturnLine, Why
 from domain.payments.commands import AdjustPlan, RefundPayment, RevertAdjustment
 from domain.settlement.commands import ClawBack
 from handrail.kernel import Command, Money
+from handrail.personal import Personal
 from handrail.sagas.cancellation import run_uncancellable
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import SagaResult
 from handrail.sagas.saga_type import SagaType
 from workflows.collect_instalments import is_collected
+from workflows.customers import subject_of_customer
 from workflows.options import ShopOptions
 from workflows.plan_collection import CollectInstalments
 
@@ -52,7 +54,7 @@ class ReturnOrder:
     refund: Money
     why: Why
     accepted_at: datetime
-    reason: str = ""
+    reason: Annotated[str, Personal(subject="customer")] = ""
 
 
 def saga(r: ReturnOrder) -> Saga:
@@ -181,6 +183,7 @@ SAGA: Final = SagaType(
     details=details,
     tenant=lambda asked: asked.merchant,
     at_stake=lambda asked: asked.value,
+    subject=lambda asked: subject_of_customer(asked.customer),
     run=_run,
 )
 ReturnOrderWorkflow = SAGA.workflow

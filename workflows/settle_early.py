@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from domain.credit.commands import RestoreCredit
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.payments.commands import SettleEarly
 from handrail.kernel import Money
+from handrail.personal import Personal
 from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.saga_type import SagaType
+from workflows.customers import subject_of_customer
 
 TYPE: Final = "SettleEarly"
 PAYMENT: Final = "settlement"
@@ -30,7 +32,7 @@ class Settlement:
     merchant: MerchantId
     principal: Money
     fees: Money
-    card: str
+    card: Annotated[str, Personal(subject="customer")]
     payment: str = PAYMENT
 
     @property
@@ -81,5 +83,6 @@ SAGA: Final = SagaType(
     summary=summary,
     tenant=lambda asked: asked.merchant,
     at_stake=lambda asked: asked.amount,
+    subject=lambda asked: subject_of_customer(asked.customer),
 )
 SettleEarlyWorkflow = SAGA.workflow

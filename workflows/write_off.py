@@ -11,6 +11,7 @@ from domain.payments.commands import WriteOffPlan
 from handrail.kernel import Money
 from handrail.sagas.definition import Saga, numbered
 from handrail.sagas.saga_type import SagaType
+from workflows.customers import subject_of_customer
 
 TYPE: Final = "WriteOff"
 
@@ -60,5 +61,6 @@ SAGA: Final = SagaType(
     summary=summary,
     tenant=lambda asked: asked.merchant,
     at_stake=lambda asked: asked.principal,
+    subject=lambda asked: subject_of_customer(asked.customer),
 )
 WriteOffWorkflow = SAGA.workflow

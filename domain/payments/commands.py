@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar, get_args
+from typing import Annotated, ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
 from handrail.kernel import Money
+from handrail.personal import Personal
 from handrail.replies import Reply
 
 
@@ -16,7 +17,7 @@ class AuthoriseDownPayment(ShopCommand, context="payments"):
 
     order: OrderId
     amount: Money
-    card: str
+    card: Annotated[str, Personal()]
     reply: Reply | None = None
 
 
@@ -65,7 +66,7 @@ class OpenPlan(ShopCommand, context="payments"):
     customer: CustomerId
     financed: Money
     instalments: int
-    card: str
+    card: Annotated[str, Personal(subject="customer")]
     first_due: date
     day: int = 0
 
@@ -79,7 +80,7 @@ class CollectInstalment(ShopCommand, context="payments"):
     order: OrderId
     number: int
     amount: Money
-    card: str
+    card: Annotated[str, Personal()]
     reply: Reply | None = None
 
 
@@ -110,7 +111,7 @@ class SettleEarly(ShopCommand, context="payments"):
 
     order: OrderId
     amount: Money
-    card: str
+    card: Annotated[str, Personal()]
     reply: Reply | None = None
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import get_args
+from typing import Annotated, get_args
 
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
 from handrail.kernel import Event, Money, Refusal
+from handrail.personal import Personal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class Reduction:
 class PlanOpened(Event, context="payments"):
     order: OrderId
     customer: CustomerId
-    card: str
+    card: Annotated[str, Personal(subject="customer")]
     instalments: tuple[PlannedInstalment, ...]
 
 

@@ -52,6 +52,7 @@ from handrail.errors import (
     UnknownAggregate,
 )
 from handrail.kernel import Money
+from handrail.personal import may_equal
 from handrail.replies import Accepted, Declined
 
 __all__ = ["CATEGORY", "Adjustment", "Instalment", "InstalmentPlan", "decide", "evolve"]
@@ -152,7 +153,8 @@ def _open(command: OpenPlan, plan: InstalmentPlan) -> Sequence[PlanEvent]:
         ]
     # A plan that was opened before `day` was known has the dates that follow from the first alone.
     known = {instalments, tuple(monthly(financed, count, command.first_due))}
-    if (command.customer, command.card) != (plan.customer, plan.card) or plan.planned not in known:
+    differs = command.customer != plan.customer or plan.planned not in known
+    if differs or not may_equal(command.card, plan.card):
         raise ContentDiffers(f"{command.order} has another plan")
     return []
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, get_args
+from typing import Annotated, ClassVar, get_args
 
 from domain.command_fields import ShopCommand
 from domain.identifiers import MerchantId, OrderId
+from handrail.personal import Personal
 from handrail.replies import Reply
 
 
@@ -17,7 +18,7 @@ class BookShipment(ShopCommand, context="shipping"):
 
     order: OrderId
     merchant: MerchantId
-    ship_to: str
+    ship_to: Annotated[str, Personal()]
     parcels: int
     reply: Reply | None = None
 
@@ -50,7 +51,7 @@ class RecordDelivery(ShopCommand, context="shipping"):
 class RecordLoss(ShopCommand, context="shipping"):
     order: OrderId
     at: datetime
-    cause: str
+    cause: Annotated[str, Personal()]
 
 
 ShipmentCommand = BookShipment | CancelShipment | RecordDispatch | RecordDelivery | RecordLoss

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import get_args
+from typing import Annotated, get_args
 
 from domain.identifiers import OrderId
 from handrail.kernel import Event, Refusal
+from handrail.personal import Personal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class ShipmentDelivered(Event, context="shipping"):
 class ShipmentLost(Event, context="shipping"):
     order: OrderId
     at: datetime
-    cause: str
+    cause: Annotated[str, Personal()]
 
 
 ShipmentEvent = (

@@ -69,6 +69,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "webhooks": "SIU",
         "api_keys": "S",
         "api_key_uses": "SIU",
+        "subject_keys": "SI",
         "notification_contacts": "SIUD",
         "notifications": "SU",
         "campaigns": "S",
@@ -85,6 +86,12 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "snapshots": "SIU",
         "streams": "S",
         "read_models": "S",
+        # It erases: destroys keys, and deletes rows about their subjects.
+        "subject_keys": "SIU",
+        "notification_contacts": "SD",
+        "notifications": "SD",
+        "campaign_audience": "SD",
+        "webhooks": "SD",
     },
     "projector": {
         **_FEED,
@@ -98,6 +105,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "parked_events": "SIUD",
     },
     "notifier": {
+        "subject_keys": "S",
         "notifications": "SUD",
         "notification_contacts": "S",
         "campaigns": "SUD",

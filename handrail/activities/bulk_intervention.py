@@ -25,6 +25,8 @@ from handrail.activities.command_handler import metadata_of
 from handrail.activities.corrections import WrongCorrection, corrected
 from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.kernel import Command, Event, stream_name
+from handrail.personal import has_marks, subject_of
+from handrail.sagas.events import SagaStarted
 from handrail.sagas.interventions import (
     Begun,
     Heard,
@@ -170,9 +172,8 @@ class _InMany:
             happened=asked.happened,
         )
         async with asyncio.timeout(ANSWER_WITHIN):
-            return await _execute_update(
-                self._client.get_workflow_handle(saga), told, asked, target
-            )
+            handle = self._client.get_workflow_handle(saga)
+            return await _execute_update(handle, told, asked, target, self._store)
 
     @activity.defn(name="RecordIntervention")
     async def record(
@@ -191,8 +192,23 @@ class _InMany:
         return str(first.get("heard", ""))
 
 
+async def _sealed(store: EventStore, saga: str, command: Command) -> Command:
+    """Under the key of the saga's subject, as its stream names it."""
+    if not store.personal.seals or not has_marks(type(command)):
+        return command
+    stream = stream_name("saga", saga)
+    story = (await store.load({stream: 0}))[stream].events
+    begun = [one for one in story if isinstance(one, SagaStarted)]
+    subject = (begun[-1].subject if begun else "") or subject_of("saga", saga)
+    return await store.personal.seal(command, subject)
+
+
 async def _execute_update(
-    saga: WorkflowHandle[Any, Any], told: Any, asked: InterveneInMany, target: Target
+    saga: WorkflowHandle[Any, Any],
+    told: Any,
+    asked: InterveneInMany,
+    target: Target,
+    store: EventStore,
 ) -> tuple[Heard, str]:
     """How the saga took it, and what it said. Raises where it cannot be reached."""
     instead: Command | None = None
@@ -201,7 +217,9 @@ async def _execute_update(
             # Where it is not parked, the update says why; or that it was taken before.
             with contextlib.suppress(WorkflowQueryFailedError):
                 command: Command = await saga.query("parked_command", target.step)
-                instead = corrected(command, orjson.loads(asked.correction))
+                correction = await store.personal.open(asked.correction)
+                instead = corrected(command, orjson.loads(correction))
+                instead = await _sealed(store, target.saga, instead)
         id_ = update_id("intervene", told.id)
         await saga.execute_update("intervene", args=[told, instead], id=id_)
     except WrongCorrection as wrong:

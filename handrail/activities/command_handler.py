@@ -149,11 +149,16 @@ class CommandHandler(Generic[StateT]):
         states: Mapping[str, tuple[int, StateT]],
         events: Sequence[Event],
     ) -> Answer:
-        epoch = self._epoch  # the one that the states are of: nobody was waited for since
+        # Sealed before they are folded: what is remembered, and snapshots, hold no text in clear.
+        epoch = self._epoch  # the one that the states are of
+        events = await self._store.sealed(events, context)
         added: dict[str, list[Event]] = {stream: [] for stream in states}
         for event in events:
             added[stream_name(self._aggregate.category, self._aggregate.id_of(event))].append(event)
-        saga_events, answer = _saga_events_of(context, events)
+        recorded, answer = _saga_events_of(context, events)
+        saga_events = await self._store.sealed(recorded, context)
+        if isinstance(saga_events[0], StepRefused):
+            answer["reason"] = saga_events[0].reason
         appends: list[tuple[str, int | None, Sequence[Event]]] = [
             (stream, version, added[stream]) for stream, (version, _) in states.items()
         ]

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from handrail.command_fields import Path, why_not_correctable, wrong_value
 from handrail.kernel import Command
+from handrail.personal import holds_sealed
 
 
 class WrongCorrection(Exception):
@@ -52,9 +53,11 @@ def _read(command: Command, changes: Mapping[str, Any]) -> Command:
     adapter = _adapter(cast("Hashable", type(command)))
     for name, value in changes.items():
         try:
-            orjson.dumps({name: value})
+            written = orjson.dumps({name: value}).decode()
         except orjson.JSONEncodeError:
             raise WrongCorrection((name,), "holds what cannot be stored") from None
+        if holds_sealed(written):
+            raise WrongCorrection((name,), "holds a sealed text: say it in clear")
     whole = {**adapter.dump_python(command, mode="json"), **changes}
     try:
         read: Command = adapter.validate_json(orjson.dumps(whole), strict=True, extra="forbid")

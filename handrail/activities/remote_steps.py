@@ -112,7 +112,8 @@ class RemoteSteps(Generic[StateT]):
         self, command: CommandT, context: StepContext, request: Request[CommandT]
     ) -> Answer:
         await self._void(command, context)
-        reply = await request(command, str(context.key))
+        revealed = await self._store.personal.reveal(command)
+        reply = await request(revealed, str(context.key))
         try:
             return await self._handler.handle(_with(command, reply), context)
         except StepClosed:
@@ -127,7 +128,8 @@ class RemoteSteps(Generic[StateT]):
         """Raises DeclinedForGood where the company does not release what no event records."""
         if await self._needs_reply(command):
             await self._void(command, context)
-            command = _with(command, await request(command, str(context.key)))
+            revealed = await self._store.personal.reveal(command)
+            command = _with(command, await request(revealed, str(context.key)))
         try:
             answer = await self._handler.handle(command, context)
         except StepClosed:

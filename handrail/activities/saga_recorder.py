@@ -188,6 +188,7 @@ class SagaRecorder:
             turned = _turned(asked, attempt, story)
             if turned is None:
                 raise _closed(context, "what gives no reason to turn back")
+            turned = await self._store.personal.seal(turned, context.of_texts)
             try:
                 appended = await self._append(
                     version,
@@ -252,7 +253,8 @@ class SagaRecorder:
             try:
                 # What was recorded before it was done stands: nothing is appended at that version.
                 expected = IMPOSSIBLE if contradicts else version
-                appended = await self._append(expected, [resumed], context, self._encoded(asked))
+                encoded = await self._encoded(asked, context)
+                appended = await self._append(expected, [resumed], context, encoded)
             except VersionConflict:
                 if contradicts:
                     message = f"our own books say that {resumed.step} happened: retry it"
@@ -266,7 +268,8 @@ class SagaRecorder:
     @activity.defn(name="AnswerStep")
     async def answer(self, asked: StepAnswered, context: StepContext) -> StepAnswered:
         """Answer a step that waits for it; the first answer that is recorded stands."""
-        appended = await self._append(ANY_VERSION, [asked], context, self._encoded([asked]))
+        encoded = await self._encoded([asked], context)
+        appended = await self._append(ANY_VERSION, [asked], context, encoded)
         [stands] = self._stored(appended.answer)
         return cast("StepAnswered", stands)
 
@@ -303,8 +306,9 @@ class SagaRecorder:
         except StepClosed:
             raise _closed(context, "a later attempt") from None
 
-    def _encoded(self, messages: Sequence[Any]) -> Mapping[str, Any]:
-        encoded = [self._codec.encode(message) for message in messages]
+    async def _encoded(self, messages: Sequence[Any], context: StepContext) -> Mapping[str, Any]:
+        sealed = await self._store.personal.seal_all(messages, context.of_texts)
+        encoded = [self._codec.encode(message) for message in sealed]
         return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
 
     def _stored(self, answer: Mapping[str, Any] | None) -> Sequence[Any]:

@@ -223,6 +223,10 @@ def migrate() -> int:
     except (Refused, Dangerous, TableBusy) as refused:
         print(refused, file=sys.stderr)
         return 1
+    if settings.keys_database_url is not None:
+        from handrail.privacy.key_schema import migrate_keys
+
+        migrate_keys(settings.keys_database_url, settings.database_role)
     _log.info("migrated")
     return 0
 

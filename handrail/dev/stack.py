@@ -145,6 +145,7 @@ class Stack:
         self._lock.acquire()
         try:
             self._claim_api_port()
+            self._make_key_file()
             await _together(self._start_database(), self._start_temporal(), self._start_broker())
             await _together(*self._start_processes())
             self._lock.describe(
@@ -186,6 +187,15 @@ class Stack:
         if asked not in {0, port}:
             raise FailedToStart("api", f"cannot have port {asked}: set HANDRAIL_API_PORT (0: any)")
         self._learned(api_port=port)
+
+    def _make_key_file(self) -> None:
+        """For personal texts, those that people write to sagas included, where there is none."""
+        if self.settings.subject_keys_file is None:
+            from handrail.privacy.key_file import make
+
+            file = self.data_dir / "subject-keys"
+            make(file)
+            self._learned(subject_keys_file=file)
 
     async def _start_database(self) -> None:
         if self.settings.database_url is None:

@@ -64,6 +64,11 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         protects="Which server's transaction numbers the feed, tokens and the lake count in.",
     ),
     Retention(
+        tables=("subject_keys",),
+        until="for ever, without the key once its subject was erased",
+        protects="What opens personal texts; and of those erased the proof: key, time, and actor.",
+    ),
+    Retention(
         tables=("api_keys", "api_key_uses"),
         until=FOR_EVER,
         protects="Who could sign in, with which rights, and who gave and took them. Of secrets"

@@ -14,6 +14,8 @@ from psycopg import errors
 from handrail.eventstore.codec import Codec, Unstorable
 from handrail.eventstore.pool import Pool, epoch_of
 from handrail.kernel import Event
+from handrail.personal import holds_sealed, subject_of
+from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.sagas.step_keys import StepContext
 
 SHARDS: Final = 16
@@ -83,9 +85,11 @@ def shard_of(stream: str) -> int:
 class EventStore:
     """Loads streams and appends to them, a round trip each."""
 
-    def __init__(self, pool: Pool, codec: Codec) -> None:
+    def __init__(self, pool: Pool, codec: Codec, personal: PersonalTexts = CLEAR) -> None:
         self._pool = pool
         self._codec = codec
+        self.personal = personal
+        """Seals what is appended; an event is read with its personal texts as they are stored."""
 
     @property
     def tenant(self) -> str:
@@ -140,6 +144,10 @@ class EventStore:
         """
         if len({stream for stream, _, _ in appends}) < len(appends):
             raise ValueError("a stream is given twice: " + ", ".join(s for s, _, _ in appends))
+        appends = [
+            (stream, version, await self.sealed(events, context, stream))
+            for stream, version, events in appends
+        ]
         # In the order of their names, which is the order they are locked in.
         ordered = sorted(appends, key=lambda one: one[0])
         places = {stream: place for place, (stream, _, _) in enumerate(ordered)}
@@ -164,6 +172,18 @@ class EventStore:
         if result["status"] == "closed":
             raise StepClosed(str(context and context.key))
         return Appended(result["status"], result.get("answer", answer or {}), result["token"], now)
+
+    async def sealed(
+        self, events: Sequence[Event], context: StepContext | None, stream: str = ""
+    ) -> Sequence[Event]:
+        """The events as they are stored: no personal text of theirs is in clear.
+
+        Raises ValueError for a stream that is named by a personal text.
+        """
+        if holds_sealed(stream):
+            raise ValueError("a stream is named by a personal text")
+        otherwise = context.of_texts if context else subject_of("stream", stream)
+        return await self.personal.seal_all(events, otherwise)
 
     def _event(self, of: int, nth: int, event: Event) -> Mapping[str, Any]:
         encoded = self._codec.encode(event)

@@ -29,6 +29,7 @@ from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
 from handrail.http.named_models import SUBJECT_FIELD, router_for
 from handrail.http.path_owners import PathOwners
+from handrail.http.personal_texts import OpeningMiddleware, SagaTexts
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
 from handrail.http.rate_limit import NO_LIMITS, RateLimits
@@ -52,6 +53,7 @@ from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.http.webhook_sources import Webhooks
 from handrail.messaging.contracts.schemas import Schema
+from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
 
@@ -86,6 +88,7 @@ def create_app(
     as_of_events: int = EVENTS_AT_MOST,
     event_streams: int = AT_ONCE,
     event_streams_per_client: int = PER_CLIENT,
+    personal: PersonalTexts = CLEAR,
     waiting_requests: int = WAITING_AT_ONCE,
     rates: RateLimits = NO_LIMITS,
     origin: RequestOrigin = RequestOrigin(),  # noqa: B008  # it holds nothing
@@ -102,8 +105,8 @@ def create_app(
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
     point-in-time read folds, `event_streams` those that are open, `waiting_requests` those that
     wait for a decision. `origin` says under which names it answers, `rates` how many requests a
-    second a caller may make. Neither the engine nor the client has to be connected, or is closed
-    here.
+    second a caller may make. `personal` seals what comes in, and opens what goes out. Neither the
+    engine nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
         title="Handrail",
@@ -116,6 +119,7 @@ def create_app(
     )
     metrics, database = Metrics(), Database(engine, EVERYTHING)
     stopping = stopping or asyncio.Event()
+    texts = SagaTexts(personal, database, client, declared.saga_types)
     hooks = declared.webhooks()
     app.state.problem_types = declared.problem_types
     app.state.path_owners = PathOwners(
@@ -130,7 +134,9 @@ def create_app(
         unconfined=database,
         history=PointInTime(database, declared.codec, as_of_events),
         places=TenantLimit(database, sagas_per_tenant, declared.saga_board.table, declared.tenant),
-        processes=TemporalGateway(client, options, declared.saga_types, declared.rule_problems),
+        processes=TemporalGateway(
+            client, options, declared.saga_types, declared.rule_problems, texts
+        ),
         decisions=DecisionWaiter(database, declared.codec, waiting_requests),
         streams=EventStreams(
             database, stopping, at_once=event_streams, per_client=event_streams_per_client
@@ -142,7 +148,9 @@ def create_app(
             types=declared.saga_types,
             codec=declared.codec,
             rules=declared.rule_problems,
+            texts=texts,
         ),
+        personal=personal,
         metrics=metrics,
         figures=operations.Figures(),
         temporal_ui=temporal_ui,
@@ -158,6 +166,7 @@ def create_app(
         app.include_router(router)
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
+    app.add_middleware(OpeningMiddleware, personal=personal)
     public = public_routes(app, declared.access.all_scopes)
     app.add_middleware(AccessMiddleware, authentication=authentication, public=public, rates=rates)
     app.add_middleware(RequestMiddleware, metrics=metrics, origin=origin)

@@ -25,6 +25,7 @@ from handrail.http.saga_control import SagaClient
 from handrail.http.schemas import Links, Moment, form
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
+from handrail.privacy.texts import PersonalTexts
 
 ACTOR: Final = "Handrail-Actor"
 
@@ -63,6 +64,7 @@ class Services:
     decisions: DecisionWaiter
     streams: EventStreams
     steering: SagaClient
+    personal: PersonalTexts
     metrics: Metrics
     figures: Figures
     temporal_ui: str | None = None

@@ -27,10 +27,12 @@ from handrail.activities.corrections import WrongCorrection, corrected
 from handrail.eventstore.codec import Codec
 from handrail.http import stream_reader
 from handrail.http.database import Database
+from handrail.http.personal_texts import SagaTexts
 from handrail.http.problems import Problem, at, pointer_to
 from handrail.http.start_input import LastAttempt, begun_with, last_attempt
 from handrail.http.temporal_errors import RPC, execute_update, query_workflow, temporal_reachable
 from handrail.kernel import Attribution, Command, stream_name
+from handrail.personal import subject_of
 from handrail.sagas.bulk_intervention import InterveneInManyWorkflow
 from handrail.sagas.events import SagaResumed
 from handrail.sagas.fairness import fair
@@ -67,7 +69,9 @@ class SagaClient:
         types: Mapping[str, SagaType[Any]],
         codec: Codec,
         rules: Mapping[str, str],
+        texts: SagaTexts,
     ) -> None:
+        self._texts = texts
         self._client = client
         self._database = database
         self._options = options
@@ -110,11 +114,12 @@ class SagaClient:
                 data={"intervention": intervention.id},
             )
         for one in found:
+            data = await self._texts.personal.open(one.data)
             names = ("kind", "reason", "evidence")
-            happened = one.data.get("happened", True)
-            differs = any(one.data[name] != getattr(intervention, name) for name in names)
-            differs |= intervention.step not in {"", one.data["step"]}
-            differs |= _is_other(correction or {}, one.data.get("correction") or "{}")
+            happened = data.get("happened", True)
+            differs = any(data[name] != getattr(intervention, name) for name in names)
+            differs |= intervention.step not in {"", data["step"]}
+            differs |= _is_other(correction or {}, data.get("correction") or "{}")
             if differs or happened != intervention.happened:
                 said = f"{saga} took another intervention under the id {intervention.id}"
                 raise Problem("content-differs", said)
@@ -144,8 +149,9 @@ class SagaClient:
         await self._tell(saga, "answer", [verdict], id_)
 
     async def _tell(self, saga: str, update: str, arguments: Sequence[Any], id_: str) -> None:
+        sealed = await self._texts.sealed_all(saga, arguments)
         await execute_update(
-            self._client, saga, update, arguments, id_=id_, of=self._types, rules=self._rules
+            self._client, saga, update, sealed, id_=id_, of=self._types, rules=self._rules
         )
 
     async def begin_again(self, saga: str, actor: str, reason: str) -> int:
@@ -158,6 +164,8 @@ class SagaClient:
         told = await last_attempt(self._database, self._codec, saga)
         last = await self._last(saga, told)
         attempt = max(last.attempt, told.number if told else 0) + 1
+        subject = await self._texts.subject(saga)
+        reason = await self._texts.personal.seal_text(reason, "reason", subject)
         said = f"attempt {attempt}, asked for by {actor}: {reason}"
         try:
             async with temporal_reachable():
@@ -168,7 +176,7 @@ class SagaClient:
                     task_queue=last.task_queue,
                     priority=last.priority,
                     search_attributes=last.search_attributes,
-                    static_summary=said[:200],
+                    static_summary=f"attempt {attempt}, asked for by {actor}",
                     static_details=said,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
@@ -184,16 +192,17 @@ class SagaClient:
         Raises Problem where it was begun with other content.
         """
         id_ = stream_name("intervention", asked.intervention)
+        sealed = await self._texts.personal.seal(asked)
         if not begun:
             async with temporal_reachable():
                 with contextlib.suppress(WorkflowAlreadyStartedError):
                     await self._client.start_workflow(
                         InterveneInManyWorkflow.run,
-                        args=[asked, None],
+                        args=[sealed, None],
                         id=id_,
                         task_queue=self._options.queue_prefix + "sagas",
                         static_summary=f"{asked.kind}, asked for by {asked.actor}",
-                        static_details=asked.reason,
+                        static_details=sealed.reason,
                         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                         id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                         rpc_timeout=RPC,
@@ -201,7 +210,8 @@ class SagaClient:
                     return
         found = await begun_with(self._client, id_)
         if found is not None and found.workflow_type in IN_MANY:
-            before = await found.argument(0, InterveneInMany)
+            kept = await found.argument(0, InterveneInMany)
+            before = await self._texts.personal.open(kept)
             if before == replace(asked, actor=before.actor):
                 return
         said = f"{asked.intervention} was begun before, with other content"
@@ -210,8 +220,10 @@ class SagaClient:
     async def stop_in_many(self, intervention: str, stop: Attribution) -> None:
         workflow = stream_name("intervention", intervention)
         try:
+            about = subject_of("intervention", intervention)
+            wish = await self._texts.personal.seal(stop, about)
             await execute_update(
-                self._client, workflow, "stop", [stop], id_="stop", of=IN_MANY, rules=self._rules
+                self._client, workflow, "stop", [wish], id_="stop", of=IN_MANY, rules=self._rules
             )
         except Problem as problem:
             if problem.slug == "not-found":

@@ -25,6 +25,7 @@ from temporalio.common import (
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from handrail.http.last_run import REQUEST, LastRun, last_run
+from handrail.http.personal_texts import SagaTexts
 from handrail.http.problems import Problem, of_rule, unavailable
 from handrail.http.start_input import begun_with
 from handrail.http.start_request import StartRequest
@@ -39,6 +40,7 @@ from handrail.http.temporal_errors import (
 )
 from handrail.http.tracing import traceparent
 from handrail.kernel import Attribution, Command, context_of
+from handrail.personal import subject_of
 from handrail.sagas.fairness import fair
 from handrail.sagas.options import RunOptions
 from handrail.sagas.saga_type import SagaType
@@ -61,8 +63,10 @@ class TemporalGateway:
         options: RunOptions,
         types: Mapping[str, SagaType[Any]],
         rules: Mapping[str, str],
+        texts: SagaTexts,
     ) -> None:
         self._client = client
+        self._texts = texts
         self._options = options
         self._types = types
         self._rules = rules
@@ -94,13 +98,16 @@ class TemporalGateway:
         `begun` says that its stream is there: whether or not Temporal remembers it, it has begun.
         Raises Problem where what was begun under this id was asked for with other content.
         """
+        subject = self._types[beginning.saga_type].subject(beginning.input)
+        otherwise = subject or subject_of("saga", beginning.saga)
+        sealed = await self._texts.personal.seal(beginning.input, otherwise)
         if not begun:
             async with temporal_reachable():
                 with contextlib.suppress(WorkflowAlreadyStartedError):
                     await self._client.start_workflow(
                         beginning.saga_type,
                         args=[
-                            beginning.input,
+                            sealed,
                             self._options_of(beginning),
                             actor,
                             beginning.attempt,
@@ -123,7 +130,7 @@ class TemporalGateway:
             raise Problem("content-differs", said)
         if found.workflow_type == saga_type:
             before = await found.argument(0, input_)
-            if same(before):
+            if same(await self._texts.personal.open(before)):
                 return before
         raise Problem("content-differs", f"{saga} was begun before, with other content")
 
@@ -144,12 +151,22 @@ class TemporalGateway:
         *,
         id_: str,
         of: Collection[str] | None = None,
+        subject: str = "",
     ) -> Any:
-        """What a workflow of these types, or any saga, answers to an update. Raises Problem."""
+        """What a workflow of these types, or any saga, answers to an update. Raises Problem.
+
+        `subject` is whose personal data the arguments are about that name none, where that is not
+        the saga's.
+        """
         types = self._types if of is None else of
+        sealed = await self._texts.sealed_all(workflow, arguments, subject)
         return await execute_update(
-            self._client, workflow, update, arguments, id_=id_, of=types, rules=self._rules
+            self._client, workflow, update, sealed, id_=id_, of=types, rules=self._rules
         )
+
+    async def sealed(self, message: T, subject: str) -> T:
+        """A message as it may be sent through Temporal: `subject` is that of texts without one."""
+        return await self._texts.personal.seal(message, subject)
 
     async def known(self, id_: str, *, of: Collection[str] | None = None) -> Known | None:
         """None where Temporal knows no workflow of these types, or no saga, under the id."""
@@ -179,6 +196,7 @@ class TemporalGateway:
             traceparent=traceparent(),
             alone=True,
         )
+        command = await self._texts.personal.seal(command, context.of_texts)
         queue = context_of(type(command))
         id_, said = f"{name}-{key}", f"for {actor}"
         return await self.run_activity(

@@ -15,6 +15,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, assert_never
 
@@ -28,6 +29,7 @@ from handrail.notifications.kinds import MessageKinds
 from handrail.notifications.provider import Answer, Declined, Provider, Taken, Throttled, Unclear
 from handrail.notifications.queue import CAMPAIGN, LANES, TRANSACTIONAL, Due, Lane, Settled
 from handrail.notifications.send_policy import SendFrom, Withhold, decide
+from handrail.privacy.texts import CLEAR, PersonalTexts, SubjectErased
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +46,8 @@ class Notifier:
     """`lease` must be longer than the provider's timeout: then nobody takes over from the living.
 
     `attempts` is how often a message is tried whose fate is unclear, the first time included; after
-    the nth the next waits `backoff` times 2 to the nth, and half of that more or less.
+    the nth the next waits `backoff` times 2 to the nth, and half of that more or less. `personal`
+    opens addresses, which are sealed until the provider is asked.
     """
 
     def __init__(
@@ -59,11 +62,13 @@ class Notifier:
         backoff: float = 1.0,
         poll: float = 0.25,
         lease: timedelta = timedelta(seconds=30),
+        personal: PersonalTexts = CLEAR,
     ) -> None:
         if not 0 < reserved < slots:
             raise ValueError("some slots, and not all of them, are reserved")
         self._pool = pool
         self._provider = provider
+        self._personal = personal
         self._kinds = kinds.kinds
         self._slots: Mapping[Lane, int] = {TRANSACTIONAL: slots, CAMPAIGN: slots - reserved}
         self._attempts = attempts
@@ -160,7 +165,13 @@ class Notifier:
             case SendFrom(at=at) if at > now:
                 return Settled(due=due, state="waiting", due_at=at, reason="quiet hours")
         assert due.letter is not None
-        answer = await self._provider.carry(due.letter)
+        try:
+            to = await self._personal.reveal(due.letter.to)
+        except SubjectErased:
+            return Settled(due=due, state="withheld", reason="the recipient was erased")
+        return self._settled(due, await self._provider.carry(replace(due.letter, to=to)))
+
+    def _settled(self, due: Due, answer: Answer) -> Settled:
         self._count(answer)
         match answer:
             case Taken(id=id_):

@@ -20,8 +20,10 @@ from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
 from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
+from handrail.http.personal_texts import AnsweringKeys
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
+from handrail.privacy.process import personal_texts
 from handrail.processes.asgi_server import serve
 from handrail.processes.server_certificate import certificate_of
 from handrail.settings import Settings, require
@@ -36,6 +38,14 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     require(settings, "database_url", "temporal_address")
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(store_engine(settings))
+        personal = await stack.enter_async_context(
+            personal_texts(
+                settings,
+                declared=app.has_personal_fields,
+                name="handrail api keys",
+                keys=AnsweringKeys,
+            )
+        )
         client = await connect(settings, app.codec, lazy=True)
         await stack.enter_async_context(api_key_renewed(client, settings))
         database = Database(engine)
@@ -54,6 +64,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             as_of_events=settings.as_of_events,
             event_streams=settings.event_streams,
             event_streams_per_client=settings.event_streams_per_client,
+            personal=personal,
             waiting_requests=settings.api_waiting_requests,
             rates=RateLimits(
                 RatePolicy("read", settings.api_reads_per_second),

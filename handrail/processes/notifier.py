@@ -25,6 +25,7 @@ from handrail.metrics_server import served
 from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
 from handrail.notifications.pruning import prune
+from handrail.privacy.process import personal_texts
 from handrail.readiness import ready
 from handrail.settings import BAD_SETTINGS, Settings, variable
 
@@ -35,9 +36,12 @@ _log = structlog.get_logger(__name__)
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Whatever is not sent by then, others send, or it does later."""
     _check(settings)
-    kinds, access = the_app().messages, company_access(settings, "provider")
+    app = the_app()
+    kinds, declared = app.messages, app.has_personal_fields
+    access = company_access(settings, "provider")
     async with (
         store_pool(settings, size=3, name="handrail-notifier") as pool,
+        personal_texts(settings, declared=declared, name="handrail notifier keys") as personal,
         httpx.AsyncClient(
             base_url=cast("str", settings.provider_url),
             limits=httpx.Limits(max_connections=settings.notifier_slots),
@@ -52,6 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             reserved=max(1, settings.notifier_slots // 4),
             attempts=settings.notifier_attempts,
             lease=timedelta(seconds=settings.notifier_lease_seconds),
+            personal=personal,
         )
         beside = [
             asyncio.create_task(_announce(notifier, settings)),

@@ -20,6 +20,7 @@ from handrail.app import SAGAS, App
 from handrail.connections import store_engine, store_pool
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import EventStore
+from handrail.privacy.process import personal_texts
 from handrail.processes import intervention_targets
 from handrail.readiness import ready
 from handrail.settings import Settings, require
@@ -56,7 +57,10 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
         engine = await stack.enter_async_context(
             store_engine(settings, size=2, name="handrail worker board")
         )
-        store = EventStore(pool, app.codec)
+        personal = await stack.enter_async_context(
+            personal_texts(settings, declared=app.has_personal_fields, name="handrail worker keys")
+        )
+        store = EventStore(pool, app.codec, personal)
         resources = Resources(
             store=store, outside=outside, engine=engine, client=client, settings=settings
         )

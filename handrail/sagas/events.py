@@ -7,10 +7,14 @@ A `step` is the name a saga gives it, which is its command's class name unless i
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 
 from handrail.kernel import Event, Money
+from handrail.personal import Personal
 from handrail.tenant_word import StoredTenant
+
+FreeText = Annotated[str, Personal()]
+"""Words of a person, or of a business about one: personal, of the subject of the saga."""
 
 Direction = Literal["do", "undo"]
 Ending = Literal["completed", "refused", "compensated"]
@@ -29,7 +33,8 @@ class SagaStarted(Event, context="sagas"):
     workflow that the attempt belongs to. `opened_on` is the day in the keys of the attempt's steps,
     and `steps` are their names, those that may never be asked included. `repeats` is whether
     another attempt may follow this one, once it has ended refused or compensated. `input` is what
-    the workflow was begun with, as JSON: Temporal forgets it.
+    the workflow was begun with, as JSON: Temporal forgets it. `subject` is whose personal data the
+    saga is about, as `subject_of` names it; empty where it is about none.
     """
 
     saga: str
@@ -44,6 +49,7 @@ class SagaStarted(Event, context="sagas"):
     steps: tuple[str, ...] = ()
     repeats: Repeats = "numbered"
     input: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +70,7 @@ class StepRefused(Event, context="sagas"):
     attempt: int
     step: str
     outcome: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +101,7 @@ class CompensationStarted(Event, context="sagas"):
     saga: str
     attempt: int
     because: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +119,7 @@ class CancelRequested(Event, context="sagas"):
     saga: str
     attempt: int
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +149,8 @@ class SagaResumed(Event, context="sagas"):
     intervention: str
     kind: str
     actor: str
-    reason: str
-    evidence: str = ""
+    reason: FreeText
+    evidence: FreeText = ""
     correction: str = ""
     happened: bool = True
 
@@ -178,7 +184,7 @@ class StepAnswered(Event, context="sagas"):
     step: str
     approved: bool
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +195,7 @@ class SagaDecided(Event, context="sagas"):
     attempt: int
     approved: bool
     because: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +206,7 @@ class SagaEnded(Event, context="sagas"):
     attempt: int
     ending: Ending
     because: str
-    reason: str
+    reason: FreeText
 
 
 SagaEvent = (

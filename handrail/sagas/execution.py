@@ -98,6 +98,7 @@ class SagaExecution(Rollback):
                 steps=self.saga.names,
                 repeats=self.saga.repeats,
                 input=_written(identity.input),
+                subject=identity.subject,
             )
         )
         attempt = begun.attempt or identity.attempt

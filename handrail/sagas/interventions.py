@@ -8,7 +8,11 @@ from datetime import datetime
 from typing import Annotated, Literal, get_args
 
 from handrail.kernel import Event
+from handrail.personal import Personal
 from handrail.tenant_word import TENANT_FIELD
+
+FreeText = Annotated[str, Personal(subject="intervention")]
+"""What a person wrote about many sagas at once: sealed under a key of the intervention."""
 
 Kind = Literal["retry", "correct", "skip", "resolve", "compensate"]
 Heard = Literal["accepted", "refused", "unreachable"]
@@ -50,11 +54,11 @@ class InterveneInMany:
     which: SagaFilter
     kind: Kind
     actor: str
-    reason: str
+    reason: FreeText
     per_second: int
-    evidence: str = ""
+    evidence: FreeText = ""
     happened: bool = True
-    correction: str = ""
+    correction: FreeText = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +108,7 @@ class InterventionStopped(Event, context="sagas"):
 
     intervention: str
     actor: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)

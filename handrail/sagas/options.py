@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal, Self, TypeVar
 
 from handrail.kernel import NO_TENANT, Money, TenantId
-from handrail.sagas.events import Ending
+from handrail.sagas.events import Ending, FreeText
 from handrail.tenant_word import STORED_WORD
 
 OptionsT = TypeVar("OptionsT", bound="RunOptions")
@@ -62,7 +62,8 @@ class SagaIdentity:
 
     `tenant` is the party that limits, fairness and figures are kept for; empty where the business
     has none. `at_stake` is the money in question until the saga ends; None: there is none.
-    `actor` is who asked for it, and `input` what its workflow was begun with.
+    `actor` is who asked for it, and `input` what its workflow was begun with. `subject` is whose
+    personal data it is about.
     """
 
     saga: str
@@ -72,6 +73,7 @@ class SagaIdentity:
     actor: str
     attempt: int = 1
     input: Any = None
+    subject: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ class Decision:
 
     approved: bool
     because: str
-    reason: str
+    reason: FreeText
     token: str
 
 
@@ -90,7 +92,7 @@ class SagaResult:
 
     ending: Ending
     because: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +105,7 @@ class Verdict:
     id: str
     approved: bool
     actor: str
-    reason: str
+    reason: FreeText
     step: str = ""
 
 
@@ -126,7 +128,7 @@ class Intervention:
     id: str
     kind: InterventionKind
     actor: str
-    reason: str
+    reason: FreeText
     step: str = ""
-    evidence: str = ""
+    evidence: FreeText = ""
     happened: bool = True

@@ -47,9 +47,10 @@ class SagaType(Generic[InputT]):
     `saga` says what the steps are of an input, or of an input and options, which are of the type
     `options`: of equal ones always the same, since a replay asks again. `example_input` is some
     input, by which the saga is explained and tested. `id` is the saga's id, `summary` a line and
-    `details` Markdown for the Temporal UI; they hold nothing personal. `tenant` and `at_stake` may
-    be left out. `run` is for a saga around which more happens: it is given the execution, the
-    input, the options and the actor, and awaits `execution.run()`.
+    `details` Markdown for the Temporal UI; they hold nothing personal. `tenant`, `at_stake` and
+    `subject` may be left out: the subject is whose personal data the saga is about, such as
+    `subject_of("guest", input.guest)`. `run` is for a saga around which more happens: it is given
+    the execution, the input, the options and the actor, and awaits `execution.run()`.
     """
 
     name: str
@@ -61,6 +62,7 @@ class SagaType(Generic[InputT]):
     details: Callable[[InputT], str] = _nothing
     tenant: Callable[[InputT], TenantId] = _no_tenant
     at_stake: Callable[[InputT], Money | None] = _no_money
+    subject: Callable[[InputT], str] = _nothing
     options: type[RunOptions] = RunOptions
     run: Run[InputT] = _run
 

@@ -27,6 +27,7 @@ def saga_workflow(type_: SagaType[Any]) -> type[SagaHandlers]:
                 actor=actor,
                 attempt=attempt,
                 input=asked,
+                subject=type_.subject(asked),
             )
             self._saga = SagaExecution(type_.steps(asked, options), identity, options)
 

@@ -122,6 +122,7 @@ class StepExecutor:
             key=key,
             actor=self.identity.actor,
             tenant=self.identity.tenant,
+            subject=self.identity.subject,
             traceparent=self.options.traceparent,
             closes=closes or request.superseded,
             supersedes=self._superseded(request),
@@ -249,6 +250,7 @@ class StepExecutor:
             key=self.key(f"journal:{name}", direction, previous=previous),
             actor=self.identity.actor,
             tenant=self.identity.tenant,
+            subject=self.identity.subject,
             traceparent=self.options.traceparent,
             closes=closes,
         )

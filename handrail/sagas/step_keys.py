@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
+from handrail.personal import subject_of
 from handrail.sagas.events import AnswerAwaited, Direction, SagaDecided, SagaEnded
 from handrail.tenant_word import TENANT_FIELD
 
@@ -62,7 +63,8 @@ class StepContext:
     transaction when the step is done, and only then.
     `alone` is a command that no saga asked for: nobody keeps a journal of it. `tenant` is that of
     the saga, and `traceparent` the trace of the request that began it (W3C Trace Context):
-    both are stored beside the events, where they are known.
+    both are stored beside the events, where they are known. `subject` is whose personal data the
+    texts are that name no subject themselves.
     """
 
     key: StepKey
@@ -73,6 +75,12 @@ class StepContext:
     tenant: Annotated[str, TENANT_FIELD] = ""
     traceparent: str = ""
     alone: bool = False
+    subject: str = ""
+
+    @property
+    def of_texts(self) -> str:
+        """The subject of texts without one: a saga about no person has a key of its own."""
+        return self.subject or subject_of("saga", self.key.saga)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from handrail.sagas.events import Ending, SagaEnded
+from handrail.sagas.events import Ending, FreeText, SagaEnded
 from handrail.sagas.recovery import Leftovers, Standing
 
 
@@ -35,7 +35,7 @@ class Turned:
     crossed: bool
     token: str = ""
     because: str = ""
-    reason: str = ""
+    reason: FreeText = ""
     ending: Ending = "compensated"
     standing: Standing = field(default_factory=Standing)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handrail.kernel import Command
-from handrail.sagas.events import CancelRequested, StepFailed, StepUnknown
+from handrail.sagas.events import CancelRequested, FreeText, StepFailed, StepUnknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class TurnBack(Command, context="sagas"):
     """
 
     because: str
-    reason: str
+    reason: FreeText
     run: str
     pivot: str
     over_pivot: bool = False

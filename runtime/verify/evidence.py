@@ -17,6 +17,7 @@ from domain.credit.events import (
     CreditRestored,
     DebtWrittenOff,
 )
+from domain.customers import customer
 from domain.inventory import stock
 from domain.inventory.events import StockReleased, StockReserved, StockReturned, StockShipped
 from domain.ordering import order
@@ -50,6 +51,7 @@ _AGGREGATES: Final[Mapping[str, tuple[Any, Any]]] = {
     shipment.CATEGORY: (shipment.Shipment(), shipment.evolve),
     merchant_account.CATEGORY: (merchant_account.MerchantAccount(), merchant_account.evolve),
     application.CATEGORY: (application.Application(), application.evolve),
+    customer.CATEGORY: (customer.Customer(), customer.evolve),
 }
 
 # A stream of these grows as long as the shop is open: its events are folded, and not kept.

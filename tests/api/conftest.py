@@ -27,8 +27,11 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.http.application import create_app
+from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
+from handrail.http.personal_texts import SagaTexts
 from handrail.http.temporal_gateway import TemporalGateway
+from handrail.privacy.texts import PersonalTexts
 from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
@@ -41,6 +44,7 @@ from runtime.simulators.carrier import create_carrier
 from runtime.simulators.registry import create_registry
 from tests.api.delivery import Contexts
 from tests.api.shop import Shop, open_shop
+from tests.privacy.keyed import in_database
 from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
 from workflows.options import ShopOptions
@@ -57,13 +61,15 @@ class House:
     engine: AsyncEngine
     temporal: Client
     queue_prefix: str
+    personal: PersonalTexts
 
     @property
     def processes(self) -> TemporalGateway:
         """The way into Temporal that an API of this house has."""
         options = ShopOptions(queue_prefix=self.queue_prefix)
         types, rules = HANDRAIL.saga_types, HANDRAIL.rule_problems
-        return TemporalGateway(self.temporal, options, types, rules)
+        texts = SagaTexts(self.personal, Database(self.engine), self.temporal, types)
+        return TemporalGateway(self.temporal, options, types, rules, texts)
 
     async def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """As the owner, beside the API."""
@@ -100,6 +106,7 @@ class House:
             webhooks_from=webhooks_from,
             stopping=stopping,
             sagas_per_tenant=sagas_per_merchant,
+            personal=self.personal,
             **(bounds or {}),
         )
         async with (
@@ -123,7 +130,8 @@ async def open_house(
     client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(url, role=API))
-        house = House(url, engine, client, f"{uuid4().hex[:8]}.")
+        personal = await stack.enter_async_context(in_database(url))
+        house = House(url, engine, client, f"{uuid4().hex[:8]}.", personal)
         await stack.enter_async_context(_at_work(house))
         yield house
     await _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
@@ -146,7 +154,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         carrier = await stack.enter_async_context(served(create_carrier(None)))
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())
-        store = EventStore(pool, HANDRAIL.codec)
+        store = EventStore(pool, HANDRAIL.codec, house.personal)
         shops = of_contexts(
             store,
             boards,

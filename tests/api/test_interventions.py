@@ -474,10 +474,10 @@ async def test_many_are_only_told_with_a_filter_and_a_key(
 
 
 async def told(house: House, saga: str, what: str) -> list[dict[str, Any]]:
-    """What the saga's own stream says, from the store."""
+    """What the saga's own stream says, from the store, with its personal texts opened."""
     found = await house.sql(
         "SELECT data FROM events WHERE stream = %s AND type = %s ORDER BY version",
         f"saga-{saga}",
         what,
     )
-    return [data for (data,) in found]
+    return await house.personal.open([data for (data,) in found])

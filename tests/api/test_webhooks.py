@@ -131,7 +131,7 @@ async def test_a_notice_reaches_the_delivery_of_its_order(
     async with a_delivery(house, deliveries, order, 1) as delivery:
         answer = await tell(hooks, parcel(order, "lost", cause="fire"), id_=id_, secret=secret)
         assert (answer.status_code, answer.json()["status"]) == (202, "accepted"), answer.text
-        heard = await delivery.result()
+        heard = await house.personal.open(await delivery.result())
     assert heard == [CarrierNotice(id_, "lost", AT, "fire")]
     [(type_, of, status)] = await house.sql(
         "SELECT type, order_id, status FROM webhooks WHERE source = 'carrier' AND id = %s", id_

@@ -31,7 +31,8 @@ CONTRACTS: Final[dict[str, dict[str, str]]] = {
     " processes of the old version fail.": {"eventstore/tables.py": "merchant order"},
     "The columns `customer`, `order_id` and `after_customer`, and the condition of an index:"
     " likewise, and the tables have millions of rows.": {
-        "notifications/tables.py": "customer instalment order"
+        "notifications/tables.py": "customer instalment order",
+        "privacy/removal.py": "customer",
     },
     "SQLAlchemy's name of a pool event.": {"database_engine.py": "checkout"},
 }

@@ -22,6 +22,7 @@ from handrail.eventstore.tables import metadata
 from handrail.lake import tables as lake
 from handrail.messaging import tables as messaging
 from handrail.notifications import tables as notifications
+from handrail.privacy import tables as privacy
 from tests.eventstore.interleaving import DEADLINE, Lab
 
 DECLARED = (
@@ -30,6 +31,7 @@ DECLARED = (
     messaging.metadata,
     notifications.metadata,
     lake.metadata,
+    privacy.metadata,
     shop.metadata,
 )
 TABLES = {table.name for one in DECLARED for table in one.sorted_tables}

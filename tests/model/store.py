@@ -16,6 +16,7 @@ import orjson
 
 from handrail.eventstore.store import Appended, Loaded, StepClosed, VersionConflict
 from handrail.kernel import Event
+from handrail.privacy.texts import CLEAR
 from handrail.sagas.events import Direction
 from handrail.sagas.step_keys import OVER, StepContext
 from tests.model.driving import pause
@@ -51,10 +52,16 @@ class Contents:
 class MemoryStore:
     """What the activities need of `EventStore`; each call is one transaction."""
 
+    personal = CLEAR
     tenant = "merchant"
 
     def __init__(self) -> None:
         self.contents = Contents()
+
+    async def sealed(
+        self, events: Sequence[Event], context: StepContext | None, stream: str = ""
+    ) -> Sequence[Event]:
+        return events
 
     async def load(self, streams: Mapping[str, int], fingerprint: str = "") -> Mapping[str, Loaded]:
         await pause("load")

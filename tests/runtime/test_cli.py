@@ -87,7 +87,8 @@ async def test_check_makes_every_part_of_the_app_and_counts_them(handrail: Spawn
 
     assert (process.returncode, error) == (0, b"")
     assert re.fullmatch(
-        rf"6 contexts, {len(HANDRAIL.saga_types)} sagas, .+: no mistake\n", out.decode()
+        rf"{len(HANDRAIL.contexts)} contexts, {len(HANDRAIL.saga_types)} sagas, .+: no mistake\n",
+        out.decode(),
     )
 
 

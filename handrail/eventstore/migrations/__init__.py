@@ -223,6 +223,7 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         # Keys are made by the owner: the application could else give itself every right.
         f"GRANT SELECT ON api_keys TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON api_key_uses TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON subject_keys TO {name}",
     ):
         connection.exec_driver_sql(statement)
     quote = connection.dialect.identifier_preparer.quote

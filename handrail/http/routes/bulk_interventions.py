@@ -33,6 +33,7 @@ from handrail.http.saga_control import IN_MANY
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import Attribution, stream_name
+from handrail.personal import ERASED
 from handrail.projections import intervention_board, saga_board
 from handrail.projections.intervention_board import InterventionRow, State
 from handrail.sagas.interventions import Heard, Kind, SagaTold
@@ -179,7 +180,7 @@ async def list_interventions(
         found = await intervention_board.interventions(connection, after=after, limit=query.limit)
         ids = [row.intervention for row in found.rows]
         parked = await fresh.rows(connection, services.app.intervention_board, ids)
-    items = [_of(services, row) for row in found.rows]
+    items = [_of(services, row) for row in await services.personal.open(found.rows)]
     return row_page(items, found.next, "/interventions", query, response, parked=parked)
 
 
@@ -200,7 +201,7 @@ async def show_intervention(
     )
     if row is None:
         raise await _unseen(services, intervention)
-    return _of(services, row)
+    return _of(services, await services.personal.open(row))
 
 
 @router.get(
@@ -315,7 +316,7 @@ def _of(services: Services, row: InterventionRow) -> InterventionInMany:
         InterventionInMany,
         row,
         filter={name: value for name, value in row.which.items() if value},
-        correction=orjson.loads(row.correction) if row.correction else None,
+        correction=orjson.loads(row.correction) if row.correction not in {"", ERASED} else None,
         remaining=0 if row.state == "finished" else max(0, row.found - told),
         links=_links(services, row.intervention),
     )

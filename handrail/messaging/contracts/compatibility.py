@@ -13,7 +13,16 @@ from typing import Any, Final
 
 from handrail.messaging.contracts.schemas import Schema
 
-_REMARKS: Final = {"$schema", "$id", "$defs", "title", "description", "default", "examples"}
+_REMARKS: Final = {
+    "$schema",
+    "$id",
+    "$defs",
+    "title",
+    "description",
+    "default",
+    "examples",
+    "x-personal",
+}
 _FIELDS: Final = {"properties", "required", "additionalProperties"}
 
 

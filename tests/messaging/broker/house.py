@@ -41,6 +41,7 @@ BY_CONTEXT: Final = {
     "settlement": ("events", "money"),
     "inventory": ("events", "parcels"),
     "shipping": ("events", "parcels"),
+    "customers": ("events",),
     "sagas": ("sagas",),
 }
 

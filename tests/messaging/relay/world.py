@@ -37,6 +37,7 @@ BY_CONTEXT = {
     "settlement": ("events", "money"),
     "inventory": ("events", "parcels"),
     "shipping": ("events", "parcels"),
+    "customers": ("events",),
     "sagas": ("sagas",),
 }
 CONTEXTS = {

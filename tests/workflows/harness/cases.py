@@ -29,10 +29,12 @@ from tests.workflows.returned import a_delivered_order, a_return
 from tests.world import World
 from workflows import (
     checkout,
+    erase_customer,
     onboard_merchant,
     pay_merchant,
     return_order,
 )
+from workflows.erase_customer import EraseCustomer
 from workflows.onboard_merchant import OnboardMerchant
 from workflows.pay_merchant import PayMerchant
 
@@ -109,6 +111,19 @@ async def a_payout_to_be(world: World) -> Subject:
     )
 
 
+async def an_erasure_to_be(world: World) -> Subject:
+    """Of a customer who owes nothing."""
+    customer = a_customer()
+    await does(world, AssignLimit(customer=customer, limit=eur(10_000_00)))
+    asked = EraseCustomer(customer=customer, by="privacy", requested_at=NOON)
+    return Subject(
+        id=erase_customer.saga_id(customer),
+        input=asked,
+        saga=erase_customer.saga(asked),
+        names={customer: "CUSTOMER"},
+    )
+
+
 CASES: Final[Mapping[str, Case]] = {
     "Checkout": shop_case(
         "Checkout",
@@ -119,5 +134,6 @@ CASES: Final[Mapping[str, Case]] = {
     "ReturnOrder": shop_case("ReturnOrder", prepare=a_return_to_be),
     "OnboardMerchant": shop_case("OnboardMerchant", prepare=an_application_to_be),
     "PayMerchant": shop_case("PayMerchant", prepare=a_payout_to_be),
+    "EraseCustomer": shop_case("EraseCustomer", prepare=an_erasure_to_be),
     **AFTER_CHECKOUT,
 }
