@@ -11,8 +11,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from handrail.dev import broker_users
 from handrail.dev.temporal import EmbeddedTemporal
+from handrail.messaging.broker.topology import topology
 from handrail.temporal.payload_keys import begin_ring
+from runtime.app import HANDRAIL
 from tests.servers.certificates import certificates
 from tests.servers.tls import TlsRabbitMQ, demanding_postgres, tls_in_front_of
 
@@ -30,13 +33,9 @@ async def demanding_servers(folder: Path) -> AsyncIterator[Mapping[str, str]]:
     async with (
         demanding_postgres(folder / "postgres", made) as database_url,
         TlsRabbitMQ(folder / "rabbitmq", made) as rabbitmq,
-        EmbeddedTemporal(folder / "temporal", ui=False) as temporal,
+        EmbeddedTemporal(folder / "temporal", ui=False, tenant=HANDRAIL.tenant) as temporal,
         tls_in_front_of(temporal.address, made, "h2") as temporal_address,
     ):
-        from handrail.dev import broker_users  # noqa: PLC0415
-        from handrail.messaging.broker.topology import topology  # noqa: PLC0415
-        from runtime.app import HANDRAIL  # noqa: PLC0415  # it loads the shop
-
         users = topology(HANDRAIL.routing, HANDRAIL.consumers).users
         broker = broker_users.addresses(rabbitmq, users)
         yield {

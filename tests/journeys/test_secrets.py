@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from io import StringIO
@@ -165,11 +166,17 @@ def test_what_temporal_keeps_shows_no_card(ran: Ran) -> None:
         assert CARD.encode() not in one.read_bytes(), one.name
 
 
+def _others_may(path: Path) -> int:
+    """A server that root starts is another user, who passes through its folder, and no more."""
+    passes = path.name == "postgres" and path.is_dir() and os.geteuid() == 0
+    return 0o066 if passes else 0o077
+
+
 def test_every_file_and_folder_is_its_owners_alone(ran: Ran) -> None:
     open_to_others = [
         str(one.relative_to(ran.folder))
         for one in (ran.folder, *files(ran.folder))
-        if stat.S_IMODE(one.stat().st_mode) & 0o077
+        if stat.S_IMODE(one.stat().st_mode) & _others_may(one)
     ]
     assert open_to_others == []
 
