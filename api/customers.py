@@ -15,9 +15,10 @@ from domain.credit.commands import AssignLimit
 from domain.customers.events import CustomerDataRemoved, CustomerErased, CustomerKeysDestroyed
 from domain.identifiers import CustomerId
 from handrail.http import stream_reader
-from handrail.http.access import needs
+from handrail.http.access import needs, needs_two
 from handrail.http.consistency import TOKEN, FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
+from handrail.http.four_eyes import OF_TWO, ProposedAction, SecondPersonDep
 from handrail.http.idempotency import OptionalKey, wish
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, AskedMoney, Id, Links, Money, of_row
@@ -36,6 +37,9 @@ _LOOKS: Final = 50
 _PAUSE: Final = 0.1  # seconds
 _MOST_ERASURES: Final = 10_000  # events of them
 _UNDER_WAY: Final = frozenset((CustomerKeysDestroyed.__name__, CustomerDataRemoved.__name__))
+
+ALONE: Final = 10_000_00
+"""The highest limit, in minor units, that one person assigns."""
 
 router = APIRouter(tags=["customers"])
 
@@ -94,21 +98,26 @@ class Customer(BaseModel):
 @router.put(
     "/customers/{customer}/limit",
     summary="Assign a credit limit",
-    dependencies=[needs("limits:write"), *JSON_BODY],
-    responses=responses("wrong-currency", "rule-broken", *UNAVAILABLE),
+    dependencies=[needs_two("limits:write"), *JSON_BODY],
+    responses={
+        202: {"model": ProposedAction, "description": "A second person has to approve it"},
+        **responses(*OF_TWO, "wrong-currency", "rule-broken", *UNAVAILABLE),
+    },
 )
 async def assign_limit(
     *,
     services: ServicesDep,
     actor: ActorDep,
     key: OptionalKey,
+    second: SecondPersonDep,
     response: Response,
     customer: Id,
     asked: NewLimit,
 ) -> LimitAssigned:
     """The limit may be changed at will, within one currency. Lowered below what is held and owed,
-    it takes nothing back.
+    it takes nothing back. Above 10,000.00 of its currency a second person may be needed.
     """
+    actor = await second.agreed(actor, asked, needed=asked.limit.amount > ALONE)
     answer = await services.processes.do(
         AssignLimit(customer=CustomerId(customer), limit=asked.limit.to_domain()),
         key=wish(f"limit:{customer}", key, asked),

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.payout_runs import PayoutRunsDep
 from handrail import bounds
-from handrail.http.access import needs
+from handrail.http.access import needs, needs_two
 from handrail.http.dependencies import JSON_BODY, ActorDep
+from handrail.http.four_eyes import OF_TWO, ProposedAction, SecondPersonDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
 from handrail.http.schemas import Asked, Links, Money, Price, Why, of_row, text
@@ -72,15 +73,21 @@ class PayoutRun(BaseModel):
     "/payouts",
     status_code=202,
     summary="Pay all merchants now",
-    dependencies=[needs("payouts:write"), *JSON_BODY],
-    responses=responses("temporal-unavailable", "content-differs"),
+    response_model=RunBegun | ProposedAction,
+    dependencies=[needs_two("payouts:write"), *JSON_BODY],
+    responses=responses(*OF_TWO, "temporal-unavailable", "content-differs"),
 )
 async def start_run(
-    runs: PayoutRunsDep, actor: ActorDep, response: Response, asked: NewRun
+    runs: PayoutRunsDep,
+    actor: ActorDep,
+    second: SecondPersonDep,
+    response: Response,
+    asked: NewRun,
 ) -> RunBegun:
     """One run a day: asked for again, it is the same. With another minimum it is a conflict, whose
-    Location is the run of today.
+    Location is the run of today. A second person may be needed.
     """
+    actor = await second.agreed(actor, asked)
     run = await runs.start(asked.minimum, actor)
     response.headers["Location"] = f"/payouts/{run}"
     return RunBegun(run=run, links=_links(run))

@@ -42,7 +42,7 @@ from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.projections.saga_board import SagaRow
-from handrail.sagas import events, interventions, stream_commands
+from handrail.sagas import events, interventions, proposals, stream_commands
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
@@ -90,10 +90,10 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "campaign", "check", "codec", "consumer", "consumers", "contracts", "database"),
-    *("keys", "lake", "migrate", "new", "notifications", "notifier", "payload-keys"),
-    *("projections", "projector", "relay", "restore", "sagas", "settings", "topology", "up"),
-    *("verify", "worker"),
+    *("api", "approve", "campaign", "check", "codec", "consumer", "consumers", "contracts"),
+    *("database", "keys", "lake", "migrate", "new", "notifications", "notifier"),
+    *("payload-keys", "projections", "projector", "relay", "restore", "sagas", "settings"),
+    *("topology", "up", "verify", "worker"),
 )
 """Of `handrail`, whatever the business is."""
 
@@ -135,8 +135,8 @@ class Context:
 
 SAGAS: Final = Context(
     name="sagas",
-    events=(*events.EVENTS, *interventions.EVENTS),
-    commands=stream_commands.COMMANDS,
+    events=(*events.EVENTS, *interventions.EVENTS, *proposals.EVENTS),
+    commands=(*stream_commands.COMMANDS, *proposals.COMMANDS),
 )
 """The library's own context: what sagas record about themselves."""
 

@@ -22,6 +22,10 @@ class OutOfOrder(DomainError):
     """This cannot happen in the present state: look at the stream's events."""
 
 
+class SamePerson(DomainError):
+    """Who has proposed it may not approve it: a second person has to."""
+
+
 class NotPositive(DomainError):
     """A quantity or amount must be greater than zero."""
 

@@ -38,5 +38,10 @@ EXAMPLES: Final = Examples(
         "missing": ("identity",),
         "registration": "HRB 12345",
         "kind": "retry",
+        "proposal": "0195a2f4-7c1e-7d55-9a40-2f0b6d9a4c12",
+        "action": "PUT /customers/customer-7be204/limit",
+        "content": '{"limit":{"amount":2500000,"currency":"EUR"}}',
+        "proposed_by": "person:ann",
+        "approved_by": "person:bob",
     },
 )

@@ -30,6 +30,15 @@ def authentication_of(access: Access, settings: Settings, connect: Connect) -> A
     return SignIn(keys, _tokens(access, settings) if way == "oidc" else None)
 
 
+def needs_four_eyes(settings: Settings) -> bool:
+    """Whether a second person approves what moves money. One anonymous caller is no two persons, so
+    in development it is off where nothing is said.
+    """
+    if settings.four_eyes is None:
+        return settings.auth != "development"
+    return settings.four_eyes == "on"
+
+
 def _refuse_unsafe(settings: Settings) -> None:
     if settings.auth_issuer:
         refuse("HANDRAIL_AUTH: is development, and HANDRAIL_AUTH_ISSUER is set: unset one of them")

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Final
 
 ACT_AS: Final = "act-as"
+APPROVE: Final = "proposals:approve"
 
 SCOPES: Final[Mapping[str, str]] = {
     "sagas:read": "Read sagas, their events and figures, and interventions.",
@@ -24,6 +25,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "consumers:read": "Read what waits at consumers.",
     "consumers:operate": "Have a parked message handled again, or discarded.",
     "metrics:read": "Read the metrics.",
+    APPROVE: "Approve what another principal has proposed.",
     ACT_AS: "Name another actor in Handrail-Actor, or in a body.",
 }
 """What each scope of the library allows."""
@@ -33,7 +35,7 @@ READER: Final = "reader"
 OPERATOR: Final = "operator"
 """Reads everything, and steps in where something waits for a person."""
 APPROVER: Final = "approver"
-"""Reads everything, and answers sagas that wait for the verdict of a person."""
+"""Reads everything, answers sagas that wait for the verdict of a person, and approves proposals."""
 SERVICE: Final = "service"
 """A program that acts for people who are signed in elsewhere."""
 
@@ -41,7 +43,7 @@ _READING: Final = frozenset(name for name in SCOPES if name.endswith(":read"))
 ROLES: Final[Mapping[str, frozenset[str]]] = {
     READER: _READING,
     OPERATOR: _READING | {"sagas:intervene", "webhooks:operate", "consumers:operate"},
-    APPROVER: _READING | {"sagas:answer"},
+    APPROVER: _READING | {"sagas:answer", APPROVE},
     SERVICE: frozenset({ACT_AS}),
 }
 """The library's scopes of each role. The role of a tenant and that of a party have none of them:

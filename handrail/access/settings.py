@@ -125,6 +125,11 @@ class AccessSettings(SettingsPart):
         description="Which role each role of the issuer is here, `theirs=ours`, comma-separated. "
         "Empty: they have our names. Not empty: others give nothing.",
     )
+    four_eyes: Annotated[Literal["on", "off"] | None, Unset] = Field(
+        default=None,
+        description="Whether a second person approves what moves money: interventions other than "
+        "a retry, and what the business says. Unset: `on`, but `off` in development.",
+    )
     auth_key_seconds: Annotated[Seconds, Field(le=60)] = Field(
         default=5,
         description="How long an API process remembers an API key that it has looked up: so long "

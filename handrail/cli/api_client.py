@@ -69,6 +69,12 @@ class Api:
         headers = {"Idempotency-Key": key} if key else {}
         return self._ask("POST", path, json=_given(body), headers=headers)
 
+    def approve(self, proposal: str, action: str, content: Mapping[str, Any]) -> Any:
+        """Send a proposed request again, as the second person who approves it."""
+        method, _, path = action.partition(" ")
+        headers = {"Idempotency-Key": proposal, "Handrail-Approves": proposal}
+        return self._ask(method, path, json=_given(content), headers=headers)
+
     def items(self, path: str, **asked: Any) -> Iterator[Any]:
         """All of a list, page by page."""
         page = self.get(path, **asked, limit=200)
@@ -85,7 +91,12 @@ class Api:
             said = f"the API at {self._url} does not answer ({type(error).__name__})"
             raise Away(f"{said}: is `handrail up` running, and HANDRAIL_API_URL right?") from None
         if answer.is_success:
-            return answer.json()
+            found = answer.json()
+            if answer.status_code == httpx.codes.ACCEPTED and found.get("status") == "proposed":
+                id_ = found["proposal"]
+                said = f"nothing is done yet: another person has to run `handrail approve {id_}`"
+                raise Refused(answer.status_code, "proposed", said)
+            return found
         raise self._refusal(answer)
 
     def _refusal(self, answer: httpx.Response) -> Exception:

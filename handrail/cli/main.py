@@ -307,6 +307,13 @@ app.command(
 
 
 app.command(
+    "handrail.cli.approve:approve",
+    name="approve",
+    help="Show what another person has proposed, and approve it.",
+)
+
+
+app.command(
     "handrail.cli.keys:keys",
     name="keys",
     help="API keys: what services and other companies sign in with.",

@@ -116,7 +116,7 @@ class Stack:
     def sign_in(self) -> str:
         """How callers of the API sign in, for people."""
         ways = {
-            "development": "none, every caller may do everything (HANDRAIL_AUTH=development)",
+            "development": "none, every caller may do everything alone (HANDRAIL_AUTH=development)",
             "keys": "API keys: handrail keys create",
         }
         return ways.get(self.settings.auth or "oidc", f"tokens of {self.settings.auth_issuer}")

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handrail.access.authentication import Authentication, NotSignedIn, SignInUnavailable
 from handrail.access.principal import Principal
+from handrail.access.roles import APPROVE
 from handrail.app import WronglyDeclared
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer
@@ -53,12 +54,32 @@ class _Bearer(SecurityBase):
         return principal
 
 
+class _BearerOfTwo(_Bearer):
+    """Of a route that asks for a second person: who approves needs no other scope than that."""
+
+    async def __call__(self, request: Request, needed: SecurityScopes) -> Principal:
+        """Raises Problem where the principal lacks a scope."""
+        principal = principal_of(request)
+        refuse_without(principal, [APPROVE] if APPROVES in request.headers else needed.scopes)
+        return principal
+
+
 _BEARER: Final = _Bearer()
+_BEARER_OF_TWO: Final = _BearerOfTwo()
+APPROVES: Final = "Handrail-Approves"
+"""Names the proposal that a request approves."""
 
 
 def needs(*scopes: str) -> params.Depends:
     """The dependency of a route for which a principal needs all of these scopes."""
     return cast("params.Depends", Security(_BEARER, scopes=scopes))
+
+
+def needs_two(*scopes: str) -> params.Depends:
+    """The same of a route that asks for a second person (`SecondPersonDep`) in every case in which
+    it does something: who approves a proposal there needs the scope for that instead.
+    """
+    return cast("params.Depends", Security(_BEARER_OF_TWO, scopes=scopes))
 
 
 def principal_of(request: Request) -> Principal:
@@ -187,6 +208,6 @@ def _declared(route: RouteContext) -> tuple[bool, Sequence[str]]:
     public, needed = False, list[str]()
     for one in route.dependencies:
         public = public or one.dependency is anybody
-        if isinstance(one, params.Security) and one.dependency is _BEARER:
+        if isinstance(one, params.Security) and one.dependency in {_BEARER, _BEARER_OF_TWO}:
             needed.extend(one.scopes or ())
     return public, needed

@@ -24,6 +24,7 @@ from handrail.http.decision_waiter import AT_ONCE as WAITING_AT_ONCE
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.dependencies import Services, WebhookTrust
 from handrail.http.event_streams import AT_ONCE, PER_CLIENT, EventStreams
+from handrail.http.four_eyes import Proposed
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
 from handrail.http.named_models import SUBJECT_FIELD, router_for
@@ -39,6 +40,7 @@ from handrail.http.routes import (
     consumers,
     interventions,
     operations,
+    proposals,
     saga_figures,
     sagas,
     streams,
@@ -77,6 +79,7 @@ def create_app(
     options: RunOptions,
     *,
     authentication: Authentication,
+    four_eyes: bool = False,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
     sagas_per_tenant: int = 0,
@@ -93,6 +96,8 @@ def create_app(
 
     `authentication` says who a caller is. Raises WronglyDeclared where a route does not say who may
     call it.
+
+    With `four_eyes` a second person approves what moves money.
 
     `engine` must commit every statement by itself (AUTOCOMMIT). Streams end when `stopping` is
     set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
@@ -145,6 +150,7 @@ def create_app(
         webhook_sources=tuple(hooks.by_name) if hooks else (),
         stopping=stopping,
         development=authentication.development,
+        four_eyes=four_eyes,
     )
     own = _routers(hooks, declared.event_contracts)
     routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
@@ -169,6 +175,7 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         bulk_interventions.router,
         streams.router,
         *([_webhooks(hooks)] if hooks else []),
+        proposals.router,
         consumers.router,
         asyncapi.router_of(event_contracts),
         problems.router,
@@ -211,6 +218,10 @@ def _handlers(
     def rule(request: Request, error: Exception) -> Response:
         return answer(of_rule(type(error).__name__, str(error), rules), request)
 
+    def proposed(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, Proposed)
+        return error.response()
+
     def nothing(_request: Request, _error: Exception) -> Response:
         return Response(status_code=204)
 
@@ -220,6 +231,7 @@ def _handlers(
         RequestValidationError: invalid,
         DomainError: rule,
         NothingMore: nothing,
+        Proposed: proposed,
     }
 
 

@@ -68,6 +68,8 @@ class Services:
     webhooks: WebhookTrust = field(default_factory=WebhookTrust)
     webhook_sources: Sequence[str] = ()
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    four_eyes: bool = False
+    """Whether a second person approves what moves money."""
     development: bool = False
     """Whether every caller is believed."""
 

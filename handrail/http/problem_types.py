@@ -106,6 +106,13 @@ PROBLEM_TYPES: Final = _registry(
         "Send it from a server, or add the page's origin to HANDRAIL_API_ORIGINS.",
     ),
     ProblemType(
+        "second-person-needed",
+        403,
+        "A second person is needed",
+        "Who has proposed it may not approve it.",
+        "Have another person approve it, who has the scope proposals:approve.",
+    ),
+    ProblemType(
         "not-found",
         404,
         "There is nothing here",
@@ -196,6 +203,13 @@ PROBLEM_TYPES: Final = _registry(
         "The id is taken by other content",
         "Under this id something else was stored before.",
         "Use a new id, or repeat the request with the content of the first time.",
+    ),
+    ProblemType(
+        "proposal-differs",
+        409,
+        "The proposal is not this one",
+        "What the request would do is not what was proposed, or it was proposed too long ago.",
+        "Send the request as `/proposals` shows it, or propose it again.",
     ),
     ProblemType(
         "out-of-order",
@@ -406,6 +420,7 @@ RULES: Final[Mapping[type[DomainError], str]] = {
     errors.UnknownAggregate: "not-found",
     errors.OutOfOrder: "out-of-order",
     errors.ContentDiffers: "content-differs",
+    errors.SamePerson: "second-person-needed",
     errors.NotPositive: "rule-broken",
     errors.NotACurrency: "rule-broken",
     errors.OutsideAnswerMissing: "internal-error",

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig
 
 from handrail.access.authentication import Authentication
-from handrail.access.configured import authentication_of
+from handrail.access.configured import authentication_of, needs_four_eyes
 from handrail.access.sign_in import SignIn
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
@@ -56,6 +56,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             client,
             app.options_of(settings),
             authentication=authentication,
+            four_eyes=needs_four_eyes(settings),
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
             sagas_per_tenant=app.sagas_per_tenant(settings),

@@ -14,7 +14,7 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
-from handrail.activities import read_ending, saga_recorder
+from handrail.activities import proposals, read_ending, saga_recorder
 from handrail.activities.http_gateway import open_session
 from handrail.app import SAGAS, App
 from handrail.connections import store_engine, store_pool
@@ -80,7 +80,11 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
 
 def with_saga_streams(activities: Activities, store: EventStore, codec: Codec) -> Activities:
     """The activities of an app, and those that record and read the streams of its sagas."""
-    more = [*saga_recorder.activities(store, codec), *read_ending.activities(store)]
+    more = [
+        *saga_recorder.activities(store, codec),
+        *read_ending.activities(store),
+        *proposals.activities(store),
+    ]
     return _beside_the_sagas(activities, more)
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from handrail.access.authentication import Development
-from handrail.access.configured import authentication_of
+from handrail.access.configured import authentication_of, needs_four_eyes
 from handrail.access.sign_in import SignIn
 from handrail.settings import BAD_SETTINGS, Settings
 from runtime.app import HANDRAIL
@@ -86,6 +86,22 @@ def test_what_is_not_safe_ends_the_process_with_a_line_that_names_the_variable(
 def test_a_setting_out_of_its_bounds_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Settings(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({"auth": "development"}, False),
+        ({"auth": "development", "four_eyes": "on"}, True),
+        ({"auth": "keys"}, True),
+        ({"auth": "keys", "four_eyes": "off"}, False),
+    ],
+)
+def test_a_second_person_is_needed_where_callers_sign_in(
+    settings: dict[str, Any],
+    needed: bool,  # noqa: FBT001  # of the table above
+) -> None:
+    assert needs_four_eyes(Settings(**settings)) is needed
 
 
 def test_no_setting_with_a_secret_is_printed() -> None:

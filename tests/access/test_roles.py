@@ -44,9 +44,9 @@ def test_no_role_of_people_acts_for_others() -> None:
     assert acting == {SERVICE}
 
 
-def test_no_role_both_operates_and_answers() -> None:
+def test_no_role_both_proposes_and_approves() -> None:
     roles = HANDRAIL.access.all_roles.values()
-    assert not [one for one in roles if {"sagas:intervene", "sagas:answer"} <= one]
+    assert not [one for one in roles if {"sagas:intervene", "proposals:approve"} <= one]
 
 
 @pytest.mark.parametrize(

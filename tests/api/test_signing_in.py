@@ -220,7 +220,7 @@ async def test_an_issuer_behind_tls_is_believed_with_its_authority_only(tmp_path
 async def command(address: str, *words: str, **variables: str) -> tuple[int, str, str]:
     clean = {name: one for name, one in os.environ.items() if not name.startswith("HANDRAIL_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "handrail.cli.main", "sagas", *words),
+        *(sys.executable, "-m", "handrail.cli.main", *words),
         env=clean | {"HANDRAIL_API_URL": address} | variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -235,11 +235,11 @@ async def test_commands_sign_in_with_a_file(house: House, issuer: Issuer, tmp_pa
     async with house.api(authentication=in_earnest(house, issuer)) as api:
         address = str(api.base_url)
         code, out, error = await command(
-            address, "list", "--json", HANDRAIL_API_TOKEN_FILE=str(file)
+            address, "sagas", "list", "--json", HANDRAIL_API_TOKEN_FILE=str(file)
         )
         assert code == 0, error
         assert "sagas" in json.loads(out)
-        code, _, error = await command(address, "list")
+        code, _, error = await command(address, "sagas", "list")
         assert code == 1
         assert "Send `Authorization: Bearer`" in error
 
@@ -249,7 +249,32 @@ async def test_a_command_without_the_right_says_which_is_missing(
 ) -> None:
     key = await make(house, "looking-on", "reader")
     async with house.api(authentication=in_earnest(house, issuer)) as api:
-        words = ("cancel", "no-such-saga", "--reason", "a test")
+        words = ("sagas", "cancel", "no-such-saga", "--reason", "a test")
         code, _, error = await command(str(api.base_url), *words, HANDRAIL_API_TOKEN=key)
     assert code == 1
     assert error.startswith("service:looking-on has not the scope sagas:intervene")
+
+
+async def test_what_one_person_proposes_another_approves_by_commands(
+    house: House, issuer: Issuer
+) -> None:
+    proposer, approver = await make(house, "ann", "operator"), await make(house, "bob", "approver")
+    authentication = in_earnest(house, issuer)
+    async with house.api(authentication=authentication, four_eyes=True) as api:
+        address = str(api.base_url)
+        skip = ("skip", "no-such-saga", "--evidence", "ticket 7", "--reason", "a test")
+        code, _, error = await command(address, "sagas", *skip, HANDRAIL_API_TOKEN=proposer)
+        assert code == 1
+        assert "nothing is done yet" in error
+        approve = error.partition("`handrail ")[2].partition("`")[0].split()
+        code, out, error = await command(address, *approve, HANDRAIL_API_TOKEN=approver)
+        assert code == 0, error
+        assert "service:ann proposes POST /sagas/no-such-saga/interventions" in out
+        code, _, error = await command(address, *approve, "--yes", HANDRAIL_API_TOKEN=proposer)
+        assert code == 1
+        assert "has not the scope proposals:approve" in error
+        # It is approved, and what it does then is refused: there is no such saga.
+        code, _, error = await command(address, *approve, "--yes", HANDRAIL_API_TOKEN=approver)
+        assert (code, "no saga no-such-saga" in error) == (1, True), error
+        proposal = (await api.get(f"/proposals/{approve[1]}", headers=signed_in(approver))).json()
+        assert proposal["approved_by"] == "service:bob"

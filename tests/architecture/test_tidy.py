@@ -27,6 +27,7 @@ STARTED_BY_NAME = {
     "handrail/testing/plugin.py",  # pytest, with -p
     "runtime/payouts_cli.py",  # `handrail payouts`, likewise
     "runtime/demo/command.py",  # `handrail demo`
+    "handrail/cli/approve.py",  # `handrail approve`
     "handrail/cli/consumers.py",  # `handrail consumers`
     "handrail/cli/database.py",  # `handrail database`
     "handrail/cli/lake.py",  # `handrail lake`

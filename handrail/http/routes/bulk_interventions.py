@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.http import stream_reader
-from handrail.http.access import needs
+from handrail.http.access import needs, needs_two
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.four_eyes import OF_TWO, ProposedAction, SecondPersonDep
 from handrail.http.idempotency import ONCE, Answered, Claim, OptionalKey, Requests, once
 from handrail.http.pagination import (
     BY_TIME,
@@ -125,21 +126,28 @@ class Stopping(BaseModel):
     "/interventions",
     status_code=202,
     summary="Let many parked sagas go on",
-    response_model=Begun,
-    dependencies=[needs("sagas:intervene"), *JSON_BODY],
+    response_model=Begun | ProposedAction,
+    dependencies=[needs_two("sagas:intervene"), *JSON_BODY],
     responses={
         200: {"model": DryRun, "description": "Which sagas would be told, where it is a dry run"},
-        **responses("database-unavailable", "temporal-unavailable", *ONCE),
+        **responses(*OF_TWO, "database-unavailable", "temporal-unavailable", *ONCE),
     },
 )
 async def intervene_in_many(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, asked: NewInterventionInMany
+    *,
+    services: ServicesDep,
+    actor: ActorDep,
+    key: OptionalKey,
+    second: SecondPersonDep,
+    asked: NewInterventionInMany,
 ) -> Response:
     """Tells every parked saga that matches, each once, at most so many in a second. What is parked
     later is left alone. The Idempotency-Key is the intervention's id. A dry run needs none, and
-    only shows which sagas are meant.
+    only shows which sagas are meant. But for a retry a second person may be needed.
     """
     asked.check()
+    moves = asked.kind != "retry" and not asked.dry_run
+    actor = await second.agreed(actor, asked, needed=moves)
     if asked.dry_run:
         found = await _dry_run(services, asked.filter)
         return Answered(200, found.model_dump(mode="json")).response()

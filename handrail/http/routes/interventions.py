@@ -8,9 +8,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from handrail.http.access import needs
+from handrail.http.access import needs, needs_two
 from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
+from handrail.http.four_eyes import OF_TWO, ProposedAction, SecondPersonDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
 from handrail.http.schemas import Changes, Evidence, Id, Links, Name, SagaId, Why
@@ -117,8 +118,10 @@ class CancellingSaga(BaseModel):
     "/sagas/{saga}/interventions",
     status_code=202,
     summary="Let a parked step go on",
-    dependencies=[needs("sagas:intervene"), *JSON_BODY],
+    response_model=Intervening | ProposedAction,
+    dependencies=[needs_two("sagas:intervene"), *JSON_BODY],
     responses=responses(
+        *OF_TWO,
         "idempotency-key-missing",
         "not-found",
         "database-unavailable",
@@ -131,13 +134,21 @@ class CancellingSaga(BaseModel):
     ),
 )
 async def intervene(
-    services: ServicesDep, actor: ActorDep, key: OptionalKey, saga: SagaId, asked: NewIntervention
+    *,
+    services: ServicesDep,
+    actor: ActorDep,
+    key: OptionalKey,
+    second: SecondPersonDep,
+    saga: SagaId,
+    asked: NewIntervention,
 ) -> Intervening:
     """The parked step goes on as `kind` says. A correction is checked as the step's own command is;
-    `skip` and `resolve` need evidence. The same id twice is one intervention.
+    `skip` and `resolve` need evidence. The same id twice is one intervention. But for a retry a
+    second person may be needed.
     """
     id_ = _named(asked.id, key)
     asked.check()
+    actor = await second.agreed(actor, asked, needed=asked.kind != "retry")
     await services.steering.intervene(
         saga,
         Intervention(
