@@ -65,7 +65,12 @@ def secure(connection: Connection, table: str, owner: RowOwner, access: Access) 
     found = connection.exec_driver_sql(_STANDING, {"table": table}).first()
     if found is None:
         return []
-    enabled, forced, owned_by, policies = found
+    enabled, forced, owned_by, policies, columns = found
+    # A read model in use may be of an earlier version, which names fewer owners.
+    owner = RowOwner(
+        tenant=owner.tenant if owner.tenant in columns else "",
+        party=owner.party if owner.party in columns else "",
+    )
     quote = connection.dialect.identifier_preparer.quote
     there = _existing(connection, [access.confined, *access.unconfined, owned_by])
     confined = {access.confined} & there
@@ -96,7 +101,7 @@ def secure_subscribers(
     found = connection.exec_driver_sql(_STANDING, {"table": table}).first()
     if found is None:
         return []
-    enabled, forced, owned_by, policies = found
+    enabled, forced, owned_by, policies, _ = found
     quote = connection.dialect.identifier_preparer.quote
     using = {one: roles.name(one) for one in roles.logins if table in roles.tables_of(one)}
     there = _existing(connection, [*using.values(), application, owned_by])
@@ -200,7 +205,8 @@ def sees(connection: Connection, owner: RowOwner) -> str:
 
 _STANDING: Final = """
 SELECT c.relrowsecurity, c.relforcerowsecurity, pg_get_userbyid(c.relowner),
-    ARRAY(SELECT p.polname::text FROM pg_policy p WHERE p.polrelid = c.oid ORDER BY 1)
+    ARRAY(SELECT p.polname::text FROM pg_policy p WHERE p.polrelid = c.oid ORDER BY 1),
+    ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0)
 FROM pg_class c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relname = %(table)s
 """

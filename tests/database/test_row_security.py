@@ -374,3 +374,21 @@ async def test_no_process_parks_an_event_of_another(logins: Logins, role: str) -
                 " VALUES (%s, 'a-1', 1, 'mine')",
                 (other,),
             )
+
+
+async def test_a_read_model_in_use_that_is_of_an_earlier_version_is_secured_by_what_it_names(
+    logins: Logins, database: Database
+) -> None:
+    """It is in use until the new one is built: without the column, no tenant sees a row."""
+    try:
+        await logins.sql("ALTER TABLE stock_level DROP COLUMN merchant CASCADE")
+        await logins.sql("UPDATE read_models SET version = 1 WHERE name = 'stock_level'")
+        await migrated_again(logins)
+        async with database.connection(visibility=A) as connection:
+            found = await connection.execute(text("SELECT count(*) FROM stock_level"))
+            assert found.scalar_one() == 0
+    finally:
+        await logins.sql("DROP TABLE stock_level, stock_level__next")
+        await logins.sql("DELETE FROM read_models WHERE name ~ 'stock_level'")
+        await logins.sql("DELETE FROM checkpoints WHERE projection ~ 'stock_level'")
+        await migrated_again(logins)

@@ -159,6 +159,7 @@ def test_a_key_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
         ("k1 c2hvcnQ=\n", "line 1: needs an id of its own and 32 bytes"),
         (a_line("k1") + a_line("k1"), "line 2"),
     ],
+    ids=["empty", "no key", "too short", "twice"],
 )
 def test_a_key_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, said: str) -> None:
     file = tmp_path / "subject-keys"
