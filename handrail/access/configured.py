@@ -11,6 +11,7 @@ from handrail.access.issuer import IssuerAddress, IssuerFile
 from handrail.access.key_set import KeySet
 from handrail.access.loopback import is_loopback
 from handrail.access.roles import Access
+from handrail.access.settings import Way
 from handrail.access.sign_in import SignIn
 from handrail.access.tokens import TokenVerifier, Trust
 from handrail.settings import Settings, refuse, require
@@ -20,11 +21,8 @@ def authentication_of(access: Access, settings: Settings, connect: Connect) -> A
     """How callers of the API sign in; API keys are looked up by `connect`. Ends the process where
     the settings do not say, or where what they say is not safe on the interface of the API.
     """
-    way = settings.auth or ("oidc" if settings.auth_issuer else None)
-    if way is None:
-        refuse("HANDRAIL_AUTH: is needed here: oidc, keys, or development on this machine only")
+    way = way_of(settings)
     if way == "development":
-        _refuse_unsafe(settings)
         return Development(access)
     keys = ApiKeys(connect, access, seconds=settings.auth_key_seconds)
     return SignIn(keys, _tokens(access, settings) if way == "oidc" else None)
@@ -37,6 +35,16 @@ def needs_four_eyes(settings: Settings) -> bool:
     if settings.four_eyes is None:
         return settings.auth != "development"
     return settings.four_eyes == "on"
+
+
+def way_of(settings: Settings) -> Way:
+    """How callers sign in. Ends the process where the settings do not say, or are not safe."""
+    way = settings.auth or ("oidc" if settings.auth_issuer else None)
+    if way is None:
+        refuse("HANDRAIL_AUTH: is needed here: oidc, keys, or development on this machine only")
+    if way == "development":
+        _refuse_unsafe(settings)
+    return way
 
 
 def _refuse_unsafe(settings: Settings) -> None:

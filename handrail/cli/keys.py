@@ -152,7 +152,7 @@ def list_keys(
 
     async def work(connection: AsyncConnection, console: Console) -> tuple[int, dict[str, Any]]:
         found = await key_records.listed(connection, ended=ended, limit=_MOST)
-        _table(found).print(console)
+        key_table(found).print(console)
         if len(found) == _MOST:
             console.print(f"and maybe more: these are {_MOST}")
         return 0, {"keys": [_as_json(one) for one in found]}
@@ -187,7 +187,7 @@ async def _shown(
     return 0, {"key": str(key), **_as_json(made)}
 
 
-def _table(found: Sequence[KeyRecord]) -> Table:
+def key_table(found: Sequence[KeyRecord]) -> Table:
     table = Table(
         (
             Column("id"),

@@ -20,7 +20,8 @@ from handrail.cli.options import Broker, Json, Wide
 from handrail.dev.lock import joined
 from handrail.load_app import BAD_APP, app_if_any, load_settings, the_app
 from handrail.process_exit import run_and_leave
-from handrail.settings import Settings, require, settings_table
+from handrail.settings import Settings, require
+from handrail.settings_table import settings_table
 
 if TYPE_CHECKING:
     from handrail.dev.stack import State

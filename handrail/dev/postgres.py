@@ -99,7 +99,8 @@ class EmbeddedPostgres:
         self._refuse_programs_out_of_reach()
         private_folder(self.data_dir.parent)
         # The server passes through it as another user, where root has started it.
-        self.data_dir.mkdir(mode=0o711 if self._uid >= 0 else 0o700, exist_ok=True)
+        self.data_dir.mkdir(exist_ok=True)
+        self.data_dir.chmod(0o711 if self._uid >= 0 else 0o700)  # whatever the umask is
         await self._leave_to_others()
         if not self._cluster.exists():
             await self._initialise()

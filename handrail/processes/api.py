@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig
 
 from handrail.access.authentication import Authentication
-from handrail.access.configured import authentication_of, needs_four_eyes
+from handrail.access.configured import authentication_of, needs_four_eyes, way_of
 from handrail.access.sign_in import SignIn
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
@@ -36,6 +36,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
     503 until they are there.
     """
     require(settings, "database_url", "temporal_address")
+    way_of(settings)
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(store_engine(settings))
         personal = await stack.enter_async_context(

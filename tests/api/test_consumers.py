@@ -16,7 +16,7 @@ from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
 from handrail.messaging.consumers.inbox import park, receive
 from handrail.messaging.envelope import received_from_store
 from runtime.app import HANDRAIL
-from tests.api.conftest import API, House
+from tests.api.conftest import API, WORKER, House
 from tests.controls import eur
 
 WHY = {"actor": "ann", "reason": "mended in 1.2.3"}
@@ -37,8 +37,9 @@ async def merchant(house: House) -> str:
         merchant=merchant, payout=PayoutId("p"), amount=eur(50_00), balance=eur(47_10)
     )
     stream = f"merchant-{merchant}"
-    async with open_pool(house.database, role=API, size=2) as pool:
+    async with open_pool(house.database, role=WORKER, size=2) as pool:
         await EventStore(pool, HANDRAIL.codec).append([(stream, ANY_VERSION, [accrued, prepared])])
+    async with open_pool(house.database, role=API, size=2) as pool:
         rows = await house.sql(
             "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
             " FROM events WHERE stream = %s ORDER BY version",

@@ -13,7 +13,8 @@ from handrail.app import LIBRARY_COMMANDS, App, Context, OperatorCommand, Wrongl
 from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app as command_line
 from handrail.sagas.options import RunOptions
-from handrail.settings import Settings, load, settings_table
+from handrail.settings import Settings, load
+from handrail.settings_table import settings_table
 from handrail.simulators.simulator import Simulator
 from runtime.app import HANDRAIL
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handrail.settings import settings_table
+from handrail.settings_table import settings_table
 from runtime.app import HANDRAIL
 from tests.runtime.conftest import ROOT
 from tests.runtime.image import IMAGE, WHEEL, copy, what_builds

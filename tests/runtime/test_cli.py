@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from handrail.settings import settings_table
+from handrail.settings_table import settings_table
 from runtime.app import HANDRAIL
 from tests.runtime.conftest import Spawn
 

@@ -69,7 +69,7 @@ def test_the_wheel_holds_the_library_and_all_its_files(wheel: Path) -> None:
 
 
 def test_the_image_copies_the_folders_of_the_shop_and_not_the_library() -> None:
-    shop = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"handrail"}
+    shop = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"handrail", "tests"}
 
     assert set(copied(IMAGE)) == {*shop, "pyproject.toml", RUN}
     assert [name for name in (*copied(WHEEL), *copied(IMAGE)) if not (ROOT / name).exists()] == []

@@ -16,10 +16,12 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from handrail.access.key_records import KeyRecord
 from handrail.cli import (
     consumers,
     explain,
     figure_tables,
+    keys,
     lake,
     lake_output,
     main,
@@ -146,7 +148,28 @@ def an_answer() -> Answer:
 
 
 Print = Callable[[Console], Any]
+
+
+def key(name: str) -> KeyRecord:
+    return KeyRecord(
+        id="k7d4k2m9qabcd",
+        name=name,
+        roles=("operator", "approver"),
+        tenant="merchant-4711",
+        created_at=NOW,
+        created_by="handrail",
+        expires_at=NOW,
+        replaces=None,
+        last_used_at=NOW,
+        revoked_at=None,
+        revoked_by=None,
+        revoked_because=None,
+        secret_hash=bytes(32),
+    )
+
+
 SHOWN: dict[str, Print] = {
+    "handrail.cli.keys.key_table": lambda to: keys.key_table([key(name) for name in IDS]).print(to),
     "handrail.cli.saga_tables.show_sagas": lambda to: saga_tables.show_sagas(
         to, [saga(one) for one in IDS]
     ),

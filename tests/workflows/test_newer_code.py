@@ -67,8 +67,18 @@ async def waiting(order: Ordered) -> Sequence[str]:
     return [one.last_failure.application_failure_info.type for one in pending]
 
 
-@pytest.mark.parametrize("steps", ["local", "queues"])
-@pytest.mark.parametrize("step", ["HoldCredit", "ReserveStock", "CreditMerchant"])
+@pytest.mark.parametrize(
+    ("step", "steps"),
+    [
+        ("HoldCredit", "local"),
+        ("HoldCredit", "queues"),
+        *(
+            pytest.param(step, steps, marks=pytest.mark.thorough)
+            for step in ("ReserveStock", "CreditMerchant")
+            for steps in ("local", "queues")
+        ),
+    ],
+)
 async def test_a_step_waits_for_the_release_that_wrote_the_event(
     world: World, step: str, steps: Placement
 ) -> None:

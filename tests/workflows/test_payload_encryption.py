@@ -98,7 +98,7 @@ async def test_what_a_failed_step_says_is_encrypted_and_read_by_the_saga(
         await order.starts()
 
         async def parked() -> bool:
-            return (await order.shown()).status == "parked"
+            return bool((await read(place, order.id)).told(SagaParked))
 
         await eventually(parked, f"{order.id} parks")
         [told] = (await read(place, order.id)).told(SagaParked)

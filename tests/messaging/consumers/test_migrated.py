@@ -46,6 +46,7 @@ def as_it_was(url: str, folder: Path) -> None:
     """Without 0012 of the old line; then up again, with what was in the tables."""
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
+        command.downgrade(migrations.configured(connection, TABLES), "0013")
         connection.execute(text("DELETE FROM alembic_version"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('0012')"))
         command.downgrade(old_line(connection, folder), "0011")
