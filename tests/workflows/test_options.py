@@ -46,7 +46,7 @@ def test_options_in_a_history_are_read_whole() -> None:
 
 def test_options_are_written_as_they_were() -> None:
     [payload] = CONVERTER.to_payloads([READ])
-    assert json.loads(payload.data) == {**RECORDED, "tenant_word": "tenant"}
+    assert json.loads(payload.data) == {**RECORDED, "tenant_word": "merchant"}
 
 
 def test_a_workflow_that_knows_only_the_options_of_every_saga_reads_those() -> None:
