@@ -12,7 +12,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.dev.temporal import FLAGS, search_attributes, server_program
+from handrail.testing.temporal_server import time_skipping_server
 
 pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest"]
 _TEMPLATE = "handrail_template"
@@ -67,12 +67,7 @@ def _flags(names: Sequence[str]) -> list[str]:
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A real server on which every workflow has its own clock, which skips idle time."""
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=server_program(),
-        dev_server_extra_args=[*FLAGS, *_flags(_FORGETS_SOON)],
-        dev_server_log_level="error",
-        search_attributes=search_attributes("merchant"),
-    ) as environment:
+    async with await time_skipping_server(["merchant"], _flags(_FORGETS_SOON)) as environment:
         yield environment
 
 

@@ -61,16 +61,9 @@ async def saga_postgres() -> AsyncIterator[EmbeddedPostgres]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def saga_temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A development server on which every workflow has its own clock, which skips idle time."""
-    from temporalio.testing import WorkflowEnvironment
+    from handrail.testing.temporal_server import time_skipping_server
 
-    from handrail.dev.temporal import FLAGS, search_attributes, server_program
-
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        dev_server_existing_path=server_program(),
-        dev_server_extra_args=FLAGS,
-        dev_server_log_level="error",
-        search_attributes=search_attributes(*_tenant_words()),
-    ) as environment:
+    async with await time_skipping_server(_tenant_words()) as environment:
         yield environment
 
 
