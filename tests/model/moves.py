@@ -69,6 +69,10 @@ class Rules:
     kinds: frozenset[str] = ALL
 
 
+_KINDS: Final[dict[type[Any], str]] = {Attribution: "c", Intervention: "i", Verdict: "v"}
+"""How the id of what is heard begins: laws tell cancellations by it."""
+
+
 class Moves:
     def __init__(self, world: World, rules: Rules, rebuild: Callable[[Execution], Run]) -> None:
         self._world = world
@@ -362,8 +366,7 @@ class Moves:
         yield from self._reset(state)
 
     def _told(self, state: State, what: str, said: Any, instead: Any = None) -> State:
-        kind = type(said).__name__[0].lower()
-        entry = Told(f"{kind}{state.sent}", said, instead)
+        entry = Told(f"{_KINDS[type(said)]}{state.sent}", said, instead)
         return replace(self._heard(self._tasked(state), what, entry), sent=state.sent + 1)
 
     def _tasked(self, state: State) -> State:
