@@ -22,16 +22,18 @@ async def time_skipping_server(
     its options. Raises RuntimeError where it does not start.
     """
     attributes = search_attributes(*tenant_words)
-    for start in range(1, _STARTS + 1):
+
+    async def started() -> WorkflowEnvironment:
+        return await WorkflowEnvironment.start_time_skipping_v2(
+            dev_server_existing_path=server_program(),
+            dev_server_extra_args=[*FLAGS, *flags],
+            dev_server_log_level="error",
+            search_attributes=attributes,
+        )
+
+    for start in range(1, _STARTS):
         try:
-            return await WorkflowEnvironment.start_time_skipping_v2(
-                dev_server_existing_path=server_program(),
-                dev_server_extra_args=[*FLAGS, *flags],
-                dev_server_log_level="error",
-                search_attributes=attributes,
-            )
+            return await started()
         except RuntimeError as error:
-            if start == _STARTS:
-                raise
             _log.warning("Temporal did not start in time", start=start, error=str(error))
-    raise AssertionError("unreachable")
+    return await started()
