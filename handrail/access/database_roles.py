@@ -84,6 +84,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "worker": {
         "events": "S",
         "snapshots": "SIU",
+        "state_snapshots": "SIUD",
         "streams": "S",
         "read_models": "S",
         # It erases: destroys keys, and deletes rows about their subjects.
@@ -134,6 +135,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "commands": "S",
         "long_attempts": "S",
         "snapshots": "S",
+        "state_snapshots": "S",
         "row_snapshots": "S",
         "checkpoints": "SIUD",
         "parked_events": "SIUD",
@@ -157,7 +159,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 _CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     STORE: ("store_token",),
     "api": ("store_token", "event_number"),
-    "worker": ("append_events", "load_streams"),
+    "worker": ("append_events", "load_streams", "load_states"),
     "projector": (*_FEED_CALLS, "maintain_partitions()", "prune_tables"),
     "relay": _FEED_CALLS,
     "notifier": (),

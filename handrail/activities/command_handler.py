@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, Final, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -92,14 +90,17 @@ class CommandHandler(Generic[StateT]):
         self._store = store
         self._aggregate = aggregate
         self._state: TypeAdapter[StateT] = TypeAdapter(type(aggregate.initial))
-        form = json.dumps(self._state.json_schema(), sort_keys=True)
-        self._fingerprint = f"{zlib.crc32(form.encode()):08x}"
         self._folded: OrderedDict[str, tuple[int, StateT]] = OrderedDict()
         self._epoch = 0
         self._remembered = remembered
         self._turns: defaultdict[str, tuple[asyncio.Lock, set[object]]] = defaultdict(
             lambda: (asyncio.Lock(), set())
         )
+
+    @cached_property
+    def _revision(self) -> str:
+        """Looked up when a stream is first loaded: it takes some milliseconds."""
+        return self._store.revision_of(self._aggregate.initial, self._aggregate.evolve)
 
     async def handle(self, command: Command, context: StepContext) -> Answer:
         """Decide the command and store what was decided, once for each `context.key`.
@@ -185,7 +186,7 @@ class CommandHandler(Generic[StateT]):
         initial = self._aggregate.initial
         missing = {stream: 0 for stream in streams if stream not in self._folded}
         if missing and not guess:
-            loaded = await self._store.load(missing, self._fingerprint)
+            loaded = await self._store.load(missing, self._revision)
             for stream, found in loaded.items():
                 self._forget_unless(found.epoch)
                 start = initial
@@ -203,7 +204,7 @@ class CommandHandler(Generic[StateT]):
         self._keep(stream, now, folded)
         if now // SNAPSHOT_EVERY > version // SNAPSHOT_EVERY:
             await self._store.save_snapshot(
-                stream, now, self._fingerprint, self._state.dump_json(folded)
+                stream, now, self._revision, self._state.dump_json(folded), epoch=self._epoch
             )
 
     def _forget_unless(self, epoch: int) -> None:

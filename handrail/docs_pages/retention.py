@@ -88,9 +88,15 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         by="every follower",
     ),
     Retention(
-        tables=("snapshots",),
-        until="until the next of the same stream takes its place",
+        tables=("state_snapshots",),
+        until="until the next of the same stream and revision takes its place, or two of other"
+        " revisions came",
         protects="The time that a command on a long stream takes. A cache.",
+    ),
+    Retention(
+        tables=("snapshots",),
+        until="until the table goes, with a release after that of `state_snapshots`",
+        protects="The same for processes of earlier releases. A cache.",
     ),
     Retention(
         tables=("row_snapshots",),

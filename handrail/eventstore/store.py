@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -13,6 +13,7 @@ from psycopg import errors
 
 from handrail.eventstore.codec import Codec, Unstorable
 from handrail.eventstore.pool import Pool, epoch_of
+from handrail.folds.fold_revision import revision_of
 from handrail.kernel import Event
 from handrail.personal import holds_sealed, subject_of
 from handrail.privacy.texts import CLEAR, PersonalTexts
@@ -25,6 +26,24 @@ ANY_VERSION: Final = None
 
 # Few parameters, of text: adapting one that is an array takes the driver as long as all of these.
 _APPEND: Final = "SELECT append_events(" + ", ".join(["%b::text::jsonb"] * 4) + ")"
+
+
+# The own row is locked first, which counting it makes sure of, and of the others none that anybody
+# works on: so nobody waits who holds what another one waits for.
+_KEEP: Final = """
+WITH kept AS (
+    INSERT INTO state_snapshots AS s (stream, revision, version, state)
+    VALUES (%(stream)s, %(revision)s, %(version)s, %(state)s::text::jsonb)
+    ON CONFLICT (stream, revision) DO UPDATE
+    SET version = excluded.version, state = excluded.state, kept_at = excluded.kept_at
+    WHERE s.version < excluded.version RETURNING 1
+)
+DELETE FROM state_snapshots WHERE stream = %(stream)s AND revision = ANY (ARRAY(
+    SELECT revision FROM state_snapshots
+    WHERE stream = %(stream)s AND revision <> %(revision)s AND (SELECT count(*) FROM kept) >= 0
+    ORDER BY kept_at DESC, revision OFFSET 1
+    FOR UPDATE SKIP LOCKED))
+"""
 
 
 class VersionConflict(Exception):
@@ -101,14 +120,18 @@ class EventStore:
         """The newest that a connection has come to: what was read before it may be gone."""
         return getattr(self._pool, "epoch", 0)
 
-    async def load(self, streams: Mapping[str, int], fingerprint: str = "") -> Mapping[str, Loaded]:
+    def revision_of(self, initial: Any, evolve: Callable[[Any, Any], Any]) -> str:
+        """Of the states that a fold makes: those that another one kept are never used."""
+        return revision_of(self._codec, initial, evolve)
+
+    async def load(self, streams: Mapping[str, int], revision: str = "") -> Mapping[str, Loaded]:
         """Each stream's events after the given version, in one round trip.
 
-        With a `fingerprint`, a snapshot of that form stands in for the events it holds.
+        With a `revision`, a state that was kept for it stands in for the events it holds.
         """
         rows, epoch = await self._fetch(
-            "SELECT * FROM load_streams(%s::text[], %s::bigint[], %s::text[])",
-            (list(streams), list(streams.values()), [fingerprint] * len(streams)),
+            "SELECT * FROM load_states(%s::text[], %s::bigint[], %s::text)",
+            (list(streams), list(streams.values()), revision),
         )
         found: dict[str, tuple[int, Any | None, list[Event]]] = {
             name: (after, None, []) for name, after in streams.items()
@@ -196,17 +219,24 @@ class EventStore:
         }
 
     async def save_snapshot(
-        self, stream: str, version: int, fingerprint: str, state: bytes
+        self, stream: str, version: int, revision: str, state: bytes, *, epoch: int = 0
     ) -> None:
-        """Keep the folded state of a stream, unless a newer one is there already."""
+        """Keep the folded state of a stream, unless a newer one of the revision is there already.
+
+        Beside it stays the newest one of another revision, and no third. `epoch` is the one that
+        the version is of, where the store has one: in another one nothing is kept.
+        """
         async with self._pool.connection() as connection:
+            if epoch and epoch != epoch_of(connection):
+                return  # the events that were folded may be gone
             await connection.execute(
-                "INSERT INTO snapshots AS s (stream, version, fingerprint, state)"
-                " VALUES (%s, %s, %s, %s::text::jsonb) ON CONFLICT (stream) DO UPDATE SET"
-                " version = excluded.version, fingerprint = excluded.fingerprint,"
-                " state = excluded.state"
-                " WHERE s.version < excluded.version OR s.fingerprint <> excluded.fingerprint",
-                (stream, version, fingerprint, state.decode()),
+                _KEEP,
+                {
+                    "stream": stream,
+                    "revision": revision,
+                    "version": version,
+                    "state": state.decode(),
+                },
             )
 
     async def _fetch(

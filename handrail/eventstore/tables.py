@@ -225,8 +225,27 @@ followers = Table(
     postgresql_with={"fillfactor": 50},
 )
 
-# The folded state of a long stream at some version. `fingerprint` is the form of that state: a
-# snapshot of another form is passed over, never converted.
+# The folded state of a long stream at some version, by the revision of the fold that made it: the
+# state's form and what the fold does. One of another revision is passed over, never converted. Two
+# rows of a stream are kept, for two releases side by side; when a third comes the oldest goes.
+state_snapshots = Table(
+    "state_snapshots",
+    metadata,
+    Column("stream", Text, nullable=False),
+    Column("revision", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("state", JSONB, nullable=False),
+    Column(
+        "kept_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("stream", "revision", name="state_snapshots_pkey"),
+)
+
+# What processes of before `state_snapshots` keep there and read, by the form of the state alone.
+# Nothing else uses it, and it goes with `load_streams` once no such process runs any more.
 snapshots = Table(
     "snapshots",
     metadata,

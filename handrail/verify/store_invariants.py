@@ -61,8 +61,20 @@ async def read_models_equal_fold(connection: Connection) -> AsyncIterator[Violat
         yield Violation(f"{parked} events wait in parked_events")
 
 
+async def kept_states_have_their_events(connection: Connection) -> AsyncIterator[Violation]:
+    """No folded state was kept of a version that its stream has not reached."""
+    rows = await connection.execute(
+        "SELECT k.stream, k.version, coalesce(s.version, 0) FROM state_snapshots k"
+        " LEFT JOIN streams s ON s.name = k.stream"
+        " WHERE k.version > coalesce(s.version, 0) ORDER BY k.stream LIMIT 10"
+    )
+    for stream, version, reached in await rows.fetchall():
+        yield Violation(f"{stream} is at version {reached}, and a state was kept of {version}")
+
+
 STORE_INVARIANTS: Final[Mapping[str, Callable[[Connection], AsyncIterator[Violation]]]] = {
     "feed_once_in_order": feed_once_in_order,
+    "kept_states_have_their_events": kept_states_have_their_events,
     "no_message_parked": no_message_parked,
     "read_models_equal_fold": read_models_equal_fold,
 }

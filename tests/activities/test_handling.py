@@ -55,8 +55,8 @@ class Watched(EventStore):
         self.appends = 0
         self.others_are_faster = 0
 
-    async def load(self, streams: Mapping[str, int], fingerprint: str = "") -> Mapping[str, Loaded]:
-        self.loads.append(await super().load(streams, fingerprint))
+    async def load(self, streams: Mapping[str, int], revision: str = "") -> Mapping[str, Loaded]:
+        self.loads.append(await super().load(streams, revision))
         return self.loads[-1]
 
     async def append(
@@ -243,7 +243,7 @@ async def test_a_long_stream_is_loaded_from_its_snapshot(store: Watched) -> None
     ]
     await store.append([(LINE, 1, limits)])
     await a_process(store).handle(limit(1_000), asked())
-    assert await store.rows("SELECT stream, version FROM snapshots") == [
+    assert await store.rows("SELECT stream, version FROM state_snapshots") == [
         (LINE, handling.SNAPSHOT_EVERY)
     ]
     await a_process(store).handle(hold(1_000), asked())

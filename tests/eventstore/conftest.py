@@ -12,7 +12,7 @@ SHARED = "eventstore_tests"
 EMPTY = """
 SET synchronous_commit = off;
 SET session_replication_role = replica;
-TRUNCATE events, outbox, streams, commands, checkpoints, snapshots, long_attempts
+TRUNCATE events, outbox, streams, commands, checkpoints, snapshots, state_snapshots, long_attempts
   RESTART IDENTITY;
 """
 

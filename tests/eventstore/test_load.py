@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from handrail.eventstore.store import Loaded
 from tests.eventstore.interleaving import Lab, Noted, notes, store_over
 from tests.eventstore.tracing import traced
 
 FORM, OTHER_FORM = "form-1", "form-2"
 STATE = b'{"sum": 3}'
+KEPT = "SELECT version, revision FROM state_snapshots ORDER BY revision"
 
 
 def _numbers(loaded: Loaded) -> list[str]:
@@ -71,14 +74,42 @@ async def test_an_older_snapshot_does_not_replace_a_newer_one(lab: Lab) -> None:
     store = await lab.store()
     await store.save_snapshot("a-1", 4, FORM, STATE)
     await store.save_snapshot("a-1", 3, FORM, b"{}")
-    assert await lab.rows("SELECT version, state FROM snapshots") == [(4, {"sum": 3})]
+    assert await lab.rows("SELECT version, state FROM state_snapshots") == [(4, {"sum": 3})]
 
 
-async def test_a_snapshot_of_a_new_form_replaces_the_old_one(lab: Lab) -> None:
+async def test_snapshots_of_two_revisions_are_kept_side_by_side(lab: Lab) -> None:
     store = await lab.store()
     await store.save_snapshot("a-1", 4, FORM, STATE)
     await store.save_snapshot("a-1", 3, OTHER_FORM, b"{}")
-    assert await lab.rows("SELECT version, fingerprint FROM snapshots") == [(3, OTHER_FORM)]
+    assert await lab.rows(KEPT) == [(4, FORM), (3, OTHER_FORM)]
+
+
+async def test_of_three_revisions_the_one_kept_longest_ago_goes(lab: Lab) -> None:
+    store = await lab.store()
+    for version, revision in ((1, FORM), (2, OTHER_FORM), (3, FORM), (4, "form-3")):
+        await store.save_snapshot("a-1", version, revision, STATE)
+    assert await lab.rows(KEPT) == [(3, FORM), (4, "form-3")]
+
+
+async def test_releases_of_three_revisions_keep_theirs_at_once_without_a_deadlock(
+    lab: Lab,
+) -> None:
+    stores = [await lab.store() for _ in range(3)]
+    async with asyncio.timeout(20):
+        for version in range(1, 31):
+            await asyncio.gather(
+                *(
+                    one.save_snapshot("a-1", version, f"form-{number}", STATE)
+                    for number, one in enumerate(stores)
+                )
+            )
+    await stores[0].save_snapshot("a-1", 99, FORM, STATE)
+    assert len(await lab.rows(KEPT)) == 2
+
+
+async def test_a_state_of_another_epoch_is_not_kept(lab: Lab) -> None:
+    await (await lab.store()).save_snapshot("a-1", 4, FORM, STATE, epoch=7)
+    assert await lab.rows(KEPT) == []
 
 
 async def test_several_streams_are_loaded_in_one_round_trip(lab: Lab) -> None:

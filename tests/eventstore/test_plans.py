@@ -37,7 +37,8 @@ INSERT INTO streams SELECT stream, max(version) FROM events GROUP BY stream;
 INSERT INTO commands (opened_on, saga, attempt, step, direction, answer)
 SELECT date '2026-11-23', 'checkout-' || n, 1, 'HoldCredit', 'do', '{{}}'
 FROM generate_series(1, 20000) AS n;
-INSERT INTO snapshots SELECT 'order-' || n, 5, 'one', '{{}}' FROM generate_series(0, 19999, 2) AS n;
+INSERT INTO state_snapshots SELECT 'order-' || n, revision, 5, '{{}}'
+FROM generate_series(0, 19999, 2) AS n, (VALUES ('one'), ('another')) AS revisions (revision);
 VACUUM ANALYZE;
 """
 
@@ -155,8 +156,19 @@ async def test_loading_streams_reads_their_events_only(filled: Lab, mode: str) -
     async with _planned(filled, mode) as (connection, plans):
         loaded = await store_over(connection).load({"order-1": 0, "order-2": 0, "no-1": 0}, "one")
     assert [len(one.events) for one in loaded.values()] == [10, 5, 0]
-    assert "events_stream_version_key" in plans.indexes()
+    assert {"events_stream_version_key", "state_snapshots_pkey"} <= set(plans.indexes())
     assert plans.buffers() < 100
+
+
+@both_ways
+async def test_keeping_a_state_reads_those_of_its_stream_only(filled: Lab, mode: str) -> None:
+    async with _planned(filled, mode) as (connection, plans):
+        store = store_over(connection)
+        for version in range(6, 8):
+            plans.found.clear()
+            await store.save_snapshot("order-2", version, mode, b"{}")
+    assert "state_snapshots_pkey" in plans.indexes()
+    assert plans.buffers() < 60
 
 
 @both_ways

@@ -63,7 +63,11 @@ class MemoryStore:
     ) -> Sequence[Event]:
         return events
 
-    async def load(self, streams: Mapping[str, int], fingerprint: str = "") -> Mapping[str, Loaded]:
+    def revision_of(self, initial: object, evolve: object) -> str:
+        """Nothing is kept of any."""
+        return ""
+
+    async def load(self, streams: Mapping[str, int], revision: str = "") -> Mapping[str, Loaded]:
         await pause("load")
         found = {}
         for name, after in streams.items():
@@ -109,7 +113,7 @@ class MemoryStore:
         return Appended("appended", answer or {}, token)
 
     async def save_snapshot(
-        self, stream: str, version: int, fingerprint: str, state: bytes
+        self, stream: str, version: int, revision: str, state: bytes, *, epoch: int = 0
     ) -> None:
         """No stream of a schedule is long enough for one."""
 

@@ -256,8 +256,12 @@ async def test_a_step_at_the_fence_that_no_saga_tells_of_is_seen(world: World) -
     [
         ("UPDATE streams SET version = version + 1 WHERE name = 'order-o1'", "feed_once_in_order"),
         ("DELETE FROM streams WHERE name = 'order-o1'", "feed_once_in_order"),
+        (
+            "INSERT INTO state_snapshots VALUES ('order-o1', 'any', 1000, '{}')",
+            "kept_states_have_their_events",
+        ),
     ],
-    ids=["a version", "a stream"],
+    ids=["a version", "a stream", "events that a kept state has"],
 )
 async def test_a_store_that_lost_something_is_seen(world: World, broken: str, name: str) -> None:
     await happened(world, *A_COMPLETED_ORDER)

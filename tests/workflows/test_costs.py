@@ -72,8 +72,8 @@ async def test_a_step_is_one_statement_and_its_aggregate_is_loaded_once(world: W
         assert await second.ends() == COMPLETED
         await second.is_being_collected()
     loads = LOADS_THE_FIRST_TIME + LOADS_OF_WHAT_FOLLOWS
-    assert cold == {"append_events": APPENDS, "load_streams": loads}
-    assert pool.statements == {"append_events": APPENDS, "load_streams": LOADS_OF_WHAT_FOLLOWS}
+    assert cold == {"append_events": APPENDS, "load_states": loads}
+    assert pool.statements == {"append_events": APPENDS, "load_states": LOADS_OF_WHAT_FOLLOWS}
 
 
 @pytest.mark.parametrize("steps", ["local", "queues"])

@@ -242,6 +242,7 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT ON alembic_version TO {name}",
         f"GRANT SELECT ON events, outbox, streams, commands, long_attempts TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON snapshots TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON state_snapshots TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks, saga_places, followers TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON inbox, parked_streams TO {name}",
