@@ -45,9 +45,9 @@ from handrail.cli import lake_output
 from handrail.eventstore.codec import Codec
 from handrail.kernel import Event, Money, Refusal, TenantId
 from handrail.lake.page import page
-from handrail.lake.plan import Views
+from handrail.lake.plan import Views, view_name
 from handrail.lake.questions import ask
-from handrail.lake.reading import NoLake, open_lake, view_name
+from handrail.lake.reading import NoLake, open_lake
 from handrail.lake.select_only import NotAQuery
 from handrail.sagas.events import SagaStarted
 from runtime.app import HANDRAIL
