@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+# The last release; where there is none, the commit before.
+SINCE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse -q --verify HEAD^ || echo HEAD)
 READY := .venv/.ready
 # Each process that a test starts would compile everything.
 unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories check fmt lock sbom image clean
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,12 +80,16 @@ bench: setup ## measure everything, beside what others would use (fifty minutes 
 performance: setup ## write docs/performance.md from the newest results of each benchmark
 	@$(BIN)/python -m benchmarks.page
 
+contracts: setup ## refuse changes of events that break their readers, since the last release (SINCE=commit, BREAKS="Event …")
+	@$(BIN)/handrail contracts diff $(SINCE) docs/contracts --require full $(addprefix --except ,$(BREAKS))
+
 check: setup ## format, lint, types, import contracts, tests, a demo: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	$(MAKE) contracts
 	$(MAKE) test
 	$(MAKE) thorough
 	$(MAKE) model

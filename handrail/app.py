@@ -12,7 +12,7 @@ the latest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -22,7 +22,9 @@ from handrail.command_fields import bounds_of
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
 from handrail.eventstore.business_tables import BusinessTables, EventIds, roles_of
-from handrail.eventstore.codec import Codec, Upcaster
+from handrail.eventstore.codec import Codec
+from handrail.evolution.changes import Change
+from handrail.evolution.mistakes import mistakes_of
 from handrail.http.api_examples import NEUTRAL, ApiExamples
 from handrail.http.problem_types import RULES, ProblemType, kinds_with, library_types
 from handrail.kernel import Message, Refusal
@@ -179,8 +181,8 @@ class App:
     operator_commands: Sequence[OperatorCommand] = ()
     verification: Callable[[Any], Verification[Any]] | None = None
     """What `handrail verify` proves of the business, from `settings`; it imports what it needs."""
-    upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
-    """Lift the JSON of a message from one version to the next, by its name and version."""
+    evolutions: Sequence[Change] = ()
+    """What became of messages since they were first stored (`handrail/evolution/changes.py`)."""
 
     routers: Callable[[], Sequence[APIRouter]] = tuple
     """The HTTP API of the business. Its routes come before the library's."""
@@ -226,6 +228,7 @@ class App:
         self._refuse_unbounded_corrections()
         for said in mistakes_of_messages((*self.events, *self.commands)):
             raise WronglyDeclared(said)
+        self._refuse_wrong_changes()
         self._refuse_wrong_problems()
         self._refuse_what_no_context_has()
 
@@ -243,7 +246,7 @@ class App:
     def codec(self) -> Codec:
         """Encodes and decodes every message there is."""
         return Codec.of(
-            (*self.events, *self.commands, *SAGAS.commands), self.upcasters, tenant=self.tenant
+            (*self.events, *self.commands, *SAGAS.commands), self.evolutions, tenant=self.tenant
         )
 
     @cached_property
@@ -387,6 +390,15 @@ class App:
     def _refuse_what_no_context_has(self) -> None:
         found = chain(*(mistakes_of_projection(one, self.events) for one in self.read_models))
         for said in found:
+            raise WronglyDeclared(said)
+
+    def _refuse_wrong_changes(self) -> None:
+        own = (*(event for one in self.contexts for event in one.events), *self.commands)
+        keys = {
+            one.__name__: {self.codec.key_of(one, each.name) for each in fields(one)} for one in own
+        }
+        commands = {one.__name__ for one in self.commands}
+        for said in mistakes_of(self.evolutions, keys, commands):
             raise WronglyDeclared(said)
 
     def _refuse_unbounded_corrections(self) -> None:

@@ -5,24 +5,33 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
+import orjson
 from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, SchemaSerializer, SchemaValidator
 
 from handrail.bounds import LARGEST_INTEGER, is_storable
+from handrail.evolution.changes import Change
+from handrail.evolution.forms import Data, Form
+from handrail.evolution.levels import WriteLevels
+from handrail.evolution.lineages import Lineages
+from handrail.evolution.writing import Lowering, lowering_at
 from handrail.tenant_word import STORED_WORD, TENANT_WORD, key_of, tenant_fields
 
 _SUSPECT: Final = re.compile(rb"\\u0000|[0-9]{19}")
 """Most messages hold neither, and need no second look."""
 
-Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
-
 
 class UnknownMessage(LookupError):
     """No class is registered under this name and schema version: deploy the code that knows it."""
+
+
+class SeveralMessages(ValueError):
+    """What was stored as one event is several since it was split: read it with `decode_all`."""
 
 
 class Unstorable(ValueError):
@@ -42,27 +51,35 @@ class Encoded:
     """JSON"""
 
 
+@dataclass
+class _Lowering:
+    """What follows from the rows of the write levels that were last looked at."""
+
+    rows: Mapping[str, int] | None = None
+    now: Lowering | None = None
+
+
 @dataclass(frozen=True)
 class Codec:
-    """Encodes the newest version of every message, and decodes all versions there have been.
+    """Encodes messages in the form that the write levels allow, and decodes all forms there have
+    been.
 
-    `upcasters` lift the JSON of version n to version n + 1: keyed by name and n. A class without
-    any is at version 1. `tenant` is the App's word for its tenant: fields that hold one
-    (`StoredTenant`) are written under it, and read under that of earlier times, too.
+    `changes` are what became of messages since they were first stored. `tenant` is the App's word
+    for its tenant: fields that hold one (`StoredTenant`) are written under it, and read under that
+    of earlier times, too.
     """
 
     classes: Mapping[str, type]
-    upcasters: Mapping[tuple[str, int], Upcaster] = field(default_factory=dict)
+    changes: Sequence[Change] = ()
     tenant: str = TENANT_WORD
+    levels: WriteLevels = field(default_factory=WriteLevels)
+    """What may be written; a background task of the process refreshes it."""
     _adapters: dict[type, TypeAdapter[Any]] = field(default_factory=dict, init=False, repr=False)
+    _lowering: _Lowering = field(default_factory=_Lowering, init=False, repr=False)
 
     @classmethod
     def of(
-        cls,
-        classes: Iterable[type],
-        upcasters: Mapping[tuple[str, int], Upcaster] | None = None,
-        *,
-        tenant: str = TENANT_WORD,
+        cls, classes: Iterable[type], changes: Sequence[Change] = (), *, tenant: str = TENANT_WORD
     ) -> Codec:
         """Register each class under its own name.
 
@@ -72,19 +89,103 @@ class Codec:
         for one in classes:
             if named.setdefault(one.__name__, one) is not one:
                 raise ValueError(f"{one.__name__} is registered twice")
-        return cls(named, upcasters or {}, tenant)
+        return cls(named, tuple(changes), tenant)
+
+    @cached_property
+    def lineages(self) -> Lineages:
+        """The forms of each message, and the ways between them."""
+        return Lineages(self.changes, frozenset(self.classes))
 
     def knows(self, cls: type) -> bool:
         return self.classes.get(cls.__name__) is cls
 
     def version(self, name: str) -> int:
-        newest = 1
-        while (name, newest) in self.upcasters:
-            newest += 1
-        return newest
+        """The newest version of a class."""
+        return self.lineages.newest.get(name, 1)
+
+    def forms(self, name: str) -> Sequence[Form]:
+        """All forms that a class has ever been stored in, oldest first, the newest last."""
+        return self.lineages.forms(name) or (Form(name),)
+
+    def stored_names(self, name: str) -> frozenset[str]:
+        """All names under which a class has ever been stored."""
+        return self.lineages.stored_names.get(name) or frozenset((name,))
 
     def encode(self, message: object) -> Encoded:
-        """Raises UnknownMessage for an object of an unregistered class, and Unstorable."""
+        """One message, in the form that may be written.
+
+        Raises UnknownMessage for an object of an unregistered class, Unstorable, and
+        CannotBeLowered where older processes could not read it and it has no older form.
+        """
+        newest = self._newest(message)
+        lowering = self._lowering_now()
+        if lowering is None or newest.type not in lowering.names:
+            return newest
+        [encoded] = _lowered(lowering, [newest])
+        return encoded
+
+    def encode_all(self, messages: Sequence[object]) -> Sequence[Encoded]:
+        """Messages of one append or payload in the forms that may be written: as many as they are,
+        or fewer, while parts of an event that is split are still written as that event.
+
+        Raises what `encode` raises.
+        """
+        lowering = self._lowering_now()
+        if lowering is None or lowering.names.isdisjoint(type(one).__name__ for one in messages):
+            return [self._newest(one) for one in messages]
+        return _lowered(lowering, [self._newest(one) for one in messages])
+
+    def lowers(self, messages: Sequence[object]) -> bool:
+        """Whether some of them may not be written in their newest form."""
+        lowering = self._lowering_now()
+        return lowering is not None and not lowering.names.isdisjoint(
+            type(one).__name__ for one in messages
+        )
+
+    def decode(self, name: str, schema: int, data: dict[str, Any]) -> Any:
+        """The one message that was stored.
+
+        Raises UnknownMessage for an unregistered name or a version newer than this code's, and
+        SeveralMessages for an event that was split.
+
+        Fields this code does not know are passed over, so that an old reader can follow a new
+        writer that only added some.
+        """
+        messages = self.decode_all(name, schema, data)
+        if len(messages) != 1:
+            raise SeveralMessages(f"{name} v{schema} is {len(messages)} events")
+        return messages[0]
+
+    def decode_all(self, name: str, schema: int, data: dict[str, Any]) -> Sequence[Any]:
+        """What was stored as one: a message, or the parts of an event that was split, in the order
+        in which they are applied. Raises UnknownMessage.
+        """
+        newest = self.lineages.newest.get(name)
+        if schema == newest:
+            return (self.adapter(self.classes[name]).validate_python(data),)
+        form = Form(name, schema)
+        if not self.lineages.is_known(form):
+            raise UnknownMessage(f"{name} v{schema}")
+        return tuple(
+            self.adapter(self.classes[one.name]).validate_python(lifted)
+            for one, lifted in self.lineages.lift(form, data)
+        )
+
+    def lift(self, form: Form, data: Data) -> Sequence[tuple[Form, Data]]:
+        """JSON of any form in the newest forms. Raises UnknownMessage."""
+        if not self.lineages.is_known(form):
+            raise UnknownMessage(str(form))
+        return self.lineages.lift(form, data)
+
+    def lower(self, form: Form, data: Data, to: Form) -> Data:
+        """JSON of a newer form as JSON of an older form of the same message.
+
+        Raises CannotBeLowered where the newer one does not follow from it alone, or declares no way
+        down.
+        """
+        return self.lineages.lower(form, data, to)
+
+    def _newest(self, message: object) -> Encoded:
         cls = type(message)
         if not self.knows(cls):
             raise UnknownMessage(f"{cls.__module__}.{cls.__name__}")
@@ -96,19 +197,11 @@ class Codec:
             _check(json.loads(data), cls.__name__)
         return Encoded(cls.__name__, self.version(cls.__name__), data)
 
-    def decode(self, name: str, schema: int, data: dict[str, Any]) -> Any:
-        """Raises UnknownMessage for an unregistered name or a version newer than this code's.
-
-        Fields this code does not know are passed over, so that an old reader can follow a new
-        writer that only added some.
-        """
-        cls = self.classes.get(name)
-        newest = self.version(name)
-        if cls is None or schema > newest:
-            raise UnknownMessage(f"{name} v{schema}")
-        for version in range(schema, newest):
-            data = self.upcasters[name, version](data)
-        return self.adapter(cls).validate_python(data)
+    def _lowering_now(self) -> Lowering | None:
+        rows, known = self.levels.rows, self._lowering
+        if rows is not known.rows:
+            known.now, known.rows = lowering_at(self.lineages, rows), rows
+        return known.now
 
     def adapter(self, cls: type) -> TypeAdapter[Any]:
         """Reads and writes a class as it is stored, writing with `by_alias=True`."""
@@ -119,6 +212,14 @@ class Codec:
     def key_of(self, cls: type, field: str) -> str:
         """The key of a field in the JSON of its class."""
         return key_of(cls, field, self.tenant)
+
+
+def _lowered(lowering: Lowering, newest: Sequence[Encoded]) -> Sequence[Encoded]:
+    pieces = [(Form(one.type, one.schema), orjson.loads(one.data)) for one in newest]
+    return [
+        Encoded(form.name, form.version, orjson.dumps(data))
+        for form, data in lowering.lowered(pieces)
+    ]
 
 
 def _adapter(cls: type, tenant: str) -> TypeAdapter[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -48,6 +49,11 @@ class Views:
     codec: Codec
     further: Mapping[str, str]
     """The SELECT of each, by name. It may use those of events, and those before it."""
+
+
+def view_name(event: str) -> str:
+    """`credit_held` for CreditHeld."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", event).lower()
 
 
 EVENTS_ALONE = Views((), Codec({}), {})

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from handrail.currencies import EXCEPTIONS, MOST
 from handrail.eventstore.codec import Codec
 from handrail.kernel import Event, Refusal, context_of
 from handrail.lake.columns import columns_of
-from handrail.lake.plan import Views
+from handrail.lake.plan import Views, view_name
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -99,11 +98,6 @@ def open_lake(folder: Path, views: Views, *, as_of: datetime | None = None) -> I
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection
-
-
-def view_name(event: str) -> str:
-    """`credit_held` for CreditHeld."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", event).lower()
 
 
 def _macro_of_major_units(connection: Connection) -> None:

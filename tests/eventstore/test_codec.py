@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from hypothesis import given, settings
 from domain.identifiers import OrderId
 from domain.payments.events import PaymentRefunded, PaymentVoided
 from handrail.eventstore.codec import Codec, UnknownMessage
+from handrail.evolution.changes import NewVersion
+from handrail.evolution.fields import FieldAdded, FieldsConverted
 from handrail.kernel import Event, Money
 from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
@@ -91,12 +94,20 @@ class Shipped(Event):
     carrier: str
 
 
+def to_grams(old: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"grams": old["weight"] * 1000}
+
+
+def to_weight(new: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"weight": new["grams"] // 1000}
+
+
 UPCAST = Codec.of(
     [Shipped],
-    {
-        ("Shipped", 1): lambda old: {"grams": old["weight"] * 1000},
-        ("Shipped", 2): lambda old: {**old, "carrier": "post"},
-    },
+    [
+        NewVersion("Shipped", 2, (FieldsConverted(("weight",), ("grams",), to_grams, to_weight),)),
+        NewVersion("Shipped", 3, (FieldAdded("carrier", "post"),), loses=("carrier",)),
+    ],
 )
 
 

@@ -20,6 +20,8 @@ from domain.payments.events import PaymentVoided
 from handrail.cli import contracts as command
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
+from handrail.evolution.changes import NewVersion
+from handrail.evolution.fields import FieldRenamed
 from handrail.kernel import Event, Money
 from handrail.messaging.broker.topology import topology
 from handrail.messaging.contracts.asyncapi import document
@@ -59,12 +61,7 @@ def contracts(folder: Path, events: list[type[Event]], codec: Codec) -> Contract
 
 
 def test_the_committed_contracts_are_what_the_code_says() -> None:
-    assert (
-        Contracts(
-            ROOT / FOLDER, EVENTS, HANDRAIL.described, HANDRAIL.routing, HANDRAIL.consumers
-        ).differences()
-        == []
-    )
+    assert command.contracts_of(HANDRAIL, ROOT / FOLDER).differences() == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -189,7 +186,7 @@ def test_a_field_with_a_default_may_be_added(tmp_path: Path) -> None:
 
 def test_a_new_version_leaves_the_old_contract_in_place_and_must_read_it(tmp_path: Path) -> None:
     other = changed(text=str, price=Money)
-    lifts = {("Noted", 1): lambda old: {"text": old["what"], "price": old["price"]}}
+    lifts = [NewVersion("Noted", 2, (FieldRenamed("text", was="what"),))]
     contracts(tmp_path, [Noted], Codec.of([Noted])).write()
     first = (tmp_path / "events/credit/Noted.v1.json").read_bytes()
     second = contracts(tmp_path, [other], Codec.of([other], lifts))
@@ -198,7 +195,7 @@ def test_a_new_version_leaves_the_old_contract_in_place_and_must_read_it(tmp_pat
     assert (tmp_path / "events/credit/Noted.v1.json").read_bytes() == first
     assert (tmp_path / "events/credit/Noted.v2.json").exists()
 
-    wrong = {("Noted", 1): lambda old: {"text": old["headline"], "price": old["price"]}}
+    wrong = [NewVersion("Noted", 2, (FieldRenamed("text", was="headline"),))]
     [broken] = contracts(tmp_path, [other], Codec.of([other], wrong)).write()
     assert "credit/Noted.v1.json: events of it are stored and cannot be read" in str(broken)
 

@@ -16,6 +16,7 @@ from domain.ordering.events import OrderConfirmed, OrderPlaced
 from domain.payments.events import PaymentAuthorised
 from handrail.eventstore.codec import Codec, Encoded
 from handrail.eventstore.tokens import UnknownProjection
+from handrail.evolution.changes import NewVersion
 from handrail.projections import parked_rows
 from handrail.projections.fold import BEHIND
 from handrail.projections.projection import Happened, Projection
@@ -222,10 +223,7 @@ async def test_a_row_that_cannot_be_stored_parks_the_event_that_makes_it_so(
 
 
 async def test_an_event_of_a_later_version_waits_for_newer_code(world: World) -> None:
-    def to_version_2(data: dict[str, Any]) -> dict[str, Any]:
-        return data
-
-    newer = Codec.of(HANDRAIL.events, {("OrderPlaced", 1): to_version_2})
+    newer = Codec.of(HANDRAIL.events, [NewVersion("OrderPlaced", 2, ())])
     await world.append("order-1", placed(OrderId("1")), codec=newer)
 
     await world.catch_up()

@@ -13,6 +13,7 @@ from domain.inventory.events import StockReceived
 from domain.settlement.events import MerchantAccountOpened
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.evolution.changes import NewVersion
 from handrail.kernel import Event, stream_name
 from handrail.sagas.events import SagaEnded, SagaParked, StepCompensated
 from handrail.testing.evidence import read
@@ -25,7 +26,10 @@ from tests.world import World
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 NEXT_RELEASE = Codec(
     HANDRAIL.codec.classes,
-    {(one.__name__, 1): dict for one in (LimitAssigned, StockReceived, MerchantAccountOpened)},
+    [
+        NewVersion(one.__name__, 2, ())
+        for one in (LimitAssigned, StockReceived, MerchantAccountOpened)
+    ],
 )
 """Writes the second version of three events, in streams that many sagas share."""
 

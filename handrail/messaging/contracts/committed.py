@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from handrail.kernel import Event, context_of
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.contracts.asyncapi import document
 from handrail.messaging.contracts.compatibility import breaks
+from handrail.messaging.contracts.event_readers import READERS, EventReaders, document_of_readers
 from handrail.messaging.contracts.schemas import Described, Schema, name_of, schema_of
 from handrail.messaging.relay.routing import Routing
 
@@ -34,17 +35,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Contracts:
-    """The events to be described, where they are published, and where the files are."""
+    """The events to be described, where they are published, where the files are, and who reads
+    each event, by its name.
+    """
 
     folder: Path
     events: Sequence[type[Event]]
     described: Described
     routing: Routing
     consumers: Sequence[Consumer]
+    readers: Mapping[str, EventReaders] = field(default_factory=dict)
 
     def differences(self) -> list[Difference]:
         """What the files say otherwise than the code."""
-        return [*self._of_events(), *self._of_old_versions(), *self._of_the_overview()]
+        return [*self._of_events(), *self._of_old_versions(), *self._of_the_rest()]
 
     def write(self) -> list[Difference]:
         """Bring the files to what the code says; answers what forbids it, and then writes nothing.
@@ -55,11 +59,16 @@ class Contracts:
             return broken
         for event in self.events:
             _write(self._file(event), schema_of(event, self.described))
-        _write(self.folder / _OVERVIEW, self._overview())
+        for name, content in self._rest().items():
+            _write(self.folder / name, content)
         return []
 
-    def _overview(self) -> Schema:
-        return document(self.events, self.described, self.routing, self.consumers)
+    def _rest(self) -> Mapping[str, Schema]:
+        """Files about all events."""
+        return {
+            _OVERVIEW: document(self.events, self.described, self.routing, self.consumers),
+            READERS: document_of_readers(self.events, self.described.codec, self.readers),
+        }
 
     def _file(self, event: type[Event]) -> Path:
         name = name_of(event.__name__, self.described.codec.version(event.__name__))
@@ -99,10 +108,11 @@ class Contracts:
                     said = f"events of it are stored and cannot be read: {error!r}"
                     yield Difference(name, said, breaking=True)
 
-    def _of_the_overview(self) -> Iterator[Difference]:
-        file = self.folder / _OVERVIEW
-        if not file.exists() or _read(file) != self._overview():
-            yield Difference(_OVERVIEW, "is not what the code says", breaking=False)
+    def _of_the_rest(self) -> Iterator[Difference]:
+        for name, content in self._rest().items():
+            file = self.folder / name
+            if not file.exists() or _read(file) != content:
+                yield Difference(name, "is not what the code says", breaking=False)
 
 
 def _read(file: Path) -> Schema:

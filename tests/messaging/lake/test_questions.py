@@ -43,11 +43,13 @@ from domain.shipping.events import (
 )
 from handrail.cli import lake_output
 from handrail.eventstore.codec import Codec
+from handrail.evolution.changes import NewVersion
+from handrail.evolution.fields import FieldsConverted
 from handrail.kernel import Event, Money, Refusal, TenantId
 from handrail.lake.page import page
-from handrail.lake.plan import Views
+from handrail.lake.plan import Views, view_name
 from handrail.lake.questions import ask
-from handrail.lake.reading import NoLake, open_lake, view_name
+from handrail.lake.reading import NoLake, open_lake
 from handrail.lake.select_only import NotAQuery
 from handrail.sagas.events import SagaStarted
 from runtime.app import HANDRAIL
@@ -290,7 +292,13 @@ async def test_events_of_older_versions_are_read_as_the_newest(place: Place) -> 
             (version, version, data),
         )
     await place.export(routing=routed(Weighed="credit"))
-    codec = Codec.of([Weighed], {("Weighed", 1): lambda old: {"grams": 1000 * old["weight"]}})
+    to_grams = FieldsConverted(
+        ("weight",),
+        ("grams",),
+        lambda old: {"grams": 1000 * old["weight"]},
+        lambda new: {"weight": new["grams"] / 1000},
+    )
+    codec = Codec.of([Weighed], [NewVersion("Weighed", 2, (to_grams,))])
     with open_lake(place.folder, Views([Weighed], codec, {})) as lake:
         found = ask(lake, "SELECT version, grams FROM weighed ORDER BY version").rows
     assert found == [(1, 2000), (2, 500)]

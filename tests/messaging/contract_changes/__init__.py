@@ -1,0 +1,1 @@
+"""A business before and after ten changes of its events, each of another kind."""
