@@ -83,6 +83,10 @@ class Codec:
             newest += 1
         return newest
 
+    def reads(self, name: str, schema: int) -> bool:
+        """Whether `decode` knows this name and version. What it does not know is of newer code."""
+        return name in self.classes and schema <= self.version(name)
+
     def encode(self, message: object) -> Encoded:
         """Raises UnknownMessage for an object of an unregistered class, and Unstorable."""
         cls = type(message)

@@ -53,12 +53,11 @@ _SHOWN: Final = 100
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop` is set, beside any number of others."""
-    routing = the_app().routing
+    app, routing = the_app(), the_app().routing
     async with _pool(settings, 3) as pool, _publisher(settings, routing) as publisher:
         await _enrolled(pool, stop)
-        follower = Subscriber(
-            pool, Relay(publisher, routing), poll=settings.projector_poll_ms / 1000
-        )
+        relay = Relay(publisher, routing, app.codec)
+        follower = Subscriber(pool, relay, poll=settings.projector_poll_ms / 1000)
         helpers = [asyncio.create_task(_announce(follower, settings))]
         with _metrics(settings, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))

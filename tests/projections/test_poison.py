@@ -221,22 +221,6 @@ async def test_a_row_that_cannot_be_stored_parks_the_event_that_makes_it_so(
     assert await world.rows(ORDERS) == await world.folded(ORDERS)
 
 
-async def test_an_event_of_a_later_version_waits_for_newer_code(world: World) -> None:
-    def to_version_2(data: dict[str, Any]) -> dict[str, Any]:
-        return data
-
-    newer = Codec.of(HANDRAIL.events, {("OrderPlaced", 1): to_version_2})
-    await world.append("order-1", placed(OrderId("1")), codec=newer)
-
-    await world.catch_up()
-    assert await parked(world) == [
-        ("order_status", "order-1", "ValueError: UnknownMessage: OrderPlaced v2")
-    ]
-
-    await world.retry("order_status", "order-1", codec=newer)
-    assert set(await world.rows(ORDERS)) == {"1"}
-
-
 async def test_what_nobody_handles_may_be_undecodable(world: World) -> None:
     without = Codec.of(one for one in HANDRAIL.events if one is not OrderPlaced)
     await world.append("order-1", placed(OrderId("1")))

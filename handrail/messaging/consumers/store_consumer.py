@@ -15,6 +15,7 @@ from handrail.eventstore.checkpoints import Checkpoint
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
+from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Subscriber
@@ -57,6 +58,13 @@ class FromStore:
             self._is_registered = True
         _, done = await read_on(connection, self.consumer, self._codec, seconds=_BACKFILL)
         return [self.consumer.follower] if done else []
+
+    def reads(self, type_: str, schema: int) -> bool:
+        return self._codec.reads(type_, schema)
+
+    def wants(self, _: str, event: Recorded) -> bool:
+        """A type of newer code that the consumer wants there is left behind for it: `wants.py`."""
+        return event.type in self.consumer.types
 
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta

@@ -20,7 +20,7 @@ from psycopg import Rollback
 
 from handrail.eventstore import checkpoints
 from handrail.eventstore.checkpoints import Checkpoint
-from handrail.eventstore.codec import UnknownMessage
+from handrail.eventstore.codec import Codec, UnknownMessage
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
@@ -49,11 +49,16 @@ class Work:
 
 
 class Relay:
-    """Handles the pages of a Follower. Several processes share the shards of the feed."""
+    """Handles the pages of a Follower. Several processes share the shards of the feed.
 
-    def __init__(self, publisher: Publisher, routing: Routing) -> None:
+    `codec` tells which versions are of newer code; without it every version of a known name is
+    published.
+    """
+
+    def __init__(self, publisher: Publisher, routing: Routing, codec: Codec | None = None) -> None:
         self._publisher = publisher
         self._routing = routing
+        self._codec = codec
         self._confirmed: dict[str, set[int]] = defaultdict(set)
 
     @property
@@ -62,6 +67,14 @@ class Relay:
 
     async def followers(self, _: Connection) -> Sequence[str]:
         return [RELAY]
+
+    def reads(self, type_: str, schema: int) -> bool:
+        """Data are published as they are stored; copies for older consumers take the codec."""
+        known = type_ in self._routing.contexts
+        return known and (self._codec is None or self._codec.reads(type_, schema))
+
+    def wants(self, _: str, __: Recorded) -> bool:
+        return True
 
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
