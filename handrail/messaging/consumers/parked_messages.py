@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
+from handrail.eventstore.unread_forms import check_reads
 from handrail.kernel import Attribution
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.failure_kind import cause_of, is_of_the_database
@@ -204,6 +205,7 @@ async def _handle_again(
                 (consumer.name, received.id),
             )
             if noted.rowcount:
+                check_reads(received.codec, received.type, received.schema)
                 await consumer.handle(connection, received)
             key = (consumer.name, received.stream, received.version)
             await _settle(connection, key, "handled", by)

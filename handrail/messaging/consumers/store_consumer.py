@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from handrail.eventstore import checkpoints
+from handrail.eventstore import checkpoints, newer_code_waits
 from handrail.eventstore.checkpoints import Checkpoint
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
@@ -31,6 +31,12 @@ _BACKFILL: Final = 3.0
 """Seconds that types are read from history before the process looks whether it is to stop."""
 _NEXT_LOOK: Final = 0.2
 """Seconds until it is seen whether others are done with their share."""
+_NEXT_TRY: Final = 5.0
+"""Seconds until it is seen whether a process of newer code has read on."""
+
+
+class NewerCodeNeeded(Exception):
+    """Events wait for a process whose code reads them: says which, and since when."""
 
 
 class Feeding(Subscriber):
@@ -136,7 +142,7 @@ async def snapshot(connection: Connection) -> str:
 
 async def catch_up(pool: Pool, consumer: Consumer, codec: Codec, **options: Any) -> int:
     """Handle whatever the store has by now, beside others that do the same; answers how many events
-    this process read for it.
+    this process read for it. Raises NewerCodeNeeded.
     """
     feeding = Feeding(pool, consumer, codec, **options)
     async with pool.connection() as connection:
@@ -148,6 +154,8 @@ async def catch_up(pool: Pool, consumer: Consumer, codec: Codec, **options: Any)
                 connection, consumer
             ):
                 return feeding.events_read
+            if waits := await newer_code_waits.waiting(connection, [consumer.follower]):
+                raise NewerCodeNeeded("; ".join(f"{consumer.name} {one}" for one in waits))
         await asyncio.sleep(_NEXT_LOOK)
 
 
@@ -163,6 +171,9 @@ async def begin(pool: Pool, consumer: Consumer, codec: Codec, **options: Any) ->
             (NOTHING_SEEN, consumer.follower),
         )
         [(is_new,)] = await cursor.fetchall()
-    if is_new:
-        return await catch_up(pool, consumer, codec, **options)
+    while is_new:
+        try:
+            return await catch_up(pool, consumer, codec, **options)
+        except NewerCodeNeeded:
+            await asyncio.sleep(_NEXT_TRY)
     return await backfill(pool, consumer, codec)
