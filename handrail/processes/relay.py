@@ -38,6 +38,7 @@ from handrail.messaging.relay.publisher import Counted, NotPublished, Publisher
 from handrail.messaging.relay.relay import Relay
 from handrail.messaging.relay.republishing import ComesAgain, Republished, republished
 from handrail.messaging.relay.retry_parked import retry
+from handrail.messaging.relay.retry_readable import keep_retrying
 from handrail.messaging.relay.routing import Routing
 from handrail.metrics_server import served
 from handrail.readiness import ready
@@ -58,7 +59,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await _enrolled(pool, stop)
         relay = Relay(publisher, routing, app.codec)
         follower = Subscriber(pool, relay, poll=settings.projector_poll_ms / 1000)
-        helpers = [asyncio.create_task(_announce(follower, settings))]
+        helpers = [
+            asyncio.create_task(_announce(follower, settings)),
+            asyncio.create_task(keep_retrying(pool, publisher, routing, app.codec)),
+        ]
         with _metrics(settings, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))
             following = asyncio.create_task(follower.run(stop))

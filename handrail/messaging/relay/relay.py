@@ -25,6 +25,7 @@ from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
+from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
 from handrail.messaging.relay import parked_messages
@@ -85,7 +86,7 @@ class Relay:
         while True:
             streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
-            work = partition(page.events, waiting, self._routing)
+            work = partition(page.events, waiting, self._routing, self._codec)
             parked = [*work.parked, *await self._publish(work.chains)]
             moved: Sequence[Checkpoint] = []
             async with connection.transaction():
@@ -145,8 +146,15 @@ class Relay:
                 )
 
 
-def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing) -> Work:
-    """`waiting` is where earlier events wait."""
+def partition(
+    events: Sequence[Recorded],
+    waiting: set[Place],
+    routing: Routing,
+    codec: Codec | None = None,
+) -> Work:
+    """`waiting` is where earlier events wait. Events of newer code come only where an operator
+    decided that they are parked.
+    """
     work = Work()
     stopped: set[Place] = set()
     for event in events:
@@ -155,6 +163,8 @@ def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing)
         cause = ""
         try:
             exchanges = routing.exchanges_of(event.type)
+            if codec:
+                check_reads(codec, event.type, event.schema)
             if unknown in waiting or unknown in stopped:
                 exchanges = (UNKNOWN,)
             else:
