@@ -69,6 +69,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "checkpoints": "S",
         "parked_events": "S",
         "newer_code_waits": "S",
+        "newer_code_decisions": "S",
         "read_models": "S",
         "row_snapshots": "SI",
         "requests": "SIUD",

@@ -9,10 +9,11 @@ from handrail.eventstore.codec import Codec, UnknownMessage
 from handrail.eventstore.newer_code_decisions import Form
 
 _UNREAD: Final = re.compile(r"UnknownMessage: (\w+) v(\d+)|^(\w+) v(\d+) is unknown: ")
-MAY_BE_UNREAD: Final = "(cause LIKE '%UnknownMessage: %' OR cause LIKE '% is unknown: %')"
-"""SQL: whether a cause may name a form. No percent sign of it is a parameter's: see `escaped`."""
-ESCAPED: Final = MAY_BE_UNREAD.replace("%", "%%")
-"""The same in a statement that has parameters."""
+
+
+def may_be_unread(column: str) -> str:
+    """SQL, in a statement with parameters: whether a cause may name a form that was not read."""
+    return f"({column} LIKE '%%UnknownMessage: %%' OR {column} LIKE '%% is unknown: %%')"
 
 
 def unread_form(cause: str) -> Form | None:

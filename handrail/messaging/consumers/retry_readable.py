@@ -18,10 +18,10 @@ import structlog
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection, Pool
-from handrail.eventstore.unread_forms import ESCAPED, is_readable_now
+from handrail.eventstore.unread_forms import is_readable_now
 from handrail.kernel import Attribution
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.consumers.parked_messages import NothingParked, retry
+from handrail.messaging.consumers.parked_messages import IS_UNREAD, NothingParked, retry
 
 _log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ async def _unread(
         "SELECT p.parked_at, p.stream, head.cause FROM parked_streams p CROSS JOIN LATERAL ("
         "  SELECT cause FROM parked_messages m WHERE m.consumer = p.consumer"
         "  AND m.stream = p.stream AND m.settled_at IS NULL ORDER BY version LIMIT 1) AS head"
-        f" WHERE p.consumer = %(consumer)s AND {ESCAPED} AND (%(at)s::timestamptz IS NULL"
+        f" WHERE p.consumer = %(consumer)s AND {IS_UNREAD} AND (%(at)s::timestamptz IS NULL"
         "  OR (p.parked_at, p.stream) > (%(at)s::timestamptz, %(stream)s::text))"
         " ORDER BY p.parked_at, p.stream LIMIT %(limit)s",
         {
