@@ -40,7 +40,13 @@ def rights(letters: str) -> Rights:
     return tuple(_LETTERS[letter] for letter in letters)
 
 
-_FEED: Final = {"events": "S", "outbox": "S", "followers": "SIUD"}
+_FEED: Final = {
+    "events": "S",
+    "outbox": "S",
+    "followers": "SIUD",
+    "newer_code_waits": "SIUD",
+    "newer_code_decisions": "S",
+}
 _FEED_CALLS: Final = ("feed_page", "feed_recent", "feed_history", "event_number")
 _EVERY: Final = {"alembic_version": "S", "store_epochs": "S"}
 _EVERY_CALLS: Final = ("store_identity", "adopt_timeline")
@@ -62,6 +68,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "outbox": "S",
         "checkpoints": "S",
         "parked_events": "S",
+        "newer_code_waits": "S",
+        "newer_code_decisions": "S",
         "read_models": "S",
         "row_snapshots": "SI",
         "requests": "SIUD",
@@ -129,6 +137,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     # What commands look at and put right: reads all but addresses, and appends nothing.
     OPERATOR: {
         **_FEED,
+        "newer_code_decisions": "SI",
         "api_keys": "S",
         "api_key_uses": "S",
         "streams": "S",

@@ -14,11 +14,14 @@ from rich.console import Console
 from handrail.access.database_roles import CONSUMER, OPERATOR
 from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
+from handrail.cli.newer_code import FormName, Withdraw, form_of, show_waiting
+from handrail.cli.newer_code import park_unknown as decided
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
 from handrail.counted import counted
 from handrail.eventstore.pool import Connection
+from handrail.eventstore.unread_forms import unread_form
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
 from handrail.messaging.consumers import parked_messages
@@ -54,12 +57,27 @@ def list_consumers(*, wide: Wide = False, json: Json = False) -> int:
 
     async def work(connection: Connection, console: Console) -> Result:
         counts = await parked_messages.counts(connection)
+        unread = await parked_messages.waiting_counts(connection)
         found = []
         for one in the_app().consumers:
             streams, messages = counts.get(one.name, (0, 0))
-            found.append({"name": one.name, "parked_streams": streams, "parked": messages})
+            waiting_streams, waiting = unread.get(one.name, (0, 0))
+            found.append(
+                {
+                    "name": one.name,
+                    "parked_streams": streams,
+                    "parked": messages,
+                    "waiting_streams": waiting_streams,
+                    "waiting": waiting,
+                }
+            )
+            if waiting:
+                console.print(
+                    f"{one.name}: {counted(waiting, 'message')} wait for newer code",
+                    highlight=False,
+                )
         table_of(the_app().consumers, counts).print(console)
-        return int(any(counts.values())), {"consumers": found}
+        return int(any(counts.values()) or any(unread.values())), {"consumers": found}
 
     return _run(work, wide=wide, json=json)
 
@@ -72,10 +90,13 @@ def parked(name: Name, *, json: Json = False) -> int:
     async def work(connection: Connection, console: Console) -> Result:
         found = await parked_messages.streams(connection, consumer.name, limit=_PAGE)
         for one in found:
+            remedy = "once that is mended: handrail consumers retry"
+            if unread_form(one.cause):
+                remedy = "newer code goes on there by itself; now: handrail consumers retry"
             console.print(
                 f"{one.stream}: {one.waiting} wait since {one.parked_at:%F %T}. {one.type},"
                 f" version {one.version}, was tried {one.attempts} times: {one.cause}\n"
-                f"  once that is mended: handrail consumers retry {name} {one.stream} --reason …",
+                f"  {remedy} {name} {one.stream} --reason …",
                 highlight=False,
             )
         if len(found) == _PAGE:
@@ -89,14 +110,28 @@ def parked(name: Name, *, json: Json = False) -> int:
 
 @consumers.command
 def retry(
-    name: Name,
+    name: OneOrAll = None,
     stream: Annotated[str | None, Parameter(help="The stream. Without: all that wait.")] = None,
     /,
     *,
     why: Why,
+    all: Annotated[  # noqa: A002  # as on the command line
+        bool, Parameter(negative="", help="All that wait, at one consumer or at each.")
+    ] = False,
     json: Json = False,
 ) -> int:
     """Handle what waits, in its order, up to the first message that fails again."""
+    if (name is None and not all) or (all and stream is not None):
+        print("give a consumer, and a stream or --all", file=sys.stderr)
+        return USAGE
+    if name is None:
+        codes = [_retry(one.name, None, why, json=json) for one in the_app().consumers]
+        return max(codes, default=0)
+    return _retry(name, stream, why, json=json)
+
+
+def _retry(name: str, stream: str | None, why: Why, *, json: bool) -> int:
+    """Of one consumer, with its own login."""
     consumer, codec = known(name), the_app().codec
 
     async def work(connection: Connection, console: Console) -> Result:
@@ -111,8 +146,8 @@ def retry(
                     f"{one} stopped at version {done.stopped_by.version}: {done.stopped_by.cause}",
                     highlight=False,
                 )
-        console.print(f"{counted(handled, 'message')} handled")
-        return int(bool(stopped)), {"handled": handled, "stopped": stopped}
+        console.print(f"{name}: {counted(handled, 'message')} handled", highlight=False)
+        return int(bool(stopped)), {"consumer": name, "handled": handled, "stopped": stopped}
 
     return _run(work, json=json, role=f"{CONSUMER}:{name}")
 
@@ -146,10 +181,66 @@ def discard(
 def status(name: OneOrAll = None, /, *, wide: Wide = False, json: Json = False) -> int:
     """How far consumers are, and which types they read from history.
 
-    The exit code is 1 where one does, or has to.
+    The exit code is 1 where one does, or has to, and where something waits for newer code.
     """
     chosen = [known(name)] if name else list(the_app().consumers)
-    return _run(lambda one, console: show_standing(one, console, chosen), wide=wide, json=json)
+
+    async def work(connection: Connection, console: Console) -> Result:
+        code, figures = await show_standing(connection, console, chosen)
+        waits, waiting = await show_waiting(
+            connection,
+            console,
+            [one.follower for one in chosen],
+            "handrail consumers park-unknown NAME EVENT.vN --reason …",
+        )
+        unread = await parked_messages.waiting_counts(connection)
+        for one in chosen:
+            if (found := unread.get(one.name)) is not None:
+                console.print(
+                    f"{one.name}: {counted(found[0], 'stream')} with"
+                    f" {counted(found[1], 'message')} wait for newer code, set aside; see"
+                    f" handrail consumers parked {one.name}",
+                    highlight=False,
+                )
+        set_aside = {
+            one.name: dict(zip(("streams", "messages"), unread[one.name], strict=True))
+            for one in chosen
+            if one.name in unread
+        }
+        return int(bool(code or waits or set_aside)), {**figures, **waiting, "set_aside": set_aside}
+
+    return _run(work, wide=wide, json=json)
+
+
+@consumers.command(name="park-unknown")
+def park_unknown(
+    name: Name,
+    event: FormName,
+    /,
+    *,
+    why: Why,
+    withdraw: Withdraw = False,
+    json: Json = False,
+) -> int:
+    """Park events of newer code at a consumer that is fed from the store, where there will be no
+    process that reads them.
+
+    Their streams stand still until a retry or a discard; other streams of the shard go on.
+    """
+    consumer, form = known(name), form_of(event)
+
+    async def work(connection: Connection, console: Console) -> Result:
+        return await decided(
+            connection,
+            console,
+            [consumer.follower],
+            form,
+            _by(why),
+            codec=the_app().codec,
+            withdraw=withdraw,
+        )
+
+    return _run(work, json=json)
 
 
 @consumers.command

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
+from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
+from handrail.cli.newer_code import FormName, Withdraw
 from handrail.cli.options import Json, Wide
+from handrail.cli.sagas import USAGE, Why
+from handrail.kernel import Attribution
 from handrail.settings import Settings
 
 # The modules behind the commands are imported inside them: a process loads only what it runs.
@@ -36,11 +42,43 @@ def rebuild(*names: str) -> int:
 
 
 @projections.command
-def retry(name: str, stream: str) -> int:
+def retry(
+    name: str | None = None,
+    stream: str | None = None,
+    *,
+    all: Annotated[  # noqa: A002  # as on the command line
+        bool, Parameter(negative="", help="All that is parked, of one read model or of each.")
+    ] = False,
+) -> int:
     """Apply, in order, the events that wait behind one that could not be applied."""
-    from handrail.cli.projection_commands import work_off
+    from handrail.cli.projection_commands import work_off, work_off_all
 
+    if all and stream is None:
+        return _run_job(lambda settings: work_off_all(settings, name))
+    if all or name is None or stream is None:
+        print("give a read model and a stream, or --all", file=sys.stderr)
+        return USAGE
     return _run_job(lambda settings: work_off(settings, name, stream))
+
+
+@projections.command(name="park-unknown")
+def park_unknown(
+    name: str,
+    event: FormName,
+    /,
+    *,
+    why: Why,
+    withdraw: Withdraw = False,
+    json: Json = False,
+) -> int:
+    """Park events of newer code at a read model, where there will be no process that reads them.
+
+    Their rows stand still until a retry; other rows of the shard go on.
+    """
+    from handrail.cli.projection_commands import park_unknown as park
+
+    by = Attribution(why.actor or login_name(), why.reason)
+    return _run_job(lambda settings: park(settings, name, event, by, withdraw=withdraw, json=json))
 
 
 def _run_job(work: Callable[[Settings], Awaitable[int]]) -> int:

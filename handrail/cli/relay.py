@@ -8,9 +8,13 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job, run_job, run_service
+from handrail.cli.newer_code import FormName, Withdraw
 from handrail.cli.options import Json, Wide
+from handrail.cli.sagas import USAGE, Why
 from handrail.dev.lock import joined
+from handrail.kernel import Attribution
 from handrail.load_app import BAD_APP, load_settings, the_app
 from handrail.messaging.broker.plan import UNKNOWN, NoBroker
 from handrail.optional_deps import require_extra
@@ -43,6 +47,40 @@ def parked(*, wide: Wide = False, json: Json = False) -> int:
 
 
 @relay.command
+def status(*, wide: Wide = False, json: Json = False) -> int:
+    """How far the relay is behind, and what waits there for newer code.
+
+    The exit code is 1 where something is parked or waits.
+    """
+    from handrail.cli.relay_commands import status as show
+
+    _module()
+    return run_database_job("relay", lambda settings: show(settings, json=json, wide=wide))
+
+
+@relay.command(name="park-unknown")
+def park_unknown(
+    event: FormName,
+    /,
+    *,
+    why: Why,
+    withdraw: Withdraw = False,
+    json: Json = False,
+) -> int:
+    """Park events of newer code at the relay, where there will be no relay that knows them.
+
+    Their streams stand still until a retry; other streams of the shard go on.
+    """
+    from handrail.cli.relay_commands import park_unknown as park
+
+    _module()
+    by = Attribution(why.actor or login_name(), why.reason)
+    return run_database_job(
+        "relay", lambda settings: park(settings, event, by, withdraw=withdraw, json=json)
+    )
+
+
+@relay.command
 def retry(
     exchange: Annotated[
         str | None,
@@ -50,8 +88,15 @@ def retry(
     ] = None,
     stream: str | None = None,
     /,
+    *,
+    all: Annotated[  # noqa: A002  # as on the command line
+        bool, Parameter(negative="", help="All that is parked, as without an exchange.")
+    ] = False,
 ) -> int:
     """Publish, in order, what could not be: all of it, or that of one exchange, or one stream."""
+    if all and exchange is not None:
+        print("either an exchange or --all", file=sys.stderr)
+        return USAGE
     work_off = _module().work_off
     return _at_the_broker(lambda settings: work_off(settings, exchange, stream))
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
 from handrail.eventstore.feed import SERVER, Cursor
 from handrail.eventstore.identity import OtherStore
+from handrail.eventstore.newer_code_decisions import IS_PARKED
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.tables import NOTHING_SEEN
 
@@ -36,9 +38,21 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class LeftToNewerCode:
+    """`owner` cannot read the event at `position`. Where it is `parked`, an operator decided that
+    events of its form are parked instead of waited with.
+    """
+
+    owner: str
+    position: int
+    parked: bool
+
+
+@dataclass(frozen=True)
 class Held:
     """A checkpoint as it stands in the table, and whether somebody alive has it, by the clock of
-    the database. `lease` is how long the owner's leases are, where it said so.
+    the database. `lease` is how long the owner's leases are, where it said so. `left` are the
+    processes that left it to newer code, also where it has moved on since.
     """
 
     checkpoint: Checkpoint
@@ -46,6 +60,17 @@ class Held:
     free: bool
     leased_until: datetime | None = None
     lease: timedelta | None = None
+    left: Sequence[LeftToNewerCode] = ()
+
+    @property
+    def waits_for_others_than(self) -> set[str]:
+        """The processes that cannot read the event which comes next."""
+        cursor = self.checkpoint.cursor
+        return {
+            one.owner
+            for one in self.left
+            if not one.parked and cursor.until is not None and one.position == cursor.after + 1
+        }
 
 
 _COLUMNS = "projection, shard, since::text, until::text, after_position, revision"
@@ -73,14 +98,22 @@ def _checkpoint(row: TupleRow) -> Checkpoint:
     return Checkpoint(projection, shard, Cursor(since, until, after), revision)
 
 
+_LEFT: Final = (
+    "SELECT w.subscriber AS left_by, w.shard AS left_shard, json_agg(json_build_array("
+    f"w.owner, w.position, {IS_PARKED})) AS left_to_newer_code FROM newer_code_waits w"
+    " WHERE w.subscriber = ANY (%(names)s) GROUP BY w.subscriber, w.shard"
+)
+
+
 async def held(connection: Connection, projections: Sequence[str]) -> Sequence[Held]:
     """Raises OtherStore where one was brought here from another epoch of the store."""
     cursor = await connection.execute(
         f"SELECT {_COLUMNS}, owner, owner IS NULL OR leased_until < clock_timestamp(),"
         " nullif(leased_until, 'infinity'), lease,"
-        " nullif(epoch, (SELECT coalesce(max(epoch), 1) FROM store_epochs))"
-        " FROM checkpoints WHERE projection = ANY (%s) ORDER BY shard, projection",
-        (list(projections),),
+        " nullif(epoch, (SELECT coalesce(max(epoch), 1) FROM store_epochs)), left_to_newer_code"
+        f" FROM checkpoints LEFT JOIN ({_LEFT}) AS n ON left_by = projection AND left_shard = shard"
+        " WHERE projection = ANY (%(names)s) ORDER BY shard, projection",
+        {"names": list(projections)},
     )
     rows = await cursor.fetchall()
     for row in rows:
@@ -89,7 +122,17 @@ async def held(connection: Connection, projections: Sequence[str]) -> Sequence[H
                 f"the checkpoint of {row[0]} for shard {row[1]} is of epoch {row[10]}, and the"
                 " store is in another: somebody put it back alone; see `handrail restore check`"
             )
-    return [Held(_checkpoint(row), *row[6:10]) for row in rows]
+    return [
+        Held(
+            checkpoint=_checkpoint(row),
+            owner=row[6],
+            free=row[7],
+            leased_until=row[8],
+            lease=row[9],
+            left=[LeftToNewerCode(*one) for one in row[11] or ()],
+        )
+        for row in rows
+    ]
 
 
 async def claim(

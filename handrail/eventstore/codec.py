@@ -111,6 +111,10 @@ class Codec:
         """All names under which a class has ever been stored."""
         return self.lineages.stored_names.get(name) or frozenset((name,))
 
+    def reads(self, name: str, schema: int) -> bool:
+        """Whether `decode` knows this name and version. What it does not know is of newer code."""
+        return name in self.classes and schema <= self.version(name)
+
     def encode(self, message: object) -> Encoded:
         """One message, in the form that may be written.
 

@@ -225,6 +225,52 @@ followers = Table(
     postgresql_with={"fillfactor": 50},
 )
 
+# Where a process left a shard to newer code: the event that it cannot read, and since when the
+# shard stands before it, whichever process found that out first. As long as the row is there, its
+# owner takes the shard only where no other process can. A row goes once its shard has moved on and
+# its owner is gone. Of the lake, `shard` is 0 for all of them.
+newer_code_waits = Table(
+    "newer_code_waits",
+    metadata,
+    Column("subscriber", Text, nullable=False),
+    Column("shard", SmallInteger, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("schema", SmallInteger, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column(
+        "since",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    PrimaryKeyConstraint("subscriber", "shard", "owner", name="newer_code_waits_pkey"),
+)
+
+# What operators decided about forms that a subscriber's code cannot read: to park their events
+# instead of waiting, or no longer to. The newest row of a form stands; none is ever changed.
+newer_code_decisions = Table(
+    "newer_code_decisions",
+    metadata,
+    Column("subscriber", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("schema", SmallInteger, nullable=False),
+    Column(
+        "decided_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    Column("parks", Boolean, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint(
+        "subscriber", "type", "schema", "decided_at", name="newer_code_decisions_pkey"
+    ),
+    CheckConstraint("actor <> '' AND reason <> ''", name="newer_code_decisions_by_check"),
+)
+
 # The folded state of a long stream at some version, by the revision of the fold that made it: the
 # state's form and what the fold does. One of another revision is passed over, never converted. Two
 # rows of a stream are kept, for two releases side by side; when a third comes the oldest goes.

@@ -37,10 +37,10 @@ def revision_of(codec: Codec, initial: Any, evolve: Callable[[Any, Any], Any]) -
 
 
 def packages_of(codec: Codec, more: Iterable[Any] = ()) -> Collection[str]:
-    """The packages of the messages and of these functions and classes: their code is followed
-    wherever they are installed.
+    """The packages of the messages, of their changes, and of these functions and classes: their
+    code is followed wherever they are installed.
     """
-    of = [*codec.classes.values(), *more]
+    of = [*codec.classes.values(), *map(type, codec.changes), *more]
     return {str(getattr(one, "__module__", "")).partition(".")[0] for one in of} - {"builtins", ""}
 
 
@@ -59,12 +59,13 @@ def given_to(evolve: Callable[[Any, Any], Any], codec: Codec) -> Collection[type
 
 
 def add_events(digest: CodeDigest, codec: Codec, events: Iterable[type]) -> None:
-    """How these events are read: their fields, conversions and earlier versions."""
+    """How these events are read: their fields, and the changes from the forms before."""
     for one in sorted(events, key=lambda cls: cls.__name__):
         digest.add(one.__name__)
         _add_schema(digest, codec.adapter(one).core_schema)
-        for version in range(1, codec.version(one.__name__)):
-            digest.add(codec.upcasters[one.__name__, version])
+        for form in codec.forms(one.__name__):
+            if (change := codec.lineages.after.get(form)) is not None:
+                digest.add(change)
 
 
 def _classes_in(annotation: Any) -> list[type]:

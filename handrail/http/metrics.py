@@ -28,11 +28,17 @@ class LagMetrics:
             "Events that could not be handled, or wait behind one.",
             who,
         )
+        self._waiting = gauge(
+            f"handrail_{who}_waiting_shards",
+            "Shards that wait for a process whose code reads their next event.",
+            who,
+        )
 
     def show(self, one: Lag) -> None:
         self._events.labels(one.follower).set(one.events)
         self._seconds.labels(one.follower).set(one.seconds)
         self._parked.labels(one.follower).set(one.parked)
+        self._waiting.labels(one.follower).set(one.waiting)
 
 
 class Metrics:
@@ -76,6 +82,11 @@ class Metrics:
         )
         self.consumer_streams = self._gauge(
             "handrail_consumer_parked_streams", "Streams that wait at a consumer.", "consumer"
+        )
+        self.consumer_waiting = self._gauge(
+            "handrail_consumer_waiting_streams",
+            "Streams that wait at a consumer for newer code.",
+            "consumer",
         )
         self.database_up = self._gauge(
             "handrail_database_up", "1 where the figures above are of now; 0 where they are old."

@@ -22,8 +22,9 @@ from typing import Final
 
 import structlog
 
-from handrail.eventstore import checkpoints
+from handrail.eventstore import checkpoints, newer_code_waits
 from handrail.eventstore.checkpoints import Checkpoint, LostLease
+from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.store import Recorded
@@ -81,6 +82,8 @@ class Exporter:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._owners = Owners(self._owner, self._lease)
         self._vacuum_at = datetime.now(UTC)
+        self._left: int | None = None
+        """The batch that waits for a process of newer code."""
         self.figures = Figures()
         self.working = asyncio.Event()
         """Set once it exports, or knows that another process does."""
@@ -102,6 +105,9 @@ class Exporter:
                         pause = min(self._every, self._lease.total_seconds() / 3)
                 except (OtherLake, batches.BatchChanged):
                     raise
+                except UnknownMessage:
+                    self.working.set()
+                    pause = self._lease.total_seconds() / 3
                 except LostLease as lost:
                     _log.info("another process exports", detail=str(lost))
                 except Exception as error:  # noqa: BLE001  # one that ends helps nobody
@@ -113,7 +119,10 @@ class Exporter:
                         await stop.wait()
 
     async def catch_up(self) -> bool:
-        """Export what there is and tidy up; False where another process does, and goes on so."""
+        """Export what there is and tidy up; False where another process does, and goes on so.
+
+        Raises UnknownMessage where an event is of newer code.
+        """
         patience = asyncio.get_running_loop().time() + 2 * self._lease.total_seconds()
         async with self._living(), self._pool.connection() as connection:
             while True:
@@ -127,6 +136,10 @@ class Exporter:
 
     async def _export(self, connection: Connection, stop: asyncio.Event) -> None:
         await enroll(connection, FOLLOWER)
+        if self._left and await self._still_unsettled(connection, self._left):
+            self.figures.on_turn = False
+            return
+        self._left = None
         mine = await take(connection, self._owner, self._lease, self._owners)
         self.figures.on_turn = mine is not None
         if mine is None:
@@ -152,9 +165,12 @@ class Exporter:
         batch: Batch,
         events: Sequence[Recorded],
     ) -> Sequence[Checkpoint]:
+        if unknown := [one for one in events if one.type not in self._routing.contexts]:
+            await self._leave(connection, batch, unknown[0])
         rows = await asyncio.to_thread(as_table, events, self._routing, self._columns)
         version = await asyncio.to_thread(self._lake.write, batch.number, rows)
         mine = await batches.settle(connection, mine, batch, version, self._lease)
+        await newer_code_waits.forget(connection, FOLLOWER)
         self.figures.batches += 1
         self.figures.events += batch.events
         self.figures.last_batch = batch.number
@@ -162,6 +178,30 @@ class Exporter:
         if batch.number % _TIDY_EVERY == 0:
             await self._tidy()
         return mine
+
+    async def _leave(self, connection: Connection, batch: Batch, event: Recorded) -> None:
+        """Give the lease up, so that a process of newer code writes the batch; this one stands by
+        until the batch is settled. Raises UnknownMessage.
+        """
+        self._left = batch.number
+        self.figures.on_turn = False
+        await newer_code_waits.note(connection, self._owner, FOLLOWER, event)
+        await checkpoints.release_all(connection, self._owner)
+        form = f"{event.type} v{event.schema}"
+        _log.warning(
+            "waits for newer code",
+            subscribers=[FOLLOWER],
+            form=form,
+            stream=event.stream,
+            position=event.position,
+            batch=batch.number,
+            remedy="start an exporter whose code knows it; see docs/newer-code.md",
+        )
+        raise UnknownMessage(form)
+
+    async def _still_unsettled(self, connection: Connection, number: int) -> bool:
+        newest = await batches.newest(connection)
+        return newest is not None and newest.number == number and not newest.settled
 
     async def _unsettled(self, connection: Connection) -> Batch | None:
         """The batch that somebody cut and did not settle. Raises OtherLake."""

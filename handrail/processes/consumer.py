@@ -26,7 +26,8 @@ from handrail.messaging.consumers import store_consumer
 from handrail.messaging.consumers.catch_up import Settling
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.prune_inbox import prune, prune_settled
-from handrail.messaging.consumers.store_consumer import Feeding
+from handrail.messaging.consumers.retry_readable import keep_retrying
+from handrail.messaging.consumers.store_consumer import Feeding, NewerCodeNeeded
 from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
 from handrail.readiness import not_ready, ready
@@ -58,7 +59,7 @@ async def run(settings: Settings, consumer: Consumer, stop: asyncio.Event) -> No
     """Work until `stop` is set, beside any number of others."""
     codec = the_app().codec
     async with _pool(settings) as pool:
-        pruning = asyncio.create_task(_prune(pool, consumer))
+        pruning = asyncio.gather(_prune(pool, consumer), keep_retrying(pool, consumer, codec))
         try:
             if settings.broker_url is None:
                 await _from_the_store(settings, pool, consumer, codec, stop)
@@ -70,9 +71,15 @@ async def run(settings: Settings, consumer: Consumer, stop: asyncio.Event) -> No
 
 
 async def catch_up(settings: Settings, consumer: Consumer) -> int:
-    """0 once it has handled or parked all that the store has by now."""
+    """0 once it has handled or parked all that the store has by now; 1 where events wait for newer
+    code.
+    """
     async with _pool(settings) as pool:
-        events = await store_consumer.catch_up(pool, consumer, the_app().codec)
+        try:
+            events = await store_consumer.catch_up(pool, consumer, the_app().codec)
+        except NewerCodeNeeded as needed:
+            terminal(json=True).print(str(needed), highlight=False)
+            return 1
     terminal(json=True).print(f"{consumer.name} has everything: {events} events were read for it")
     return 0
 

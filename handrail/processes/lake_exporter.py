@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Gauge
 
 from handrail.connections import store_pool
+from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions import registration
 from handrail.lake import batches
@@ -56,6 +57,9 @@ async def catch_up(settings: Settings) -> int:
             done = await exporter.catch_up()
         except (OtherLake, batches.BatchChanged) as wrong:
             print(wrong, file=sys.stderr)
+            return 1
+        except UnknownMessage as unknown:
+            print(f"the lake waits for newer code, which knows {unknown}", file=sys.stderr)
             return 1
     if not done:
         print("another process exports to the lake", file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
+from handrail.app import App
 from handrail.connections import store_pool
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
@@ -17,6 +18,7 @@ from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.processes.prune_tables import prune
 from handrail.projections.projector import Runner
+from handrail.projections.retry_readable import retry_readable
 from handrail.readiness import ready
 from handrail.settings import Settings
 
@@ -42,7 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             poll=settings.projector_poll_ms / 1000,
             history_page=_HISTORY_PAGE,
         )
-        maintenance = asyncio.create_task(_maintain(pool, stop))
+        maintenance = asyncio.gather(_maintain(pool, stop), _retry(pool, app, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
         try:
             with _metrics(runner, settings):
@@ -70,6 +72,19 @@ def _metrics(runner: Runner, settings: Settings) -> Iterator[None]:
 async def _announce(runner: Runner, settings: Settings) -> None:
     await runner.reading.wait()
     ready(settings)
+
+
+async def _retry(pool: Pool, app: App, stop: asyncio.Event) -> None:
+    """What releases that did not wait parked as unknown goes on once it can be read."""
+    while not stop.is_set():
+        try:
+            await retry_readable(pool, app.read_models, app.codec)
+        except Exception as error:  # noqa: BLE001  # the next look may find the database
+            if not refused_in(error):
+                _log.warning("what was parked as unknown was not looked at", error=repr(error))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAINTENANCE_SECONDS):
+                await stop.wait()
 
 
 async def _maintain(pool: Pool, stop: asyncio.Event) -> None:

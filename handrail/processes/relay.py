@@ -38,6 +38,7 @@ from handrail.messaging.relay.publisher import Counted, NotPublished, Publisher
 from handrail.messaging.relay.relay import Relay
 from handrail.messaging.relay.republishing import ComesAgain, Republished, republished
 from handrail.messaging.relay.retry_parked import retry
+from handrail.messaging.relay.retry_readable import keep_retrying
 from handrail.messaging.relay.routing import Routing
 from handrail.metrics_server import served
 from handrail.readiness import ready
@@ -53,13 +54,15 @@ _SHOWN: Final = 100
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop` is set, beside any number of others."""
-    routing = the_app().routing
+    app, routing = the_app(), the_app().routing
     async with _pool(settings, 3) as pool, _publisher(settings, routing) as publisher:
         await _enrolled(pool, stop)
-        follower = Subscriber(
-            pool, Relay(publisher, routing), poll=settings.projector_poll_ms / 1000
-        )
-        helpers = [asyncio.create_task(_announce(follower, settings))]
+        relay = Relay(publisher, routing, app.codec)
+        follower = Subscriber(pool, relay, poll=settings.projector_poll_ms / 1000)
+        helpers = [
+            asyncio.create_task(_announce(follower, settings)),
+            asyncio.create_task(keep_retrying(pool, publisher, routing, app.codec)),
+        ]
         with _metrics(settings, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))
             following = asyncio.create_task(follower.run(stop))

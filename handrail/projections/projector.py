@@ -10,10 +10,11 @@ from handrail.eventstore.checkpoints import Checkpoint
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
+from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.projections.apply_page import apply_page, partition
-from handrail.projections.projection import Projection
+from handrail.projections.projection import Projection, category_of
 from handrail.projections.read_model import read_models
 
 
@@ -51,6 +52,19 @@ class ReadModelKeeper:
             (list(self._versions), list(self._versions.values())),
         )
         return [name for (name,) in await cursor.fetchall()]
+
+    def reads(self, type_: str, schema: int) -> bool:
+        return self._codec.reads(type_, schema)
+
+    def wants(self, follower: str, event: Recorded) -> bool:
+        """An event of a name that this code does not know may be any that the read model folds
+        under its newer name: its category alone decides.
+        """
+        projection = self._models[follower].projection
+        is_known = self._codec.reads(event.type, 1)
+        return projection.reads(event) or (
+            not is_known and category_of(event.stream) in projection.categories
+        )
 
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta

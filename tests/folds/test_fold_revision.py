@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator
 
+from handrail.evolution.changes import NewVersion
+from handrail.evolution.fields import FieldConverted
 from handrail.kernel import Event, Refusal
 
 if TYPE_CHECKING:
@@ -54,8 +56,11 @@ EVENTS = (Held, Refused, Elsewhere)
 FoldEvent = Held | Refused
 
 
-def lifted(data):
-    return {**data, "amount": data["amount"] + 1}
+def raised(amount):
+    return amount + 1
+
+
+CHANGES = (NewVersion("Held", 2, (FieldConverted("amount", raised, lambda amount: amount - 1),)),)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def evolve(state: State, event: FoldEvent) -> State:
 def revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Revision:
     def of(source: str) -> str:
         module = module_of(source, tmp_path, monkeypatch)
-        codec = Codec.of(module.EVENTS, {("Held", 1): module.lifted})
+        codec = Codec.of(module.EVENTS, module.CHANGES)
         return revision_of(codec, module.State(), module.evolve)
 
     return of
@@ -81,7 +86,7 @@ def revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Revision:
 CHANGED = {
     "a conversion of a field": ("amount * 100", "amount * 1000"),
     "a default of a field": ('note: str = "none"', 'note: str = "no"'),
-    "an earlier version": ('data["amount"] + 1', 'data["amount"] + 2'),
+    "the way from an earlier version": ("amount + 1", "amount + 2"),
     "the type of a field": ("wanted: int", "wanted: str"),
     "a field of the state": ("    held: int = 0", "    held: int = 0\n    more: int = 0"),
     "the fold": ("State(state.held + ", "State(state.held - "),

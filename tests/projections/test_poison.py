@@ -16,7 +16,6 @@ from domain.ordering.events import OrderConfirmed, OrderPlaced
 from domain.payments.events import PaymentAuthorised
 from handrail.eventstore.codec import Codec, Encoded
 from handrail.eventstore.tokens import UnknownProjection
-from handrail.evolution.changes import NewVersion
 from handrail.projections import parked_rows
 from handrail.projections.fold import BEHIND
 from handrail.projections.projection import Happened, Projection
@@ -220,19 +219,6 @@ async def test_a_row_that_cannot_be_stored_parks_the_event_that_makes_it_so(
     assert (stream, behind) == ("stock-bob:cup", "stock-bob:cup")
     assert cause.startswith(("NumericValueOutOfRange", "Unstorable"))
     assert await world.rows(ORDERS) == await world.folded(ORDERS)
-
-
-async def test_an_event_of_a_later_version_waits_for_newer_code(world: World) -> None:
-    newer = Codec.of(HANDRAIL.events, [NewVersion("OrderPlaced", 2, ())])
-    await world.append("order-1", placed(OrderId("1")), codec=newer)
-
-    await world.catch_up()
-    assert await parked(world) == [
-        ("order_status", "order-1", "ValueError: UnknownMessage: OrderPlaced v2")
-    ]
-
-    await world.retry("order_status", "order-1", codec=newer)
-    assert set(await world.rows(ORDERS)) == {"1"}
 
 
 async def test_what_nobody_handles_may_be_undecodable(world: World) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.eventstore.newer_code_waits import WAITING
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
 
@@ -28,7 +29,8 @@ class Lag:
 
     `seconds` is the age of the oldest event that was not seen; where a shard has none among those
     that were counted, that of the last of these. `unowned` counts the shards that no process reads.
-    `parked` is counted up to `COUNTED`, of the relay by exchange: that many, or more.
+    `parked` is counted up to `COUNTED`, of the relay by exchange: that many, or more. `waiting`
+    counts the shards that wait for newer code.
     """
 
     follower: str
@@ -36,6 +38,7 @@ class Lag:
     seconds: float
     unowned: int
     parked: int
+    waiting: int = 0
 
 
 async def lag(connection: AsyncConnection) -> Sequence[Lag]:
@@ -43,13 +46,13 @@ async def lag(connection: AsyncConnection) -> Sequence[Lag]:
     found = await connection.execute(
         _LAG, {"counted": COUNTED, "shards": SHARDS, "nothing": NOTHING_SEEN}
     )
-    return [Lag(row[0], int(row[1]), float(row[2]), row[3], row[4]) for row in found]
+    return [Lag(row[0], int(row[1]), float(row[2]), row[3], row[4], row[5]) for row in found]
 
 
 # Checkpoints at the same place are asked about once. Of a batch that is being read page by page,
 # what is left lies along the positions, and what came since behind it.
-_LAG: Final[TextClause] = text("""
-WITH RECURSIVE newest AS MATERIALIZED (
+_LAG: Final[TextClause] = text(f"""
+WITH RECURSIVE waits AS MATERIALIZED ({WAITING}), newest AS MATERIALIZED (
     SELECT coalesce(max(position), 0) AS position FROM events
 ), places AS MATERIALIZED (
     SELECT since::text AS since, until::text AS until, after_position AS after
@@ -124,7 +127,8 @@ SELECT c.projection, sum(u.events),
         OR c.leased_until > clock_timestamp() + 2 * coalesce(c.lease, interval '1 hour')),
     -- The relay parks by exchange, as in relay/money.
     (SELECT coalesce(sum(p.events), 0)::bigint FROM parked p
-        WHERE p.name = c.projection OR starts_with(p.name, c.projection || '/'))
+        WHERE p.name = c.projection OR starts_with(p.name, c.projection || '/')),
+    (SELECT count(*) FROM waits w WHERE w.subscriber = c.projection)
 FROM checkpoints c
 JOIN unseen u USING (projection, shard)
 LEFT JOIN events e ON e.position = u.oldest

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
-from handrail.eventstore import checkpoints
-from handrail.eventstore.checkpoints import Checkpoint
+from handrail.eventstore import checkpoints, newer_code_waits
+from handrail.eventstore.checkpoints import Checkpoint, Held, LostLease
 from handrail.eventstore.pool import Connection
+from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.heartbeats import Owners, Sign, SignsOfLife
 from handrail.eventstore.subscriptions.shard_assignment import plan
 
@@ -47,7 +48,10 @@ class Leases:
         """
         everything = await self._owners.held(connection, names)
         leases = {one.owner: one.lease for one in everything if one.owner and one.lease}
-        wanted = plan(everything, self.owner, await self._peers(connection, leases))
+        peers = await self._peers(connection, leases)
+        if left := _left_by_others(everything, peers):
+            await newer_code_waits.tidy(connection, left)
+        wanted = plan(everything, self.owner, peers)
         if wanted.give_back:
             await checkpoints.release(connection, wanted.give_back)
         if wanted.take:
@@ -55,6 +59,14 @@ class Leases:
         if wanted.give_back or wanted.take:
             everything = await checkpoints.held(connection, names)
         return [one.checkpoint for one in everything if one.owner == self.owner]
+
+    async def leave_to_newer_code(
+        self, connection: Connection, held: Sequence[Checkpoint], event: Recorded
+    ) -> None:
+        """Give these up before the event, until another process has read it. Raises LostLease."""
+        left = await newer_code_waits.leave(connection, self.owner, held, event)
+        if left != len(held):
+            raise LostLease(f"{left} of {len(held)} checkpoints were still mine")
 
     async def leave(self, connection: Connection) -> None:
         """Let others take over at once."""
@@ -77,3 +89,15 @@ class Leases:
             for owner, until in await cursor.fetchall()
         }
         return {self.owner, *(signs.keys() - self._followers.silent(signs))}
+
+
+def _left_by_others(everything: Sequence[Held], peers: Collection[str]) -> set[str]:
+    """The subscribers of which shards moved on that processes had left which may be gone."""
+    return {
+        one.checkpoint.projection
+        for one in everything
+        if any(
+            gone.owner not in peers and gone.owner not in one.waits_for_others_than
+            for gone in one.left
+        )
+    }

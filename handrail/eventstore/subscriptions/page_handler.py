@@ -10,6 +10,7 @@ from typing import Protocol
 from handrail.eventstore.checkpoints import Checkpoint
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection
+from handrail.eventstore.store import Recorded
 
 
 @dataclass
@@ -30,6 +31,16 @@ class PageHandler(Protocol):
 
     async def followers(self, connection: Connection, /) -> Sequence[str]:
         """The names whose checkpoints this process can move at the moment."""
+
+    def reads(self, type_: str, schema: int, /) -> bool:
+        """Whether this process's code can read events of this type in this version."""
+
+    def wants(self, follower: str, event: Recorded, /) -> bool:
+        """Whether an event that it cannot read is for the follower, as far as can be told.
+
+        Then the follower's shard waits before the event for a process whose code reads it. Where
+        an operator decided otherwise, `handle` gets it and parks it.
+        """
 
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handrail.eventstore import newer_code_waits
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
@@ -26,6 +27,7 @@ async def forget(connection: Connection, name: str) -> None:
     Enrolled again, it would begin with the first event.
     """
     await connection.execute("DELETE FROM checkpoints WHERE projection = %s", (name,))
+    await newer_code_waits.forget(connection, name)
 
 
 async def is_followed(connection: Connection, name: str) -> bool:

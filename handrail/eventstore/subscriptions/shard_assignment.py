@@ -20,19 +20,40 @@ class Plan:
 
 def plan(everything: Sequence[Held], owner: str, peers: Collection[str]) -> Plan:
     """What `owner`, one of `peers` that are alive and can do the same, does for its fair share."""
-    mine = {shard for shard, who in assigned(everything, peers).items() if who == owner}
+    readers = assigned(everything, peers)
+    mine = {
+        one.checkpoint.key
+        for one in everything
+        if _reader(one, readers[one.checkpoint.shard], peers) == owner
+    }
     return Plan(
         give_back=[
             one.checkpoint
             for one in everything
-            if one.owner == owner and one.checkpoint.shard not in mine
+            if one.owner == owner and one.checkpoint.key not in mine
         ],
         take=[
             one.checkpoint
             for one in everything
-            if one.free and one.owner != owner and one.checkpoint.shard in mine
+            if one.free and one.owner != owner and one.checkpoint.key in mine
         ],
     )
+
+
+def _reader(one: Held, fair: str, peers: Collection[str]) -> str | None:
+    """Who reads a checkpoint: `fair`, but where that process left it to newer code another that
+    did not; where all of them did, only those that can read what comes next, if there are any.
+
+    So a process of old code does not take a shard back behind a newer one that lives, and goes on
+    with it once that one is gone.
+    """
+    left = {gone.owner for gone in one.left}
+    able = set(peers) - left or set(peers) - one.waits_for_others_than
+    if fair in able:
+        return fair
+    if one.owner in able and not one.free:
+        return one.owner
+    return min(able, default=None)
 
 
 def assigned(everything: Sequence[Held], peers: Collection[str]) -> Mapping[int, str]:
@@ -45,7 +66,8 @@ def assigned(everything: Sequence[Held], peers: Collection[str]) -> Mapping[int,
     readers: dict[int, set[str]] = defaultdict(set)
     for one in everything:
         parts = readers[one.checkpoint.shard]
-        parts |= {peer for peer in peers if peer == one.owner and not one.free}
+        if not one.left:
+            parts |= {peer for peer in peers if peer == one.owner and not one.free}
     share = -(-len(readers) // len(peers))
     load = Counter(dict.fromkeys(peers, 0))
     found: dict[int, str] = {}

@@ -19,8 +19,9 @@ from handrail.eventstore.checkpoints import Checkpoint, LostLease
 from handrail.eventstore.feed import Cursor, Page, read_page
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection, Pool
-from handrail.eventstore.store import shard_of
+from handrail.eventstore.store import Recorded, shard_of
 from handrail.eventstore.subscriptions.leases import Leases
+from handrail.eventstore.subscriptions.newer_code import Divided, NewerCode, Stop
 from handrail.eventstore.subscriptions.page_handler import PageHandler
 from handrail.eventstore.tables import NOTHING_SEEN
 
@@ -74,6 +75,9 @@ class Subscriber:
         self.events_read = 0
         """How many, since it began."""
         self._resting: dict[str, tuple[float, float]] = {}
+        self._newer_code = NewerCode(handler)
+        self._left_at: dict[tuple[str, int], int] = {}
+        """At which position each was left to newer code: the log says so once."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. Trouble with the database is waited out."""
@@ -150,7 +154,11 @@ class Subscriber:
             counts.append(len(page.events))
             self.events_read += len(page.events)
             try:
-                await self._handle(connection, group, page, writes=writes)
+                divided = await self._newer_code.divided(connection, group, page)
+                if divided is None:
+                    await self._handle(connection, group, page, writes=writes)
+                else:
+                    await self._handle_divided(connection, divided, writes=writes)
             except LostLease as lost:
                 _log.info("lease lost", detail=str(lost))
                 await self._balance(connection)
@@ -187,6 +195,60 @@ class Subscriber:
                 self._write_at = _now() + self._writes_every
         else:
             self._now_at(await self._pass(connection, passed, page, writes=writes))
+
+    async def _handle_divided(
+        self, connection: Connection, divided: Divided, *, writes: bool
+    ) -> None:
+        """What waits for newer code is left to a process that has it, the rest goes on."""
+        if divided.page.events:
+            await self._handle(connection, divided.rest, divided.page, writes=writes)
+        else:
+            self._now_at(self._only_in_memory(divided.rest, divided.page.next))
+        for stop in divided.stops:
+            if moved := await self._moved_up_to(connection, stop):
+                await self._leases.leave_to_newer_code(connection, moved, stop.event)
+                self._say_left(moved, stop.event)
+            for one in moved:
+                self._mine.pop(one.key, None)
+                self._unwritten.discard(one.key)
+
+    def _say_left(self, left: Sequence[Checkpoint], event: Recorded) -> None:
+        at = event.position
+        names = sorted({one.projection for one in left if self._left_at.get(one.key) != at})
+        self._left_at.update({one.key: at for one in left})
+        if names:
+            _log.warning(
+                "waits for newer code",
+                subscribers=names,
+                form=f"{event.type} v{event.schema}",
+                stream=event.stream,
+                position=at,
+                remedy="start a process whose code reads it; see docs/newer-code.md",
+            )
+
+    async def _moved_up_to(self, connection: Connection, stop: Stop) -> Sequence[Checkpoint]:
+        """Those that stand right before the event; one that failed gets the same events again."""
+        to = stop.page.next
+        if not stop.page.events:
+            there = [one for one in stop.checkpoints if one.cursor == to]
+            ahead = [one for one in stop.checkpoints if one.cursor != to]
+            if self._unwritten.isdisjoint({one.key for one in there}):
+                return [*there, *await self._move(connection, ahead, to)]
+            return await self._move(connection, stop.checkpoints, to)
+        handled = await self._handler.handle(connection, stop.checkpoints, stop.page, self._lease)
+        self._now_at(handled.moved)
+        self._unwritten -= {one.key for one in handled.moved}
+        for name, error in handled.failed.items():
+            self._rest(name, error)
+        return [one for one in handled.moved if one.cursor == to]
+
+    async def _move(
+        self, connection: Connection, ahead: Sequence[Checkpoint], to: Cursor
+    ) -> Sequence[Checkpoint]:
+        if not ahead:
+            return ()
+        answer = await checkpoints.move(connection, ahead, to, self._lease)
+        return checkpoints.moved(answer, ahead, to)
 
     async def _pass(
         self, connection: Connection, passed: Sequence[Checkpoint], page: Page, *, writes: bool

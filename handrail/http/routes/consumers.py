@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any, Final, cast
@@ -37,7 +37,9 @@ _RETRY_LIMIT: Final = 30.0
 
 
 class ConsumerState(BaseModel):
-    """`parked_messages` wait for a person, those behind the first of their stream included."""
+    """`parked_messages` wait for a person, `waiting_messages` for newer code; those behind the
+    first of their stream included.
+    """
 
     name: str
     vhost: str
@@ -46,6 +48,8 @@ class ConsumerState(BaseModel):
     wants: list[str]
     parked_streams: int
     parked_messages: int
+    waiting_streams: int
+    waiting_messages: int
     links: Links
 
 
@@ -121,9 +125,13 @@ class Discarded(BaseModel):
 async def list_consumers(services: ServicesDep) -> ConsumerStates:
     async with services.database.connection() as connection:
         counts = await parked_at_consumers(connection, services.app.consumers)
+        unread = await parked_at_consumers(
+            connection, services.app.consumers, of=parked_messages.waiting_counts
+        )
     states = []
     for one in services.app.consumers:
         streams, messages = counts[one.name]
+        waiting_streams, waiting_messages = unread[one.name]
         states.append(
             ConsumerState(
                 name=one.name,
@@ -133,6 +141,8 @@ async def list_consumers(services: ServicesDep) -> ConsumerStates:
                 wants=sorted(one.types),
                 parked_streams=streams,
                 parked_messages=messages,
+                waiting_streams=waiting_streams,
+                waiting_messages=waiting_messages,
                 links={"parked": f"/consumers/{one.name}/parked"},
             )
         )
@@ -231,11 +241,13 @@ async def discard(
 
 
 async def parked_at_consumers(
-    connection: AsyncConnection, consumers: Iterable[Consumer]
+    connection: AsyncConnection,
+    consumers: Iterable[Consumer],
+    of: Callable[[Connection], Awaitable[parked_messages.Counts]] = parked_messages.counts,
 ) -> Mapping[str, tuple[int, int]]:
-    """How many streams and messages wait at each consumer."""
+    """How many streams and messages wait at each consumer, for a person or for newer code."""
     raw = await connection.get_raw_connection()
-    found = await parked_messages.counts(cast("Connection", raw.driver_connection))
+    found = await of(cast("Connection", raw.driver_connection))
     return {one.name: found.get(one.name, (0, 0)) for one in consumers}
 
 

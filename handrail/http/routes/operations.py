@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final, Literal
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import select, text
 
 from handrail.eventstore.business_tables import BusinessTables
@@ -22,6 +22,7 @@ from handrail.http.problems import ErrorItem, Problem, responses
 from handrail.http.public import PUBLIC
 from handrail.http.routes.consumers import parked_at_consumers
 from handrail.http.schemas import of_row
+from handrail.messaging.consumers import parked_messages
 from handrail.notifications.operations import STANDING, standing_of
 from handrail.projections.saga_figures import figures
 from handrail.projections.tables import forms
@@ -44,6 +45,7 @@ class Behind(BaseModel):
     seconds: float
     unowned: int
     parked: int
+    waiting: int = Field(description="Shards that wait for newer code.")
 
 
 class Projected(Behind):
@@ -140,11 +142,16 @@ async def _count(services: Services) -> None:
         found, behind = await figures(connection), await lag(connection)
         webhooks = await webhook_store.left(connection, services.webhook_sources)
         parked = await parked_at_consumers(connection, services.app.consumers)
+        unread = await parked_at_consumers(
+            connection, services.app.consumers, of=parked_messages.waiting_counts
+        )
         lanes = standing_of(tuple(row) for row in await connection.execute(text(STANDING)))
     measures = services.metrics
     for name, (streams, messages) in parked.items():
         measures.consumer_streams.labels(name).set(streams)
         measures.consumer_messages.labels(name).set(messages)
+    for name, (streams, _) in unread.items():
+        measures.consumer_waiting.labels(name).set(streams)
     for lane in lanes:
         measures.messages_waiting.labels(lane.lane).set(lane.waiting)
         measures.messages_overdue.labels(lane.lane).set(lane.seconds)
@@ -195,7 +202,10 @@ async def _projections(services: Services, lags: list[Lag]) -> str:
     async with services.database.connection(_LIMIT) as connection:
         lags.extend(await lag(connection))
     names = {one.name for one in services.app.read_models}
-    behind = [one for one in lags if one.follower in names and one.seconds > LAG_LIMIT]
+    # What waits for newer code is no reason to take this process out of service: it serves on.
+    behind = [
+        one for one in lags if one.follower in names and one.seconds > LAG_LIMIT and not one.waiting
+    ]
     return "; ".join(f"{one.follower} is {one.seconds:.0f} s behind" for one in behind)
 
 

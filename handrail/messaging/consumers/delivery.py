@@ -12,11 +12,13 @@ from typing import Final
 import structlog
 from psycopg.errors import DataError
 
+from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.pool import Pool
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.failure_kind import cause_of, is_of_the_database
 from handrail.messaging.consumers.inbox import Outcome, park, receive, receive_all
 from handrail.messaging.consumers.lost_messages import without_lost
+from handrail.messaging.consumers.pages import wait_for_newer_code
 from handrail.messaging.envelope import Received
 
 _log = structlog.get_logger(__name__)
@@ -33,6 +35,8 @@ class Counted:
     handled: int = 0
     duplicates: int = 0
     parked: int = 0
+    waiting: int = 0
+    """Set aside: they wait for newer code."""
     passed_over: int = 0
     """Not wanted: a binding that is too wide."""
     lost: int = 0
@@ -101,7 +105,7 @@ class Trying:
         while not over.is_set():
             try:
                 if failures < self._attempts:
-                    await self._receive(received)
+                    await self._receive_or_set_aside(received)
                 else:
                     await self._park(received, cause, failures)
             except DataError as error:
@@ -121,6 +125,17 @@ class Trying:
                 await wait(over, rest)
                 rest = min(2 * rest, _LONGEST_REST)
         return Answer.NOTHING
+
+    async def _receive_or_set_aside(self, received: Received) -> None:
+        """What is of newer code fails no try: once it is set aside the broker is told that it is
+        done, and does not bring it again.
+        """
+        try:
+            await self._receive(received)
+        except UnknownMessage as error:
+            async with self._slots, self._pool.connection(_CONNECT) as connection:
+                await wait_for_newer_code(connection, self._consumer, received, error)
+            self.counted.waiting += 1
 
     async def _receive(self, received: Received) -> None:
         async with self._slots, self._pool.connection(_CONNECT) as connection:

@@ -17,6 +17,7 @@ from typing import Final
 from psycopg.types.json import Jsonb
 
 from handrail.eventstore.pool import Connection
+from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.coverage import IS_COVERED
 from handrail.messaging.envelope import Received
@@ -78,7 +79,8 @@ async def receive(
 ) -> Outcome:
     """Handle the message and note it, both or neither.
 
-    Raises whatever `handle` raises, and then nothing was kept.
+    Raises whatever `handle` raises, and UnknownMessage for a message of newer code; then nothing
+    was kept.
     """
     [outcome] = await receive_all(connection, consumer, [received], from_feed=from_feed)
     return outcome
@@ -116,6 +118,7 @@ async def receive_all(
             if new:
                 # Who sends it until that is confirmed may have sent it twice in a row.
                 found[received.id] = (False, False)
+                check_reads(received.codec, received.type, received.schema)
                 await consumer.handle(connection, received)
                 outcomes.append(Outcome.HANDLED)
             elif behind:

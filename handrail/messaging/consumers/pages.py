@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import structlog
 
 from handrail.eventstore.checkpoints import LostLease
+from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.pool import Connection
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.failure_kind import cause_of, is_of_the_database
@@ -47,13 +48,33 @@ async def handle_page(
     return moved
 
 
+async def wait_for_newer_code(
+    connection: Connection, consumer: Consumer, received: Received, error: UnknownMessage
+) -> None:
+    """Set the message aside: it, or what is read to handle it, is of newer code."""
+    await park(connection, consumer, received, cause_of(error), 0)
+    _log.warning(
+        "waits for newer code",
+        consumer=consumer.name,
+        id=received.id,
+        form=str(error),
+        remedy="start a process whose code reads it; see docs/newer-code.md",
+    )
+
+
 async def handle_or_park(
     connection: Connection, consumer: Consumer, received: Received, *, from_feed: bool = False
 ) -> None:
-    """Raises the error of a database that is at fault. For `from_feed` see `receive_all`."""
+    """What is of newer code waits for it, apart from what failed.
+
+    Raises the error of a database that is at fault. For `from_feed` see `receive_all`.
+    """
     for _ in range(_TRIES):
         try:
             await receive(connection, consumer, received, from_feed=from_feed)
+        except UnknownMessage as error:
+            await wait_for_newer_code(connection, consumer, received, error)
+            return
         except Exception as error:
             if not _is_of_a_message(connection, error):
                 raise

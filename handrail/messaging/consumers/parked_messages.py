@@ -10,12 +10,14 @@ from typing import Any, Final, Literal
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
+from handrail.eventstore.unread_forms import check_reads, may_be_unread
 from handrail.kernel import Attribution
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.failure_kind import cause_of, is_of_the_database
 from handrail.messaging.consumers.inbox import free
 from handrail.messaging.envelope import Received, id_of, received_from_store
 
+IS_UNREAD: Final = may_be_unread("head.cause")
 CHUNK: Final = 100
 """Messages that a retry handles in one transaction."""
 
@@ -59,11 +61,28 @@ class Retried:
     stopped_by: ParkedMessage | None
 
 
-async def counts(connection: Connection) -> dict[str, tuple[int, int]]:
-    """How many streams and messages wait, for each consumer that has any."""
+Counts = dict[str, tuple[int, int]]
+"""How many streams and messages wait, for each consumer that has any."""
+
+
+async def counts(connection: Connection) -> Counts:
+    """Those that wait for a person."""
+    return await _counts(connection, unread=False)
+
+
+async def waiting_counts(connection: Connection) -> Counts:
+    """Those that wait for newer code: that of a stream's first message says which."""
+    return await _counts(connection, unread=True)
+
+
+async def _counts(connection: Connection, *, unread: bool) -> Counts:
     cursor = await connection.execute(
-        "SELECT consumer, count(DISTINCT stream), count(*) FROM parked_messages"
-        " WHERE settled_at IS NULL GROUP BY consumer"
+        "SELECT m.consumer, count(DISTINCT m.stream), count(*) FROM parked_messages m JOIN ("
+        "  SELECT DISTINCT ON (consumer, stream) consumer, stream, cause FROM parked_messages"
+        "  WHERE settled_at IS NULL ORDER BY consumer, stream, version) AS head"
+        f" USING (consumer, stream) WHERE m.settled_at IS NULL AND {IS_UNREAD} = %s"
+        " GROUP BY m.consumer",
+        (unread,),
     )
     return {name: (streams, messages) for name, streams, messages in await cursor.fetchall()}
 
@@ -204,6 +223,7 @@ async def _handle_again(
                 (consumer.name, received.id),
             )
             if noted.rowcount:
+                check_reads(received.codec, received.type, received.schema)
                 await consumer.handle(connection, received)
             key = (consumer.name, received.stream, received.version)
             await _settle(connection, key, "handled", by)

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-from handrail.eventstore import checkpoints
+from handrail.eventstore import checkpoints, newer_code_waits
 from handrail.eventstore.checkpoints import Checkpoint
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection, Pool
+from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Subscriber
@@ -30,6 +31,12 @@ _BACKFILL: Final = 3.0
 """Seconds that types are read from history before the process looks whether it is to stop."""
 _NEXT_LOOK: Final = 0.2
 """Seconds until it is seen whether others are done with their share."""
+_NEXT_TRY: Final = 5.0
+"""Seconds until it is seen whether a process of newer code has read on."""
+
+
+class NewerCodeNeeded(Exception):
+    """Events wait for a process whose code reads them: says which, and since when."""
 
 
 class Feeding(Subscriber):
@@ -57,6 +64,13 @@ class FromStore:
             self._is_registered = True
         _, done = await read_on(connection, self.consumer, self._codec, seconds=_BACKFILL)
         return [self.consumer.follower] if done else []
+
+    def reads(self, type_: str, schema: int) -> bool:
+        return self._codec.reads(type_, schema)
+
+    def wants(self, _: str, event: Recorded) -> bool:
+        """A type of newer code that the consumer wants there is left behind for it: `wants.py`."""
+        return event.type in self.consumer.types
 
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
@@ -128,7 +142,7 @@ async def snapshot(connection: Connection) -> str:
 
 async def catch_up(pool: Pool, consumer: Consumer, codec: Codec, **options: Any) -> int:
     """Handle whatever the store has by now, beside others that do the same; answers how many events
-    this process read for it.
+    this process read for it. Raises NewerCodeNeeded.
     """
     feeding = Feeding(pool, consumer, codec, **options)
     async with pool.connection() as connection:
@@ -140,6 +154,8 @@ async def catch_up(pool: Pool, consumer: Consumer, codec: Codec, **options: Any)
                 connection, consumer
             ):
                 return feeding.events_read
+            if waits := await newer_code_waits.waiting(connection, [consumer.follower]):
+                raise NewerCodeNeeded("; ".join(f"{consumer.name} {one}" for one in waits))
         await asyncio.sleep(_NEXT_LOOK)
 
 
@@ -155,6 +171,9 @@ async def begin(pool: Pool, consumer: Consumer, codec: Codec, **options: Any) ->
             (NOTHING_SEEN, consumer.follower),
         )
         [(is_new,)] = await cursor.fetchall()
-    if is_new:
-        return await catch_up(pool, consumer, codec, **options)
+    while is_new:
+        try:
+            return await catch_up(pool, consumer, codec, **options)
+        except NewerCodeNeeded:
+            await asyncio.sleep(_NEXT_TRY)
     return await backfill(pool, consumer, codec)

@@ -20,11 +20,12 @@ from psycopg import Rollback
 
 from handrail.eventstore import checkpoints
 from handrail.eventstore.checkpoints import Checkpoint
-from handrail.eventstore.codec import UnknownMessage
+from handrail.eventstore.codec import Codec, UnknownMessage
 from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
+from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
 from handrail.messaging.relay import parked_messages
@@ -49,11 +50,16 @@ class Work:
 
 
 class Relay:
-    """Handles the pages of a Follower. Several processes share the shards of the feed."""
+    """Handles the pages of a Follower. Several processes share the shards of the feed.
 
-    def __init__(self, publisher: Publisher, routing: Routing) -> None:
+    `codec` tells which versions are of newer code; without it every version of a known name is
+    published.
+    """
+
+    def __init__(self, publisher: Publisher, routing: Routing, codec: Codec | None = None) -> None:
         self._publisher = publisher
         self._routing = routing
+        self._codec = codec
         self._confirmed: dict[str, set[int]] = defaultdict(set)
 
     @property
@@ -62,6 +68,14 @@ class Relay:
 
     async def followers(self, _: Connection) -> Sequence[str]:
         return [RELAY]
+
+    def reads(self, type_: str, schema: int) -> bool:
+        """Data are published as they are stored; copies for older consumers take the codec."""
+        known = type_ in self._routing.contexts
+        return known and (self._codec is None or self._codec.reads(type_, schema))
+
+    def wants(self, _: str, __: Recorded) -> bool:
+        return True
 
     async def handle(
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
@@ -72,7 +86,7 @@ class Relay:
         while True:
             streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
-            work = partition(page.events, waiting, self._routing)
+            work = partition(page.events, waiting, self._routing, self._codec)
             parked = [*work.parked, *await self._publish(work.chains)]
             moved: Sequence[Checkpoint] = []
             async with connection.transaction():
@@ -132,8 +146,15 @@ class Relay:
                 )
 
 
-def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing) -> Work:
-    """`waiting` is where earlier events wait."""
+def partition(
+    events: Sequence[Recorded],
+    waiting: set[Place],
+    routing: Routing,
+    codec: Codec | None = None,
+) -> Work:
+    """`waiting` is where earlier events wait. Events of newer code come only where an operator
+    decided that they are parked.
+    """
     work = Work()
     stopped: set[Place] = set()
     for event in events:
@@ -142,6 +163,8 @@ def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing)
         cause = ""
         try:
             exchanges = routing.exchanges_of(event.type)
+            if codec:
+                check_reads(codec, event.type, event.schema)
             if unknown in waiting or unknown in stopped:
                 exchanges = (UNKNOWN,)
             else:

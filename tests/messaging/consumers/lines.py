@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
+from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.messaging.cloud_events import message_of
@@ -28,7 +29,7 @@ _numbers = count(1)
 class Line(Protocol):
     """Brings what is stored to the processes of one consumer."""
 
-    def process(self, **options: Any) -> Process: ...
+    def process(self, codec: Codec = HANDRAIL.codec, **options: Any) -> Process: ...
 
     async def send(self) -> None:
         """What was stored since the last time is on its way."""
@@ -39,10 +40,8 @@ class FeedLine:
         self._place = place
         self._notebook = notebook
 
-    def process(self, **_: Any) -> Feeding:
-        return Feeding(
-            self._place.pool, self._notebook.consumer, HANDRAIL.codec, poll=0.005, lease=1.0
-        )
+    def process(self, codec: Codec = HANDRAIL.codec, **_: Any) -> Feeding:
+        return Feeding(self._place.pool, self._notebook.consumer, codec, poll=0.005, lease=1.0)
 
     async def send(self) -> None:
         """The feed finds it by itself."""
@@ -89,9 +88,9 @@ class BrokerLine:
         """What is in the queue is gone."""
         await (await self.channel.get_queue(self.notebook.queue)).purge()
 
-    def process(self, **options: Any) -> Consuming:
+    def process(self, codec: Codec = HANDRAIL.codec, **options: Any) -> Consuming:
         return Consuming(
-            self.place.pool, self.notebook.consumer, HANDRAIL.codec, self.url, **{**FAST, **options}
+            self.place.pool, self.notebook.consumer, codec, self.url, **{**FAST, **options}
         )
 
     async def send(self, *, again: bool = False) -> None:

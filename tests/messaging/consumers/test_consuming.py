@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from domain.identifiers import MerchantId, OrderId, Sku
+from domain.identifiers import MerchantId, Sku
 from domain.inventory.events import StockReceived
-from domain.ordering.events import OrderConfirmed
 from handrail.kernel import Attribution
 from handrail.messaging.consumers.inbox import BEHIND
 from handrail.messaging.consumers.parked_messages import discard, retry
@@ -182,23 +181,6 @@ async def test_what_a_consumer_does_not_want_is_passed_over(
 
     assert notebook.tried == ids("a", 1)
     assert await place.parked() == []
-
-
-async def test_an_event_of_a_later_version_waits_for_newer_code(
-    place: Place, line: Line, notebook: Notebook
-) -> None:
-    await place.confirms("a")
-    await place.append("order-b", OrderConfirmed(order=OrderId("b")))
-    await place.sql(
-        "SET LOCAL session_replication_role = replica; "
-        "UPDATE events SET schema = 2 WHERE stream = 'order-a'"
-    )
-    notebook.decodes = True
-
-    await worked_off(place, line, notebook)
-
-    assert await place.noted() == ids("b", 1)
-    assert await place.parked() == [("order-a/1", "UnknownMessage: OrderConfirmed v2")]
 
 
 async def test_a_database_that_is_not_as_it_should_be_parks_nothing(

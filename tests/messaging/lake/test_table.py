@@ -15,10 +15,11 @@ from domain.credit.events import LimitAssigned
 from domain.identifiers import CustomerId, OrderId
 from domain.ordering.events import OrderConfirmed
 from handrail.dev.supervisor import free_port
+from handrail.eventstore import newer_code_waits
 from handrail.eventstore.checkpoints import LostLease
 from handrail.eventstore.codec import UnknownMessage
 from handrail.lake import batches, leader_lease
-from handrail.lake.exporter import OtherLake
+from handrail.lake.exporter import Exporter, OtherLake
 from handrail.processes.lake_exporter import catch_up, export, forget
 from handrail.settings import Settings
 from tests.controls import NOON, eur
@@ -150,11 +151,7 @@ async def test_an_event_of_newer_code_holds_the_lake_and_is_not_left_out(
     place: Place,
 ) -> None:
     await an_order(place, "a")
-    await place.sql.execute(
-        "WITH e AS (INSERT INTO events (stream, version, shard, type, schema, data, metadata)"
-        " VALUES ('x-1', 1, 0, 'OfTomorrow', 1, '{}', '{}') RETURNING position, txid, shard)"
-        "INSERT INTO outbox SELECT position, txid, shard FROM e"
-    )
+    await of_tomorrow(place)
     with pytest.raises(UnknownMessage, match="OfTomorrow"):
         await place.export()
     await an_order(place, "b")
@@ -163,6 +160,45 @@ async def test_an_event_of_newer_code_holds_the_lake_and_is_not_left_out(
 
     found = place.ask("SELECT stream FROM events ORDER BY position")
     assert found == [("order-a",), ("x-1",), ("order-b",)]
+
+
+async def test_an_exporter_of_older_code_stands_by_for_a_newer_one(place: Place) -> None:
+    await an_order(place, "a")
+    await of_tomorrow(place)
+    stop = asyncio.Event()
+    old = place.exporter(lease=1.0)
+    exporting = asyncio.create_task(old.run(stop))
+    try:
+        await until(lambda: waits(place, ["OfTomorrow"]))
+        assert not old.figures.on_turn
+        await place.export(routing=routed(OfTomorrow="ordering"), lease=1.0)
+        assert await waits(place, [])
+        await an_order(place, "b")
+        await until(lambda: has(old, 1))
+    finally:
+        stop.set()
+        await exporting
+
+    found = place.ask("SELECT stream FROM events ORDER BY position")
+    assert found == [("order-a",), ("x-1",), ("order-b",)]
+
+
+async def of_tomorrow(place: Place) -> None:
+    await place.sql.execute(
+        "WITH e AS (INSERT INTO events (stream, version, shard, type, schema, data, metadata)"
+        " VALUES ('x-1', 1, 0, 'OfTomorrow', 1, '{}', '{}') RETURNING position, txid, shard)"
+        "INSERT INTO outbox SELECT position, txid, shard FROM e"
+    )
+
+
+async def waits(place: Place, types: list[str]) -> bool:
+    async with place.pool.connection() as connection:
+        found = await newer_code_waits.waiting(connection, ["lake"])
+    return [one.type for one in found] == types
+
+
+async def has(exporter: Exporter, batches_: int) -> bool:
+    return exporter.figures.batches == batches_
 
 
 async def test_whose_data_name_a_merchant_is_found_by_it(place: Place) -> None:

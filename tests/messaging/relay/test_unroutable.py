@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from handrail.eventstore.codec import Codec
-from handrail.kernel import Event
+from handrail.eventstore.newer_code_decisions import decide
+from handrail.kernel import Attribution, Event
 from handrail.messaging import cloud_events
+from handrail.messaging.relay.parked_messages import RELAY
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.retry_parked import retry
 from runtime.app import HANDRAIL
@@ -219,9 +221,13 @@ class CreditFrozen(Event):
 NEWER = Codec.of((*HANDRAIL.codec.classes.values(), CreditFrozen))
 
 
-async def test_an_event_the_relay_does_not_know_stops_its_stream_until_it_does(
+async def test_an_unknown_event_that_is_to_be_parked_stops_its_stream_until_it_is_known(
     world: World,
 ) -> None:
+    async with world.pool.connection() as connection:
+        await decide(
+            connection, [RELAY], ("CreditFrozen", 1), Attribution("ann", "taken back"), parks=True
+        )
     await holds(world, "ann", 1)
     await world.append("credit-ann", CreditFrozen(customer="ann"), codec=NEWER)
     await holds(world, "ann", 2, first=3)

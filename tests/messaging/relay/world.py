@@ -23,6 +23,7 @@ from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.kernel import Event, Message
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
+from handrail.messaging.relay.routing import Routing
 from runtime.app import HANDRAIL
 from tests.controls import eur
 from tests.unencrypted import a_client
@@ -156,8 +157,15 @@ class World:
         store = EventStore(self.pool, codec)
         await store.append([(stream, ANY_VERSION, events)], metadata={"actor": "ann"})
 
-    def follower(self, publisher: Publisher | None = None, **options: Any) -> Subscriber:
-        handler = Relay(publisher or self.publisher, HANDRAIL.routing)
+    def follower(
+        self,
+        publisher: Publisher | None = None,
+        *,
+        routing: Routing = HANDRAIL.routing,
+        codec: Codec = HANDRAIL.codec,
+        **options: Any,
+    ) -> Subscriber:
+        handler = Relay(publisher or self.publisher, routing, codec)
         return Subscriber(self.pool, handler, **{"poll": 0.005, "lease": 1.0, **options})
 
     async def catch_up(self, **options: Any) -> None:
