@@ -80,6 +80,13 @@ class Settings(
         description="RabbitMQ's management API, with an administrator: "
         "`http://user:password@host:15672`. For `handrail topology`, and to start everything.",
     )
+    broker_bindings_url: Annotated[HttpUrl | None, Unset, secret_of("relay")] = Field(
+        default=None,
+        repr=False,
+        description="RabbitMQ's management API for the relay, with a login that may look: "
+        "`http://relay:password@host:15672`. There it sees which forms of an event queues are "
+        "bound to. Unset: an event that has several forms is published in all of them.",
+    )
     broker_passwords: Annotated[Logins, secret_of("topology")] = Field(
         default=(),
         repr=False,

@@ -103,6 +103,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         **_FEED,
         "checkpoints": "SIUD",
         "parked_events": "SIUD",
+        "form_readers": "SIUD",
     },
     "notifier": {
         "subject_keys": "S",
@@ -147,6 +148,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "consumer_wants": "SI",
         "consumer_backfills": "SIUD",
         "lake_batches": "SIUD",
+        "form_readers": "S",
         "notification_channels": "S",
         "notifications": "SIU",
         "campaigns": "SIU",

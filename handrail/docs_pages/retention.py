@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from handrail.messaging.consumers import prune_inbox as inbox
+from handrail.messaging.contracts import form_readers
 from handrail.notifications import pruning as notifications
 from handrail.processes import prune_tables
 from handrail.projections.projection import Projection
@@ -153,6 +154,13 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         until="as long as the consumer is known; a backfill until it has caught up",
         protects="Of which events the consumer's checkpoint speaks.",
         by="each consumer",
+    ),
+    Retention(
+        tables=("form_readers",),
+        after=form_readers.KEPT,
+        until="after the queue was last seen bound to the form",
+        protects="That it is known since when no queue reads an old form of an event.",
+        by="relay",
     ),
     Retention(
         tables=("notification_contacts",),

@@ -28,6 +28,7 @@ from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
 from handrail.messaging.relay import parked_messages
+from handrail.messaging.relay.bound_forms import BoundForms
 from handrail.messaging.relay.parked_messages import BEHIND, RELAY, Parked, Place
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.routing import Routing
@@ -42,7 +43,9 @@ class Work:
     chains: Mapping[Place, list[tuple[int, Message]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    """By exchange and stream; each message with the position of its event."""
+    """By exchange and stream; each message with the position of its event. What has the position
+    of the message before it is the same event in another form.
+    """
     parked: list[Parked] = field(default_factory=list)
     behind: set[Place] = field(default_factory=set)
     """Where events were waiting already, so that those of this page have to wait too."""
@@ -51,10 +54,13 @@ class Work:
 class Relay:
     """Handles the pages of a Follower. Several processes share the shards of the feed."""
 
-    def __init__(self, publisher: Publisher, routing: Routing) -> None:
+    def __init__(
+        self, publisher: Publisher, routing: Routing, *, forms: BoundForms | None = None
+    ) -> None:
         self._publisher = publisher
         self._routing = routing
-        self._confirmed: dict[str, set[int]] = defaultdict(set)
+        self._forms = forms
+        self._confirmed: dict[str, set[tuple[int, str]]] = defaultdict(set)
 
     @property
     def kind(self) -> str:
@@ -72,7 +78,7 @@ class Relay:
         while True:
             streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
-            work = partition(page.events, waiting, self._routing)
+            work = partition(page.events, waiting, self._routing, self._forms)
             parked = [*work.parked, *await self._publish(work.chains)]
             moved: Sequence[Checkpoint] = []
             async with connection.transaction():
@@ -107,15 +113,17 @@ class Relay:
         """Answers what is to be parked: the first that was returned, and all behind it."""
         exchange, stream = place
         confirmed = self._confirmed[exchange]
+        stored = 0
         for number, (position, message) in enumerate(chain):
-            if position in confirmed:
+            copy, stored = position == stored, position
+            if (position, message.key) in confirmed:
                 continue
-            if cause := await self._publisher.publish(exchange, message):
-                behind = [
-                    Parked(stream, later, BEHIND, exchange) for later, _ in chain[number + 1 :]
-                ]
+            cause = await self._publisher.publish(exchange, message)
+            if cause and not copy:  # no queue is bound to the copy any more: it misses nothing
+                later = dict.fromkeys(one for one, _ in chain[number + 1 :] if one != position)
+                behind = [Parked(stream, one, BEHIND, exchange) for one in later]
                 return [Parked(stream, position, cause, exchange), *behind]
-            confirmed.add(position)
+            confirmed.add((position, message.key))
         return []
 
     def _note(self, parked: Sequence[Parked]) -> None:
@@ -132,7 +140,12 @@ class Relay:
                 )
 
 
-def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing) -> Work:
+def partition(
+    events: Sequence[Recorded],
+    waiting: set[Place],
+    routing: Routing,
+    forms: BoundForms | None = None,
+) -> Work:
     """`waiting` is where earlier events wait."""
     work = Work()
     stopped: set[Place] = set()
@@ -157,6 +170,8 @@ def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing)
                 work.behind.add(place)
             if message and place not in waiting and place not in stopped:
                 work.chains[place].append((event.position, message))
+                for copy in forms.copies(exchange, event) if forms else ():
+                    work.chains[place].append((event.position, copy))
             else:
                 behind = place in waiting or place in stopped
                 stopped.add(place)
