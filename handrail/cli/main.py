@@ -6,7 +6,6 @@ import asyncio
 import sys
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import structlog
@@ -267,16 +266,11 @@ app.command(
 )
 
 
-@app.command
-def contracts(
-    *,
-    write: Annotated[bool, Parameter(negative="", help="Write the files anew.")] = False,
-    folder: Annotated[Path, Parameter(help="Where they are.")] = Path("docs/contracts"),
-) -> int:
-    """Compare what is promised of events with the schemas and the AsyncAPI document in files."""
-    from handrail.cli import contracts as run
-
-    return run.write(folder, the_app()) if write else run.check(folder, the_app())
+app.command(
+    "handrail.cli.contract_commands:contracts",
+    name="contracts",
+    help="What is promised of events, and which forms of them may be written.",
+)
 
 
 app.command(

@@ -1,0 +1,52 @@
+"""`handrail contracts`: what is promised of events, and which forms of them may be written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from handrail.cli.command_runner import run_database_job
+from handrail.cli.options import Json, Wide
+from handrail.load_app import the_app
+
+contracts = App(name="contracts", help="What is promised of events.")
+
+
+@contracts.default
+def compare(
+    *,
+    write: Annotated[bool, Parameter(negative="", help="Write the files anew.")] = False,
+    folder: Annotated[Path, Parameter(help="Where they are.")] = Path("docs/contracts"),
+) -> int:
+    """Compare what is promised of events with the schemas and the AsyncAPI document in files."""
+    from handrail.cli import contracts as run  # noqa: PLC0415  # it loads what other commands do not
+
+    return run.write(folder, the_app()) if write else run.check(folder, the_app())
+
+
+@contracts.command
+def level(
+    event: Annotated[str | None, Parameter(help="One event, by its name. Without: all.")] = None,
+    /,
+    *,
+    to: Annotated[int | None, Parameter(help="Raise it to this version, for ever.")] = None,
+    wide: Wide = False,
+    json: Json = False,
+) -> int:
+    """Which forms of events may be written, and which processes hold back newer ones.
+
+    With --to the level is raised, once all live processes can read that version; the exit code is 1
+    where one of them cannot. A level is never lowered.
+    """
+    from handrail.cli import levels as run  # noqa: PLC0415  # it loads psycopg
+
+    app = the_app()
+    if to is not None:
+        if event is None:
+            raise ValueError("--to needs the name of an event")
+        return run_database_job("contracts", lambda one: run.raise_to(app.codec, one, event, to))
+    return run_database_job(
+        "contracts", lambda one: run.show(app.codec, one, event, wide=wide, json=json)
+    )
