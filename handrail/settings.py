@@ -24,6 +24,7 @@ from handrail.access.settings import AccessSettings
 from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
 from handrail.database_settings import DatabaseSettings
 from handrail.notifications.settings import NotificationSettings
+from handrail.release_settings import ReleaseSettings
 from handrail.secret_files import (
     FILE,
     BadSecretFile,
@@ -59,7 +60,12 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 class Settings(
-    NotificationSettings, AccessSettings, DatabaseSettings, ConnectionSettings, SettingsPart
+    NotificationSettings,
+    AccessSettings,
+    DatabaseSettings,
+    ConnectionSettings,
+    ReleaseSettings,
+    SettingsPart,
 ):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 

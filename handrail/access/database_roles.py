@@ -42,7 +42,13 @@ def rights(letters: str) -> Rights:
 
 _FEED: Final = {"events": "S", "outbox": "S", "followers": "SIUD"}
 _FEED_CALLS: Final = ("feed_page", "feed_recent", "feed_history", "event_number")
-_EVERY: Final = {"alembic_version": "S", "store_epochs": "S"}
+_EVERY: Final = {
+    "alembic_version": "S",
+    "store_epochs": "S",
+    # Each process announces what it reads, and raises what all can read.
+    "event_levels": "SIU",
+    "process_versions": "SIUD",
+}
 _EVERY_CALLS: Final = ("store_identity", "adopt_timeline")
 
 # By role: the tables, and which of SELECT, INSERT, UPDATE and DELETE it has there.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from handrail.eventstore import write_levels
 from handrail.messaging.consumers import prune_inbox as inbox
 from handrail.messaging.contracts import form_readers
 from handrail.notifications import pruning as notifications
@@ -87,6 +88,17 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         until="after the last sign of life",
         protects="The fair share of each process. It is only of the present.",
         by="every follower",
+    ),
+    Retention(
+        tables=("event_levels",),
+        until=FOR_EVER,
+        protects="Which forms of events may be written: a release that cannot read them stops.",
+    ),
+    Retention(
+        tables=("process_versions",),
+        until=f"{write_levels.DEAD_AFTER.seconds} seconds after the last sign of life",
+        protects="That nothing is written that a live process cannot read.",
+        by="every process that reads events",
     ),
     Retention(
         tables=("snapshots",),

@@ -39,6 +39,13 @@ def can_convert(lineages: Lineages, form: Form, to: Form) -> bool:
     return all(change.can_be_lowered for change in lineages.path(to, form))
 
 
+def lost_between(lineages: Lineages, old: Form, new: Form) -> Sequence[str]:
+    """The fields that are lost on the way down, as they are named by the changes that lose them."""
+    if not is_before(lineages, old, new):
+        return ()
+    return tuple(dict.fromkeys(name for one in lineages.path(old, new) for name in one.loses))
+
+
 def related_forms(lineages: Lineages) -> Mapping[Form, Sequence[Form]]:
     """Of each form of every message that has several: the others, the newest first."""
     found: dict[Form, dict[Form, None]] = {}

@@ -43,6 +43,7 @@ from handrail.messaging.relay.retry_parked import retry
 from handrail.messaging.relay.routing import Routing
 from handrail.messaging.relay.watch_bindings import watch_bindings
 from handrail.metrics_server import served
+from handrail.processes.announced import announced, of_pool
 from handrail.readiness import ready
 from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
@@ -56,8 +57,13 @@ _SHOWN: Final = 100
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop` is set, beside any number of others."""
-    app, routing = the_app(), the_app().routing
-    async with _pool(settings, 4) as pool, _publisher(settings, routing) as publisher:
+    app = the_app()
+    routing = app.routing
+    async with (
+        _pool(settings, 4) as pool,
+        announced(of_pool(pool), app.codec, settings, "relay", stop),
+        _publisher(settings, routing) as publisher,
+    ):
         await _enrolled(pool, stop)
         forms = BoundForms(app.codec, routing, Bindings(), publisher.counted)
         relay = Relay(publisher, routing, forms=forms)

@@ -225,6 +225,8 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT ON api_keys TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON api_key_uses TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON subject_keys TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON event_levels TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON process_versions TO {name}",
     ):
         connection.exec_driver_sql(statement)
     quote = connection.dialect.identifier_preparer.quote

@@ -204,7 +204,7 @@ async def _handle_again(
                 (consumer.name, received.id),
             )
             if noted.rowcount:
-                await consumer.handle(connection, received)
+                await consumer.take(connection, received)
             key = (consumer.name, received.stream, received.version)
             await _settle(connection, key, "handled", by)
     except Exception as error:
