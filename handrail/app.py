@@ -49,7 +49,7 @@ from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
 from handrail.temporal.run_options import run_options
-from handrail.tenant_word import TENANT_WORD, wrong_with
+from handrail.tenant_word import TENANT_WORD, key_of, wrong_with
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -100,6 +100,7 @@ LIBRARY_COMMANDS: Final = (
 """Of `handrail`, whatever the business is."""
 
 Part = TypeVar("Part")
+Named = TypeVar("Named", Consumer, Projection[Any])
 Parts = Sequence[Part] | Callable[[], Sequence[Part]]
 
 
@@ -211,6 +212,11 @@ class App:
         if said := wrong_with(self.tenant):
             raise WronglyDeclared(f"tenant={self.tenant!r} {said}: give the tenant another word")
         refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
+        if self.evolutions:
+            self._refuse_wrong_changes()
+            object.__setattr__(self, "consumers", tuple(map(self._with_earlier, self.consumers)))
+            found = tuple(map(self._with_earlier, self.projections))
+            object.__setattr__(self, "projections", found)
         if not callable(self.sagas):
             _ = self.saga_types
         refuse_two("projections", (one.name for one in self.read_models))
@@ -228,7 +234,6 @@ class App:
         self._refuse_unbounded_corrections()
         for said in mistakes_of_messages((*self.events, *self.commands)):
             raise WronglyDeclared(said)
-        self._refuse_wrong_changes()
         self._refuse_wrong_problems()
         self._refuse_what_no_context_has()
 
@@ -271,8 +276,14 @@ class App:
 
     @cached_property
     def routing(self) -> Routing:
-        """Where each event goes at the broker."""
-        return Routing.of(self.events, self.broker, tenant=self.tenant)
+        """Where each event goes at the broker, under its earlier names, too."""
+        now = Routing.of(self.events, self.broker, tenant=self.tenant)
+        earlier = {
+            name: now.contexts[event.__name__]
+            for event in self.events
+            for name in self.codec.stored_names(event.__name__)
+        }
+        return replace(now, contexts={**earlier, **now.contexts})
 
     @cached_property
     def saga_types(self) -> Mapping[str, SagaType[Any]]:
@@ -392,13 +403,27 @@ class App:
         for said in found:
             raise WronglyDeclared(said)
 
+    def _with_earlier(self, part: Named) -> Named:
+        """A consumer or projection that finds its events under their earlier names, too."""
+        events = part.wants if isinstance(part, Consumer) else part.handles
+        names = {one.__name__ for one in events}
+        earlier = frozenset(
+            old for name in names for old in self.codec.stored_names(name) if old not in names
+        )
+        return replace(part, earlier=earlier) if earlier else part
+
     def _refuse_wrong_changes(self) -> None:
-        own = (*(event for one in self.contexts for event in one.events), *self.commands)
+        own: tuple[type[Any], ...] = (
+            *(event for one in self.contexts for event in one.events),
+            *self.commands,
+        )
         keys = {
-            one.__name__: {self.codec.key_of(one, each.name) for each in fields(one)} for one in own
+            one.__name__: {key_of(one, each.name, self.tenant) for each in fields(one)}
+            for one in own
         }
         commands = {one.__name__ for one in self.commands}
-        for said in mistakes_of(self.evolutions, keys, commands):
+        contexts = {one.__name__: one.context for one in own}
+        for said in mistakes_of(self.evolutions, keys, contexts, commands):
             raise WronglyDeclared(said)
 
     def _refuse_unbounded_corrections(self) -> None:

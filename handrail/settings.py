@@ -24,6 +24,7 @@ from handrail.access.settings import AccessSettings
 from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
 from handrail.database_settings import DatabaseSettings
 from handrail.notifications.settings import NotificationSettings
+from handrail.release_settings import ReleaseSettings
 from handrail.secret_files import (
     FILE,
     BadSecretFile,
@@ -59,7 +60,12 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 class Settings(
-    NotificationSettings, AccessSettings, DatabaseSettings, ConnectionSettings, SettingsPart
+    NotificationSettings,
+    AccessSettings,
+    DatabaseSettings,
+    ConnectionSettings,
+    ReleaseSettings,
+    SettingsPart,
 ):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
@@ -79,6 +85,13 @@ class Settings(
         repr=False,
         description="RabbitMQ's management API, with an administrator: "
         "`http://user:password@host:15672`. For `handrail topology`, and to start everything.",
+    )
+    broker_bindings_url: Annotated[HttpUrl | None, Unset, secret_of("relay")] = Field(
+        default=None,
+        repr=False,
+        description="RabbitMQ's management API for the relay, with a login that may look: "
+        "`http://relay:password@host:15672`. There it sees which forms of an event queues are "
+        "bound to. Unset: an event that has several forms is published in all of them.",
     )
     broker_passwords: Annotated[Logins, secret_of("topology")] = Field(
         default=(),

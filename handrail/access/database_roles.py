@@ -48,7 +48,13 @@ _FEED: Final = {
     "newer_code_decisions": "S",
 }
 _FEED_CALLS: Final = ("feed_page", "feed_recent", "feed_history", "event_number")
-_EVERY: Final = {"alembic_version": "S", "store_epochs": "S"}
+_EVERY: Final = {
+    "alembic_version": "S",
+    "store_epochs": "S",
+    # Each process announces what it reads, and raises what all can read.
+    "event_levels": "SIU",
+    "process_versions": "SIUD",
+}
 _EVERY_CALLS: Final = ("store_identity", "adopt_timeline")
 
 # By role: the tables, and which of SELECT, INSERT, UPDATE and DELETE it has there.
@@ -112,6 +118,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         **_FEED,
         "checkpoints": "SIUD",
         "parked_events": "SIUD",
+        "form_readers": "SIUD",
     },
     "notifier": {
         "subject_keys": "S",
@@ -158,6 +165,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "consumer_wants": "SI",
         "consumer_backfills": "SIUD",
         "lake_batches": "SIUD",
+        "form_readers": "S",
         "notification_channels": "S",
         "notifications": "SIU",
         "campaigns": "SIU",

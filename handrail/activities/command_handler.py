@@ -176,7 +176,14 @@ class CommandHandler(Generic[StateT]):
             self._forget_unless(appended.epoch)
         if appended.status == "appended" and appended.epoch == self._epoch:
             for stream, (version, state) in states.items():
-                await self._remember(stream, version, state, added[stream])
+                back = appended.read_back.get(stream)
+                await self._remember(
+                    stream,
+                    version,
+                    state,
+                    back.events if back else added[stream],
+                    stored=back.stored if back else len(added[stream]),
+                )
         return _answer(appended)
 
     async def _states(
@@ -197,10 +204,10 @@ class CommandHandler(Generic[StateT]):
         return {stream: self._folded.get(stream, (0, initial)) for stream in streams}
 
     async def _remember(
-        self, stream: str, version: int, state: StateT, events: Sequence[Event]
+        self, stream: str, version: int, state: StateT, events: Sequence[Event], *, stored: int
     ) -> None:
         folded = reduce(self._aggregate.evolve, events, state)
-        now = version + len(events)
+        now = version + stored
         self._keep(stream, now, folded)
         if now // SNAPSHOT_EVERY > version // SNAPSHOT_EVERY:
             await self._store.save_snapshot(

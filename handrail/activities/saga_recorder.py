@@ -308,13 +308,17 @@ class SagaRecorder:
 
     async def _encoded(self, messages: Sequence[Any], context: StepContext) -> Mapping[str, Any]:
         sealed = await self._store.personal.seal_all(messages, context.of_texts)
-        encoded = [self._codec.encode(message) for message in sealed]
+        encoded = self._codec.encode_all(sealed)
         return {"messages": [{**asdict(one), "data": orjson.Fragment(one.data)} for one in encoded]}
 
     def _stored(self, answer: Mapping[str, Any] | None) -> Sequence[Any]:
         # What was just appended is as it was given, what was repeated as the database has it.
         kept = orjson.loads(orjson.dumps((answer or {})["messages"]))
-        return tuple(self._codec.decode(one["type"], one["schema"], one["data"]) for one in kept)
+        return tuple(
+            message
+            for one in kept
+            for message in self._codec.decode_all(one["type"], one["schema"], one["data"])
+        )
 
 
 def _key_of(event: SagaEvent) -> tuple[type[SagaEvent], str]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from handrail.app import App
+from typing import Final
+
+from handrail.app import App, WronglyDeclared
 from handrail.counted import counted
+from handrail.messaging.contracts.change_laws import broken_laws
 from handrail.settings import Settings
+
+_CASES: Final = 25
+"""Messages that each change is tried on."""
 
 
 def check(app: App, settings: Settings) -> str:
@@ -15,6 +21,8 @@ def check(app: App, settings: Settings) -> str:
     sagas, workflows = app.saga_types, app.all_workflows
     for saga in sagas.values():
         saga.example()
+    for said in broken_laws(app.codec, cases=_CASES):
+        raise WronglyDeclared(said)
     app.lake_views(app.lake())
     app.event_contracts()
     app.webhooks()

@@ -94,6 +94,11 @@ def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
         if refused := refused_in(error):
             print(refused, file=sys.stderr)
             return 1
+        from handrail.eventstore.write_levels import CannotRead  # noqa: PLC0415  # the same
+
+        if isinstance(error, CannotRead):
+            print(error, file=sys.stderr)
+            return 1
         if denied := _denied(error):
             print(f"{denied}: {_WHICH_LOGIN}", file=sys.stderr)
             return 1

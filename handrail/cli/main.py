@@ -267,9 +267,9 @@ app.command(
 
 
 app.command(
-    "handrail.cli.event_contracts:contracts",
+    "handrail.cli.contract_commands:contracts",
     name="contracts",
-    help="What is promised of events: compared with files, and with another revision.",
+    help="What is promised of events, and which forms of them may be written.",
 )
 
 

@@ -23,10 +23,15 @@ def consuming(consumers: Iterable[Consumer]) -> Mapping[str, str]:
 
 def addresses(server: EmbeddedRabbitMQ, users: Iterable[str]) -> dict[str, Any]:
     """What is learned from an embedded broker, with a password for each of the users."""
+    passwords = _passwords(server.data_dir / "passwords.json", users)
+    [of_relay] = [one for one in passwords if one.startswith(f"{RELAY}=")]
+    scheme, _, address = server.management_url.partition("://")
+    login = f"{RELAY}:{of_relay.partition('=')[2]}"
     return {
         "broker_url": server.url,
         "broker_management_url": server.management_url,
-        "broker_passwords": _passwords(server.data_dir / "passwords.json", users),
+        "broker_bindings_url": f"{scheme}://{login}@{address.rpartition('@')[2]}",
+        "broker_passwords": passwords,
     }
 
 

@@ -40,6 +40,7 @@ _ADDRESSES = (
     "temporal_ui_url",
     "broker_url",
     "broker_management_url",
+    "broker_bindings_url",
     "broker_passwords",
 )
 """Of the servers; those of simulated companies are what the App says."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from handrail.eventstore import write_levels
 from handrail.messaging.consumers import prune_inbox as inbox
+from handrail.messaging.contracts import form_readers
 from handrail.notifications import pruning as notifications
 from handrail.processes import prune_tables
 from handrail.projections.projection import Projection
@@ -88,6 +90,17 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         by="every follower",
     ),
     Retention(
+        tables=("event_levels",),
+        until=FOR_EVER,
+        protects="Which forms of events may be written: a release that cannot read them stops.",
+    ),
+    Retention(
+        tables=("process_versions",),
+        until=f"{write_levels.DEAD_AFTER.seconds} seconds after the last sign of life",
+        protects="That nothing is written that a live process cannot read.",
+        by="every process that reads events",
+    ),
+    Retention(
         tables=("state_snapshots",),
         until="until the next of the same stream and revision takes its place, or two of other"
         " revisions came",
@@ -159,6 +172,13 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         until="as long as the consumer is known; a backfill until it has caught up",
         protects="Of which events the consumer's checkpoint speaks.",
         by="each consumer",
+    ),
+    Retention(
+        tables=("form_readers",),
+        after=form_readers.KEPT,
+        until="after the queue was last seen bound to the form",
+        protects="That it is known since when no queue reads an old form of an event.",
+        by="relay",
     ),
     Retention(
         tables=("notification_contacts",),

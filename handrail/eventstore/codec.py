@@ -113,7 +113,8 @@ class Codec:
 
     def reads(self, name: str, schema: int) -> bool:
         """Whether `decode` knows this name and version. What it does not know is of newer code."""
-        return name in self.classes and schema <= self.version(name)
+        newest = self.lineages.newest.get(name)
+        return schema == newest or self.lineages.is_known(Form(name, schema))
 
     def encode(self, message: object) -> Encoded:
         """One message, in the form that may be written.
@@ -139,11 +140,12 @@ class Codec:
             return [self._newest(one) for one in messages]
         return _lowered(lowering, [self._newest(one) for one in messages])
 
-    def lowers(self, messages: Sequence[object]) -> bool:
-        """Whether some of them may not be written in their newest form."""
-        lowering = self._lowering_now()
-        return lowering is not None and not lowering.names.isdisjoint(
-            type(one).__name__ for one in messages
+    def are_lowered(self, messages: Sequence[object], encoded: Sequence[Encoded]) -> bool:
+        """Whether some of the messages were encoded in an older form."""
+        return len(messages) != len(encoded) or any(
+            one.schema != self.lineages.newest[type(message).__name__]
+            or one.type != type(message).__name__
+            for message, one in zip(messages, encoded, strict=True)
         )
 
     def decode(self, name: str, schema: int, data: dict[str, Any]) -> Any:
@@ -174,6 +176,10 @@ class Codec:
             self.adapter(self.classes[one.name]).validate_python(lifted)
             for one, lifted in self.lineages.lift(form, data)
         )
+
+    def is_split(self, name: str, schema: int) -> bool:
+        """Whether what was stored under this name and version is several events."""
+        return self.lineages.is_split(Form(name, schema))
 
     def lift(self, form: Form, data: Data) -> Sequence[tuple[Form, Data]]:
         """JSON of any form in the newest forms. Raises UnknownMessage."""

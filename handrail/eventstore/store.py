@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import orjson
 from psycopg import errors
 
-from handrail.eventstore.codec import Codec, Unstorable
+from handrail.eventstore.codec import Codec, Encoded, Unstorable
 from handrail.eventstore.pool import Pool, epoch_of
 from handrail.folds.fold_revision import revision_of
 from handrail.kernel import Event
@@ -80,6 +80,16 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class ReadBack:
+    """Events of a stream as the next reader sees them: without what an older form cannot keep.
+    `stored` is how many they are in the store, where parts of an event are one.
+    """
+
+    stored: int
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True)
 class Appended:
     """`answer` is this append's, or the first one's where the fence had been passed before.
 
@@ -91,6 +101,8 @@ class Appended:
     token: str
     epoch: int = field(default=0, compare=False)
     """Of the store it was appended to."""
+    read_back: Mapping[str, ReadBack] = field(default_factory=dict, compare=False)
+    """The streams of which some events were written in an older form (`handrail/evolution/`)."""
 
 
 def shard_of(stream: str) -> int:
@@ -141,7 +153,7 @@ class EventStore:
             if type_ is None:
                 found[stream] = (version, data, events)
             else:
-                events.append(self._codec.decode(type_, schema, data))
+                events += self._codec.decode_all(type_, schema, data)
                 found[stream] = (version, snapshot, events)
         return {name: Loaded(*parts, epoch) for name, parts in found.items()}
 
@@ -171,15 +183,16 @@ class EventStore:
             (stream, version, await self.sealed(events, context, stream))
             for stream, version, events in appends
         ]
+        encoded = {stream: self._codec.encode_all(events) for stream, _, events in appends}
         # In the order of their names, which is the order they are locked in.
         ordered = sorted(appends, key=lambda one: one[0])
         places = {stream: place for place, (stream, _, _) in enumerate(ordered)}
         parameters = (
-            [_stream(*one) for one in ordered],
+            [_stream(name, version, encoded[name]) for name, version, _ in ordered],
             [
-                self._event(places[stream], nth, event)
-                for stream, _, events in appends
-                for nth, event in enumerate(events, start=1)
+                _event(places[stream], nth, one)
+                for stream, events in encoded.items()
+                for nth, one in enumerate(events, start=1)
             ],
             metadata or {},
             _step(context, answer) if context else None,
@@ -194,7 +207,13 @@ class EventStore:
             raise
         if result["status"] == "closed":
             raise StepClosed(str(context and context.key))
-        return Appended(result["status"], result.get("answer", answer or {}), result["token"], now)
+        return Appended(
+            result["status"],
+            result.get("answer", answer or {}),
+            result["token"],
+            now,
+            self._read_back(appends, encoded),
+        )
 
     async def sealed(
         self, events: Sequence[Event], context: StepContext | None, stream: str = ""
@@ -208,15 +227,23 @@ class EventStore:
         otherwise = context.of_texts if context else subject_of("stream", stream)
         return await self.personal.seal_all(events, otherwise)
 
-    def _event(self, of: int, nth: int, event: Event) -> Mapping[str, Any]:
-        encoded = self._codec.encode(event)
-        return {
-            "of": of,
-            "nth": nth,
-            "type": encoded.type,
-            "schema": encoded.schema,
-            "data": orjson.Fragment(encoded.data),
-        }
+    def _read_back(
+        self,
+        appends: Sequence[tuple[str, int | None, Sequence[Event]]],
+        encoded: Mapping[str, Sequence[Encoded]],
+    ) -> Mapping[str, ReadBack]:
+        found = {}
+        for stream, _, events in appends:
+            if self._codec.are_lowered(events, encoded[stream]):
+                read = [
+                    event
+                    for one in encoded[stream]
+                    for event in self._codec.decode_all(
+                        one.type, one.schema, orjson.loads(one.data)
+                    )
+                ]
+                found[stream] = ReadBack(len(encoded[stream]), read)
+        return found
 
     async def save_snapshot(
         self, stream: str, version: int, revision: str, state: bytes, *, epoch: int = 0
@@ -264,8 +291,18 @@ def _is_of_an_attached_partition(error: errors.CheckViolation) -> bool:
     return error.diag.table_name in ("outbox_default", "commands_default")
 
 
-def _stream(name: str, expected: int | None, events: Sequence[Event]) -> Mapping[str, Any]:
+def _stream(name: str, expected: int | None, events: Sequence[Encoded]) -> Mapping[str, Any]:
     return {"name": name, "shard": shard_of(name), "expected": expected, "added": len(events)}
+
+
+def _event(of: int, nth: int, encoded: Encoded) -> Mapping[str, Any]:
+    return {
+        "of": of,
+        "nth": nth,
+        "type": encoded.type,
+        "schema": encoded.schema,
+        "data": orjson.Fragment(encoded.data),
+    }
 
 
 def _step(context: StepContext, answer: Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -38,3 +38,15 @@ class WrongChange(ValueError):
 def named(parts: Sequence[Piece]) -> Mapping[str, Data]:
     """Data by the names of their forms."""
     return {form.name: data for form, data in parts}
+
+
+def same_but_for(loses: Sequence[str], some: Sequence[Piece], others: Sequence[Piece]) -> bool:
+    """Whether these are the same data in the same forms, without looking at some fields."""
+
+    def kept(pieces: Sequence[Piece]) -> Sequence[Piece]:
+        return [
+            (form, {key: value for key, value in data.items() if key not in loses})
+            for form, data in pieces
+        ]
+
+    return kept(some) == kept(others)

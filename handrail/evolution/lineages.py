@@ -30,7 +30,7 @@ class Lineages:
     @cached_property
     def newest(self) -> Mapping[str, int]:
         """The newest version of every class, by its name."""
-        found = dict.fromkeys(self.names, 1)
+        found = dict.fromkeys(sorted(self.names), 1)
         for one in self.changes:
             for form in one.new:
                 if form.name in found:
@@ -82,6 +82,14 @@ class Lineages:
         return form in self.after or (
             form.name in self.newest and 1 <= form.version <= self.newest[form.name]
         )
+
+    def is_split(self, form: Form) -> bool:
+        """Whether it became several messages."""
+        while change := self.after.get(form):
+            if isinstance(change, EventSplit):
+                return True
+            [form] = change.new
+        return False
 
     def lift(self, form: Form, data: Data) -> Sequence[Piece]:
         """The data in the newest forms: one, or the parts of what was split."""

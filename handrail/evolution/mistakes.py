@@ -17,16 +17,20 @@ from handrail.evolution.forms import Form
 
 
 def mistakes_of(
-    changes: Sequence[Change], fields: Mapping[str, AbstractSet[str]], commands: AbstractSet[str]
+    changes: Sequence[Change],
+    fields: Mapping[str, AbstractSet[str]],
+    contexts: Mapping[str, str],
+    commands: AbstractSet[str],
 ) -> Iterator[str]:
-    """`fields` are the stored keys of every class that may change, by its name; `commands` those of
-    the names that are commands.
+    """`fields` and `contexts` are the stored keys and the context of every class that may change,
+    by its name; `commands` those of the names that are commands.
     """
     found = False
     for said in _of_versions(changes, fields, commands):
         found = True
         yield said
     if not found:
+        yield from _of_contexts(changes, contexts)
         for name in fields:
             yield from _of_fields(name, changes, fields[name])
 
@@ -59,7 +63,11 @@ def _of_ends(
     def exists(form: Form) -> bool:
         return form in kept or (form.version == 1 and form.name not in begins)
 
+    after = {one.old: one for one in changes}
     for one in changes:
+        if _comes_back(one.old, after, len(changes)):
+            yield f"{one.old} becomes itself again: take out {one.marker}, or correct its parts"
+            return
         if one.version > 1 and not exists(one.old):
             yield (
                 f"{one.marker} follows {one.old}, which does not exist: declare the change that"
@@ -73,6 +81,15 @@ def _of_ends(
                     f"{form} is the newest form of {form.name}, which no context has: add its"
                     " class, or declare what became of it (EventRenamed, EventSplit, EventRetired)"
                 )
+
+
+def _comes_back(form: Form, after: Mapping[Form, Change], steps: int) -> bool:
+    forms = {form}
+    for _ in range(steps):
+        forms = {new for one in forms if one in after for new in after[one].new}
+        if form in forms:
+            return True
+    return False
 
 
 def _of_kind(
@@ -98,6 +115,17 @@ def _of_kind(
             yield f"{one.event} is a part of itself: give that part another name"
     if isinstance(one, NewVersion) and not one.fields:
         yield f"{one.marker} changes nothing: name the fields that change, or take it out"
+
+
+def _of_contexts(changes: Sequence[Change], contexts: Mapping[str, str]) -> Iterator[str]:
+    """What was published under a name is of one context."""
+    for one in changes:
+        found = sorted({contexts[form.name] for form in one.new if form.name in contexts})
+        if len(found) > 1:
+            yield (
+                f"{one.event} is split into events of the contexts {', '.join(found)}: let all be"
+                " of one"
+            )
 
 
 def _of_fields(name: str, changes: Sequence[Change], keys: AbstractSet[str]) -> Iterator[str]:

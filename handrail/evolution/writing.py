@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from handrail.evolution.changes import EventRetired, EventSplit
-from handrail.evolution.forms import CannotBeLowered, Form, Piece
+from handrail.evolution.forms import CannotBeLowered, Form, Piece, same_but_for
 from handrail.evolution.lineages import Lineages, allowed_of
 
 
@@ -47,8 +47,16 @@ class Lowering:
 
         def close() -> None:
             if run:
-                data = self.lineages.lower(change.old, change.lower(run), form)
-                found.append((form, data))
+                old = change.lower(run)
+                # Parts that do not belong together would come back as others than were appended.
+                if isinstance(change, EventSplit) and not same_but_for(
+                    change.loses, change.lift(old), run
+                ):
+                    raise CannotBeLowered(
+                        f"{', '.join(str(one) for one, _ in run)} do not make one {change.old}:"
+                        f" append them apart, once {change.marker} may be written"
+                    )
+                found.append((form, self.lineages.lower(change.old, old, form)))
                 run.clear()
 
         for piece in pieces:

@@ -12,7 +12,7 @@ import dataclasses
 import os
 import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -82,7 +82,7 @@ def open_lake(folder: Path, views: Views, *, as_of: datetime | None = None) -> I
         events, codec = views.events, views.codec
         _view_of_all(connection, table, codec.tenant)
         for event in events:
-            if codec.version(event.__name__) > 1:
+            if len(codec.forms(event.__name__)) > 1:
                 _lift(connection, event, codec)
         # The files are looked at whenever a view is made from them, so the other views are made
         # from one of the same form that has none.
@@ -141,11 +141,10 @@ def _view_of_nothing(connection: Connection, table: DeltaTable, tenant: str) -> 
 
 def _view_of_one(connection: Connection, event: type[Event], codec: Codec) -> None:
     """A column for each field."""
-    newest = codec.version(event.__name__)
-    rows = _rows(event)
-    if newest > 1:
+    rows = _rows(event, [event.__name__])
+    if len(codec.forms(event.__name__)) > 1:
         lifted = f"{view_name(event.__name__)}_lifted"
-        rows = f"{rows} AND schema >= {newest} UNION ALL FROM {lifted}"
+        rows = f"{rows} AND {_is_newest(event, codec)} UNION ALL FROM {lifted}"
     form = _quoted(orjson.dumps(_form(event, codec)).decode())
     connection.execute(
         f"CREATE VIEW {view_name(event.__name__)} AS SELECT {_SEEN}, fields.* FROM"
@@ -153,27 +152,36 @@ def _view_of_one(connection: Connection, event: type[Event], codec: Codec) -> No
     )
 
 
-def _rows(event: type[Event]) -> str:
-    """Those of one type; by the context, files of others are not even opened."""
-    of_it = f"context = {_quoted(context_of(event))} AND type = {_quoted(event.__name__)}"
+def _rows(event: type[Event], names: Iterable[str]) -> str:
+    """Those under these names; by the context, files of others are not even opened."""
+    types = ", ".join(map(_quoted, sorted(names)))
+    of_it = f"context = {_quoted(context_of(event))} AND type IN ({types})"
     return f"SELECT {_SEEN}, data FROM events WHERE {of_it}"
 
 
+def _is_newest(event: type[Event], codec: Codec) -> str:
+    name = event.__name__
+    return f"(type = {_quoted(name)} AND schema >= {codec.version(name)})"
+
+
 def _lift(connection: Connection, event: type[Event], codec: Codec) -> None:
-    """Make a table of the events of older versions, as they are in the newest one: DuckDB knows no
-    upcaster.
+    """Make a table of the events that are stored in older forms, as they are in the newest one:
+    DuckDB knows no upcaster.
     """
     name, adapter = event.__name__, codec.adapter(event)
-    old = f"{_rows(event)} AND schema < {codec.version(name)}"
-    found = connection.execute(old.replace("data", "schema, data", 1)).fetchall()
+    rows = _rows(event, codec.stored_names(name))
+    old = f"{rows} AND NOT {_is_newest(event, codec)}"
+    found = connection.execute(old.replace("data", "type, schema, data", 1)).fetchall()
     lifted = [
-        adapter.dump_json(codec.decode(name, schema, orjson.loads(data)), by_alias=True).decode()
-        for *_, schema, data in found
+        (position, adapter.dump_json(part, by_alias=True).decode())
+        for position, *_, type_, schema, data in found
+        for part in codec.decode_all(type_, schema, orjson.loads(data))
+        if type(part) is event
     ]
     table = Table.from_pydict(
         {
-            "position": Array([position for position, *_ in found], DataType.int64()),
-            "data": Array(lifted, DataType.utf8()),
+            "position": Array([position for position, _ in lifted], DataType.int64()),
+            "data": Array([data for _, data in lifted], DataType.utf8()),
         }
     )
     connection.register("lifted", table)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
+from handrail.evolution.forms import Form
 from handrail.kernel import Event
 
 
@@ -38,6 +40,18 @@ class Received:
         Raises UnknownMessage for one of a newer version, ValueError for data that do not fit.
         """
         return cast("Event", self.codec.decode(self.type, self.schema, self.data))
+
+    def parts(self, names: AbstractSet[str]) -> Sequence[Received]:
+        """The message itself; of an event that was split, its parts of these names, as messages
+        of their own forms with the id, stream and version that it has.
+        """
+        if not self.codec.is_split(self.type, self.schema):
+            return [self]
+        return [
+            replace(self, type=form.name, schema=form.version, data=data)
+            for form, data in self.codec.lift(Form(self.type, self.schema), self.data)
+            if form.name in names
+        ]
 
 
 def id_of(stream: str, version: int) -> str:

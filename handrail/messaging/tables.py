@@ -114,6 +114,20 @@ consumer_wants = Table(
     PrimaryKeyConstraint("consumer", "type", name="consumer_wants_pkey"),
 )
 
+# The queues that were bound to a form of an event (its name and schema version), from when to when,
+# so that a person knows since when no queue reads an old form. The relay writes it, for events that
+# have several forms.
+form_readers = Table(
+    "form_readers",
+    metadata,
+    Column("type", Text, nullable=False),
+    Column("schema", SmallInteger, nullable=False),
+    Column("reader", Text, nullable=False),
+    _now("first_seen"),
+    _now("last_seen"),
+    PrimaryKeyConstraint("type", "schema", "reader", name="form_readers_pkey"),
+)
+
 # Where a type of one shard stands that the consumer's checkpoint does not stand for: it was added
 # later, or a process that does not want it moved the checkpoint over it, or it was rewound. The
 # cursor has the columns of a checkpoint. It is read from history until it is where the checkpoint

@@ -24,6 +24,7 @@ from handrail.http.personal_texts import AnsweringKeys
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.privacy.process import personal_texts
+from handrail.processes.announced import announced, of_engine
 from handrail.processes.asgi_server import serve
 from handrail.processes.server_certificate import certificate_of
 from handrail.settings import Settings, require
@@ -46,6 +47,9 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
                 name="handrail api keys",
                 keys=AnsweringKeys,
             )
+        )
+        await stack.enter_async_context(
+            announced(of_engine(engine), app.codec, settings, "api", stop)
         )
         client = await connect(settings, app.codec, lazy=True)
         await stack.enter_async_context(api_key_renewed(client, settings))

@@ -30,6 +30,7 @@ from handrail.messaging.consumers.retry_readable import keep_retrying
 from handrail.messaging.consumers.store_consumer import Feeding, NewerCodeNeeded
 from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
+from handrail.processes.announced import announced, of_pool
 from handrail.readiness import not_ready, ready
 from handrail.settings import BAD_SETTINGS, Settings
 from handrail.terminal_tables import terminal
@@ -58,7 +59,8 @@ def known(name: str) -> Consumer:
 async def run(settings: Settings, consumer: Consumer, stop: asyncio.Event) -> None:
     """Work until `stop` is set, beside any number of others."""
     codec = the_app().codec
-    async with _pool(settings) as pool:
+    kind = f"consumer:{consumer.name}"
+    async with _pool(settings) as pool, announced(of_pool(pool), codec, settings, kind, stop):
         pruning = asyncio.gather(_prune(pool, consumer), keep_retrying(pool, consumer, codec))
         try:
             if settings.broker_url is None:

@@ -20,6 +20,7 @@ from handrail.lake.leader_lease import FOLLOWER
 from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
+from handrail.processes.announced import announced, of_pool
 from handrail.readiness import ready
 from handrail.settings import Settings
 
@@ -36,7 +37,11 @@ async def export(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set; another process beside it stands by."""
     from handrail.lake.exporter import OtherLake  # noqa: PLC0415  # it needs the extra
 
-    async with _exporter(settings) as exporter:
+    async with (
+        _exporter(settings) as exporter,
+        _pool(settings) as pool,
+        announced(of_pool(pool), the_app().codec, settings, "lake", stop),
+    ):
         announcement = asyncio.create_task(_announce(exporter, settings))
         try:
             with _metrics(exporter, settings):

@@ -26,6 +26,7 @@ from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
 from handrail.notifications.pruning import prune
 from handrail.privacy.process import personal_texts
+from handrail.processes.announced import announced, of_pool
 from handrail.readiness import ready
 from handrail.settings import BAD_SETTINGS, Settings, variable
 
@@ -41,6 +42,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     access = company_access(settings, "provider")
     async with (
         store_pool(settings, size=3, name="handrail-notifier") as pool,
+        announced(of_pool(pool), app.codec, settings, "notifier", stop),
         personal_texts(settings, declared=declared, name="handrail notifier keys") as personal,
         httpx.AsyncClient(
             base_url=cast("str", settings.provider_url),

@@ -16,6 +16,7 @@ from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.load_app import the_app
 from handrail.metrics_server import served
+from handrail.processes.announced import announced, of_pool
 from handrail.processes.prune_tables import prune
 from handrail.projections.projector import Runner
 from handrail.projections.retry_readable import retry_readable
@@ -36,7 +37,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     if settings.database_url is None:
         raise ValueError("a projector needs the URL of the database")
     app = the_app()
-    async with store_pool(settings, size=3, name="handrail-projector") as pool:
+    async with (
+        store_pool(settings, size=3, name="handrail-projector") as pool,
+        announced(of_pool(pool), app.codec, settings, "projector", stop),
+    ):
         runner = Runner(
             pool,
             app.read_models,

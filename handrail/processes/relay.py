@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Final, cast
 
@@ -25,9 +25,11 @@ from handrail.eventstore.pool import Pool
 from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.load_app import the_app
-from handrail.messaging.broker.address import certificates
+from handrail.messaging.broker.address import certificates, tls_of_management
+from handrail.messaging.broker.management_api import Management
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.broker.topology import RELAY as RELAY_USER
+from handrail.messaging.relay.bound_forms import Bindings, BoundForms
 from handrail.messaging.relay.parked_messages import (
     RELAY,
     ParkedStream,
@@ -40,7 +42,9 @@ from handrail.messaging.relay.republishing import ComesAgain, Republished, repub
 from handrail.messaging.relay.retry_parked import retry
 from handrail.messaging.relay.retry_readable import keep_retrying
 from handrail.messaging.relay.routing import Routing
+from handrail.messaging.relay.watch_bindings import watch_bindings
 from handrail.metrics_server import served
+from handrail.processes.announced import announced, of_pool
 from handrail.readiness import ready
 from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
@@ -54,14 +58,22 @@ _SHOWN: Final = 100
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Publish until `stop` is set, beside any number of others."""
-    app, routing = the_app(), the_app().routing
-    async with _pool(settings, 3) as pool, _publisher(settings, routing) as publisher:
+    app = the_app()
+    routing = app.routing
+    async with (
+        _pool(settings, 5) as pool,
+        announced(of_pool(pool), app.codec, settings, "relay", stop),
+        _publisher(settings, routing) as publisher,
+    ):
         await _enrolled(pool, stop)
-        relay = Relay(publisher, routing, app.codec)
+        forms = BoundForms(app.codec, routing, Bindings(), publisher.counted)
+        relay = Relay(publisher, routing, app.codec, forms=forms)
         follower = Subscriber(pool, relay, poll=settings.projector_poll_ms / 1000)
+        watching = watch_bindings(forms.bindings, _api(settings), pool, app.codec, routing)
         helpers = [
             asyncio.create_task(_announce(follower, settings)),
-            asyncio.create_task(keep_retrying(pool, publisher, routing, app.codec)),
+            asyncio.create_task(watching),
+            asyncio.create_task(keep_retrying(pool, publisher, routing, app.codec, forms=forms)),
         ]
         with _metrics(settings, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))
@@ -108,10 +120,11 @@ async def show_parked(settings: Settings, *, json: bool, wide: bool = False) -> 
 
 async def work_off(settings: Settings, exchange: str | None, stream: str | None) -> int:
     """0 where nothing of what was asked for is left waiting."""
-    console, routing = terminal(json=True), the_app().routing
+    console, app, routing = terminal(json=True), the_app(), the_app().routing
     async with _pool(settings, 8) as pool, _publisher(settings, routing) as publisher:
+        forms = BoundForms(app.codec, routing, Bindings(), publisher.counted)
         try:
-            done = await retry(pool, publisher, routing, exchange, stream)
+            done = await retry(pool, publisher, routing, exchange, stream, forms=forms)
         except NotPublished as error:
             console.print(
                 f"{counted(publisher.counted.confirmed, 'message')} published, then: {error}"
@@ -202,6 +215,14 @@ def _publisher(settings: Settings, routing: Routing) -> Publisher:
     )
 
 
+def _api(settings: Settings) -> Callable[[], Management] | None:
+    """The management API, with the login as of now."""
+    if settings.broker_bindings_url is None:
+        return None
+    verify = tls_of_management(settings)
+    return lambda: Management(cast("str", settings.current("broker_bindings_url")), verify=verify)
+
+
 async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
     """From now on the outbox keeps what the relay has not published."""
     while not stop.is_set():
@@ -249,6 +270,11 @@ class _Counts(Collector):
             ("confirmed", "Messages the broker has confirmed.", self._counted.confirmed),
             ("returned", "Messages no queue would have got.", self._counted.returned),
             ("parked", "Events parked for an exchange.", self._counted.parked),
+            (
+                "unconverted",
+                "Events not published in a form that a queue is bound to.",
+                self._counted.unconverted,
+            ),
             ("reconnects", "Connections after the first.", max(self._counted.connected - 1, 0)),
         ):
             yield CounterMetricFamily(f"handrail_relay_{name}", meaning, value)

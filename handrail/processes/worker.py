@@ -22,6 +22,7 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import EventStore
 from handrail.privacy.process import personal_texts
 from handrail.processes import intervention_targets
+from handrail.processes.announced import announced, of_pool
 from handrail.readiness import ready
 from handrail.settings import Settings, require
 from handrail.temporal.client import Activities, workers
@@ -63,6 +64,9 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
         store = EventStore(pool, app.codec, personal)
         resources = Resources(
             store=store, outside=outside, engine=engine, client=client, settings=settings
+        )
+        await stack.enter_async_context(
+            announced(of_pool(pool), app.codec, settings, "worker", stop)
         )
         activities = with_saga_streams(app.activities(resources), store, app.codec)
         for worker in workers(

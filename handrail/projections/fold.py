@@ -27,7 +27,8 @@ class Read:
 
     recorded: Recorded
     id: str
-    happened: Happened | Undecodable
+    happened: Sequence[Happened] | Undecodable
+    """One, or the parts of an event that was split: all of its position and version."""
 
     def parked(self, cause: str) -> Parked:
         return Parked(self.recorded.stream, self.recorded.position, cause)
@@ -42,11 +43,11 @@ class Folded:
 
 def read(recorded: Recorded, codec: Codec) -> Read:
     try:
-        event = codec.decode(recorded.type, recorded.schema, recorded.data)
+        events = codec.decode_all(recorded.type, recorded.schema, recorded.data)
     except Exception as error:  # noqa: BLE001  # whatever it is, only those who handle it care
         return Read(recorded, id_of(recorded.stream), Undecodable(cause_of(error)))
-    happened = Happened.of(recorded, event)
-    return Read(recorded, happened.id, happened)
+    happened = [Happened.of(recorded, event) for event in events]
+    return Read(recorded, id_of(recorded.stream), happened)
 
 
 def apply(projection: Projection[Any], row: Any, event: Read) -> Any:
@@ -56,10 +57,14 @@ def apply(projection: Projection[Any], row: Any, event: Read) -> Any:
     """
     if isinstance(event.happened, Undecodable):
         raise ValueError(event.happened.cause)  # noqa: TRY004  # the event is at fault, not a type
-    after = projection.evolve(row, event.happened)
-    if after is None and row is not None:
-        raise OutOfPlace(f"{event.recorded.type} took the row away")
-    return after
+    for part in event.happened:
+        if not projection.handles_event(part.event):
+            continue
+        after = projection.evolve(row, part)
+        if after is None and row is not None:
+            raise OutOfPlace(f"{event.recorded.type} took the row away")
+        row = after
+    return row
 
 
 def fold(

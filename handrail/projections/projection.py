@@ -74,6 +74,8 @@ class Projection(Generic[RowT]):
     adds: Adds[RowT] | None = None
     owner: RowOwner | None = None
     """Whose a row is, by its fields: principals see theirs. None: all rows are seen by each."""
+    earlier: frozenset[str] = frozenset()
+    """Earlier names of the events it handles; the App fills them in from its changes."""
 
     def __post_init__(self) -> None:
         if self.owner and set(self.owner.columns()) - set(self.table.columns.keys()):
@@ -122,7 +124,16 @@ class Projection(Generic[RowT]):
 
     @cached_property
     def types(self) -> frozenset[str]:
-        return frozenset(handle.__name__ for handle in self.handles)
+        """The names under which the events it handles are stored."""
+        return frozenset(handle.__name__ for handle in self.handles) | self.earlier
+
+    def handles_event(self, event: Event) -> bool:
+        """Of the parts of an event that was split it may handle some."""
+        return type(event) in self._classes
+
+    @cached_property
+    def _classes(self) -> frozenset[type[Event]]:
+        return frozenset(self.handles)
 
     def reads(self, recorded: Recorded) -> bool:
         return recorded.type in self.types and category_of(recorded.stream) in self.categories

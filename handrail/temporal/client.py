@@ -31,6 +31,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from handrail.bounds import storable
 from handrail.eventstore.codec import Codec, UnknownMessage
+from handrail.evolution.forms import CannotBeLowered
 from handrail.sagas.interventions import InterveneInMany, Which
 from handrail.sagas.step_keys import StepContext
 from handrail.temporal.non_retryable import FinalFailures, Unreadable
@@ -70,7 +71,7 @@ class MessageConverter(EncodingPayloadConverter):
         messages = value if many else [value]
         if not all(self._codec.knows(type(message)) for message in messages):
             return None
-        encoded = [self._codec.encode(message) for message in messages]
+        encoded = self._codec.encode_all(messages)
         body = [
             {"type": one.type, "schema": one.schema, "data": orjson.Fragment(one.data)}
             for one in encoded
@@ -84,7 +85,9 @@ class MessageConverter(EncodingPayloadConverter):
         body = orjson.loads(payload.data)
         if isinstance(body, list):
             return tuple(
-                self._codec.decode(one["type"], one["schema"], one["data"]) for one in body
+                message
+                for one in body
+                for message in self._codec.decode_all(one["type"], one["schema"], one["data"])
             )
         return self._codec.decode(body["type"], body["schema"], body["data"])
 
@@ -140,8 +143,8 @@ class PayloadConverter(CompositePayloadConverter):
         """
         try:
             payloads = super().to_payloads(values)
-        except FailureError:
-            raise
+        except (FailureError, CannotBeLowered):
+            raise  # the write level is raised, and then it can be written
         except Exception as error:  # noqa: BLE001  # whatever it is, it comes again
             raise _unwritable(str(error)) from None
         for payload in payloads:

@@ -79,15 +79,15 @@ async def read(
         )
         begun: set[str] = set()
         for stream, type_, schema, data, correlation in await rows.fetchall():
-            event = environment.codec.decode(type_, schema, data)
-            if stream == own:
-                story.append(event)
-                continue
-            if correlation == saga:
+            if stream != own and correlation == saga:
                 begun.add(stream)
-            if stream not in begun:
-                before.take(stream, event)
-            after.take(stream, event)
+            for event in environment.codec.decode_all(type_, schema, data):
+                if stream == own:
+                    story.append(event)
+                    continue
+                if stream not in begun:
+                    before.take(stream, event)
+                after.take(stream, event)
         rows = await connection.execute(
             "SELECT attempt, step, direction, answer IS NOT NULL, closed FROM commands"
             " WHERE saga = %s AND step NOT LIKE 'journal:%%'",

@@ -114,12 +114,14 @@ class SagaEvidence:
         """Of the saga that has this id."""
         return self.of("saga")  # type: ignore[return-value]  # of its stream
 
-    def take(self, stored: Stored, seen: Seen | None = None) -> None:
-        """One more event of the id's own streams, in the order of their positions."""
+    def take(self, stored: Stored, seen: Seen | None = None, *, part: int = 0) -> None:
+        """One more event of the id's own streams, in the order of their positions. `part` counts
+        those that are stored as one.
+        """
         recorded, event = stored.recorded, stored.event
         category = category_of(recorded.stream)
         before = self.versions.get(recorded.stream, 0)
-        if recorded.version != before + 1:
+        if recorded.version != before + (part == 0):
             self.out_of_order.append(
                 f"stream {recorded.stream}: version {recorded.version} came after {before}"
             )
@@ -146,8 +148,10 @@ class SagaEvidence:
     def _fold_rows(self, stored: Stored, seen: Seen) -> None:
         recorded = stored.recorded
         for projection in self.projections:
-            if projection.reads(recorded) and seen(
-                projection.name, stored.txid, recorded.position, recorded.stream
+            if (
+                projection.handles_event(stored.event)
+                and projection.reads(recorded)
+                and seen(projection.name, stored.txid, recorded.position, recorded.stream)
             ):
                 self._fold_row(projection, Happened.of(recorded, stored.event))
 

@@ -122,10 +122,15 @@ class EvidenceReader(ABC, Generic[EvidenceT]):
         self._own = _OWN.replace("{more}", more)
         self._streams = SortedRows(self.rows("streams", _STREAMS))
         self._fence = SortedRows(self.rows("fence", _FENCE))
+        mentioned = [
+            (name, field)
+            for one, field in self.mentions.items()
+            for name in sorted(self.codec.stored_names(one.__name__))
+        ]
         named = {
             **self.parameters,
-            "types": [one.__name__ for one in self.mentions],
-            "fields": list(self.mentions.values()),
+            "types": [name for name, _ in mentioned],
+            "fields": [field for _, field in mentioned],
         }
         query = _MENTIONS.replace("{more}", more)
         self._mentions = SortedRows(self.rows("mentions", query, named))
@@ -193,8 +198,8 @@ class EvidenceReader(ABC, Generic[EvidenceT]):
         found.heads = dict(await self._streams.of(id_))
         found.fence = [FenceRow(*row) for row in await self._fence.of(id_)]
         for stream, type_, schema, data, acted, *more in await self._mentions.of(id_):
-            event = self.codec.decode(type_, schema, data)
-            found.mention(self.mention(stream, event, *more), acted)
+            for event in self.codec.decode_all(type_, schema, data):
+                found.mention(self.mention(stream, event, *more), acted)
         for name, rows in self._models.items():
             for (row,) in await rows.of(id_):
                 found.rows[name] = row
@@ -209,9 +214,10 @@ class EvidenceReader(ABC, Generic[EvidenceT]):
             await cursor.execute(self._own, {**self.parameters, "streams": streams})
             async for txid, *columns in cursor:
                 recorded = Recorded(*columns[:_COLUMNS])
-                event = self.codec.decode(recorded.type, recorded.schema, recorded.data)
-                stored = self.stored(txid, recorded, event, *columns[_COLUMNS:])
-                by_id[id_of(recorded.stream)].take(stored, seen)
+                parts = self.codec.decode_all(recorded.type, recorded.schema, recorded.data)
+                for part, event in enumerate(parts):
+                    stored = self.stored(txid, recorded, event, *columns[_COLUMNS:])
+                    by_id[id_of(recorded.stream)].take(stored, seen, part=part)
 
     async def _read_sagas(self, page: Sequence[EvidenceT]) -> None:
         """How those ended that acted for the ids of the page."""

@@ -164,7 +164,7 @@ async def parked_rows_are_of_events(
         "   = (%(name)s, f.stream, e.position))"
     )
     for one in projections:
-        asked = {"name": one.name, "types": [kind.__name__ for kind in one.handles]}
+        asked = {"name": one.name, "types": sorted(one.types)}
         async for stream, position in _rows(connection, overtaken, asked):
             message = f"event {position} of {stream} was applied before one that is parked"
             yield Violation(f"{one.name}: {message}")

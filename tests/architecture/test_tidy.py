@@ -28,9 +28,9 @@ STARTED_BY_NAME = {
     "runtime/payouts_cli.py",  # `handrail payouts`, likewise
     "runtime/demo/command.py",  # `handrail demo`
     "handrail/cli/approve.py",  # `handrail approve`
+    "handrail/cli/contract_commands.py",  # `handrail contracts`
     "handrail/cli/consumers.py",  # `handrail consumers`
     "handrail/cli/database.py",  # `handrail database`
-    "handrail/cli/event_contracts.py",  # `handrail contracts`
     "handrail/cli/lake.py",  # `handrail lake`
     "handrail/cli/new.py",  # `handrail new`
     "handrail/cli/notifications.py",  # `handrail notifications`

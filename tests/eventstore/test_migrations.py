@@ -17,7 +17,7 @@ from consumers import tables as shop
 from handrail.access import tables as access
 from handrail.access.database_roles import DatabaseRoles
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.eventstore import migrations
+from handrail.eventstore import level_tables, migrations
 from handrail.eventstore.migrations import FUNCTIONS, upgrade
 from handrail.eventstore.tables import metadata
 from handrail.lake import tables as lake
@@ -28,6 +28,7 @@ from tests.eventstore.interleaving import DEADLINE, Lab
 
 DECLARED = (
     metadata,
+    level_tables.metadata,
     access.metadata,
     messaging.metadata,
     notifications.metadata,

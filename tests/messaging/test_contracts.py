@@ -164,7 +164,7 @@ def test_a_change_that_breaks_readers_is_seen_and_not_written_over(
     [broken] = after.write()
 
     assert said in str(broken)
-    assert "make it version 2, with an upcaster from version 1" in str(broken)
+    assert "make it version 2, with a change of version 1" in str(broken)
     assert {file: file.read_bytes() for file in tmp_path.rglob("*.json")} == files
 
 

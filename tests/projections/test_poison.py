@@ -189,7 +189,7 @@ def received(sku: str, quantity: int) -> StockReceived:
 class OlderCodec(Codec):
     """As events were encoded before their numbers were bounded: what is stored stays."""
 
-    def encode(self, message: object) -> Encoded:
+    def _newest(self, message: object) -> Encoded:
         name = type(message).__name__
         return Encoded(name, self.version(name), self.adapter(type(message)).dump_json(message))
 

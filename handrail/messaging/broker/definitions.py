@@ -15,10 +15,20 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from handrail.messaging.broker.topology import Binding, Queue, Topology, Upstream, VirtualHost
+from handrail.messaging.broker.topology import (
+    RELAY,
+    Binding,
+    Queue,
+    Topology,
+    Upstream,
+    VirtualHost,
+)
 
 OURS: Final = "handrail"
 """The tag of the users we make: so one that is no longer in the topology is known to be ours."""
+
+MONITORING: Final = "monitoring"
+"""The tag of those who may look at every virtual host by the management API."""
 
 _HASH: Final = "rabbit_password_hashing_sha256"
 _SALT: Final = 4  # bytes, as RabbitMQ wants
@@ -72,7 +82,7 @@ def objects_of(topology: Topology, access: Access) -> Objects:
     for host in topology.hosts:
         found[Key("virtual host", "", host.name)] = {}
     for user in topology.users:
-        found[Key("user", "", user)] = {"password": access.passwords[user], "tags": [OURS]}
+        found[Key("user", "", user)] = {"password": access.passwords[user], "tags": _tags_of(user)}
     for permission in topology.permissions:
         patterns = {
             "configure": permission.configure,
@@ -83,6 +93,11 @@ def objects_of(topology: Topology, access: Access) -> Objects:
     for host in topology.hosts:
         found |= _inside(host, access)
     return found
+
+
+def _tags_of(user: str) -> list[str]:
+    """The relay looks at what queues are bound to."""
+    return [OURS, MONITORING] if user == RELAY else [OURS]
 
 
 def _inside(host: VirtualHost, access: Access) -> Objects:

@@ -134,6 +134,11 @@ class Management:
         where = f"exchanges/{_quoted(vhost)}/{_quoted(exchange)}/bindings/source"
         return {(one["destination"], one["routing_key"]) for one in await self._get(where)}
 
+    async def bindings(self) -> Sequence[Mapping[str, Any]]:
+        """Those of all virtual hosts that the user may see. Raises BrokerSaidNo."""
+        found: Sequence[Mapping[str, Any]] = await self._get("bindings")
+        return found
+
     async def queues(self, vhost: str) -> Mapping[str, int]:
         """How many messages each has, as of some seconds ago."""
         found = await self._get(f"queues/{_quoted(vhost)}")

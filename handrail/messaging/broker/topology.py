@@ -128,7 +128,7 @@ def federation_user(service: str) -> str:
 
 def keys_of(consumer: Consumer, routing: Routing) -> tuple[str, ...]:
     """What its queue is bound with: each event it wants, in any version."""
-    return tuple(sorted({_key(want.__name__, routing) for want in consumer.wants}))
+    return tuple(sorted({_key(name, routing) for name in consumer.types}))
 
 
 def _key(event: str, routing: Routing) -> str:

@@ -45,10 +45,20 @@ class Consumer:
     handle: Handle
     ordered: bool = True
     repeated: str = "whatever the handler does, it does once more"
+    earlier: frozenset[str] = frozenset()
+    """Earlier names of the events it wants; the App fills them in from its changes."""
 
     @cached_property
     def types(self) -> frozenset[str]:
-        return frozenset(want.__name__ for want in self.wants)
+        """The names under which the events it wants are stored and published."""
+        return frozenset(want.__name__ for want in self.wants) | self.earlier
+
+    async def take(self, connection: Connection, received: Received) -> None:
+        """Handle a message: once, or, where it is an event that was split, once for each part that
+        is wanted, in their order. Raises whatever `handle` raises.
+        """
+        for part in received.parts({one.__name__ for one in self.wants}):
+            await self.handle(connection, part)
 
     @property
     def follower(self) -> str:

@@ -119,7 +119,7 @@ async def receive_all(
                 # Who sends it until that is confirmed may have sent it twice in a row.
                 found[received.id] = (False, False)
                 check_reads(received.codec, received.type, received.schema)
-                await consumer.handle(connection, received)
+                await consumer.take(connection, received)
                 outcomes.append(Outcome.HANDLED)
             elif behind:
                 await _keep(connection, consumer, received, BEHIND, 0)

@@ -224,7 +224,7 @@ async def _handle_again(
             )
             if noted.rowcount:
                 check_reads(received.codec, received.type, received.schema)
-                await consumer.handle(connection, received)
+                await consumer.take(connection, received)
             key = (consumer.name, received.stream, received.version)
             await _settle(connection, key, "handled", by)
     except Exception as error:

@@ -9,6 +9,7 @@ from handrail.kernel import Event, context_of
 from handrail.messaging.broker.plan import EVENTS, SAGAS, BrokerPlan
 from handrail.messaging.broker.topology import topology
 from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.contracts.changes import Deprecated, deprecated_forms
 from handrail.messaging.contracts.headers import example_headers, headers
 from handrail.messaging.contracts.schemas import Described, Schema, schema_of, tolerant
 from handrail.messaging.relay.routing import Routing
@@ -34,6 +35,7 @@ def document(
 ) -> Schema:
     """AsyncAPI 3.0, complete in itself. Without a broker it has messages only."""
     consumers = sorted(consumers, key=lambda one: one.name)
+    older = deprecated_forms(events, described)
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -45,10 +47,17 @@ def document(
         "defaultContentType": "application/json",
         **_places(events, routing, consumers),
         "components": {
-            "messages": {event.__name__: _message(event, described) for event in events},
+            "messages": {
+                **{event.__name__: _message(event, described) for event in events},
+                **{name: _deprecated(name, one) for name, one in older.items()},
+            },
             "schemas": {
                 "CloudEventHeaders": headers(described.codec.tenant, described.examples.stream),
                 **_schemas(events, described),
+                **{
+                    name: {**_with_local_references(tolerant(one.schema)), "deprecated": True}
+                    for name, one in older.items()
+                },
             },
         },
     }
@@ -222,6 +231,20 @@ def _message(event: type[Event], described: Described) -> Schema:
         "examples": [
             {"headers": {**example, **constant}, "payload": one} for one in of_event["examples"]
         ],
+    }
+
+
+def _deprecated(name: str, older: Deprecated) -> Schema:
+    """An older form: it is published until the write level of its event was raised."""
+    key = f"{older.context}.{name}"
+    return {
+        "name": older.form.name,
+        "title": key,
+        "summary": f"Deprecated: becomes {older.becomes}.",
+        "tags": [{"name": older.context}],
+        "contentType": "application/json",
+        "payload": {"$ref": f"#/components/schemas/{name}"},
+        "bindings": {"amqp": {"messageType": key, "bindingVersion": _BINDING}},
     }
 
 

@@ -12,6 +12,7 @@ import orjson
 from handrail.kernel import Event, context_of
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.contracts.asyncapi import document
+from handrail.messaging.contracts.changes import ChangeFiles
 from handrail.messaging.contracts.compatibility import breaks
 from handrail.messaging.contracts.event_readers import READERS, EventReaders, document_of_readers
 from handrail.messaging.contracts.schemas import Described, Schema, name_of, schema_of
@@ -48,7 +49,16 @@ class Contracts:
 
     def differences(self) -> list[Difference]:
         """What the files say otherwise than the code."""
-        return [*self._of_events(), *self._of_old_versions(), *self._of_the_rest()]
+        of_changes = [
+            Difference(one.file, one.said, breaking=one.breaking)
+            for one in self._changes.differences()
+        ]
+        return [
+            *self._of_events(),
+            *self._of_old_versions(),
+            *of_changes,
+            *self._of_the_rest(),
+        ]
 
     def write(self) -> list[Difference]:
         """Bring the files to what the code says; answers what forbids it, and then writes nothing.
@@ -59,9 +69,14 @@ class Contracts:
             return broken
         for event in self.events:
             _write(self._file(event), schema_of(event, self.described))
+        self._changes.write()
         for name, content in self._rest().items():
             _write(self.folder / name, content)
         return []
+
+    @property
+    def _changes(self) -> ChangeFiles:
+        return ChangeFiles(self.folder, self.events, self.described)
 
     def _rest(self) -> Mapping[str, Schema]:
         """Files about all events."""
@@ -87,7 +102,7 @@ class Contracts:
                 yield Difference(
                     name,
                     f"{'; '.join(broken)}. Events of it are stored: take that back, or make it"
-                    f" version {version + 1}, with an upcaster from version {version}",
+                    f" version {version + 1}, with a change of version {version} in App.evolutions",
                     breaking=True,
                 )
             elif known != now:
@@ -103,8 +118,8 @@ class Contracts:
             type_, _, version = file.stem.partition(".v")
             for example in _read(file)["examples"]:
                 try:
-                    self.described.codec.decode(type_, int(version), example)
-                except Exception as error:  # noqa: BLE001  # an upcaster may raise anything
+                    self.described.codec.decode_all(type_, int(version), example)
+                except Exception as error:  # noqa: BLE001  # a change may raise anything
                     said = f"events of it are stored and cannot be read: {error!r}"
                     yield Difference(name, said, breaking=True)
 

@@ -3,7 +3,7 @@
 It may where both ways are open: the events that were written by the old one can be read by those
 who know the new one, and the events of the new one by those who know only the old one and pass
 over what they do not know. What is left to add is a field that has a default. Everything else
-needs a new version and an upcaster.
+needs a new version, which a change in `App.evolutions` makes.
 """
 
 from __future__ import annotations

@@ -74,22 +74,26 @@ def differences(old: Revision, new: Revision) -> list[EventDiff]:
 
     Raises ValueError for a schema whose references lead nowhere.
     """
-    renamed = _renamed(old, new)
+    successors = {
+        name: _successors(before, new)
+        for name, before in old.contracts.items()
+        if name not in new.contracts
+    }
+    followed = {after.name for some in successors.values() for after in some}
     found = [
         *(
-            _compared(before, new.contracts[renamed.get(name, name)], old, new)
+            _compared(before, new.contracts[name], old, new)
             for name, before in old.contracts.items()
-            if renamed.get(name, name) in new.contracts
+            if name in new.contracts
         ),
         *(
-            _gone(before, old, new)
-            for name, before in old.contracts.items()
-            if renamed.get(name, name) not in new.contracts
+            _followed(old.contracts[name], some, old, new) if some else _gone(old, name, new)
+            for name, some in successors.items()
         ),
         *(
             _added(after)
             for name, after in new.contracts.items()
-            if name not in old.contracts and name not in renamed.values()
+            if name not in old.contracts and name not in followed
         ),
     ]
     changed = (one for one in found if one is not None)
@@ -103,16 +107,35 @@ def less_than(demanded: Verdict, found: Sequence[EventDiff], apart: Collection[s
     ]
 
 
-def _renamed(old: Revision, new: Revision) -> dict[str, str]:
-    """Events that are gone and whose form a new event reads as its own: old name to new name."""
-    found = {}
-    for name, before in old.contracts.items():
-        if name not in new.contracts:
-            for after in new.contracts.values():
-                if before.form in (after.older or {}):
-                    found[name] = after.name
-                    break
-    return found
+def _successors(before: Contract, new: Revision) -> Sequence[Contract]:
+    """What reads an event of the old revision as its own: under a new name, or as parts."""
+    return [one for one in new.contracts.values() if before.form in (one.older or {})]
+
+
+def _followed(
+    before: Contract, successors: Sequence[Contract], old: Revision, new: Revision
+) -> EventDiff | None:
+    if len(successors) == 1:
+        return _compared(before, successors[0], old, new)
+    names = [after.name for after in successors]
+    converted = SchemaChange(
+        f"is split into {', '.join(names)}",
+        backward=True,
+        forward=all((after.older or {})[before.form].lowers for after in successors),
+    )
+    readers = before.readers
+    for after in successors:
+        readers |= after.readers
+    return EventDiff(
+        before.name,
+        before.context,
+        before.form,
+        ", ".join(after.form for after in successors),
+        _verdict([converted]),
+        [converted],
+        "" if converted.forward else "the parts are not lowered to it, each by itself",
+        readers,
+    )
 
 
 def _compared(before: Contract, after: Contract, old: Revision, new: Revision) -> EventDiff | None:
@@ -178,7 +201,8 @@ def _of_kept_forms(
             yield SchemaChange(said, one.backward, one.forward)
 
 
-def _gone(before: Contract, old: Revision, new: Revision) -> EventDiff:
+def _gone(old: Revision, name: str, new: Revision) -> EventDiff:
+    before = old.contracts[name]
     looks_like = [
         name
         for name, after in new.contracts.items()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from handrail.eventstore.codec import Codec
+from handrail.evolution.conversion import can_convert, lost_between
 from handrail.kernel import Event, context_of
 from handrail.messaging.contracts.schemas import Schema, name_of
 
@@ -72,10 +73,16 @@ def document_of_readers(
 
 
 def _entry(event: type[Event], codec: Codec, readers: EventReaders) -> dict[str, Any]:
-    name, newest = event.__name__, codec.version(event.__name__)
+    *older, newest = codec.forms(event.__name__)
     return {
         "context": context_of(event),
-        "form": name_of(name, newest),
-        "older": {name_of(name, version): {"lowers": False} for version in range(1, newest)},
+        "form": name_of(newest.name, newest.version),
+        "older": {
+            name_of(form.name, form.version): {
+                "lowers": can_convert(codec.lineages, newest, form),
+                "loses": list(lost_between(codec.lineages, form, newest)),
+            }
+            for form in older
+        },
         **readers.as_json(),
     }

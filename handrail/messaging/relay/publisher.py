@@ -63,6 +63,8 @@ class Counted:
     parked: int = 0
     connected: int = 0
     """How many times the broker was connected to; all but the first are reconnections."""
+    unconverted: int = 0
+    """Events not published in a form that a queue is bound to: there is no way to it."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
 from handrail.messaging.relay import parked_messages
+from handrail.messaging.relay.bound_forms import BoundForms
 from handrail.messaging.relay.parked_messages import BEHIND, RELAY, Parked, Place
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.routing import Routing
@@ -43,7 +44,9 @@ class Work:
     chains: Mapping[Place, list[tuple[int, Message]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    """By exchange and stream; each message with the position of its event."""
+    """By exchange and stream; each message with the position of its event. What has the position
+    of the message before it is the same event in another form.
+    """
     parked: list[Parked] = field(default_factory=list)
     behind: set[Place] = field(default_factory=set)
     """Where events were waiting already, so that those of this page have to wait too."""
@@ -56,11 +59,19 @@ class Relay:
     published.
     """
 
-    def __init__(self, publisher: Publisher, routing: Routing, codec: Codec | None = None) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        routing: Routing,
+        codec: Codec | None = None,
+        *,
+        forms: BoundForms | None = None,
+    ) -> None:
         self._publisher = publisher
         self._routing = routing
         self._codec = codec
-        self._confirmed: dict[str, set[int]] = defaultdict(set)
+        self._forms = forms
+        self._confirmed: dict[str, set[tuple[int, str]]] = defaultdict(set)
 
     @property
     def kind(self) -> str:
@@ -86,7 +97,7 @@ class Relay:
         while True:
             streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
-            work = partition(page.events, waiting, self._routing, self._codec)
+            work = partition(page.events, waiting, self._routing, self._codec, forms=self._forms)
             parked = [*work.parked, *await self._publish(work.chains)]
             moved: Sequence[Checkpoint] = []
             async with connection.transaction():
@@ -121,15 +132,17 @@ class Relay:
         """Answers what is to be parked: the first that was returned, and all behind it."""
         exchange, stream = place
         confirmed = self._confirmed[exchange]
+        stored = 0
         for number, (position, message) in enumerate(chain):
-            if position in confirmed:
+            copy, stored = position == stored, position
+            if (position, message.key) in confirmed:
                 continue
-            if cause := await self._publisher.publish(exchange, message):
-                behind = [
-                    Parked(stream, later, BEHIND, exchange) for later, _ in chain[number + 1 :]
-                ]
+            cause = await self._publisher.publish(exchange, message)
+            if cause and not copy:  # no queue is bound to the copy any more: it misses nothing
+                later = dict.fromkeys(one for one, _ in chain[number + 1 :] if one != position)
+                behind = [Parked(stream, one, BEHIND, exchange) for one in later]
                 return [Parked(stream, position, cause, exchange), *behind]
-            confirmed.add(position)
+            confirmed.add((position, message.key))
         return []
 
     def _note(self, parked: Sequence[Parked]) -> None:
@@ -151,6 +164,8 @@ def partition(
     waiting: set[Place],
     routing: Routing,
     codec: Codec | None = None,
+    *,
+    forms: BoundForms | None = None,
 ) -> Work:
     """`waiting` is where earlier events wait. Events of newer code come only where an operator
     decided that they are parked.
@@ -180,6 +195,8 @@ def partition(
                 work.behind.add(place)
             if message and place not in waiting and place not in stopped:
                 work.chains[place].append((event.position, message))
+                for copy in forms.copies(exchange, event) if forms else ():
+                    work.chains[place].append((event.position, copy))
             else:
                 behind = place in waiting or place in stopped
                 stopped.add(place)

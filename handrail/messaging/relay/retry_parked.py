@@ -13,6 +13,7 @@ from handrail.eventstore.store import Recorded
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
 from handrail.messaging.relay import parked_messages
+from handrail.messaging.relay.bound_forms import BoundForms
 from handrail.messaging.relay.parked_messages import BEHIND, Parked, Waiting
 from handrail.messaging.relay.publisher import Message, NotPublished, Publisher
 from handrail.messaging.relay.routing import Routing
@@ -35,6 +36,8 @@ async def retry(
     routing: Routing,
     exchange: str | None = None,
     stream: str | None = None,
+    *,
+    forms: BoundForms | None = None,
 ) -> Retried:
     """Work off all that waits, or that of one exchange, or of one stream: each stream in order.
 
@@ -51,7 +54,7 @@ async def retry(
 
     async def work() -> None:
         for name in streams:
-            done.append(_Stream(publisher, routing, name, set(exchanges)))
+            done.append(_Stream(publisher, routing, name, set(exchanges), forms))
             await done[-1].work_off(pool)
 
     working = [asyncio.create_task(work()) for _ in range(_AT_ONCE)]
@@ -73,7 +76,12 @@ class _Stream:
     """
 
     def __init__(
-        self, publisher: Publisher, routing: Routing, name: str, exchanges: set[str]
+        self,
+        publisher: Publisher,
+        routing: Routing,
+        name: str,
+        exchanges: set[str],
+        forms: BoundForms | None,
     ) -> None:
         self.published = 0
         self.stopped_by: list[Parked] = []
@@ -81,6 +89,7 @@ class _Stream:
         self._routing = routing
         self._name = name
         self._open = exchanges
+        self._forms = forms
 
     async def work_off(self, pool: Pool) -> None:
         """The relay waits with new events of the stream while a chunk is worked off."""
@@ -120,6 +129,8 @@ class _Stream:
                 still_parked += self.stopped_by[-1:]
             else:
                 self.published += 1
+                for copy in self._forms.copies(exchange, event) if self._forms else ():
+                    await self._publisher.publish(exchange, copy)
         await parked_messages.keep(connection, still_parked)
         if all(one.exchange != waiting.exchange for one in still_parked):
             await parked_messages.free(connection, waiting.exchange, event.stream, event.position)

@@ -12,6 +12,7 @@ from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.unread_forms import is_readable_now
 from handrail.messaging.broker.plan import UNKNOWN
+from handrail.messaging.relay.bound_forms import BoundForms
 from handrail.messaging.relay.parked_messages import parked_streams
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.retry_parked import retry
@@ -23,24 +24,38 @@ LOOKS: Final = 60.0
 """Seconds between two looks: relays that wait for newer code park nothing of it."""
 
 
-async def retry_readable(pool: Pool, publisher: Publisher, routing: Routing, codec: Codec) -> int:
+async def retry_readable(
+    pool: Pool,
+    publisher: Publisher,
+    routing: Routing,
+    codec: Codec,
+    *,
+    forms: BoundForms | None = None,
+) -> int:
     """Each stream in order; answers how many messages were published. Raises NotPublished."""
     async with pool.connection() as connection:
         found = await parked_streams(connection, [UNKNOWN])
     published = 0
     for one in found:
         if is_readable_now(one.cause, codec):
-            done = await retry(pool, publisher, routing, UNKNOWN, one.stream)
+            done = await retry(pool, publisher, routing, UNKNOWN, one.stream, forms=forms)
             published += done.published
             _log.info("stream goes on with newer code", stream=one.stream, published=done.published)
     return published
 
 
-async def keep_retrying(pool: Pool, publisher: Publisher, routing: Routing, codec: Codec) -> None:
+async def keep_retrying(
+    pool: Pool,
+    publisher: Publisher,
+    routing: Routing,
+    codec: Codec,
+    *,
+    forms: BoundForms | None = None,
+) -> None:
     """Look at once, and then now and again: until it is cancelled."""
     while True:
         try:
-            await retry_readable(pool, publisher, routing, codec)
+            await retry_readable(pool, publisher, routing, codec, forms=forms)
         except Exception as error:  # noqa: BLE001  # the next look may find broker and database
             if not refused_in(error):
                 _log.warning("what was parked as unknown was not looked at", error=repr(error))

@@ -5,7 +5,7 @@ before, which know one state of a stream; it goes once no such process runs any 
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 TABLE = """
 CREATE TABLE state_snapshots (

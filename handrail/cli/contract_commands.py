@@ -1,4 +1,4 @@
-"""`handrail contracts`: what is promised of events, compared with files or other revisions."""
+"""`handrail contracts`: what is promised of events, and which forms of them may be written."""
 
 from __future__ import annotations
 
@@ -7,19 +7,13 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from handrail.cli.command_runner import run_database_job
 from handrail.cli.options import Json, Wide
 from handrail.load_app import the_app
 from handrail.messaging.contracts.committed import FOLDER
 from handrail.messaging.contracts.diff import Verdict
 
-# The modules behind the commands are imported inside them: a process loads only what it runs.
-# ruff: noqa: PLC0415
-
-contracts = App(
-    name="contracts",
-    help="What is promised of events: compared with files, and with another revision.",
-)
-Folder = Annotated[Path, Parameter(help="Where they are.")]
+contracts = App(name="contracts", help="What is promised of events.")
 Demanded = Literal["full", "backward", "forward", "none"]
 
 
@@ -27,12 +21,38 @@ Demanded = Literal["full", "backward", "forward", "none"]
 def compare(
     *,
     write: Annotated[bool, Parameter(negative="", help="Write the files anew.")] = False,
-    folder: Folder = FOLDER,
+    folder: Annotated[Path, Parameter(help="Where they are.")] = FOLDER,
 ) -> int:
     """Compare what is promised of events with the schemas and the AsyncAPI document in files."""
-    from handrail.cli import contracts as run
+    from handrail.cli import contracts as run  # noqa: PLC0415  # it loads what other commands do not
 
     return run.write(folder, the_app()) if write else run.check(folder, the_app())
+
+
+@contracts.command
+def level(
+    event: Annotated[str | None, Parameter(help="One event, by its name. Without: all.")] = None,
+    /,
+    *,
+    to: Annotated[int | None, Parameter(help="Raise it to this version, for ever.")] = None,
+    wide: Wide = False,
+    json: Json = False,
+) -> int:
+    """Which forms of events may be written, and which processes hold back newer ones.
+
+    With --to the level is raised, once all live processes can read that version; the exit code is 1
+    where one of them cannot. A level is never lowered.
+    """
+    from handrail.cli import levels as run  # noqa: PLC0415  # it loads psycopg
+
+    app = the_app()
+    if to is not None:
+        if event is None:
+            raise ValueError("--to needs the name of an event")
+        return run_database_job("contracts", lambda one: run.raise_to(app.codec, one, event, to))
+    return run_database_job(
+        "contracts", lambda one: run.show(app.codec, one, event, wide=wide, json=json)
+    )
 
 
 @contracts.command
@@ -57,6 +77,6 @@ def diff(
     the events that NEW writes. `full` is both, `none` neither. Conversions count where NEW declares
     them: an up-cast is a way backward, a down-cast a way forward.
     """
-    from handrail.cli import contract_diff as run
+    from handrail.cli import contract_diff as run  # noqa: PLC0415  # it loads what others do not
 
     return run.diff(old, new, folder, Verdict(require), except_, json=json, wide=wide)

@@ -1,0 +1,125 @@
+"""The laws of changes, and messages to try them on.
+
+What was lowered and lifted again is what it was, but for the fields that the change declares to
+lose; and what was lowered, lifted and lowered again is what was lowered.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, Literal, NewType, get_args, get_origin
+
+import orjson
+
+from handrail.eventstore.codec import Codec
+from handrail.evolution.changes import Change
+from handrail.evolution.forms import CannotBeLowered, Data, Form, Piece, same_but_for
+
+_WORDS: Final = ("", "a", "É ß", "two words", "7", "null", "\U0001f511")
+_NUMBERS: Final = (0, 1, -1, 7, 59, 60, 61, 999, -1_000, 2**31, 2**53 - 1)
+_DAY: Final = date(2026, 1, 31)
+_MOMENT: Final = datetime(2026, 1, 31, 23, 59, 59, 1, tzinfo=UTC)
+_PLAIN: Final[Mapping[Any, Callable[[random.Random], Any]]] = {
+    str: lambda seed: seed.choice(_WORDS),
+    int: lambda seed: seed.choice(_NUMBERS),
+    bool: lambda seed: seed.choice((False, True)),
+    date: lambda seed: _DAY + timedelta(days=seed.randrange(400)),
+    datetime: lambda seed: _MOMENT + timedelta(seconds=seed.randrange(10**7)),
+    type(None): lambda _: None,
+}
+
+
+def random_message(cls: type, seed: random.Random) -> Any:
+    """A message of this class with some value in each field: the same one for the same seed."""
+    hints = typing.get_type_hints(cls)
+    return cls(**{one.name: _value(hints[one.name], seed) for one in dataclasses.fields(cls)})
+
+
+def _value(annotation: Any, seed: random.Random) -> Any:
+    if isinstance(annotation, NewType):
+        return _value(annotation.__supertype__, seed)
+    if annotation in _PLAIN:
+        return _PLAIN[annotation](seed)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is None:
+        return random_message(annotation, seed)
+    if origin is Literal:
+        return seed.choice(arguments)
+    if origin is tuple:
+        return tuple(_value(arguments[0], seed) for _ in range(seed.randrange(3)))
+    chosen = arguments[0] if origin is typing.Annotated else seed.choice(arguments)
+    return _value(chosen, seed)
+
+
+def tried_on(codec: Codec, change: Change, seed: random.Random) -> Sequence[Piece]:
+    """Data in the newer forms of a change, made from messages of the classes that they became.
+
+    Empty where one of them became several, so that no class stands for it.
+    """
+    pieces: list[Piece] = []
+    shared: Data = {}
+    for form in change.new:
+        name = _class_of(codec, form)
+        if name is None:
+            return ()
+        newest = Form(name, codec.version(name))
+        adapter = codec.adapter(codec.classes[name])
+        message = random_message(codec.classes[name], seed)
+        data: Data = orjson.loads(adapter.dump_json(message, by_alias=True))
+        data = codec.lower(newest, data, form)
+        # Parts of one event agree in what they share, such as the id of its stream.
+        data = {key: shared.get(key, value) for key, value in data.items()}
+        shared |= data
+        pieces.append((form, data))
+    return pieces
+
+
+def _class_of(codec: Codec, form: Form) -> str | None:
+    while change := codec.lineages.after.get(form):
+        if len(change.new) > 1:
+            return None
+        [form] = change.new
+    return form.name
+
+
+def broken_on(codec: Codec, change: Change, pieces: Sequence[Piece]) -> Iterator[str]:
+    """What a change does to data that it should not, one sentence for each."""
+    if not change.can_be_lowered or not pieces:
+        return
+    name = f"{change.marker} ({'; '.join(change.said())})"
+    try:
+        old = change.lower(pieces)
+        again = change.lift(old)
+        if not same_but_for(change.loses, again, pieces):
+            yield (
+                f"{name}: lowered and lifted again it is not what it was: {_shown(pieces)} became"
+                f" {_shown(again)}. Mend `up` or `down`, or name the field in `loses`"
+            )
+        elif change.lower(again) != old:
+            yield f"{name}: lowered again it is not what it was: {_shown([(change.old, old)])}"
+        codec.decode_all(change.old.name, change.old.version, old)
+    except CannotBeLowered as error:
+        yield f"{name}: {error}"
+    except Exception as error:  # noqa: BLE001  # the functions of a change may raise anything
+        yield f"{name}: {_shown(pieces)} raises {error!r}"
+
+
+def broken_laws(codec: Codec, *, cases: int, seed: int = 0) -> Sequence[str]:
+    """The first thing that is wrong with each change, tried on so many messages each."""
+    found = []
+    for change in codec.changes:
+        source = random.Random(f"{seed} {change.marker}")  # noqa: S311  # no secret
+        for _ in range(cases):
+            said = next(broken_on(codec, change, tried_on(codec, change, source)), None)
+            if said is not None:
+                found.append(said)
+                break
+    return found
+
+
+def _shown(pieces: Sequence[Piece]) -> str:
+    return ", ".join(f"{form} {orjson.dumps(data).decode()}" for form, data in pieces)[:500]
