@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import orjson
@@ -12,7 +12,7 @@ from handrail.cli.newer_code import park_unknown as decided
 from handrail.connections import store_engine, store_pool
 from handrail.counted import counted
 from handrail.eventstore.pool import Connection
-from handrail.eventstore.subscriptions.lag import lag
+from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
 from handrail.messaging.relay.parked_messages import RELAY
@@ -25,17 +25,7 @@ async def status(settings: Settings, *, json: bool, wide: bool = False) -> int:
     console = terminal(json=json, wide=wide)
     async with store_engine(settings, size=1) as engine, engine.connect() as connection:
         standing = [one for one in await lag(connection) if one.follower == RELAY]
-    table = Table(
-        (
-            Column("relay"),
-            *(Column(name, right=True) for name in ("behind by", "for", "parked events")),
-            Column("shards that wait", rank=1, right=True),
-        )
-    )
-    for one in standing:
-        behind, since = counted(one.events, "event"), f"{one.seconds:.1f} s"
-        table.add(one.follower, behind, since, str(one.parked), str(one.waiting))
-    table.print(console)
+    table_of(standing).print(console)
     async with _connected(settings) as connected:
         waits, waiting = await show_waiting(
             connected, console, [RELAY], "handrail relay park-unknown EVENT.vN --reason …"
@@ -55,6 +45,20 @@ async def status(settings: Settings, *, json: bool, wide: bool = False) -> int:
         }
         print(orjson.dumps(figures).decode())
     return 1 if waits or any(one.parked for one in standing) else 0
+
+
+def table_of(standing: Sequence[Lag]) -> Table:
+    table = Table(
+        (
+            Column("relay"),
+            *(Column(name, right=True) for name in ("behind by", "for", "parked events")),
+            Column("shards that wait", rank=1, right=True),
+        )
+    )
+    for one in standing:
+        behind, since = counted(one.events, "event"), f"{one.seconds:.1f} s"
+        table.add(one.follower, behind, since, str(one.parked), str(one.waiting))
+    return table
 
 
 async def park_unknown(

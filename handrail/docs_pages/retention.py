@@ -181,6 +181,18 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         by="relay",
     ),
     Retention(
+        tables=("newer_code_waits",),
+        until="until the shard has moved on and the process that left it is gone",
+        protects="That a process of older code does not take a shard back from a newer one.",
+        by="each process that follows the feed",
+    ),
+    Retention(
+        tables=("newer_code_decisions",),
+        until="for ever",
+        protects="Who decided when, and why, that events of newer code are parked.",
+        by="nothing",
+    ),
+    Retention(
         tables=("notification_contacts",),
         until="until the contact is erased",
         protects="How a recipient wants to be reached. Personal data, and in no event: erased "

@@ -101,6 +101,8 @@ class DecisionWaiter:
         async with self._database.connection() as connection:
             rows = (await connection.execute(_DECIDED, {"streams": [*self._waiting]})).all()
         for stream, type_, schema, data, token in rows:
+            if not self._codec.reads(type_, schema):
+                continue  # a request to a process of the newer release gets it
             decided: SagaDecided = self._codec.decode(type_, schema, data)
             decision = Decision(
                 approved=decided.approved,

@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handrail import bounds
+from handrail.eventstore.codec import UnknownMessage
 from handrail.http.metrics import Metrics
 from handrail.http.problem_types import PROBLEM_TYPES
-from handrail.http.problems import Problem, answer
+from handrail.http.problems import Problem, answer, unavailable
 from handrail.http.request_origin import RequestOrigin
 from handrail.http.tracing import traced
 
@@ -66,6 +67,12 @@ class RequestMiddleware:
                 await self._app(scope, _limited(receive), sent)
             except Problem as refused:
                 await answer(refused, Request(scope))(scope, receive, sent)
+            except UnknownMessage as unread:
+                if status:
+                    raise
+                _log.warning("request waits for newer code", form=str(unread), path=scope["path"])
+                problem = unavailable("newer-code", f"{unread} is of a newer release")
+                await answer(problem, Request(scope))(scope, receive, sent)
             except Exception as error:
                 # As text: what renders tracebacks may show local variables, and secrets with them.
                 said = "".join(traceback.format_exception(error))

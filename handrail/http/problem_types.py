@@ -361,6 +361,15 @@ PROBLEM_TYPES: Final = _registry(
         "`/readyz` names, and restart processes of the old version.",
     ),
     ProblemType(
+        "newer-code",
+        503,
+        "An event is of a newer release",
+        "What was asked for has an event that this process cannot read: a newer release is being "
+        "rolled out, or was taken back.",
+        "Repeat it after Retry-After, with the same Idempotency-Key: a process of the newer "
+        "release answers it.",
+    ),
+    ProblemType(
         "row-parked",
         503,
         "The read model stands still here",

@@ -167,7 +167,7 @@ def responses(
     """
     found: dict[int | str, dict[str, Any]] = {}
     # Whoever asks the database may have to wait for a connection to it.
-    more = ["too-busy", "other-store"] if "database-unavailable" in slugs else []
+    more = ["too-busy", "other-store", "newer-code"] if "database-unavailable" in slugs else []
     # Whoever reads a read model may find it exchanged, or the row parked; who waits has a token.
     if "read-model-behind" in slugs:
         more += ["read-model-exchanged", "row-parked", "token-of-another-epoch"]

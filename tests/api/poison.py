@@ -1,4 +1,4 @@
-"""An event of newer code at the end of a stream: every read model of the stream parks it."""
+"""An event without its data at the end of a stream: every read model of the stream parks it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WITH last AS (
     UPDATE streams SET version = version + 1 WHERE name = %(stream)s RETURNING version
 ), poison AS (
     INSERT INTO events (stream, version, shard, type, schema, data, metadata)
-    SELECT last.stream, head.version, shard, type, 9, data, metadata FROM last, head
+    SELECT last.stream, head.version, shard, type, schema, '{}', metadata FROM last, head
     RETURNING position, txid, shard
 ), fed AS (
     INSERT INTO outbox (position, txid, shard) SELECT position, txid, shard FROM poison

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
 from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed, OrderPlaced
+from handrail.cli.newer_code import form_of
+from handrail.cli.projection_commands import park_unknown, status, work_off_all
 from handrail.eventstore import newer_code_decisions, newer_code_waits
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.newer_code_waits import Waits
@@ -18,6 +21,8 @@ from handrail.eventstore.store import shard_of
 from handrail.evolution.changes import NewVersion
 from handrail.kernel import Attribution
 from handrail.projections.projector import Runner
+from handrail.projections.retry_readable import retry_readable
+from handrail.settings import Settings
 from projections import order_status, stock_level
 from runtime.app import HANDRAIL
 from tests.projections.stories import Shop, placed
@@ -69,6 +74,14 @@ async def parked(world: World) -> list[tuple[Any, ...]]:
 
 async def all_seen(world: World) -> bool:
     return await world.seen_all("order_status")
+
+
+async def decides(world: World) -> None:
+    """An operator, that the read model does not wait for newer code."""
+    async with world.pool.connection() as connection:
+        await newer_code_decisions.decide(
+            connection, ["order_status"], ("OrderPlaced", 2), BY, parks=True
+        )
 
 
 def old(world: World, **options: Any) -> Runner:
@@ -186,10 +199,7 @@ async def test_an_event_of_an_unknown_name_waits_where_its_category_is_read(worl
 async def test_an_operator_may_have_it_parked(world: World) -> None:
     await told(world)
     await old(world).catch_up()
-    async with world.pool.connection() as connection:
-        await newer_code_decisions.decide(
-            connection, ["order_status"], ("OrderPlaced", 2), BY, parks=True
-        )
+    await decides(world)
 
     await old(world).catch_up()
 
@@ -202,13 +212,101 @@ async def test_a_process_that_runs_takes_the_shard_up_once_it_may_park(world: Wo
     await told(world)
     async with world.running(old(world)):
         await until(lambda: _waits(world))
-        async with world.pool.connection() as connection:
-            await newer_code_decisions.decide(
-                connection, ["order_status"], ("OrderPlaced", 2), BY, parks=True
-            )
+        await decides(world)
         await until(lambda: all_seen(world))
 
     assert await parked(world) == [("order_status", f"order-{NEWER}")] * 2
+
+
+async def test_what_was_parked_as_unknown_goes_on_by_itself_with_code_that_reads_it(
+    world: World,
+) -> None:
+    """As releases parked it that did not wait, or as an operator decided."""
+    await told(world)
+    await decides(world)
+    await old(world).catch_up()
+
+    assert await retry_readable(world.pool, [ORDERS, STOCK], OLD) == 0
+    assert await retry_readable(world.pool, [ORDERS, STOCK], NEW) == 2
+
+    assert await parked(world) == []
+    assert await world.rows(ORDERS) == await world.folded(ORDERS, NEW)
+
+
+async def test_the_status_says_what_waits_where_and_since_when(
+    database: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await told(world)
+    await old(world).catch_up()
+    capsys.readouterr()
+
+    assert await status(Settings(database_url=database), json=True) == 1
+
+    printed = capsys.readouterr()
+    [waits] = orjson.loads(printed.out.splitlines()[-1])["waiting"]
+    assert (waits["subscriber"], waits["type"], waits["schema"]) == (
+        "order_status",
+        "OrderPlaced",
+        2,
+    )
+    said = " ".join(printed.err.split())
+    assert f"waits for newer code: OrderPlaced v2 at position {waits['position']}" in said
+    assert "handrail projections park-unknown" in said
+
+
+async def test_an_operator_decides_by_a_command_and_may_take_it_back(
+    database: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(database_url=database)
+    await told(world)
+    await old(world).catch_up()
+    event = "OrderPlaced.v2"
+    model = "order_status"
+
+    assert await park_unknown(settings, model, event, BY, withdraw=False, json=True) == 0
+    assert await world.sql(
+        "SELECT subscriber, type, schema, parks, actor, reason FROM newer_code_decisions"
+        " ORDER BY subscriber"
+    ) == [(name, "OrderPlaced", 2, True, BY.actor, BY.reason) for name in (model, f"{model}__next")]
+    assert await park_unknown(settings, model, event, BY, withdraw=True, json=True) == 0
+    await old(world).catch_up()
+
+    assert await parked(world) == []
+    assert len(await waiting(world)) == 1
+
+
+async def test_what_this_code_reads_is_not_to_be_parked(
+    database: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(database_url=database)
+
+    code = await park_unknown(
+        settings, "order_status", "OrderPlaced.v1", BY, withdraw=False, json=False
+    )
+
+    assert code == 1
+    assert "this code reads OrderPlaced v1" in capsys.readouterr().out
+    assert await world.sql("SELECT FROM newer_code_decisions") == []
+
+
+async def test_all_that_is_parked_is_tried_again_by_one_command(
+    database: str, world: World
+) -> None:
+    await told(world)
+    await decides(world)
+    await old(world).catch_up()
+    await world.sql("SET LOCAL session_replication_role = replica; UPDATE events SET schema = 1")
+
+    assert await work_off_all(Settings(database_url=database), None) == 0
+
+    assert await parked(world) == []
+    assert await world.rows(ORDERS) == await world.folded(ORDERS)
+
+
+@pytest.mark.parametrize("form", ["OrderPlaced", "OrderPlaced.v0", "a b.v1", "OrderPlaced.v99999"])
+def test_what_is_no_event_in_a_version_is_refused(form: str) -> None:
+    with pytest.raises(ValueError, match="no event in a version"):
+        form_of(form)
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 1000])

@@ -34,6 +34,9 @@ from handrail.cli import (
     topology_commands,
 )
 from handrail.cli import relay as relay_commands
+from handrail.cli import (
+    relay_commands as relay_tables,
+)
 from handrail.cli import topology as topology_cli
 from handrail.eventstore.subscriptions.lag import Lag
 from handrail.lake.questions import Answer
@@ -198,6 +201,9 @@ SHOWN: dict[str, Print] = {
     ).print(to),
     "handrail.cli.notification_commands.table_of": lambda to: notification_commands.table_of(
         [operations.Standing("transactional", MANY, float(MANY), MANY, MANY)]
+    ).print(to),
+    "handrail.cli.relay_commands.table_of": lambda to: relay_tables.table_of(
+        [Lag("relay", MANY, float(MANY), 0, MANY, 16)]
     ).print(to),
     "handrail.cli.projection_commands.table_of": lambda to: projection_commands.table_of(
         [Lag(name, MANY, float(MANY), 0, MANY) for name in READ_MODELS]
