@@ -16,7 +16,7 @@ from handrail.eventstore.codec import Codec, SeveralMessages, UnknownMessage, Un
 from handrail.evolution.changes import Change, EventRenamed, EventRetired, EventSplit, NewVersion
 from handrail.evolution.fields import FieldAdded, FieldConverted, FieldRemoved, FieldRenamed
 from handrail.evolution.forms import CannotBeLowered, Form
-from handrail.kernel import Event
+from handrail.kernel import Event, Money
 from handrail.messaging.contracts.change_laws import broken_laws
 from handrail.testing.changes import changes_go_both_ways
 from tests.eventstore.anything import anything
@@ -51,9 +51,9 @@ WRITTEN = {
         new.StayMeasured(guest="a", seconds=60),
     ),
     "fields for others": (
-        new.MealServed(guest="a", price=new.Money(3, "EUR")),
+        new.MealServed(guest="a", price=Money(3, "EUR")),
         old.MealServed(guest="a", amount=3, currency="EUR"),
-        new.MealServed(guest="a", price=new.Money(3, "EUR")),
+        new.MealServed(guest="a", price=Money(3, "EUR")),
     ),
     "a field removed": (
         new.RemarkNoted(guest="a"),

@@ -249,7 +249,8 @@ async def test_an_append_of_lowered_events_is_one_statement_and_one_round_trip(l
     codec = codec_of(NEW)
     appends = [("guest-1", ANY_VERSION, [BOOKED, *PARTS])]
     async with open_pool(lab.url, size=1) as pool:
-        for rows in (None, {}):
+        every: Sequence[dict[str, int] | None] = (None, {})
+        for rows in every:
             codec.levels.rows = rows
             store = EventStore(pool, codec)
             for name in ("first", "second"):
@@ -290,6 +291,7 @@ async def test_versions_count_what_is_stored_and_the_older_release_reads_it(lab:
 
 
 Seen = tuple[Event, ...]
+NOTHING: Seen = ()
 
 
 def decide(command: new.BookRoom, _: Seen) -> Sequence[Event]:
@@ -304,7 +306,7 @@ async def test_what_a_worker_remembers_is_what_is_loaded(
     codec = codec_of(NEW)
     codec.levels.rows = rows
     guests = single_stream(
-        "guest", (), lambda one: one.guest, decide, lambda seen, one: (*seen, one)
+        "guest", NOTHING, lambda one: one.guest, decide, lambda seen, one: (*seen, one)
     )
     store = store_over(lab.sql, codec)
     handler = CommandHandler(store, guests)
