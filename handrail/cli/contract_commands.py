@@ -80,3 +80,22 @@ def diff(
     from handrail.cli import contract_diff as run  # noqa: PLC0415  # it loads what others do not
 
     return run.diff(old, new, folder, Verdict(require), except_, json=json, wide=wide)
+
+
+@contracts.command
+def readers(
+    event: Annotated[str, Parameter(help="The event, by its name or an earlier one.")],
+    *,
+    wide: Wide = False,
+    json: Json = False,
+) -> int:
+    """What reads each form of an event: queues by their bindings, consumers, read models and views.
+
+    The exit code is 1 where a queue is bound to a form that the newest cannot be published in.
+    """
+    from handrail.cli import contract_readers as run  # noqa: PLC0415  # it loads psycopg
+
+    app = the_app()
+    return run_database_job(
+        "contracts", lambda one: run.readers(app, one, event, json=json, wide=wide)
+    )

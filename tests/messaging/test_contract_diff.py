@@ -13,6 +13,8 @@ from handrail.cli import contract_diff, contracts
 from handrail.messaging.contracts.diff import EventDiff, Verdict, differences, less_than
 from handrail.messaging.contracts.revisions import NoContracts, revision
 from handrail.messaging.contracts.schema_changes import changes
+from tests.evolution.new_release import NEW
+from tests.evolution.old_release import OLD
 from tests.messaging.contract_changes import after, before
 
 FOLDER = Path("docs/contracts")
@@ -373,3 +375,83 @@ def test_a_stored_form_that_is_changed_afterwards_is_seen(
     [one] = differences(revision(str(old), FOLDER), revision(str(tmp_path), FOLDER))
     assert str(one.verdict) == "forward"
     assert one.changes[0].said == "BookWeighed.v1.json is gone, and events of it are stored"
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, EventDiff]:
+    """From a release to the next, which declares a change of every kind."""
+    old, new = tmp_path_factory.mktemp("release"), tmp_path_factory.mktemp("next")
+    for folder, apps in ((old, [OLD]), (new, [OLD, NEW])):
+        for app in apps:
+            assert contracts.write(folder, app) == 0
+    found = differences(revision(str(old), FOLDER), revision(str(new), FOLDER))
+    return {f"{one.event} {one.old}": one for one in found}
+
+
+LOWERED = "lifted from {} and lowered to it"
+
+
+@pytest.mark.parametrize(
+    ("event", "new", "verdict", "conversion"),
+    [
+        (
+            "RoomBooked RoomBooked.v1",
+            "RoomBooked.v2",
+            "full",
+            LOWERED.format("RoomBooked.v1") + ", which loses floor",
+        ),
+        (
+            "StayMeasured StayMeasured.v1",
+            "StayMeasured.v2",
+            "full",
+            LOWERED.format("StayMeasured.v1") + ", which loses seconds",
+        ),
+        (
+            "MealServed MealServed.v1",
+            "MealServed.v2",
+            "full",
+            LOWERED.format("MealServed.v1"),
+        ),
+        (
+            "RemarkNoted RemarkNoted.v1",
+            "RemarkNoted.v2",
+            "full",
+            LOWERED.format("RemarkNoted.v1"),
+        ),
+        (
+            "KeyGiven KeyHandedOver.v1",
+            "KeyGiven.v2",
+            "full",
+            LOWERED.format("KeyHandedOver.v1"),
+        ),
+        (
+            "GuestMoved GuestMoved.v1",
+            "AddressChanged.v1, PhoneChanged.v1",
+            "backward",
+            "the parts are not lowered to it, each by itself",
+        ),
+        (
+            "RebateGranted DiscountGranted.v1",
+            "RebateGranted.v1",
+            "full",
+            LOWERED.format("DiscountGranted.v1") + ", which loses permille",
+        ),
+        (
+            "HelpAsked BellRung.v1",
+            "HelpAsked.v1",
+            "backward",
+            "lifted from BellRung.v1, and not lowered to it",
+        ),
+    ],
+)
+def test_declared_changes_are_as_compatible_as_they_can_be_converted(
+    event: str, new: str, verdict: str, conversion: str, releases: dict[str, EventDiff]
+) -> None:
+    one = releases[event]
+    assert (one.new, str(one.verdict), one.conversion) == (new, verdict, conversion)
+
+
+def test_no_event_of_the_releases_is_gone_or_new_in_silence(
+    releases: dict[str, EventDiff],
+) -> None:
+    assert len(releases) == 8

@@ -19,6 +19,8 @@ from rich.console import Console
 from handrail.access.key_records import KeyRecord
 from handrail.cli import (
     consumers,
+    contract_diff,
+    contract_readers,
     explain,
     figure_tables,
     keys,
@@ -45,6 +47,10 @@ from handrail.evolution.forms import Form
 from handrail.lake.questions import Answer
 from handrail.messaging.broker.federation_status import Fed
 from handrail.messaging.consumers import progress
+from handrail.messaging.contracts.diff import EventDiff, Verdict
+from handrail.messaging.contracts.event_readers import EventReaders
+from handrail.messaging.contracts.form_readers import FormReader
+from handrail.messaging.contracts.schema_changes import SchemaChange
 from handrail.messaging.relay.parked_messages import ParkedStream
 from handrail.messaging.relay.republishing import ComesAgain
 from handrail.notifications import operations
@@ -189,6 +195,35 @@ SHOWN: dict[str, Print] = {
     "handrail.cli.figure_tables._table": lambda to: figure_tables.show_figures(
         to, [figures(name) for name in SAGAS]
     ),
+    "handrail.cli.contract_diff.table_of": lambda to: contract_diff.table_of(
+        [
+            EventDiff(
+                "ApplicationIncomplete",
+                "settlement",
+                "ApplicationIncomplete.v1",
+                "ApplicationIncomplete.v2",
+                verdict,
+                [SchemaChange(CAUSE, backward=True, forward=False)],
+                "lifted from ApplicationIncomplete.v1, and not lowered to it",
+                EventReaders(
+                    tuple(one.name for one in CONSUMERS), ("merchant_account",), ("instalments",)
+                ),
+            )
+            for verdict in Verdict
+        ]
+    ).print(to),
+    "handrail.cli.contract_readers.table_of_readers": lambda to: contract_readers.table_of_readers(
+        [
+            contract_readers.FormShown(
+                Form("ApplicationIncomplete", version),
+                f"settlement.ApplicationIncomplete.v{version}",
+                version > 1,
+                ["finance/finance.ledger", "commerce/another-team.everything"] if version else [],
+                [FormReader(Form("ApplicationIncomplete", version), "old/queue", NOW, NOW)],
+            )
+            for version in (3, 2, 1, 0)
+        ]
+    ).print(to),
     "handrail.cli.explain.list_types": lambda to: explain.list_types(to, SAGAS),
     "handrail.cli.explain._table": lambda to: explain.explain_type(
         to, SAGAS["Checkout"], as_mermaid=False

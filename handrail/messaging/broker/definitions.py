@@ -27,8 +27,8 @@ from handrail.messaging.broker.topology import (
 OURS: Final = "handrail"
 """The tag of the users we make: so one that is no longer in the topology is known to be ours."""
 
-MONITORING: Final = "monitoring"
-"""The tag of those who may look at every virtual host by the management API."""
+LOOKING: Final = "management"
+"""The tag of those who may look by the management API at the virtual hosts that they may enter."""
 
 _HASH: Final = "rabbit_password_hashing_sha256"
 _SALT: Final = 4  # bytes, as RabbitMQ wants
@@ -97,7 +97,7 @@ def objects_of(topology: Topology, access: Access) -> Objects:
 
 def _tags_of(user: str) -> list[str]:
     """The relay looks at what queues are bound to."""
-    return [OURS, MONITORING] if user == RELAY else [OURS]
+    return [OURS, LOOKING] if user == RELAY else [OURS]
 
 
 def _inside(host: VirtualHost, access: Access) -> Objects:

@@ -220,6 +220,7 @@ def _permissions(plan: BrokerPlan, consumers: Sequence[Consumer]) -> Iterable[Pe
     for service, exchange in plan.services.items():
         queues = [consumer.queue for consumer in consumers if consumer.vhost == service]
         yield Permission(service, service, read=_exactly(queues))
+        yield Permission(RELAY, service)  # it sees what queues there are bound to, and that is all
         # Federation makes an exchange and a queue of its own upstream, named after both ends.
         own = rf"federation: {exchange} -> [^:]+:{service}:{exchange}( [AB])?"
         yield Permission(

@@ -23,6 +23,9 @@ _SEEN_AGAIN: Final = timedelta(minutes=1)
 _MOST: Final = 10_000
 """Rows that are noted at once; of more readers the rest is not."""
 
+_LOOK: Final = (Form("", 0), "")
+"""The row that says when the relay looked."""
+
 _NOTE: Final = """
 WITH gone AS (
     DELETE FROM form_readers WHERE last_seen < clock_timestamp() - %(kept)s
@@ -67,8 +70,10 @@ def forms_read(
 
 
 async def note(connection: Connection, read: Collection[tuple[Form, str]]) -> None:
-    """That these queues read these forms now; what is older than `KEPT` goes."""
-    noted = list(read)[:_MOST]
+    """That these queues read these forms now, and that it was looked; what is older than `KEPT`
+    goes.
+    """
+    noted = [_LOOK, *list(read)[:_MOST]]
     await connection.execute(
         _NOTE,
         {
@@ -81,18 +86,35 @@ async def note(connection: Connection, read: Collection[tuple[Form, str]]) -> No
     )
 
 
-async def known(
-    connection: Connection, forms: Sequence[Form]
-) -> Mapping[Form, Sequence[FormReader]]:
-    """Of each form, those that were seen last first."""
+@dataclass(frozen=True)
+class Noted:
+    """What the relay has noted: of each form, the queues that were seen last first."""
+
+    looked_at: datetime | None
+    """About when it looked last."""
+    readers: Mapping[Form, Sequence[FormReader]]
+
+    def then(self, form: Form) -> Sequence[str]:
+        """The queues that read the form when the relay looked last."""
+        if self.looked_at is None:
+            return []
+        since = self.looked_at - 2 * _SEEN_AGAIN
+        return [one.reader for one in self.readers[form] if one.last_seen >= since]
+
+
+async def known(connection: Connection, forms: Sequence[Form]) -> Noted:
+    """What is noted of these forms."""
     cursor = await connection.execute(
         "SELECT type, schema, reader, first_seen, last_seen FROM form_readers"
         " WHERE type = ANY (%s) ORDER BY last_seen DESC, reader LIMIT %s",
-        ([form.name for form in forms], _MOST),
+        ([_LOOK[0].name, *(form.name for form in forms)], _MOST),
     )
+    looked_at = None
     found: dict[Form, list[FormReader]] = {form: [] for form in forms}
-    for type_, schema, *rest in await cursor.fetchall():
+    for type_, schema, reader, first_seen, last_seen in await cursor.fetchall():
         form = Form(type_, schema)
-        if form in found:
-            found[form].append(FormReader(form, *rest))
-    return found
+        if (form, reader) == _LOOK:
+            looked_at = last_seen
+        elif form in found:
+            found[form].append(FormReader(form, reader, first_seen, last_seen))
+    return Noted(looked_at, found)
