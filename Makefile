@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,12 @@ grants: setup ## write the table of database roles and their rights into docs/da
 histories: setup ## record the histories of sagas that have a new shape, and of processes that have none
 	@$(BIN)/python -m tests.workflows.histories
 	@$(BIN)/python -m tests.workflows.process_histories
+
+folds: setup ## write tests/projections/folds.txt: which fold each version of a read model has
+	@$(BIN)/python -m tests.projections.fold_lines
+
+golden: setup ## record what this release writes, as later releases have to read it (three minutes)
+	@$(BIN)/python -m tests.golden.record
 
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey

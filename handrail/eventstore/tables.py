@@ -302,8 +302,8 @@ snapshots = Table(
 )
 
 # Rows of read models in the middle of a long history, from which as-of reads fold on. `versions`
-# says for each stream which of its events are in `state`; `version` is that of the projection. A
-# cache: whatever is deleted here is folded again.
+# says for each stream which of its events are in `state`; `version` is that of the projection, and
+# behind its name stands the revision of its fold. A cache: what is deleted here is folded again.
 row_snapshots = Table(
     "row_snapshots",
     metadata,

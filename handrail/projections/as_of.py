@@ -120,7 +120,7 @@ async def fold_as_of(
         cut = await _cut(connection, streams, moment)
         if cut is None:
             return AsOfRow(None)
-        begun = await row_snapshots.newest(connection, projection, id_, cut)
+        begun = await row_snapshots.newest(connection, projection, id_, cut, codec=codec)
     fold: _Fold[RowT] = _Fold(begun.row, dict.fromkeys(streams, 0) | dict(begun.versions))
     left, since_kept = events_at_most, 0
     while True:
@@ -136,7 +136,7 @@ async def fold_as_of(
         left, since_kept = left - len(due), since_kept + len(due)
         exhausted = len(due) < len(within)
         if keep and since_kept and (exhausted or since_kept >= _KEEP_EVERY):
-            await _keep(database, projection, id_, fold)
+            await _keep(database, projection, id_, fold, codec)
             since_kept = 0
         if exhausted:
             async with database.connect() as connection:
@@ -172,13 +172,19 @@ def _slice(
 
 
 async def _keep(
-    database: Connects, projection: Projection[RowT], id_: str, fold: _Fold[RowT]
+    database: Connects,
+    projection: Projection[RowT],
+    id_: str,
+    fold: _Fold[RowT],
+    codec: Codec,
 ) -> None:
     """A snapshot that cannot be kept costs time, and no answer."""
     snapshot = RowSnapshot(fold.row, fold.versions)
     try:
         async with database.connect() as connection:
-            await row_snapshots.keep(connection, projection, id_, fold.position, snapshot)
+            await row_snapshots.keep(
+                connection, projection, id_, fold.position, snapshot, codec=codec
+            )
     except (DBAPIError, Unstorable) as error:
         _log.warning(
             "row snapshot not kept", projection=projection.name, id=id_, error=cause_of(error)

@@ -1,9 +1,9 @@
 """Snapshots of rows in the middle of a long history: an as-of read folds on from the nearest one.
 
-A snapshot is a cache and never the only copy: it may be deleted at any time. It is of one version
-of its projection, and says for each stream which version it was folded to. A writer that commits
-late, at a lower position than the snapshot's, is therefore still read: its events are behind that
-version of their stream.
+A snapshot is a cache and never the only copy: it may be deleted at any time. It is of one revision
+of its projection's fold, which follows from the code and stands behind the name, and says for each
+stream which version it was folded to. A writer that commits late, at a lower position than the
+snapshot's, is therefore still read: its events are behind that version of their stream.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.eventstore.codec import Codec
+from handrail.folds.projection_folds import revision_of_rows
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import ReadModel, packed
 
@@ -41,10 +43,15 @@ class RowSnapshot(Generic[RowT]):
 
 
 async def newest(
-    connection: AsyncConnection, projection: Projection[RowT], id_: str, position: int
+    connection: AsyncConnection,
+    projection: Projection[RowT],
+    id_: str,
+    position: int,
+    *,
+    codec: Codec,
 ) -> RowSnapshot[RowT]:
     """The newest snapshot up to the position; an empty one where there is none."""
-    wanted = {**_key(projection, id_), "position": position}
+    wanted = {**_key(projection, id_, codec), "position": position}
     found = (await connection.execute(_NEWEST, wanted)).one_or_none()
     if found is None:
         return RowSnapshot()
@@ -58,12 +65,14 @@ async def keep(
     id_: str,
     position: int,
     snapshot: RowSnapshot[RowT],
+    *,
+    codec: Codec,
 ) -> None:
     """Raises Unstorable."""
     await connection.execute(
         _KEEP,
         {
-            **_key(projection, id_),
+            **_key(projection, id_, codec),
             "position": position,
             "versions": packed(snapshot.versions),
             "state": packed(snapshot.row),
@@ -71,5 +80,7 @@ async def keep(
     )
 
 
-def _key(projection: Projection[Any], id_: str) -> dict[str, Any]:
-    return {"projection": projection.name, "id": id_, "version": projection.version}
+def _key(projection: Projection[Any], id_: str, codec: Codec) -> dict[str, Any]:
+    revision = revision_of_rows(projection, codec)
+    name = f"{projection.name}@{revision}"
+    return {"projection": name, "id": id_, "version": projection.version}

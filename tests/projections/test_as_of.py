@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from domain.identifiers import OrderId
 from handrail.projections import saga_board
 from handrail.projections.as_of import HistoryTooLong, as_of, fold_as_of
-from handrail.projections.projection import id_of
+from handrail.projections.projection import Happened, id_of
 from projections import merchant_balance, order_status
 from runtime.app import HANDRAIL
 from tests.projections.long_history import a_merchant_with
@@ -239,6 +240,26 @@ async def test_a_snapshot_of_another_version_of_the_projection_is_passed_over(wo
     await world.sql("UPDATE row_snapshots SET version = 1, state = '{}'")
 
     found = await fold_as_of(world.engine, projection, merchant, later(), CODEC)
+
+    assert found.row is not None
+    assert found.row.orders == 499
+
+
+async def test_a_snapshot_of_another_fold_of_the_same_version_is_passed_over(world: World) -> None:
+    merchant = await a_merchant_with(world.url, 500)
+    projection = merchant_balance.PROJECTION
+
+    def mended(row: Any, happened: Happened) -> Any:
+        return projection.evolve(row, happened)
+
+    with pytest.raises(HistoryTooLong):
+        await fold_as_of(
+            Committing(world), projection, merchant, later(), CODEC, events_at_most=400
+        )
+    await world.sql("UPDATE row_snapshots SET state = '{}'")
+
+    other = replace(projection, evolve=mended)
+    found = await fold_as_of(world.engine, other, merchant, later(), CODEC)
 
     assert found.row is not None
     assert found.row.orders == 499

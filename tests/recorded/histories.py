@@ -21,7 +21,9 @@ _PLACES: Final = frozenset({"identity", "stackTrace"})
 """Hosts and folders, which mean nothing elsewhere."""
 
 
-async def record(client: Client, store: psycopg.Connection) -> Mapping[str, int]:
+async def record(
+    client: Client, store: psycopg.Connection, folder: Path = HISTORIES
+) -> Mapping[str, int]:
     """How many there were of each kind, whether or not they were kept."""
     found: dict[str, list[WorkflowHistory]] = defaultdict(list)
     async for one in client.list_workflows():
@@ -31,7 +33,7 @@ async def record(client: Client, store: psycopg.Connection) -> Mapping[str, int]
     for kind, histories in found.items():
         longest = sorted(histories, key=lambda one: (-len(one.events), one.workflow_id))
         for number, history in enumerate(longest[:OF_EACH], start=1):
-            path = HISTORIES / f"{kind}-{number}{SUFFIX}"
+            path = folder / f"{kind}-{number}{SUFFIX}"
             document = {"workflow": history.workflow_id, **_without_places(history.to_json_dict())}
             text = json.dumps(document, separators=(",", ":")) + "\n"
             write(path, text)
@@ -84,5 +86,5 @@ def _without_places(value: Any) -> Any:
             return value
 
 
-def saved() -> Sequence[Path]:
-    return sorted(HISTORIES.glob(f"*{SUFFIX}"))
+def saved(folder: Path = HISTORIES) -> Sequence[Path]:
+    return sorted(folder.glob(f"*{SUFFIX}"))

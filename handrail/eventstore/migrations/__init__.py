@@ -34,6 +34,7 @@ from handrail.eventstore.row_security import (
     secure_subscribers,
 )
 from handrail.eventstore.running_transactions import wait_for_running
+from handrail.eventstore.short_locks import in_short_locks, wait_briefly
 from handrail.eventstore.tables import metadata as store_metadata
 from handrail.notifications.tables import metadata as messages_metadata
 
@@ -55,27 +56,44 @@ def upgrade(
     that all processes of earlier releases switch to; an empty one gets nothing.
 
     Roles are created where they are missing. Answers what was done about them. Raises OtherStore
-    where the server is not the one the store was on, Standby, and Dangerous.
+    where the server is not the one the store was on, Standby, Dangerous, and TablesBusy where a
+    transaction has a table for a minute that is to be changed.
     """
     roles = roles or roles_of(own)
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     try:
-        with engine.begin() as connection:
-            # Several processes may start at once: one migrates, the others wait and find it done.
-            connection.exec_driver_sql(LOCK)
-            refuse_another_store(connection, new_timeline)
-            command.upgrade(configured(connection, own), "heads")
-            install_functions(connection)
-            connection.execute(_FIRST_EPOCH)
-            done = make_roles(connection, roles)
-            if role:
-                grant(connection, role, own)
-            done += grant_all(connection, roles, role)
-            connection.execute(text("SELECT maintain_partitions()"))
+        in_short_locks(engine, partial(_upgrade_tables, new_timeline=new_timeline, own=own))
+        # In a transaction of its own: what a revision has locked is free again by now.
+        done = in_short_locks(engine, partial(_complete, role=role, own=own, roles=roles))
         done += secure_tables(engine, roles, own, role)
         return done + withdraw_rights(engine, roles, role)
     finally:
         engine.dispose()
+
+
+def _upgrade_tables(
+    connection: Connection, new_timeline: NewTimeline, own: BusinessTables | None
+) -> None:
+    # Several processes may start at once: one migrates, the others wait and find it done.
+    connection.exec_driver_sql(LOCK)
+    refuse_another_store(connection, new_timeline)
+    wait_briefly(connection)
+    command.upgrade(configured(connection, own), "heads")
+
+
+def _complete(
+    connection: Connection, role: str, own: BusinessTables | None, roles: DatabaseRoles
+) -> list[str]:
+    connection.exec_driver_sql(LOCK)
+    wait_briefly(connection)
+    install_functions(connection)
+    connection.execute(_FIRST_EPOCH)
+    done = make_roles(connection, roles)
+    if role:
+        grant(connection, role, own)
+    done += grant_all(connection, roles, role)
+    connection.execute(text("SELECT maintain_partitions()"))
+    return done
 
 
 def configured(connection: Connection | None, own: BusinessTables | None) -> Config:

@@ -8,7 +8,7 @@ revision = "0019"
 down_revision = "0018"
 
 TABLE = """
-CREATE TABLE state_snapshots (
+CREATE TABLE IF NOT EXISTS state_snapshots (
     stream text NOT NULL,
     revision text NOT NULL,
     version bigint NOT NULL,
