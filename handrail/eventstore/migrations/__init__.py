@@ -26,6 +26,7 @@ from handrail.eventstore.grants import (
     rights_to_withdraw,
 )
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
+from handrail.eventstore.indexes_in_use import build_indexes
 from handrail.eventstore.row_security import (
     SUBSCRIBERS,
     access_of,
@@ -72,6 +73,7 @@ def upgrade(
                 grant(connection, role, own)
             done += grant_all(connection, roles, role)
             connection.execute(text("SELECT maintain_partitions()"))
+        done += build_indexes(engine)
         done += secure_tables(engine, roles, own, role)
         return done + withdraw_rights(engine, roles, role)
     finally:
