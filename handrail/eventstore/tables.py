@@ -87,6 +87,9 @@ events = Table(
     ),
     # Loading a stream is one range of this index; it is also the last guard of the versions.
     UniqueConstraint("stream", "version", name="events_stream_version_key"),
+    # Searches for what an actor did, and for what came of a saga or a request, newest first.
+    Index("events_actor_idx", text("(metadata ->> 'actor')"), "position"),
+    Index("events_correlation_idx", text("(metadata ->> 'correlation')"), "position"),
 )
 
 # What live feeds follow: narrow, insert-only, and pruned by dropping partitions.

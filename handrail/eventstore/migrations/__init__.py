@@ -26,6 +26,7 @@ from handrail.eventstore.grants import (
     rights_to_withdraw,
 )
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
+from handrail.eventstore.indexes_in_use import build_indexes
 from handrail.eventstore.row_security import (
     SUBSCRIBERS,
     access_of,
@@ -65,6 +66,7 @@ def upgrade(
         in_short_locks(engine, partial(_upgrade_tables, new_timeline=new_timeline, own=own))
         # In a transaction of its own: what a revision has locked is free again by now.
         done = in_short_locks(engine, partial(_complete, role=role, own=own, roles=roles))
+        done += build_indexes(engine)
         done += secure_tables(engine, roles, own, role)
         return done + withdraw_rights(engine, roles, role)
     finally:

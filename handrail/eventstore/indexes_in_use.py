@@ -1,0 +1,70 @@
+"""Builds indexes of tables in use beside their writers: CREATE INDEX CONCURRENTLY.
+
+It cannot run in the transaction of a migration. Where it was cut off it has left an index that is
+not valid; the next migration drops that one, and builds it again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Connection, Engine, Index
+from sqlalchemy.schema import CreateIndex
+
+from handrail.eventstore.tables import events
+
+BUILT_IN_USE: Final = ("events_actor_idx", "events_correlation_idx")
+"""The indexes that came to a table when there may have been rows in it already."""
+_ALONE: Final = "SELECT pg_try_advisory_lock(hashtext('handrail indexes'))"
+_NO_LONGER: Final = "SELECT pg_advisory_unlock(hashtext('handrail indexes'))"
+_PAUSE: Final = 0.2  # seconds
+_STANDING: Final = """
+SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s)
+"""
+
+
+def build_indexes(engine: Engine) -> list[str]:
+    """Builds those that are missing, as the owner of the tables; answers the statements."""
+    with engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not _statements(connection):
+            return []
+        with _alone(connection):
+            done = _statements(connection)
+            for statement in done:
+                connection.exec_driver_sql(statement)
+    return done
+
+
+def _statements(connection: Connection) -> list[str]:
+    found = connection.exec_driver_sql(_STANDING, {"names": list(BUILT_IN_USE)})
+    valid: dict[str, bool] = {name: is_valid for name, is_valid in found}  # noqa: C416  # rows
+    dropped = [
+        f"DROP INDEX CONCURRENTLY {name}" for name, is_valid in valid.items() if not is_valid
+    ]
+    built = [_build(one, connection) for one in _indexes() if not valid.get(str(one.name), False)]
+    return [*dropped, *built]
+
+
+def _indexes() -> Sequence[Index]:
+    return sorted(events.indexes, key=lambda one: str(one.name))
+
+
+def _build(index: Index, connection: Connection) -> str:
+    statement = str(CreateIndex(index).compile(dialect=connection.dialect))
+    return statement.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    # A statement that waits for the lock would have a snapshot, which the build waits for in turn.
+    while not connection.exec_driver_sql(_ALONE).scalar_one():
+        time.sleep(_PAUSE)
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(_NO_LONGER)
