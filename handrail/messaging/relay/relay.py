@@ -10,6 +10,7 @@ page again, so an event may come twice, with the same id; none is left out.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,10 +28,12 @@ from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
+from handrail.messaging.envelope import id_of
 from handrail.messaging.relay import parked_messages
 from handrail.messaging.relay.parked_messages import BEHIND, RELAY, Parked, Place
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.routing import Routing
+from handrail.tracing import spans
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +72,7 @@ class Relay:
         """Raises NotPublished while the broker is away: what it has confirmed of the page by then
         is not sent again by this process.
         """
+        taken = time.time_ns()
         while True:
             streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
@@ -85,6 +89,7 @@ class Relay:
                 moved = now
             if moved:
                 self._note(parked)
+                _trace(page.events, taken)
                 return Handled(list(moved))
 
     async def _publish(
@@ -110,7 +115,9 @@ class Relay:
         for number, (position, message) in enumerate(chain):
             if position in confirmed:
                 continue
-            if cause := await self._publisher.publish(exchange, message):
+            with spans.publishing(exchange, message.traceparent, message.properties.message_id):
+                cause = await self._publisher.publish(exchange, message)
+            if cause:
                 behind = [
                     Parked(stream, later, BEHIND, exchange) for later, _ in chain[number + 1 :]
                 ]
@@ -130,6 +137,13 @@ class Relay:
                     position=one.position,
                     cause=one.cause,
                 )
+
+
+def _trace(events: Sequence[Recorded], taken: int) -> None:
+    if spans.is_on():
+        for event in events:
+            named = id_of(event.stream, event.version)
+            spans.waited_in_outbox(RELAY, event.metadata, event.recorded_at, named, taken)
 
 
 def partition(events: Sequence[Recorded], waiting: set[Place], routing: Routing) -> Work:
