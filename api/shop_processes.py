@@ -19,11 +19,11 @@ from handrail.http.dependencies import ServicesDep
 from handrail.http.problems import Problem
 from handrail.http.temporal_errors import RPC, temporal_reachable
 from handrail.http.temporal_gateway import TemporalGateway
-from handrail.http.tracing import traceparent
 from handrail.kernel import stream_name
 from handrail.personal import subject_of
 from handrail.sagas.fairness import fair
 from handrail.sagas.visibility import begun_as
+from handrail.tracing.spans import traceparent
 from workflows import deliver_order, plan_collection, settle_early
 from workflows.carrier_notice import CarrierNotice
 from workflows.customers import subject_of_customer

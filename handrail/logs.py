@@ -7,11 +7,25 @@ import sys
 from typing import Any
 
 import structlog
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
 from handrail.settings import Settings
 
+
+def _traced(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Adds the ids of the current trace and span, where there are any."""
+    context = get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = format_trace_id(context.trace_id)
+        event["span_id"] = format_span_id(context.span_id)
+    return event
+
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
+    _traced,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),

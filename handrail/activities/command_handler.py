@@ -19,6 +19,7 @@ from handrail.eventstore.store import ANY_VERSION, Appended, EventStore, Version
 from handrail.kernel import Command, Event, Refusal, stream_name
 from handrail.sagas.events import AnswerAwaited, SagaEvent, StepCompensated, StepDone, StepRefused
 from handrail.sagas.step_keys import Answer, StepContext
+from handrail.tracing import spans
 
 StateT = TypeVar("StateT")
 
@@ -30,6 +31,8 @@ LONGEST_PAUSE: Final = 0.25  # seconds
 IMPOSSIBLE: Final = -1
 
 SNAPSHOT_EVERY: Final = 100  # events of a stream
+
+_SHOWN_EVENTS: Final = 16
 
 
 class HotStream(Exception):
@@ -118,9 +121,12 @@ class CommandHandler(Generic[StateT]):
                 just_loaded = not guess and self._folded.keys().isdisjoint(ids)
                 states = await self._states(list(ids), guess=guess)
                 try:
-                    events = self._aggregate.decide(
-                        command, {ids[stream]: state for stream, (_, state) in states.items()}
-                    )
+                    with spans.span("decide") as span:
+                        events = self._aggregate.decide(
+                            command, {ids[stream]: state for stream, (_, state) in states.items()}
+                        )
+                        if span.is_recording():
+                            span.set_attributes(_decided(command, tries, events))
                     return await self._append(context, states, events)
                 except DomainError:
                     if just_loaded:
@@ -248,6 +254,15 @@ class CommandHandler(Generic[StateT]):
         waiting.discard(me)
         if not waiting:
             del self._turns[stream]
+
+
+def _decided(command: Command, tries: int, events: Sequence[Event]) -> Mapping[str, Any]:
+    """What a span says of a decision: names of classes, and nothing of what they hold."""
+    return {
+        "handrail.command": type(command).__name__,
+        "handrail.try": tries,
+        "handrail.decided": [type(event).__name__ for event in events[:_SHOWN_EVENTS]],
+    }
 
 
 def _answer(appended: Appended) -> Answer:

@@ -20,6 +20,7 @@ from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
 from handrail.secret_files import OURS
 from handrail.settings import Settings, SettingsT, require
+from handrail.tracing import export
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 _log = structlog.get_logger("handrail")
@@ -36,6 +37,7 @@ def run_service(name: str, run: Process, *needs: str) -> int:
     kind, login = name.partition("-")[0], name.replace("-", ":", 1)
     settings = settings.known_to(kind, login=login) if kind in OURS else settings.as_process(None)
     logs.configure(settings, name)
+    export.start(name)
     if settings.ready_file:
         settings.ready_file.unlink(missing_ok=True)
 

@@ -23,6 +23,7 @@ from handrail.settings import APP_VARIABLE
 
 _LAUNCHER = Path(__file__).with_name("spawn.py")
 _TICK = 0.01
+OTEL = "OTEL_"
 
 
 class FailedToStart(Exception):
@@ -172,12 +173,19 @@ class Child:
 
 
 def inherited() -> dict[str, str]:
-    """The environment of this process without settings: a child gets its own, or none."""
+    """The environment of this process without settings: a child gets its own, or none. Nor does it
+    get the variables of OpenTelemetry, which servers know, too.
+    """
     return {
         name: value
         for name, value in os.environ.items()
-        if name == APP_VARIABLE or not name.startswith(PREFIX)
+        if name == APP_VARIABLE or not name.startswith((PREFIX, OTEL))
     }
+
+
+def telemetry() -> dict[str, str]:
+    """The variables of OpenTelemetry."""
+    return {name: value for name, value in os.environ.items() if name.startswith(OTEL)}
 
 
 def _for_us_only(path: str, flags: int) -> int:
@@ -217,6 +225,7 @@ class Service(Child):
             log=folder / "logs" / f"{name}.log",
             environment={
                 **inherited(),
+                **telemetry(),
                 **environment,
                 "HANDRAIL_READY_FILE": str(self._ready_file),
                 **_library_path(),

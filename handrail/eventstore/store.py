@@ -18,11 +18,14 @@ from handrail.kernel import Event
 from handrail.personal import holds_sealed, subject_of
 from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.sagas.step_keys import StepContext
+from handrail.tracing import spans
 
 SHARDS: Final = 16
 """Streams are spread over so many shards of the feed. Stored with every event: never change it."""
 
 ANY_VERSION: Final = None
+
+_SHOWN_STREAMS: Final = 16
 
 # Few parameters, of text: adapting one that is an array takes the driver as long as all of these.
 _APPEND: Final = "SELECT append_events(" + ", ".join(["%b::text::jsonb"] * 4) + ")"
@@ -197,16 +200,21 @@ class EventStore:
             metadata or {},
             _step(context, answer) if context else None,
         )
-        try:
-            [(result,)], now = await self._fetch(_APPEND, [_json(one) for one in parameters], epoch)
-        except errors.DatabaseError as error:
-            if error.sqlstate == "HR409":
-                raise VersionConflict(error.diag.message_primary) from None
-            if error.sqlstate == "HR410":
-                raise StepClosed(error.diag.message_primary) from None
-            raise
-        if result["status"] == "closed":
-            raise StepClosed(str(context and context.key))
+        with spans.span("append", kind=spans.CLIENT) as span:
+            if span.is_recording():
+                span.set_attributes(_said(ordered))
+            try:
+                given = [_json(one) for one in parameters]
+                [(result,)], now = await self._fetch(_APPEND, given, epoch)
+            except errors.DatabaseError as error:
+                if error.sqlstate == "HR409":
+                    raise VersionConflict(error.diag.message_primary) from None
+                if error.sqlstate == "HR410":
+                    raise StepClosed(error.diag.message_primary) from None
+                raise
+            if result["status"] == "closed":
+                raise StepClosed(str(context and context.key))
+            span.set_attribute("handrail.append", result["status"])
         return Appended(
             result["status"],
             result.get("answer", answer or {}),
@@ -289,6 +297,16 @@ def _is_of_an_attached_partition(error: errors.CheckViolation) -> bool:
     further than a partition is long. What fails so was rolled back, and finds its partition now.
     """
     return error.diag.table_name in ("outbox_default", "commands_default")
+
+
+def _said(ordered: Sequence[tuple[str, int | None, Sequence[Encoded]]]) -> Mapping[str, Any]:
+    """What a span says of an append; -1 is a stream at any version."""
+    shown = ordered[:_SHOWN_STREAMS]
+    return {
+        "handrail.streams": [stream for stream, _, _ in shown],
+        "handrail.expected_versions": [-1 if at is None else at for _, at, _ in shown],
+        "handrail.events": sum(len(events) for _, _, events in ordered),
+    }
 
 
 def _stream(name: str, expected: int | None, events: Sequence[Encoded]) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from handrail.http.metrics import Metrics
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer, unavailable
 from handrail.http.request_origin import RequestOrigin
-from handrail.http.tracing import traced
+from handrail.http.request_span import answered, request_span
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{8,64}")
 _HEADERS: Final = {
@@ -58,10 +58,14 @@ class RequestMiddleware:
                 status = message["status"]
                 _complete(MutableHeaders(scope=message), request_id)
                 self._metrics.answered(scope, status, time.perf_counter() - began)
+                answered(span, scope, status)
             await send(message)
 
         trace = Headers(scope=scope).get("traceparent", "")
-        with traced(trace), structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            request_span(scope, trace, request_id) as span,
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+        ):
             try:
                 self._origin.check(scope)
                 await self._app(scope, _limited(receive), sent)

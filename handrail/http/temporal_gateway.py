@@ -38,7 +38,6 @@ from handrail.http.temporal_errors import (
     reachable,
     temporal_reachable,
 )
-from handrail.http.tracing import traceparent
 from handrail.kernel import Attribution, Command, context_of
 from handrail.personal import subject_of
 from handrail.sagas.fairness import fair
@@ -46,6 +45,7 @@ from handrail.sagas.options import RunOptions
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from handrail.sagas.visibility import begun_as
+from handrail.tracing.spans import traceparent
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ from handrail.notifications.contacts import CHANNELS, Channel, Contact
 from handrail.notifications.kinds import Kind, MessageKinds, Values
 from handrail.notifications.send_policy import Decision, SendFrom, Withhold, decide, uses
 from handrail.notifications.tables import ABOUT, RECIPIENT
+from handrail.tracing.spans import stored_traceparent
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Row:
     due_at: datetime
     expires_at: datetime
     reason: str | None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,4 +122,5 @@ def _row(
         due_at=due_at,
         expires_at=message.expires_at,
         reason=reason,
+        traceparent=stored_traceparent(),
     )

@@ -30,6 +30,7 @@ from handrail.notifications.provider import Answer, Declined, Provider, Taken, T
 from handrail.notifications.queue import CAMPAIGN, LANES, TRANSACTIONAL, Due, Lane, Settled
 from handrail.notifications.send_policy import SendFrom, Withhold, decide
 from handrail.privacy.texts import CLEAR, PersonalTexts, SubjectErased
+from handrail.tracing import spans
 
 _log = structlog.get_logger(__name__)
 
@@ -153,7 +154,11 @@ class Notifier:
 
     async def _send(self, due: Due) -> Settled:
         try:
-            return await self._sent(due, datetime.now(UTC))
+            said = {"handrail.channel": due.channel, "handrail.kind": due.kind}
+            with spans.handling("notify", {spans.TRACEPARENT: due.traceparent}, said) as span:
+                settled = await self._sent(due, datetime.now(UTC))
+                span.set_attribute("handrail.state", settled.state)
+                return settled
         except Exception as error:  # noqa: BLE001  # one message must not stop all others
             _log.error("message not sent", source=due.source, error=repr(error))
             return self._unclear(due, Unclear(repr(error)))

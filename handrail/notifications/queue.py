@@ -38,6 +38,8 @@ class Due:
     contact: Contact
     letter: Letter | None
     """None where there is no address to send it to."""
+    traceparent: str | None = None
+    """The trace of the event it is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +72,7 @@ WITH due AS MATERIALIZED (
 )
 SELECT n.source, n.channel, n.kind, n.due_at, n.expires_at, n.attempts, n.round, n.address,
     coalesce(n.subject, k.texts -> n.language ->> 'subject'),
-    coalesce(n.body, k.texts -> n.language ->> 'body'), {COLUMNS}
+    coalesce(n.body, k.texts -> n.language ->> 'body'), n.traceparent, {COLUMNS}
 FROM taken AS n LEFT JOIN notification_contacts AS c ON c.{RECIPIENT} = n.{RECIPIENT}
 LEFT JOIN campaigns AS k ON k.name = n.campaign
 """
@@ -120,7 +122,7 @@ async def settle(connection: Connection, settled: Sequence[Settled]) -> None:
 
 def _due(lane: Lane, row: Sequence[Any]) -> Due:
     source, channel, kind, leased_until, expires_at, attempts, round_ = row[:7]
-    address, subject, body = row[7:10]
+    address, subject, body, traceparent = row[7:11]
     letter = None
     if address is not None:
         letter = Letter(
@@ -138,6 +140,7 @@ def _due(lane: Lane, row: Sequence[Any]) -> Due:
         leased_until=leased_until,
         expires_at=expires_at,
         attempts=attempts,
-        contact=contact_of(row[10:]),
+        contact=contact_of(row[11:]),
         letter=letter,
+        traceparent=traceparent,
     )

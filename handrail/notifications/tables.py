@@ -74,6 +74,8 @@ notification_contacts = Table(
 # went: a try whose outcome is unknown is repeated under the same key with the same content. `round`
 # is part of that key, and grows when a person has a message sent anew that the provider had
 # refused. `reason` is why a message is where it is, `actor_reason` why a person put it there.
+# `traceparent` is the trace of the event that it is about, where that is sampled.
+# `traceparent` is the trace of the event it is about, where that is sampled.
 notifications = Table(
     "notifications",
     metadata,
@@ -99,6 +101,7 @@ notifications = Table(
     Column("actor_reason", Text),
     _now("created_at"),
     Column("settled_at", DateTime(timezone=True)),
+    Column("traceparent", Text),
     PrimaryKeyConstraint("lane", "source", "channel", name="notifications_pkey"),
     CheckConstraint("channel IN ('push', 'sms', 'email')", name="notifications_channel_check"),
     CheckConstraint(

@@ -16,6 +16,7 @@ from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.projections.apply_page import apply_page, partition
 from handrail.projections.projection import Projection, category_of
 from handrail.projections.read_model import read_models
+from handrail.tracing import spans
 
 
 class Runner(Subscriber):
@@ -70,4 +71,7 @@ class ReadModelKeeper:
         self, connection: Connection, group: Sequence[Checkpoint], page: Page, lease: timedelta
     ) -> Handled:
         work = partition(self._models, group, page, self._codec)
-        return await apply_page(connection, group, page.next, work, lease)
+        events = ((one.metadata, one.recorded_at) for one in page.events)
+        said = {"handrail.events": len(page.events), "handrail.read_models": len(work)}
+        with spans.batch("project", events, said):
+            return await apply_page(connection, group, page.next, work, lease)

@@ -9,11 +9,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, TLSConfig
 
 from handrail.eventstore.codec import Codec
 from handrail.settings import Settings, refuse, variable
 from handrail.temporal.client import data_converter
+from handrail.tracing import temporal as traced
 
 if TYPE_CHECKING:
     from handrail.temporal.payload_encryption import PayloadEncryption
@@ -22,10 +24,13 @@ _LOOKS_EVERY: Final = 5.0
 """Seconds between two looks at the file of the API key."""
 
 
-async def connect(settings: Settings, codec: Codec, *, lazy: bool = False) -> Client:
+async def connect(
+    settings: Settings, codec: Codec, *, lazy: bool = False, runtime: Runtime | None = None
+) -> Client:
     """A client of the server at `temporal_address`.
 
-    `lazy`: it connects when it is first needed, and gives up soon. Ends the process where the file
+    `lazy`: it connects when it is first needed, and gives up soon. `runtime` serves the metrics of
+    the SDK, where it is given. Ends the process where the file
     of payload keys cannot be used; raises RuntimeError where the server does not answer.
     """
     return await Client.connect(
@@ -35,6 +40,8 @@ async def connect(settings: Settings, codec: Codec, *, lazy: bool = False) -> Cl
         tls=tls_of(settings),
         api_key=settings.temporal_api_key,
         lazy=lazy,
+        runtime=runtime,
+        interceptors=traced.interceptors(),
         connect_timeout=timedelta(seconds=2) if lazy else timedelta(seconds=10),
         retry_config=RetryConfig(max_elapsed_time_millis=2000) if lazy else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from handrail.http.tracing import traced, traceparent
+from handrail.tracing.spans import attached, context_of, traceparent
 from tests.api.conftest import House
 from tests.api.shop import Shop, a_key, settled
 
@@ -51,12 +51,12 @@ async def test_a_single_command_tells_its_trace(house: House, api: httpx.AsyncCl
         f"ff{TRACE[2:]}",
         TRACE.replace("4bf92f3577b34da6a3ce929d0e0e4736", "0" * 32),
         TRACE.replace("00f067aa0ba902b7", "0" * 16),
-        f"{TRACE}\n",
+        f"{TRACE}-more",
     ],
 )
 def test_what_is_no_trace_is_passed_over(header: str) -> None:
-    with traced(header):
+    with attached(context_of(header)):
         assert traceparent() == ""
-    with traced(TRACE):
+    with attached(context_of(TRACE)):
         assert traceparent() == TRACE
     assert traceparent() == ""

@@ -77,6 +77,11 @@ class Trying:
         """Whether the database is away, or not as it should be."""
         self.counted = Counted()
 
+    @property
+    def consumer(self) -> str:
+        """The name of it."""
+        return self._consumer.name
+
     async def handle_together(self, messages: Sequence[Received]) -> bool:
         """All of them in one transaction. Where it comes to nothing each is to be handled alone:
         one of them is at fault, or the database, and that will show.

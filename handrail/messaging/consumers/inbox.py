@@ -10,7 +10,7 @@ once the earlier one was handled or parked, they are handled in that order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -21,6 +21,7 @@ from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.coverage import IS_COVERED
 from handrail.messaging.envelope import Received
+from handrail.tracing import spans
 
 
 class Outcome(Enum):
@@ -119,7 +120,10 @@ async def receive_all(
                 # Who sends it until that is confirmed may have sent it twice in a row.
                 found[received.id] = (False, False)
                 check_reads(received.codec, received.type, received.schema)
-                await consumer.take(connection, received)
+                with spans.handling(f"handle {consumer.name}", received.metadata) as span:
+                    if span.is_recording():
+                        span.set_attributes(_said(consumer, received))
+                    await consumer.take(connection, received)
                 outcomes.append(Outcome.HANDLED)
             elif behind:
                 await _keep(connection, consumer, received, BEHIND, 0)
@@ -127,6 +131,16 @@ async def receive_all(
             else:
                 outcomes.append(Outcome.DUPLICATE)
     return outcomes
+
+
+def _said(consumer: Consumer, received: Received) -> Mapping[str, str | int]:
+    return {
+        "messaging.operation.type": "process",
+        "messaging.consumer.group.name": consumer.name,
+        "messaging.message.id": received.id,
+        "handrail.event_type": received.type,
+        "handrail.position": received.position,
+    }
 
 
 async def park(

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aio_pika
@@ -29,6 +30,7 @@ from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.delivery import Answer, Counted, Trying, wait
 from handrail.messaging.consumers.failure_kind import cause_of
 from handrail.messaging.envelope import Received
+from handrail.tracing import spans
 
 _log = structlog.get_logger(__name__)
 
@@ -292,6 +294,7 @@ class Subscription:
         """In one frame, unless something that came before the last of them is not settled."""
         for one in done:
             del self._unsettled[_tag(one.message)]
+            spans.consumed(self._trying.consumer, one.received.metadata, one.received.id, one.came)
         last = done[-1].message
         with contextlib.suppress(*CONNECTION_EXCEPTIONS):  # they will come again
             if next(iter(self._unsettled), math.inf) > _tag(last):
@@ -312,6 +315,8 @@ class Subscription:
 class _Delivery:
     message: AbstractIncomingMessage
     received: Received
+    came: int = field(default_factory=time.time_ns)
+    """In nanoseconds of the clock."""
 
 
 def _tag(message: AbstractIncomingMessage) -> int:

@@ -34,6 +34,7 @@ from handrail.messaging.cloud_events import Unpublishable, message_of
 from handrail.messaging.envelope import id_of
 from handrail.messaging.relay.amqp_properties import Persistent
 from handrail.messaging.relay.routing import Routing
+from handrail.tracing.spans import TRACEPARENT
 
 _log = structlog.get_logger(__name__)
 
@@ -74,6 +75,8 @@ class Message:
     key: str
     body: bytes
     properties: Persistent
+    traceparent: str = ""
+    """The trace context that its event is kept with."""
 
     @classmethod
     def of(cls, recorded: Recorded, routing: Routing) -> Message:
@@ -84,7 +87,8 @@ class Message:
             properties = Persistent(content_type, headers, id_, recorded.recorded_at)
         except ValueError as error:
             raise Unpublishable(str(error)) from None
-        return cls(routing.routing_key(recorded.type, recorded.schema), body, properties)
+        key = routing.routing_key(recorded.type, recorded.schema)
+        return cls(key, body, properties, str(recorded.metadata.get(TRACEPARENT, "")))
 
 
 @dataclass

@@ -10,6 +10,7 @@ page again, so an event may come twice, with the same id; none is left out.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,11 +29,13 @@ from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
+from handrail.messaging.envelope import id_of
 from handrail.messaging.relay import parked_messages
 from handrail.messaging.relay.bound_forms import BoundForms
 from handrail.messaging.relay.parked_messages import BEHIND, RELAY, Parked, Place
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.routing import Routing
+from handrail.tracing import spans
 
 _log = structlog.get_logger(__name__)
 
@@ -94,6 +97,7 @@ class Relay:
         """Raises NotPublished while the broker is away: what it has confirmed of the page by then
         is not sent again by this process.
         """
+        taken = time.time_ns()
         while True:
             streams = {event.stream for event in page.events}
             waiting = await parked_messages.places(connection, self._routing.exchanges, streams)
@@ -110,6 +114,7 @@ class Relay:
                 moved = now
             if moved:
                 self._note(parked)
+                _trace(page.events, taken)
                 return Handled(list(moved))
 
     async def _publish(
@@ -137,7 +142,8 @@ class Relay:
             copy, stored = position == stored, position
             if (position, message.key) in confirmed:
                 continue
-            cause = await self._publisher.publish(exchange, message)
+            with spans.publishing(exchange, message.traceparent, message.properties.message_id):
+                cause = await self._publisher.publish(exchange, message)
             if cause and not copy:  # no queue is bound to the copy any more: it misses nothing
                 later = dict.fromkeys(one for one, _ in chain[number + 1 :] if one != position)
                 behind = [Parked(stream, one, BEHIND, exchange) for one in later]
@@ -157,6 +163,13 @@ class Relay:
                     position=one.position,
                     cause=one.cause,
                 )
+
+
+def _trace(events: Sequence[Recorded], taken: int) -> None:
+    if spans.is_on():
+        for event in events:
+            named = id_of(event.stream, event.version)
+            spans.waited_in_outbox(RELAY, event.metadata, event.recorded_at, named, taken)
 
 
 def partition(

@@ -7,7 +7,7 @@ writers (`handrail/eventstore/indexes_in_use.py`).
 from alembic import op
 
 revision = "0026"
-down_revision = "0017"
+down_revision = "0021"
 
 UP = """
 DO $$ BEGIN
