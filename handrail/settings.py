@@ -22,6 +22,7 @@ from pydantic_settings import NoDecode
 
 from handrail.access.settings import AccessSettings
 from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
+from handrail.console.settings import ConsoleSettings
 from handrail.database_settings import DatabaseSettings
 from handrail.notifications.settings import NotificationSettings
 from handrail.secret_files import (
@@ -59,7 +60,12 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 class Settings(
-    NotificationSettings, AccessSettings, DatabaseSettings, ConnectionSettings, SettingsPart
+    NotificationSettings,
+    AccessSettings,
+    ConsoleSettings,
+    DatabaseSettings,
+    ConnectionSettings,
+    SettingsPart,
 ):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
