@@ -75,6 +75,16 @@ def text_of(html: str) -> str:
 async def submit(
     api: httpx.AsyncClient, one: Form, headers: Mapping[str, str] | None = None, **filled: str
 ) -> httpx.Response:
+    return await sent(api, one, filled, headers)
+
+
+async def sent(
+    api: httpx.AsyncClient,
+    one: Form,
+    filled: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+) -> httpx.Response:
+    """A form whose fields have other names than a parameter may."""
     return await api.post(one.action, data={**one.fields, **filled}, headers=headers)
 
 

@@ -18,6 +18,7 @@ from tests.console.parked import (
     form,
     forms_of,
     lines_until,
+    sent,
     shown,
     submit,
     text_of,
@@ -111,11 +112,8 @@ async def test_a_retry_from_the_page_is_what_the_api_would_have_done(
     api: httpx.AsyncClient, house: House, parked: Parked
 ) -> None:
     html = await shown(api, f"/console/sagas/{parked.saga}/correct?step=BookShipment")
-    answer = await submit(
-        api,
-        form(html, "Correct and retry"),
-        **{"field.ship_to": "addr_ok", "reason": "the customer moved"},
-    )
+    filled = {"field.ship_to": "addr_ok", "reason": "the customer moved"}
+    answer = await sent(api, form(html, "Correct and retry"), filled)
     assert answer.status_code == 303, answer.text
     assert answer.headers["location"] == f"/console/sagas/{parked.saga}?said=correct"
     await settled(api, parked.saga, "completed")
