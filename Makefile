@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden
+.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden console-tests
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
 test: setup ## run every test that needs no Docker, but for the long ones
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser"
 
 thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
@@ -74,6 +74,9 @@ golden: setup ## record what this release writes, as later releases have to read
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey
 
+console-tests: setup ## look at every page of the console in Chromium, with axe-core (two minutes)
+	@$(BIN)/python -m pytest tests/console -m browser
+
 tls-demo: setup ## run the demo on a Temporal, a PostgreSQL and a RabbitMQ that demand certificates
 	@$(BIN)/python -m tests.tls_demo
 
@@ -107,7 +110,7 @@ fmt: setup ## put the code in shape
 
 lock: ## resolve pyproject.toml into requirements.lock and requirements-run.lock (needs uv)
 	uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
-	uv pip compile $(LOCKED) --extra broker --extra lake -c requirements.lock pyproject.toml -o requirements-run.lock
+	uv pip compile $(LOCKED) --extra broker --extra console --extra lake -c requirements.lock pyproject.toml -o requirements-run.lock
 
 sbom: setup ## write build/handrail.cdx.json: what the image installs, as a CycloneDX bill of materials
 	@mkdir -p build

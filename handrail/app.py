@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from handrail.access.roles import Access
 from handrail.command_fields import bounds_of
+from handrail.console.declared import Console
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
 from handrail.errors import DomainError
 from handrail.eventstore.business_tables import BusinessTables, EventIds, roles_of
@@ -202,6 +203,8 @@ class App:
     """The slug of the problem that each broken rule of the business is to a client."""
     saga_links: Callable[[str], Mapping[str, str]] = lambda _: {}
     """Links of a saga, by its id, to what it is about."""
+    console: Console = field(default_factory=Console)
+    """The pages of its entities in the operator console."""
     webhooks: Callable[[], Webhooks | None] = lambda: None
     """The signed webhooks of other companies."""
     sagas_per_tenant: Callable[[Any], int] = lambda _: 0
@@ -236,6 +239,9 @@ class App:
             raise WronglyDeclared(said)
         self._refuse_wrong_problems()
         self._refuse_what_no_context_has()
+        models = [one.name for one in self.read_models]
+        for said in self.console.mistakes(list(self.access.all_scopes), models):
+            raise WronglyDeclared(said)
 
     @cached_property
     def events(self) -> tuple[type, ...]:

@@ -22,6 +22,7 @@ from pydantic_settings import NoDecode
 
 from handrail.access.settings import AccessSettings
 from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
+from handrail.console.settings import ConsoleSettings
 from handrail.database_settings import DatabaseSettings
 from handrail.notifications.settings import NotificationSettings
 from handrail.release_settings import ReleaseSettings
@@ -62,6 +63,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 class Settings(
     NotificationSettings,
     AccessSettings,
+    ConsoleSettings,
     DatabaseSettings,
     ConnectionSettings,
     ReleaseSettings,

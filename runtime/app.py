@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from api.access import ACCESS
+from api.console import CONSOLE
 from api.examples import API_EXAMPLES
 from api.problem_types import PROBLEMS, RULES, TENANT
 from api.tags import TAGS
@@ -189,6 +190,7 @@ HANDRAIL: Final = App(
     api_examples=API_EXAMPLES,
     problems=PROBLEMS,
     rules=RULES,
+    console=CONSOLE,
     saga_links=lambda saga: {"order": f"/orders/{saga}"},
     webhooks=_webhooks,
     sagas_per_tenant=_sagas_per_tenant,

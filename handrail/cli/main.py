@@ -92,6 +92,7 @@ def up(
         async with stack:
             _say(
                 "",
+                f"console       {stack.console}",
                 f"API           {stack.api_url}",
                 f"API docs      {stack.api_url}/docs",
                 f"sign-in       {stack.sign_in}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -112,6 +113,13 @@ class Stack:
         host = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104  # any
         scheme = "https" if self.settings.api_tls_cert_file else "http"
         return f"{scheme}://{host}:{self.settings.api_port}"
+
+    @property
+    def console(self) -> str:
+        """Where operators look and act, or what is missing for that."""
+        if find_spec("jinja2") is None:
+            return "not installed; pip install 'handrail[console]'"
+        return f"{self.api_url}/console"
 
     @property
     def sign_in(self) -> str:

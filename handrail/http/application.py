@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -16,6 +17,7 @@ from temporalio.client import Client
 from handrail.access.authentication import Authentication
 from handrail.access.principal import EVERYTHING
 from handrail.app import App
+from handrail.console.session import ConsoleSessions
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
 from handrail.http.access import AccessMiddleware, public_routes
@@ -92,6 +94,7 @@ def create_app(
     waiting_requests: int = WAITING_AT_ONCE,
     rates: RateLimits = NO_LIMITS,
     origin: RequestOrigin = RequestOrigin(),  # noqa: B008  # it holds nothing
+    console: ConsoleSessions | None = None,
 ) -> FastAPI:
     """The application of what is `declared`.
 
@@ -105,8 +108,9 @@ def create_app(
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
     point-in-time read folds, `event_streams` those that are open, `waiting_requests` those that
     wait for a decision. `origin` says under which names it answers, `rates` how many requests a
-    second a caller may make. `personal` seals what comes in, and opens what goes out. Neither the
-    engine nor the client has to be connected, or is closed here.
+    second a caller may make. `personal` seals what comes in, and opens what goes out. `console`
+    holds the sessions of the console, which is there where Jinja2 is installed. Neither the engine
+    nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
         title="Handrail",
@@ -164,12 +168,20 @@ def create_app(
     routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
     for router in routers:
         app.include_router(router)
+    with_console = find_spec("jinja2") is not None
+    if with_console:
+        # Its packages are an extra: an API without them has no console.
+        from handrail.console.router import add_console_middleware, include_console  # noqa: PLC0415
+
+        include_console(app, declared, authentication, rates, console or ConsoleSessions())
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
     app.add_middleware(OpeningMiddleware, personal=personal)
     public = public_routes(app, declared.access.all_scopes)
     app.add_middleware(AccessMiddleware, authentication=authentication, public=public, rates=rates)
     app.add_middleware(RequestMiddleware, metrics=metrics, origin=origin)
+    if with_console:
+        add_console_middleware(app, declared)
     openapi.mend(app, declared.problem_types, declared.api_examples)
     return app
 

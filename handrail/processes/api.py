@@ -16,6 +16,7 @@ from handrail.access.configured import authentication_of, needs_four_eyes, way_o
 from handrail.access.sign_in import SignIn
 from handrail.app import App, WronglyDeclared
 from handrail.connections import store_engine
+from handrail.console.session import ConsoleSessions
 from handrail.eventstore.codec import Codec
 from handrail.http.application import create_app
 from handrail.http.database import Database
@@ -76,6 +77,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
                 RatePolicy("write", settings.api_writes_per_second),
             ),
             origin=origin_of(settings),
+            console=ConsoleSessions(settings.console_secret, settings.console_session_seconds),
         )
         await _serve(application, settings, authentication, stop)
 

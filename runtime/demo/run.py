@@ -74,6 +74,7 @@ async def demo(
         )
         async with stack:
             status.stop()
+            console.print(f"Console {stack.console}", markup=False)
             console.print(f"API {stack.api_url}/docs · Temporal UI {stack.temporal_ui_url}")
             console.print(f"Sign-in: {stack.sign_in}", markup=False)
             outcome = await drive(stack.api_url, stack.database_url, plan, console)
@@ -109,6 +110,7 @@ async def demo(
         shutil.rmtree(folder, ignore_errors=True)
     else:
         console.print(f"[red]Not as it should be.[/red] Logs and data are kept in {folder}")
+    console.print("To look around yourself: handrail up prints the address of the console first")
     if json:
         figures = _figures(outcome, orders, invariants, later)
         print(orjson.dumps(figures).decode())

@@ -20,7 +20,7 @@ from tests.architecture.shop_words import words_of_the_shop
 ROOT: Final = Path(__file__).parents[2]
 LIBRARY: Final = ROOT / "handrail"
 FILES: Final = tuple(
-    sorted(path for kind in ("py", "sql", "css") for path in LIBRARY.rglob(f"*.{kind}"))
+    sorted(path for kind in ("py", "sql", "css", "html") for path in LIBRARY.rglob(f"*.{kind}"))
 )
 
 CONTRACTS: Final[dict[str, dict[str, str]]] = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from handrail.app import App, Context, OperatorCommand
+from handrail.console.declared import Console, EntityPage
 from handrail.setting_types import HttpUrl, Unset
 from handrail.settings import Settings
 from handrail.simulators.simulator import Simulator
@@ -77,10 +78,9 @@ TRIPS = App(
     activities=_activities,
     routers=_routers,
     access=ACCESS,
+    console=Console(entities=(EntityPage(name="trips", projection=trip_board.PROJECTION),)),
     tags={"trips": "Book trips, and look at them."},
     settings=TripSettings,
     simulators=(AIRLINE, HOTEL),
-    operator_commands=(
-        OperatorCommand(name="demo", at="trips.demo:demo", help="Book trips, and prove them."),
-    ),
+    operator_commands=(OperatorCommand(name="demo", at="trips.demo:demo", help="Book trips."),),
 )

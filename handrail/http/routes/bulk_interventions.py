@@ -149,7 +149,7 @@ async def intervene_in_many(
     moves = asked.kind != "retry" and not asked.dry_run
     actor = await second.agreed(actor, asked, needed=moves)
     if asked.dry_run:
-        found = await _dry_run(services, asked.filter)
+        found = await dry_run(services, asked.filter)
         return Answered(200, found.model_dump(mode="json")).response()
     id_ = id_of(key)
 
@@ -260,7 +260,8 @@ async def stop(
     return Stopping(intervention=intervention, links=_links(services, intervention))
 
 
-async def _dry_run(services: Services, which: Filter) -> DryRun:
+async def dry_run(services: Services, which: Filter) -> DryRun:
+    """All parked sagas that match, counted, and those that have waited the longest."""
     now = datetime.now(UTC)
     wanted, until = which.to_domain(), which.until(now)
     board = services.app.saga_board.table

@@ -1,0 +1,179 @@
+"""The actions of the console: each is a button, and has a twin in the HTTP API and on the command
+line (`tests/console/test_twins.py` compares the three).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from handrail.access.principal import Principal
+from handrail.access.roles import APPROVE, ROLES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """What a button does. `post` is where its form goes, `http` the request that does the same, and
+    `cli` the command; `scope` is what a principal needs for it.
+    """
+
+    name: str
+    label: str
+    scope: str
+    post: str
+    http: str
+    cli: str
+
+
+def _of_a_saga(name: str, label: str) -> Action:
+    return Action(
+        name=name,
+        label=label,
+        scope="sagas:intervene",
+        post="/console/sagas/{saga}/intervene",
+        http="POST /sagas/{saga}/interventions",
+        cli=f"handrail sagas {name} {{saga}}",
+    )
+
+
+RETRY: Final = _of_a_saga("retry", "Retry")
+CORRECT: Final = _of_a_saga("correct", "Correct and retry")
+SKIP: Final = _of_a_saga("skip", "Skip")
+RESOLVE: Final = _of_a_saga("resolve", "Resolve by hand")
+COMPENSATE: Final = _of_a_saga("compensate", "Take everything back")
+CANCEL: Final = Action(
+    name="cancel",
+    label="Cancel the saga",
+    scope="sagas:intervene",
+    post="/console/sagas/{saga}/cancel",
+    http="POST /sagas/{saga}/cancellation",
+    cli="handrail sagas cancel {saga}",
+)
+AGAIN: Final = Action(
+    name="again",
+    label="Begin the next attempt",
+    scope="sagas:intervene",
+    post="/console/sagas/{saga}/again",
+    http="POST /sagas/{saga}/attempts",
+    cli="handrail sagas again {saga}",
+)
+
+
+def _answer(name: str, label: str, said: str) -> Action:
+    return Action(
+        name=name,
+        label=label,
+        scope="sagas:answer",
+        post="/console/sagas/{saga}/answer",
+        http="POST /sagas/{saga}/answers",
+        cli=f"handrail sagas answer {{saga}} {said}",
+    )
+
+
+ANSWER_YES: Final = _answer("answer-yes", "Say yes", "--approve")
+ANSWER_NO: Final = _answer("answer-no", "Say no", "--decline")
+IN_MANY: Final = Action(
+    name="in-many",
+    label="Tell them all",
+    scope="sagas:intervene",
+    post="/console/interventions",
+    http="POST /interventions",
+    cli="handrail sagas {kind}",
+)
+STOP: Final = Action(
+    name="stop",
+    label="Stop",
+    scope="sagas:intervene",
+    post="/console/interventions/{intervention}/stop",
+    http="POST /interventions/{intervention}/stop",
+    cli="handrail sagas stop {intervention}",
+)
+RETRY_MESSAGES: Final = Action(
+    name="retry-messages",
+    label="Handle what waits",
+    scope="consumers:operate",
+    post="/console/consumers/{name}/parked/{stream}/retry",
+    http="POST /consumers/{name}/parked/{stream}/retry",
+    cli="handrail consumers retry {name} {stream}",
+)
+DISCARD_MESSAGE: Final = Action(
+    name="discard-message",
+    label="Discard the first message",
+    scope="consumers:operate",
+    post="/console/consumers/{name}/parked/{stream}/discard",
+    http="POST /consumers/{name}/parked/{stream}/discard",
+    cli="handrail consumers discard {name} {stream}",
+)
+APPROVE_PROPOSAL: Final = Action(
+    name="approve",
+    label="Approve, and do it",
+    scope=APPROVE,
+    post="/console/proposals/{proposal}/approve",
+    http="POST /sagas/{saga}/interventions",
+    cli="handrail approve {proposal}",
+)
+ACTIONS: Final[Sequence[Action]] = (
+    *(RETRY, CORRECT, SKIP, RESOLVE, COMPENSATE, CANCEL, AGAIN),
+    *(ANSWER_YES, ANSWER_NO),
+    *(IN_MANY, STOP, RETRY_MESSAGES, DISCARD_MESSAGE, APPROVE_PROPOSAL),
+)
+INTERVENTIONS: Final[Mapping[str, Action]] = {
+    one.name: one for one in (RETRY, CORRECT, SKIP, RESOLVE, COMPENSATE)
+}
+"""By their kinds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A button on a page: what it will do here, said before it is pressed, and its twins.
+
+    `why_not` is why it cannot be pressed; empty: it can. `fields` go with the form, and `cli` is
+    the command without its reason.
+    """
+
+    action: Action
+    says: str
+    why_not: str
+    address: str
+    http: str
+    cli: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    wants: Sequence[str] = ()
+    """What a person adds beside the reason: `evidence`, `happened`."""
+
+
+def offered(
+    action: Action,
+    principal: Principal,
+    *,
+    says: str,
+    why_not: str = "",
+    path: Mapping[str, str] | None = None,
+    options: Mapping[str, str] | None = None,
+    fields: Mapping[str, str] | None = None,
+    wants: Sequence[str] = (),
+) -> Offer:
+    """The button for this principal. `path` fills the addresses, `options` the command line."""
+    path = path or {}
+    command = action.cli.format_map({name: shlex.quote(one) for name, one in path.items()})
+    for name, value in (options or {}).items():
+        command += f" --{name} {shlex.quote(value)}" if value else ""
+    return Offer(
+        action=action,
+        says=says,
+        why_not=_lacking(action, principal) or why_not,
+        address=action.post.format_map(path),
+        http=action.http.format_map(path),
+        cli=command,
+        fields=fields or {},
+        wants=wants,
+    )
+
+
+def _lacking(action: Action, principal: Principal) -> str:
+    if action.scope in principal.scopes:
+        return ""
+    roles = " or ".join(role for role, scopes in ROLES.items() if action.scope in scopes)
+    return f"you have not the scope {action.scope}, which the role {roles} has"

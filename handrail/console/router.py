@@ -1,0 +1,62 @@
+"""The routers of the console, and what the application needs for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+
+from handrail.access.authentication import Authentication
+from handrail.app import App
+from handrail.console.middleware import ConsoleMiddleware
+from handrail.console.routes import (
+    catalogue,
+    consumers,
+    entities,
+    find,
+    in_many,
+    now,
+    proposals,
+    read_models,
+    saga_acts,
+    sagas,
+    sign_in,
+    static,
+    streams,
+)
+from handrail.console.session import ConsoleSessions
+from handrail.console.state import ConsoleState
+from handrail.http.named_models import router_for
+from handrail.http.rate_limit import RateLimits
+
+
+def include_console(
+    app: FastAPI,
+    declared: App,
+    authentication: Authentication,
+    rates: RateLimits,
+    sessions: ConsoleSessions,
+) -> None:
+    """Adds the console's routes. They are no part of the OpenAPI document: they answer people."""
+    app.state.console = ConsoleState(
+        authentication=authentication,
+        sessions=sessions,
+        rates=rates,
+    )
+    for router in _routers(declared):
+        app.include_router(router_for(router, declared.tenant), include_in_schema=False)
+
+
+def add_console_middleware(app: FastAPI, declared: App) -> None:
+    """To be the last that is added: the outermost."""
+    sessions = app.state.console.sessions
+    app.add_middleware(ConsoleMiddleware, sessions=sessions, title=declared.console.title)
+
+
+def _routers(declared: App) -> Sequence[APIRouter]:
+    return (
+        *(static.router, sign_in.router, find.router, now.router, catalogue.router),
+        *(sagas.router, saga_acts.router, in_many.router, proposals.router),
+        *(read_models.router, consumers.router, streams.router),
+        entities.router_of(declared.console),
+    )

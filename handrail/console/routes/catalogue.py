@@ -1,0 +1,67 @@
+"""The catalogue: what the App that runs declares, drawn from the values themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from handrail.app import App
+from handrail.console.drawing import drawing_of
+from handrail.console.rendering import page
+from handrail.console.saga_view import definition_of
+from handrail.http.access import needs
+from handrail.http.dependencies import ServicesDep
+from handrail.http.problems import Problem
+from handrail.http.schemas import Name
+from handrail.kernel import context_of
+
+router = APIRouter(dependencies=[needs("sagas:read")])
+
+
+@router.get("/console/catalogue")
+async def catalogue(request: Request, services: ServicesDep) -> Response:
+    app = services.app
+    return await page(
+        request,
+        services,
+        "catalogue.html",
+        types=[
+            {"name": one.name, "purpose": one.purpose, "steps": list(one.example().names)}
+            for one in app.saga_types.values()
+        ],
+        events=[_event(app, one) for one in app.events],
+        consumers=[
+            {"name": one.name, "queue": f"{one.vhost}/{one.queue}", "wants": sorted(one.types)}
+            for one in app.consumers
+        ],
+        models=[one.name for one in app.read_models],
+    )
+
+
+@router.get("/console/catalogue/sagas/{name}")
+async def saga_type(request: Request, services: ServicesDep, name: Name) -> Response:
+    found = services.app.saga_types.get(name)
+    if found is None:
+        raise Problem("not-found", f"there is no saga type {name}")
+    view = definition_of(found.example())
+    return await page(
+        request,
+        services,
+        "saga_type.html",
+        name=found.name,
+        purpose=found.purpose,
+        view=view,
+        drawing=drawing_of(view),
+    )
+
+
+def _event(app: App, event: type[Any]) -> dict[str, Any]:
+    name = event.__name__
+    return {
+        "name": name,
+        "context": context_of(event),
+        "version": app.codec.version(name),
+        "models": [one.name for one in app.read_models if name in one.types],
+        "consumers": [one.name for one in app.consumers if name in one.types],
+    }

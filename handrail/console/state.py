@@ -1,0 +1,29 @@
+"""What the console's routes have beside the services of the API: how people sign in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from handrail.access.authentication import Authentication
+from handrail.console.session import ConsoleSessions
+from handrail.http.rate_limit import RateLimits
+
+
+@dataclass(frozen=True)
+class ConsoleState:
+    """Of one API process."""
+
+    authentication: Authentication
+    sessions: ConsoleSessions
+    rates: RateLimits
+
+
+async def _state(request: Request) -> ConsoleState:
+    return cast("ConsoleState", request.app.state.console)
+
+
+StateDep = Annotated[ConsoleState, Depends(_state)]
+"""The console of the process that serves the request."""
