@@ -299,7 +299,7 @@ def _is_of_an_attached_partition(error: errors.CheckViolation) -> bool:
     return error.diag.table_name in ("outbox_default", "commands_default")
 
 
-def _said(ordered: Sequence[tuple[str, int | None, Sequence[Encoded]]]) -> Mapping[str, Any]:
+def _said(ordered: Sequence[tuple[str, int | None, Sequence[Event]]]) -> Mapping[str, Any]:
     """What a span says of an append; -1 is a stream at any version."""
     shown = ordered[:_SHOWN_STREAMS]
     return {

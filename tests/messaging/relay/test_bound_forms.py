@@ -186,7 +186,7 @@ def test_copies_follow_their_event_in_the_order_of_the_stream() -> None:
         recorded(BOOKED[1], guest="g", amount=1, floor=0),
         replace(recorded(Form("GuestLeft"), guest="g"), version=4, position=8),
     ]
-    work = partition(events, set(), APP.routing, forms("inn.RoomBooked.v1"))
+    work = partition(events, set(), APP.routing, forms=forms("inn.RoomBooked.v1"))
     [chain] = work.chains.values()
     assert [(position, message.key) for position, message in chain] == [
         (7, "inn.RoomBooked.v2"),
