@@ -126,11 +126,8 @@ def _reads(ladder: Sequence[Form], form: Form, process: Announced) -> bool:
     return ladder.index(readable_of(ladder, process.reads)) >= ladder.index(form)
 
 
-def _print(found: Sequence[LevelShown], *, json: bool, wide: bool) -> None:
-    console = terminal(json=json, wide=wide)
-    if not found:
-        console.print("no event has more than one form")
-        return
+def table_of_levels(found: Sequence[LevelShown]) -> Table:
+    """What may be written of each message, and which processes hold back a newer form."""
     table = Table(
         (
             Column("newest"),
@@ -144,7 +141,15 @@ def _print(found: Sequence[LevelShown], *, json: bool, wide: bool) -> None:
         since = f"{one.since:%F %T}" if one.since else ""
         held = ", ".join(map(str, one.held_back_by))
         table.add(str(one.newest), str(one.written), since, one.raised_by, held)
-    table.print(console)
+    return table
+
+
+def _print(found: Sequence[LevelShown], *, json: bool, wide: bool) -> None:
+    console = terminal(json=json, wide=wide)
+    if not found:
+        console.print("no event has more than one form")
+        return
+    table_of_levels(found).print(console)
     if any(one.written != one.newest for one in found):
         console.print(
             "A newer form is written once all live processes can read it: by itself, or with"

@@ -221,10 +221,13 @@ class Codec:
 
 def _lowered(lowering: Lowering, newest: Sequence[Encoded]) -> Sequence[Encoded]:
     pieces = [(Form(one.type, one.schema), orjson.loads(one.data)) for one in newest]
-    return [
-        Encoded(form.name, form.version, orjson.dumps(data))
-        for form, data in lowering.lowered(pieces)
-    ]
+    encoded = []
+    for form, data in lowering.lowered(pieces):
+        try:
+            encoded.append(Encoded(form.name, form.version, orjson.dumps(data)))
+        except orjson.JSONEncodeError as error:
+            raise Unstorable(f"{form}: {error}") from None
+    return encoded
 
 
 def _adapter(cls: type, tenant: str) -> TypeAdapter[Any]:

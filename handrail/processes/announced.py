@@ -24,7 +24,7 @@ from handrail.settings import Settings
 
 _log = structlog.get_logger(__name__)
 
-_FIRST: Final = 5.0
+_FIRST: Final = 2.0
 """Seconds for the first sign of life, before the process goes on and writes the oldest forms."""
 
 Connects = Callable[[], AbstractAsyncContextManager[Connection]]

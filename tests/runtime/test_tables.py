@@ -26,6 +26,7 @@ from handrail.cli import (
     keys,
     lake,
     lake_output,
+    levels,
     main,
     notification_commands,
     notifications,
@@ -38,6 +39,7 @@ from handrail.cli import (
 from handrail.cli import relay as relay_commands
 from handrail.cli import topology as topology_cli
 from handrail.eventstore.subscriptions.lag import Lag
+from handrail.eventstore.write_levels import Announced
 from handrail.evolution.forms import Form
 from handrail.lake.questions import Answer
 from handrail.messaging.broker.federation_status import Fed
@@ -250,10 +252,21 @@ SHOWN: dict[str, Print] = {
     "handrail.verify.proof.show": lambda to: show(proof(), to),
     "runtime.demo.run.table_of_endings": lambda to: run.table_of_endings([saga(IDS[1])]).print(to),
     "runtime.demo.run.table_of_timeline": lambda to: run.table_of_timeline(saga(IDS[1])).print(to),
+    "handrail.cli.levels.table_of_levels": lambda to: levels.table_of_levels(some_levels()).print(
+        to
+    ),
     "handrail.cli.lake_output.table_of": lambda to: lake_output.table_of(an_answer(), None).print(
         to
     ),
 }
+
+
+def some_levels() -> list[levels.LevelShown]:
+    worker = Announced("host-1:4711:8a2f33c1", "worker", {}, "2026.11", NOW)
+    return [
+        levels.LevelShown(Form("CreditHeld", 2), Form("CreditHeld", 1), None, "", [worker, worker]),
+        levels.LevelShown(Form("LimitSet", 3), Form("LimitSet", 3), NOW, str(worker), []),
+    ]
 
 
 def printed(show: Print, width: int) -> list[str]:
