@@ -75,6 +75,7 @@ def write(folder: Path, owner: int) -> list[str]:
     passwords = dict(one.split("=", 1) for one in logins.split(","))
     for process, user in {"relay": "relay", **CONSUMERS}.items():
         secret(f"broker_url_{process}", f"amqp://{user}:{passwords[user]}@rabbitmq:5672")
+    secret("broker_bindings_url", f"http://relay:{passwords['relay']}@rabbitmq:15672")
     for company in ("bank", "carrier"):
         secret(f"{company}_webhook_secrets", webhook_secret())
     secret("payload_keys.json", payload_keys())

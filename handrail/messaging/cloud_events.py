@@ -16,6 +16,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
+from handrail.evolution.forms import Form
 from handrail.messaging.envelope import Received, id_of
 from handrail.messaging.relay.routing import Routing
 from handrail.tenant_word import tenant_in
@@ -42,8 +43,11 @@ class NotAnEvent(ValueError):
     """A message that none of us published: it has no id, stream or body to work with."""
 
 
-def message_of(recorded: Recorded, routing: Routing) -> tuple[dict[str, str], bytes, str]:
-    """Headers, body and content type.
+def message_of(
+    recorded: Recorded, routing: Routing, stored: Form | None = None
+) -> tuple[dict[str, str], bytes, str]:
+    """Headers, body and content type. `stored` is the form in the store, where this is a copy in
+    another.
 
     Raises UnknownMessage for an event this code does not know, Unpublishable for one too large.
     """
@@ -73,6 +77,8 @@ def message_of(recorded: Recorded, routing: Routing) -> tuple[dict[str, str], by
             attributes[name] = recorded.metadata[name]
     if (tenant := tenant_in(recorded.metadata, routing.tenant)) is not None:
         attributes[routing.tenant] = tenant
+    if stored is not None:
+        attributes["stored"] = routing.routing_key(stored.name, stored.version)
     message = to_binary(CloudEvent(attributes, body), _FORMAT)
     return message.headers, message.body, _JSON
 
@@ -93,7 +99,8 @@ def _received(headers: Mapping[str, Any], body: bytes, codec: Codec) -> Received
         raise KeyError("ce-time")
     event = from_binary(RabbitMQMessage(dict(headers), _JSON, body), _FORMAT, CloudEvent)
     attributes, data = event.get_attributes(), event.get_data()
-    _, type_, version = attributes["type"].split(".")
+    form = _form(attributes["type"])
+    stored = attributes.get("stored")
     metadata = orjson.loads(attributes["metadata"])
     if not (isinstance(data, dict) and isinstance(metadata, dict)):
         raise TypeError("data and metadata must be objects")
@@ -102,8 +109,8 @@ def _received(headers: Mapping[str, Any], body: bytes, codec: Codec) -> Received
         raise ValueError(f"{attributes['id']} is not version {version_} of {stream}")
     return Received(
         id=attributes["id"],
-        type=type_,
-        schema=int(version.removeprefix("v")),
+        type=form.name,
+        schema=form.version,
         stream=stream,
         version=version_,
         position=int(attributes["position"]),
@@ -111,4 +118,11 @@ def _received(headers: Mapping[str, Any], body: bytes, codec: Codec) -> Received
         metadata=metadata,
         data=data,
         codec=codec,
+        stored=_form(stored) if stored is not None else None,
     )
+
+
+def _form(key: str) -> Form:
+    """As it stands in a routing key."""
+    _, name, version = key.split(".")
+    return Form(name, int(version.removeprefix("v")))

@@ -32,6 +32,8 @@ class Received:
     """As stored, in the version `schema`."""
     codec: Codec = field(repr=False, compare=False)
     """Decodes `data`, once `event` is read."""
+    stored: Form | None = None
+    """Of a copy: the form that is in the store, of which `data` were made."""
 
     @cached_property
     def event(self) -> Event:

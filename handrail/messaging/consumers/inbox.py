@@ -20,6 +20,7 @@ from handrail.eventstore.pool import Connection
 from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.coverage import IS_COVERED
+from handrail.messaging.consumers.stored_form import as_stored
 from handrail.messaging.envelope import Received
 from handrail.tracing import spans
 
@@ -101,6 +102,7 @@ async def receive_all(
     """
     outcomes = []
     async with connection.transaction():
+        messages = await as_stored(connection, messages)
         cursor = await connection.execute(
             _NOTE,
             {
@@ -148,6 +150,7 @@ async def park(
 ) -> None:
     """The message waits for a person, and so do those of its stream that come later."""
     async with connection.transaction():
+        [received] = await as_stored(connection, [received])
         # It changes nothing where the stream is parked already, but it waits for who works it off.
         await connection.execute(
             "INSERT INTO parked_streams AS p (consumer, stream) VALUES (%s, %s)"

@@ -36,6 +36,10 @@ _SOMETIMES: Final[dict[str, dict[str, Any]]] = {
     "ce-correlation": {**_TEXT, "description": "The process it belongs to."},
     "ce-causation": {**_TEXT, "description": "The idempotency key of the step that caused it."},
     "ce-step": {**_TEXT, "description": "The step of the process."},
+    "ce-stored": {
+        **_TEXT,
+        "description": "Of a copy in another form than the stored one: that form's routing key.",
+    },
     "ce-saga": {**_TEXT, "description": "The process, where it is told apart."},
 }
 

@@ -77,7 +77,7 @@ class BoundForms:
             try:
                 data = convert(self._codec.lineages, stored, event.data, form)
                 copy = replace(event, type=form.name, schema=form.version, data=data)
-                made.append(Message.of(copy, self._routing))
+                made.append(Message.of(copy, self._routing, stored))
             except Exception as error:  # noqa: BLE001  # a conversion may raise anything
                 self._note(exchange, stored, form, error)
         return made

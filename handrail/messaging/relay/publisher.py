@@ -30,6 +30,7 @@ from aiormq.exceptions import (
 )
 
 from handrail.eventstore.store import Recorded
+from handrail.evolution.forms import Form
 from handrail.messaging.cloud_events import Unpublishable, message_of
 from handrail.messaging.envelope import id_of
 from handrail.messaging.relay.amqp_properties import Persistent
@@ -79,9 +80,12 @@ class Message:
     """The trace context that its event is kept with."""
 
     @classmethod
-    def of(cls, recorded: Recorded, routing: Routing) -> Message:
-        """Raises UnknownMessage, Unpublishable."""
-        headers, body, content_type = message_of(recorded, routing)
+    def of(cls, recorded: Recorded, routing: Routing, stored: Form | None = None) -> Message:
+        """`stored` is the form in the store, where this is a copy in another.
+
+        Raises UnknownMessage, Unpublishable.
+        """
+        headers, body, content_type = message_of(recorded, routing, stored)
         id_ = id_of(recorded.stream, recorded.version)
         try:
             properties = Persistent(content_type, headers, id_, recorded.recorded_at)

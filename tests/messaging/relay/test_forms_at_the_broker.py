@@ -13,18 +13,25 @@ import pytest
 
 from handrail.cli import contract_readers
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
-from handrail.eventstore.store import ANY_VERSION, EventStore
+from handrail.eventstore.pool import Connection
+from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.evolution.forms import Form
 from handrail.messaging.broker.management_api import Management
 from handrail.messaging.broker.plan import BrokerPlan
+from handrail.messaging.cloud_events import message_of, received
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.consumers.inbox import Outcome, receive_all
 from handrail.messaging.contracts.form_readers import known
+from handrail.messaging.envelope import Received
 from handrail.messaging.relay.bound_forms import Bindings, BoundForms
 from handrail.messaging.relay.relay import Relay
 from handrail.messaging.relay.retry_parked import retry
 from handrail.messaging.relay.watch_bindings import watch_bindings
 from handrail.settings import Settings
+from tests.evolution import old_release
 from tests.evolution.new_release import NEW, GuestLeft, KeyGiven, RoomBooked
+from tests.messaging.relay.inns import OLD_INN
 from tests.messaging.relay.world import HOME, World, until
 
 APP = replace(NEW, broker=BrokerPlan(home=HOME))
@@ -189,6 +196,36 @@ async def test_what_was_parked_is_published_in_all_its_forms_when_it_is_retried(
     assert (done.published, done.stopped_by) == (3, [])
     assert await inn.got("old") == [(1, OLD)]
     assert await inn.world.parked() == []
+
+
+@pytest.mark.parametrize("release", ["new", "old"])
+async def test_a_consumer_handles_a_copy_as_it_is_stored_where_it_can_read_that(
+    inn: Inn, release: str
+) -> None:
+    await inn.stay()
+    [(position, recorded_at)] = await inn.world.rows(
+        "SELECT position, recorded_at FROM events WHERE type = 'RoomBooked'"
+    )
+    lowered = {"guest": "g", "sum": 5}
+    about = {"actor": "ann"}
+    event = Recorded(position, "room-1", 1, "RoomBooked", 1, lowered, about, recorded_at)
+    headers, body, _ = message_of(event, APP.routing, stored=Form("RoomBooked", 2))
+    assert headers["ce-stored"] == BOOKED
+    codec, wants = {
+        "new": (APP.codec, RoomBooked),
+        "old": (OLD_INN.codec, old_release.RoomBooked),
+    }[release]
+    copy = received(headers, body, codec)
+    handled: list[dict[str, Any]] = []
+
+    async def handle(_: Connection, one: Received) -> None:
+        handled.append(vars(one.event))
+
+    consumer = Consumer(name="c", vhost=HOME, queue="c", wants=(wants,), handle=handle)
+    async with inn.world.pool.connection() as connection:
+        outcomes = [*await receive_all(connection, consumer, [copy, copy])]
+    assert outcomes == [Outcome.HANDLED, Outcome.DUPLICATE]
+    assert handled == [{"new": {"guest": "g", "amount": 5, "floor": 2}, "old": lowered}[release]]
 
 
 async def test_the_readers_of_each_form_are_noted_and_those_that_are_gone_since_when(
