@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,11 +15,13 @@ from handrail.cli.newer_code import park_unknown as decided
 from handrail.connections import store_engine, store_pool
 from handrail.counted import counted
 from handrail.eventstore.pool import Connection
+from handrail.eventstore.short_locks import TablesBusy
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.eventstore.tokens import UnknownProjection
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
 from handrail.projections import parked_rows, retry_parked
+from handrail.projections.drop_read_model import StillUsed, drop_read_model
 from handrail.projections.read_model import NEXT
 from handrail.projections.rebuild import UnknownReadModel, rebuild
 from handrail.projections.retry_readable import all_parked
@@ -96,6 +99,19 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
             console.print(str(unknown))
             return 1
     console.print(f"built anew and in use: {listed}")
+    return 0
+
+
+async def take_away(settings: Settings, name: str) -> int:
+    """0 once it is gone."""
+    console = terminal(json=True)
+    try:
+        projections = the_app().read_models
+        await asyncio.to_thread(drop_read_model, str(settings.owner_url), name, projections)
+    except (UnknownReadModel, StillUsed, TablesBusy) as refused:
+        console.print(str(refused))
+        return 1
+    console.print(f"{name} is gone, and holds the outbox no more")
     return 0
 
 

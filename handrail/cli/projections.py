@@ -42,6 +42,14 @@ def rebuild(*names: str) -> int:
 
 
 @projections.command
+def drop(name: str) -> int:
+    """Take a read model away that no release reads any more; this release must not have it."""
+    from handrail.cli.projection_commands import take_away
+
+    return _run_job(lambda settings: take_away(settings, name))
+
+
+@projections.command
 def retry(
     name: str | None = None,
     stream: str | None = None,

@@ -54,15 +54,52 @@ async def test_a_database_of_another_version_is_not_ready(
     assert "0000" in wrong["detail"]
 
 
-async def test_a_read_model_of_another_version_is_not_ready(
+OF_ANOTHER_VERSION = "UPDATE read_models SET version = version + {} WHERE name = 'stock_level'"
+
+
+async def test_a_read_model_with_columns_of_another_version_is_not_ready(
     house: House, api: httpx.AsyncClient
 ) -> None:
-    await house.sql("UPDATE read_models SET version = version + 97 WHERE name = 'stock_level'")
+    await house.sql(OF_ANOTHER_VERSION.format(97))
+    await house.sql("ALTER TABLE stock_level RENAME COLUMN available TO free")
     try:
         found = problem(await api.get("/readyz"), 503, "not-ready")
     finally:
-        await house.sql("UPDATE read_models SET version = version - 97 WHERE name = 'stock_level'")
-    assert [one["parameter"] for one in found["errors"]] == ["read models"]
+        await house.sql("ALTER TABLE stock_level RENAME COLUMN free TO available")
+        await house.sql(OF_ANOTHER_VERSION.format(-97))
+    [wrong] = found["errors"]
+    assert wrong["parameter"] == "read models"
+    assert wrong["detail"].startswith("stock_level is at version")
+
+
+async def test_a_read_model_of_another_version_with_the_same_columns_is_ready(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    """While it is exchanged both releases serve from it."""
+    await house.sql(OF_ANOTHER_VERSION.format(97))
+    try:
+        answer = await api.get("/readyz")
+    finally:
+        await house.sql(OF_ANOTHER_VERSION.format(-97))
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_database_that_a_newer_release_migrated_is_ready(
+    house: House, api: httpx.AsyncClient
+) -> None:
+    [(version,)] = await house.sql(
+        "SELECT version_num FROM alembic_version WHERE version_num ~ '^0'"
+    )
+    await house.sql(
+        "UPDATE alembic_version SET version_num = '9999' WHERE version_num = %s", version
+    )
+    try:
+        answer = await api.get("/readyz")
+    finally:
+        await house.sql(
+            "UPDATE alembic_version SET version_num = %s WHERE version_num = '9999'", version
+        )
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_projection_that_stands_still_is_not_ready(

@@ -184,6 +184,23 @@ async def test_a_version_that_no_branch_has_is_named() -> None:
     assert "at no version, and" in not_reached([], TABLES)
 
 
+def test_what_a_newer_release_migrated_is_enough() -> None:
+    library, business = "0019", "shop_0002"
+    assert not_reached(["9999", business], TABLES) == ""
+    assert not_reached([library, "shop_9999"], TABLES) == ""
+    assert "at 9999, and" in not_reached(["9999"], TABLES)
+    assert "at other_9999" in not_reached(["other_9999", business], TABLES)
+
+
+async def test_older_code_migrates_nothing_of_a_newer_schema(scratch: Scratch) -> None:
+    await migrated(scratch)
+    await scratch.sql("UPDATE alembic_version SET version_num = '9999' WHERE version_num ~ '^0'")
+    await scratch.sql("DROP FUNCTION load_states")
+    assert await asyncio.to_thread(upgrade, scratch.url, ROLE, own=TABLES) == []
+    assert await scratch.sql("SELECT to_regproc('load_states')") == [(None,)]
+    assert "9999" in await versions(scratch)
+
+
 def test_tables_that_cannot_be_migrated_are_refused_where_they_are_declared(
     tmp_path: Path,
 ) -> None:

@@ -1,96 +1,118 @@
-"""Processes of two releases on one database: what the older ones cannot read the newer ones do."""
+"""Two releases serve side by side, each from a read model of its own: the newer one's has a column
+more, and a name of its own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+import asyncio
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
 
 import pytest
+from sqlalchemy import MetaData
+from sqlalchemy.exc import ProgrammingError
 
-from domain.identifiers import MerchantId, OrderId
-from domain.settlement.events import MerchantAccountOpened, PayableAccrued
-from handrail.dev.supervisor import Service
-from handrail.eventstore.codec import Codec
-from handrail.settings import APP_VARIABLE, Settings
-from projections import merchant_balance, order_status
-from runtime.app import HANDRAIL
-from tests.controls import eur
-from tests.projections.next_release import NEXT
-from tests.projections.stories import placed
-from tests.projections.world import World, until
+from domain.identifiers import OrderId
+from handrail.projections.drop_read_model import StillUsed, drop_read_model
+from handrail.projections.install import install
+from handrail.projections.projection import Projection
+from handrail.projections.rebuild import UnknownReadModel, rebuild
+from handrail.projections.row_of import row_of
+from tests.projections.stories import Shop, Told
+from tests.projections.test_rebuild import BALANCE, SECOND, TABLE
+from tests.projections.world import ROLE, World, until
 
-pytestmark = pytest.mark.journey  # it starts whole processes
-
-MERCHANT = MerchantId("m-1")
-STREAM = f"merchant-{MERCHANT}"
-READERS = ("order_status", "merchant_balance", "consumer/finance")
-MODELS = (order_status.PROJECTION, merchant_balance.PROJECTION)
-
-
-@asynccontextmanager
-async def release(database: str, folder: Path, name: str, app: str) -> AsyncIterator[list[Service]]:
-    """A projector and a consumer of a release, as the processes they are."""
-    folder = folder / name
-    folder.mkdir()
-    environment = {
-        **Settings(database_url=database, data_dir=folder).environment(),
-        APP_VARIABLE: app,
-    }
-    async with AsyncExitStack() as stack:
-        started = []
-        for what in (["projector"], ["consumer", "finance"]):
-            service = Service(f"{name}-{what[0]}", what, folder=folder, environment=environment)
-            stack.push_async_callback(service.stop)
-            await service.start()
-            started.append(service)
-        yield started
+NAMED: Final[Projection[Any]] = replace(
+    SECOND,
+    name="merchant_balance_3",
+    table=TABLE.to_metadata(MetaData(), name="merchant_balance_3"),
+)
+OLDER, NEWER = [BALANCE], [NAMED]
 
 
-async def accrued(world: World, number: int, codec: Codec = HANDRAIL.codec) -> None:
-    order, balance = OrderId(f"o-{number}"), 97_10 * number
-    event = PayableAccrued(
-        merchant=MERCHANT, order=order, gross=eur(100_00), fee=eur(2_90), balance=eur(balance)
-    )
-    await world.append(STREAM, event, codec=codec)
-    await world.append(f"order-{order}", placed(order), codec=codec)
+async def tell(world: World, story: Iterable[Told]) -> None:
+    for stream, events in story:
+        await world.append(stream, *events)
 
 
-async def test_read_models_and_consumers_survive_a_deployment_that_is_taken_back(
-    database: str, world: World, tmp_path: Path
+async def balances(world: World, of: Projection[Any]) -> list[tuple[str, int]]:
+    return [
+        (str(merchant), orders)
+        for merchant, orders in await world.sql(
+            f"SELECT merchant, orders FROM {of.table.name} ORDER BY merchant"
+        )
+    ]
+
+
+async def test_each_release_reads_its_own_rows_all_the_time_and_forth_and_back(
+    world: World,
 ) -> None:
-    await world.append(
-        STREAM, MerchantAccountOpened(merchant=MERCHANT, currency="EUR", fee_bps=290)
-    )
-    async with release(database, tmp_path, "old", "runtime.app:HANDRAIL"):
-        await accrued(world, 1)
-        await until(lambda: seen(world), seconds=60)
-        await accrued(world, 2, NEXT.codec)
-        await accrued(world, 3)
-        await until(lambda: wait(world), seconds=60)
-        async with release(database, tmp_path, "new", "tests.projections.next_release:NEXT") as new:
-            await until(lambda: seen(world), seconds=60)
-            await accrued(world, 4, NEXT.codec)
-            await until(lambda: seen(world), seconds=60)
-            for service in new:
-                await service.kill()
-        await accrued(world, 5)
-        await until(lambda: seen(world), seconds=60)
+    shop = Shop()
+    await tell(world, shop.opens())
+    await tell(world, shop.sells(OrderId("1")))
+    await world.catch_up(OLDER)
+    [(merchant, _)] = [one for one in await balances(world, BALANCE) if one[1]]
 
-    for model in MODELS:
-        assert await world.rows(model) == await world.folded(model, NEXT.codec)
-    assert await world.sql("SELECT FROM parked_events") == []
-    assert await world.sql("SELECT FROM parked_messages") == []
-    assert await world.sql(
-        "SELECT id FROM inbox WHERE consumer = 'finance' AND id LIKE :of ORDER BY id",
-        of=f"{STREAM}/%",
-    ) == [(f"{STREAM}/{version}",) for version in range(2, 7)]
+    async def reads(of: Projection[Any]) -> int:
+        async with world.engine.connect() as connection:
+            row = await row_of(connection, of, merchant)
+        return int(row.orders) if row else 0
+
+    async with world.running(world.runner(OLDER)):
+        await asyncio.to_thread(install, world.url, ROLE, NEWER)
+        assert await reads(BALANCE) == 1
+        async with world.running(world.runner(NEWER)):
+            await until(lambda: _is(reads, NAMED, 1))
+            await tell(world, shop.sells(OrderId("2")))
+            await until(lambda: _is(reads, BALANCE, 2))
+            await until(lambda: _is(reads, NAMED, 2))
+        await tell(world, shop.sells(OrderId("3")))
+        await until(lambda: _is(reads, BALANCE, 3))
+    assert await reads(NAMED) == 2, "it waits for its release to come back"
+    await world.catch_up(NEWER)
+    assert await reads(NAMED) == 3
 
 
-async def seen(world: World) -> bool:
-    return all([await world.seen_all(name) for name in READERS])
+async def _is(reads: Any, of: Projection[Any], orders: int) -> bool:
+    return bool(await reads(of) == orders)
 
 
-async def wait(world: World) -> bool:
-    found = await world.sql("SELECT DISTINCT subscriber FROM newer_code_waits")
-    return {name for (name,) in found} == set(READERS)
+async def test_the_older_read_model_goes_once_its_release_is_gone(world: World) -> None:
+    await asyncio.to_thread(install, world.url, ROLE, NEWER)
+    with pytest.raises(StillUsed, match="this release has the read model merchant_balance_3"):
+        drop_read_model(world.url, NAMED.name, NEWER)
+    async with world.running(world.runner(OLDER)):
+        await until(lambda: _follows(world))
+        with pytest.raises(StillUsed, match="keeps merchant_balance: stop its release first"):
+            await asyncio.to_thread(drop_read_model, world.url, BALANCE.name, NEWER)
+    await asyncio.to_thread(drop_read_model, world.url, BALANCE.name, NEWER)
+    left = "SELECT count(*) FROM checkpoints WHERE projection = 'merchant_balance'"
+    assert await world.value(left) == 0
+    assert await world.value("SELECT to_regclass('merchant_balance')") is None
+    with pytest.raises(UnknownReadModel, match=r"merchant_balance: only .* can be dropped"):
+        drop_read_model(world.url, BALANCE.name, NEWER)
+
+
+async def _follows(world: World) -> bool:
+    query = "SELECT count(*) FROM followers WHERE serves LIKE '%merchant_balance@%'"
+    return bool(await world.value(query) > 0)
+
+
+async def test_under_one_name_the_newer_release_reads_nothing_before_the_exchange(
+    world: World,
+) -> None:
+    """Why a version with other columns gets a name of its own."""
+
+    async def can_read(of: Projection[Any]) -> bool:
+        try:
+            async with world.engine.connect() as connection:
+                await row_of(connection, of, "any")
+        except ProgrammingError:
+            return False
+        return True
+
+    assert [await can_read(one) for one in (BALANCE, SECOND)] == [True, False]
+    async with world.running(world.runner([SECOND])), asyncio.timeout(30):
+        await rebuild(world.url, ROLE, [SECOND.name], [SECOND])
+    assert [await can_read(one) for one in (BALANCE, SECOND)] == [True, True]

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -27,6 +28,7 @@ from handrail.eventstore.grants import (
 )
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
 from handrail.eventstore.indexes_in_use import build_indexes
+from handrail.eventstore.newer_schema import passed, versions_of
 from handrail.eventstore.row_security import (
     SUBSCRIBERS,
     access_of,
@@ -39,6 +41,7 @@ from handrail.eventstore.short_locks import in_short_locks, wait_briefly
 from handrail.eventstore.tables import metadata as store_metadata
 from handrail.notifications.tables import metadata as messages_metadata
 
+_log = structlog.get_logger(__name__)
 FUNCTIONS = files("handrail.eventstore") / "functions"
 LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('handrail migrate'))"
 
@@ -63,7 +66,8 @@ def upgrade(
     roles = roles or roles_of(own)
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     try:
-        in_short_locks(engine, partial(_upgrade_tables, new_timeline=new_timeline, own=own))
+        if not in_short_locks(engine, partial(_upgrade_tables, new_timeline=new_timeline, own=own)):
+            return []
         # In a transaction of its own: what a revision has locked is free again by now.
         done = in_short_locks(engine, partial(_complete, role=role, own=own, roles=roles))
         done += build_indexes(engine)
@@ -75,12 +79,18 @@ def upgrade(
 
 def _upgrade_tables(
     connection: Connection, new_timeline: NewTimeline, own: BusinessTables | None
-) -> None:
+) -> bool:
+    """Whether the schema is this code's; False for one of a newer release, which stays as it is."""
     # Several processes may start at once: one migrates, the others wait and find it done.
     connection.exec_driver_sql(LOCK)
     refuse_another_store(connection, new_timeline)
+    heads = ScriptDirectory.from_config(configured(None, own)).get_heads()
+    if newer := passed(heads, versions_of(connection)):
+        _log.warning("the schema is of a newer release, and stays as it is", past=sorted(newer))
+        return False
     wait_briefly(connection)
     command.upgrade(configured(connection, own), "heads")
+    return True
 
 
 def _complete(
@@ -114,14 +124,20 @@ def not_reached(versions: Sequence[str], own: BusinessTables | None) -> str:
     """What a database at these versions lacks, in a sentence; empty where it has all revisions."""
     scripts = ScriptDirectory.from_config(configured(None, own))
     heads = set(scripts.get_heads())
-    try:
-        reached = {one.revision for one in scripts.get_all_current(tuple(versions))}
-    except CommandError:  # one of them is none of this code's
-        reached = set()
+    # Others are none of this code's: a newer release's, or of another database.
+    known = tuple(one for one in versions if _knows(scripts, one))
+    reached = {one.revision for one in scripts.get_all_current(known)} | passed(heads, versions)
     if heads <= reached:
         return ""
     is_at = ", ".join(sorted(versions)) or "no version"
     return f"the database is at {is_at}, and this code needs {', '.join(sorted(heads))}"
+
+
+def _knows(scripts: ScriptDirectory, version: str) -> bool:
+    try:
+        return scripts.get_revision(version) is not None
+    except CommandError:
+        return False
 
 
 def refuse_another_store(connection: Connection, new_timeline: NewTimeline = "stop") -> None:

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from functools import cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.subscriptions.lag import Lag, lag
@@ -24,6 +25,7 @@ from handrail.http.routes.consumers import parked_at_consumers
 from handrail.http.schemas import of_row
 from handrail.messaging.consumers import parked_messages
 from handrail.notifications.operations import STANDING, standing_of
+from handrail.projections.projection import Projection
 from handrail.projections.saga_figures import figures
 from handrail.projections.tables import forms
 
@@ -32,6 +34,10 @@ router = APIRouter(tags=["operations"])
 _LIMIT: Final = 3.0  # seconds
 LAG_LIMIT: Final = 30.0
 """Seconds a read model may be behind before the API is not ready."""
+_COLUMNS: Final = text(
+    "SELECT attname::text FROM pg_attribute"
+    " WHERE attrelid = to_regclass(:table) AND attnum > 0 AND NOT attisdropped"
+)
 _FIGURES_LAST: Final = 5.0
 """Seconds; several may scrape."""
 
@@ -190,12 +196,19 @@ async def _read_models(services: Services) -> str:
     async with services.database.connection(_LIMIT) as connection:
         found = await connection.execute(select(forms.c.name, forms.c.version))
         installed = {row.name: row.version for row in found}
-    wrong = [
-        f"{one.name} is at version {installed.get(one.name)} and should be at {one.version}"
-        for one in services.app.read_models
-        if installed.get(one.name) != one.version
-    ]
+        others = [one for one in services.app.read_models if installed.get(one.name) != one.version]
+        wrong = [
+            f"{one.name} is at version {installed.get(one.name)} and should be at {one.version}"
+            for one in others
+            if not await _has_columns(connection, one)
+        ]
     return "; ".join(wrong)
+
+
+async def _has_columns(connection: AsyncConnection, projection: Projection[Any]) -> bool:
+    """Whether the table in use, of another version, can be read by this code all the same."""
+    found = await connection.execute(_COLUMNS, {"table": projection.table.name})
+    return {projection.name_of(one) for one in projection.columns} <= set(found.scalars())
 
 
 async def _projections(services: Services, lags: list[Lag]) -> str:
