@@ -267,6 +267,13 @@ app.command(
 )
 
 
+app.command(
+    "handrail.cli.events:events",
+    name="events",
+    help="Search events by actor, saga, type and time; show their causes.",
+)
+
+
 @app.command
 def contracts(
     *,

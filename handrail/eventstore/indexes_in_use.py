@@ -29,8 +29,7 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s)
 
 def build_indexes(engine: Engine) -> list[str]:
     """Builds those that are missing, as the owner of the tables; answers the statements."""
-    with engine.connect() as connection:
-        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not _statements(connection):
             return []
         with _alone(connection):
