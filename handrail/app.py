@@ -94,7 +94,7 @@ class OperatorCommand:
 
 LIBRARY_COMMANDS: Final = (
     *("api", "approve", "campaign", "check", "codec", "consumer", "consumers", "contracts"),
-    *("database", "keys", "lake", "migrate", "new", "notifications", "notifier"),
+    *("database", "events", "keys", "lake", "migrate", "new", "notifications", "notifier"),
     *("payload-keys", "projections", "projector", "relay", "restore", "sagas", "settings"),
     *("topology", "up", "verify", "worker"),
 )

@@ -202,6 +202,13 @@ STORED_ACTOR: Final = Text(
     says=f"{ACTOR.says}, or a principal's kind and subject, and whom it acts for",
 )
 """Of what is kept beside an event: an ACTOR, or a principal, or both with ` for ` between them."""
+CORRELATION: Final = Text(
+    shortest=1,
+    longest=200,
+    pattern="[A-Za-z0-9][A-Za-z0-9_.:~+/=-]*",
+    says="letters, digits and _ . : ~ + / = -",
+)
+"""What events correlate with: a saga, a single command, or a request."""
 CURRENCY: Final = Text(
     shortest=3, longest=3, pattern="[A-Z]{3}", says="three capital letters of ISO 4217"
 )

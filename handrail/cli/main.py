@@ -272,6 +272,11 @@ app.command(
     name="contracts",
     help="What is promised of events, and which forms of them may be written.",
 )
+app.command(
+    "handrail.cli.events:events",
+    name="events",
+    help="Search events by actor, saga, type and time; show their causes.",
+)
 
 
 app.command(

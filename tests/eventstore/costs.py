@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +21,10 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import StaticPool
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from handrail.audit.causation import causes_of
+from handrail.audit.event_search import EventFilter, search
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.feed import Cursor, read_page
 from handrail.eventstore.migrations import upgrade
@@ -47,6 +51,8 @@ class Cost:
     size: int
     fill: Callable[[Lab, int], Awaitable[None]]
     ask: Callable[[Connection], Awaitable[object]]
+    levels: int = LEVELS
+    """Pages more that ten times as much may cost, whatever the ratio."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Measured:
     what: str
     once: int
     ten_times: int
+    levels: int = LEVELS
 
     def __str__(self) -> str:
         return f"{self.what} · {self.once} · {self.ten_times} · {self.ratio:.2f}"
@@ -65,7 +72,7 @@ class Measured:
     @property
     def has_grown(self) -> bool:
         """By more than another level or two of an index, where hardly any page is touched."""
-        return self.ratio > AT_MOST and self.ten_times - self.once > LEVELS
+        return self.ratio > AT_MOST and self.ten_times - self.once > self.levels
 
 
 # Sizes.
@@ -119,6 +126,19 @@ async def events_seen_in_part(lab: Lab, count: int) -> None:
 async def events_seen(lab: Lab, count: int) -> None:
     await events(lab, count)
     await a_follower(lab, CONSUMER.follower, "SELECT pg_current_snapshot()")
+
+
+async def events_of_people(lab: Lab, count: int) -> None:
+    """A hundredth of them of one actor, ten of each saga, a second apart."""
+    await lab.sql.execute(
+        "INSERT INTO events (position, stream, version, shard, type, schema, data, metadata,"
+        " recorded_at) OVERRIDING SYSTEM VALUE"
+        " SELECT n, 'order-' || n, 1, n % 16, 'Noted', 1, '{}',"
+        "  jsonb_build_object('actor', CASE WHEN n % 100 = 0 THEN 'person:ann' ELSE 'api' END,"
+        "   'correlation', 'o-' || n / 10, 'causation', 'o-' || n / 10 || '/1/Note/do'),"
+        f"  clock_timestamp() - interval '1 second' * ({count} - n)"
+        f" FROM generate_series(1, {count}) AS n".encode()
+    )
 
 
 async def parked(lab: Lab, count: int) -> None:
@@ -177,6 +197,12 @@ async def an_outbox_that_nobody_lets_go(lab: Lab, count: int) -> None:
 
 
 async def how_far_behind(connection: Connection) -> None:
+    async with _over(connection) as over:
+        assert await lag(over)
+
+
+@asynccontextmanager
+async def _over(connection: Connection) -> AsyncIterator[AsyncConnection]:
     """The same connection, as SQLAlchemy has it."""
 
     async def same() -> Connection:
@@ -184,7 +210,7 @@ async def how_far_behind(connection: Connection) -> None:
 
     engine = create_async_engine("postgresql+psycopg://", async_creator=same, poolclass=StaticPool)
     async with engine.connect() as over:
-        assert await lag(over)
+        yield over
 
 
 async def is_it_done(connection: Connection) -> None:
@@ -207,6 +233,34 @@ async def poll(connection: Connection) -> None:
     """Of a follower that has seen everything."""
     now = await snapshot(connection)
     await read_page(connection, Cursor(now), ALL_SHARDS, 1000)
+
+
+async def search_by_actor(connection: Connection) -> None:
+    await _search(connection, EventFilter(actor="person:ann"))
+
+
+async def search_by_saga_and_type(connection: Connection) -> None:
+    await _search(connection, EventFilter(saga="o-7", type="Noted"))
+
+
+async def search_by_a_rare_type(connection: Connection) -> None:
+    """No index has it: a page looks at a bounded number of events."""
+    await _search(connection, EventFilter(type="Rare"))
+
+
+async def search_by_time(connection: Connection) -> None:
+    moment = datetime.now(UTC) - timedelta(hours=1)
+    await _search(connection, EventFilter(since=moment, until=moment + timedelta(seconds=1)))
+
+
+async def the_causes_of_an_event(connection: Connection) -> None:
+    async with _over(connection) as over:
+        assert await causes_of(over, "order-7", 1)
+
+
+async def _search(connection: Connection, wanted: EventFilter) -> None:
+    async with _over(connection) as over:
+        await search(over, wanted, tenant_word="tenant", limit=50)
 
 
 async def append(connection: Connection) -> None:
@@ -238,6 +292,12 @@ COSTS: Final = (
     Cost("poll in vain", 20_000, events_seen, poll),
     Cost("poll beside a follower that stands still", 20, an_outbox_that_nobody_lets_go, poll),
     Cost("append, and check another stream", 20_000, events_seen, append),
+    Cost("search events by actor", 20_000, events_of_people, search_by_actor),
+    Cost("search events by saga and type", 20_000, events_of_people, search_by_saga_and_type),
+    Cost("search events by a rare type", 20_000, events_of_people, search_by_a_rare_type),
+    # Both ends of the span are found by halving: four steps more, each down an index.
+    Cost("search events by time", 20_000, events_of_people, search_by_time, levels=70),
+    Cost("the causes of an event", 20_000, events_of_people, the_causes_of_an_event),
 )
 
 
@@ -255,7 +315,8 @@ async def measure(cost: Cost, postgres: EmbeddedPostgres, template: str) -> Meas
                 await lab.sql.execute("VACUUM ANALYZE")
                 pages.append((await _plans(lab, cost.ask)).buffers())
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-    return Measured(cost.what, *pages)
+    once, ten_times = pages
+    return Measured(cost.what, once, ten_times, cost.levels)
 
 
 async def _plans(lab: Lab, ask: Callable[[Connection], Awaitable[object]]) -> Plans:

@@ -21,6 +21,7 @@ from handrail.cli import (
     consumers,
     contract_diff,
     contract_readers,
+    events,
     explain,
     figure_tables,
     keys,
@@ -81,6 +82,19 @@ CAUSE = (
 )
 MONEY = {"amount": 123_456_789_00, "currency": "EUR"}
 MANY = 12_345_678
+
+
+def event(id_: str) -> dict[str, Any]:
+    return {
+        "id": f"saga-{id_}/12",
+        "type": "CompensationStarted",
+        "position": MANY,
+        "recorded_at": NOW.isoformat(),
+        "metadata": {
+            "actor": "service:shop-frontend for person:bert",
+            "step": "AuthoriseDownPayment",
+        },
+    }
 
 
 def saga(id_: str) -> dict[str, Any]:
@@ -182,6 +196,9 @@ def key(name: str) -> KeyRecord:
 
 SHOWN: dict[str, Print] = {
     "handrail.cli.keys.key_table": lambda to: keys.key_table([key(name) for name in IDS]).print(to),
+    "handrail.cli.events.table_of": lambda to: events.table_of(
+        [event(one) for one in IDS[:3]]
+    ).print(to),
     "handrail.cli.saga_tables.show_sagas": lambda to: saga_tables.show_sagas(
         to, [saga(one) for one in IDS]
     ),
@@ -458,6 +475,7 @@ def test_in_a_terminal_of_80_columns_something_is_left_out(
         sagas.SagaSelection,
         consumers.list_consumers,
         consumers.status,
+        events.search,
         lake.query,
         notifications.parked,
         projections.status,
