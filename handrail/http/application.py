@@ -56,6 +56,7 @@ from handrail.messaging.contracts.schemas import Schema
 from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
+from handrail.tracing.frameworks import NO_TELEMETRY
 
 _ABOUT: Final = """
 Start business processes, follow them, and read what has become of them.
@@ -109,6 +110,7 @@ def create_app(
     engine nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
+        telemetry=NO_TELEMETRY,
         title="Handrail",
         version="1",
         description=_ABOUT,

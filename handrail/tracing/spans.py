@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, Final
 
@@ -97,15 +97,18 @@ def started(
 
     An exception marks it as failed, by its class alone.
     """
-    with tracer().start_as_current_span(
-        name,
-        context,
-        kind,
-        attributes,
-        links=links,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as opened:
+    with (
+        nullcontext() if context is None else attached(context),
+        tracer().start_as_current_span(
+            name,
+            None,
+            kind,
+            attributes,
+            links=links,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as opened,
+    ):
         try:
             yield opened
         except Exception as error:
