@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -34,7 +35,12 @@ _NANO: Final = 1_000_000_000
 
 
 def tracer() -> Tracer:
-    return trace.get_tracer("handrail")
+    return _tracer_of(trace.get_tracer_provider())
+
+
+@lru_cache(maxsize=4)
+def _tracer_of(provider: trace.TracerProvider) -> Tracer:
+    return provider.get_tracer("handrail")
 
 
 def is_on() -> bool:
