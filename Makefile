@@ -110,7 +110,7 @@ fmt: setup ## put the code in shape
 
 lock: ## resolve pyproject.toml into requirements.lock and requirements-run.lock (needs uv)
 	uv pip compile $(LOCKED) --extra dev pyproject.toml -o requirements.lock
-	uv pip compile $(LOCKED) --extra broker --extra console --extra lake -c requirements.lock pyproject.toml -o requirements-run.lock
+	uv pip compile $(LOCKED) --extra broker --extra console --extra lake --extra otel -c requirements.lock pyproject.toml -o requirements-run.lock
 
 sbom: setup ## write build/handrail.cdx.json: what the image installs, as a CycloneDX bill of materials
 	@mkdir -p build

@@ -59,6 +59,7 @@ from handrail.messaging.contracts.schemas import Schema
 from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
+from handrail.tracing.frameworks import NO_TELEMETRY
 
 _ABOUT: Final = """
 Start business processes, follow them, and read what has become of them.
@@ -114,6 +115,7 @@ def create_app(
     nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
+        telemetry=NO_TELEMETRY,
         title="Handrail",
         version="1",
         description=_ABOUT,

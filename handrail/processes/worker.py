@@ -27,6 +27,7 @@ from handrail.readiness import ready
 from handrail.settings import Settings, require
 from handrail.temporal.client import Activities, workers
 from handrail.temporal.connection import api_key_renewed, connect
+from handrail.temporal.metrics import runtime_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             store_pool(settings, size=16, name="handrail worker")
         )
         outside = await stack.enter_async_context(open_session())
-        client = await connect(settings, app.codec)
+        client = await connect(settings, app.codec, runtime=runtime_of(settings))
         await stack.enter_async_context(api_key_renewed(client, settings))
         engine = await stack.enter_async_context(
             store_engine(settings, size=2, name="handrail worker board")

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from handrail.simulators.fault_injection import Faults, InjectedFaults
 from handrail.simulators.request_journal import Answer, Asked, Book, RequestJournal
 from handrail.simulators.webhook_sender import WebhookSender
+from handrail.tracing.frameworks import NO_TELEMETRY
 
 Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1)]
 """The header `Idempotency-Key`."""
@@ -124,7 +125,7 @@ def open_company(
         if teller is not None:
             await teller.close()
 
-    app = FastAPI(title=title, lifespan=lifespan)
+    app = FastAPI(title=title, lifespan=lifespan, telemetry=NO_TELEMETRY)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:

@@ -121,6 +121,7 @@ def _provider(process: str) -> TracerProvider:
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
+    from handrail.tracing.local_trees import LocalTrees  # noqa: PLC0415
     from handrail.tracing.sampling import sampler  # noqa: PLC0415
 
     attributes = {
@@ -134,7 +135,8 @@ def _provider(process: str) -> TracerProvider:
         sampler=sampler(), resource=Resource.create(attributes), shutdown_on_exit=False
     )
     delay = None if os.environ.get("OTEL_BSP_SCHEDULE_DELAY") else EXPORT_EVERY
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=delay))
+    batches = BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=delay)
+    provider.add_span_processor(LocalTrees(batches))
     return provider
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -34,7 +35,12 @@ _NANO: Final = 1_000_000_000
 
 
 def tracer() -> Tracer:
-    return trace.get_tracer("handrail")
+    return _tracer_of(trace.get_tracer_provider())
+
+
+@lru_cache(maxsize=4)
+def _tracer_of(provider: trace.TracerProvider) -> Tracer:
+    return provider.get_tracer("handrail")
 
 
 def is_on() -> bool:
@@ -97,15 +103,18 @@ def started(
 
     An exception marks it as failed, by its class alone.
     """
-    with tracer().start_as_current_span(
-        name,
-        context,
-        kind,
-        attributes,
-        links=links,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as opened:
+    with (
+        nullcontext() if context is None else attached(context),
+        tracer().start_as_current_span(
+            name,
+            None,
+            kind,
+            attributes,
+            links=links,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as opened,
+    ):
         try:
             yield opened
         except Exception as error:

@@ -130,7 +130,7 @@ class _Workflow(worker.WorkflowInboundInterceptor):
 
     async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:  # noqa: A002
         info = workflow.info()
-        began = spans.nanoseconds(info.start_time)
+        began = spans.nanoseconds(info.workflow_start_time)
         name, headers = f"RunWorkflow:{info.workflow_type}", info.headers
         try:
             result = await super().execute_workflow(input)

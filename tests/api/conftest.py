@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.testing import WorkflowEnvironment
 
 from activities.payments.gateway import HttpBank
@@ -118,7 +118,10 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    postgres: EmbeddedPostgres, template: str, temporal: WorkflowEnvironment
+    postgres: EmbeddedPostgres,
+    template: str,
+    temporal: WorkflowEnvironment,
+    interceptors: Sequence[Interceptor] = (),
 ) -> AsyncIterator[House]:
     """With a database and task queues that no other house has."""
     name = f"handrail_api_{uuid4().hex[:8]}"
@@ -127,7 +130,9 @@ async def open_house(
     install(url, ROLE, HANDRAIL.read_models)
     # Not the environment's own client: an order is delivered when a test says so, and not as soon
     # as nothing else is to do.
-    client = Client(temporal.client.service_client, data_converter=DATA_CONVERTER)
+    client = Client(
+        temporal.client.service_client, data_converter=DATA_CONVERTER, interceptors=interceptors
+    )
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(open_engine(url, role=API))
         personal = await stack.enter_async_context(in_database(url))
