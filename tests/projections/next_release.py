@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from handrail.app import App
+from handrail.evolution.changes import NewVersion
 from runtime.app import HANDRAIL
 
 NEXT: Final[App] = replace(
-    HANDRAIL, upcasters={("OrderPlaced", 1): dict, ("PayableAccrued", 1): dict}
+    HANDRAIL,
+    evolutions=[NewVersion("OrderPlaced", 2, ()), NewVersion("PayableAccrued", 2, ())],
 )
