@@ -91,7 +91,7 @@ class OperatorCommand:
 
 LIBRARY_COMMANDS: Final = (
     *("api", "approve", "campaign", "check", "codec", "consumer", "consumers", "contracts"),
-    *("database", "keys", "lake", "migrate", "new", "notifications", "notifier"),
+    *("database", "deploy", "keys", "lake", "migrate", "new", "notifications", "notifier"),
     *("payload-keys", "projections", "projector", "relay", "restore", "sagas", "settings"),
     *("topology", "up", "verify", "worker"),
 )

@@ -48,6 +48,7 @@ from handrail.setting_types import (
     Unset,
     listed,
 )
+from handrail.temporal.deployment_settings import DeploymentSettings
 
 BAD_SETTINGS: Final = 2
 """The exit code of a process that was configured wrongly: starting it again does not help."""
@@ -59,7 +60,12 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 class Settings(
-    NotificationSettings, AccessSettings, DatabaseSettings, ConnectionSettings, SettingsPart
+    NotificationSettings,
+    AccessSettings,
+    DatabaseSettings,
+    DeploymentSettings,
+    ConnectionSettings,
+    SettingsPart,
 ):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 

@@ -25,7 +25,7 @@ from handrail.processes import intervention_targets
 from handrail.readiness import ready
 from handrail.settings import Settings, require
 from handrail.temporal.client import Activities, workers
-from handrail.temporal.connection import api_key_renewed, connect
+from handrail.temporal.connection import api_key_renewed, connect, version_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             workflows=workflows,
             queue_prefix=settings.task_queue_prefix,
             shutdown=timedelta(seconds=settings.shutdown_seconds),
+            version=version_of(settings),
         ):
             await stack.enter_async_context(worker)
         ready(settings)

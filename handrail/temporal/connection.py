@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RetryConfig, TLSConfig
 
 from handrail.eventstore.codec import Codec
@@ -38,6 +39,13 @@ async def connect(settings: Settings, codec: Codec, *, lazy: bool = False) -> Cl
         connect_timeout=timedelta(seconds=2) if lazy else timedelta(seconds=10),
         retry_config=RetryConfig(max_elapsed_time_millis=2000) if lazy else None,
     )
+
+
+def version_of(settings: Settings) -> WorkerDeploymentVersion | None:
+    """The version that workers of this release are; None: they have none."""
+    if settings.build_id is None:
+        return None
+    return WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
 
 
 def encryption_of(settings: Settings) -> PayloadEncryption | None:

@@ -30,6 +30,7 @@ STARTED_BY_NAME = {
     "handrail/cli/approve.py",  # `handrail approve`
     "handrail/cli/consumers.py",  # `handrail consumers`
     "handrail/cli/database.py",  # `handrail database`
+    "handrail/cli/deploy.py",  # `handrail deploy`
     "handrail/cli/lake.py",  # `handrail lake`
     "handrail/cli/new.py",  # `handrail new`
     "handrail/cli/notifications.py",  # `handrail notifications`
