@@ -94,7 +94,8 @@ class OperatorCommand:
 
 LIBRARY_COMMANDS: Final = (
     *("api", "approve", "campaign", "check", "codec", "consumer", "consumers", "contracts"),
-    *("database", "events", "keys", "lake", "migrate", "new", "notifications", "notifier"),
+    *("database", "deploy", "events", "keys", "lake", "migrate", "new", "notifications"),
+    "notifier",
     *("payload-keys", "projections", "projector", "relay", "restore", "sagas", "settings"),
     *("topology", "up", "verify", "worker"),
 )

@@ -50,6 +50,7 @@ from handrail.setting_types import (
     Unset,
     listed,
 )
+from handrail.temporal.deployment_settings import DeploymentSettings
 
 BAD_SETTINGS: Final = 2
 """The exit code of a process that was configured wrongly: starting it again does not help."""
@@ -65,6 +66,7 @@ class Settings(
     AccessSettings,
     ConsoleSettings,
     DatabaseSettings,
+    DeploymentSettings,
     ConnectionSettings,
     ReleaseSettings,
     SettingsPart,

@@ -29,6 +29,9 @@ _UNTIL_THE_POWER_FAILS = (
 _FORGETS_SOON = (
     "history.transferProcessorUpdateAckInterval",
     "history.visibilityProcessorUpdateAckInterval",
+    # Likewise a version of the workers on which nothing runs any more.
+    "matching.wv.VersionDrainageStatusVisibilityGracePeriod",
+    "matching.wv.VersionDrainageStatusRefreshInterval",
 )
 _numbers = itertools.count(1)
 

@@ -26,6 +26,7 @@ from handrail import bounds
 from handrail.sagas.bounded_arguments import check_bounds
 from handrail.sagas.child_workflows import READING, Child, follow_saga, start_again
 from handrail.sagas.visibility import SAGA_STATUS
+from handrail.sagas.worker_versions import MovesOn, continue_as_new, is_version_changed
 from workflows import collect_instalment, settle_early
 from workflows.collection_sagas import CollectionSagas
 from workflows.collection_state import CollectionState, not_now
@@ -64,7 +65,7 @@ async def is_collected(asked: CollectInstalments, options: ShopOptions, actor: s
 
 
 @workflow.defn(name=TYPE)
-class CollectInstalmentsWorkflow:
+class CollectInstalmentsWorkflow(MovesOn):
     @workflow.init
     def __init__(
         self, asked: CollectInstalments, options: ShopOptions, actor: str, progress: Progress | None
@@ -102,7 +103,7 @@ class CollectInstalmentsWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         await self._look_once_more()
         if state.plan.due or state.collections:
-            workflow.continue_as_new(args=[asked, options, actor, state.progress])
+            continue_as_new([asked, options, actor, state.progress])
         workflow.upsert_search_attributes([SAGA_STATUS.value_set("completed")])
         return state.progress
 
@@ -178,7 +179,8 @@ class CollectInstalmentsWorkflow:
 
     @property
     def _is_full(self) -> bool:
-        return self._wishes >= WISHES_A_RUN or workflow.info().is_continue_as_new_suggested()
+        is_long = workflow.info().is_continue_as_new_suggested()
+        return self._wishes >= WISHES_A_RUN or is_long or is_version_changed()
 
     @property
     def _is_woken(self) -> bool:

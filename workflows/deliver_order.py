@@ -20,6 +20,7 @@ from handrail.sagas.child_workflows import READING, Child, run_saga, show_parked
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.saga_type import SagaType
 from handrail.sagas.visibility import FAILURE_CODE, SAGA_STATUS
+from handrail.sagas.worker_versions import MovesOn, continue_as_new, is_version_changed
 from workflows import parcels, return_order
 from workflows.carrier_notice import CarrierNotice
 from workflows.options import ShopOptions
@@ -80,7 +81,7 @@ def workflow_id(order: str) -> str:
 
 
 @workflow.defn(name=TYPE)
-class DeliverOrderWorkflow:
+class DeliverOrderWorkflow(MovesOn):
     @workflow.init
     def __init__(self, asked: DeliverOrder, options: ShopOptions, actor: str) -> None:
         progress = asked.progress
@@ -143,7 +144,8 @@ class DeliverOrderWorkflow:
 
     @property
     def _is_full(self) -> bool:
-        return self._notices >= NOTICES_A_RUN or workflow.info().is_continue_as_new_suggested()
+        is_long = workflow.info().is_continue_as_new_suggested()
+        return self._notices >= NOTICES_A_RUN or is_long or is_version_changed()
 
     def _go_on_as_new(self) -> NoReturn:
         progress = Progress(
@@ -154,7 +156,7 @@ class DeliverOrderWorkflow:
             attempts=self._attempts,
         )
         asked = replace(self._asked, progress=progress)
-        workflow.continue_as_new(args=[asked, self._options, self._actor])
+        continue_as_new([asked, self._options, self._actor])
 
     @property
     def _contradiction(self) -> CarrierNotice | None:

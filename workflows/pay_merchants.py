@@ -22,6 +22,7 @@ from handrail.kernel import Attribution, Money
 from handrail.sagas.fairness import fair
 from handrail.sagas.options import SagaResult
 from handrail.sagas.visibility import SAGA_STATUS, SAGA_TYPE, begun_as
+from handrail.sagas.worker_versions import MovesOn, continue_as_new, is_version_changed
 from workflows import pay_merchant
 from workflows.options import ShopOptions
 from workflows.pay_merchant import PayMerchant, PayMerchantWorkflow
@@ -92,7 +93,7 @@ _OUTCOMES: Final = {"completed": "paid", "refused": "refused", "compensated": "t
 
 
 @workflow.defn(name=TYPE)
-class PayMerchantsWorkflow:
+class PayMerchantsWorkflow(MovesOn):
     @workflow.init
     def __init__(
         self, asked: PayMerchants, options: ShopOptions, actor: str, progress: Progress | None
@@ -122,7 +123,7 @@ class PayMerchantsWorkflow:
             workflow.upsert_search_attributes([SAGA_STATUS.value_set("completed")])
         await workflow.wait_condition(workflow.all_handlers_finished)
         if more:
-            workflow.continue_as_new(args=[asked, options, actor, self._now])
+            continue_as_new([asked, options, actor, self._now])
         return self._now
 
     @workflow.update(description="Begin no more payouts; those under way go on.")
@@ -174,7 +175,7 @@ class PayMerchantsWorkflow:
 
     @property
     def _is_full(self) -> bool:
-        return self._wishes >= WISHES_A_RUN
+        return self._wishes >= WISHES_A_RUN or is_version_changed()
 
     async def _pay(self, one: Payable) -> None:
         payout = PayMerchant(

@@ -240,6 +240,13 @@ app.command(
 
 
 app.command(
+    "handrail.cli.deploy:deploy",
+    name="deploy",
+    help="Which version of the workers is current, and what runs on each.",
+)
+
+
+app.command(
     "handrail.cli.restore:restore",
     name="restore",
     help="A server that was lost, promoted or restored from a backup.",

@@ -81,7 +81,8 @@ class Stack:
     ) -> None:
         self.data_dir = (data_dir or settings.data_dir).resolve()
         self.app = app
-        self.settings = settings.model_copy(update={"data_dir": self.data_dir})
+        # Its workers have no version: none would be promoted, and no saga be begun.
+        self.settings = settings.model_copy(update={"data_dir": self.data_dir, "build_id": None})
         if settings.auth is None and settings.auth_issuer is None:
             self._learned(auth="development")
             _log.warning("every caller may do everything, for no HANDRAIL_AUTH is set")

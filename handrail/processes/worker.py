@@ -26,7 +26,7 @@ from handrail.processes.announced import announced, of_pool
 from handrail.readiness import ready
 from handrail.settings import Settings, require
 from handrail.temporal.client import Activities, workers
-from handrail.temporal.connection import api_key_renewed, connect
+from handrail.temporal.connection import api_key_renewed, connect, version_of
 from handrail.temporal.metrics import runtime_of
 
 
@@ -77,6 +77,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             workflows=workflows,
             queue_prefix=settings.task_queue_prefix,
             shutdown=timedelta(seconds=settings.shutdown_seconds),
+            version=version_of(settings),
         ):
             await stack.enter_async_context(worker)
         ready(settings)

@@ -27,6 +27,7 @@ from handrail.sagas.interventions import (
     SagaTold,
     Target,
 )
+from handrail.sagas.worker_versions import MovesOn, continue_as_new, is_version_changed
 
 PAGE: Final = 100
 AT_ONCE: Final = 20
@@ -68,7 +69,7 @@ class Progress:
 
 
 @workflow.defn(name="InterveneInMany")
-class InterveneInManyWorkflow:
+class InterveneInManyWorkflow(MovesOn):
     @workflow.init
     def __init__(self, asked: InterveneInMany, progress: Progress | None = None) -> None:
         self._asked = asked
@@ -90,9 +91,9 @@ class InterveneInManyWorkflow:
             self._update(after=page[-1].saga)
             if len(page) < PAGE:
                 break
-            if workflow.info().is_continue_as_new_suggested():
+            if workflow.info().is_continue_as_new_suggested() or is_version_changed():
                 await workflow.wait_condition(workflow.all_handlers_finished)
-                workflow.continue_as_new(args=[self._asked, self._now])
+                continue_as_new([self._asked, self._now])
         return await self._ended()
 
     @workflow.update(description="Tell no more sagas. Stopped twice is stopped once.")

@@ -28,6 +28,7 @@ from handrail.sagas.step_request import StepRequest
 from handrail.sagas.stream_answers import Begun, Cancelled, Turned
 from handrail.sagas.stream_commands import RequestCancellation, TurnBack
 from handrail.sagas.visibility import Timeline
+from handrail.sagas.worker_versions import queue_of_newer_code
 
 T = TypeVar("T")
 
@@ -284,8 +285,8 @@ class StepExecutor:
     ) -> T:
         """On a task queue, or else inside this worker.
 
-        Where the worker's code does not know a message, newer code does: the activity waits on the
-        queue of the sagas, which every release serves, until a worker of that release takes it.
+        Where the worker's code does not know a message, newer code does: the activity waits on a
+        queue that every release serves, until a worker of that release takes it.
         However long that is, it is no outcome of the step.
         """
         try:
@@ -295,7 +296,8 @@ class StepExecutor:
         except FailureError as failure:
             if not (_is_of_newer_code(failure) and workflow.patched(WAITS_FOR_NEWER_CODE)):
                 raise
-        return await self._sent(name, arguments, type_, queue="sagas", retries=RETRIES, id_=id_)
+        queue = queue_of_newer_code()
+        return await self._sent(name, arguments, type_, queue=queue, retries=RETRIES, id_=id_)
 
     async def _sent(
         self,

@@ -11,6 +11,7 @@ import orjson
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.contrib.pydantic import (
     PydanticJSONPlainPayloadConverter,
     PydanticPayloadConverter,
@@ -25,6 +26,7 @@ from temporalio.worker import (
     PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
     Worker,
+    WorkerDeploymentConfig,
     WorkflowRunner,
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -34,6 +36,7 @@ from handrail.eventstore.codec import Codec, UnknownMessage
 from handrail.evolution.forms import CannotBeLowered
 from handrail.sagas.interventions import InterveneInMany, Which
 from handrail.sagas.step_keys import StepContext
+from handrail.sagas.worker_versions import ANY_VERSION
 from handrail.temporal.non_retryable import FinalFailures, Unreadable
 
 if TYPE_CHECKING:
@@ -240,8 +243,22 @@ def words_of(failed: WorkflowQueryFailedError, otherwise: str) -> str:
     return otherwise if str(failed) == ENCODED else str(failed)
 
 
+_FOR_OTHER_VERSIONS: Final = 20
+"""How many activities a worker runs at the same time for sagas of other versions."""
 Activities = Mapping[str, Sequence[Callable[..., Any]]]
 """The activities of each context, by its name."""
+
+
+def _pinned_to(version: WorkerDeploymentVersion | None) -> WorkerDeploymentConfig | None:
+    # It stands here and not in the workflows' definitions: a worker without a version fails each
+    # task of a workflow whose class says how it is versioned.
+    if version is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=version,
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
 
 
 def workers(
@@ -253,10 +270,14 @@ def workers(
     queue_prefix: str = "",
     shutdown: timedelta = timedelta(seconds=10),
     runner: WorkflowRunner = UnsandboxedWorkflowRunner(),  # noqa: B008  # it holds nothing
+    version: WorkerDeploymentVersion | None = None,
 ) -> Sequence[Worker]:
-    """One worker for each task queue. That of the sagas can run every step itself, too."""
+    """One worker for each task queue. That of the sagas can run every step itself, too.
+
+    With a `version` they take what is routed to it, and what is begun on it ends on it.
+    """
     everything = [one for group in activities.values() for one in group]
-    return [
+    found = [
         Worker(
             client,
             task_queue=queue_prefix + context,
@@ -274,6 +295,18 @@ def workers(
             # here and nothing else, and whoever wants another stream must not wait behind it.
             max_concurrent_local_activities=200,
             graceful_shutdown_timeout=shutdown,
+            deployment_config=_pinned_to(version),
         )
         for context in contexts
     ]
+    if version is not None and "sagas" in contexts:
+        found.append(
+            Worker(
+                client,
+                task_queue=queue_prefix + ANY_VERSION,
+                activities=everything,
+                max_concurrent_activities=_FOR_OTHER_VERSIONS,
+                graceful_shutdown_timeout=shutdown,
+            )
+        )
+    return found

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, TLSConfig
 
@@ -45,6 +46,13 @@ async def connect(
         connect_timeout=timedelta(seconds=2) if lazy else timedelta(seconds=10),
         retry_config=RetryConfig(max_elapsed_time_millis=2000) if lazy else None,
     )
+
+
+def version_of(settings: Settings) -> WorkerDeploymentVersion | None:
+    """The version that workers of this release are; None: they have none."""
+    if settings.build_id is None:
+        return None
+    return WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
 
 
 def encryption_of(settings: Settings) -> PayloadEncryption | None:

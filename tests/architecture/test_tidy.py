@@ -31,6 +31,7 @@ STARTED_BY_NAME = {
     "handrail/cli/contract_commands.py",  # `handrail contracts`
     "handrail/cli/consumers.py",  # `handrail consumers`
     "handrail/cli/database.py",  # `handrail database`
+    "handrail/cli/deploy.py",  # `handrail deploy`
     "handrail/cli/events.py",  # `handrail events`
     "handrail/cli/lake.py",  # `handrail lake`
     "handrail/cli/new.py",  # `handrail new`

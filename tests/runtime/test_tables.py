@@ -21,6 +21,7 @@ from handrail.cli import (
     consumers,
     contract_diff,
     contract_readers,
+    deploy_commands,
     events,
     explain,
     figure_tables,
@@ -56,6 +57,7 @@ from handrail.messaging.relay.parked_messages import ParkedStream
 from handrail.messaging.relay.republishing import ComesAgain
 from handrail.notifications import operations
 from handrail.processes import relay
+from handrail.temporal.deployments import Deployment, State, Version
 from handrail.terminal_tables import Column, Table, Terminal, terminal
 from handrail.verify.proof import Findings, Proof, show
 from runtime.app import HANDRAIL
@@ -194,7 +196,40 @@ def key(name: str) -> KeyRecord:
     )
 
 
+def a_deployment() -> Deployment:
+    def version(build_id: str, state: State, workers: int) -> Version:
+        return Version(
+            build_id=build_id,
+            state=state,
+            percent=12.5 if state == "ramping" else 0,
+            running=MANY,
+            parked=MANY,
+            workers=workers,
+            created_at=NOW,
+        )
+
+    return Deployment(
+        name="handrail",
+        versions=(
+            version("2026.11.30-3f9c2ab7d1e0", "ramping", 12),
+            version("1.4.0", "draining", 12),
+            version("1.3.9", "draining", 0),
+            version("1.3.8", "drained", 0),
+        ),
+        unversioned_running=MANY,
+        unversioned_workers=3,
+        changed_by="somebody with handrail deploy",
+    )
+
+
+def show_deployment(to: Console) -> None:
+    deploy_commands.table_of(a_deployment()).print(to)
+    for line in deploy_commands.remarks(a_deployment()):
+        to.print(line, markup=False)
+
+
 SHOWN: dict[str, Print] = {
+    "handrail.cli.deploy_commands.table_of": show_deployment,
     "handrail.cli.keys.key_table": lambda to: keys.key_table([key(name) for name in IDS]).print(to),
     "handrail.cli.events.table_of": lambda to: events.table_of(
         [event(one) for one in IDS[:3]]

@@ -45,7 +45,7 @@ def shape_2(o: Grow) -> Saga:
 SHAPES: Final = {1: shape_1, 2: shape_2}
 
 
-def _run(saga: Saga, options: RunOptions, actor: str, attempt: int) -> SagaExecution:
+def run_of(saga: Saga, options: RunOptions, actor: str, attempt: int) -> SagaExecution:
     identity = SagaIdentity(
         saga=workflow.info().workflow_id,
         saga_type="Growing",
@@ -63,7 +63,7 @@ class Before(SagaHandlers):
 
     @workflow.init
     def __init__(self, asked: Grow, options: RunOptions, actor: str, attempt: int) -> None:
-        self._saga = _run(shape_1(asked), options, actor, attempt)
+        self._saga = run_of(shape_1(asked), options, actor, attempt)
 
     @workflow.run
     async def run(
@@ -79,7 +79,7 @@ class After(SagaHandlers):
     @workflow.init
     def __init__(self, asked: Grow, options: RunOptions, actor: str, attempt: int) -> None:
         shape = SHAPES[options.shape or max(SHAPES)]
-        self._saga = _run(shape(asked), options, actor, attempt)
+        self._saga = run_of(shape(asked), options, actor, attempt)
 
     @workflow.run
     async def run(
