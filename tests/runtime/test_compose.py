@@ -181,12 +181,15 @@ def test_each_process_is_its_own_user_at_the_broker_and_knows_no_other(written: 
     assert set(made) == set(topology(HANDRAIL.routing, HANDRAIL.consumers).users)
     for name in set(OURS) - {"topology"}:
         found = {one for one in given_to(name, written) if one.startswith("broker")}
-        assert found == ({"broker_url"} if name in users else set())
+        looks = {"broker_bindings_url"} if name == "relay" else set()
+        assert found == ({"broker_url", *looks} if name in users else set())
     for name, user in users.items():
         url = urlsplit(given_to(name, written)["broker_url"])
         assert (url.username, url.password) == (user, made[user])
         assert (url.hostname, url.port) == ("rabbitmq", 5672)
         assert OURS[name]["depends_on"]["topology"]
+    looks_as = login_in(given_to("relay", written)["broker_bindings_url"])
+    assert looks_as == ("relay", made["relay"])
 
 
 def test_the_topology_is_made_by_the_administrator_that_the_broker_begins_with(

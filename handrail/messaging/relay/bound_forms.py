@@ -71,6 +71,8 @@ class BoundForms:
         """The event in each of these forms. What cannot be converted is left out, counted and
         logged: the stored form goes out all the same, and later events do not wait.
         """
+        if not self.related:
+            return ()
         stored = Form(event.type, event.schema)
         made = []
         for form in self.wanted(exchange, stored):
