@@ -2,7 +2,7 @@
 
 A newer release only adds to a schema, and takes away what no release that may still run needs: so
 older processes go on, and older code migrates nothing. Revisions are told apart by their numbers:
-`0019` is newer than `0018`, `shop_0003` newer than `shop_0002`.
+`0019` is newer than `0018`, `own_0003` newer than `own_0002`.
 """
 
 from __future__ import annotations
