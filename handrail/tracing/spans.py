@@ -51,9 +51,9 @@ def is_on() -> bool:
 
 def traceparent() -> str:
     """The current trace context (W3C Trace Context); empty where there is none."""
-    carrier: dict[str, str] = {}
-    _FORM.inject(carrier)
-    return carrier.get(TRACEPARENT, "")
+    found: dict[str, str] = {}
+    _FORM.inject(found)
+    return found.get(TRACEPARENT, "")
 
 
 def context_of(header: str) -> Context:

@@ -50,8 +50,8 @@ class TracingInterceptor(client.Interceptor, worker.Interceptor):
 
 
 def header_of(traceparent: str) -> Headers:
-    carrier = {spans.TRACEPARENT: traceparent}
-    return {HEADER: _PAYLOADS.to_payloads([carrier])[0]} if traceparent else {}
+    named = {spans.TRACEPARENT: traceparent}
+    return {HEADER: _PAYLOADS.to_payloads([named])[0]} if traceparent else {}
 
 
 def traceparent_in(headers: Headers) -> str:
@@ -60,10 +60,10 @@ def traceparent_in(headers: Headers) -> str:
     if payload is None:
         return ""
     try:
-        [carrier] = _PAYLOADS.from_payloads([payload])
+        [named] = _PAYLOADS.from_payloads([payload])
     except Exception:  # noqa: BLE001  # a header never fails a task
         return ""
-    found = carrier.get(spans.TRACEPARENT) if isinstance(carrier, dict) else None
+    found = named.get(spans.TRACEPARENT) if isinstance(named, dict) else None
     return found if isinstance(found, str) else ""
 
 

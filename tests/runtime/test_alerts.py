@@ -15,9 +15,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from runtime.dashboards import DASHBOARDS
 from tests.api import conftest as served
 from tests.api.conftest import House
 from tests.api.shop import open_shop, place, settled
+from tests.runtime.asked_of_prometheus import family, metrics_of
 from tests.runtime.conftest import ROOT
 
 FILE = ROOT / "docker" / "prometheus" / "alerts.yml"
@@ -90,8 +92,8 @@ async def metrics(house: House) -> Series:
         text = (await api.get("/metrics")).text
     await house.sql("DELETE FROM checkpoints WHERE projection IN ('relay', 'lake')")
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
+    for one in text_string_to_metric_families(text):
+        for sample in one.samples:
             for label, value in sample.labels.items():
                 found[sample.name][label].add(value)
             found[sample.name].keys()
@@ -137,6 +139,14 @@ def test_the_runbook_of_an_alert_is_a_heading(rule: Mapping[str, Any]) -> None:
 
     assert anchor == rule["alert"].lower()
     assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
+
+
+@each_rule
+def test_the_dashboard_of_an_alert_shows_what_it_asks_for(rule: Mapping[str, Any]) -> None:
+    path = rule["annotations"]["dashboard"]
+    [board] = [one for one in DASHBOARDS if path == f"/d/{one.uid}"]
+    shown = {family(metric) for query in board.queries() for metric in metrics_of(query)}
+    assert {family(one.metric) for one in asked_by(rule["expr"])} <= shown
 
 
 def test_every_alert_that_is_explained_exists() -> None:

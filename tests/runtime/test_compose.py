@@ -34,6 +34,9 @@ OURS = {name: service for name, service in SERVICES.items() if "build" in servic
 each_of_ours = pytest.mark.parametrize("name", OURS)
 each_service = pytest.mark.parametrize("name", SERVICES)
 SECRETS = "/run/secrets/"
+KEPT_IN_FILES = ("./docker", "./secrets/logins", "./secrets/prometheus")
+OF_TRACES = {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"}
+OBSERVING = {name: one for name, one in SERVICES.items() if "profiles" in one}
 add_commands(app, HANDRAIL)
 
 
@@ -82,6 +85,8 @@ def given_to(name: str, written: Path) -> dict[str, str]:
     """The settings of a service, by field, with the secrets that their files hold."""
     found = {}
     for variable, value in OURS[name]["environment"].items():
+        if variable in OF_TRACES:
+            continue
         field = variable.removeprefix("HANDRAIL_").lower()
         if not value.startswith(SECRETS):
             found[field] = re.sub(r"\$\{\w+:-(\w*)\}", r"\1", value)
@@ -96,7 +101,8 @@ def given_to(name: str, written: Path) -> dict[str, str]:
 def test_the_variables_are_settings_with_good_values(name: str, written: Path) -> None:
     settings = given_to(name, written)
 
-    assert all(variable.startswith("HANDRAIL_") for variable in OURS[name]["environment"])
+    others = [one for one in OURS[name]["environment"] if not one.startswith("HANDRAIL_")]
+    assert set(others) == OF_TRACES
     assert set(settings) <= set(ShopSettings.model_fields)
     ShopSettings.model_validate(settings)
 
@@ -135,7 +141,7 @@ def test_only_what_makes_tables_and_roles_gets_the_url_of_the_owner(written: Pat
 def test_there_is_no_password_in_the_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     ways_in = {"HANDRAIL_AUTH", "HANDRAIL_AUTH_ISSUER", "HANDRAIL_AUTH_AUDIENCE"}
-    plain = {*ways_in, "HANDRAIL_BUILD_ID"}
+    plain = {*ways_in, "HANDRAIL_BUILD_ID", *(OF_TRACES - {"OTEL_TRACES_SAMPLER"})}
     assert {*re.findall(r"\$\{(\w+):-", text)} == plain
     named = {*re.findall(r"\$\{(\w+)", text)}
     assert named - plain == {*re.findall(r"\$\{(\w+):\?run make secrets\}", text)}
@@ -269,7 +275,7 @@ def test_dependencies_exist_and_can_be_waited_for(name: str) -> None:
 
 @each_service
 def test_the_image_is_pinned(name: str) -> None:
-    assert re.search(r":\d+\.\d+", SERVICES[name]["image"])
+    assert re.search(r":v?\d+\.\d+", SERVICES[name]["image"])
 
 
 def test_the_base_image_is_pinned() -> None:
@@ -306,7 +312,7 @@ def test_temporal_has_a_postgres_of_its_own(written: Path) -> None:
 def test_data_lives_in_named_volumes(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
         source = volume.partition(":")[0]
-        assert source in COMPOSE["volumes"] or source.startswith(("./docker", "./secrets/logins"))
+        assert source in COMPOSE["volumes"] or source.startswith(KEPT_IN_FILES)
 
 
 def test_both_databases_keep_their_data() -> None:
@@ -333,6 +339,37 @@ def test_the_namespace_gets_the_search_attributes_of_the_sagas() -> None:
     assert made == {
         key.name: types[int(key.indexed_value_type)] for key in search_attributes(HANDRAIL.tenant)
     }
+
+
+def test_what_observes_starts_with_its_profile_alone() -> None:
+    assert set(OBSERVING) == {"prometheus", "grafana", "traces"}
+    assert all(one["profiles"] == ["observability"] for one in OBSERVING.values())
+    needed = {name for one in SERVICES.values() for name in one.get("depends_on", {})}
+    assert needed.isdisjoint(OBSERVING)
+
+
+def test_every_process_with_metrics_is_scraped_where_it_serves_them() -> None:
+    folder = ROOT / "docker" / "prometheus"
+    found = yaml.safe_load((folder / "prometheus.yml").read_text())
+    at = {
+        name: (one["job_name"], one["dns_sd_configs"][0]["port"])
+        for one in found["scrape_configs"]
+        for name in one["dns_sd_configs"][0]["names"]
+    }
+    consumers = {f"consumer-{one.name}" for one in HANDRAIL.consumers}
+    metrics = {"worker", "projector", "notifier", "relay", *consumers}
+    assert at == {"api": ("api", 8080)} | {name: (name, 9100) for name in metrics}
+    for name in metrics:
+        assert OURS[name]["environment"]["HANDRAIL_METRICS_PORT"] == "9100"
+    assert [(folder / name).is_file() for name in found["rule_files"]] == [True]
+
+
+def test_the_collector_of_traces_and_the_sources_of_grafana_are_services() -> None:
+    sources = ROOT / "docker" / "grafana" / "provisioning" / "datasources" / "handrail.yml"
+    for one in yaml.safe_load(sources.read_text())["datasources"]:
+        assert urlsplit(one["url"]).hostname in OBSERVING
+    page = (ROOT / "docs" / "observability.md").read_text()
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://traces:4318" in page
 
 
 @each_service

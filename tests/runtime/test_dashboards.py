@@ -81,5 +81,7 @@ def test_the_library_has_dashboards_without_the_shop() -> None:
 
 
 def test_the_dashboards_lie_where_grafana_reads_them() -> None:
-    provisioned = (ROOT / "docker" / "grafana" / "provisioning" / "dashboards.yml").read_text()
+    provisioned = (
+        ROOT / "docker" / "grafana" / "provisioning" / "dashboards" / "handrail.yml"
+    ).read_text()
     assert "/docker/grafana/dashboards" in provisioned
