@@ -40,20 +40,17 @@ class Waits:
         )
 
 
-_SINCE: Final = (
-    "coalesce((SELECT min(o.since) FROM newer_code_waits o WHERE o.subscriber = l.projection"
-    " AND o.shard = l.shard AND o.position = %(position)s), clock_timestamp())"
-)
 _KEPT: Final = (
     " ON CONFLICT (subscriber, shard, owner) DO UPDATE SET type = excluded.type,"
     " schema = excluded.schema, stream = excluded.stream, position = excluded.position,"
-    " since = excluded.since"
+    " since = CASE WHEN newer_code_waits.position = excluded.position"
+    "  THEN newer_code_waits.since ELSE excluded.since END"
 )
 _NOTE: Final = (
     "INSERT INTO newer_code_waits"
-    " (subscriber, shard, owner, type, schema, stream, position, since)"
-    " SELECT l.projection, l.shard, %(owner)s, %(type)s, %(schema)s, %(stream)s, %(position)s,"
-    f" {_SINCE} FROM l{_KEPT}"
+    " (subscriber, shard, owner, type, schema, stream, position)"
+    " SELECT l.projection, l.shard, %(owner)s, %(type)s, %(schema)s, %(stream)s, %(position)s"
+    f" FROM l{_KEPT}"
 )
 
 

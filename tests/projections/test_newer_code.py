@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -14,10 +15,10 @@ from domain.identifiers import OrderId
 from domain.ordering.events import OrderConfirmed, OrderPlaced
 from handrail.cli.newer_code import form_of
 from handrail.cli.projection_commands import park_unknown, status, work_off_all
-from handrail.eventstore import newer_code_decisions, newer_code_waits
+from handrail.eventstore import checkpoints, newer_code_decisions, newer_code_waits
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.newer_code_waits import Waits
-from handrail.eventstore.store import shard_of
+from handrail.eventstore.store import Recorded, shard_of
 from handrail.evolution.changes import NewVersion
 from handrail.kernel import Attribution
 from handrail.projections.projector import Runner
@@ -70,6 +71,15 @@ async def waiting(world: World) -> Sequence[Waits]:
 
 async def parked(world: World) -> list[tuple[Any, ...]]:
     return await world.sql("SELECT projection, stream FROM parked_events ORDER BY position")
+
+
+async def stored(world: World, position: int) -> list[Recorded]:
+    found = await world.sql(
+        "SELECT position, stream, version, type, schema, data, metadata, recorded_at"
+        " FROM events WHERE position = :position",
+        position=position,
+    )
+    return [Recorded(*row) for row in found]
 
 
 async def all_seen(world: World) -> bool:
@@ -179,6 +189,26 @@ async def test_what_waits_waits_since_the_first_process_found_it(world: World) -
     [before] = await waiting(world)
 
     await old(world, owner="second").catch_up()
+
+    assert await waiting(world) == [before]
+
+
+async def test_what_the_same_process_finds_again_waits_since_before(world: World) -> None:
+    """As once an operator has taken a decision back."""
+    await told(world)
+    process = old(world, owner="first")
+    await process.catch_up()
+    [before] = await waiting(world)
+    async with world.pool.connection() as connection:
+        [one] = [
+            held.checkpoint
+            for held in await checkpoints.held(connection, ["order_status"])
+            if held.checkpoint.shard == before.shard
+        ]
+        await checkpoints.claim(connection, "first", [one], timedelta(seconds=1))
+        [event] = await stored(world, before.position)
+        claimed = replace(one, revision=one.revision + 1)
+        assert await newer_code_waits.leave(connection, "first", [claimed], event) == 1
 
     assert await waiting(world) == [before]
 
