@@ -10,7 +10,7 @@ Data: TypeAlias = dict[str, Any]
 """A message as JSON, by the keys that are stored."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Form:
     """A name and a schema version as they are stored with a message. Versions begin at 1."""
 

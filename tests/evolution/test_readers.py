@@ -27,7 +27,7 @@ from handrail.projections.as_of import as_of
 from handrail.projections.install import install
 from handrail.projections.projection import Happened, Projection
 from handrail.projections.projector import Runner
-from handrail.temporal.client import MessageConverter, PayloadConverter, data_converter
+from handrail.temporal.client import MessageConverter, data_converter
 from tests.evolution import new_release as new
 from tests.evolution import old_release as old
 from tests.evolution.new_release import CHANGES, NEW
@@ -221,7 +221,7 @@ def test_a_part_alone_is_not_a_payload_that_is_refused_for_ever() -> None:
     """As an ApplicationError it would end the saga; as it is, the task is tried again."""
     low = Codec.of(NEW.codec.classes.values(), CHANGES)
     low.levels.rows = {}
-    converter: PayloadConverter = data_converter(low).payload_converter
+    converter = data_converter(low).payload_converter
     values: Sequence[object] = [PARTS[0]]
     with pytest.raises(CannotBeLowered):
         converter.to_payloads(values)

@@ -86,7 +86,7 @@ class ChangeFiles:
         if not self._changes:
             return ""
         lines = ["| event | becomes | what changes | lost for older readers |", "|---|---|---|---|"]
-        for one in sorted(self._changes, key=lambda change: change.old):
+        for one in sorted(self._changes, key=lambda change: (change.old.name, change.old.version)):
             becomes = ", ".join(f"`{form}`" for form in one.new)
             lost = ", ".join(f"`{name}`" for name in one.loses) or "nothing"
             if not one.can_be_lowered:

@@ -150,7 +150,7 @@ async def deployment(world: World, broker: EmbeddedRabbitMQ) -> AsyncIterator[De
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=["-".join(order) for order in ORDERS])
-async def test_no_event_is_missed_or_handled_twice_and_none_loses_what_is_stored(
+async def test_no_event_is_missed_and_none_is_handled_twice(
     deployment: Deployment, order: tuple[str, ...]
 ) -> None:
     await deployment.stay()
