@@ -23,7 +23,7 @@ NOTES: Final = (
 )
 
 
-def _noting(name: str, wants: Sequence[type[Event]]) -> Consumer:
+def noting(name: str, wants: Sequence[type[Event]]) -> Consumer:
     """It reads the event, and notes it: what it does not know, it could not note."""
 
     async def handle(connection: Connection, received: Received) -> None:
@@ -49,15 +49,13 @@ OLD_INN: Final = replace(
     old_release.OLD,
     broker=PLAN,
     consumers=[
-        _noting(
-            "porter", (old_release.RoomBooked, old_release.KeyHandedOver, old_release.GuestLeft)
-        )
+        noting("porter", (old_release.RoomBooked, old_release.KeyHandedOver, old_release.GuestLeft))
     ],
 )
 NEW_INN: Final = replace(
     new_release.NEW,
     broker=PLAN,
     consumers=[
-        _noting("clerk", (new_release.RoomBooked, new_release.KeyGiven, new_release.GuestLeft))
+        noting("clerk", (new_release.RoomBooked, new_release.KeyGiven, new_release.GuestLeft))
     ],
 )
