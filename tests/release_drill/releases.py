@@ -1,0 +1,114 @@
+"""Two releases as they are deployed: the library from a wheel, the business beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+from zipfile import ZipFile
+
+ROOT: Final = Path(__file__).parents[2]
+CHANGES: Final = Path(__file__).with_name("next_release.patch")
+"""What the next release changes in the shop."""
+
+
+class BadPatch(Exception):
+    """The changes of the next release do not fit the code any more: write them anew."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """`name` is its build id at Temporal."""
+
+    name: str
+    business: Path
+    python: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {"PYTHONPATH": str(self.business), "HANDRAIL_APP": "runtime.app:HANDRAIL"}
+
+    def command(self, *arguments: str) -> Sequence[str]:
+        return [str(self.python), "-m", "handrail.cli.main", *arguments]
+
+    async def run(self, settings: Mapping[str, str], *arguments: str) -> tuple[int, str]:
+        """A command of its own: the exit code, and what it printed. What it logs is not kept."""
+        process = await asyncio.create_subprocess_exec(
+            *self.command(*arguments),
+            env={**_without_settings(), **settings, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        printed, _ = await process.communicate()
+        return process.returncode or 0, printed.decode()
+
+
+def build(name: str, revision: str, folder: Path, changes: Path | None = None) -> Release:
+    """The release of a revision, with `changes` applied: a wheel, an environment, the business."""
+    source = folder / "source"
+    source.mkdir(parents=True)
+    _extract(revision, source)
+    if changes:
+        apply(changes, source)
+    _quietly(
+        *(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"),
+        *("--disable-pip-version-check", "--wheel-dir", str(folder), str(source)),
+    )
+    environment = folder / "environment"
+    _quietly(sys.executable, "-m", "venv", "--without-pip", str(environment))
+    [packages] = environment.glob("lib/python*/site-packages")
+    [wheel] = folder.glob("*.whl")
+    with ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    # Its own library comes first, and all that it depends on from here.
+    (packages / "shared.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    business = folder / "business"
+    business.mkdir()
+    for one in source.iterdir():
+        if one.is_dir() and one.name not in {"handrail", "build", "tests", "docs"}:
+            one.rename(business / one.name)
+    return Release(name, business, environment / "bin" / "python")
+
+
+def apply(changes: Path, source: Path) -> None:
+    """Raises BadPatch."""
+    # Within another repository it would be taken for a part of that.
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(source.parent)}
+    done = subprocess.run(
+        ["git", "apply", "--whitespace=nowarn", str(changes.resolve())],
+        cwd=source,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BadPatch(done.stderr)
+
+
+def _extract(revision: str, folder: Path) -> None:
+    archive = subprocess.run(
+        ["git", "archive", "--format=tar", revision],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+
+
+def _quietly(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=300)
+
+
+def _without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("HANDRAIL_")}
