@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden console-tests
+.PHONY: help setup demo trips up test thorough model release-drill matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden console-tests
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ thorough: setup ## run the tests that need many inputs, sizes or servers, and th
 model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out
 	@$(BIN)/python -m tests.model
 	@$(BIN)/python -m pytest tests/model -m matrix
+
+release-drill: setup ## run two releases side by side under load, forth, back and forth again (ten minutes)
+	@$(BIN)/python -m tests.release_drill
 
 matrix: setup ## run every failure, lost task, attempt and mistake at every step of every saga (a quarter of an hour)
 	@$(BIN)/python -m pytest tests/workflows -m matrix
