@@ -46,4 +46,6 @@ def queue_of_newer_code() -> str:
 
     Temporal routes what a saga of a version has on the queue `sagas` to workers of that version.
     """
-    return ANY_VERSION if workflow.info().get_current_deployment_version() else "sagas"
+    version = workflow.info().get_current_deployment_version()
+    # A worker without a version has a build id that the SDK made, and no deployment.
+    return ANY_VERSION if version and version.deployment_name else "sagas"

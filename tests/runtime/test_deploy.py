@@ -120,6 +120,7 @@ async def version_of(handle: WorkflowHandle[Any, Any]) -> str:
     return info.deployment_version.build_id
 
 
+@pytest.mark.thorough
 async def test_a_release_is_deployed_beside_the_one_before_and_a_worker_is_killed_meanwhile(
     place: Place,
 ) -> None:

@@ -54,6 +54,10 @@ def test_every_setting_says_what_it_means() -> None:
         ("HANDRAIL_CARRIER_WEBHOOK_SECRETS", "not-a-secret-of-ours"),
         ("HANDRAIL_BANK_WEBHOOK_SECRETS", f"{NEW_SECRET},whsec_dG9vIHNob3J0"),
         ("HANDRAIL_WEBHOOK_TARGET_URL", "api:8080"),
+        ("HANDRAIL_BUILD_ID", "release 1"),
+        ("HANDRAIL_BUILD_ID", "v" * 64),
+        ("HANDRAIL_DEPLOYMENT_NAME", "shop.workers"),
+        ("HANDRAIL_DEPLOYMENT_NAME", ""),
     ],
 )
 def test_a_bad_value_ends_the_process_with_a_line_that_names_it(

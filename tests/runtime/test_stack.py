@@ -62,6 +62,11 @@ def test_no_process_gets_the_token_of_commands(settings: ShopSettings) -> None:
     assert "hr_secret" not in str(signed_in.known_to("worker").environment())
 
 
+def test_workers_of_a_stack_have_no_version(settings: ShopSettings) -> None:
+    released = partial(settings.model_copy(update={"build_id": "1.0"}))
+    assert "HANDRAIL_BUILD_ID" not in released.settings.environment()
+
+
 async def test_everything_without_an_address_is_started_and_stopped(tmp_path: Path) -> None:
     seen: list[tuple[str, str]] = []
     stack = Stack(
