@@ -101,10 +101,22 @@ def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
         if isinstance(error, CannotRead):
             print(error, file=sys.stderr)
             return 1
+        if unread := _unread(error):
+            print(
+                f"{unread} is of a newer release: this takes the command of that", file=sys.stderr
+            )
+            return 1
         if denied := _denied(error):
             print(f"{denied}: {_WHICH_LOGIN}", file=sys.stderr)
             return 1
         raise
+
+
+def _unread(error: BaseException) -> str:
+    """Which form of an event this code does not know, where that is the cause."""
+    from handrail.eventstore.codec import UnknownMessage  # noqa: PLC0415  # few commands read events
+
+    return str(error) if isinstance(error, UnknownMessage) else ""
 
 
 def _denied(error: BaseException | None) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
+from handrail.eventstore.codec import Codec
+from runtime.app import HANDRAIL
 from runtime.verify.prove import NAMES
 from tests.projections.world import a_world
 from tests.runtime.conftest import Spawn
@@ -54,3 +56,18 @@ async def test_it_says_who_does_not_answer(handrail: Spawn, database_with_read_m
 
         assert (code, out) == (1, "")
         assert error.strip().endswith("does not answer: is it up?")
+
+
+async def test_a_store_of_a_newer_release_takes_the_command_of_that_release(
+    handrail: Spawn, database_with_read_models: str
+) -> None:
+    newer = Codec(HANDRAIL.codec.classes, {("OrderPlaced", 1): dict})
+    async with a_world(database_with_read_models) as world:
+        for stream, event in A_COMPLETED_ORDER:
+            await world.append(stream, event, codec=newer)
+
+    code, out, error = await verified(handrail, database_with_read_models, [])
+
+    assert (code, out) == (1, "")
+    assert "OrderPlaced v2 is of a newer release" in error
+    assert "Traceback" not in error
