@@ -21,7 +21,7 @@ from handrail.eventstore.grants import (
     set_passwords,
     sql_of_roles,
 )
-from handrail.eventstore.migrations import LOCK, grant_all, secure_tables
+from handrail.eventstore.migrations import LOCK, grant_all, secure_tables, withdraw_rights
 from handrail.eventstore.row_security import TableBusy
 from handrail.projections.install import secure_read_models
 from handrail.projections.read_model import NEXT
@@ -62,6 +62,7 @@ def roles(app: App, settings: Settings, passwords: Path | None) -> int:
         with _as_owner(settings) as engine:
             done += secure_tables(engine, of_app, app.tables, settings.database_role)
             done += secure_read_models(engine, app.read_models, settings.database_role, of_app)
+            done += withdraw_rights(engine, of_app, settings.database_role)
     print(*([f"{one};" for one in done] or ["-- nothing to do"]), sep="\n")
     if missing:
         print("this login may make no roles; a DBA runs, and then this command again:")

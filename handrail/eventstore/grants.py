@@ -103,16 +103,18 @@ FROM pg_roles r WHERE r.rolname = ANY (%(names)s) ORDER BY 1
 def grant_tables(
     connection: Connection, roles: DatabaseRoles, *, only: Sequence[str] = ()
 ) -> list[str]:
-    """Of the library and the business, or `only` some; of read models see `grant_read_models`."""
-    wanted: dict[str, set[Access]] = {}
+    """Gives what is missing, on the tables of the library and the business, or on `only` some.
+    What is to go is left to `rights_to_withdraw`; of read models see `grant_read_models`.
+    """
     there = _existing(connection, roles)
-    for role in roles.all:
-        for table, some in roles.tables_of(role).items():
-            rows = wanted.setdefault(table, set())
-            if roles.name(role) in there:
-                rows.update((roles.name(role), right) for right in some)
+    wanted = _wanted(roles, there)
     if only:
-        return _exchange(connection, roles, {table: wanted[table] for table in only})
+        wanted = {table: wanted[table] for table in only}
+    given = [
+        _run(connection, one) for one in _differences(connection, roles, wanted, withdraws=False)
+    ]
+    if only:
+        return given
     quote = connection.dialect.identifier_preparer.quote
     schema = _run_unless(
         connection,
@@ -121,7 +123,25 @@ def grant_tables(
         {"names": sorted(there)},
         f"GRANT USAGE ON SCHEMA public TO {', '.join(map(quote, sorted(there)))}",
     )
-    return [*schema, *_no_room_for_others(connection), *_exchange(connection, roles, wanted)]
+    return [*schema, *_no_room_for_others(connection), *given]
+
+
+def rights_to_withdraw(connection: Connection, roles: DatabaseRoles) -> list[str]:
+    """The statements that take from the roles of processes what they have on tables of the library
+    and the business, and no longer need.
+    """
+    wanted = _wanted(roles, _existing(connection, roles))
+    return _differences(connection, roles, wanted, gives=False)
+
+
+def _wanted(roles: DatabaseRoles, there: set[str]) -> dict[str, set[Access]]:
+    wanted: dict[str, set[Access]] = {}
+    for role in roles.all:
+        for table, some in roles.tables_of(role).items():
+            rows = wanted.setdefault(table, set())
+            if roles.name(role) in there:
+                rows.update((roles.name(role), right) for right in some)
+    return wanted
 
 
 def grant_read_models(
@@ -135,7 +155,10 @@ def grant_read_models(
         if roles.name(role) in there
         for right in some
     }
-    return _exchange(connection, roles, dict.fromkeys(tables, rows))
+    return [
+        _run(connection, one)
+        for one in _differences(connection, roles, dict.fromkeys(tables, rows))
+    ]
 
 
 def grant_functions(
@@ -210,10 +233,15 @@ def _exchange_callers(
     return [_run(connection, statement) for statement in done]
 
 
-def _exchange(
-    connection: Connection, roles: DatabaseRoles, wanted: Mapping[str, set[Access]]
+def _differences(
+    connection: Connection,
+    roles: DatabaseRoles,
+    wanted: Mapping[str, set[Access]],
+    *,
+    gives: bool = True,
+    withdraws: bool = True,
 ) -> list[str]:
-    """The rights on these tables, where they are not what is wanted. Other roles keep theirs."""
+    """What makes the rights on these tables those that are wanted. Other roles keep theirs."""
     names = [roles.name(one) for one in roles.all]
     found = connection.exec_driver_sql(_RIGHTS, {"tables": list(wanted), "names": names})
     has: dict[str, set[Access]] = {}
@@ -225,8 +253,8 @@ def _exchange(
     quote = connection.dialect.identifier_preparer.quote
     for table, rows in sorted(has.items()):
         for verb, some, word in (
-            ("REVOKE", rows - wanted[table], "FROM"),
-            ("GRANT", wanted[table] - rows, "TO"),
+            ("REVOKE", rows - wanted[table] if withdraws else set(), "FROM"),
+            ("GRANT", wanted[table] - rows if gives else set(), "TO"),
         ):
             alike: dict[str, list[str]] = {}
             for name in sorted({name for name, _ in some}):
@@ -234,7 +262,7 @@ def _exchange(
                 alike.setdefault(listed, []).append(quote(name))
             for listed, those in alike.items():
                 done.append(f"{verb} {listed} ON {quote(table)} {word} {', '.join(those)}")
-    return [_run(connection, statement) for statement in done]
+    return done
 
 
 _RIGHTS: Final = """

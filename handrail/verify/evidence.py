@@ -28,6 +28,8 @@ class Stored:
     txid: int
     recorded: Recorded
     event: Event
+    part: int = field(default=0, kw_only=True)
+    """Which of the events it is that are stored as one."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,12 @@ class SagaEvidence:
         """Of the saga that has this id."""
         return self.of("saga")  # type: ignore[return-value]  # of its stream
 
-    def take(self, stored: Stored, seen: Seen | None = None, *, part: int = 0) -> None:
-        """One more event of the id's own streams, in the order of their positions. `part` counts
-        those that are stored as one.
-        """
+    def take(self, stored: Stored, seen: Seen | None = None) -> None:
+        """One more event of the id's own streams, in the order of their positions."""
         recorded, event = stored.recorded, stored.event
         category = category_of(recorded.stream)
         before = self.versions.get(recorded.stream, 0)
-        if recorded.version != before + (part == 0):
+        if recorded.version != before + (stored.part == 0):
             self.out_of_order.append(
                 f"stream {recorded.stream}: version {recorded.version} came after {before}"
             )

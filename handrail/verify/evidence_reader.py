@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, ClassVar, Final, Generic
 
@@ -217,7 +217,8 @@ class EvidenceReader(ABC, Generic[EvidenceT]):
                 parts = self.codec.decode_all(recorded.type, recorded.schema, recorded.data)
                 for part, event in enumerate(parts):
                     stored = self.stored(txid, recorded, event, *columns[_COLUMNS:])
-                    by_id[id_of(recorded.stream)].take(stored, seen, part=part)
+                    taken = replace(stored, part=part) if part else stored
+                    by_id[id_of(recorded.stream)].take(taken, seen)
 
     async def _read_sagas(self, page: Sequence[EvidenceT]) -> None:
         """How those ended that acted for the ids of the page."""

@@ -102,6 +102,7 @@ async def test_an_attempt_that_never_ran_has_its_number_all_the_same(
     assert (await again(impatient, saga)).json()["attempt"] == 3
 
 
+@pytest.mark.thorough
 async def test_what_temporal_has_forgotten_is_begun_with_what_the_stream_has_kept(
     house: House, impatient: httpx.AsyncClient, shop: Shop
 ) -> None:
@@ -138,6 +139,7 @@ async def test_where_the_input_is_forgotten_everywhere_the_problem_says_what_can
     assert "by hand" in page["remedy"]
 
 
+@pytest.mark.thorough
 async def test_what_has_ended_and_is_forgotten_has_ended(
     house: House, api: httpx.AsyncClient, shop: Shop
 ) -> None:

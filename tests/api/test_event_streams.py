@@ -53,6 +53,7 @@ async def first(stream: AsyncIterator[int]) -> int:
         return await anext(stream)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", [10, 100])
 async def test_one_look_is_for_all_streams_however_many_there_are(
     house: House, monkeypatch: pytest.MonkeyPatch, count: int

@@ -359,6 +359,7 @@ async def test_a_dry_run_shows_who_is_meant_and_tells_nobody(
     assert await told(house, saga, "SagaResumed") == []
 
 
+@pytest.mark.thorough
 async def test_many_parked_sagas_go_on_each_with_its_own_result(
     house: House, impatient: httpx.AsyncClient, shop: Shop
 ) -> None:

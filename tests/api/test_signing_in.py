@@ -106,6 +106,7 @@ async def test_a_key_is_rotated_under_load_without_a_failed_request(
         await eventually(is_refused, "the old key is refused")
 
 
+@pytest.mark.thorough
 async def test_the_issuer_changes_its_key_under_load_without_a_failed_request(
     house: House, issuer: Issuer
 ) -> None:
@@ -229,6 +230,7 @@ async def command(address: str, *words: str, **variables: str) -> tuple[int, str
     return process.returncode or 0, out.decode(), error.decode()
 
 
+@pytest.mark.thorough
 async def test_commands_sign_in_with_a_file(house: House, issuer: Issuer, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(await make(house, "operations", "operator") + "\n")
@@ -255,6 +257,7 @@ async def test_a_command_without_the_right_says_which_is_missing(
     assert error.startswith("service:looking-on has not the scope sagas:intervene")
 
 
+@pytest.mark.thorough
 async def test_what_one_person_proposes_another_approves_by_commands(
     house: House, issuer: Issuer
 ) -> None:

@@ -18,6 +18,7 @@ def no_answer() -> Problem:
     return unavailable("database-unavailable", "PostgreSQL did not answer in time")
 
 
+@pytest.mark.thorough
 async def test_who_waits_for_a_free_connection_waits_longer_than_for_an_answer(
     house: House,
 ) -> None:

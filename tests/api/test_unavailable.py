@@ -65,6 +65,7 @@ async def no_temporal(away: int) -> Client:
     return await lazy_client(f"127.0.0.1:{away}", "default", HANDRAIL.codec)
 
 
+@pytest.mark.thorough
 async def test_without_postgres(house: House, shop: Shop, no_postgres: AsyncEngine) -> None:
     asked = time.monotonic()
     async with house.api(engine=no_postgres) as api:
@@ -114,6 +115,7 @@ async def test_requests_that_wait_for_each_other_wait_no_longer_for_it(
     assert [str(one) for one in answers if not isinstance(one, Problem)] == []
 
 
+@pytest.mark.thorough
 async def test_without_temporal(
     house: House, api: httpx.AsyncClient, shop: Shop, no_temporal: Client
 ) -> None:

@@ -36,6 +36,7 @@ def test_the_market_is_the_same_in_every_run() -> None:
     assert first == second
 
 
+@pytest.mark.thorough
 async def test_the_plain_loop_keeps_the_same_rows_as_the_projector(prepared: str) -> None:
     async with open_pool(prepared, size=2) as pool:
         async with pool.connection() as connection:

@@ -21,6 +21,7 @@ from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.database.logins import Logins, a_database
 from tests.eventstore.interleaving import CODEC, notes, step
+from tests.messaging.relay.world import until
 
 TURNED_BACK = """
 ALTER FUNCTION append_events(jsonb, jsonb, jsonb, jsonb) OWNER TO postgres;
@@ -101,6 +102,47 @@ async def test_old_processes_append_while_the_database_is_migrated_and_after(
 
     found = await before.sql("SELECT count(*), max(version) FROM events WHERE stream = 'a-old'")
     assert found == [(appended, appended)]
+
+
+async def test_an_append_that_the_migration_finds_under_way_keeps_the_rights_it_began_with(
+    before: Logins,
+) -> None:
+    async with (
+        old_process(before) as old,
+        await psycopg.AsyncConnection.connect(before.owner) as other,
+        asyncio.timeout(60),
+    ):
+        await old.execute(*old_append("a-held"))
+        await other.execute("SELECT FROM streams WHERE name = 'a-held' FOR UPDATE")
+        under_way = asyncio.create_task(old.execute(*old_append("a-held")))
+        await becomes_true(before, WAITS_FOR_A_ROW, old.info.backend_pid)
+        migrating = asyncio.create_task(
+            asyncio.to_thread(migrate, before.owner, "handrail_app", app=HANDRAIL)
+        )
+        await becomes_true(before, WAITS_OR_HAS_WITHDRAWN)
+        await other.rollback()
+        await under_way
+        await migrating
+
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await old.execute("INSERT INTO streams (name, version) VALUES ('a-new', 1)")
+
+    assert await before.sql("SELECT version FROM streams WHERE name = 'a-held'") == [(2,)]
+
+
+WAITS_FOR_A_ROW = "SELECT cardinality(pg_blocking_pids(%s)) > 0"
+WAITS_OR_HAS_WITHDRAWN = """
+SELECT NOT has_table_privilege('handrail_app', 'events', 'INSERT') OR EXISTS (
+    SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND query LIKE '%virtualxid%')
+"""
+
+
+async def becomes_true(logins: Logins, query: str, *values: object) -> None:
+    async def is_true() -> bool:
+        return await logins.sql(query, *values) == [(True,)]
+
+    await until(is_true, seconds=60)
 
 
 async def test_old_and_new_processes_share_streams_and_the_fence(before: Logins) -> None:

@@ -96,6 +96,7 @@ async def test_in_a_folder_of_root_that_is_closed_it_may_pass_through_and_nothin
     assert capabilities(server.pid) == (MAY_PASS_THROUGH_FOLDERS if os.geteuid() == 0 else 0)
 
 
+@pytest.mark.thorough
 async def test_a_folder_in_which_the_superuser_owned_everything_goes_on(tmp_path: Path) -> None:
     async with EmbeddedPostgres(tmp_path / "postgres") as before:
         upgrade(before.url, "handrail_app", own=HANDRAIL.tables)

@@ -178,6 +178,7 @@ async def test_two_that_upgrade_at_once_both_find_it_done(database: str, scratch
         assert await _catalog(url, part) == await _catalog(database, part)
 
 
+@pytest.mark.thorough
 async def test_two_databases_upgraded_at_once_share_the_role(scratch: Scratch) -> None:
     one, other = await scratch("role_one"), await scratch("role_other")
     await asyncio.gather(*(_upgrade_in_a_process(url, "new_role") for url in (one, other)))

@@ -164,6 +164,7 @@ async def test_without_a_business_there_are_the_librarys_tables_alone(scratch: S
     assert not_reached(await versions(scratch), None) == ""
 
 
+@pytest.mark.thorough
 async def test_a_library_that_was_migrated_alone_gets_the_business_later(
     scratch: Scratch, fresh: Scratch
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 from handrail.access.database_roles import DatabaseRoles
 from handrail.activities.command_handler import CommandHandler, single_stream
 from handrail.app import App
+from handrail.database_engine import open_engine
 from handrail.eventstore import write_levels
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.level_tables import EVERY
@@ -25,7 +26,7 @@ from handrail.eventstore.write_levels import (
 )
 from handrail.evolution.forms import Form
 from handrail.kernel import Event
-from handrail.processes.announced import announced, of_pool
+from handrail.processes.announced import announced, of_engine, of_pool
 from handrail.settings import Settings
 from tests.eventstore.interleaving import DEADLINE, Lab, Writer, step, store_over
 from tests.eventstore.tracing import traced
@@ -353,3 +354,13 @@ async def test_every_login_may_announce_itself_and_raise_levels() -> None:
         tables = roles.tables_of(role)
         assert tables["event_levels"] == ("SELECT", "INSERT", "UPDATE")
         assert tables["process_versions"] == ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+async def test_the_api_announces_itself_through_its_engine(lab: Lab) -> None:
+    stop = asyncio.Event()
+    async with (
+        open_engine(lab.url, size=1) as engine,
+        announced(of_engine(engine), codec_of(NEW), Settings(), "api", stop),
+    ):
+        assert await lab.rows("SELECT kind FROM process_versions") == [("api",)]
+    assert await lab.rows("SELECT kind FROM process_versions") == []

@@ -59,6 +59,7 @@ def test_a_retry_for_an_exchange_that_is_not_there_names_those_that_are() -> Non
     assert "no exchange cash: one of events, money, parcels, sagas, unknown" in text
 
 
+@pytest.mark.thorough
 def test_the_ready_questions_are_those_of_the_app(bare: Path) -> None:
     code, text = said(Path(__file__).parents[2], "lake", "questions")
 

@@ -15,6 +15,7 @@ def test_a_saga_keeps_every_law_with_any_one_disturbance(part: Part) -> None:
     assert found.ends > 50
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", plans.SINGLE, ids=[part.shape for part in plans.SINGLE])
 def test_what_is_due_is_collected_with_any_one_disturbance(part: plans.Part) -> None:
     found = part.run()

@@ -24,6 +24,7 @@ from tests.projections.world import World, as_stored
 CODEC = HANDRAIL.codec
 
 
+@pytest.mark.thorough
 async def test_a_row_as_of_any_moment_is_what_it_was_then(world: World) -> None:
     shop = Shop()
     noted: list[tuple[datetime, str, str, Any]] = []
@@ -243,6 +244,7 @@ async def test_a_snapshot_of_another_version_of_the_projection_is_passed_over(wo
     assert found.row.orders == 499
 
 
+@pytest.mark.thorough
 async def test_others_are_served_while_a_long_history_is_folded(world: World) -> None:
     merchant = await a_merchant_with(world.url, 4_000)
     served = 0

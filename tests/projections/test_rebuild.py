@@ -82,6 +82,7 @@ async def tables(world: World) -> list[str]:
     return [name for (name,) in found]
 
 
+@pytest.mark.thorough
 async def test_a_rebuild_ends_with_the_same_rows_in_another_table(world: World) -> None:
     shop = Shop()
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
@@ -104,6 +105,7 @@ async def index_names(world: World) -> list[Any]:
     )
 
 
+@pytest.mark.thorough
 async def test_a_rebuild_while_events_keep_coming_loses_and_doubles_none(world: World) -> None:
     shop = Shop()
     await tell(world, shop.opens())

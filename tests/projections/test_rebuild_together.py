@@ -61,6 +61,7 @@ async def test_a_page_is_read_and_written_once_for_all_that_are_rebuilt(
     assert len(await checkpoints(world)) == 1
 
 
+@pytest.mark.thorough
 async def test_all_are_exchanged_while_a_projector_dies_in_the_middle(world: World) -> None:
     await past(world, 2000)
     await world.catch_up()

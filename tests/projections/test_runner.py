@@ -53,6 +53,7 @@ async def owners(world: World) -> dict[str | None, int]:
     return {owner: count for owner, count in found}  # noqa: C416
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", [1, 7, 1000])
 async def test_the_read_models_are_the_fold_of_the_events(world: World, page: int) -> None:
     shop = Shop()

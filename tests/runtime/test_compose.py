@@ -215,6 +215,7 @@ def test_our_processes_are_not_root_and_write_nothing_but_their_volume(name: str
     assert OURS[name]["tmpfs"] == ["/tmp"]
 
 
+@pytest.mark.thorough
 async def test_each_process_logs_in_with_the_password_that_was_written_for_it(
     tmp_path: Path, written: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

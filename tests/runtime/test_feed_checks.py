@@ -167,6 +167,7 @@ async def test_nothing_is_wrong_with_a_restored_dump_that_was_adopted(tmp_path: 
             assert await wrong(after) == set()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", two_of(range(5)))
 async def test_nothing_is_wrong_with_any_history_of_several_followers(
     database_with_read_models: str, tmp_path: Path, seed: int

@@ -44,6 +44,7 @@ COMMANDS: Final = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_process_loads_what_it_works_with(command: Sequence[str]) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

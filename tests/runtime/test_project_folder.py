@@ -86,6 +86,7 @@ def test_a_service_finds_the_app_that_the_environment_names(project: Path, tmp_p
     _starts_the_airline(project, tmp_path, HANDRAIL_APP="airline:TRIPS")
 
 
+@pytest.mark.thorough
 def test_a_process_that_a_command_starts_can_import_the_business(project: Path) -> None:
     starts = (
         "import subprocess, sys; from handrail.load_app import the_app; the_app();"

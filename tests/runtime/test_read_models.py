@@ -50,6 +50,7 @@ async def test_a_read_model_is_built_anew_while_a_projector_runs(settings: Setti
     assert await _rows(settings) == 1
 
 
+@pytest.mark.thorough
 async def test_without_a_name_all_of_them_are_built_anew(settings: Settings) -> None:
     async def tables() -> set[tuple[object, ...]]:
         async with await psycopg.AsyncConnection.connect(str(settings.database_url)) as connection:

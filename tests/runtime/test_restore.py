@@ -154,6 +154,7 @@ async def _commits(connection: psycopg.AsyncConnection[Any]) -> str:
     return str(found[0][0])
 
 
+@pytest.mark.thorough
 async def test_a_restored_dump_is_checked_tried_and_adopted_and_then_everything_adds_up(
     handrail: Spawn, tmp_path: Path
 ) -> None:

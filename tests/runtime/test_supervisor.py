@@ -76,6 +76,7 @@ async def test_a_service_is_in_a_session_of_its_own(service: Service) -> None:
     await service.stop()
 
 
+@pytest.mark.thorough
 async def test_a_service_is_ready_only_when_it_answers(tmp_path: Path) -> None:
     port = free_port()
     service = Service("bank", ["bank", "--port", str(port)], folder=tmp_path, environment={})
@@ -106,6 +107,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a death")
 async def test_a_parent_killed_with_sigkill_leaves_no_child(
     tmp_path: Path, python: Spawn, appears: Callable[[Path], Awaitable[None]]

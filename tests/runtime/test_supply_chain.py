@@ -26,6 +26,7 @@ def command_of(target: str, tool: str) -> list[str]:
     return shlex.split(line.strip().removeprefix("@").replace("$(BIN)", str(BIN)))
 
 
+@pytest.mark.thorough
 def test_the_bill_of_materials_names_every_locked_package_with_its_hashes(tmp_path: Path) -> None:
     *command, _out = command_of("sbom", "cyclonedx-py")
     file = tmp_path / "handrail.cdx.json"

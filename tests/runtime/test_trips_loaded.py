@@ -22,6 +22,7 @@ LOADED = {
 """The heavy packages, by what is made of the App."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("made", LOADED)
 def test_a_part_of_the_trips_loads_what_it_needs(made: str) -> None:
     said = subprocess.check_output(

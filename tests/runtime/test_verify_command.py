@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import orjson
+import pytest
 
 from runtime.verify.prove import NAMES
 from tests.projections.world import a_world
@@ -46,6 +47,7 @@ async def test_it_says_what_is_wrong(handrail: Spawn, database_with_read_models:
     assert "order o1 (completed): customer pays" in error
 
 
+@pytest.mark.thorough
 async def test_it_says_who_does_not_answer(handrail: Spawn, database_with_read_models: str) -> None:
     for away in ({"temporal_address": "127.0.0.1:9"}, {"bank_url": "http://127.0.0.1:9"}):
         code, out, error = await verified(handrail, database_with_read_models, [], **away)

@@ -33,6 +33,7 @@ async def checked(
         yield Checked(world, database_with_read_models)
 
 
+@pytest.mark.thorough
 async def test_what_was_done_and_what_was_taken_back_adds_up(checked: Checked) -> None:
     done, declined = (
         await checked.world.an_order(),

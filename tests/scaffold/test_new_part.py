@@ -44,6 +44,7 @@ def texts(folder: Path) -> dict[Path, str]:
     return {path: path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", A_SAGA_FIRST)
 def test_a_part_is_in_the_app_once_it_is_written(project: Project, kind: Kind) -> None:
     said = project.handrail("new", kind, "rent_bike")

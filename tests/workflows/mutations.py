@@ -309,7 +309,7 @@ def a_state_is_remembered_that_was_only_repeated(patched: Patched) -> None:
         of = self._aggregate
         for stream, (version, state) in states.items():
             added = [one for one in told if stream_name(of.category, of.id_of(one)) == stream]
-            await self._remember(stream, version, state, added)
+            await self._remember(stream, version, state, added, stored=len(added))
         return answer
 
     patched.setattr(CommandHandler, "_append", remembering)

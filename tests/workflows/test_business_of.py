@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
@@ -15,6 +16,7 @@ from tests.workflows.harness.cases import CASES
 from workflows.options import ShopOptions
 
 
+@pytest.mark.thorough
 async def test_a_saga_of_the_app_asks_its_simulators_and_reads_its_tables(
     postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
 ) -> None:

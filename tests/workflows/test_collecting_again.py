@@ -105,6 +105,7 @@ async def test_it_is_collected_however_the_return_is_taken_back(world: World, ho
     assert await status_of(plan) == RUNNING
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("how", ["refused", "cancelled by the customer", "cancelled by Temporal"])
 async def test_a_return_that_is_terminated_once_its_end_is_stored_has_seen_to_the_collection(
     world: World, how: str

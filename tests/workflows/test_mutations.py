@@ -179,6 +179,7 @@ async def test_what_was_only_repeated_is_not_remembered(world: World) -> None:
     await what_was_only_repeated_is_not_remembered(world)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("mutation", "told"),
     [

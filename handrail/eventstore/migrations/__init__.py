@@ -23,6 +23,7 @@ from handrail.eventstore.grants import (
     grant_tables,
     make_roles,
     own_append,
+    rights_to_withdraw,
 )
 from handrail.eventstore.identity import ADOPT, LOOK, NOT_MIGRATED, NewTimeline, Standing
 from handrail.eventstore.row_security import (
@@ -32,6 +33,7 @@ from handrail.eventstore.row_security import (
     secure_in_use,
     secure_subscribers,
 )
+from handrail.eventstore.running_transactions import wait_for_running
 from handrail.eventstore.tables import metadata as store_metadata
 from handrail.notifications.tables import metadata as messages_metadata
 
@@ -70,7 +72,8 @@ def upgrade(
                 grant(connection, role, own)
             done += grant_all(connection, roles, role)
             connection.execute(text("SELECT maintain_partitions()"))
-        return done + secure_tables(engine, roles, own, role)
+        done += secure_tables(engine, roles, own, role)
+        return done + withdraw_rights(engine, roles, role)
     finally:
         engine.dispose()
 
@@ -179,6 +182,41 @@ def grant_all(connection: Connection, roles: DatabaseRoles, application: str) ->
     ]
 
 
+def withdraw_rights(engine: Engine, roles: DatabaseRoles, application: str) -> list[str]:
+    """Takes from all roles what they no longer need; answers the statements.
+
+    A call of a function that is under way was begun when they still needed it, so it comes after
+    the transaction that replaced the functions, and after those that were running then.
+    """
+
+    def to_withdraw(connection: Connection) -> list[str]:
+        found = rights_to_withdraw(connection, roles)
+        if application and connection.exec_driver_sql(_WRITES, {"role": application}).scalar_one():
+            name = connection.dialect.identifier_preparer.quote(application)
+            found.append(f"REVOKE INSERT, UPDATE ON {_WRITTEN_BY_FUNCTIONS} FROM {name}")
+        return found
+
+    with engine.connect() as connection:
+        if not to_withdraw(connection):
+            return []
+    wait_for_running(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(LOCK)
+        done = to_withdraw(connection)
+        for statement in done:
+            connection.exec_driver_sql(statement)
+    return done
+
+
+_WRITTEN_BY_FUNCTIONS: Final = "events, outbox, streams, commands, long_attempts"
+_WRITES: Final = f"""
+SELECT EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a
+    WHERE a.grantee = (SELECT oid FROM pg_roles WHERE rolname = %(role)s)
+      AND a.privilege_type IN ('INSERT', 'UPDATE') AND c.relnamespace = 'public'::regnamespace
+      AND c.relname = ANY (string_to_array('{_WRITTEN_BY_FUNCTIONS}', ', ')))
+"""
+
+
 def function_names() -> list[str]:
     """Of all functions of the library."""
     names = [one.name.removesuffix(".sql") for one in FUNCTIONS.iterdir()]
@@ -203,7 +241,6 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT USAGE ON SCHEMA public TO {name}",
         f"GRANT SELECT ON alembic_version TO {name}",
         f"GRANT SELECT ON events, outbox, streams, commands, long_attempts TO {name}",
-        f"REVOKE INSERT, UPDATE ON events, outbox, streams, commands, long_attempts FROM {name}",
         f"GRANT SELECT, INSERT, UPDATE ON snapshots TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON checkpoints, parked_events, requests TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks, saga_places, followers TO {name}",

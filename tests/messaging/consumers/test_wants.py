@@ -282,6 +282,7 @@ async def test_moving_over_what_others_want_costs_no_statement_more(
     assert len([one for one in sent if not one.startswith("INSERT INTO notes")]) == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", two_of(range(12)))
 async def test_whatever_happens_in_whatever_order_every_event_has_its_effect_once(
     place: Place, seed: int

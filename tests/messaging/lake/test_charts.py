@@ -145,6 +145,7 @@ def test_a_chart_has_no_style_sheet_script_or_date_of_its_own() -> None:
         assert tags <= {"svg", "g", "path", "defs", "use", "text", "title", "clipPath", "rect"}
 
 
+@pytest.mark.thorough
 def test_the_same_rows_make_the_same_chart_whatever_matplotlib_is_configured_to() -> None:
     first = drawn()
     with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):

@@ -67,6 +67,7 @@ async def test_batches_of_any_size_are_the_same_events(place: Place) -> None:
     assert most == 7
 
 
+@pytest.mark.thorough
 async def test_what_commits_late_is_neither_missed_nor_taken_twice(place: Place) -> None:
     await a_shop(place)
     async with place.pool.connection() as connection, connection.transaction():
@@ -86,6 +87,7 @@ async def test_what_commits_late_is_neither_missed_nor_taken_twice(place: Place)
     await place.there_is_everything_once()
 
 
+@pytest.mark.thorough
 @only_on_linux
 async def test_killed_between_the_data_files_and_the_commit(place: Place) -> None:
     await a_shop(place)
@@ -118,6 +120,7 @@ LAST_TWO = (
 EXPORTED = "{} events in {} batches went to {folder}\n"
 
 
+@pytest.mark.thorough
 async def test_killed_after_the_commit_and_before_the_checkpoint(place: Place) -> None:
     await a_shop(place)
     await place.export()

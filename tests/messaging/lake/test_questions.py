@@ -71,6 +71,7 @@ def answered(place: Place, sql: str, as_of: datetime = LATER) -> list[dict[str, 
 Months = tuple[Place, list[Told]]
 
 
+@pytest.mark.thorough
 async def test_every_kind_of_event_is_a_table_with_its_fields(months: Months) -> None:
     place, told = months
     happened = Counter(type(one.event).__name__ for one in told)
@@ -114,6 +115,7 @@ def words(event: Event) -> str:
     return f"{said}: {event.code}" if hasattr(event, "code") else said
 
 
+@pytest.mark.thorough
 async def test_the_time_to_delivery_is_told_by_week(months: Months) -> None:
     place, told = months
     of: defaultdict[type, dict[str, Any]] = defaultdict(dict)
@@ -137,6 +139,7 @@ async def test_the_time_to_delivery_is_told_by_week(months: Months) -> None:
         assert one["booked"] == one["delivered"] + one["lost"] + one["under_way"]
 
 
+@pytest.mark.thorough
 async def test_arrears_follow_what_became_of_each_instalment(place: Place) -> None:
     """Moved, made smaller and made whole again, paid, settled, missed."""
     at = datetime(2026, 1, 20, tzinfo=UTC)
@@ -366,6 +369,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.thorough
 async def test_the_report_is_one_page_with_a_chart_for_each_question(months: Months) -> None:
     place, _ = months
     with open_lake(place.folder, VIEWS, as_of=LATER) as lake:

@@ -33,6 +33,7 @@ async def an_order(place: Place, name: str) -> None:
     await place.append(f"order-{name}", OrderConfirmed(order=OrderId(name)))
 
 
+@pytest.mark.thorough
 async def test_another_folder_is_not_filled_with_half_of_the_events(place: Place) -> None:
     await an_order(place, "a")
     await place.export()
@@ -107,6 +108,7 @@ async def test_a_table_of_older_code_gets_the_new_columns_and_keeps_its_rows(pla
     assert found == [("order-a", None, "saga-1"), ("order-b", "ann", "saga-1")]
 
 
+@pytest.mark.thorough
 async def test_small_files_are_made_into_few_and_every_event_stays(place: Place) -> None:
     yesterday = NOON
     for number in range(34):
@@ -174,6 +176,7 @@ async def test_whose_data_name_a_merchant_is_found_by_it(place: Place) -> None:
     ]
 
 
+@pytest.mark.thorough
 async def test_the_process_says_that_it_is_ready_serves_its_figures_and_leaves(
     place: Place,
 ) -> None:

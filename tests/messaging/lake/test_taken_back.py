@@ -37,6 +37,7 @@ async def _loses(place: Place) -> None:
         await place.sql.execute(f"DROP TABLE was_{table}".encode())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("lost_batches", [1, 3])
 async def test_the_lake_is_put_back_and_has_everything_once_again(
     place: Place, capsys: pytest.CaptureFixture[str], lost_batches: int

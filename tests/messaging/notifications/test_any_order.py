@@ -96,6 +96,7 @@ async def written_in_order(world: World, told: dict[str, list[Received]]) -> lis
     return await world.sql(WRITTEN)
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -118,6 +119,7 @@ async def test_the_order_of_streams_makes_no_difference(
     assert set(await world.states()) == keys
 
 
+@pytest.mark.thorough
 async def test_streams_that_come_at_the_same_time_lose_nothing(
     world: World, told: dict[str, list[Received]]
 ) -> None:

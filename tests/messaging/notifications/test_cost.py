@@ -31,6 +31,7 @@ async def test_an_event_is_told_with_two_statements(world: World, statements: li
     assert len(statements) == 2
 
 
+@pytest.mark.thorough
 async def test_what_is_sent_together_is_taken_and_noted_together(
     world: World, statements: list[str]
 ) -> None:

@@ -33,6 +33,7 @@ async def campaign(world: World, count: int, *, to: str = "mail", due: str = "-1
     )
 
 
+@pytest.mark.thorough
 async def test_behind_100000_messages_of_a_campaign_an_order_is_confirmed_at_once(
     world: World,
 ) -> None:

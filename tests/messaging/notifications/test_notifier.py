@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.messaging.notifications.world import World, sent_twice
 from tests.projections.world import until
 
@@ -100,6 +102,7 @@ async def test_a_provider_that_is_away_is_waited_for(world: World) -> None:
     assert len(await world.carried()) == 20
 
 
+@pytest.mark.thorough
 async def test_an_outage_of_the_provider_parks_no_queue(world: World) -> None:
     """A few messages find out when it is back; the others have not even been tried."""
     await many(world, 300)
@@ -112,6 +115,7 @@ async def test_an_outage_of_the_provider_parks_no_queue(world: World) -> None:
     assert sum(tries) < 300 + 16 + 16
 
 
+@pytest.mark.thorough
 async def test_every_third_request_goes_wrong_and_each_message_arrives_once(world: World) -> None:
     await many(world, 200)
     await world.provider.post("/faults", json={"error_rate": 0.3, "seed": 1})
@@ -134,6 +138,7 @@ async def test_the_provider_says_how_fast_it_goes(world: World) -> None:
     assert sum(one.counts["transactional", "throttled"] for one in notifiers) > 0
 
 
+@pytest.mark.thorough
 async def test_several_share_the_work(world: World) -> None:
     await many(world, 300)
     async with world.notifying(3) as notifiers:
@@ -165,6 +170,7 @@ async def _is_sending(notifier: object) -> bool:
     return len(notifier._sending) == 16  # type: ignore[attr-defined]
 
 
+@pytest.mark.thorough
 async def test_connections_that_break_lose_nothing(world: World) -> None:
     await many(world, 200, email="to_late_0.01")
     async with world.notifying(2, lease=SHORT):

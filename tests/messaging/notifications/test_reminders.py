@@ -185,6 +185,7 @@ OUT_OF_ORDER = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("story", OUT_OF_ORDER)
 async def test_in_whatever_order_the_events_of_a_plan_come_its_reminders_are_the_same(
     world: World, story: str

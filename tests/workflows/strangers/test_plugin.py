@@ -65,6 +65,7 @@ def team(tmp_path: Path) -> Team:
     return Team(tmp_path)
 
 
+@pytest.mark.thorough
 def test_each_failure_is_a_test_at_each_step_and_with_an_option_in_pairs(team: Team) -> None:
     single, everything = team.collects(), team.collects("--saga-matrix")
     assert set(single) < set(everything)

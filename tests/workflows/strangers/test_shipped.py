@@ -67,6 +67,7 @@ def team(tmp_path: Path) -> Team:
     return Team(tmp_path)
 
 
+@pytest.mark.thorough
 def test_a_small_case_for_each_saga_and_one_line_are_all_a_team_writes(team: Team) -> None:
     ran = team.runs("-k", A_FEW, "--saga-coverage")
     assert ran.returncode == pytest.ExitCode.OK, ran.stdout + ran.stderr
