@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property, reduce
 from typing import Any, Final, Generic, TypeVar, cast
 
+import structlog
 from pydantic import TypeAdapter
 
 from handrail.errors import DomainError
@@ -22,6 +23,8 @@ from handrail.sagas.step_keys import Answer, StepContext
 from handrail.tracing import spans
 
 StateT = TypeVar("StateT")
+
+_log = structlog.get_logger(__name__)
 
 TRIES: Final = 10
 """How often a command is decided anew, because others were faster, before that is reported."""
@@ -102,8 +105,18 @@ class CommandHandler(Generic[StateT]):
 
     @cached_property
     def _revision(self) -> str:
-        """Looked up when a stream is first loaded: it takes some milliseconds."""
-        return self._store.revision_of(self._aggregate.initial, self._aggregate.evolve)
+        """Looked up when a stream is first loaded: it takes some milliseconds. Empty where the code
+        cannot be walked through: then no state is kept, and none is used.
+        """
+        try:
+            return self._store.revision_of(self._aggregate.initial, self._aggregate.evolve)
+        except Exception as error:  # noqa: BLE001  # objects of the business are asked about themselves
+            _log.warning(
+                "states are not kept: the fold has no revision",
+                category=self._aggregate.category,
+                error=f"{type(error).__name__}: {error}",
+            )
+            return ""
 
     async def handle(self, command: Command, context: StepContext) -> Answer:
         """Decide the command and store what was decided, once for each `context.key`.
@@ -215,7 +228,7 @@ class CommandHandler(Generic[StateT]):
         folded = reduce(self._aggregate.evolve, events, state)
         now = version + stored
         self._keep(stream, now, folded)
-        if now // SNAPSHOT_EVERY > version // SNAPSHOT_EVERY:
+        if now // SNAPSHOT_EVERY > version // SNAPSHOT_EVERY and self._revision:
             await self._store.save_snapshot(
                 stream, now, self._revision, self._state.dump_json(folded), epoch=self._epoch
             )

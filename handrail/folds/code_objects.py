@@ -51,7 +51,7 @@ def names_in(code: CodeType) -> AbstractSet[str]:
 
 
 def imported(function: FunctionType) -> Iterator[ModuleType]:
-    """What it imports when it runs, in the order of its code. Raises ImportError."""
+    """What it imports when it runs, in the order of its code, as far as it is there."""
     package = str(function.__globals__.get("__package__") or "")
     for code in nested(function.__code__):
         if _IMPORT not in code.co_code[::2]:
@@ -61,7 +61,11 @@ def imported(function: FunctionType) -> Iterator[ModuleType]:
             if one.opcode == _IMPORT:
                 level, names = before[-2:]
                 name = "." * level + one.argval
-                module = import_module(resolve_name(name, package) if level else name)
+                try:
+                    module = import_module(resolve_name(name, package) if level else name)
+                except ImportError:  # its code may do without
+                    before = [*before[-1:], one.argval]
+                    continue
                 yield module
                 yield from (
                     below

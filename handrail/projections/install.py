@@ -166,11 +166,18 @@ def _install(
     if live == projection.version:
         _check(connection, projection)
         _add_checkpoints(connection, projection.name)
+    elif live > projection.version or _built_for_newer_code(connection, projection):
+        # An older release is migrated, or restarted, beside a newer one: that one has the word.
+        return
     elif version_of(connection, projection.name + NEXT) != projection.version:
         discard(connection, projection, NEXT)
         begin(connection, projection, role, NEXT, roles)
     if version_of(connection, projection.name + NEXT) is not None:
         done.being_built.append(projection.name)
+
+
+def _built_for_newer_code(connection: Connection, projection: Projection[Any]) -> bool:
+    return (version_of(connection, projection.name + NEXT) or 0) > projection.version
 
 
 def _add_checkpoints(connection: Connection, name: str) -> None:

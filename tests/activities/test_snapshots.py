@@ -170,3 +170,24 @@ async def test_a_load_and_a_kept_state_are_one_statement_each(
     await process.counts()
     assert [one.split()[1] for one in sent if "load_states" in one] == ["*"]
     assert len(sent) == 3, sent  # load, append, keep
+
+
+async def test_a_fold_that_cannot_be_walked_through_is_served_without_kept_states(
+    release: Release, pool: Pool
+) -> None:
+    silent = (
+        RELEASE
+        + """
+
+class Silent:
+    @property
+    def __wrapped__(self):
+        raise RuntimeError("not to be asked")
+
+
+STEP.__defaults__ = (Silent(),)
+"""
+    )
+    await _filled(release(silent), pool, SNAPSHOT_EVERY)
+    assert await _rows(pool, "SELECT * FROM state_snapshots") == []
+    assert await release(silent).counts() == SNAPSHOT_EVERY

@@ -116,3 +116,22 @@ async def test_under_one_name_the_newer_release_reads_nothing_before_the_exchang
     async with world.running(world.runner([SECOND])), asyncio.timeout(30):
         await rebuild(world.url, ROLE, [SECOND.name], [SECOND])
     assert [await can_read(one) for one in (BALANCE, SECOND)] == [True, True]
+
+
+async def test_an_older_release_that_migrates_leaves_what_the_newer_one_builds(
+    world: World,
+) -> None:
+    third = replace(SECOND, version=SECOND.version + 1)
+    await asyncio.to_thread(install, world.url, ROLE, [third])
+    before = await forms(world)
+    await asyncio.to_thread(install, world.url, ROLE, [SECOND])
+    assert await forms(world) == before
+    async with world.running(world.runner([third])), asyncio.timeout(30):
+        await rebuild(world.url, ROLE, [third.name], [third])
+    before = await forms(world)
+    await asyncio.to_thread(install, world.url, ROLE, OLDER)
+    assert await forms(world) == before
+
+
+async def forms(world: World) -> list[tuple[Any, ...]]:
+    return await world.sql("SELECT name, version FROM read_models ORDER BY name")
