@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 from opentelemetry.context import Context
@@ -17,7 +17,7 @@ from benchmarks.contenders.handrail import OPTIONS
 from benchmarks.contenders.orders import checkout
 from benchmarks.contenders.turns import Saga, contend
 from handrail.eventstore.pool import open_pool
-from handrail.eventstore.store import EventStore
+from handrail.eventstore.store import EventStore, VersionConflict
 from handrail.processes.worker import with_saga_streams
 from handrail.temporal.client import data_converter, workers
 from handrail.tracing import export, spans, temporal
@@ -47,7 +47,8 @@ async def open_sagas(
         workflows = [*HANDRAIL.all_workflows, CheckoutAlone]
         for worker in workers(client, activities, list(activities), workflows=workflows):
             await stack.enter_async_context(worker)
-        await open_books(store)
+        with suppress(VersionConflict):  # another contender has opened them
+            await open_books(store)
 
         async def saga(number: int) -> None:
             order = checkout(number)
