@@ -19,8 +19,8 @@ SHOP: Final = Dashboard(
     panels=(
         Panel(
             title="Orders decided in time",
-            says="Of the last 15 minutes: the share of customers who had their answer within 2 s,"
-            " and within 10 s.",
+            says="Of the last 15 minutes: the share of customers who had their answer within 0.5 s,"
+            " and within 2.5 s.",
             unit="percentunit",
             queries=tuple(
                 Query(
@@ -29,7 +29,7 @@ SHOP: Final = Dashboard(
                     f" / max(rate(handrail_saga_decision_seconds_count{{{_CHECKOUT}}}[15m]))",
                     f"within {seconds} s",
                 )
-                for seconds in ("2", "10")
+                for seconds in ("0.5", "2.5")
             ),
         ),
         Panel(

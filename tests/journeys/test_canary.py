@@ -26,6 +26,7 @@ from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from runtime.verify import prove
 from tests.api.shop import Shop, a_key, open_shop, place
+from tests.tracing.collector import collecting
 
 pytestmark = pytest.mark.journey
 
@@ -36,6 +37,8 @@ PHONE: Final = "+4915199887766"
 CARD: Final = "canary-4111_ok"
 CANARIES: Final = (NAME, STREET, MAIL, PHONE, CARD)
 LONG: Final = 120.0  # seconds
+TRACES: Final = "traces"
+"""The folder of what the processes export."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,9 @@ class Person:
 
 @pytest.fixture(scope="module")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    folder = tmp_path_factory.mktemp("canary")
     settings = ShopSettings(
-        data_dir=tmp_path_factory.mktemp("canary"),
+        data_dir=folder,
         subject_keys_file=None,
         api_port=0,
         metrics_port=0,
@@ -56,15 +60,17 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         first_try_seconds=0.5,
         subject_keys_seconds=1,
     )
-    async with Stack(
-        HANDRAIL,
-        settings,
-        notifiers=1,
-        consumers=True,
-        broker=is_installed(),
-        temporal_ui=False,
-    ) as stack:
-        yield stack
+    with collecting(folder / TRACES) as collector, pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
+        async with Stack(
+            HANDRAIL,
+            settings,
+            notifiers=1,
+            consumers=True,
+            broker=is_installed(),
+            temporal_ui=False,
+        ) as stack:
+            yield stack
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +152,8 @@ def hits(texts: Iterator[tuple[str, bytes]]) -> list[tuple[str, str]]:
 
 
 def files(stack: Stack) -> Iterator[tuple[str, bytes]]:
-    """Of PostgreSQL, Temporal and RabbitMQ, logs and lake. A `.ledger` is another company's."""
+    """Of the servers, and logs, traces and lake. A `.ledger` is another company's."""
+    assert any((stack.data_dir / TRACES).iterdir())
     for path in sorted(stack.data_dir.rglob("*")):
         if path.is_file() and path.suffix != ".ledger":
             yield str(path.relative_to(stack.data_dir)), path.read_bytes()

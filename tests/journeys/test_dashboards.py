@@ -20,6 +20,7 @@ from runtime.dashboards import DASHBOARDS
 from runtime.demo import scenario
 from runtime.demo.customers import drive
 from runtime.settings import ShopSettings
+from tests.journeys.calls import post
 from tests.projections.world import until
 from tests.runtime.asked_of_prometheus import family, metrics_of
 from tests.runtime.test_alerts import RULES
@@ -144,8 +145,7 @@ async def _let_one_go_on(stack: Stack) -> None:
     async with a_client(stack.api_url, timeout=60) as api:
         parked = (await api.get("/sagas", params={"status": "parked"})).json()["items"]
         wish = {"id": "tried-again", "kind": "retry", "actor": "ann", "reason": "it is back"}
-        answer = await api.post(f"/sagas/{parked[0]['saga']}/interventions", json=wish)
-        answer.raise_for_status()
+        await post(api, f"/sagas/{parked[0]['saga']}/interventions", wish)
 
 
 async def _answers(client: httpx.AsyncClient) -> bool:

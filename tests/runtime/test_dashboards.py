@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from handrail.dashboards import of_the_library
 from handrail.dashboards.grafana import Panel
+from handrail.projections.saga_figures import BUCKETS
 from runtime.dashboards import DASHBOARDS, FOLDER, files
 from tests.api import conftest as served
 from tests.api.conftest import House
@@ -64,6 +65,15 @@ async def of_the_api(house: House) -> set[str]:
     async with house.api() as api:
         text = (await api.get("/metrics")).text
     return {family(one.name) for one in text_string_to_metric_families(text)}
+
+
+def test_a_bucket_that_a_panel_asks_for_is_one_and_has_one_name_in_every_prometheus() -> None:
+    """Prometheus 3 keeps `10` as `10.0`, Prometheus 2 as it came."""
+    queries = [one for board in DASHBOARDS for one in board.queries()]
+    asked = {edge for one in queries for edge in re.findall(r'le="([^"]+)"', one)}
+    assert asked
+    assert asked <= set(BUCKETS)
+    assert all("." in edge for edge in asked)
 
 
 def test_every_metric_of_the_api_is_on_a_panel_or_in_an_alert(of_the_api: set[str]) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -105,9 +107,13 @@ def _collected(request: ExportTraceServiceRequest) -> Iterator[Collected]:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
-    """A collector on a free port of this machine, as long as the block lasts."""
+def collecting(folder: Path | None = None) -> Iterator[Collector]:
+    """A collector on a free port of this machine, as long as the block lasts. What comes is kept in
+    the folder, too, as it came.
+    """
     collector = Collector()
+    if folder:
+        folder.mkdir()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -115,6 +121,8 @@ def collecting() -> Iterator[Collector]:
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             collector.raw.append(body)
+            if folder:
+                (folder / uuid4().hex).write_bytes(body)
             collector.spans += _collected(ExportTraceServiceRequest.FromString(body))
             self.send_response(200 if self.path == "/v1/traces" else 404)
             self.send_header("Content-Type", "application/x-protobuf")

@@ -6,6 +6,7 @@ A page is one transaction: what its events do, their inbox rows and the checkpoi
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -25,6 +26,7 @@ from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.pages import handle_or_park, handle_page
 from handrail.messaging.consumers.wants import left_behind, register
 from handrail.messaging.envelope import Received, received_from_store
+from handrail.tracing import spans
 
 _PAGE: Final = 200
 _BACKFILL: Final = 3.0
@@ -78,7 +80,13 @@ class FromStore:
         async def move() -> Sequence[Checkpoint]:
             return await self.move(connection, group, page, lease)
 
-        moved = await handle_page(connection, self.consumer, self.wanted(page), move)
+        taken, wanted = time.time_ns(), self.wanted(page)
+        moved = await handle_page(connection, self.consumer, wanted, move)
+        if spans.is_on():
+            for one in wanted:
+                spans.waited_in_outbox(
+                    self.consumer.name, one.metadata, one.recorded_at, one.id, taken
+                )
         return Handled(moved=list(moved))
 
     async def move(
