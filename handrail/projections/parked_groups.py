@@ -38,7 +38,7 @@ async def parked_groups(
     """The largest first. Of sagas in which several steps are parked, the longest wait counts. One
     statement, over the index of what is parked.
     """
-    cause = func.split_part(board.c.cause, MARK, 1)
+    cause = func.rtrim(func.split_part(board.c.cause, MARK, 1), ": ")
     by = (board.c.saga_type, board.c.step, board.c.direction, cause)
     found = await connection.execute(
         select(

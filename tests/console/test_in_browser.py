@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +28,7 @@ WAYS = {
     "light and narrow": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
     "dark and narrow": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
 }
+ROOT: Final = Path(__file__).parents[2]
 REASON = "Reason: stored with what it causes"
 
 
@@ -74,6 +78,22 @@ async def test_a_page_is_right_for_everyone_and_loads_nothing_from_elsewhere(
         assert await seen.page.locator("script:not([src]), style, [style]").count() == 0
         refused = [one for one in seen.complaints if "404" not in one]
         assert refused == []
+
+
+async def test_the_readme_shows_pages_that_are_there(
+    browser: Browser, api: httpx.AsyncClient, resting: Parked
+) -> None:
+    """HANDRAIL_WRITE_PICTURES=1 takes them again."""
+    for name, path in (("console-now", "/console"), ("console-saga", "/console/sagas/{saga}")):
+        picture = ROOT / "docs" / "pictures" / f"{name}.png"
+        async with a_page(browser, base(api), viewport={"width": 1100, "height": 900}) as seen:
+            await seen.page.goto(address(path, resting))
+            taken = await seen.page.screenshot()
+        if os.environ.get("HANDRAIL_WRITE_PICTURES"):
+            picture.parent.mkdir(exist_ok=True)
+            picture.write_bytes(taken)
+        assert picture.name in (ROOT / "README.md").read_text()
+        assert picture.read_bytes()[:8] == taken[:8]
 
 
 @pytest.mark.parametrize("way", WAYS)
