@@ -15,18 +15,22 @@ from handrail.personal import MARK
 
 AT_MOST: Final = 200
 """How many groups are read: the largest."""
+LONGEST: Final = 100
+"""Characters of a cause that has no name before a colon."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParkedGroup:
-    """`oldest` is since when the first of them waits; `stakes` are amounts by currency. A `cause`
-    ends where a sealed text begins, which differs in each saga.
+    """`cause` is the name of the failure or the refusal, with which causes begin: what follows may
+    hold keys, or a sealed text, and differ in each saga. `example` is a whole one. `oldest` is
+    since when the first of them waits; `stakes` are amounts by currency.
     """
 
     saga_type: str
     step: str
     direction: str
     cause: str
+    example: str
     count: int
     oldest: datetime
     stakes: Sequence[tuple[int, str]]
@@ -38,8 +42,8 @@ async def parked_groups(
     """The largest first. Of sagas in which several steps are parked, the longest wait counts. One
     statement, over the index of what is parked.
     """
-    cause = func.split_part(board.c.cause, MARK, 1)
-    by = (board.c.saga_type, board.c.step, board.c.direction, cause)
+    kind = func.left(func.split_part(func.split_part(board.c.cause, ":", 1), MARK, 1), LONGEST)
+    by = (board.c.saga_type, board.c.step, board.c.direction, kind)
     found = await connection.execute(
         select(
             *by,
@@ -47,6 +51,7 @@ async def parked_groups(
             func.count(),
             func.sum(board.c.at_stake),
             func.min(board.c.parked_since),
+            func.min(board.c.cause),
             func.sum(func.count()).over(partition_by=by).label("all"),
         )
         .where(board.c.parked_since.is_not(None))
@@ -64,6 +69,7 @@ def _group(key: tuple[Any, ...], rows: Sequence[Any]) -> ParkedGroup:
         step=step,
         direction=direction,
         cause=cause,
+        example=rows[0][8],
         count=sum(row[5] for row in rows),
         oldest=min(row[7] for row in rows),
         stakes=[(int(row[6]), row[4]) for row in rows if row[6]],

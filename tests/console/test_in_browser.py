@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +28,7 @@ WAYS = {
     "light and narrow": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
     "dark and narrow": {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}},
 }
+ROOT: Final = Path(__file__).parents[2]
 REASON = "Reason: stored with what it causes"
 
 
@@ -76,6 +80,22 @@ async def test_a_page_is_right_for_everyone_and_loads_nothing_from_elsewhere(
         assert refused == []
 
 
+async def test_the_readme_shows_pages_that_are_there(
+    browser: Browser, api: httpx.AsyncClient, resting: Parked
+) -> None:
+    """HANDRAIL_WRITE_PICTURES=1 takes them again."""
+    for name, path in (("console-now", "/console"), ("console-saga", "/console/sagas/{saga}")):
+        picture = ROOT / "docs" / "pictures" / f"{name}.png"
+        async with a_page(browser, base(api), viewport={"width": 1100, "height": 900}) as seen:
+            await seen.page.goto(address(path, resting))
+            taken = await seen.page.screenshot()
+        if os.environ.get("HANDRAIL_WRITE_PICTURES"):
+            picture.parent.mkdir(exist_ok=True)
+            picture.write_bytes(taken)
+        assert picture.name in (ROOT / "README.md").read_text()
+        assert picture.read_bytes()[:8] == taken[:8]
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_signing_in_is_right_for_everyone(
     browser: Browser, signed: httpx.AsyncClient, way: str
@@ -88,28 +108,26 @@ async def test_signing_in_is_right_for_everyone(
         assert seen.complaints == []
 
 
-async def test_an_operator_retries_a_parked_saga_and_sees_it_go_on(
-    browser: Browser, signed: httpx.AsyncClient, api: httpx.AsyncClient
+async def test_an_operator_retries_a_parked_saga_and_sees_what_became_of_it(
+    browser: Browser, signed: httpx.AsyncClient, api: httpx.AsyncClient, parked: Parked
 ) -> None:
-    """From the first page: look at each, the saga, retry. The page goes on by itself."""
-    shop = await open_shop(api)
-    saga = (await place(api, shop, wait=None, ship_to="addr_error_3")).json()["saga"]
-    await settled(api, saga, "parked")
+    """From the list: the saga, retry. The page goes on by itself; the address is as bad as ever."""
     async with a_page(browser, base(signed)) as seen:
         page, clicks = seen.page, 0
         await sign_in(page, "operator")
-        await page.goto(f"/console/sagas?status=parked&merchant={shop.merchant}")
-        await page.get_by_role("link", name=saga).click()
+        await page.goto(f"/console/sagas?status=parked&merchant={parked.shop.merchant}")
+        await page.get_by_role("link", name=parked.saga).click()
         clicks += 1
         offer = page.locator('[data-action="retry"]')
         await offer.get_by_label(REASON).fill("the carrier is back")
         await offer.get_by_role("button", name="Retry").click()
         clicks += 1
-        await page.locator(".state-completed").first.wait_for()
+        await page.get_by_role("row", name="Saga resumed").wait_for()
+        await page.get_by_role("row", name="Saga parked").nth(1).wait_for()
         print(f"clicks: {clicks}")  # noqa: T201  # for `pytest -s`
         assert clicks <= 3
         assert seen.complaints == []
-    told = (await api.get(f"/sagas/{saga}")).json()["timeline"]
+    told = (await api.get(f"/sagas/{parked.saga}")).json()["timeline"]
     [resumed] = [one for one in told if one["what"] == "SagaResumed"]
     assert (resumed["actor"], resumed["reason"]) == ("person:olaf", "the carrier is back")
 
@@ -183,3 +201,37 @@ async def test_the_keyboard_reaches_the_content_first_and_finds_an_id(
         await page.keyboard.type(f"saga-{parked.saga}")
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"**/console/sagas/{parked.saga}")
+
+
+async def test_all_that_wait_for_one_cause_go_on_by_three_clicks(
+    browser: Browser, signed: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    """From the first page: all of them, tell them, and look. It is the last test of this file, for
+    it lets everything go on that waits for this cause.
+    """
+    shop = await open_shop(api, stock=100)
+    sagas = []
+    for _ in range(5):
+        answer = await place(api, shop, wait=None, ship_to="addr_undeliverable")
+        sagas.append(answer.json()["saga"])
+        await settled(api, sagas[-1], "parked")
+    async with a_page(browser, base(signed)) as seen:
+        page, clicks = seen.page, 0
+        await sign_in(page, "operator")
+        row = page.locator("tr", has_text="ShipmentDeclined")
+        await row.get_by_role("link", name="all").click()
+        clicks += 1
+        skip = page.locator("section", has=page.get_by_role("heading", name="Skip", exact=True))
+        await skip.get_by_label("Evidence").fill("ticket 12")
+        await skip.get_by_label(REASON).fill("sent by hand")
+        await skip.get_by_role("button", name="Tell them all").click()
+        clicks += 1
+        await page.locator(".state-finished").wait_for()
+        for saga in sagas:
+            line = page.locator("tr", has_text=saga)
+            await line.get_by_text("accepted").wait_for()
+            await line.get_by_text("completed").wait_for()
+        print(f"clicks: {clicks}")  # noqa: T201  # for `pytest -s`
+        assert clicks <= 6
+        assert await seen.violations() == []
+        assert seen.complaints == []

@@ -168,6 +168,8 @@ async def test_a_rollback_that_is_complete_is_said_to_be(
 async def test_now_groups_what_waits_by_cause_and_step_and_leads_to_all_of_it(
     api: httpx.AsyncClient, parked: Parked
 ) -> None:
+    other = (await place(api, parked.shop, wait=None, ship_to="addr_undeliverable")).json()["saga"]
+    await settled(api, other, "parked")
     html = await shown(api, "/console")
     assert "ShipmentDeclined" in html
     found = {unescape(one) for one in re.findall(r'href="(/console/interventions/new[^"]+)"', html)}

