@@ -120,8 +120,8 @@ class Evidence(SagaEvidence):
     def state(self, category: str) -> Any | None:
         return self.states.get(category, {}).get(self.id)
 
-    def take(self, stored: evidence.Stored, seen: Seen | None = None, *, part: int = 0) -> None:
-        super().take(stored, seen, part=part)
+    def take(self, stored: evidence.Stored, seen: Seen | None = None) -> None:
+        super().take(stored, seen)
         category = category_of(stored.recorded.stream)
         if isinstance(stored, Stored) and stored.unbooked:
             self.unbooked.add(category)

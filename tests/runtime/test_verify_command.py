@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from handrail.eventstore.codec import Codec
+from handrail.evolution.changes import NewVersion
 from runtime.app import HANDRAIL
 from runtime.verify.prove import NAMES
 from tests.projections.world import a_world
@@ -61,7 +62,7 @@ async def test_it_says_who_does_not_answer(handrail: Spawn, database_with_read_m
 async def test_a_store_of_a_newer_release_takes_the_command_of_that_release(
     handrail: Spawn, database_with_read_models: str
 ) -> None:
-    newer = Codec(HANDRAIL.codec.classes, {("OrderPlaced", 1): dict})
+    newer = Codec(HANDRAIL.codec.classes, [NewVersion("OrderPlaced", 2, ())])
     async with a_world(database_with_read_models) as world:
         for stream, event in A_COMPLETED_ORDER:
             await world.append(stream, event, codec=newer)
