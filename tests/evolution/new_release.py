@@ -115,48 +115,58 @@ def to_minutes(seconds: int) -> int:
     return seconds // 60
 
 
+COT = NewVersion("BookRoom", 2, (FieldAdded("cot", default=False),), loses=("cot",))
+BOOKED = NewVersion(
+    "RoomBooked",
+    2,
+    (FieldRenamed("amount", was="sum"), FieldAdded("floor", default=0)),
+    loses=("floor",),
+)
+MEASURED = NewVersion(
+    "StayMeasured",
+    2,
+    (
+        FieldRenamed("seconds", was="minutes"),
+        FieldConverted("seconds", up=to_seconds, down=to_minutes),
+    ),
+    loses=("seconds",),
+)
+SERVED = NewVersion(
+    "MealServed",
+    2,
+    (FieldsConverted(("amount", "currency"), ("price",), up=to_price, down=from_price),),
+)
+NOTED = NewVersion("RemarkNoted", 2, (FieldRemoved("colour", lowered_as=""),))
+GIVEN = EventRenamed("KeyGiven", 2, was="KeyHandedOver")
+MOVED = EventSplit(
+    "GuestMoved",
+    2,
+    into=(Form("AddressChanged"), Form("PhoneChanged")),
+    up=parts_of_a_move,
+    down=a_move_of,
+)
+GRANTED = EventRetired(
+    "DiscountGranted",
+    2,
+    by=Form("RebateGranted"),
+    up=lambda old: {"guest": old["guest"], "permille": 10 * old["percent"]},
+    down=lambda new: {"guest": new["guest"], "percent": new["permille"] // 10},
+    loses=("permille",),
+)
+RUNG = EventRetired(
+    "BellRung", 2, by=Form("HelpAsked"), up=lambda old: {**old, "how": "with the bell"}
+)
+
 CHANGES: Final[tuple[Change, ...]] = (
-    NewVersion("BookRoom", 2, (FieldAdded("cot", default=False),), loses=("cot",)),
-    NewVersion(
-        "RoomBooked",
-        2,
-        (FieldRenamed("amount", was="sum"), FieldAdded("floor", default=0)),
-        loses=("floor",),
-    ),
-    NewVersion(
-        "StayMeasured",
-        2,
-        (
-            FieldRenamed("seconds", was="minutes"),
-            FieldConverted("seconds", up=to_seconds, down=to_minutes),
-        ),
-        loses=("seconds",),
-    ),
-    NewVersion(
-        "MealServed",
-        2,
-        (FieldsConverted(("amount", "currency"), ("price",), up=to_price, down=from_price),),
-    ),
-    NewVersion("RemarkNoted", 2, (FieldRemoved("colour", lowered_as=""),)),
-    EventRenamed("KeyGiven", 2, was="KeyHandedOver"),
-    EventSplit(
-        "GuestMoved",
-        2,
-        into=(Form("AddressChanged"), Form("PhoneChanged")),
-        up=parts_of_a_move,
-        down=a_move_of,
-    ),
-    EventRetired(
-        "DiscountGranted",
-        2,
-        by=Form("RebateGranted"),
-        up=lambda old: {"guest": old["guest"], "permille": 10 * old["percent"]},
-        down=lambda new: {"guest": new["guest"], "percent": new["permille"] // 10},
-        loses=("permille",),
-    ),
-    EventRetired(
-        "BellRung", 2, by=Form("HelpAsked"), up=lambda old: {**old, "how": "with the bell"}
-    ),
+    COT,
+    BOOKED,
+    MEASURED,
+    SERVED,
+    NOTED,
+    GIVEN,
+    MOVED,
+    GRANTED,
+    RUNG,
 )
 
 INN: Final = Context(
