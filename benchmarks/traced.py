@@ -25,8 +25,8 @@ from handrail.eventstore.migrations import upgrade
 from handrail.process_exit import run_and_leave
 
 IN_FLIGHT: Final = 50
-SAGAS: Final = 150
-ROUNDS: Final = 9
+SAGAS: Final = 100
+ROUNDS: Final = 7
 """The first is not counted."""
 SHARES: Final = {"off": None, "tenth": "0.1", "all": "1"}
 _APART: Final = 1_000_000

@@ -45,7 +45,10 @@ async def open_sagas(
         companies = AgreeableBank(), AgreeableCarrier(), AgreeableRegistry()
         activities = with_saga_streams(of_contexts(store, None, *companies), store, HANDRAIL.codec)
         workflows = [*HANDRAIL.all_workflows, CheckoutAlone]
-        for worker in workers(client, activities, list(activities), workflows=workflows):
+        prefix = f"{os.getpid()}."  # the contenders share a server, and do none of the others' work
+        for worker in workers(
+            client, activities, list(activities), workflows=workflows, queue_prefix=prefix
+        ):
             await stack.enter_async_context(worker)
         with suppress(VersionConflict):  # another contender has opened them
             await open_books(store)
@@ -53,12 +56,12 @@ async def open_sagas(
         async def saga(number: int) -> None:
             order = checkout(number)
             with spans.started("POST /orders", Context(), kind=spans.SERVER):
-                options = replace(OPTIONS, traceparent=spans.traceparent())
+                options = replace(OPTIONS, queue_prefix=prefix, traceparent=spans.traceparent())
                 handle = await client.start_workflow(
                     CheckoutAlone.run,
                     args=[order, options, "customer", 1],
                     id=order.order,
-                    task_queue="sagas",
+                    task_queue=prefix + "sagas",
                 )
             result = await handle.result()
             if result.ending != "completed":

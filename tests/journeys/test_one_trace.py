@@ -8,10 +8,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from rich.console import Console
 
 from handrail.dev.rabbitmq import is_installed
 from handrail.dev.stack import Stack
 from runtime.app import HANDRAIL
+from runtime.demo import scenario
+from runtime.demo.customers import drive
 from runtime.settings import ShopSettings
 from tests.api.shop import open_shop, place
 from tests.projections.world import until
@@ -27,6 +30,7 @@ pytestmark = [
 ]
 SECRET = "Elfriede-Unspan"
 PATIENCE = 60
+ORDERS = 200
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +89,31 @@ async def test_it_is_one_trace_without_orphans_though_a_worker_was_killed(
     }
     assert not any(SECRET.encode() in body for body in collector.raw)
     assert not any(one.events for one in collector.spans)
+
+
+async def test_of_200_orders_none_has_an_orphan_though_a_worker_was_killed(
+    stack: Stack, collector: Collector
+) -> None:
+    plan = scenario.make(orders=ORDERS, merchants=4, faults=0.1, seed=3, prefix="traced-")
+
+    async def kill_a_worker() -> None:
+        [worker] = stack.workers
+        await worker.kill()
+        await worker.start()
+
+    await drive(
+        stack.api_url, stack.database_url, plan, Console(stderr=True), meanwhile=kill_a_worker
+    )
+
+    async def none_is_left() -> bool:
+        return not collector.orphans()
+
+    try:
+        await until(none_is_left, seconds=PATIENCE)
+    except TimeoutError:
+        assert {one.trace for one in collector.orphans()} == set()
+    orders = {one.trace for one in collector.spans if one.name == "StartWorkflow:Checkout"}
+    assert len(orders) >= ORDERS
 
 
 def _processes(collector: Collector, trace: str) -> set[str]:
