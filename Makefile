@@ -47,7 +47,7 @@ model: setup ## run all schedules of small sagas on the engine, with stores in m
 	@$(BIN)/python -m pytest tests/model -m matrix
 
 release-drill: setup ## run two releases side by side under load, forth, back and forth again (ten minutes)
-	@$(BIN)/python -m tests.release_drill
+	@$(BIN)/python -m tests.release_drill $(DRILL)
 
 matrix: setup ## run every failure, lost task, attempt and mistake at every step of every saga (a quarter of an hour)
 	@$(BIN)/python -m pytest tests/workflows -m matrix

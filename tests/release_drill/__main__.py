@@ -21,7 +21,7 @@ from handrail.terminal_tables import Column, Table
 from runtime.settings import ShopSettings
 from tests.release_drill import findings
 from tests.release_drill.balancer import balanced
-from tests.release_drill.deployment import drain, levels, promote
+from tests.release_drill.deployment import apply_topology, drain, levels, promote
 from tests.release_drill.fleet import Fleet, Servers, ended, fleet, migrate
 from tests.release_drill.load import Load
 from tests.release_drill.releases import CHANGES, ROOT, Release, build
@@ -90,6 +90,7 @@ class Drill:
     async def _bring_up(self, phase: str) -> None:
         self._phase(phase)
         await migrate(self.servers, self.new.release)
+        await apply_topology(self.servers, self.new.release)
         await self.new.start()
         self.new.serve()
 
@@ -137,6 +138,7 @@ async def drill(old: Release, new: Release, folder: Path, beat: float, console: 
             url = servers.database_url
             sagas = await findings.sagas(url, load.orders())
             parked = await findings.parked(url)
+            written = await findings.written(url)
             said = await findings.proof(servers, new)
     before, during = load.p95(["before"]), load.p95(_DURING)
     return {
@@ -149,6 +151,7 @@ async def drill(old: Release, new: Release, folder: Path, beat: float, console: 
         "parked": len(sagas.parked),
         "unended": len(sagas.unended),
         "events_parked": list(parked),
+        "written": written,
         "proof": said,
         "p95_ms": {
             "before": round(before),
@@ -170,6 +173,8 @@ def judged(found: Mapping[str, Any]) -> Sequence[tuple[str, str, bool]]:
          not found["turned_back"] and not found["parked"]),
         ("sagas completed", f"{found['completed']} of {found['sagas']}",
          found["completed"] == found["sagas"] > 0),
+        ("events written in the older and the newer forms",
+         f"{min(found['written'].values())} or more of each", all(found["written"].values())),
         ("events parked", str(len(found["events_parked"])), not found["events_parked"]),
         ("invariants broken, rebuilt rows among them", ", ".join(broken) or "0", not broken),
         ("p95 during against before", f"{found['p95_ratio']} times",

@@ -16,20 +16,27 @@ class NotDeployed(Exception):
 
 async def promote(servers: Stack, release: Release) -> None:
     """New sagas begin at its workers. Raises NotDeployed."""
-    await _run(servers, release, "deploy", "promote", release.name, "--within", "120", "--json")
+    await _run(servers, release, "deploy", "promote", release.name, "--within", "120")
 
 
 async def drain(servers: Stack, release: Release, by: Release) -> None:
     """Wait until no saga is pinned to it any more. Raises NotDeployed."""
-    await _run(servers, by, "deploy", "drain", release.name, "--within", "300", "--json")
+    await _run(servers, by, "deploy", "drain", release.name, "--within", "300")
+
+
+async def apply_topology(servers: Stack, release: Release) -> None:
+    """Queues are bound to the newer names, too. Raises NotDeployed."""
+    await _run(servers, release, "topology", "apply")
 
 
 async def levels(servers: Stack, release: Release) -> Any:
     """Which form of each event may be written. Raises NotDeployed."""
-    return await _run(servers, release, "contracts", "level", "--json")
+    return orjson.loads(
+        (await _run(servers, release, "contracts", "level", "--json")).split("\n")[-1]
+    )
 
 
-async def _run(servers: Stack, release: Release, *words: str) -> Any:
+async def _run(servers: Stack, release: Release, *words: str) -> str:
     settings = {
         **servers.settings.known_to(words[0]).environment(),
         "HANDRAIL_DATABASE_URL": str(servers.settings.owner_url),
@@ -38,4 +45,4 @@ async def _run(servers: Stack, release: Release, *words: str) -> Any:
     code, printed = await release.run(settings, *words)
     if code:
         raise NotDeployed(f"{release.name}: {' '.join(words)} ended with {code}\n{printed}")
-    return orjson.loads(printed.splitlines()[-1])
+    return printed.strip()

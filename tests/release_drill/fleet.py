@@ -17,6 +17,8 @@ from tests.release_drill.releases import Release
 
 _READY_WITHIN: Final = 90  # seconds; two releases and their servers share two cores
 _STOPS_WITHIN: Final = 40  # seconds
+_RAISES_AFTER: Final = 10
+"""Seconds in which all live processes can read a newer form, before it is written."""
 
 
 class Servers(Stack):
@@ -68,6 +70,8 @@ class Process(Child):
                 **release.environment,
                 "HANDRAIL_READY_FILE": str(self.ready_file),
                 "HANDRAIL_BUILD_ID": release.name,
+                "HANDRAIL_RELEASE": release.name,
+                "HANDRAIL_RAISE_LEVELS_AFTER_SECONDS": str(_RAISES_AFTER),
             },
             stop_seconds=_STOPS_WITHIN,
         )
