@@ -14,6 +14,7 @@ from rich.console import Console
 from handrail.access.database_roles import CONSUMER, OPERATOR
 from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
@@ -114,7 +115,8 @@ def retry(
         console.print(f"{counted(handled, 'message')} handled")
         return int(bool(stopped)), {"handled": handled, "stopped": stopped}
 
-    return _run(work, json=json, role=f"{CONSUMER}:{name}")
+    act = _act("retry", why, name, stream or "all")
+    return _run(work, json=json, role=f"{CONSUMER}:{name}", act=act)
 
 
 @consumers.command
@@ -139,7 +141,8 @@ def discard(
         console.print(f"{stream}/{dropped} was discarded")
         return 0, {"discarded": {"stream": stream, "version": dropped}}
 
-    return _run(work, json=json)
+    which = stream if version is None else f"{stream}/{version}"
+    return _run(work, json=json, act=_act("discard", why, name, which))
 
 
 @consumers.command
@@ -163,6 +166,7 @@ def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
         lambda one, console: read_history(one, console, consumer, the_app().codec, yes=yes),
         json=json,
         role=f"{CONSUMER}:{name}",
+        act=OperatorAct("consumers backfill", name) if yes else None,
     )
 
 
@@ -209,7 +213,9 @@ def rewind(
             yes=yes,
         )
 
-    return _run(work, json=json)
+    back_to = str(to_position if to_time is None else to_time)
+    act = _act("rewind", why, name, back_to, *(type or [])) if yes else None
+    return _run(work, json=json, act=act)
 
 
 def table_of(of: Sequence[Consumer], counts: Mapping[str, tuple[int, int]]) -> Table:
@@ -236,6 +242,7 @@ def _run(
     wide: bool = False,
     json: bool,
     role: str = OPERATOR,
+    act: OperatorAct | None = None,
 ) -> int:
     """What handles messages has the consumer's own login, which may write what they write."""
     console = terminal(json=json, wide=wide)
@@ -254,7 +261,7 @@ def _run(
             print(orjson.dumps(figures).decode())
         return code
 
-    return run_database_job("consumers", connected, role=role)
+    return run_database_job("consumers", connected, role=role, act=act)
 
 
 async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:
@@ -267,6 +274,10 @@ async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:
     ):
         found += page
     return [one.stream for one in found]
+
+
+def _act(command: str, why: Why, *target: str) -> OperatorAct:
+    return OperatorAct(f"consumers {command}", " ".join(target), why.actor, why.reason)
 
 
 def _by(why: Why) -> Attribution:

@@ -268,6 +268,13 @@ app.command(
 
 
 app.command(
+    "handrail.cli.blame:blame",
+    name="blame",
+    help="Show a resource's fields, each with the event that last set it.",
+)
+
+
+app.command(
     "handrail.cli.events:events",
     name="events",
     help="Search events by actor, saga, type and time; show their causes.",

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from cyclopts import App
 
 from handrail.cli.command_runner import run_database_job
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.settings import Settings
 
@@ -32,7 +33,8 @@ def rebuild(*names: str) -> int:
     """
     from handrail.cli.projection_commands import build_anew
 
-    return _run_job(lambda settings: build_anew(settings, names))
+    act = OperatorAct("projections rebuild", " ".join(names) or "all")
+    return _run_job(lambda settings: build_anew(settings, names), act)
 
 
 @projections.command
@@ -40,8 +42,9 @@ def retry(name: str, stream: str) -> int:
     """Apply, in order, the events that wait behind one that could not be applied."""
     from handrail.cli.projection_commands import work_off
 
-    return _run_job(lambda settings: work_off(settings, name, stream))
+    act = OperatorAct("projections retry", f"{name} {stream}")
+    return _run_job(lambda settings: work_off(settings, name, stream), act)
 
 
-def _run_job(work: Callable[[Settings], Awaitable[int]]) -> int:
-    return run_database_job("projections", work)
+def _run_job(work: Callable[[Settings], Awaitable[int]], act: OperatorAct | None = None) -> int:
+    return run_database_job("projections", work, act=act)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from handrail.cli.command_runner import run_database_job, run_job, run_service
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.dev.lock import joined
 from handrail.load_app import BAD_APP, load_settings, the_app
@@ -53,7 +54,10 @@ def retry(
 ) -> int:
     """Publish, in order, what could not be: all of it, or that of one exchange, or one stream."""
     work_off = _module().work_off
-    return _at_the_broker(lambda settings: work_off(settings, exchange, stream))
+    target = " ".join(filter(None, (exchange, stream))) or "all"
+    return _at_the_broker(
+        lambda settings: work_off(settings, exchange, stream), OperatorAct("relay retry", target)
+    )
 
 
 @relay.command
@@ -72,7 +76,9 @@ def forget(
     """
     forget_relay = _module().forget_relay
     return run_database_job(
-        "relay", lambda settings: forget_relay(settings, yes=yes, json=json, wide=wide)
+        "relay",
+        lambda settings: forget_relay(settings, yes=yes, json=json, wide=wide),
+        act=OperatorAct("relay forget") if yes else None,
     )
 
 
@@ -86,7 +92,7 @@ def _module() -> Any:
     return module
 
 
-def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
+def _at_the_broker(work: Callable[[Settings], Awaitable[int]], act: OperatorAct) -> int:
     settings = joined(load_settings())
     require(settings, "database_url", "broker_url")
-    return run_job(settings, "relay", work)
+    return run_job(settings, "relay", work, act=act)
