@@ -10,6 +10,8 @@ from fastapi import APIRouter
 from api import applications, contacts, customers, merchants, payouts, plans, returns
 from api.orders import place_order
 from api.orders import routes as orders
+from handrail.http.routes.changes import past_of
+from projections import customer_account, merchant_balance, order_status, stock_level
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     place_order.router,
@@ -21,4 +23,21 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     merchants.router,
     applications.router,
     payouts.router,
+    past_of("/orders/{order}", order_status.PROJECTION, "orders:read", tags=["orders"]),
+    past_of(
+        "/customers/{customer}", customer_account.PROJECTION, "customers:read", tags=["customers"]
+    ),
+    past_of(
+        "/merchants/{merchant}/balance",
+        merchant_balance.PROJECTION,
+        "balances:read",
+        tags=["merchants"],
+    ),
+    past_of(
+        "/merchants/{merchant}/stock/{sku}",
+        stock_level.PROJECTION,
+        "stock:read",
+        key=lambda path: f"{path['merchant']}:{path['sku']}",
+        tags=["merchants"],
+    ),
 )

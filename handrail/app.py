@@ -18,6 +18,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from handrail.access.roles import Access
+from handrail.audit import acts
 from handrail.command_fields import bounds_of
 from handrail.console.declared import Console
 from handrail.declarations import mistakes_of_projection, mistakes_of_saga
@@ -93,9 +94,9 @@ class OperatorCommand:
 
 
 LIBRARY_COMMANDS: Final = (
-    *("api", "approve", "campaign", "check", "codec", "consumer", "consumers", "contracts"),
-    *("database", "deploy", "events", "keys", "lake", "migrate", "new", "notifications"),
-    "notifier",
+    *("api", "approve", "blame", "campaign", "check", "codec", "consumer", "consumers"),
+    *("contracts", "database", "deploy", "events", "keys", "lake", "migrate", "new"),
+    *("notifications", "notifier"),
     *("payload-keys", "projections", "projector", "relay", "restore", "sagas", "settings"),
     *("topology", "up", "verify", "worker"),
 )
@@ -140,10 +141,10 @@ class Context:
 
 SAGAS: Final = Context(
     name="sagas",
-    events=(*events.EVENTS, *interventions.EVENTS, *proposals.EVENTS),
+    events=(*events.EVENTS, *interventions.EVENTS, *proposals.EVENTS, *acts.EVENTS),
     commands=(*stream_commands.COMMANDS, *proposals.COMMANDS),
 )
-"""The library's own context: what sagas record about themselves."""
+"""The library's own context: what sagas record about themselves, and acts of operators."""
 
 
 @dataclass(frozen=True, kw_only=True)

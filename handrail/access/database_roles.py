@@ -141,7 +141,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "consumer_wants": "SI",
         "consumer_backfills": "SIUD",
     },
-    # What commands look at and put right: reads all but addresses, and appends nothing.
+    # What commands look at and put right: reads all but addresses, and appends its acts alone.
     OPERATOR: {
         **_FEED,
         "newer_code_decisions": "SI",
@@ -167,6 +167,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "lake_batches": "SIUD",
         "form_readers": "S",
         "notification_channels": "S",
+        # It seals the reasons of its acts, where it has the key file.
+        "subject_keys": "SI",
         "notifications": "SIU",
         "campaigns": "SIU",
         "campaign_audience": "SI",
@@ -175,14 +177,14 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
 
 _CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     STORE: ("store_token",),
-    "api": ("store_token", "event_number"),
+    "api": ("store_token", "event_number", "append_audit"),
     "worker": ("append_events", "load_streams", "load_states"),
     "projector": (*_FEED_CALLS, "maintain_partitions()", "prune_tables"),
     "relay": _FEED_CALLS,
     "notifier": (),
     "lake": _FEED_CALLS,
     CONSUMER: _FEED_CALLS,
-    OPERATOR: (*_FEED_CALLS, "numbers_ahead", "store_token"),
+    OPERATOR: (*_FEED_CALLS, "numbers_ahead", "store_token", "append_audit"),
 }
 
 READ_MODEL: Final[Mapping[str, Rights]] = {

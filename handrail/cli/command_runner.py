@@ -13,6 +13,7 @@ import structlog
 
 from handrail import logs
 from handrail.access.database_roles import OPERATOR
+from handrail.cli.operator_act import OperatorAct, audited
 from handrail.dev.lock import StackAlreadyRunning, joined
 from handrail.dev.private_files import UMASK
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
@@ -63,13 +64,24 @@ def run_job(
     work: Callable[[SettingsT], Awaitable[int]],
     *,
     interrupted: int = INTERRUPTED,
+    act: OperatorAct | None = None,
+    audit: SettingsT | None = None,
 ) -> int:
-    """A process with an end of its own; told to stop earlier, it cleans up and says so."""
+    """A process with an end of its own; told to stop earlier, it cleans up and says so.
+
+    What is an `act` of an operator is stored before it is done, as `audit` says, or else the
+    settings.
+    """
     os.umask(UMASK)
     logs.configure(settings, name)
 
+    async def begun() -> int:
+        if act is None:
+            return await work(settings)
+        return await audited(audit or settings, act, lambda _: work(settings))
+
     async def run(stop: asyncio.Event) -> int:
-        working = asyncio.ensure_future(work(settings))
+        working = asyncio.ensure_future(begun())
         asked = asyncio.ensure_future(stop.wait())
         await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
@@ -157,12 +169,17 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def run_database_job(
-    name: str, work: Callable[[Settings], Awaitable[int]], *, role: str = OPERATOR
+    name: str,
+    work: Callable[[Settings], Awaitable[int]],
+    *,
+    role: str = OPERATOR,
+    act: OperatorAct | None = None,
 ) -> int:
     """A job in the database that the settings, or the running stack, name: as the operator, or with
-    the login of the process whose work it does.
+    the login of the process whose work it does. An `act` is stored before it is done.
     """
     settings = joined(load_settings())
     require(settings, "database_url")
     given = settings.database_url_of(role)
-    return run_job(settings.model_copy(update={"database_url": given}), name, work)
+    of_role = settings.model_copy(update={"database_url": given})
+    return run_job(of_role, name, work, act=act, audit=settings)

@@ -16,6 +16,7 @@ from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
 from handrail.cli.newer_code import FormName, Withdraw, form_of, show_waiting
 from handrail.cli.newer_code import park_unknown as decided
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.connections import store_pool
@@ -149,7 +150,8 @@ def _retry(name: str, stream: str | None, why: Why, *, json: bool) -> int:
         console.print(f"{name}: {counted(handled, 'message')} handled", highlight=False)
         return int(bool(stopped)), {"consumer": name, "handled": handled, "stopped": stopped}
 
-    return _run(work, json=json, role=f"{CONSUMER}:{name}")
+    act = _act("retry", why, name, stream or "all")
+    return _run(work, json=json, role=f"{CONSUMER}:{name}", act=act)
 
 
 @consumers.command
@@ -174,7 +176,8 @@ def discard(
         console.print(f"{stream}/{dropped} was discarded")
         return 0, {"discarded": {"stream": stream, "version": dropped}}
 
-    return _run(work, json=json)
+    which = stream if version is None else f"{stream}/{version}"
+    return _run(work, json=json, act=_act("discard", why, name, which))
 
 
 @consumers.command
@@ -240,7 +243,8 @@ def park_unknown(
             withdraw=withdraw,
         )
 
-    return _run(work, json=json)
+    act = _act("park-unknown", why, name, event)
+    return _run(work, json=json, act=act)
 
 
 @consumers.command
@@ -254,6 +258,7 @@ def backfill(name: Name, /, *, yes: Yes = False, json: Json = False) -> int:
         lambda one, console: read_history(one, console, consumer, the_app().codec, yes=yes),
         json=json,
         role=f"{CONSUMER}:{name}",
+        act=OperatorAct("consumers backfill", name) if yes else None,
     )
 
 
@@ -300,7 +305,9 @@ def rewind(
             yes=yes,
         )
 
-    return _run(work, json=json)
+    back_to = str(to_position if to_time is None else to_time)
+    act = _act("rewind", why, name, back_to, *(type or [])) if yes else None
+    return _run(work, json=json, act=act)
 
 
 def table_of(of: Sequence[Consumer], counts: Mapping[str, tuple[int, int]]) -> Table:
@@ -327,6 +334,7 @@ def _run(
     wide: bool = False,
     json: bool,
     role: str = OPERATOR,
+    act: OperatorAct | None = None,
 ) -> int:
     """What handles messages has the consumer's own login, which may write what they write."""
     console = terminal(json=json, wide=wide)
@@ -345,7 +353,7 @@ def _run(
             print(orjson.dumps(figures).decode())
         return code
 
-    return run_database_job("consumers", connected, role=role)
+    return run_database_job("consumers", connected, role=role, act=act)
 
 
 async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:
@@ -358,6 +366,10 @@ async def _all_streams(connection: Connection, consumer: Consumer) -> list[str]:
     ):
         found += page
     return [one.stream for one in found]
+
+
+def _act(command: str, why: Why, *target: str) -> OperatorAct:
+    return OperatorAct(f"consumers {command}", " ".join(target), why.actor, why.reason)
 
 
 def _by(why: Why) -> Attribution:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from handrail.cli.command_runner import run_database_job
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.load_app import the_app
 from handrail.messaging.contracts.committed import FOLDER
@@ -49,7 +50,11 @@ def level(
     if to is not None:
         if event is None:
             raise ValueError("--to needs the name of an event")
-        return run_database_job("contracts", lambda one: run.raise_to(app.codec, one, event, to))
+        return run_database_job(
+            "contracts",
+            lambda one: run.raise_to(app.codec, one, event, to),
+            act=OperatorAct("contracts level", f"{event} v{to}"),
+        )
     return run_database_job(
         "contracts", lambda one: run.show(app.codec, one, event, wide=wide, json=json)
     )

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from handrail.cli.command_runner import run_job
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.dev.lock import joined
 from handrail.load_app import load_settings, the_app
@@ -66,7 +67,11 @@ def promote(
     """
     if (build_id is None) is not unversioned:
         return _misuse("name a build id, or --unversioned")
-    return _run(lambda one: one.promote(build_id or "", within=within), json=json)
+    return _run(
+        lambda one: one.promote(build_id or "", within=within),
+        json=json,
+        act=OperatorAct("deploy promote", build_id or "unversioned"),
+    )
 
 
 @deploy.command
@@ -84,7 +89,11 @@ def ramp(
     json: Json = False,
 ) -> int:
     """Have a part of what begins from now on begin on a version beside the current one."""
-    return _run(lambda one: one.ramp(build_id, percent, within=within), json=json)
+    return _run(
+        lambda one: one.ramp(build_id, percent, within=within),
+        json=json,
+        act=OperatorAct("deploy ramp", f"{build_id} {percent:g} %"),
+    )
 
 
 @deploy.command
@@ -94,7 +103,11 @@ def drain(build_id: BuildId, *, within: Seconds = 3600, json: Json = False) -> i
     Processes of months are woken, and go on on the current version. The exit code is 1 where the
     time is over before that.
     """
-    return _run(lambda one: one.drain(build_id, within=within), json=json)
+    return _run(
+        lambda one: one.drain(build_id, within=within),
+        json=json,
+        act=OperatorAct("deploy drain", build_id),
+    )
 
 
 @deploy.command
@@ -121,7 +134,11 @@ def move(
     """
     if (saga is None) is (from_ is None):
         return _misuse("name a saga, or --from a version")
-    return _run(lambda one: one.move(saga, from_, to, unchecked=unchecked), json=json)
+    return _run(
+        lambda one: one.move(saga, from_, to, unchecked=unchecked),
+        json=json,
+        act=OperatorAct("deploy move", f"{saga or from_} to {to}"),
+    )
 
 
 def _run(
@@ -129,7 +146,9 @@ def _run(
     *,
     json: bool,
     wide: bool = False,
+    act: OperatorAct | None = None,
 ) -> int:
+    """An `act` is stored before it is done, which takes the database."""
     from temporalio.service import RPCError
 
     from handrail.cli.deploy_commands import opened_operator
@@ -153,8 +172,8 @@ def _run(
         return code
 
     settings = joined(load_settings())
-    require(settings, "temporal_address")
-    return run_job(settings, "deploy", job)
+    require(settings, "temporal_address", *(["database_url"] if act else []))
+    return run_job(settings, "deploy", job, act=act)
 
 
 def _misuse(said: str) -> int:

@@ -83,7 +83,7 @@ def causes(event: EventId, /, *, json: Json = False) -> int:
         stream, _, version = event.rpartition("/")
         found = api.get(f"/events/{stream or '-'}/{version}/causes")
         for line in tree_of(found):
-            console.print(line, markup=False, highlight=False)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         return 0, found
 
     return run_with_api(work, json=json)
@@ -124,15 +124,16 @@ def tree_of(found: Mapping[str, Any]) -> Iterator[str]:
         named = step["causation"] or "no causation is stored with it"
         yield f"{'└─' if is_last else '├─'} {named}{back}"
         for event in step["events"]:
-            mark = ""
+            mark = " "
             if event["id"] == this:
-                mark = "  ◀ this event"
+                mark = "▶"
             elif event["id"] in caused_by:
-                mark = "  ◀ led to it"
+                mark = "↑"
             elif event["id"] in caused:
-                mark = "  ◀ came of it"
-            line = f"{_at(event['recorded_at'])} {event['type']} {event['id']} {event['actor']}"
-            yield f"{'  ' if is_last else '│ '}   {line}{mark}"
+                mark = "↓"
+            line = f"{event['type']} {event['id']} {event['actor']} {_at(event['recorded_at'])}"
+            yield f"{'  ' if is_last else '│ '} {mark} {line}"
+    yield "▶ the event  ↑ led to it  ↓ came of it"
     if not found["complete"]:
         yield "later events are not shown: search them by the correlation"
 

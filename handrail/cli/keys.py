@@ -27,6 +27,7 @@ from handrail.access.secrets import KeyText
 from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
 from handrail.cli.command_runner import run_job
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE
 from handrail.database_engine import open_engine
@@ -87,7 +88,8 @@ def create(  # each is an option
         )
         return await _shown(connection, console, key)
 
-    return _run(work, json=json)
+    may = " ".join((*rights.roles, *rights.scopes, *filter(None, (rights.tenant, rights.party))))
+    return _run(work, json=json, act=OperatorAct("keys create", f"{name} {may}", actor))
 
 
 @keys.command
@@ -117,7 +119,7 @@ def rotate(
         )
         return await _shown(connection, console, key)
 
-    return _run(work, json=json)
+    return _run(work, json=json, act=OperatorAct("keys rotate", name, actor))
 
 
 @keys.command
@@ -136,7 +138,7 @@ def revoke(
         console.print(f"the key {id_} of {done.name} is revoked", markup=False)
         return 0, _as_json(done)
 
-    return _run(work, json=json)
+    return _run(work, json=json, act=OperatorAct("keys revoke", id_, actor, reason))
 
 
 @keys.command(name="list")
@@ -229,7 +231,7 @@ def _as_json(one: KeyRecord) -> dict[str, Any]:
     }
 
 
-def _run(work: Work, *, json: bool, wide: bool = False) -> int:
+def _run(work: Work, *, json: bool, wide: bool = False, act: OperatorAct | None = None) -> int:
     settings = joined(load_settings())
     if settings.owner_url is None:
         require(settings, "database_url")
@@ -253,4 +255,7 @@ def _run(work: Work, *, json: bool, wide: bool = False) -> int:
             print(orjson.dumps(found).decode(), flush=True)
         return code
 
-    return run_job(settings, "keys", job)
+    as_owner = settings.model_copy(
+        update={"database_url": settings.owner_url, "database_passwords": (), "database_role": ""}
+    )
+    return run_job(settings, "keys", job, act=act, audit=as_owner)

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter, validators
 
 from handrail.cli.command_runner import run_database_job, run_service
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.load_app import load_settings, the_app
 from handrail.optional_deps import require_extra
@@ -39,7 +40,7 @@ def forget() -> int:
 
     The next export begins with the first event, in an empty folder.
     """
-    return run_database_job("lake", run.forget)
+    return run_database_job("lake", run.forget, act=OperatorAct("lake forget"))
 
 
 @lake.command

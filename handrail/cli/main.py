@@ -279,6 +279,15 @@ app.command(
     name="contracts",
     help="What is promised of events, and which forms of them may be written.",
 )
+
+
+app.command(
+    "handrail.cli.blame:blame",
+    name="blame",
+    help="Show a resource's fields, each with the event that last set it.",
+)
+
+
 app.command(
     "handrail.cli.events:events",
     name="events",

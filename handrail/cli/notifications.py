@@ -15,6 +15,7 @@ from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
 from handrail.cli.command_runner import run_database_job
 from handrail.cli.notification_commands import BadTemplate
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
@@ -57,7 +58,9 @@ def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Send what could not be sent, once the cause is mended."""
     by, which = _by(actor, reason), StuckFilter(source)
     return run_database_job(
-        "notifications", lambda settings: notification_commands.retry(settings, by, which)
+        "notifications",
+        lambda settings: notification_commands.retry(settings, by, which),
+        act=OperatorAct("notifications retry", source or "all", actor, reason),
     )
 
 
@@ -66,7 +69,9 @@ def discard(source: Source = None, *, reason: Reason, actor: Actor = None) -> in
     """Never send what could not be sent."""
     by, which = _by(actor, reason), StuckFilter(source)
     return run_database_job(
-        "notifications", lambda settings: notification_commands.discard(settings, by, which)
+        "notifications",
+        lambda settings: notification_commands.discard(settings, by, which),
+        act=OperatorAct("notifications discard", source or "all", actor, reason),
     )
 
 
@@ -94,7 +99,7 @@ def start(
             settings, read, login_name(), recipients, json=json
         )
 
-    return run_database_job("campaign", work)
+    return run_database_job("campaign", work, act=OperatorAct("campaign", name))
 
 
 @campaign.command
@@ -107,7 +112,9 @@ def stop(
     """Discard what waits of a campaign, and put in nobody else."""
     by = _by(actor, reason)
     return run_database_job(
-        "campaign", lambda settings: notification_commands.stop(settings, by, name)
+        "campaign",
+        lambda settings: notification_commands.stop(settings, by, name),
+        act=OperatorAct("campaign stop", name, actor, reason),
     )
 
 

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
 from handrail.cli.newer_code import FormName, Withdraw
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.kernel import Attribution
@@ -38,7 +39,8 @@ def rebuild(*names: str) -> int:
     """
     from handrail.cli.projection_commands import build_anew
 
-    return _run_job(lambda settings: build_anew(settings, names))
+    act = OperatorAct("projections rebuild", " ".join(names) or "all")
+    return _run_job(lambda settings: build_anew(settings, names), act)
 
 
 @projections.command
@@ -46,7 +48,8 @@ def drop(name: str) -> int:
     """Take a read model away that no release reads any more; this release must not have it."""
     from handrail.cli.projection_commands import take_away
 
-    return _run_job(lambda settings: take_away(settings, name))
+    act = OperatorAct("projections drop", name)
+    return _run_job(lambda settings: take_away(settings, name), act)
 
 
 @projections.command
@@ -62,11 +65,13 @@ def retry(
     from handrail.cli.projection_commands import work_off, work_off_all
 
     if all and stream is None:
-        return _run_job(lambda settings: work_off_all(settings, name))
+        act = OperatorAct("projections retry", name or "all")
+        return _run_job(lambda settings: work_off_all(settings, name), act)
     if all or name is None or stream is None:
         print("give a read model and a stream, or --all", file=sys.stderr)
         return USAGE
-    return _run_job(lambda settings: work_off(settings, name, stream))
+    act = OperatorAct("projections retry", f"{name} {stream}")
+    return _run_job(lambda settings: work_off(settings, name, stream), act)
 
 
 @projections.command(name="park-unknown")
@@ -86,8 +91,11 @@ def park_unknown(
     from handrail.cli.projection_commands import park_unknown as park
 
     by = Attribution(why.actor or login_name(), why.reason)
-    return _run_job(lambda settings: park(settings, name, event, by, withdraw=withdraw, json=json))
+    act = OperatorAct("projections park-unknown", f"{name} {event}", why.actor, why.reason)
+    return _run_job(
+        lambda settings: park(settings, name, event, by, withdraw=withdraw, json=json), act
+    )
 
 
-def _run_job(work: Callable[[Settings], Awaitable[int]]) -> int:
-    return run_database_job("projections", work)
+def _run_job(work: Callable[[Settings], Awaitable[int]], act: OperatorAct | None = None) -> int:
+    return run_database_job("projections", work, act=act)

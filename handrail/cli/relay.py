@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job, run_job, run_service
 from handrail.cli.newer_code import FormName, Withdraw
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.dev.lock import joined
@@ -76,7 +77,9 @@ def park_unknown(
     _module()
     by = Attribution(why.actor or login_name(), why.reason)
     return run_database_job(
-        "relay", lambda settings: park(settings, event, by, withdraw=withdraw, json=json)
+        "relay",
+        lambda settings: park(settings, event, by, withdraw=withdraw, json=json),
+        act=OperatorAct("relay park-unknown", event, why.actor, why.reason),
     )
 
 
@@ -98,7 +101,10 @@ def retry(
         print("either an exchange or --all", file=sys.stderr)
         return USAGE
     work_off = _module().work_off
-    return _at_the_broker(lambda settings: work_off(settings, exchange, stream))
+    target = " ".join(filter(None, (exchange, stream))) or "all"
+    return _at_the_broker(
+        lambda settings: work_off(settings, exchange, stream), OperatorAct("relay retry", target)
+    )
 
 
 @relay.command
@@ -117,7 +123,9 @@ def forget(
     """
     forget_relay = _module().forget_relay
     return run_database_job(
-        "relay", lambda settings: forget_relay(settings, yes=yes, json=json, wide=wide)
+        "relay",
+        lambda settings: forget_relay(settings, yes=yes, json=json, wide=wide),
+        act=OperatorAct("relay forget") if yes else None,
     )
 
 
@@ -131,7 +139,7 @@ def _module() -> Any:
     return module
 
 
-def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
+def _at_the_broker(work: Callable[[Settings], Awaitable[int]], act: OperatorAct) -> int:
     settings = joined(load_settings())
     require(settings, "database_url", "broker_url")
-    return run_job(settings, "relay", work)
+    return run_job(settings, "relay", work, act=act)

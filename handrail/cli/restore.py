@@ -10,6 +10,7 @@ from handrail import bounds
 from handrail.cli.api_client import login_name
 from handrail.cli.bounded_options import within
 from handrail.cli.command_runner import run_database_job
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json
 from handrail.load_app import the_app
 from handrail.restore import commands as run
@@ -60,4 +61,7 @@ def adopt(
             same_server=same_server,
             json=json,
         ),
+        act=OperatorAct("restore adopt", "", None, because, first=False)
+        if yes and not dry_run
+        else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from cyclopts import App, Parameter
 
 from handrail.cli import topology_commands as run
 from handrail.cli.command_runner import run_job
+from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.dev.lock import joined
 from handrail.load_app import load_settings
@@ -25,7 +27,8 @@ def apply(
     ] = False,
 ) -> int:
     """Make and change at the broker what is not as declared, and see that events come."""
-    return _at_the_broker(lambda settings: run.apply(settings, prune=prune))
+    act = OperatorAct("topology apply", "--prune" if prune else "")
+    return _at_the_broker(lambda settings: run.apply(settings, prune=prune), act)
 
 
 @topology.command
@@ -50,7 +53,12 @@ def export() -> int:
     return run.export(settings)
 
 
-def _at_the_broker(work: Callable[[Settings], Awaitable[int]]) -> int:
+def _at_the_broker(
+    work: Callable[[Settings], Awaitable[int]], act: OperatorAct | None = None
+) -> int:
     settings = joined(load_settings())
     require(settings, *run.NEEDS)
-    return run_job(settings, "topology", work)
+    if act is not None and settings.database_url is None:  # where a deployment does it by itself
+        print("not stored in the audit: HANDRAIL_DATABASE_URL is not set", file=sys.stderr)
+        act = None
+    return run_job(settings, "topology", work, act=act)

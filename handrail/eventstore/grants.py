@@ -19,7 +19,10 @@ from handrail.access.database_roles import READ_MODEL, STORE, DatabaseRoles
 _log = structlog.get_logger(__name__)
 
 _SET_AND_INHERIT_ARE_OPTIONS: Final = (16, 0)
-_APPEND: Final = "append_events(jsonb, jsonb, jsonb, jsonb)"
+_APPEND: Final = (
+    "append_events(jsonb, jsonb, jsonb, jsonb)",
+    "append_audit(jsonb, jsonb, jsonb)",
+)
 
 Access = tuple[str, str]
 """A role's name in PostgreSQL, and a right."""
@@ -188,17 +191,21 @@ def grant_functions(
 
 
 def own_append(connection: Connection, roles: DatabaseRoles) -> list[str]:
-    """Gives `append_events` to the role that may write the events, and cannot log in."""
+    """Gives the functions that append to the role that may write events, and cannot log in."""
     store = roles.name(STORE)
     if store not in _existing(connection, roles):
         return []
-    owner = connection.exec_driver_sql(
-        f"SELECT proowner::regrole::text FROM pg_proc WHERE oid = '{_APPEND}'::regprocedure"
-    ).scalar_one()
     quoted = connection.dialect.identifier_preparer.quote(store)
+    return [one for signature in _APPEND for one in _own(connection, signature, quoted)]
+
+
+def _own(connection: Connection, signature: str, quoted: str) -> list[str]:
+    owner = connection.exec_driver_sql(
+        f"SELECT proowner::regrole::text FROM pg_proc WHERE oid = '{signature}'::regprocedure"
+    ).scalar_one()
     if owner == quoted:
         return []
-    give = f"ALTER FUNCTION {_APPEND} OWNER TO {quoted}"
+    give = f"ALTER FUNCTION {signature} OWNER TO {quoted}"
     if _is_superuser(connection):
         return [_run(connection, give)]
     # A new owner has to have the right to make functions, for as long as it takes to become it.

@@ -20,12 +20,13 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handrail.access.authentication import Authentication, NotSignedIn, SignInUnavailable
 from handrail.access.principal import Principal
 from handrail.access.roles import APPROVE
 from handrail.app import WronglyDeclared
+from handrail.http.operator_audit import ACTS, OperatorAudit
 from handrail.http.path_owners import PathOwners
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer
@@ -50,10 +51,7 @@ class _Bearer(SecurityBase):
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> Principal:
         """Raises Problem where the principal lacks a scope."""
-        principal = principal_of(request)
-        refuse_without(principal, needed.scopes)
-        await _owners_of(request).check(principal, request.path_params)
-        return principal
+        return await _admitted(request, needed.scopes, needed.scopes)
 
 
 class _BearerOfTwo(_Bearer):
@@ -61,10 +59,8 @@ class _BearerOfTwo(_Bearer):
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> Principal:
         """Raises Problem where the principal lacks a scope."""
-        principal = principal_of(request)
-        refuse_without(principal, [APPROVE] if APPROVES in request.headers else needed.scopes)
-        await _owners_of(request).check(principal, request.path_params)
-        return principal
+        wanted = [APPROVE] if APPROVES in request.headers else needed.scopes
+        return await _admitted(request, wanted, needed.scopes)
 
 
 _BEARER: Final = _Bearer()
@@ -85,8 +81,27 @@ def needs_two(*scopes: str) -> params.Depends:
     return cast("params.Depends", Security(_BEARER_OF_TWO, scopes=scopes))
 
 
-def _owners_of(request: Request) -> PathOwners:
-    return cast("PathOwners", request.app.state.path_owners)
+async def _admitted(request: Request, wanted: list[str], declared: list[str]) -> Principal:
+    """The principal, where it has the `wanted` scopes and owns what the path names. What an
+    operator asks of a route that `declared` scopes of operators is stored, and so is a refusal.
+
+    Raises Problem.
+    """
+    principal = principal_of(request)
+    audit = cast("OperatorAudit", request.app.state.audit)
+    is_act = audit.is_act(request, declared)
+    try:
+        refuse_without(principal, wanted)
+        await cast("PathOwners", request.app.state.path_owners).check(
+            principal, request.path_params
+        )
+    except Problem as refused:
+        if is_act:
+            await audit.refused(request, principal, refused)
+        raise
+    if is_act:
+        await audit.requested(request, principal)
+    return principal
 
 
 def principal_of(request: Request) -> Principal:
@@ -146,7 +161,26 @@ class AccessMiddleware:
             except Problem as refused:  # also of the database, where API keys are looked up
                 await answer(refused, Request(scope))(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope[ACTS] = []
+        await self._audited(scope, receive, send)
+
+    async def _audited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The outcome of an act is stored before its answer is sent."""
+        audit = cast("OperatorAudit", scope["app"].state.audit)
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await audit.answered(scope, message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except Exception:
+            await audit.answered(scope, 500)
+            raise
 
     async def _authenticated(self, scope: Scope) -> Principal:
         """Raises Problem."""

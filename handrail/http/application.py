@@ -30,6 +30,7 @@ from handrail.http.four_eyes import Proposed
 from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
 from handrail.http.named_models import SUBJECT_FIELD, router_for
+from handrail.http.operator_audit import OperatorAudit, operator_scopes
 from handrail.http.path_owners import PathOwners
 from handrail.http.personal_texts import OpeningMiddleware, SagaTexts
 from handrail.http.point_in_time import PointInTime
@@ -128,6 +129,8 @@ def create_app(
     stopping = stopping or asyncio.Event()
     texts = SagaTexts(personal, database, client, declared.saga_types)
     hooks = declared.webhooks()
+    scopes = operator_scopes(declared.access)
+    app.state.audit = OperatorAudit(database, declared.codec, texts, scopes)
     app.state.problem_types = declared.problem_types
     app.state.path_owners = PathOwners(
         database,

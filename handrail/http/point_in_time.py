@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from handrail.eventstore.codec import Codec
 from handrail.http.admission import Turns
 from handrail.http.database import Database
 from handrail.http.problems import Problem
 from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, HistoryTooLong, fold_as_of
+from handrail.projections.blame import Blame, Changes, blame_of, changes_of
 from handrail.projections.projection import Projection
 
 RowT = TypeVar("RowT")
@@ -33,17 +36,62 @@ class PointInTime:
 
     async def row(self, projection: Projection[RowT], id_: str, moment: datetime) -> AsOfRow[RowT]:
         """Raises Problem."""
+        async with self._bounded():
+            return await fold_as_of(
+                self._database,
+                projection,
+                id_,
+                moment,
+                self._codec,
+                events_at_most=self._events_at_most,
+                turn=self._turn,
+            )
+
+    async def blame(
+        self, projection: Projection[RowT], id_: str, moment: datetime | None
+    ) -> Blame[RowT]:
+        """Which event last set each field, as of a moment or of now. Raises Problem."""
+        async with self._bounded():
+            return await blame_of(
+                self._database,
+                projection,
+                id_,
+                self._codec,
+                until=moment,
+                events_at_most=self._events_at_most,
+                turn=self._turn,
+            )
+
+    async def changes(
+        self,
+        projection: Projection[Any],
+        id_: str,
+        *,
+        since: datetime | None,
+        until: datetime | None,
+        after: int,
+        limit: int,
+    ) -> Changes:
+        """What changed between two moments. Raises Problem."""
+        async with self._bounded():
+            return await changes_of(
+                self._database,
+                projection,
+                id_,
+                self._codec,
+                since=since,
+                until=until,
+                after=after,
+                limit=limit,
+                events_at_most=self._events_at_most,
+                turn=self._turn,
+            )
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
         async with self._turns.taken():
             try:
-                return await fold_as_of(
-                    self._database,
-                    projection,
-                    id_,
-                    moment,
-                    self._codec,
-                    events_at_most=self._events_at_most,
-                    turn=self._turn,
-                )
+                yield
             except HistoryTooLong as long:
                 said = f"folded {long.folded} of about {long.events} events: ask again"
                 raise Problem("history-too-long", said, retry_after=1) from None

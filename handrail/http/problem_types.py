@@ -393,6 +393,13 @@ PROBLEM_TYPES: Final = _registry(
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     ProblemType(
+        "audit-unavailable",
+        503,
+        "What operators do cannot be stored",
+        "An operator's act is stored before it is done, and that failed: nothing was done.",
+        "Tell those who run it to look at the API's log, and repeat it.",
+    ),
+    ProblemType(
         "sign-in-unavailable",
         503,
         "Credentials cannot be verified now",

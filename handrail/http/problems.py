@@ -102,6 +102,7 @@ def kinds_of(request: Request) -> Mapping[str, ProblemType]:
 
 def answer(problem: Problem, request: Request) -> Response:
     kind = kinds_of(request)[problem.slug]
+    request.scope["handrail.problem"] = problem.slug
     status = problem.status or kind.status
     details = ProblemDetails(
         type=kind.type,

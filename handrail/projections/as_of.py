@@ -117,7 +117,7 @@ async def fold_as_of(
     """
     streams = [f"{category}-{id_}" for category in projection.categories]
     async with database.connect() as connection:
-        cut = await _cut(connection, streams, moment)
+        cut = await cut_at(connection, streams, moment)
         if cut is None:
             return AsOfRow(None)
         begun = await row_snapshots.newest(connection, projection, id_, cut, codec=codec)
@@ -126,7 +126,7 @@ async def fold_as_of(
     while True:
         async with turn or nullcontext():
             async with database.connect() as connection:
-                page = await _page(connection, fold.versions)
+                page = await next_events(connection, fold.versions)
             await asyncio.sleep(0)
             within = [one for one in page if one.position <= cut]
             due = within[:left]
@@ -140,7 +140,7 @@ async def fold_as_of(
             since_kept = 0
         if exhausted:
             async with database.connect() as connection:
-                events = await _length(connection, streams)
+                events = await length_of(connection, streams)
             raise HistoryTooLong(projection.name, id_, sum(fold.versions.values()), events)
 
 
@@ -202,20 +202,24 @@ class _Lent:
         yield self._connection
 
 
-async def _cut(connection: AsyncConnection, streams: Sequence[str], moment: datetime) -> int | None:
+async def cut_at(
+    connection: AsyncConnection, streams: Sequence[str], moment: datetime
+) -> int | None:
     """The last position that was recorded by then; None where nothing was."""
     asked = {"streams": list(streams), "moment": moment, "window": _CLOCK_WINDOW}
     found: int | None = (await connection.execute(_CUT, asked)).scalar_one()
     return found
 
 
-async def _page(connection: AsyncConnection, versions: Mapping[str, int]) -> Sequence[Recorded]:
+async def next_events(
+    connection: AsyncConnection, versions: Mapping[str, int]
+) -> Sequence[Recorded]:
     """The next events of all the streams, in the order of their positions."""
     asked = {"streams": list(versions), "after": list(versions.values()), "page": _PAGE}
     return [Recorded(*one) for one in await connection.execute(_NEXT, asked)]
 
 
-async def _length(connection: AsyncConnection, streams: Sequence[str]) -> int:
+async def length_of(connection: AsyncConnection, streams: Sequence[str]) -> int:
     found = await connection.execute(
         text(
             "SELECT sum(version)::bigint FROM streams WHERE name = ANY (CAST(:streams AS text[]))"

@@ -8,7 +8,7 @@ snapshot's, is therefore still read: its events are behind that version of their
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 
@@ -26,6 +26,11 @@ _NEWEST: Final[TextClause] = text("""
 SELECT versions, state FROM row_snapshots
 WHERE projection = :projection AND id = :id AND version = :version AND position <= :position
 ORDER BY position DESC LIMIT 1
+""")
+_LATEST: Final[TextClause] = text("""
+SELECT versions, state FROM row_snapshots
+WHERE projection = :projection AND id = :id AND version = :version AND position <= :position
+ORDER BY position DESC LIMIT 8
 """)
 _KEEP: Final[TextClause] = text("""
 INSERT INTO row_snapshots (projection, id, version, position, versions, state)
@@ -57,6 +62,21 @@ async def newest(
         return RowSnapshot()
     versions, state = found
     return RowSnapshot(state and ReadModel(projection).row(state), versions)
+
+
+async def latest(
+    connection: AsyncConnection,
+    projection: Projection[RowT],
+    id_: str,
+    position: int,
+    *,
+    codec: Codec,
+) -> Sequence[RowSnapshot[RowT]]:
+    """The last few snapshots up to the position, the newest first."""
+    wanted = {**_key(projection, id_, codec), "position": position}
+    found = await connection.execute(_LATEST, wanted)
+    model = ReadModel(projection)
+    return [RowSnapshot(state and model.row(state), versions) for versions, state in found]
 
 
 async def keep(

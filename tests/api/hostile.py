@@ -91,6 +91,7 @@ _PATH: Final = {
     "slug": "not-found",
     "source": "bank",
     "stream": "order-ord-1",
+    "version": "1",
 }
 _HEADERS: Final = (
     "x" * 5_000,

@@ -135,16 +135,16 @@ async def sizes(
 
 async def the_end_of_a_history(one: Open) -> None:
     """As every point-in-time read begins: where the moment cuts."""
-    await as_of._cut(one.connection, ["merchant-long"], NOW)  # its statement alone
+    await as_of.cut_at(one.connection, ["merchant-long"], NOW)  # its statement alone
 
 
 async def the_middle_of_a_history(one: Open) -> None:
     moment = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
-    await as_of._cut(one.connection, ["merchant-long"], moment)  # the same
+    await as_of.cut_at(one.connection, ["merchant-long"], moment)  # the same
 
 
 async def a_page_of_a_history(one: Open) -> None:
-    await as_of._page(one.connection, {"merchant-long": 500})  # the same
+    await as_of.next_events(one.connection, {"merchant-long": 500})  # the same
 
 
 async def a_look_for_event_streams(one: Open) -> None:

@@ -28,6 +28,7 @@ STARTED_BY_NAME = {
     "runtime/payouts_cli.py",  # `handrail payouts`, likewise
     "runtime/demo/command.py",  # `handrail demo`
     "handrail/cli/approve.py",  # `handrail approve`
+    "handrail/cli/blame.py",  # `handrail blame`
     "handrail/cli/contract_commands.py",  # `handrail contracts`
     "handrail/cli/consumers.py",  # `handrail consumers`
     "handrail/cli/database.py",  # `handrail database`

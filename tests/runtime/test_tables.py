@@ -18,6 +18,7 @@ from rich.console import Console
 
 from handrail.access.key_records import KeyRecord
 from handrail.cli import (
+    blame,
     consumers,
     contract_diff,
     contract_readers,
@@ -96,6 +97,22 @@ def event(id_: str) -> dict[str, Any]:
             "actor": "service:shop-frontend for person:bert",
             "step": "AuthoriseDownPayment",
         },
+    }
+
+
+def blamed() -> dict[str, Any]:
+    by = {
+        "id": f"saga-{IDS[1]}/12",
+        "type": "CompensationStarted",
+        "recorded_at": NOW.isoformat(),
+        "actor": "person:ann",
+        "reason": CAUSE,
+    }
+    return {
+        "fields": [
+            {"field": "status", "value": "compensating", "set_by": by},
+            {"field": "lines", "value": [MONEY, MONEY], "set_by": None},
+        ]
     }
 
 
@@ -231,6 +248,7 @@ def show_deployment(to: Console) -> None:
 SHOWN: dict[str, Print] = {
     "handrail.cli.deploy_commands.table_of": show_deployment,
     "handrail.cli.keys.key_table": lambda to: keys.key_table([key(name) for name in IDS]).print(to),
+    "handrail.cli.blame.table_of": lambda to: blame.table_of(blamed()).print(to),
     "handrail.cli.events.table_of": lambda to: events.table_of(
         [event(one) for one in IDS[:3]]
     ).print(to),
@@ -503,6 +521,7 @@ def test_in_a_terminal_of_80_columns_something_is_left_out(
     [
         command.demo,
         main.verify,
+        blame.blame,
         sagas.list_sagas,
         sagas.show,
         sagas.figures,
