@@ -25,6 +25,7 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.eventstore.migrations import upgrade
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 
 IN_FLIGHT: Final = 64
 WARM_UP: Final = 200
@@ -38,7 +39,9 @@ async def run(settings: Settings, *, json: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         async with (
             EmbeddedPostgres(Path(folder, "postgres")) as postgres,
-            EmbeddedTemporal(Path(folder, "temporal"), ui=False) as temporal,
+            EmbeddedTemporal(
+                Path(folder, "temporal"), ui=False, tenant=HANDRAIL.tenant
+            ) as temporal,
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")
             turns = await _sales(Path(folder), postgres, temporal, console)

@@ -26,6 +26,7 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.eventstore.migrations import upgrade
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 
 IN_FLIGHT: Final = 50
 SAGAS: Final = 150
@@ -46,7 +47,9 @@ async def run(settings: Settings, *, json: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
         async with (
             EmbeddedPostgres(Path(folder, "postgres")) as postgres,
-            EmbeddedTemporal(Path(folder, "temporal"), ui=False) as temporal,
+            EmbeddedTemporal(
+                Path(folder, "temporal"), ui=False, tenant=HANDRAIL.tenant
+            ) as temporal,
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")
             servers = {"postgres": postgres.pid, "temporal_server": temporal.pid}

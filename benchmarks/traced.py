@@ -23,10 +23,11 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.eventstore.migrations import upgrade
 from handrail.process_exit import run_and_leave
+from runtime.app import HANDRAIL
 
 IN_FLIGHT: Final = 50
 SAGAS: Final = 100
-ROUNDS: Final = 7
+ROUNDS: Final = 6
 """The first is not counted."""
 SHARES: Final = {"off": None, "tenth": "0.1", "all": "1"}
 _APART: Final = 1_000_000
@@ -55,7 +56,9 @@ async def run() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, collector() as address:
         async with (
             EmbeddedPostgres(Path(folder, "postgres")) as postgres,
-            EmbeddedTemporal(Path(folder, "temporal"), ui=False) as temporal,
+            EmbeddedTemporal(
+                Path(folder, "temporal"), ui=False, tenant=HANDRAIL.tenant
+            ) as temporal,
             AsyncExitStack() as stack,
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")

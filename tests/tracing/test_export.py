@@ -78,9 +78,9 @@ def test_a_ratio_is_from_nothing_to_all(ratio: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.startswith("OTEL_TRACES_SAMPLER_ARG: ")
 
 
-def run(endpoint: str) -> subprocess.CompletedProcess[str]:
+def run(endpoint: str, first: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", ONE_SPAN],
+        [sys.executable, "-c", first + ONE_SPAN],
         cwd=ROOT,
         env={**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint},
         capture_output=True,
@@ -95,6 +95,14 @@ def test_a_process_that_ends_has_exported_its_spans() -> None:
         done = run(collector.address)
     assert done.returncode == 7, done.stderr
     assert [(one.process, one.name) for one in collector.spans] == [("handrail-test", "work")]
+
+
+def test_without_the_extra_a_process_says_what_to_install() -> None:
+    done = run(
+        AT["OTEL_EXPORTER_OTLP_ENDPOINT"], "import sys\nsys.modules['opentelemetry.sdk'] = None\n"
+    )
+    said = "opentelemetry.sdk: not installed; pip install 'handrail[otel]'\n"
+    assert (done.returncode, done.stderr) == (BAD_SETTINGS, said)
 
 
 @pytest.mark.thorough
