@@ -77,7 +77,7 @@ golden: setup ## record what this release writes, as later releases have to read
 journeys: setup ## start whole processes, kill them in the middle of hundreds of orders (a quarter of an hour)
 	@$(BIN)/python -m pytest -m journey
 
-console-tests: setup ## look at every page of the console in Chromium, with axe-core (two minutes)
+console-tests: setup ## look at every page of the console in Chromium, with axe-core (four minutes on two cores)
 	@$(BIN)/python -m pytest tests/console -m browser
 
 tls-demo: setup ## run the demo on a Temporal, a PostgreSQL and a RabbitMQ that demand certificates
