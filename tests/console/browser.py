@@ -6,14 +6,14 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
-AXE: Final = (Path(__file__).parent / "axe.min.js").read_text()
-"""axe-core 4.14.1, MPL-2.0: for these tests alone, and not in the wheel."""
+AXE: Final = (files("axe_playwright_python") / "axe.min.js").read_text()
+"""axe-core, from the package that drives it elsewhere."""
 CHROMIUM: Final = "chromium"
 WAITS: Final = 20_000
 """Milliseconds until something that is waited for has to be there."""
