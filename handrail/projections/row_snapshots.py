@@ -15,16 +15,12 @@ from typing import Any, Final, Generic, TypeVar
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.projections.moments import Cut
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import ReadModel, packed
 
 RowT = TypeVar("RowT")
 
-_NEWEST: Final[TextClause] = text("""
-SELECT versions, state FROM row_snapshots
-WHERE projection = :projection AND id = :id AND version = :version AND position <= :position
-ORDER BY position DESC LIMIT 1
-""")
 _LATEST: Final[TextClause] = text("""
 SELECT versions, state FROM row_snapshots
 WHERE projection = :projection AND id = :id AND version = :version AND position <= :position
@@ -46,25 +42,25 @@ class RowSnapshot(Generic[RowT]):
 
 
 async def newest(
-    connection: AsyncConnection, projection: Projection[RowT], id_: str, position: int
+    connection: AsyncConnection, projection: Projection[RowT], id_: str, cut: Cut
 ) -> RowSnapshot[RowT]:
-    """The newest snapshot up to the position; an empty one where there is none."""
-    wanted = {**_key(projection, id_), "position": position}
-    found = (await connection.execute(_NEWEST, wanted)).one_or_none()
-    if found is None:
-        return RowSnapshot()
-    versions, state = found
-    return RowSnapshot(state and ReadModel(projection).row(state), versions)
+    """The newest snapshot within the cut; an empty one where there is none."""
+    found = await latest(connection, projection, id_, cut)
+    return next(iter(found), RowSnapshot())
 
 
 async def latest(
-    connection: AsyncConnection, projection: Projection[RowT], id_: str, position: int
+    connection: AsyncConnection, projection: Projection[RowT], id_: str, cut: Cut
 ) -> Sequence[RowSnapshot[RowT]]:
-    """The last few snapshots up to the position, the newest first."""
-    wanted = {**_key(projection, id_), "position": position}
+    """The last few snapshots within the cut, the newest first."""
+    wanted = {**_key(projection, id_), "position": cut.position}
     found = await connection.execute(_LATEST, wanted)
     model = ReadModel(projection)
-    return [RowSnapshot(state and model.row(state), versions) for versions, state in found]
+    return [
+        RowSnapshot(state and model.row(state), versions)
+        for versions, state in found
+        if cut.covers(versions)
+    ]
 
 
 async def keep(

@@ -258,7 +258,7 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT, DELETE ON campaign_audience TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON lake_batches TO {name}",
         f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
-        f"GRANT SELECT ON store_epochs, notification_channels TO {name}",
+        f"GRANT SELECT ON store_epochs, notification_channels, moments TO {name}",
         # Keys are made by the owner: the application could else give itself every right.
         f"GRANT SELECT ON api_keys TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON api_key_uses TO {name}",
