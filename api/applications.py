@@ -16,7 +16,7 @@ from domain.settlement.commands import Document as PaperOf
 from handrail import bounds
 from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
-from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import ONCE, Answered, Claim, Requests, RequiredKey, derived_id, once
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Id, Links, members, of_row
@@ -118,11 +118,14 @@ async def apply(
     dependencies=[needs("applications:read")],
     responses=responses("not-found"),
 )
-async def show_application(services: ServicesDep, fresh: FreshnessDep, merchant: Id) -> Application:
+async def show_application(
+    services: ServicesDep, fresh: FreshnessDep, merchant: Id, as_of: AsOf = None
+) -> Application:
     row = await fresh.row(
         merchant_application.PROJECTION,
         merchant,
         lambda connection: merchant_application.application(connection, merchant),
+        as_of,
     )
     if row is None:
         raise Problem("not-found", f"{merchant} has not applied")

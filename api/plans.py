@@ -17,7 +17,7 @@ from domain.bounds import INSTALMENT_NUMBER, wrong_due_date
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
-from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, at, responses
@@ -149,12 +149,15 @@ async def list_plans(
     dependencies=[needs("plans:read")],
     responses=responses("not-found"),
 )
-async def show_plan(services: ServicesDep, fresh: FreshnessDep, order: Id) -> Plan:
+async def show_plan(
+    services: ServicesDep, fresh: FreshnessDep, order: Id, as_of: AsOf = None
+) -> Plan:
     """There is one as soon as the order stands."""
     row = await fresh.row(
         instalment_plan.PROJECTION,
         order,
         lambda connection: instalment_plan.plan(connection, order),
+        as_of,
     )
     if row is None:
         raise Problem("not-found", f"there is no plan of {order}")

@@ -11,7 +11,14 @@ from api import applications, contacts, customers, merchants, payouts, plans, re
 from api.orders import place_order
 from api.orders import routes as orders
 from handrail.http.routes.changes import past_of
-from projections import customer_account, merchant_balance, order_status, stock_level
+from projections import (
+    customer_account,
+    instalment_plan,
+    merchant_application,
+    merchant_balance,
+    order_status,
+    stock_level,
+)
 
 ROUTERS: Final[Sequence[APIRouter]] = (
     place_order.router,
@@ -24,6 +31,13 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     applications.router,
     payouts.router,
     past_of("/orders/{order}", order_status.PROJECTION, "orders:read", tags=["orders"]),
+    past_of("/orders/{order}/plan", instalment_plan.PROJECTION, "plans:read", tags=["plans"]),
+    past_of(
+        "/merchants/{merchant}/application",
+        merchant_application.PROJECTION,
+        "applications:read",
+        tags=["merchants"],
+    ),
     past_of(
         "/customers/{customer}", customer_account.PROJECTION, "customers:read", tags=["customers"]
     ),

@@ -119,6 +119,14 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         by="projector",
     ),
     Retention(
+        tables=("moments",),
+        after=prune_tables.MOMENTS_KEPT,
+        until="after it",
+        protects="That a point-in-time read of the time has the same answer for ever: what had been"
+        " committed then. As of earlier times, events count by when they were recorded.",
+        by="projector",
+    ),
+    Retention(
         tables=("parked_events",),
         until="until the event is applied or published, or the read model exchanged",
         protects="The order of a row's or a stream's events, and that none is left out.",

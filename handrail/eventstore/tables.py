@@ -216,6 +216,22 @@ store_epochs = Table(
     CheckConstraint("first_position > restored_position", name="store_epochs_positions_check"),
 )
 
+# What had been committed when: `snapshot` and the newest `position` at the time `at`, and until
+# `until` nothing else was. Written by `keep_moment` alone, one after the other, and never changed
+# but in `until` of the newest one. `epoch` is the one of the store whose transaction numbers the
+# snapshot is made of.
+moments = Table(
+    "moments",
+    metadata,
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("snapshot", PgSnapshot, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False),
+    Column("epoch", Integer, nullable=False, autoincrement=False),
+    PrimaryKeyConstraint("at", name="moments_pkey"),
+    postgresql_with={"fillfactor": 90},
+)
+
 # The processes that follow the feed and are alive, so that each knows its fair share. `serves`
 # names what a process can work on: while versions of read models are exchanged, old and new
 # processes do not count each other.

@@ -14,6 +14,7 @@ from handrail.http.database import Database
 from handrail.http.problems import Problem
 from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, HistoryTooLong, fold_as_of
 from handrail.projections.blame import Blame, Changes, blame_of, changes_of
+from handrail.projections.moments import MomentLost
 from handrail.projections.projection import Projection
 
 RowT = TypeVar("RowT")
@@ -95,3 +96,5 @@ class PointInTime:
             except HistoryTooLong as long:
                 said = f"folded {long.folded} of about {long.events} events: ask again"
                 raise Problem("history-too-long", said, retry_after=1) from None
+            except MomentLost as lost:
+                raise Problem("moment-lost", str(lost)) from None

@@ -393,6 +393,13 @@ PROBLEM_TYPES: Final = _registry(
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     ProblemType(
+        "moment-lost",
+        410,
+        "What was known then is lost",
+        "At that time another server was the store, which was lost or restored since.",
+        "Ask for another moment; `handrail restore check` says what was lost.",
+    ),
+    ProblemType(
         "audit-unavailable",
         503,
         "What operators do cannot be stored",

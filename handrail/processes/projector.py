@@ -18,6 +18,7 @@ from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.processes.announced import announced, of_pool
 from handrail.processes.prune_tables import prune
+from handrail.projections.moments import KEPT_EVERY
 from handrail.projections.projector import Runner
 from handrail.projections.retry_readable import retry_readable
 from handrail.readiness import ready
@@ -38,7 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         raise ValueError("a projector needs the URL of the database")
     app = the_app()
     async with (
-        store_pool(settings, size=3, name="handrail-projector") as pool,
+        store_pool(settings, size=4, name="handrail-projector") as pool,
         announced(of_pool(pool), app.codec, settings, "projector", stop),
     ):
         runner = Runner(
@@ -49,14 +50,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             history_page=_HISTORY_PAGE,
         )
         maintenance = asyncio.gather(_maintain(pool, stop), _retry(pool, app, stop))
+        moments = asyncio.create_task(_keep_moments(pool, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
         try:
             with _metrics(runner, settings):
                 await runner.run(stop)
         finally:
-            maintenance.cancel()
-            announcement.cancel()
-            await asyncio.gather(maintenance, announcement, return_exceptions=True)
+            beside = (maintenance, moments, announcement)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
 
 @contextlib.contextmanager
@@ -88,6 +91,20 @@ async def _retry(pool: Pool, app: App, stop: asyncio.Event) -> None:
                 _log.warning("what was parked as unknown was not looked at", error=repr(error))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_MAINTENANCE_SECONDS):
+                await stop.wait()
+
+
+async def _keep_moments(pool: Pool, stop: asyncio.Event) -> None:
+    """Once a second, beside any number of others: the database lets one of them keep a moment."""
+    while not stop.is_set():
+        try:
+            async with pool.connection() as connection:
+                await connection.execute("SELECT keep_moment()")
+        except Exception as error:  # noqa: BLE001  # as-of reads of this time are less exact then
+            if not refused_in(error):
+                _log.warning("no moment kept", error=repr(error))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KEPT_EVERY):
                 await stop.wait()
 
 

@@ -20,6 +20,8 @@ WEBHOOKS_KEPT: Final = timedelta(days=30)
 """How long a webhook that had its effect is kept; no sender repeats one for that long."""
 ROW_SNAPSHOTS_KEPT: Final = timedelta(days=30)
 """How long a snapshot of a row is kept. Whoever needs one later takes it anew."""
+MOMENTS_KEPT: Final = timedelta(days=90)
+"""How long it is kept what had been committed when: as of earlier times, the clock decides."""
 COMMANDS_KEPT: Final = "1 year"
 """What `maintain_partitions` is called with."""
 _PRUNE: Final = "SELECT pruned, rows FROM prune_tables()"

@@ -1,4 +1,4 @@
-"""Point-in-time reads: a row as of a moment, folded from the events that were stored by then.
+"""Point-in-time reads: a row as of a moment, folded from the events that were committed by then.
 
 A history may be long, so it is read in pages, and the event loop serves others between them: it
 rests for longer than it folds. One read folds a bounded number of events. A longer history leaves
@@ -26,6 +26,7 @@ from handrail.eventstore.store import Recorded
 from handrail.eventstore.tokens import Connects
 from handrail.projections import row_snapshots
 from handrail.projections.fold import apply, cause_of, read
+from handrail.projections.moments import Cut, cut_as_of
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import Unstorable
 from handrail.projections.row_snapshots import RowSnapshot
@@ -41,8 +42,6 @@ _REST: Final = 2
 """A rest is so many times as long as the work before it."""
 _KEEP_EVERY: Final = 5_000
 """Events from one snapshot of a row to the next."""
-_CLOCK_WINDOW: Final = 2_000
-"""Events of a stream that are looked at behind the moment, for a clock that was put back."""
 _log = structlog.get_logger(__name__)
 
 
@@ -110,25 +109,26 @@ async def fold_as_of(
     """As `as_of`, and says whether an event stopped the row. No connection is held while it folds.
     Those with the same `turn` fold a page each in turn, and together no faster than one.
 
-    The moment cuts the history at one position, so that no stream has a hole: at the last event
-    that was recorded by then. Where the database's clock was put back, events before that one
-    count, though they say that they were recorded later. Raises HistoryTooLong, and with `keep`
+    What had been committed by the moment, `moments.py` says. Where no moments were kept, the
+    history is cut at one position, so that no stream has a hole: at the last event that was
+    recorded by then. Where the database's clock was put back, events before that one count, though
+    they say that they were recorded later. Raises MomentLost and HistoryTooLong, and with `keep`
     leaves snapshots behind.
     """
     streams = [f"{category}-{id_}" for category in projection.categories]
+    cut = await cut_as_of(database, streams, moment)
+    if not cut.position:
+        return AsOfRow(None)
     async with database.connect() as connection:
-        cut = await cut_at(connection, streams, moment)
-        if cut is None:
-            return AsOfRow(None)
         begun = await row_snapshots.newest(connection, projection, id_, cut, codec=codec)
     fold: _Fold[RowT] = _Fold(begun.row, dict.fromkeys(streams, 0) | dict(begun.versions))
     left, since_kept = events_at_most, 0
     while True:
         async with turn or nullcontext():
             async with database.connect() as connection:
-                page = await next_events(connection, fold.versions)
+                page = await next_events(connection, fold.versions, cut)
             await asyncio.sleep(0)
-            within = [one for one in page if one.position <= cut]
+            within = [one for one in page if cut.includes(one)]
             due = within[:left]
             fold = await _folded(projection, fold, due, codec)
         if fold.stopped_by is not None or len(due) == len(within) < _PAGE:
@@ -202,20 +202,16 @@ class _Lent:
         yield self._connection
 
 
-async def cut_at(
-    connection: AsyncConnection, streams: Sequence[str], moment: datetime
-) -> int | None:
-    """The last position that was recorded by then; None where nothing was."""
-    asked = {"streams": list(streams), "moment": moment, "window": _CLOCK_WINDOW}
-    found: int | None = (await connection.execute(_CUT, asked)).scalar_one()
-    return found
-
-
 async def next_events(
-    connection: AsyncConnection, versions: Mapping[str, int]
+    connection: AsyncConnection, versions: Mapping[str, int], cut: Cut
 ) -> Sequence[Recorded]:
-    """The next events of all the streams, in the order of their positions."""
-    asked = {"streams": list(versions), "after": list(versions.values()), "page": _PAGE}
+    """The next events of all the streams up to the versions of the cut, by their positions."""
+    asked = {
+        "streams": list(versions),
+        "after": list(versions.values()),
+        "upto": [cut.upto(one) for one in versions],
+        "page": _PAGE,
+    }
     return [Recorded(*one) for one in await connection.execute(_NEXT, asked)]
 
 
@@ -229,36 +225,14 @@ async def length_of(connection: AsyncConnection, streams: Sequence[str]) -> int:
     return int(found.scalar_one() or 0)
 
 
-# A stream's versions have no holes and its clock hardly ever goes back, so the last version that
-# was recorded by the moment is found by halving: a few index lookups, however long the stream is.
-# From there the window finds what has a later position, and was earlier by the clock.
-_CUT: Final[TextClause] = text("""
-WITH RECURSIVE halving AS (
-    SELECT name, 0::bigint AS version, (2 ^ (floor(log(2, version)) + 1))::bigint AS step
-    FROM streams WHERE name = ANY (CAST(:streams AS text[])) AND version > 0
-    UNION ALL
-    SELECT h.name, coalesce(e.version, h.version), h.step / 2
-    FROM halving h LEFT JOIN LATERAL (
-        SELECT e.version FROM events e
-        WHERE e.stream = h.name AND e.version = h.version + h.step AND e.recorded_at <= :moment
-    ) e ON true
-    WHERE h.step > 0
-)
-SELECT max(e.position) FROM halving h CROSS JOIN LATERAL (
-    SELECT e.position FROM events e
-    WHERE e.stream = h.name AND e.version BETWEEN h.version AND h.version + :window
-        AND e.recorded_at <= :moment
-    ORDER BY e.version DESC LIMIT 1
-) e
-WHERE h.step = 0
-""")
-
 # Each stream gives its next events by its own index, so nothing behind the page is read.
 _NEXT: Final[TextClause] = text("""
 SELECT e.position, e.stream, e.version, e.type, e.schema, e.data, e.metadata, e.recorded_at
-FROM unnest(CAST(:streams AS text[]), CAST(:after AS bigint[])) AS s (name, after)
+FROM unnest(CAST(:streams AS text[]), CAST(:after AS bigint[]), CAST(:upto AS bigint[]))
+    AS s (name, after, upto)
 CROSS JOIN LATERAL (
-    SELECT * FROM events e WHERE e.stream = s.name AND e.version > s.after
+    SELECT * FROM events e
+    WHERE e.stream = s.name AND e.version > s.after AND e.version <= s.upto
     ORDER BY e.version LIMIT :page
 ) e
 ORDER BY e.position LIMIT :page

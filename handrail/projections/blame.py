@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
@@ -26,11 +26,11 @@ from handrail.projections import row_snapshots
 from handrail.projections.as_of import (
     EVENTS_AT_MOST,
     HistoryTooLong,
-    cut_at,
     length_of,
     next_events,
 )
 from handrail.projections.fold import apply, cause_of, read
+from handrail.projections.moments import NOTHING, Cut, cut_as_of
 from handrail.projections.projection import Projection
 from handrail.projections.row_snapshots import RowSnapshot
 
@@ -135,7 +135,7 @@ class _Fold(Generic[RowT]):
 class _Bounds:
     """A fold goes as far as the position `cut`, and folds so many events at most."""
 
-    cut: int
+    cut: Cut
     events_at_most: int
     turn: asyncio.Lock | None
 
@@ -152,7 +152,7 @@ async def blame_of(
 ) -> Blame[RowT]:
     """As of a moment, or of now. Raises HistoryTooLong: ask again, as with point-in-time reads."""
     cut = await _cut(database, projection, id_, until)
-    if cut == 0:
+    if not cut.position:
         return Blame(None)
     async with database.connect() as connection:
         events = await length_of(connection, _streams(projection, id_))
@@ -164,7 +164,7 @@ async def blame_of(
     ):
         by = SetBy.of(recorded)
         set_by.update({one.field: by for one in _changes(projection, before, fold.row)})
-    if fold.stopped_by is None and fold.folded >= events_at_most and fold.position < cut:
+    if fold.stopped_by is None and fold.folded >= events_at_most and fold.position < cut.position:
         await _keep(database, projection, id_, fold, codec)
         raise HistoryTooLong(projection.name, id_, sum(fold.versions.values()), events)
     complete = not begun.versions or len(set_by) == len(projection.columns)
@@ -190,18 +190,26 @@ async def changes_of(
     Raises HistoryTooLong where the row cannot be folded as far as the beginning in one read: what
     was folded is kept, so ask again.
     """
-    low = 0 if since is None else await _cut(database, projection, id_, since)
-    low, high = max(low, after), await _cut(database, projection, id_, until)
-    if high <= low:
+    low = NOTHING if since is None else await _cut(database, projection, id_, since)
+    high = await _cut(database, projection, id_, until)
+    if high.position <= after:
         return Changes([])
     async with database.connect() as connection:
-        begun = await row_snapshots.newest(connection, projection, id_, low, codec=codec)
+        # The page before has left one; else nothing may be in it that is to be reported.
+        begun = await row_snapshots.newest(
+            connection,
+            projection,
+            id_,
+            replace(high, position=after) if after else low,
+            codec=codec,
+        )
     fold = _Fold.of(projection, id_, begun)
     found: list[RowChange] = []
     async for recorded, before in _folded(
         database, projection, fold, _Bounds(high, events_at_most, turn), codec
     ):
-        changed = _changes(projection, before, fold.row) if recorded.position > low else []
+        is_shown = recorded.position > after and not low.includes(recorded)
+        changed = _changes(projection, before, fold.row) if is_shown else []
         if changed:
             found.append(RowChange(SetBy.of(recorded), changed))
         if len(found) == limit:
@@ -209,10 +217,10 @@ async def changes_of(
     if fold.stopped_by is not None:
         return Changes(found, None, fold.stopped_by)
     is_cut_off = len(found) == limit or fold.folded >= events_at_most
-    if not is_cut_off or fold.position >= high:
+    if not is_cut_off or fold.position >= high.position:
         return Changes(found)
     await _keep(database, projection, id_, fold, codec)
-    if fold.position <= low:
+    if fold.position <= after:
         async with database.connect() as connection:
             events = await length_of(connection, _streams(projection, id_))
         raise HistoryTooLong(projection.name, id_, sum(fold.versions.values()), events)
@@ -221,20 +229,20 @@ async def changes_of(
 
 async def _cut(
     database: Connects, projection: Projection[Any], id_: str, moment: datetime | None
-) -> int:
-    """The last position as of the moment, or of now; 0 where there was nothing."""
+) -> Cut:
+    """As of the moment, or of now."""
     streams = _streams(projection, id_)
+    if moment is not None:
+        return await cut_as_of(database, streams, moment)
     async with database.connect() as connection:
-        if moment is None:
-            return await _newest(connection, streams)
-        return await cut_at(connection, streams, moment) or 0
+        return Cut(await _newest(connection, streams))
 
 
 async def _begin(  # noqa: PLR0917  # all of one read
     connection: AsyncConnection,
     projection: Projection[RowT],
     id_: str,
-    cut: int,
+    cut: Cut,
     events: int,
     events_at_most: int,
     codec: Codec,
@@ -268,8 +276,8 @@ async def _folded(
     while fold.folded < bounds.events_at_most:
         async with bounds.turn or nullcontext():
             async with database.connect() as connection:
-                page = await next_events(connection, fold.versions)
-            due = [one for one in page if one.position <= bounds.cut]
+                page = await next_events(connection, fold.versions, bounds.cut)
+            due = [one for one in page if bounds.cut.includes(one)]
             began = perf_counter()
             for nth, recorded in enumerate(due[: bounds.events_at_most - fold.folded], start=1):
                 before = fold.row

@@ -17,16 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.codec import Codec
 from handrail.folds.projection_folds import revision_of_rows
+from handrail.projections.moments import Cut
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import ReadModel, packed
 
 RowT = TypeVar("RowT")
 
-_NEWEST: Final[TextClause] = text("""
-SELECT versions, state FROM row_snapshots
-WHERE projection = :projection AND id = :id AND version = :version AND position <= :position
-ORDER BY position DESC LIMIT 1
-""")
 _LATEST: Final[TextClause] = text("""
 SELECT versions, state FROM row_snapshots
 WHERE projection = :projection AND id = :id AND version = :version AND position <= :position
@@ -51,32 +47,32 @@ async def newest(
     connection: AsyncConnection,
     projection: Projection[RowT],
     id_: str,
-    position: int,
+    cut: Cut,
     *,
     codec: Codec,
 ) -> RowSnapshot[RowT]:
-    """The newest snapshot up to the position; an empty one where there is none."""
-    wanted = {**_key(projection, id_, codec), "position": position}
-    found = (await connection.execute(_NEWEST, wanted)).one_or_none()
-    if found is None:
-        return RowSnapshot()
-    versions, state = found
-    return RowSnapshot(state and ReadModel(projection).row(state), versions)
+    """The newest snapshot within the cut; an empty one where there is none."""
+    found = await latest(connection, projection, id_, cut, codec=codec)
+    return next(iter(found), RowSnapshot())
 
 
 async def latest(
     connection: AsyncConnection,
     projection: Projection[RowT],
     id_: str,
-    position: int,
+    cut: Cut,
     *,
     codec: Codec,
 ) -> Sequence[RowSnapshot[RowT]]:
-    """The last few snapshots up to the position, the newest first."""
-    wanted = {**_key(projection, id_, codec), "position": position}
+    """The last few snapshots within the cut, the newest first."""
+    wanted = {**_key(projection, id_, codec), "position": cut.position}
     found = await connection.execute(_LATEST, wanted)
     model = ReadModel(projection)
-    return [RowSnapshot(state and model.row(state), versions) for versions, state in found]
+    return [
+        RowSnapshot(state and model.row(state), versions)
+        for versions, state in found
+        if cut.covers(versions)
+    ]
 
 
 async def keep(

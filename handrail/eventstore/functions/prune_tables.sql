@@ -25,9 +25,14 @@ AS $$
         DELETE FROM row_snapshots WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM row_snapshots WHERE taken_at < statement_timestamp() - interval '30 days'
             ORDER BY taken_at LIMIT 10000)) RETURNING 1
+    ), old_moments AS (
+        DELETE FROM moments WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM moments WHERE at < statement_timestamp() - interval '90 days'
+            ORDER BY at LIMIT 10000)) RETURNING 1
     )
     SELECT 'requests', count(*) FROM old_requests
     UNION ALL SELECT 'saga_places', count(*) FROM old_places
     UNION ALL SELECT 'webhooks', count(*) FROM old_webhooks
     UNION ALL SELECT 'row_snapshots', count(*) FROM old_row_snapshots
+    UNION ALL SELECT 'moments', count(*) FROM old_moments
 $$;
