@@ -28,7 +28,7 @@ from runtime.app import HANDRAIL
 
 IN_FLIGHT: Final = 20
 SAGAS: Final = 100
-ROUNDS: Final = 6
+ROUNDS: Final = 8
 """The first is not counted."""
 SHARES: Final = {"off": None, "tenth": "0.1", "all": "1"}
 _APART: Final = 1_000_000
