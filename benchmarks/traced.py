@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -25,9 +26,9 @@ from handrail.eventstore.migrations import upgrade
 from handrail.process_exit import run_and_leave
 from runtime.app import HANDRAIL
 
-IN_FLIGHT: Final = 50
+IN_FLIGHT: Final = 20
 SAGAS: Final = 100
-ROUNDS: Final = 6
+ROUNDS: Final = 8
 """The first is not counted."""
 SHARES: Final = {"off": None, "tenth": "0.1", "all": "1"}
 _APART: Final = 1_000_000
@@ -80,7 +81,13 @@ async def run() -> int:
                     place = (nth + number) % len(field)
                     one = field[place]
                     first = place * _APART + number * SAGAS
-                    turns[one.name].append(await one.turn(SAGAS, IN_FLIGHT, first=first))
+                    try:
+                        turn = await one.turn(SAGAS, IN_FLIGHT, first=first)
+                    except RuntimeError:
+                        log = await asyncio.to_thread(Path(folder, f"{one.name}.log").read_text)
+                        print(log[-4000:], file=sys.stderr)
+                        raise
+                    turns[one.name].append(turn)
     counted = {name: taken[1:] for name, taken in turns.items()}
     rate = {name: statistics.median(one.per_s for one in of) for name, of in counted.items()}
     used = {name: statistics.median(one.cpu_ms[name] for one in of) for name, of in counted.items()}

@@ -103,6 +103,9 @@ class _Activity(worker.ActivityInboundInterceptor):
         traceparent = traceparent_in(input.headers) or _of_the_step(input.args)
         if not traceparent:
             return await super().execute_activity(input)
+        if not spans.is_sampled(traceparent):
+            with spans.attached(spans.context_of(traceparent)):  # for the lines of the log
+                return await super().execute_activity(input)
         info = activity.info()
         said: dict[str, str | int] = {
             "temporalActivityID": info.activity_id,
@@ -157,32 +160,41 @@ class _Workflow(worker.WorkflowInboundInterceptor):
 
 
 class _Outbound(worker.WorkflowOutboundInterceptor):
+    """Hands the header of the workflow on, where its trace is sampled: else each activity would pay
+    for what nothing comes of.
+    """
+
+    _header: Headers | None = None
+    """None: it was not looked at yet, which an interceptor cannot do when it is made."""
+
+    def _handed_on(self, headers: Headers) -> Headers:
+        if self._header is None:
+            given = workflow.info().headers
+            sampled = spans.is_sampled(traceparent_in(given))
+            self._header = {HEADER: given[HEADER]} if sampled else {}
+        return {**headers, **self._header} if self._header else headers
+
     def start_activity(self, input: worker.StartActivityInput) -> Any:  # noqa: A002
-        input.headers = _handed_on(input.headers)
+        input.headers = self._handed_on(input.headers)
         return super().start_activity(input)
 
     def start_local_activity(self, input: worker.StartLocalActivityInput) -> Any:  # noqa: A002
-        input.headers = _handed_on(input.headers)
+        input.headers = self._handed_on(input.headers)
         return super().start_local_activity(input)
 
     async def start_child_workflow(self, input: worker.StartChildWorkflowInput) -> Any:  # noqa: A002
-        input.headers = _handed_on(input.headers)
+        input.headers = self._handed_on(input.headers)
         return await super().start_child_workflow(input)
 
     def continue_as_new(self, input: worker.ContinueAsNewInput) -> NoReturn:  # noqa: A002
-        input.headers = _handed_on(input.headers)
+        input.headers = self._handed_on(input.headers)
         super().continue_as_new(input)
-
-
-def _handed_on(headers: Headers) -> Headers:
-    payload = workflow.info().headers.get(HEADER)
-    return headers if payload is None else {**headers, HEADER: payload}
 
 
 def _say(name: str, headers: Headers, began: int, failure: BaseException | None = None) -> None:
     if workflow.unsafe.is_replaying():
         return
-    if traceparent := traceparent_in(headers):
+    if spans.is_sampled(traceparent := traceparent_in(headers)):
         info = workflow.info()
         said = {"temporalWorkflowID": info.workflow_id, "temporalRunID": info.run_id}
         if failure:
