@@ -20,7 +20,8 @@ from handrail.eventstore.tokens import NotYetSeen, wait_until_seen
 from handrail.http import event_streams
 from handrail.notifications import pruning as notifications
 from handrail.processes import prune_tables
-from handrail.projections import as_of, parked_rows
+from handrail.projections import as_of, moments, parked_rows
+from handrail.projections.moments import Cut
 from projections import customer_account, merchant_balance
 from tests.eventstore.plans import plans_of
 
@@ -135,16 +136,23 @@ async def sizes(
 
 async def the_end_of_a_history(one: Open) -> None:
     """As every point-in-time read begins: where the moment cuts."""
-    await as_of._cut(one.connection, ["merchant-long"], NOW)  # its statement alone
+    await moments.cut_as_of(one, ["merchant-long"], NOW)
 
 
 async def the_middle_of_a_history(one: Open) -> None:
     moment = datetime(2026, 1, 1, 0, 30, tzinfo=UTC)
-    await as_of._cut(one.connection, ["merchant-long"], moment)  # the same
+    await moments.cut_as_of(one, ["merchant-long"], moment)
+
+
+async def what_a_moment_sees_of_a_history(one: Open) -> None:
+    cursor = await one.driver.execute("SELECT pg_current_snapshot()::text")
+    [(snapshot,)] = await cursor.fetchall()
+    seen = moments._Seen(NOW, NOW, snapshot, 1, 0, 2**63 - 1)
+    await moments._visible(one.connection, ["merchant-long"], seen)  # its statement alone
 
 
 async def a_page_of_a_history(one: Open) -> None:
-    await as_of._page(one.connection, {"merchant-long": 500})  # the same
+    await as_of.next_events(one.connection, {"merchant-long": 500}, Cut(2**63 - 1))
 
 
 async def a_look_for_event_streams(one: Open) -> None:
@@ -183,6 +191,7 @@ async def deleting_old_messages(one: Open) -> None:
     [
         the_end_of_a_history,
         the_middle_of_a_history,
+        what_a_moment_sees_of_a_history,
         a_page_of_a_history,
         a_look_for_event_streams,
         a_page_of_rows_that_may_be_parked,

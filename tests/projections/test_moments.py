@@ -22,7 +22,7 @@ from handrail.projections.as_of import fold_as_of
 from handrail.projections.blame import blame_of
 from handrail.projections.fold import apply, read
 from handrail.projections.moments import Cut, MomentLost
-from handrail.projections.projection import id_of
+from handrail.projections.projection import Projection, id_of
 from handrail.projections.row_snapshots import RowSnapshot
 from projections import merchant_balance, order_status
 from runtime.app import HANDRAIL
@@ -294,7 +294,9 @@ async def under_load(world: World, orders: int) -> list[datetime]:
 async def agree(world: World, asked: list[datetime]) -> int:
     """How many answers were compared: each row at each time, with a rebuild stopped then."""
     compared = 0
-    by_name = {one.name: one for one in (merchant_balance.PROJECTION, order_status.PROJECTION)}
+    by_name: Mapping[str, Projection[Any]] = {
+        one.name: one for one in (merchant_balance.PROJECTION, order_status.PROJECTION)
+    }
     everything = await rebuilt(world, await world.value("SELECT pg_current_snapshot()::text"))
     known: dict[str, Mapping[tuple[str, str], Any]] = {}
     for moment in asked:
