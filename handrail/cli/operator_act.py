@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from handrail import bounds
 from handrail.access.database_roles import OPERATOR
 from handrail.cli.api_client import login_name
 from handrail.settings import SettingsT
@@ -114,7 +115,7 @@ async def _requested(
     event = OperatorActRequested(
         request=request,
         act=f"handrail {act.name}",
-        target=act.target[:LONGEST_TARGET],
+        target=bounds.storable(act.target, LONGEST_TARGET),
         principal=principal,
         acting_for=act.actor or "",
         origin=f"cli {login_name()}@{socket.gethostname()}",

@@ -137,7 +137,7 @@ class OperatorAudit:
         event = OperatorActRequested(
             request=act.request,
             act=act.act,
-            target=request.scope["path"][:LONGEST_TARGET],
+            target=bounds.storable(request.scope["path"], LONGEST_TARGET),
             principal=principal.actor,
             acting_for=_acting_for(request),
             origin=_origin(request),
@@ -177,7 +177,7 @@ class OperatorAudit:
         event = OperatorActRefused(
             request=_id_of(request.scope),
             act=act,
-            target=request.scope["path"][:LONGEST_TARGET],
+            target=bounds.storable(request.scope["path"], LONGEST_TARGET),
             principal=principal.actor,
             origin=_origin(request),
             problem=problem.slug,
@@ -204,7 +204,7 @@ class OperatorAudit:
 
 def _act_of(request: Request) -> str:
     route = request.scope.get("route")
-    return f"{request.method} {getattr(route, 'path', request.scope['path'])}"
+    return f"{request.method} {getattr(route, 'path', '')}"
 
 
 def _id_of(scope: Scope) -> str:

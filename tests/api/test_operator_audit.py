@@ -120,6 +120,15 @@ async def test_an_act_without_the_right_to_it_is_stored_as_refused(
     assert (refused["origin"], refused["count"]) == ("http 127.0.0.1", 1)
 
 
+async def test_a_path_that_cannot_be_stored_is_stored_with_a_mark(
+    house: House, api: httpx.AsyncClient, anna: str
+) -> None:
+    answer = await api.put("/customers/a%00b/limit", json={})
+    assert answer.status_code == 422
+    [(_, request), _] = await audited(house, f"person:{anna}")
+    assert request["target"] == "/customers/a\N{REPLACEMENT CHARACTER}b/limit"
+
+
 async def test_an_act_for_another_names_both(
     house: House, api: httpx.AsyncClient, anna: str
 ) -> None:

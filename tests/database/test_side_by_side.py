@@ -30,7 +30,12 @@ ALTER FUNCTION append_events(jsonb, jsonb, jsonb, jsonb) RESET search_path;
 DROP FUNCTION maintain_partitions(), prune_tables();
 DROP VIEW notification_channels;
 DROP TABLE api_key_uses, api_keys;
-DROP TABLE IF EXISTS event_levels, process_versions, form_readers;
+DROP TABLE IF EXISTS event_levels, process_versions, form_readers, state_snapshots,
+    newer_code_waits, newer_code_decisions;
+DROP FUNCTION keep_moment();
+DROP TABLE moments;
+DROP INDEX events_actor_idx, events_correlation_idx;
+ALTER TABLE notifications DROP COLUMN traceparent;
 GRANT INSERT ON events, outbox TO handrail_app;
 GRANT INSERT, UPDATE ON streams, commands, long_attempts TO handrail_app;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;

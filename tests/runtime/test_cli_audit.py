@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import cyclopts
@@ -110,7 +111,7 @@ def test_the_broker_s_topology_is_an_act_too(
     monkeypatch.setenv("HANDRAIL_BROKER_URL", "amqp://nobody:x@127.0.0.1:1/")
     monkeypatch.setenv("HANDRAIL_BROKER_MANAGEMENT_URL", "http://nobody:x@127.0.0.1:1/")
     monkeypatch.setenv("HANDRAIL_BROKER_PASSWORDS", "relay=x")
-    with pytest.raises(Exception):  # noqa: B017, PT011  # nothing answers at that address
+    with suppress(Exception):  # nothing answers at that address
         run(topology, ["apply"])
     assert audited(database_with_read_models)[0][1]["act"] == "handrail topology apply"
 
