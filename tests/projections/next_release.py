@@ -7,9 +7,13 @@ from typing import Final
 
 from handrail.app import App
 from handrail.evolution.changes import NewVersion
+from handrail.evolution.fields import FieldConverted
 from runtime.app import HANDRAIL
 
 NEXT: Final[App] = replace(
     HANDRAIL,
-    evolutions=[NewVersion("OrderPlaced", 2, ()), NewVersion("PayableAccrued", 2, ())],
+    evolutions=[
+        NewVersion("OrderPlaced", 2, (FieldConverted("instalments", up=int, down=int),)),
+        NewVersion("PayableAccrued", 2, (FieldConverted("order", up=str, down=str),)),
+    ],
 )

@@ -126,7 +126,7 @@ def test_the_broker_s_topology_is_an_act_too(
         (restore, ["adopt", "--because", "a", "--same-server"]),
         (keys, ["list"]),
     ],
-    ids=str,
+    ids=lambda value: " ".join(value if isinstance(value, list) else value.name),
 )
 def test_what_only_looks_is_no_act(
     run: Run, database_with_read_models: str, app: cyclopts.App, words: list[str]
