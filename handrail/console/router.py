@@ -13,6 +13,7 @@ from handrail.console.routes import (
     catalogue,
     consumers,
     entities,
+    events,
     find,
     in_many,
     now,
@@ -58,5 +59,6 @@ def _routers(declared: App) -> Sequence[APIRouter]:
         *(static.router, sign_in.router, find.router, now.router, catalogue.router),
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
         *(read_models.router, consumers.router, streams.router),
+        events.router,
         entities.router_of(declared.console),
     )

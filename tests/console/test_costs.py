@@ -28,6 +28,9 @@ AT_MOST = {
     "/console/orders/{saga}": 4,
     "/console/merchants/{merchant}": 4,
     "/console/streams/saga-{saga}": 2,
+    "/console/events?saga={saga}": 2,
+    "/console/events?actor=api&since=2026-03-02T12:00": 3,
+    "/console/events/saga-{saga}/2": 3,
     "/console/find?id={saga}": 2,
 }
 
