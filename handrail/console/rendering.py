@@ -37,6 +37,7 @@ PAGES: Final[Sequence[tuple[str, str]]] = (
     ("/console/read-models", "Read models"),
     ("/console/consumers", "Consumers"),
     ("/console/events", "Events"),
+    ("/console/audit", "Audit"),
     ("/console/catalogue", "Catalogue"),
 )
 """The navigation."""

@@ -10,6 +10,7 @@ from handrail.access.authentication import Authentication
 from handrail.app import App
 from handrail.console.middleware import ConsoleMiddleware
 from handrail.console.routes import (
+    audit,
     catalogue,
     consumers,
     entities,
@@ -59,6 +60,6 @@ def _routers(declared: App) -> Sequence[APIRouter]:
         *(static.router, sign_in.router, find.router, now.router, catalogue.router),
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
         *(read_models.router, consumers.router, streams.router),
-        events.router,
+        *(events.router, audit.router),
         entities.router_of(declared.console),
     )

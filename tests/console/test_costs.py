@@ -31,6 +31,9 @@ AT_MOST = {
     "/console/events?saga={saga}": 2,
     "/console/events?actor=api&since=2026-03-02T12:00": 3,
     "/console/events/saga-{saga}/2": 3,
+    "/console/audit": 2,
+    "/console/audit?outcome=refused&since=2026-03-02T12:00": 2,
+    "/console/audit/export": 2,
     "/console/find?id={saga}": 2,
 }
 

@@ -44,6 +44,7 @@ PAGES = (
     "/console/events",
     "/console/events?saga={saga}",
     "/console/events/saga-{saga}/2",
+    "/console/audit",
 )
 LIVE = (
     "/console",
