@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from pydantic import BeforeValidator
@@ -15,6 +15,9 @@ from handrail.console.entities import pages_for
 from handrail.console.rendering import part
 from handrail.http.dependencies import Services
 from handrail.http.schemas import Moment
+
+JOURNAL: Final = "journal:"
+"""Begins the steps under which a saga writes to its own stream: they are none of its definition."""
 
 
 def _in_utc(value: object) -> object:
@@ -80,7 +83,7 @@ def attempts_of(steps: Sequence[Mapping[str, Any]]) -> Sequence[Attempt]:
     """The steps of a correlation as a tree: attempts, their steps, and what took these back."""
     made = {
         one["causation"]: Branch(
-            name=one["step"] or one["causation"] or "no step",
+            name=one["step"].removeprefix(JOURNAL) or one["causation"] or "no step",
             is_back=one["direction"] == "undo",
             events=one["events"],
         )

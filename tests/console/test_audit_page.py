@@ -73,12 +73,22 @@ async def test_an_act_is_shown_with_its_principal_target_reason_and_outcome(desk
     assert "a ticket failed 404, not-found http 127.0.0.1" in row
 
 
+async def test_an_act_leads_to_its_event_and_that_to_its_outcome(desk: Desk) -> None:
+    await desk.acts("a ticket")
+    html = await shown(desk.api, f"/console/audit?principal=person:{desk.anna}")
+    [address] = re.findall(r'href="(/console/events/audit-[^"]+)"', html)
+    said = text_of(await shown(desk.api, address))
+    assert '"reason": "a ticket"' in said
+    assert "Operator act answered audit-" in said
+
+
 async def test_what_is_done_with_a_form_of_the_console_is_audited_with_its_reason(
     desk: Desk, parked: Parked
 ) -> None:
     operator = signed_in("anna")
     page = await desk.api.get(f"/console/sagas/{parked.saga}", headers=operator)
     await submit(desk.api, form(page.text, "Retry"), operator, reason="the carrier is back")
+    assert f"/console/audit?target={parked.saga}" in page.text
     [row] = await desk.rows(principal=f"person:{desk.anna}", target=parked.saga)
     assert "the carrier is back done 303" in row
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
+from types import SimpleNamespace
+from typing import cast
 from urllib.parse import unquote
 
 import httpx
 import pytest
 
 from handrail.console.routes import entities
+from handrail.console.set_by import blame_of_row
+from handrail.http.database import Database
+from handrail.http.dependencies import Services
+from handrail.http.point_in_time import PointInTime
+from handrail.projections.row_of import row_of
+from projections import order_status
+from runtime.app import HANDRAIL
 from tests.api.conftest import House
 from tests.api.shop import Shop, eventually, place, read, settled
 from tests.console.parked import shown, text_of
@@ -51,6 +61,21 @@ async def test_of_an_earlier_moment_the_event_of_then_is_named(
     )
     found = set_by(await shown(api, f"/console/orders/{order}?at={moment}"))
     assert found["Status"] == f"order-{order}/1"
+
+
+async def test_an_event_that_the_row_does_not_have_yet_is_said_to_be_newer(
+    api: httpx.AsyncClient, house: House, order: str
+) -> None:
+    database = Database(house.engine)
+    services = cast("Services", SimpleNamespace(history=PointInTime(database, HANDRAIL.codec)))
+    async with database.connection() as connection:
+        row = await row_of(connection, order_status.PROJECTION, order)
+    assert row is not None
+    behind = replace(row, status="approved")
+    [entity] = [one for one in HANDRAIL.console.entities if one.name == "orders"]
+    found = (await blame_of_row(services, entity, order, None, behind)).fields
+    assert found["status"].is_newer
+    assert not found["customer"].is_newer
 
 
 async def test_a_long_history_is_folded_on_demand_alone(

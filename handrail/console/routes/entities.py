@@ -15,6 +15,7 @@ from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.console.declared import Console, EntityPage
+from handrail.console.event_pages import JOURNAL
 from handrail.console.rendering import page, part
 from handrail.console.set_by import RowBlame, blame_of_row
 from handrail.http.access import PrincipalDep, needs
@@ -28,8 +29,6 @@ from handrail.projections import saga_board
 _SHOWN: Final = 300
 """How many events an entity's page shows, the newest."""
 _SAGAS: Final = 20
-_JOURNAL: Final = "journal:"
-"""Begins the steps under which a saga writes to its own stream: they are none of its definition."""
 _MOMENT: Final = TypeAdapter(Moment)
 
 # A range of an index for each stream that has this id.
@@ -185,7 +184,7 @@ def _shown(event: Mapping[str, Any], moment: datetime | None) -> Mapping[str, An
         "type": event["type"],
         "actor": metadata.get("actor", ""),
         "saga": metadata.get("saga", ""),
-        "step": "" if step.startswith(_JOURNAL) else step,
+        "step": "" if step.startswith(JOURNAL) else step,
         "is_back": metadata.get("direction") == "undo",
         "data": event["data"],
         "is_later": moment is not None and event["recorded_at"] > moment,
