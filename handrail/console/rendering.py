@@ -34,10 +34,10 @@ PAGES: Final[Sequence[tuple[str, str]]] = (
     ("/console", "Now"),
     ("/console/sagas", "Sagas"),
     ("/console/interventions", "Many"),
-    ("/console/read-models", "Read models"),
-    ("/console/consumers", "Consumers"),
     ("/console/events", "Events"),
     ("/console/audit", "Audit"),
+    ("/console/read-models", "Read models"),
+    ("/console/consumers", "Consumers"),
     ("/console/catalogue", "Catalogue"),
 )
 """The navigation."""

@@ -59,7 +59,7 @@ def _routers(declared: App) -> Sequence[APIRouter]:
     return (
         *(static.router, sign_in.router, find.router, now.router, catalogue.router),
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
-        *(read_models.router, consumers.router, streams.router),
         *(events.router, audit.router),
+        *(read_models.router, consumers.router, streams.router),
         entities.router_of(declared.console),
     )
