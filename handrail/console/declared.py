@@ -12,7 +12,7 @@ from handrail.projections.projection import Projection
 _NAME: Final = re.compile(r"[a-z][a-z-]{0,30}")
 TAKEN: Final = frozenset(
     {
-        *("approve", "catalogue", "consumers", "events", "find", "interventions", "now"),
+        *("approve", "audit", "catalogue", "consumers", "events", "find", "interventions", "now"),
         *("proposals", "read-models", "sagas", "sign-in", "sign-out", "static", "streams"),
     }
 )

@@ -98,9 +98,10 @@ def _hits(kind: str, found: str, version: str, *, named: str) -> Iterator[Hit]:
         yield Hit(f"{category} {id_}", f"/console/{_PAGES[category]}/{part(id_)}")
     elif kind == "trace":
         yield Hit(f"the first event of the trace: {found}", f"/console/streams/{part(found)}")
-    if found == named:
-        at = f"?after={int(version) - 1}" if version else ""
-        yield Hit(f"the events of {found}", f"/console/streams/{part(found)}{at}")
+    if found == named and version:
+        yield Hit(f"the event {found}/{version}", f"/console/events/{part(found)}/{version}")
+    elif found == named:
+        yield Hit(f"the events of {found}", f"/console/streams/{part(found)}")
 
 
 def _page_of(answered: str) -> str:

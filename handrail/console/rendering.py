@@ -34,6 +34,8 @@ PAGES: Final[Sequence[tuple[str, str]]] = (
     ("/console", "Now"),
     ("/console/sagas", "Sagas"),
     ("/console/interventions", "Many"),
+    ("/console/events", "Events"),
+    ("/console/audit", "Audit"),
     ("/console/read-models", "Read models"),
     ("/console/consumers", "Consumers"),
     ("/console/catalogue", "Catalogue"),

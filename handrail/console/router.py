@@ -10,9 +10,11 @@ from handrail.access.authentication import Authentication
 from handrail.app import App
 from handrail.console.middleware import ConsoleMiddleware
 from handrail.console.routes import (
+    audit,
     catalogue,
     consumers,
     entities,
+    events,
     find,
     in_many,
     now,
@@ -57,6 +59,7 @@ def _routers(declared: App) -> Sequence[APIRouter]:
     return (
         *(static.router, sign_in.router, find.router, now.router, catalogue.router),
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
+        *(events.router, audit.router),
         *(read_models.router, consumers.router, streams.router),
         entities.router_of(declared.console),
     )

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import orjson
 import structlog
@@ -47,6 +48,9 @@ _AFTERWARDS: Final = 1.0  # seconds
 _WINDOW: Final = 60.0  # seconds
 _EACH_WINDOW: Final = 60
 _KNOWN: Final = 1_000
+_FORM: Final = "application/x-www-form-urlencoded"
+"""What the pages of the console send."""
+_MOST_FIELDS: Final = 60
 _log = structlog.get_logger(__name__)
 
 
@@ -231,9 +235,14 @@ def _actor(request: Request, principal: Principal) -> str:
 
 async def _reason(request: Request) -> str:
     """What the body says as its reason; empty where it has none that can be taken."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        body: Any = orjson.loads(await request.body())
-    except orjson.JSONDecodeError:
+        if kind == _FORM:
+            said = (await request.body()).decode()
+            body: Any = dict(parse_qsl(said, max_num_fields=_MOST_FIELDS))
+        else:
+            body = orjson.loads(await request.body())
+    except ValueError:
         return ""
     reason = body.get("reason", "") if isinstance(body, dict) else ""
     return "" if bounds.REASON.wrong_with(reason) else str(reason)

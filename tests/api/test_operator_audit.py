@@ -113,7 +113,7 @@ async def test_an_act_without_the_right_to_it_is_stored_as_refused(
     house: House, api: httpx.AsyncClient, anna: str, method: str, path: str
 ) -> None:
     answer = await api.request(method, path.format_map(PATH), json={}, headers=signed_in("rita"))
-    problem(answer, 403, "scope-missing")
+    assert answer.status_code == 403, answer.text  # the console answers with a page
     [(kind, refused)] = await audited(house, f"person:rita-{anna}")
     assert kind == "OperatorActRefused"
     assert (refused["act"], refused["problem"]) == (f"{method} {path}", "scope-missing")

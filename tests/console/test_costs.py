@@ -25,9 +25,15 @@ AT_MOST = {
     "/console/read-models": 3,
     "/console/consumers": 1,
     "/console/catalogue": 0,
-    "/console/orders/{saga}": 4,
-    "/console/merchants/{merchant}": 4,
+    "/console/orders/{saga}": 8,
+    "/console/merchants/{merchant}": 8,
     "/console/streams/saga-{saga}": 2,
+    "/console/events?saga={saga}": 2,
+    "/console/events?actor=api&since=2026-03-02T12:00": 3,
+    "/console/events/saga-{saga}/2": 3,
+    "/console/audit": 2,
+    "/console/audit?outcome=refused&since=2026-03-02T12:00": 2,
+    "/console/audit/export": 2,
     "/console/find?id={saga}": 2,
 }
 

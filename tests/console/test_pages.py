@@ -41,6 +41,10 @@ PAGES = (
     "/console/customers/{customer}",
     "/console/merchants/{merchant}",
     "/console/streams/saga-{saga}",
+    "/console/events",
+    "/console/events?saga={saga}",
+    "/console/events/saga-{saga}/2",
+    "/console/audit",
 )
 LIVE = (
     "/console",
@@ -224,7 +228,7 @@ async def test_the_entity_has_its_state_as_of_each_of_its_events(
         ("{saga}", "/console/orders/{saga}"),
         ("saga-{saga}", "/console/sagas/{saga}"),
         ("{customer}", "/console/customers/{customer}"),
-        ("saga-{saga}/2", "/console/streams/saga-{saga}?after=1"),
+        ("saga-{saga}/2", "/console/events/saga-{saga}/2"),
         ("{saga}/1/ReserveStock/do", "/console/orders/{saga}"),
     ],
 )

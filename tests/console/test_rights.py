@@ -63,6 +63,7 @@ def filled(path: str) -> str:
     named = {"stream": "order-none", "saga": "none", "id": "none", "intervention": "none"}
     for name in ("name", "proposal"):
         named[name] = "none"
+    named["version"] = "1"
     return path.format_map(named)
 
 

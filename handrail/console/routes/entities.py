@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -15,7 +15,9 @@ from sqlalchemy import TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.console.declared import Console, EntityPage
+from handrail.console.event_pages import JOURNAL
 from handrail.console.rendering import page, part
+from handrail.console.set_by import RowBlame, blame_of_row
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
@@ -27,8 +29,6 @@ from handrail.projections import saga_board
 _SHOWN: Final = 300
 """How many events an entity's page shows, the newest."""
 _SAGAS: Final = 20
-_JOURNAL: Final = "journal:"
-"""Begins the steps under which a saga writes to its own stream: they are none of its definition."""
 _MOMENT: Final = TypeAdapter(Moment)
 
 # A range of an index for each stream that has this id.
@@ -65,9 +65,11 @@ def _showing(entity: EntityPage) -> Any:
         id: Id,  # noqa: A002  # in the address
         at: Annotated[str, Query(max_length=40)] = "",
         event: Annotated[int, Query(ge=0, le=_SHOWN)] = 0,
+        blame: Literal["", "all"] = "",
     ) -> Response:
         """`at` is a moment in UTC, `event` the number of an event that the page shows, from 1: the
-        state is that of then. Neither: of now.
+        state is that of then. Neither: of now. `blame` looks for what set each field in a history
+        that is longer than the page shows, too.
         """
         async with services.database.connection() as connection:
             events = await _events(connection, entity, id)
@@ -76,10 +78,16 @@ def _showing(entity: EntityPage) -> Any:
         row = await fresh.row(entity.projection, id, as_of=moment)
         if row is None and not events:
             raise Problem("not-found", f"there is no {entity.title.lower()} {id}")
+        is_long = len(events) == _SHOWN and not blame
+        set_by = RowBlame()
+        if row is not None and not is_long:
+            set_by = await blame_of_row(services, entity, id, moment, row)
         return await page(
             request,
             services,
             "entity.html",
+            set_by=set_by,
+            blame=str(request.url.include_query_params(blame="all").query) if is_long else "",
             entity={"name": entity.name, "title": entity.title, "is_tenant": entity.is_tenant},
             id=id,
             fields=_fields(services, principal.scopes, entity, row),
@@ -176,7 +184,7 @@ def _shown(event: Mapping[str, Any], moment: datetime | None) -> Mapping[str, An
         "type": event["type"],
         "actor": metadata.get("actor", ""),
         "saga": metadata.get("saga", ""),
-        "step": "" if step.startswith(_JOURNAL) else step,
+        "step": "" if step.startswith(JOURNAL) else step,
         "is_back": metadata.get("direction") == "undo",
         "data": event["data"],
         "is_later": moment is not None and event["recorded_at"] > moment,
