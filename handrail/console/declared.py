@@ -12,8 +12,8 @@ from handrail.projections.projection import Projection
 _NAME: Final = re.compile(r"[a-z][a-z-]{0,30}")
 TAKEN: Final = frozenset(
     {
-        *("approve", "catalogue", "consumers", "events", "find", "interventions", "now"),
-        *("proposals", "read-models", "sagas", "sign-in", "sign-out", "static", "streams"),
+        *("approve", "broker", "catalogue", "consumers", "events", "find", "interventions", "now"),
+        *("proposals", "read-models", "relay", "sagas", "sign-in", "sign-out", "static", "streams"),
     }
 )
 """Names under `/console` that the library's own pages have."""

@@ -36,6 +36,7 @@ PAGES: Final[Sequence[tuple[str, str]]] = (
     ("/console/interventions", "Many"),
     ("/console/read-models", "Read models"),
     ("/console/consumers", "Consumers"),
+    ("/console/broker", "Broker"),
     ("/console/catalogue", "Catalogue"),
 )
 """The navigation."""

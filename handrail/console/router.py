@@ -10,12 +10,14 @@ from handrail.access.authentication import Authentication
 from handrail.app import App
 from handrail.console.middleware import ConsoleMiddleware
 from handrail.console.routes import (
+    broker,
     catalogue,
     consumers,
     entities,
     find,
     in_many,
     now,
+    parked_rows,
     proposals,
     read_models,
     saga_acts,
@@ -58,5 +60,6 @@ def _routers(declared: App) -> Sequence[APIRouter]:
         *(static.router, sign_in.router, find.router, now.router, catalogue.router),
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
         *(read_models.router, consumers.router, streams.router),
+        *(parked_rows.router, broker.router),
         entities.router_of(declared.console),
     )

@@ -81,19 +81,29 @@ WHERE EXISTS (SELECT FROM first)
 """)
 
 
-async def parked(connection: AsyncConnection, limit: int = 100) -> Sequence[ParkedRow]:
-    """The rows that stand still, the longest first."""
+async def parked(
+    connection: AsyncConnection,
+    limit: int = 100,
+    *,
+    projection: str | None = None,
+    row: str | None = None,
+) -> Sequence[ParkedRow]:
+    """The rows that stand still, the longest first: all of them, or those of a projection, or the
+    one with this id.
+    """
     found = await connection.execute(
         text("""
         SELECT projection, id, stream, position, cause, parked_at, events FROM (
             SELECT DISTINCT ON (projection, id) projection, id, stream, position, cause, parked_at,
                 count(*) OVER (PARTITION BY projection, id) AS events
             FROM (SELECT p.*, substr(stream, strpos(stream, '-') + 1) AS id
-                FROM parked_events p JOIN read_models m ON m.name = p.projection) p
+                FROM parked_events p JOIN read_models m ON m.name = p.projection
+                WHERE p.projection = coalesce(:projection, p.projection)) p
+            WHERE id = coalesce(:row, id)
             ORDER BY projection, id, position
         ) AS p ORDER BY parked_at, projection, id LIMIT :limit
         """),
-        {"limit": limit},
+        {"limit": limit, "projection": projection, "row": row},
     )
     return [ParkedRow(*row) for row in found]
 
