@@ -26,6 +26,7 @@ PATH = {
     "saga": "no-such-saga",
     "proposal": "no-such-proposal",
     "intervention": "no-such-intervention",
+    "exchange": "money",
     "name": "finance",
     "message": "msg_none",
     "stream": "order-none",
@@ -113,11 +114,21 @@ async def test_an_act_without_the_right_to_it_is_stored_as_refused(
     house: House, api: httpx.AsyncClient, anna: str, method: str, path: str
 ) -> None:
     answer = await api.request(method, path.format_map(PATH), json={}, headers=signed_in("rita"))
-    problem(answer, 403, "scope-missing")
+    assert answer.status_code == 403, answer.text  # the console answers with a page
     [(kind, refused)] = await audited(house, f"person:rita-{anna}")
     assert kind == "OperatorActRefused"
     assert (refused["act"], refused["problem"]) == (f"{method} {path}", "scope-missing")
     assert (refused["origin"], refused["count"]) == ("http 127.0.0.1", 1)
+
+
+@pytest.mark.parametrize("path", ["/read-models/{}/retry", "/sagas/{}/cancellation"])
+async def test_an_act_on_what_can_be_no_id_is_stored_and_refused(
+    house: House, api: httpx.AsyncClient, anna: str, path: str
+) -> None:
+    answer = await api.post(path.format("a%00b"), json={"reason": "a ticket"})
+    problem(answer, 422, "invalid-request")
+    [(_, request), _] = await audited(house, f"person:{anna}")
+    assert request["target"] == path.format("a\N{REPLACEMENT CHARACTER}b")
 
 
 async def test_an_act_for_another_names_both(

@@ -170,3 +170,31 @@ async def test_without_a_broker_the_page_says_so_and_the_api_has_no_relay(house:
         answer = await client.get("/relay/parked")
     assert "The App declares no broker: its consumers read the events from the store." in said
     assert "declares no broker" in problem(answer, 404, "not-found")["detail"]
+
+
+@pytest.fixture
+async def a_relay_that_waits(house: House) -> AsyncIterator[None]:
+    """For a process that knows an event of newer code."""
+    await house.sql(
+        "INSERT INTO checkpoints (projection, shard, after_position, since, until)"
+        " SELECT 'relay', 0, 41, s, s FROM pg_current_snapshot() AS s"
+    )
+    await house.sql(
+        "INSERT INTO newer_code_waits (subscriber, shard, owner, type, schema, stream, position)"
+        " VALUES ('relay', 0, 'a relay', 'LimitAssigned', 9, 'credit-ann', 42)"
+    )
+    yield
+    await house.sql("DELETE FROM newer_code_waits WHERE subscriber = 'relay'")
+    await house.sql("DELETE FROM checkpoints WHERE projection = 'relay'")
+
+
+@pytest.mark.usefixtures("a_relay_that_waits")
+async def test_what_waits_for_newer_code_is_shown_with_what_can_be_decided(
+    api: httpx.AsyncClient,
+) -> None:
+    said = text_of(await shown(api, "/console/broker"))
+    assert "1 wait for newer code" in said
+    assert "Shard 0 waits before LimitAssigned v9 of credit-ann" in said
+    assert "handrail relay park-unknown EVENT.vN --reason" in said
+    [shard] = (await api.get("/relay/parked")).json()["waiting"]
+    assert (shard["type"], shard["schema"], shard["position"]) == ("LimitAssigned", 9, 42)
