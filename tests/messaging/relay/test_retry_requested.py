@@ -14,8 +14,9 @@ from handrail.kernel import Attribution
 from handrail.messaging.relay.parked_messages import RELAY, name_at, names_at
 from handrail.messaging.relay.publisher import NotPublished
 from handrail.messaging.relay.retry_requested import retry_requested
+from tests.messaging.relay.test_process import running, settings_for
 from tests.messaging.relay.test_unroutable import got, holds, ids
-from tests.messaging.relay.world import World
+from tests.messaging.relay.world import World, until
 from tests.messaging.routed import routed
 
 ANN = Attribution("ann", "bound again")
@@ -109,3 +110,18 @@ async def test_a_request_stays_where_the_broker_goes_away(
     await retry_requested(world.pool, world.publisher, ROUTING)
 
     assert await outcomes(world) == [(RELAY, "", 3, "")]
+
+
+async def test_a_relay_process_does_it(world: World) -> None:
+    await two_streams_wait_for_money(world)
+    assert await request(world, RELAY)
+    await world.broker.bind("money")
+
+    async def done() -> bool:
+        return bool(await outcomes(world))
+
+    async with running(settings_for(world)):
+        await until(done)
+
+    assert await outcomes(world) == [(RELAY, "", 3, "")]
+    assert await world.parked() == []
