@@ -76,6 +76,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "parked_events": "S",
         "newer_code_waits": "S",
         "newer_code_decisions": "S",
+        # It stores that an operator wants a retry; a projector or a relay does it.
+        "retry_requests": "SIU",
         "read_models": "S",
         "row_snapshots": "SI",
         "moments": "S",
@@ -113,12 +115,14 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         **_FEED,
         "checkpoints": "SU",
         "parked_events": "SIUD",
+        "retry_requests": "SUD",
         "read_models": "S",
     },
     "relay": {
         **_FEED,
         "checkpoints": "SIUD",
         "parked_events": "SIUD",
+        "retry_requests": "SU",
         "form_readers": "SIUD",
     },
     "notifier": {
@@ -157,6 +161,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "moments": "S",
         "checkpoints": "SIUD",
         "parked_events": "SIUD",
+        "retry_requests": "S",
         "read_models": "S",
         "requests": "S",
         "saga_places": "S",

@@ -12,7 +12,7 @@ from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job
 from handrail.cli.newer_code import FormName, Withdraw
 from handrail.cli.operator_act import OperatorAct
-from handrail.cli.options import Json, Wide
+from handrail.cli.options import Json, Reason, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.kernel import Attribution
 from handrail.settings import Settings
@@ -60,17 +60,18 @@ def retry(
     all: Annotated[  # noqa: A002  # as on the command line
         bool, Parameter(negative="", help="All that is parked, of one read model or of each.")
     ] = False,
+    reason: Reason = None,
 ) -> int:
     """Apply, in order, the events that wait behind one that could not be applied."""
     from handrail.cli.projection_commands import work_off, work_off_all
 
     if all and stream is None:
-        act = OperatorAct("projections retry", name or "all")
+        act = OperatorAct("projections retry", name or "all", reason=reason or "")
         return _run_job(lambda settings: work_off_all(settings, name), act)
     if all or name is None or stream is None:
         print("give a read model and a stream, or --all", file=sys.stderr)
         return USAGE
-    act = OperatorAct("projections retry", f"{name} {stream}")
+    act = OperatorAct("projections retry", f"{name} {stream}", reason=reason or "")
     return _run_job(lambda settings: work_off(settings, name, stream), act)
 
 

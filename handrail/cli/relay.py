@@ -12,7 +12,7 @@ from handrail.cli.api_client import login_name
 from handrail.cli.command_runner import run_database_job, run_job, run_service
 from handrail.cli.newer_code import FormName, Withdraw
 from handrail.cli.operator_act import OperatorAct
-from handrail.cli.options import Json, Wide
+from handrail.cli.options import Json, Reason, Wide
 from handrail.cli.sagas import USAGE, Why
 from handrail.dev.lock import joined
 from handrail.kernel import Attribution
@@ -95,6 +95,7 @@ def retry(
     all: Annotated[  # noqa: A002  # as on the command line
         bool, Parameter(negative="", help="All that is parked, as without an exchange.")
     ] = False,
+    reason: Reason = None,
 ) -> int:
     """Publish, in order, what could not be: all of it, or that of one exchange, or one stream."""
     if all and exchange is not None:
@@ -102,9 +103,8 @@ def retry(
         return USAGE
     work_off = _module().work_off
     target = " ".join(filter(None, (exchange, stream))) or "all"
-    return _at_the_broker(
-        lambda settings: work_off(settings, exchange, stream), OperatorAct("relay retry", target)
-    )
+    act = OperatorAct("relay retry", target, reason=reason or "")
+    return _at_the_broker(lambda settings: work_off(settings, exchange, stream), act)
 
 
 @relay.command

@@ -106,6 +106,40 @@ DISCARD_MESSAGE: Final = Action(
     http="POST /consumers/{name}/parked/{stream}/discard",
     cli="handrail consumers discard {name} {stream}",
 )
+
+
+def _of_parked_events(name: str, label: str, where: str, cli: str) -> Action:
+    return Action(
+        name=name,
+        label=label,
+        scope="consumers:operate",
+        post=f"/console{where}",
+        http=f"POST {where}",
+        cli=f"handrail {cli}",
+    )
+
+
+RETRY_ROW: Final = _of_parked_events(
+    "retry-row",
+    "Retry this row",
+    "/read-models/{name}/parked/{stream}/retry",
+    "projections retry {name} {stream}",
+)
+RETRY_ROWS: Final = _of_parked_events(
+    "retry-rows",
+    "Retry all rows",
+    "/read-models/{name}/retry",
+    "projections retry {name} --all",
+)
+RETRY_RELAY_STREAM: Final = _of_parked_events(
+    "retry-relay-stream",
+    "Publish this stream",
+    "/relay/{exchange}/parked/{stream}/retry",
+    "relay retry {exchange} {stream}",
+)
+RETRY_RELAY: Final = _of_parked_events(
+    "retry-relay", "Publish all that waits", "/relay/retry", "relay retry --all"
+)
 APPROVE_PROPOSAL: Final = Action(
     name="approve",
     label="Approve, and do it",
@@ -118,6 +152,7 @@ ACTIONS: Final[Sequence[Action]] = (
     *(RETRY, CORRECT, SKIP, RESOLVE, COMPENSATE, CANCEL, AGAIN),
     *(ANSWER_YES, ANSWER_NO),
     *(IN_MANY, STOP, RETRY_MESSAGES, DISCARD_MESSAGE, APPROVE_PROPOSAL),
+    *(RETRY_ROW, RETRY_ROWS, RETRY_RELAY_STREAM, RETRY_RELAY),
 )
 INTERVENTIONS: Final[Mapping[str, Action]] = {
     one.name: one for one in (RETRY, CORRECT, SKIP, RESOLVE, COMPENSATE)

@@ -12,8 +12,9 @@ from handrail.projections.projection import Projection
 _NAME: Final = re.compile(r"[a-z][a-z-]{0,30}")
 TAKEN: Final = frozenset(
     {
-        *("approve", "audit", "catalogue", "consumers", "events", "find", "interventions", "now"),
-        *("proposals", "read-models", "sagas", "sign-in", "sign-out", "static", "streams"),
+        *("approve", "audit", "broker", "catalogue", "consumers", "events", "find"),
+        *("interventions", "now", "proposals", "read-models", "relay", "sagas", "sign-in"),
+        *("sign-out", "static", "streams"),
     }
 )
 """Names under `/console` that the library's own pages have."""

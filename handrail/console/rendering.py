@@ -38,6 +38,7 @@ PAGES: Final[Sequence[tuple[str, str]]] = (
     ("/console/audit", "Audit"),
     ("/console/read-models", "Read models"),
     ("/console/consumers", "Consumers"),
+    ("/console/broker", "Broker"),
     ("/console/catalogue", "Catalogue"),
 )
 """The navigation."""

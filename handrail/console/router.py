@@ -11,6 +11,7 @@ from handrail.app import App
 from handrail.console.middleware import ConsoleMiddleware
 from handrail.console.routes import (
     audit,
+    broker,
     catalogue,
     consumers,
     entities,
@@ -18,6 +19,7 @@ from handrail.console.routes import (
     find,
     in_many,
     now,
+    parked_rows,
     proposals,
     read_models,
     saga_acts,
@@ -61,5 +63,6 @@ def _routers(declared: App) -> Sequence[APIRouter]:
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
         *(events.router, audit.router),
         *(read_models.router, consumers.router, streams.router),
+        *(parked_rows.router, broker.router),
         entities.router_of(declared.console),
     )

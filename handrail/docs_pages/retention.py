@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from handrail.eventstore import write_levels
+from handrail.eventstore import retry_requests, write_levels
 from handrail.messaging.consumers import prune_inbox as inbox
 from handrail.messaging.contracts import form_readers
 from handrail.notifications import pruning as notifications
@@ -199,6 +199,13 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         until="for ever",
         protects="Who decided when, and why, that events of newer code are parked.",
         by="nothing",
+    ),
+    Retention(
+        tables=("retry_requests",),
+        after=retry_requests.KEPT,
+        until="after it was worked off",
+        protects="That a retry which was requested over HTTP is done, and what came of it is seen.",
+        by="projector",
     ),
     Retention(
         tables=("notification_contacts",),

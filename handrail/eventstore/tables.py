@@ -290,6 +290,29 @@ newer_code_decisions = Table(
     CheckConstraint("actor <> '' AND reason <> ''", name="newer_code_decisions_by_check"),
 )
 
+# What an operator requested over HTTP: to retry what is parked at a read model (`orders`) or at the
+# relay (`relay`, `relay/money`), of one stream or of all (empty). A process that can do it settles
+# the row, and two days later it goes.
+retry_requests = Table(
+    "retry_requests",
+    metadata,
+    Column("subscriber", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column(
+        "requested_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    Column("settled_at", DateTime(timezone=True)),
+    Column("handled", BigInteger),
+    Column("stopped_by", Text),
+    PrimaryKeyConstraint("subscriber", "stream", name="retry_requests_pkey"),
+    CheckConstraint("actor <> '' AND reason <> ''", name="retry_requests_by_check"),
+)
+
 # The folded state of a long stream at some version, by the revision of the fold that made it: the
 # state's form and what the fold does. One of another revision is passed over, never converted. Two
 # rows of a stream are kept, for two releases side by side; when a third comes the oldest goes.

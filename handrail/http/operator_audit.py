@@ -141,14 +141,15 @@ class OperatorAudit:
         event = OperatorActRequested(
             request=act.request,
             act=act.act,
-            target=bounds.storable(request.scope["path"], LONGEST_TARGET),
+            target=_target(request),
             principal=principal.actor,
             acting_for=_acting_for(request),
             origin=_origin(request),
             reason=await _reason(request),
         )
         saga = request.path_params.get("saga")
-        subject = await self._texts.subject(saga) if saga and event.reason else ""
+        is_id = saga is not None and not bounds.SAGA_ID.wrong_with(saga)
+        subject = await self._texts.subject(saga) if saga and is_id and event.reason else ""
         otherwise = subject or subject_of("audit", datetime.now(UTC).date().isoformat())
         sealed = await self._texts.personal.seal(event, otherwise)
         try:
@@ -181,7 +182,7 @@ class OperatorAudit:
         event = OperatorActRefused(
             request=_id_of(request.scope),
             act=act,
-            target=bounds.storable(request.scope["path"], LONGEST_TARGET),
+            target=_target(request),
             principal=principal.actor,
             origin=_origin(request),
             problem=problem.slug,
@@ -209,6 +210,13 @@ class OperatorAudit:
 def _act_of(request: Request) -> str:
     route = request.scope.get("route")
     return f"{request.method} {getattr(route, 'path', '')}"
+
+
+def _target(request: Request) -> str:
+    """The path as it can be stored: an act is stored before the route has refused what is no id."""
+    path: str = request.scope["path"]
+    storable = path.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return storable[:LONGEST_TARGET]
 
 
 def _id_of(scope: Scope) -> str:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from handrail.app import App
 from handrail.connections import store_pool
+from handrail.eventstore import retry_requests
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.load_app import the_app
@@ -21,6 +22,7 @@ from handrail.processes.prune_tables import prune
 from handrail.projections.moments import KEPT_EVERY
 from handrail.projections.projector import Runner
 from handrail.projections.retry_readable import retry_readable
+from handrail.projections.retry_requested import keep_retrying
 from handrail.readiness import ready
 from handrail.settings import Settings
 
@@ -49,7 +51,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             poll=settings.projector_poll_ms / 1000,
             history_page=_HISTORY_PAGE,
         )
-        maintenance = asyncio.gather(_maintain(pool, stop), _retry(pool, app, stop))
+        maintenance = asyncio.gather(
+            _maintain(pool, stop),
+            _retry(pool, app, stop),
+            keep_retrying(pool, app.read_models, app.codec),
+        )
         moments = asyncio.create_task(_keep_moments(pool, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
         try:
@@ -114,6 +120,7 @@ async def _maintain(pool: Pool, stop: asyncio.Event) -> None:
             async with pool.connection() as connection:
                 await connection.execute("SELECT maintain_partitions()")
                 await prune(connection)
+                await retry_requests.prune(connection)
         except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
             if not refused_in(error):
                 _log.warning("tables not maintained", error=repr(error))

@@ -41,6 +41,7 @@ from handrail.messaging.relay.relay import Relay
 from handrail.messaging.relay.republishing import ComesAgain, Republished, republished
 from handrail.messaging.relay.retry_parked import retry
 from handrail.messaging.relay.retry_readable import keep_retrying
+from handrail.messaging.relay.retry_requested import keep_retrying_requested
 from handrail.messaging.relay.routing import Routing
 from handrail.messaging.relay.watch_bindings import watch_bindings
 from handrail.metrics_server import served
@@ -74,6 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(_announce(follower, settings)),
             asyncio.create_task(watching),
             asyncio.create_task(keep_retrying(pool, publisher, routing, app.codec, forms=forms)),
+            asyncio.create_task(keep_retrying_requested(pool, publisher, routing, forms=forms)),
         ]
         with _metrics(settings, follower, publisher) as blocked:
             helpers.append(asyncio.create_task(_watch(publisher, blocked)))

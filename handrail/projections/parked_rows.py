@@ -81,19 +81,29 @@ WHERE EXISTS (SELECT FROM first)
 """)
 
 
-async def parked(connection: AsyncConnection, limit: int = 100) -> Sequence[ParkedRow]:
-    """The rows that stand still, the longest first."""
+async def parked(
+    connection: AsyncConnection,
+    limit: int = 100,
+    *,
+    projection: str | None = None,
+    row: str | None = None,
+) -> Sequence[ParkedRow]:
+    """The rows that stand still, the longest first: all of them, or those of a projection, or the
+    one with this id.
+    """
+    of_these = " AND p.projection = :projection" if projection is not None else ""
+    of_these += " AND substr(p.stream, strpos(p.stream, '-') + 1) = :row" if row is not None else ""
     found = await connection.execute(
-        text("""
+        text(f"""
         SELECT projection, id, stream, position, cause, parked_at, events FROM (
             SELECT DISTINCT ON (projection, id) projection, id, stream, position, cause, parked_at,
                 count(*) OVER (PARTITION BY projection, id) AS events
             FROM (SELECT p.*, substr(stream, strpos(stream, '-') + 1) AS id
-                FROM parked_events p JOIN read_models m ON m.name = p.projection) p
+                FROM parked_events p JOIN read_models m ON m.name = p.projection{of_these}) p
             ORDER BY projection, id, position
         ) AS p ORDER BY parked_at, projection, id LIMIT :limit
         """),
-        {"limit": limit},
+        {"limit": limit, "projection": projection, "row": row},
     )
     return [ParkedRow(*row) for row in found]
 

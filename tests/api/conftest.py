@@ -35,6 +35,7 @@ from handrail.privacy.texts import PersonalTexts
 from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.install import install
 from handrail.projections.projector import Runner
+from handrail.projections.retry_requested import keep_retrying
 from handrail.simulators.in_process import served
 from handrail.temporal.client import workers
 from runtime.activities import of_contexts
@@ -175,6 +176,7 @@ async def _at_work(house: House) -> AsyncIterator[None]:
         feed = await stack.enter_async_context(open_pool(house.database, role=PROJECTOR, size=3))
         runner = Runner(feed, HANDRAIL.read_models, HANDRAIL.codec, poll=0.02)
         projector = asyncio.create_task(runner.run(stop))
+        retrying = asyncio.create_task(keep_retrying(feed, HANDRAIL.read_models, HANDRAIL.codec))
         for worker in workers(
             house.temporal,
             activities,
@@ -186,7 +188,8 @@ async def _at_work(house: House) -> AsyncIterator[None]:
             await stack.enter_async_context(worker)
         yield
         stop.set()
-        await projector
+        retrying.cancel()
+        await asyncio.gather(projector, retrying, return_exceptions=True)
 
 
 @pytest.fixture(scope="package")

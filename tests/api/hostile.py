@@ -80,6 +80,7 @@ VALUES: Final[Mapping[str, Any]] = {**NUMBERS, **TEXTS, **OTHERS, **LARGE}
 
 _PATH: Final = {
     "customer": "c-1",
+    "exchange": "money",
     "intervention": "int-1",
     "merchant": "m-1",
     "message": "msg_1",

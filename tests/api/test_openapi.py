@@ -20,6 +20,7 @@ from handrail.http.routes import (
     bulk_interventions,
     consumers,
     interventions,
+    parked_events,
 )
 from runtime.app import HANDRAIL
 
@@ -44,6 +45,7 @@ EXAMPLED: list[Any] = [
     bulk_interventions.NewStop,
     consumers.Settling,
     consumers.Discarding,
+    parked_events.Retrying,
 ]
 
 

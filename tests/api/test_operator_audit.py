@@ -26,6 +26,7 @@ PATH = {
     "saga": "no-such-saga",
     "proposal": "no-such-proposal",
     "intervention": "no-such-intervention",
+    "exchange": "money",
     "name": "finance",
     "message": "msg_none",
     "stream": "order-none",
@@ -127,6 +128,16 @@ async def test_a_path_that_cannot_be_stored_is_stored_with_a_mark(
     assert answer.status_code == 422
     [(_, request), _] = await audited(house, f"person:{anna}")
     assert request["target"] == "/customers/a\N{REPLACEMENT CHARACTER}b/limit"
+
+
+@pytest.mark.parametrize("path", ["/read-models/{}/retry", "/sagas/{}/cancellation"])
+async def test_an_act_on_what_can_be_no_id_is_stored_and_refused(
+    house: House, api: httpx.AsyncClient, anna: str, path: str
+) -> None:
+    answer = await api.post(path.format("a%00b"), json={"reason": "a ticket"})
+    problem(answer, 422, "invalid-request")
+    [(_, request), _] = await audited(house, f"person:{anna}")
+    assert request["target"] == path.format("a\N{REPLACEMENT CHARACTER}b")
 
 
 async def test_an_act_for_another_names_both(

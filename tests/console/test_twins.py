@@ -25,6 +25,7 @@ WORDS: Final = {
     "intervention": "int-1",
     "name": "finance",
     "stream": "order-1",
+    "exchange": "money",
     "proposal": "prop-1",
     "kind": "retry",
 }

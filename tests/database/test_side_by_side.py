@@ -30,10 +30,9 @@ ALTER FUNCTION append_events(jsonb, jsonb, jsonb, jsonb) RESET search_path;
 DROP FUNCTION maintain_partitions(), prune_tables();
 DROP VIEW notification_channels;
 DROP TABLE api_key_uses, api_keys;
-DROP TABLE IF EXISTS event_levels, process_versions, form_readers, state_snapshots,
-    newer_code_waits, newer_code_decisions;
+DROP TABLE event_levels, process_versions, form_readers, state_snapshots, newer_code_waits,
+    newer_code_decisions, retry_requests, moments;
 DROP FUNCTION keep_moment();
-DROP TABLE moments;
 DROP INDEX events_actor_idx, events_correlation_idx;
 ALTER TABLE notifications DROP COLUMN traceparent;
 GRANT INSERT ON events, outbox TO handrail_app;

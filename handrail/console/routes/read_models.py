@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import TextClause, text
 
 from handrail.console.rendering import page
-from handrail.eventstore.subscriptions.lag import lag
+from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.http.access import needs
 from handrail.http.dependencies import ServicesDep
 from handrail.projections.parked_rows import parked
+from handrail.projections.read_model import NEXT
 
 router = APIRouter(dependencies=[needs("sagas:read", "audit:read")])
 
@@ -19,9 +20,12 @@ FROM checkpoints GROUP BY 1, 2 ORDER BY 1, 2
 """)
 
 
+_NEWEST: TextClause = text("SELECT coalesce(max(position), 0) FROM events")
+
+
 @router.get("/console/read-models")
 async def read_models(request: Request, services: ServicesDep) -> Response:
-    """Three statements, however many there are."""
+    """Three statements, however many there are; four while something is being built."""
     names = services.app.read_model_names
     async with services.database.connection() as connection:
         behind = await lag(connection)
@@ -29,12 +33,25 @@ async def read_models(request: Request, services: ServicesDep) -> Response:
         owners: dict[str, list[dict[str, object]]] = {}
         for one in (await connection.execute(_SHARDS)).mappings():
             owners.setdefault(one["projection"], []).append(dict(one))
+        built = [one for one in behind if one.follower in names and one.follower.endswith(NEXT)]
+        newest = (await connection.execute(_NEWEST)).scalar_one() if built else 0
     return await page(
         request,
         services,
         "read_models.html",
-        models=[one for one in behind if one.follower in names],
+        models=[one for one in behind if one.follower in names and one not in built],
+        building=[_progress(one, newest) for one in built],
         others=[one for one in behind if one.follower not in names],
         rows=rows,
         owners=owners,
     )
+
+
+def _progress(one: Lag, newest: int) -> dict[str, object]:
+    """How much of the history a read model has read that is being built."""
+    read = max(newest - one.events, 0)
+    return {
+        "name": one.follower.removesuffix(NEXT),
+        "percent": 100 * read // newest if newest else 100,
+        "left": one.events,
+    }

@@ -295,6 +295,7 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT, DELETE ON row_snapshots TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON newer_code_waits TO {name}",
         f"GRANT SELECT, INSERT ON newer_code_decisions TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON retry_requests TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON form_readers TO {name}",
         f"GRANT SELECT ON store_epochs, notification_channels, moments TO {name}",
         # Keys are made by the owner: the application could else give itself every right.

@@ -49,12 +49,14 @@ class Waiting:
     recorded: Recorded
 
 
-def _name(exchange: str) -> str:
+def name_at(exchange: str) -> str:
+    """Under which name events are parked that an exchange has to get."""
     return f"{RELAY}/{exchange}"
 
 
-def _names(exchanges: Collection[str]) -> list[str]:
-    return [_name(exchange) for exchange in (*exchanges, UNKNOWN)]
+def names_at(exchanges: Collection[str]) -> list[str]:
+    """Of each of these exchanges, and of those that are not known yet."""
+    return [name_at(exchange) for exchange in (*exchanges, UNKNOWN)]
 
 
 _EXCHANGE: Final = f"substr(projection, {len(RELAY) + 2})"
@@ -69,7 +71,7 @@ async def places(
         f" SELECT {_EXCHANGE}, stream FROM parked_events"
         " WHERE projection = ANY (%s) AND stream = ANY (%s)"
         " UNION SELECT NULL, NULL FROM flushed",
-        (_names(exchanges), list(streams)),
+        (names_at(exchanges), list(streams)),
     )
     return {(exchange, stream) for exchange, stream in await cursor.fetchall() if stream}
 
@@ -82,24 +84,24 @@ async def still_wait(connection: Connection, wanted: Collection[Place]) -> bool:
     cursor = await connection.execute(
         f"SELECT {_EXCHANGE}, stream FROM parked_events WHERE (projection, stream) IN"
         " (SELECT * FROM unnest(%s::text[], %s::text[])) FOR SHARE",
-        ([_name(exchange) for exchange, _ in wanted], [stream for _, stream in wanted]),
+        ([name_at(exchange) for exchange, _ in wanted], [stream for _, stream in wanted]),
     )
     return set(wanted) == {(exchange, stream) for exchange, stream in await cursor.fetchall()}
 
 
 async def park(connection: Connection, parked: Sequence[Parked]) -> None:
     """Those of one stream in their order."""
-    await parked_events.park(connection, [(_name(event.exchange), event) for event in parked])
+    await parked_events.park(connection, [(name_at(event.exchange), event) for event in parked])
 
 
 async def free(connection: Connection, exchange: str, stream: str, position: int) -> None:
-    await parked_events.release(connection, _name(exchange), [stream], [position])
+    await parked_events.release(connection, name_at(exchange), [stream], [position])
 
 
 async def keep(connection: Connection, parked: Sequence[Parked]) -> None:
     """The same for events that may wait there already: they wait on, for this cause."""
     for event in parked:
-        await parked_events.park_again(connection, _name(event.exchange), event)
+        await parked_events.park_again(connection, name_at(event.exchange), event)
 
 
 async def waiting(
@@ -108,7 +110,7 @@ async def waiting(
     """The first of what waits of a stream for these exchanges, in order; the relay is kept out of
     it until the transaction ends.
     """
-    names = [_name(exchange) for exchange in exchanges]
+    names = [name_at(exchange) for exchange in exchanges]
     found = await parked_events.lock_first(connection, names, [stream], limit)
     return [Waiting(name.removeprefix(f"{RELAY}/"), recorded) for name, recorded in found]
 
@@ -125,7 +127,7 @@ async def parked_streams(
         " count(*) OVER (PARTITION BY projection, stream), cause, parked_at FROM parked_events"
         " WHERE projection = ANY (%s) AND stream = coalesce(%s, stream)"
         " ORDER BY projection, stream, position) AS p ORDER BY parked_at, 1, 2 LIMIT %s",
-        ([_name(exchange) for exchange in exchanges], stream, limit),
+        ([name_at(exchange) for exchange in exchanges], stream, limit),
     )
     return [ParkedStream(*row) for row in await cursor.fetchall()]
 
@@ -133,6 +135,6 @@ async def parked_streams(
 async def forget_parked(connection: Connection, exchanges: Collection[str]) -> int:
     """Nobody will publish what waits; answers how many events, once for each exchange."""
     gone = await connection.execute(
-        "DELETE FROM parked_events WHERE projection = ANY (%s)", (_names(exchanges),)
+        "DELETE FROM parked_events WHERE projection = ANY (%s)", (names_at(exchanges),)
     )
     return gone.rowcount
