@@ -31,7 +31,7 @@ ROUTERS: Final[Sequence[APIRouter]] = (
     applications.router,
     payouts.router,
     past_of("/orders/{order}", order_status.PROJECTION, "orders:read", tags=["orders"]),
-    past_of("/orders/{order}/plan", instalment_plan.PROJECTION, "plans:read", tags=["plans"]),
+    past_of("/orders/{order}/plan", instalment_plan.PROJECTION, "plans:read", tags=["orders"]),
     past_of(
         "/merchants/{merchant}/application",
         merchant_application.PROJECTION,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from asyncio import sleep
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,7 +119,7 @@ async def _raise(connection: Connection, codec: Codec, ladder: Sequence[Form], t
             gone = {one.process: one.seen_at for one in now.processes if one.process in silent}
             wanted = {ladder[0]: to}
             await raise_levels(connection, codec.lineages, wanted, silent=gone, by="an operator")
-        await asyncio.sleep(_LOOKS_EVERY)
+        await sleep(_LOOKS_EVERY)
 
 
 def _reads(ladder: Sequence[Form], form: Form, process: Announced) -> bool:

@@ -157,6 +157,15 @@ FLOW: Final = Dashboard(
             ),
         ),
         Panel(
+            title="Waits for newer code",
+            says="Shards and streams that stand before an event which no live process can read.",
+            queries=(
+                Query("max by (projection) (handrail_projection_waiting_shards)", "{{projection}}"),
+                Query("max by (follower) (handrail_follower_waiting_shards)", "{{follower}}"),
+                Query("max by (consumer) (handrail_consumer_waiting_streams)", "{{consumer}}"),
+            ),
+        ),
+        Panel(
             title="Subscribers behind",
             says="Relay, consumers without a broker, and the lake.",
             unit="s",

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, exc
 
 from handrail.access.database_roles import READ_MODEL, DatabaseRoles
 from handrail.access.row_owner import RowOwner
+from handrail.eventstore.short_locks import LOCK
 
 CONFINED: Final = "api"
 """The role whose statements are a principal's."""
@@ -172,6 +173,7 @@ def in_turn(engine: Engine, table: str, work: Callable[[Connection], list[str]])
     for _ in range(_TRIES):
         try:
             with engine.begin() as connection:
+                connection.exec_driver_sql(LOCK)
                 # Who waits for a lock makes all others wait behind it.
                 connection.exec_driver_sql("SET LOCAL lock_timeout = '500ms'")
                 return work(connection)

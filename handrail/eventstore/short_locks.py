@@ -17,6 +17,8 @@ from sqlalchemy import Connection, Engine, exc
 
 T = TypeVar("T")
 
+LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('handrail migrate'))"
+"""Of several processes that migrate at once one does, and the others find it done."""
 LONGEST_LOCK_WAIT: Final = 0.3
 """Seconds that a writer may wait behind a migration, for each try."""
 _LONGEST: Final = 60.0

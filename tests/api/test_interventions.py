@@ -449,9 +449,9 @@ async def test_stopped_it_tells_no_more_and_says_who_stopped_it(
 
 @asynccontextmanager
 async def nothing_is_appended(house: House) -> AsyncIterator[None]:
-    """Whoever appends waits until the block ends."""
+    """Whoever appends to a saga waits until the block ends."""
     async with await psycopg.AsyncConnection.connect(house.database) as connection:
-        await connection.execute("LOCK TABLE streams IN EXCLUSIVE MODE")
+        await connection.execute("SELECT FROM streams WHERE name LIKE 'saga-%' FOR UPDATE")
         yield
 
 

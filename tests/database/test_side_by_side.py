@@ -33,7 +33,6 @@ DROP TABLE api_key_uses, api_keys;
 DROP TABLE event_levels, process_versions, form_readers, state_snapshots, newer_code_waits,
     newer_code_decisions, retry_requests, moments;
 DROP FUNCTION keep_moment();
-DROP INDEX events_actor_idx, events_correlation_idx;
 ALTER TABLE notifications DROP COLUMN traceparent;
 GRANT INSERT ON events, outbox TO handrail_app;
 GRANT INSERT, UPDATE ON streams, commands, long_attempts TO handrail_app;

@@ -137,13 +137,12 @@ async def test_an_operator_cannot_raise_what_a_live_process_cannot_read(
     before, after = process(OLD, "1"), process(NEW, "2")
     await before.beat(lab.sql)
     await after.beat(lab.sql)
-    sleep = asyncio.sleep
 
     async def while_the_other_lives(seconds: float) -> None:
         await before.beat(lab.sql)
-        await sleep(seconds)
+        await asyncio.sleep(seconds)
 
-    monkeypatch.setattr("handrail.cli.levels.asyncio.sleep", while_the_other_lives)
+    monkeypatch.setattr("handrail.cli.levels.sleep", while_the_other_lives)
     settings = Settings(database_url=lab.url)
     assert await command.raise_to(NEW.codec, settings, "RoomBooked", 2) == 1
     assert "RoomBooked v2 cannot be read by worker 1 of release 1" in capsys.readouterr().err

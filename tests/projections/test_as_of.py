@@ -152,7 +152,7 @@ async def test_an_event_of_newer_code_leaves_the_row_as_the_read_model_leaves_it
     assert as_stored(found.row) == live
     assert found.stopped_by is not None
     assert found.stopped_by.position == await world.value(
-        "SELECT min(position) FROM parked_events WHERE projection = 'order_status'"
+        "SELECT min(position) FROM newer_code_waits WHERE subscriber = 'order_status'"
     )
 
 

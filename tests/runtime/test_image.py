@@ -119,7 +119,8 @@ def test_every_package_that_the_library_imports_is_named_as_a_dependency() -> No
     project = PROJECT["project"]
     named = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     known = {name_of(one) for one in named} | {
-        *("pydantic-core", "starlette", "psycopg-pool"),  # of pydantic, FastAPI, psycopg
+        *("protobuf", "pydantic-core", "starlette"),  # of temporalio, pydantic, FastAPI
+        "psycopg-pool",
     }
     missing = {
         module

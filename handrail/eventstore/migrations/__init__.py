@@ -37,13 +37,12 @@ from handrail.eventstore.row_security import (
     secure_subscribers,
 )
 from handrail.eventstore.running_transactions import wait_for_running
-from handrail.eventstore.short_locks import in_short_locks, wait_briefly
+from handrail.eventstore.short_locks import LOCK, in_short_locks, wait_briefly
 from handrail.eventstore.tables import metadata as store_metadata
 from handrail.notifications.tables import metadata as messages_metadata
 
 _log = structlog.get_logger(__name__)
 FUNCTIONS = files("handrail.eventstore") / "functions"
-LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('handrail migrate'))"
 
 
 def upgrade(

@@ -201,6 +201,6 @@ async def test_exported_definitions_have_no_password_of_a_user(house: House) -> 
 
 
 async def test_without_the_right_to_manage_it_says_so(house: House) -> None:
-    answer = await house.http.get("/api/overview", auth=("relay", password_of("relay")))
+    answer = await house.http.get("/api/overview", auth=("finance", password_of("finance")))
 
     assert answer.status_code == httpx.codes.UNAUTHORIZED
