@@ -168,6 +168,7 @@ class Process(Code):
             first_execution_run_id=begun.first,
             parent=_Parent(begun.parent) if begun.parent else None,
             is_continue_as_new_suggested=lambda: False,
+            is_target_worker_deployment_version_changed=lambda: False,
         )
         self.begun = begun
         self.commands: dict[int, Start | Send] = {}
