@@ -294,14 +294,7 @@ COSTS: Final = (
     Cost("append, and check another stream", 20_000, events_seen, append),
     Cost("search events by actor", 20_000, events_of_people, search_by_actor),
     Cost("search events by saga and type", 20_000, events_of_people, search_by_saga_and_type),
-    # At most 5,000 events are looked at, on 100 to 250 pages: it depends on which way is planned.
-    Cost(
-        "search events by a rare type",
-        20_000,
-        events_of_people,
-        search_by_a_rare_type,
-        levels=150,
-    ),
+    Cost("search events by a rare type", 20_000, events_of_people, search_by_a_rare_type),
     # Both ends of the span are found by halving: four steps more, each down an index.
     Cost("search events by time", 20_000, events_of_people, search_by_time, levels=70),
     Cost("the causes of an event", 20_000, events_of_people, the_causes_of_an_event),
@@ -319,11 +312,28 @@ async def measure(cost: Cost, postgres: EmbeddedPostgres, template: str) -> Meas
             async with Lab(postgres.url_of(name)) as lab:
                 await lab.sql.execute("SET synchronous_commit = off")
                 await cost.fill(lab, factor * cost.size)
-                await lab.sql.execute("VACUUM ANALYZE")
+                await _vacuumed(lab)
                 pages.append((await _plans(lab, cost.ask)).buffers())
             await admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
     once, ten_times = pages
     return Measured(cost.what, once, ten_times, cost.levels)
+
+
+async def _vacuumed(lab: Lab) -> None:
+    """Rows whose commit is not on disk, or not yet old to everybody, are not marked as visible to
+    all, and an index alone does not answer for them: such a table is looked through once more.
+    """
+    await lab.sql.execute("CHECKPOINT")
+    for _ in range(_VACUUMS):
+        await lab.sql.execute("VACUUM ANALYZE")
+        cursor = await lab.sql.execute(
+            "SELECT relallvisible = relpages FROM pg_class WHERE relname = 'events'"
+        )
+        if await cursor.fetchone() == (True,):
+            return
+
+
+_VACUUMS: Final = 5
 
 
 async def _plans(lab: Lab, ask: Callable[[Connection], Awaitable[object]]) -> Plans:
