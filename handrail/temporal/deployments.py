@@ -30,6 +30,10 @@ from handrail.sagas.worker_versions import VERSION_CHANGED
 
 State = Literal["new", "current", "ramping", "draining", "drained"]
 _RPC: Final = timedelta(seconds=10)
+_CHANGE: Final = timedelta(seconds=60)
+"""Temporal reaches every task queue before it answers. A change that is given up goes on there, and
+another one waits behind it; of more than ten it takes none.
+"""
 POLLS_EVERY: Final = 75.0
 """Seconds: a worker asks for tasks again after a minute at the latest, so that without a poll for
 as long there is none.
@@ -188,7 +192,7 @@ class Deployments:
                     build_id=build_id,
                     identity=self._identity,
                 ),
-                timeout=_RPC,
+                timeout=_CHANGE,
             )
 
     async def ramp(self, build_id: str, percent: float) -> None:
@@ -202,7 +206,7 @@ class Deployments:
                     percentage=percent,
                     identity=self._identity,
                 ),
-                timeout=_RPC,
+                timeout=_CHANGE,
             )
 
     async def running_on(self, build_id: str, types: Collection[str] = ()) -> AsyncIterator[str]:

@@ -134,3 +134,21 @@ def test_what_was_written_of_a_change_is_never_written_over(committed: Path) -> 
     [broken] = contracts(committed, App(contexts=[new.INN], evolutions=changes)).write()
     assert "mend the way up of GuestMoved v2" in str(broken)
     assert {file: file.read_bytes() for file in files} == files
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_change_that_raises_on_the_example_is_refused_in_a_sentence(
+    way: str, tmp_path: Path
+) -> None:
+    assert contracts(tmp_path, OLD).write() == []
+    ways: Any = {way: raising}
+    changes = [
+        dataclasses.replace(one, **ways) if isinstance(one, EventSplit) else one for one in CHANGES
+    ]
+    broken = contracts(tmp_path, App(contexts=[new.INN], evolutions=changes)).write()
+    assert any("GuestMoved v2 raises" in str(one) for one in broken)
+    assert not (tmp_path / "changes").exists()
+
+
+def raising(*_: Any) -> Any:
+    raise KeyError("phone")

@@ -72,7 +72,6 @@ class Process(Child):
                 **release.environment,
                 "HANDRAIL_READY_FILE": str(self.ready_file),
                 "HANDRAIL_BUILD_ID": release.name,
-                "HANDRAIL_RELEASE": release.name,
                 "HANDRAIL_RAISE_LEVELS_AFTER_SECONDS": str(_RAISES_AFTER),
             },
             stop_seconds=_STOPS_WITHIN,
