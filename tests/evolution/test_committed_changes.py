@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.evolution.changes import Change, EventRetired, EventSplit, NewVersion
 from handrail.evolution.fields import FieldConverted, FieldsConverted
 from handrail.messaging.contracts.committed import Contracts
+from handrail.wrongly_declared import WronglyDeclared
 from tests.evolution import new_release as new
 from tests.evolution.new_release import CHANGES, NEW
 from tests.evolution.old_release import OLD
