@@ -127,7 +127,7 @@ async def _mend_lake(settings: Settings, connection: Connection, epoch: int) -> 
     except CannotBeTakenBack as error:
         return (
             f"the lake: {error}; have all exported anew into an empty folder after"
-            " `handrail lake forget`"
+            " `handrail lake forget --yes`"
         )
     return f"the lake was put back to batch {batch}, and goes on from there"
 
