@@ -37,6 +37,8 @@ class StoreConnection(AsyncConnection[TupleRow]):
     """Of that epoch."""
     refusal: Refused | None = None
     """Why it is given to nobody."""
+    is_settled: bool = False
+    """Whether it has come to a store. In a database without one, a dump may be restored later."""
 
 
 class StorePool(Pool):
@@ -54,7 +56,9 @@ class StorePool(Pool):
     async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  # as above
         """Raises Refused."""
         connection = await super().getconn(timeout)
-        if isinstance(connection, StoreConnection) and connection.refusal:
+        if isinstance(connection, StoreConnection) and (
+            connection.refusal or not connection.is_settled
+        ):
             try:
                 await self.look(connection)
             except BaseException:
@@ -69,6 +73,7 @@ class StorePool(Pool):
         """Whether this is the store that was adopted, noted at the connection."""
         try:
             connection.refusal = await self._refusal(connection)
+            connection.is_settled = True
         except NOT_MIGRATED:
             connection.refusal = None
         self._say(str(connection.refusal or ""))
