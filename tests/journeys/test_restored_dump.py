@@ -98,6 +98,13 @@ async def _told(stack: Stack, *arguments: str) -> tuple[int, dict[str, Any]]:
     return code, said
 
 
+async def _has_the_logins_of(old: EmbeddedPostgres, new: EmbeddedPostgres) -> None:
+    """Whoever comes to either of them has one password."""
+    password = (old.data_dir / "password").read_text()
+    await sql(new.url, f"ALTER ROLE postgres PASSWORD '{password}'")
+    (new.data_dir / "password").write_text(password)
+
+
 async def test_a_restored_dump_is_refused_mended_by_commands_and_all_that_follows_it_is_right(
     tmp_path: Path,
 ) -> None:
@@ -107,6 +114,7 @@ async def test_a_restored_dump_is_refused_mended_by_commands_and_all_that_follow
         _stack(tmp_path / "stack", old, new) as stack,
         another_company(stack) as company,
     ):
+        await _has_the_logins_of(old, new)
         before = await _orders(stack, 15, "before-")
         dumped = str(tmp_path / "handrail.dump")
         await _of_postgres("pg_dump", old, "-Fc", "-f", dumped, DATABASE)
