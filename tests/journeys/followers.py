@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import aio_pika
@@ -26,6 +25,12 @@ from tests.servers.postgres import sql
 _QUEUE: Final = "another.company"
 _PATIENCE: Final = 120
 _STORED: Final = "SELECT stream || '/' || version, position, type FROM events ORDER BY position"
+
+_NOT_EXPORTED: Final = (
+    "SELECT (SELECT count(*) FROM lake_batches WHERE settled_at IS NULL)"
+    " + (SELECT count(*) FROM checkpoints c JOIN outbox o ON o.shard = c.shard"
+    " WHERE c.projection = 'lake' AND NOT pg_visible_in_snapshot(o.txid, c.since))"
+)
 
 Key = tuple[str, int]
 """An event by its ce-id and its ce-position: what tells it from every other one."""
@@ -103,17 +108,18 @@ async def _exports(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def the_lake_is_the_store(settings: Settings, url: str) -> None:
-    """Once what is left is exported; both are read, and compared row by row."""
-    assert await lake_exporter.catch_up(settings) == 0
+    """Once its exporter has all of it; both are read, and compared row by row."""
+
+    async def all_is_exported() -> bool:
+        [(left,)] = await sql(url, _NOT_EXPORTED)
+        return bool(left == 0)
+
+    await until(all_is_exported, seconds=_PATIENCE)
     async with (
         open_pool(url, size=1) as pool,
         await psycopg.AsyncConnection.connect(url, autocommit=True) as owner,
     ):
         await Place(url, settings.lake_folder, pool, owner).there_is_everything_once()
-
-
-def the_lake(folder: Path) -> Settings:
-    return Settings(lake_dir=folder)
 
 
 @dataclass(frozen=True)
