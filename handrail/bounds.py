@@ -259,7 +259,12 @@ TOKEN: Final = Text(
     pattern="[0-9]*(?:-[0-9]*)?",
     says="digits, or two numbers with a hyphen between them",
 )
-EVENT_ID: Final = Text(shortest=1, longest=18, pattern="[0-9]*", says="digits")
+EVENT_ID: Final = Text(
+    shortest=1,
+    longest=28,
+    pattern="([1-9][0-9]{0,8}-)?[0-9]{1,18}",
+    says="digits, or two numbers with a hyphen between them",
+)
 CURSOR: Final = Text(
     shortest=1, longest=512, pattern="[A-Za-z0-9_-]*", says="what `next` of the page before says"
 )

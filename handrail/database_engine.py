@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import URL, event, exc, make_url
@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from handrail.database_visibility import ConfinedCursor
 from handrail.eventstore.identity import NewTimeline, refuse_another_store
 from handrail.eventstore.pool import SWITCH_ROLE
+
+_SETTLED: Final = "handrail.has_come_to_a_store"
 
 
 def _driven(url: str) -> URL:
@@ -65,7 +67,7 @@ async def open_engine(
             options.update(found)
 
     @event.listens_for(engine.sync_engine, "checkout")
-    def is_alive(connection: Any, _record: Any, _proxy: Any) -> None:
+    def is_alive(connection: Any, record: Any, _proxy: Any) -> None:
         """In place of the pool's own ping, which is a round trip before every statement.
 
         A server that has gone has closed its end, and one that is about to says so first.
@@ -75,14 +77,16 @@ async def open_engine(
             said.register(driver.fileno(), select.POLLIN)
         if driver.closed or said.poll(0):
             raise exc.DisconnectionError
+        if not record.info[_SETTLED]:
+            record.info[_SETTLED] = refuse_another_store(connection, new_timeline, name)
 
     @event.listens_for(engine.sync_engine, "connect")
-    def become(connection: Any, _record: Any) -> None:
+    def become(connection: Any, record: Any) -> None:
         if role:
             with connection.cursor() as cursor:
                 cursor.execute(SWITCH_ROLE, (role, role))
             connection.commit()
-        refuse_another_store(connection, new_timeline, name)
+        record.info[_SETTLED] = refuse_another_store(connection, new_timeline, name)
 
     try:
         yield engine

@@ -35,12 +35,23 @@ def export(
 
 
 @lake.command
-def forget() -> int:
+def forget(
+    *,
+    yes: Annotated[
+        bool, Parameter(negative="", help="Do it, and do not only say what it means.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """Forget what was exported: nothing more is kept for the lake; it stays, and gets no more.
 
-    The next export begins with the first event, in an empty folder.
+    The next export begins with the first event, in an empty folder. Without --yes it only says so;
+    the exit code is 1 then.
     """
-    return run_database_job("lake", run.forget, act=OperatorAct("lake forget"))
+    return run_database_job(
+        "lake",
+        lambda settings: run.forget(settings, yes=yes, json=json),
+        act=OperatorAct("lake forget") if yes else None,
+    )
 
 
 @lake.command

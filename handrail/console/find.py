@@ -55,11 +55,11 @@ UNION ALL
 SELECT 'key', coalesce(r.headers ->> 'Location', r.body ->> 'saga', '')
     FROM routes JOIN requests r ON r.route = routes.route AND r.key = :key
 UNION ALL
-(SELECT 'trace', stream FROM events
-    WHERE CAST(:trace AS text) <> ''
-    AND position > (SELECT coalesce(max(position), 0) FROM events) - :searched
-    AND substr(metadata ->> 'traceparent', 4, 32) = :trace
-    ORDER BY position LIMIT 1)
+(SELECT 'trace', e.stream FROM (
+        SELECT position, stream, metadata FROM events
+        WHERE CAST(:trace AS text) <> '' ORDER BY position DESC LIMIT :searched) AS e
+    WHERE substr(e.metadata ->> 'traceparent', 4, 32) = :trace
+    ORDER BY e.position LIMIT 1)
 """)
 
 

@@ -131,7 +131,10 @@ class EmbeddedPostgres:
         """Crash it: the next start recovers from the write-ahead log."""
         if self._server is None or not self._server.running:
             return
-        family = psutil.Process(self._server.pid).children(recursive=True)
+        postmaster = psutil.Process(self._server.pid)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            postmaster.suspend()  # else it has another child before it is killed
+        family = postmaster.children(recursive=True)
         await self._server.kill()
         # The family would notice on its own, but a restart is refused until all have left.
         for child in family:

@@ -53,6 +53,10 @@ class Standby(Refused):
     """The server is a standby: it has no feed, and takes no events."""
 
 
+class NotWhole(Refused):
+    """The store is being restored: what it has so far is not the store."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """`timeline` is None on a standby."""
@@ -72,7 +76,7 @@ class Identity:
 @dataclass(frozen=True)
 class Standing:
     """Where a connection has come to, and what the newest epoch says; there is none in a store that
-    is not migrated.
+    is not migrated, and in one that a dump is being restored into.
     """
 
     now: Identity
@@ -89,7 +93,7 @@ class Standing:
 
     @property
     def is_adopted(self) -> bool:
-        return self.adopted is None or self.adopted == self.now
+        return self.adopted == self.now
 
     @property
     def is_promoted(self) -> bool:
@@ -111,6 +115,12 @@ class Standing:
                 " HANDRAIL_DATABASE_URL has to lead to the primary"
                 " (with several hosts, target_session_attrs=read-write)"
             )
+        if self.adopted is None:
+            return NotWhole(
+                "the database has the functions of a store and no epoch: a dump is being restored"
+                " into it; nothing is read or written before that has ended and"
+                " `handrail restore check` has said what was lost"
+            )
         if self.is_adopted:
             return None
         return OtherStore(
@@ -121,8 +131,10 @@ class Standing:
         )
 
 
-def refuse_another_store(connection: Any, new_timeline: NewTimeline = "stop", by: str = "") -> None:
-    """Look from a connection of the driver that is new, and in no transaction. Raises Refused."""
+def refuse_another_store(connection: Any, new_timeline: NewTimeline = "stop", by: str = "") -> bool:
+    """Look from a connection of the driver that is in no transaction; answers whether there is a
+    store. Where there is none a dump may be restored later: look again. Raises Refused.
+    """
     try:
         with connection.cursor() as cursor:
             cursor.execute(LOOK)
@@ -133,10 +145,11 @@ def refuse_another_store(connection: Any, new_timeline: NewTimeline = "stop", by
                 standing = Standing.of(cursor.fetchone())
     except NOT_MIGRATED:
         connection.rollback()
-        return
+        return False
     connection.commit()
     if standing.refusal:
         raise standing.refusal
+    return True
 
 
 def refused_in(error: BaseException) -> Refused | None:

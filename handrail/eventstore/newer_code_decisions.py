@@ -56,11 +56,24 @@ async def decide(
     *,
     parks: bool,
 ) -> None:
-    """From now on events of the form are parked at these subscribers, or wait for newer code."""
+    """From now on events of the form are parked at these subscribers, or wait for newer code.
+
+    It is later than the decision before it, also where the database's clock was put back.
+    """
     await connection.execute(
-        "INSERT INTO newer_code_decisions (subscriber, type, schema, parks, actor, reason)"
-        " SELECT s, %s, %s, %s, %s, %s FROM unnest(%s::text[]) AS s",
-        (*form, parks, by.actor, by.reason, sorted(subscribers)),
+        "INSERT INTO newer_code_decisions (subscriber, type, schema, parks, actor, reason,"
+        " decided_at) SELECT s, %(type)s, %(schema)s, %(parks)s, %(actor)s, %(reason)s,"
+        " greatest(clock_timestamp(), (SELECT max(d.decided_at) + interval '1 microsecond'"
+        "  FROM newer_code_decisions d WHERE d.subscriber = s AND d.type = %(type)s"
+        "  AND d.schema = %(schema)s)) FROM unnest(%(subscribers)s::text[]) AS s",
+        {
+            "type": form[0],
+            "schema": form[1],
+            "parks": parks,
+            "actor": by.actor,
+            "reason": by.reason,
+            "subscribers": sorted(subscribers),
+        },
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -37,6 +38,8 @@ class StoreConnection(AsyncConnection[TupleRow]):
     """Of that epoch."""
     refusal: Refused | None = None
     """Why it is given to nobody."""
+    is_settled: bool = False
+    """Whether it has come to a store. In a database without one, a dump may be restored later."""
 
 
 class StorePool(Pool):
@@ -52,9 +55,15 @@ class StorePool(Pool):
     _said: str = ""
 
     async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  # as above
-        """Raises Refused."""
+        """Raises Refused. A connection whose server is gone is given to nobody."""
         connection = await super().getconn(timeout)
-        if isinstance(connection, StoreConnection) and connection.refusal:
+        while _is_gone(connection):
+            await connection.close()
+            await self.putconn(connection)  # which makes another one in its place
+            connection = await super().getconn(timeout)
+        if isinstance(connection, StoreConnection) and (
+            connection.refusal or not connection.is_settled
+        ):
             try:
                 await self.look(connection)
             except BaseException:
@@ -69,6 +78,7 @@ class StorePool(Pool):
         """Whether this is the store that was adopted, noted at the connection."""
         try:
             connection.refusal = await self._refusal(connection)
+            connection.is_settled = True
         except NOT_MIGRATED:
             connection.refusal = None
         self._say(str(connection.refusal or ""))
@@ -141,6 +151,17 @@ async def open_pool(
     pool.new_timeline = new_timeline
     async with pool:
         yield pool
+
+
+def _is_gone(connection: Connection) -> bool:
+    """Without a round trip: a server that has gone has closed its end, and one that goes says so
+    first. Nothing else comes on a connection that is at rest but what changed in its settings.
+    """
+    if connection.closed:
+        return True
+    said = select.poll()
+    said.register(connection.fileno(), select.POLLIN)
+    return bool(said.poll(0))
 
 
 def connection_options(name: str, synchronous_commit: str = "") -> dict[str, Any]:

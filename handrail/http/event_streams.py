@@ -35,14 +35,18 @@ _AGAIN: Final = 5  # seconds
 _log = structlog.get_logger(__name__)
 
 _NEXT: Final[TextClause] = text("""
-SELECT s.nth, e.version, e.type, e.schema, e.data, e.metadata, e.recorded_at
-FROM unnest(CAST(:streams AS text[]), CAST(:after AS bigint[]))
-    WITH ORDINALITY AS s (name, after, nth)
-CROSS JOIN LATERAL (
-    SELECT * FROM events e WHERE e.stream = s.name AND e.version > s.after
-    ORDER BY e.version LIMIT :page
-) e
-ORDER BY s.nth, e.version LIMIT :look
+SELECT p.epoch, n.nth, n.version, n.type, n.schema, n.data, n.metadata, n.recorded_at
+FROM (SELECT coalesce(max(epoch), 1) AS epoch FROM store_epochs) AS p LEFT JOIN LATERAL (
+    SELECT s.nth, e.version, e.type, e.schema, e.data, e.metadata, e.recorded_at
+    FROM unnest(CAST(:streams AS text[]), CAST(:after AS bigint[]))
+        WITH ORDINALITY AS s (name, after, nth)
+    CROSS JOIN LATERAL (
+        SELECT * FROM events e WHERE e.stream = s.name AND e.version > s.after
+        ORDER BY e.version LIMIT :page
+    ) e
+    ORDER BY s.nth, e.version LIMIT :look
+) AS n ON true
+ORDER BY n.nth, n.version
 """)
 
 Place = tuple[str, int]
@@ -52,6 +56,7 @@ Place = tuple[str, int]
 @dataclass(eq=False)
 class _Waiting:
     place: Place
+    epoch: int
     found: asyncio.Future[Sequence[StoredEvent]]
     due: float
     pause: float = field(default=_SHORTEST_PAUSE)
@@ -94,14 +99,15 @@ class EventStreams:
             if not self._open[client]:
                 del self._open[client]
 
-    async def after(self, stream: str, version: int) -> Sequence[StoredEvent]:
-        """The next events, as soon as there are any; none when the process stops.
+    async def after(self, stream: str, version: int, epoch: int) -> Sequence[StoredEvent]:
+        """The next events, as soon as there are any; none when the process stops, or the store is
+        not in that epoch any more, in which the version may be another event's.
 
         Raises Problem where the database is away.
         """
         if self._stopping.is_set():
             return []
-        waiting = _Waiting((stream, version), asyncio.Future(), monotonic())
+        waiting = _Waiting((stream, version), epoch, asyncio.Future(), monotonic())
         self._waiting[waiting] = None
         self._came.set()
         if self._polling is None or self._polling.done():
@@ -148,7 +154,10 @@ class EventStreams:
         async with self._database.connection() as connection:
             rows = (await connection.execute(_NEXT, asked)).all()
         found: dict[int, list[StoredEvent]] = {}
-        for nth, version, type_, schema, data, metadata, recorded_at in rows:
+        epoch: int = rows[0].epoch
+        for _, nth, version, type_, schema, data, metadata, recorded_at in rows:
+            if nth is None:
+                break  # nothing came
             event = StoredEvent(
                 version=version,
                 type=type_,
@@ -161,7 +170,9 @@ class EventStreams:
         now = monotonic()
         for nth, readers in enumerate(wanted.values(), start=1):
             for waiting in readers:
-                if nth in found:
+                if waiting.epoch != epoch:
+                    _settle(waiting, [])
+                elif nth in found:
                     _settle(waiting, found[nth])
                 else:
                     waiting.pause = min(_SLOWER * waiting.pause, _LONGEST_PAUSE)

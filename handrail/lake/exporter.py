@@ -217,7 +217,7 @@ class Exporter:
         if newest.lake != self._lake.id:
             raise OtherLake(
                 "the store was exported to another folder than HANDRAIL_LAKE_DIR: name that one,"
-                " or have all exported anew after `handrail lake forget`"
+                " or have all exported anew after `handrail lake forget --yes`"
             )
         known = newest.number
         if there not in ({known} if newest.settled else {known - 1, known}):
@@ -225,7 +225,7 @@ class Exporter:
             raise OtherLake(
                 f"{older} the other: batch {there} is the last in the lake, {known} in the store."
                 " One of them was put back; have all exported anew into an empty folder after"
-                " `handrail lake forget`"
+                " `handrail lake forget --yes`"
             )
         return None if newest.settled else newest
 

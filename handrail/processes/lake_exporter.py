@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import orjson
 from prometheus_client import CollectorRegistry, Gauge
 
 from handrail.connections import store_pool
@@ -23,6 +24,7 @@ from handrail.optional_deps import require_extra
 from handrail.processes.announced import announced, of_pool
 from handrail.readiness import ready
 from handrail.settings import Settings
+from handrail.terminal_tables import terminal
 
 if TYPE_CHECKING:
     from handrail.lake.exporter import Exporter
@@ -74,15 +76,31 @@ async def catch_up(settings: Settings) -> int:
     return 0
 
 
-async def forget(settings: Settings) -> int:
-    async with (
-        _pool(settings) as pool,
-        pool.connection() as connection,
-        connection.transaction(),
-    ):
-        await registration.forget(connection, FOLLOWER)
-        await batches.forget(connection)
-    return 0
+async def forget(settings: Settings, *, yes: bool = True, json: bool = False) -> int:
+    """0 once nothing is kept for the lake; 1 where it was only said what that means."""
+    console, folder = terminal(json=True), settings.lake_folder
+    async with _pool(settings) as pool, pool.connection() as connection:
+        if await registration.is_followed(connection, FOLLOWER):
+            console.print("a process exports to the lake: stop it first")
+            return 1
+        newest = await batches.newest(connection)
+        exported = newest.number if newest else 0
+        console.print(f"The store knows of {exported} batches in {folder}.")
+        console.print(
+            "What is there stays, and gets no more events. The next export begins with the first"
+            " event, in an empty folder; until then nothing is kept for it.",
+        )
+        if yes:
+            async with connection.transaction():
+                await registration.forget(connection, FOLLOWER)
+                await batches.forget(connection)
+            console.print("the lake is forgotten")
+        else:
+            console.print("Nothing was forgotten. With --yes it is.")
+    if json:
+        figures = {"batches": exported, "folder": str(folder), "forgotten": yes}
+        print(orjson.dumps(figures).decode())
+    return 0 if yes else 1
 
 
 @asynccontextmanager

@@ -24,12 +24,18 @@ class Epoch:
 class Boundary:
     """`epoch` is the one that ended there, and `position` the last that came through, with the time
     at which that event was recorded. `until` is when the next epoch began: None where none has.
+    `known` are all epochs of the store: others have been lost with a server.
     """
 
     epoch: int
     position: int
     at: datetime | None
     until: datetime | None
+    known: frozenset[int] = frozenset()
+
+    def is_behind(self, epoch: int) -> bool:
+        """Whether what was done in the epoch may be lost."""
+        return epoch == self.epoch or epoch not in self.known
 
 
 @dataclass(frozen=True)
@@ -71,10 +77,11 @@ async def _boundary(
     position, epoch, until = newest, standing.epoch or 1, None
     if standing.is_adopted and len(epochs) > 1:
         now = epochs[-1]
-        position, epoch, until = now.restored_position, now.epoch - 1, now.began_at
+        position, epoch, until = now.restored_position, epochs[-2].epoch, now.began_at
     found = await connection.execute(
         "SELECT recorded_at FROM events WHERE position <= %s ORDER BY position DESC LIMIT 1",
         (position,),
     )
     row = await found.fetchone()
-    return Boundary(epoch, position, row[0] if row else None, until)
+    known = frozenset(one.epoch for one in epochs)
+    return Boundary(epoch, position, row[0] if row else None, until, known)

@@ -40,6 +40,11 @@ class Found:
     not_asked: list[str] = field(default_factory=list)
 
     @property
+    def newest_epoch(self) -> int:
+        """That is known outside: it may have been lost with a server."""
+        return self.histories.newest_epoch if self.histories else 0
+
+    @property
     def all_is_well(self) -> bool:
         histories = self.histories
         return not (
@@ -90,7 +95,9 @@ async def adopt(
             try:
                 await _make_room(connection)
                 async with connection.transaction():
-                    rows = await connection.execute("SELECT adopt_store(%s, %s)", (because, by))
+                    rows = await connection.execute(
+                        "SELECT adopt_store(%s, %s, %s)", (because, by, found.newest_epoch)
+                    )
                     [(epoch,)] = await rows.fetchall()
                     if found.in_the_lake and found.in_the_lake.is_ahead:
                         console.print(await _mend_lake(settings, connection, epoch))
@@ -127,7 +134,7 @@ async def _mend_lake(settings: Settings, connection: Connection, epoch: int) -> 
     except CannotBeTakenBack as error:
         return (
             f"the lake: {error}; have all exported anew into an empty folder after"
-            " `handrail lake forget`"
+            " `handrail lake forget --yes`"
         )
     return f"the lake was put back to batch {batch}, and goes on from there"
 
@@ -175,7 +182,7 @@ def _plan(found: Found) -> list[str]:
     store = found.store
     lines = [
         "",
-        f"Adopting begins epoch {store.standing.epoch + 1}:",
+        f"Adopting begins epoch {max(store.standing.epoch, found.newest_epoch) + 1}:",
         "- positions go on 100 million or more behind the last one",
         "- tokens that were given before are answered as such",
         "- checkpoints are taken from whoever had them",
@@ -241,7 +248,7 @@ def _figures(found: Found) -> dict[str, Any]:
         "epoch": store.standing.epoch,
         "epochs": [vars(one) for one in store.epochs],
         "numbers_ahead": store.numbers_ahead,
-        "boundary": vars(store.boundary),
+        "boundary": {**vars(store.boundary), "known": sorted(store.boundary.known)},
         "sagas": [
             {
                 "workflow": one.workflow,
@@ -256,6 +263,7 @@ def _figures(found: Found) -> dict[str, Any]:
         "workflows": {
             "looked_at": histories.looked_at if histories else 0,
             "complete": bool(histories and histories.complete),
+            "newest_epoch": found.newest_epoch,
         },
         "lake": vars(inside) if inside else None,
         "around": [vars(one) for one in found.around],

@@ -73,13 +73,20 @@ class Histories:
     complete: bool = True
     """Whether all that may know of lost steps were looked at."""
     lost: list[LostSaga] = field(default_factory=list)
+    newest_epoch: int = 0
+    """Of all tokens that were found: the store may have lost it, and does not begin it again."""
+
+
+_Token = tuple[int, str]
+"""An epoch, and the number of a transaction in it."""
 
 
 @dataclass(frozen=True)
 class _Remembered:
     execution: WorkflowExecution
-    steps: Mapping[str, str]
-    """The name of each step by the number of its transaction."""
+    steps: Mapping[_Token, str]
+    """The name of each step by its token, of what may be lost."""
+    newest_epoch: int
 
 
 async def lost_steps(client: Client, connection: Connection, boundary: Boundary) -> Histories:
@@ -96,10 +103,15 @@ async def lost_steps(client: Client, connection: Connection, boundary: Boundary)
         tasks.append(asyncio.create_task(_remembered(client, execution, boundary, since, places)))
     for one in await asyncio.gather(*tasks):
         found.looked_at += 1
+        found.newest_epoch = max(found.newest_epoch, one.newest_epoch)
         if one.steps:
             remembered.append(one)
-    numbers = {number for one in remembered for number in one.steps}
-    there = await _in_store(connection, sorted(numbers, key=int), boundary, since)
+    # A number of an epoch that the store has lost would be compared with those of another server.
+    numbers = {
+        number for one in remembered for epoch, number in one.steps if epoch == boundary.epoch
+    }
+    in_store = await _in_store(connection, sorted(numbers, key=int), boundary, since)
+    there = {(boundary.epoch, number) for number in in_store}
     lost = [one for one in remembered if one.steps.keys() - there]
     heads = await _heads(connection, [one.execution.id for one in lost])
     found.lost = [
@@ -107,7 +119,7 @@ async def lost_steps(client: Client, connection: Connection, boundary: Boundary)
             one.execution.id,
             one.execution.workflow_type,
             one.execution.status == WorkflowExecutionStatus.RUNNING,
-            [step for number, step in one.steps.items() if number not in there],
+            [step for token, step in one.steps.items() if token not in there],
             heads.get(one.execution.id, 0),
         )
         for one in sorted(lost, key=lambda one: one.execution.id)
@@ -130,7 +142,8 @@ async def _remembered(
     since: datetime,
     places: asyncio.Semaphore,
 ) -> _Remembered:
-    steps: dict[str, str] = {}
+    steps: dict[_Token, str] = {}
+    newest = 0
     async with places:
         handle = client.get_workflow_handle(execution.id, run_id=execution.run_id)
         scheduled: dict[int, str] = {}
@@ -142,9 +155,10 @@ async def _remembered(
                 continue
             for step, token in await _answers(client, event, scheduled):
                 epoch, number = parts_of(token)
-                if epoch == boundary.epoch:
-                    steps[str(number)] = step
-    return _Remembered(execution, steps)
+                newest = max(newest, epoch)
+                if boundary.is_behind(epoch):
+                    steps[epoch, str(number)] = step
+    return _Remembered(execution, steps, newest)
 
 
 async def _answers(

@@ -231,6 +231,6 @@ REMEDIES: Final[Mapping[str, str]] = {
     "messages_wait_in_order": "handrail consumers retry; then see whether order mattered",
     "nothing_is_of_lost_events": "handrail restore check",
     "tokens_are_exact": "handrail projections rebuild, of that read model",
-    LAKE_CHECK: "handrail lake forget, and export anew into an empty folder",
+    LAKE_CHECK: "handrail lake forget --yes, and export anew into an empty folder",
 }
 """What an operator does where a check finds something."""

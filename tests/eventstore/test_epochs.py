@@ -148,6 +148,35 @@ async def _ask_once(pool: Pool) -> None:
         await connection.execute("SELECT 1")
 
 
+async def test_positions_and_epochs_that_were_lost_with_a_server_are_not_given_out_again(
+    tmp_path: Path,
+) -> None:
+    """A dump is restored that was made before a failover, and before what was written after it."""
+    async with a_server(tmp_path / "old") as old:
+        await migrated(old)
+        shop = Shop()
+        async with a_world(old.url) as world:
+            for stream, events in shop.opens():
+                await world.append(stream, *events)
+        dumped = await dump(old, tmp_path / "handrail.dump")
+        await sql(old.url, ADOPT)
+        async with a_world(old.url) as world:
+            await _sells(world, shop, "lost")
+        lost = await value(old.url, "SELECT max(position) FROM events")
+    async with a_server(tmp_path / "new") as new:
+        await restore(dumped, new)
+        await sql(new.url, "SELECT adopt_store('the tests say so', 'tests', 2)")
+        first = await value(new.url, "SELECT max(first_position) FROM store_epochs")
+        async with a_world(new.url) as world:
+            token = await _sells(world, Shop(), "after")
+            await world.catch_up()
+
+        assert first > lost
+        assert [epoch for epoch, _, _ in await _epochs(new.url)] == [1, 3]
+        assert token.startswith("3-")
+        assert await _orders(new.url) == ["after"]
+
+
 async def test_what_was_written_after_a_failover_is_read_and_has_positions_of_its_own(
     pair: Pair,
 ) -> None:
@@ -312,6 +341,7 @@ async def test_what_was_dumped_before_there_were_epochs_is_not_taken_for_a_store
                 await world.append(stream, *events)
             await world.catch_up()
         await sql(old.url, "TRUNCATE store_epochs")
+        await sql(old.url, "DROP FUNCTION store_identity")
         dumped = await dump(old, tmp_path / "handrail.dump")
     async with a_server(tmp_path / "new") as new:
         await restore(dumped, new)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.subscriptions import lag as lags
 from handrail.eventstore.subscriptions.lag import Lag, lag
+from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.messaging.consumers.store_consumer import has_caught_up, snapshot
 from tests.eventstore.costs import CONSUMER
 from tests.eventstore.interleaving import Lab
@@ -102,6 +103,26 @@ async def test_beyond_what_is_counted_positions_say_how_far_it_is(
 
     assert found.events == 200
     assert found.seconds > 0
+
+
+async def test_positions_that_no_event_has_between_two_epochs_do_not_count(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await lab.connect(autocommit=True)
+    before = await snapshot(connection)
+    for number in range(5):
+        await lab.appended(f"a-{number}", 20)
+    await lab.sql.execute("SELECT adopt_store('the tests say so', 'tests')")
+    for number in range(5):
+        await lab.appended(f"b-{number}", 20)
+    monkeypatch.setattr(lags, "COUNTED", 50)
+    found = []
+    for since in (before, NOTHING_SEEN):
+        await _checkpoint(lab, since, None, 0)
+        found.append((await _lag(lab)).events)
+    await lab.sql.execute("DELETE FROM store_epochs WHERE epoch > 1")
+
+    assert found == [200, 200]
 
 
 async def test_of_what_is_parked_so_many_are_counted(

@@ -29,6 +29,7 @@ from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive
 from runtime.settings import ShopSettings
 from runtime.verify import prove
+from tests.journeys.followers import another_company, published
 from tests.messaging.lake.place import Place
 from tests.projections.world import until
 
@@ -58,13 +59,16 @@ async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stac
     stop = asyncio.Event()
     exporting = asyncio.create_task(_exports(stack.settings, stop))
 
-    outcome = await drive(
-        stack.api_url,
-        stack.database_url,
-        plan,
-        Console(stderr=True),
-        meanwhile=lambda: _crash_again_and_again(stack, crashes),
-    )
+    async with another_company(stack) as company:
+        outcome = await drive(
+            stack.api_url,
+            stack.database_url,
+            plan,
+            Console(stderr=True),
+            meanwhile=lambda: _crash_again_and_again(stack, crashes),
+        )
+        await company.gets_all_of(stack.database_url)
+        assert company.inbox == await published(stack.database_url), "nothing else was published"
     services = await consumed(stack.database_url)
     stop.set()
     await exporting

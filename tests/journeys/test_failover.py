@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -25,6 +26,14 @@ from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, Outcome, drive
 from runtime.settings import ShopSettings
 from runtime.verify import prove
+from tests.journeys.followers import (
+    another_company,
+    exporting,
+    messages,
+    published,
+    stored,
+    the_lake_is_the_store,
+)
 from tests.projections.world import World, a_world, until
 from tests.servers.postgres import (
     a_server,
@@ -44,7 +53,16 @@ pytestmark = pytest.mark.journey
 
 PROGRAM: Final = str(Path(sys.executable).with_name("handrail"))
 SAGAS: Final = "SELECT count(*) FROM streams WHERE name LIKE 'saga-%'"
-WHOLE: Final = ("feed_once_in_order", "read_models_equal_fold", "no_message_parked")
+SAGA_OF_EACH: Final = (
+    "SELECT stream || '/' || version, position, metadata->>'correlation' FROM events"
+)
+WHOLE: Final = (
+    "feed_once_in_order",
+    "read_models_equal_fold",
+    "no_message_parked",
+    "lake_equals_events",
+    "versions_without_holes",
+)
 """The invariants that a store with losses keeps: others have what it has lost."""
 
 
@@ -59,10 +77,28 @@ async def _stack(
         api_port=0,
         step_deadline_seconds=15,
         step_patience_seconds=60,
+        lake_seconds=1,
         **settings,
     )
-    async with Stack(HANDRAIL, chosen, temporal_ui=False, consumers=True) as stack:
+    async with (
+        Stack(
+            HANDRAIL, chosen, temporal_ui=False, consumers=True, broker=True, notifiers=1
+        ) as stack,
+        exporting(stack.settings),
+    ):
         yield stack
+
+
+async def _the_api_answers(stack: Stack) -> None:
+    """Its processes go on by themselves, each as soon as it looks again."""
+    async with httpx.AsyncClient(base_url=stack.api_url, timeout=10) as client:
+
+        async def is_ready() -> bool:
+            with suppress(httpx.HTTPError):
+                return (await client.get("/readyz")).is_success
+            return False
+
+        await until(is_ready, seconds=60)
 
 
 def _plan(orders: int, prefix: str) -> scenario.Plan:
@@ -137,6 +173,7 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
         a_server(tmp_path / "primary") as primary,
         a_standby(primary, tmp_path / "standby") as standby,
         _stack(tmp_path, primary, standby) as stack,
+        another_company(stack) as company,
     ):
         before = await _orders(stack, 20, "before-")
         await cut_off(standby)
@@ -146,6 +183,7 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
             await until_at(primary, f"SELECT ({SAGAS}) > {some}")  # others are in the middle of it
             await fail_over(primary, standby)
 
+        missed = await stored(standby.url)
         found = await _handrail(stack, "restore", "check")
         named = {one["workflow"] for one in found["sagas"]}
         # A saga whose steps were not in its history yet asks for them anew: it loses nothing.
@@ -157,6 +195,7 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
             stack, "restore", "adopt", "--because", "the primary burned", "--yes"
         )
         assert adopted["epoch"] == 2
+        await _the_api_answers(stack)
 
         after = await _orders(stack, 20, "after-")
         assert {one["status"] for one in after.sagas.values()} <= SETTLED
@@ -166,8 +205,28 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
             known = {saga for (saga,) in await sql(standby.url, "SELECT saga FROM saga_board")}
             assert known >= before.started.keys() | after.started.keys()
             assert known & lost.started.keys() == anew
-        proof = await prove.prove(stack.database_url, None, None, feed=True)
+        await company.gets_all_of(standby.url)
+        await the_lake_is_the_store(stack.settings, standby.url)
+        told = await messages(standby.url, stack.address_of("provider"))
+        assert told.due == 0
+        assert Counter(told.sent) - Counter(told.carried) == Counter()
+        proof = await prove.prove(
+            stack.database_url, None, None, feed=True, lake=stack.settings.lake_folder
+        )
         assert {name: proof.violations[name] for name in WHOLE if proof.violations[name]} == {}
+        there = await stored(standby.url)
+
+    # What the lost server had, it says itself, once no process can come to it.
+    await primary.start()
+    gone = (await stored(primary.url)).keys() - missed.keys()
+    sagas = await sql(primary.url, SAGA_OF_EACH)
+    await primary.kill()
+    assert gone
+    assert not gone & there.keys(), "its positions were not given out again"
+    known = {*found["lake"]["lost"], *(id_ for id_, _ in company.inbox - there.keys())}
+    named |= anew
+    of = {(id_, position): saga for id_, position, saga in sagas}
+    assert [key for key in sorted(gone) if key[0] not in known and of[key] not in named] == []
 
 
 async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path: Path) -> None:
@@ -176,9 +235,12 @@ async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path
         a_standby(primary, tmp_path / "standby") as standby,
     ):
         await configure(primary, synchronous_standby_names="*")
-        async with _stack(
-            tmp_path, primary, standby, new_timeline="adopt", synchronous_commit="remote_apply"
-        ) as stack:
+        async with (
+            _stack(
+                tmp_path, primary, standby, new_timeline="adopt", synchronous_commit="remote_apply"
+            ) as stack,
+            another_company(stack) as company,
+        ):
             outcome = await _orders(
                 stack, 100, "order-", meanwhile=lambda: fail_over(primary, standby)
             )
@@ -189,8 +251,14 @@ async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path
             assert await value(standby.url, "SELECT max(epoch) FROM store_epochs") == 2
             found = await _handrail(stack, "restore", "check")
             assert found["sagas"] == []
+            assert found["lake"]["lost"] == []
             async with a_world(stack.database_url) as world:
                 await _all_is_read(world)
+            await company.gets_all_of(standby.url)
+            assert company.inbox == await published(standby.url), "nothing else was published"
+            await the_lake_is_the_store(stack.settings, standby.url)
+            told = await messages(standby.url, stack.address_of("provider"))
+            assert (sorted(told.sent), told.due) == (sorted(told.carried), 0)
             temporal = await connect(
                 stack.temporal_address, stack.settings.temporal_namespace, HANDRAIL.codec
             )

@@ -305,6 +305,22 @@ async def test_an_operator_decides_by_a_command_and_may_take_it_back(
     assert len(await waiting(world)) == 1
 
 
+async def test_the_newest_decision_stands_though_the_clock_was_put_back(world: World) -> None:
+    await told(world)
+    await decides(world)
+    await world.sql("UPDATE newer_code_decisions SET decided_at = decided_at + interval '1 hour'")
+
+    async with world.pool.connection() as connection:
+        for parks in (False, True, False):
+            await newer_code_decisions.decide(
+                connection, ["order_status"], ("OrderPlaced", 2), BY, parks=parks
+            )
+    await old(world).catch_up()
+
+    assert await parked(world) == []
+    assert len(await waiting(world)) == 1
+
+
 async def test_what_this_code_reads_is_not_to_be_parked(
     database: str, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

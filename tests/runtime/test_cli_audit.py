@@ -40,7 +40,7 @@ ACTS = [
         ["rewind", "finance", "--to-position", "0", "--yes", *WHY],
         "finance 0",
     ),
-    (lake, "lake forget", ["forget"], ""),
+    (lake, "lake forget", ["forget", "--yes"], ""),
     (keys, "keys create", ["create", "front", "--role", "service"], "front service"),
     (keys, "keys rotate", ["rotate", "front"], "front"),
     (keys, "keys revoke", ["revoke", "0", *WHY], "0"),

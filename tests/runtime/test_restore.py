@@ -15,6 +15,7 @@ import structlog
 from domain.identifiers import OrderId
 from handrail.connections import store_engine, store_pool
 from handrail.processes.projector import run
+from handrail.restore.boundary import store_of
 from handrail.settings import Settings
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world, until
@@ -230,3 +231,16 @@ async def test_a_store_that_is_the_one_it_was_is_not_adopted_by_mistake(
 
     assert code == 1
     assert "there is nothing to adopt" in out
+
+
+async def test_what_was_done_in_an_epoch_that_the_store_does_not_have_may_be_lost(
+    database: str,
+) -> None:
+    """A dump from before two failovers: tokens of the epochs since are known outside alone."""
+    await sql(database, "SELECT adopt_store('the tests say so', 'tests', 3)")
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as owner:
+        store = await store_of(owner)
+
+    boundary = store.boundary
+    assert (boundary.epoch, sorted(boundary.known)) == (1, [1, 4])
+    assert [epoch for epoch in range(1, 6) if boundary.is_behind(epoch)] == [1, 2, 3, 5]

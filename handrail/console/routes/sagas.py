@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import uuid4
@@ -25,6 +25,7 @@ from handrail.http.problems import Problem
 from handrail.http.routes import sagas as api
 from handrail.http.schemas import SagaId
 from handrail.http.start_input import last_attempt
+from handrail.http.stream_place import StreamPlace
 from handrail.sagas.definition import Saga
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.saga_type import SagaType
@@ -122,9 +123,6 @@ async def running_saga(services: Services, saga: str, found: dict[str, Any]) -> 
     return Running(saga=definition, is_newest=newest, of_example=of_example)
 
 
-_opened = asynccontextmanager(api.following)
-
-
 async def _following(
     request: Request,
     services: ServicesDep,
@@ -132,7 +130,9 @@ async def _following(
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[api.Following]:
-    async with _opened(request, services, saga, last_event_id or str(after)) as found:
+    """`after` is what the page shows, of the store as it is now."""
+    place = api.place_of(last_event_id) if last_event_id else StreamPlace(after)
+    async with api.followed(request, services, saga, place) as found:
         yield found
 
 
@@ -141,13 +141,12 @@ async def follow(
     following: Annotated[api.Following, Depends(_following)], saga: SagaId
 ) -> AsyncIterable[ServerSentEvent]:
     """`changed`, once the board shows what happened; `ended`, once nothing more will."""
-    after, streams = following.after, following.services.streams
     yield ServerSentEvent(retry=2000)
     with suppress(Problem):  # the browser comes back, and may find it mended
-        while found := await streams.after(following.stream, after):
-            after = found[-1].version
+        while found := await following.more():
+            after = following.after = found[-1].version
             await caught_up(following.services, saga)
-            yield ServerSentEvent(id=str(after), event="changed", data=after)
+            yield ServerSentEvent(id=following.id, event="changed", data=after)
             if found[-1].type == SagaEnded.__name__:
-                yield ServerSentEvent(id=str(after), event="ended", data=after)
+                yield ServerSentEvent(id=following.id, event="ended", data=after)
                 return

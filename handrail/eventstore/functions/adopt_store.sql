@@ -1,8 +1,10 @@
 -- Begins a new epoch on the server that the store is on now, and answers its number. What was there is
 -- brought into a state in which nothing that exists is passed over, or taken for something else:
 --
--- Positions go on far beyond any that may have been given out before. The gap is one partition of the
--- outbox. Checkpoints are taken from whoever had them.
+-- Positions go on far beyond any that may have been given out before, and from the time, a million for each
+-- second since 2020: also where epochs were lost with a server, and a dump of before them is adopted, none is
+-- given out again. They stay below 2^53, which is as far as numbers of JSON go. The gap is one partition of the outbox. Checkpoints are
+-- taken from whoever had them. The epoch is later than `p_above`, the last that is known outside.
 --
 -- Snapshots and the outbox get numbers that are below all of this cluster's, where they came from another
 -- cluster or are ahead of this one. Snapshots of one primary are nested, so a row of the outbox belongs to
@@ -11,7 +13,7 @@
 -- is below a number. Events are never changed: `renumbered` says whose numbers mean nothing here.
 --
 -- For the owner of the database; nobody may write meanwhile. Raises HR503 where another process writes.
-CREATE OR REPLACE FUNCTION adopt_store(p_cause text, p_by text)
+CREATE OR REPLACE FUNCTION adopt_store(p_cause text, p_by text, p_above int DEFAULT 0)
 RETURNS int
 LANGUAGE plpgsql
 SET search_path = public, pg_temp
@@ -31,13 +33,15 @@ BEGIN
     LOCK TABLE events, outbox, checkpoints IN EXCLUSIVE MODE;
     SELECT * INTO v_before FROM store_epochs ORDER BY epoch DESC LIMIT 1;
     SELECT * INTO v_now FROM store_identity();
-    v_epoch := coalesce(v_before.epoch, 0) + 1;
+    v_epoch := greatest(v_before.epoch, p_above, 0) + 1;
 
     v_ceiling := pg_snapshot_xmax(pg_current_snapshot());
     v_renumber := v_before.system_identifier IS DISTINCT FROM v_now.system_identifier OR numbers_ahead();
 
     SELECT coalesce(max(e.position), 0) INTO v_newest FROM events e;
-    SELECT (greatest(v_newest, s.last_value) / 100000000 + 2) * 100000000 INTO v_first FROM events_position_seq s;
+    SELECT greatest((greatest(v_newest, s.last_value) / 100000000 + 2) * 100000000,
+                    extract(epoch FROM clock_timestamp() - timestamptz '2020-01-01 00:00:00+00')::bigint * 1000000)
+    INTO v_first FROM events_position_seq s;
     v_upper := v_first + 1000000;
     SELECT greatest(max(substr(i.inhrelid::regclass::text, 11)::bigint),
                     (SELECT max(o.position) + 1 FROM outbox_default o), 1) INTO v_gap_from

@@ -54,6 +54,10 @@ async def lag(connection: AsyncConnection) -> Sequence[Lag]:
 _LAG: Final[TextClause] = text(f"""
 WITH RECURSIVE waits AS MATERIALIZED ({WAITING}), newest AS MATERIALIZED (
     SELECT coalesce(max(position), 0) AS position FROM events
+), gaps AS MATERIALIZED (
+    -- Between two epochs are positions that no event has.
+    SELECT restored_position AS after, (first_position - restored_position - 1)::numeric AS gap
+    FROM store_epochs
 ), places AS MATERIALIZED (
     SELECT since::text AS since, until::text AS until, after_position AS after
     FROM checkpoints WHERE since::text <> :nothing GROUP BY 1, 2, 3
@@ -93,8 +97,9 @@ WITH RECURSIVE waits AS MATERIALIZED ({WAITING}), newest AS MATERIALIZED (
     FROM near WHERE unseen GROUP BY since, until, after, shard
 ), unseen AS (
     SELECT c.projection, c.shard,
-        coalesce(n.events, 0)
-            + coalesce(greatest(newest.position - e.position, 0)::numeric / :shards, 0) AS events,
+        coalesce(n.events, 0) + coalesce(greatest(newest.position - e.position - (
+            SELECT coalesce(sum(g.gap), 0) FROM gaps g WHERE g.after >= e.position), 0)
+            / :shards, 0) AS events,
         coalesce(n.oldest, e.position) AS oldest
     FROM checkpoints c CROSS JOIN newest
     LEFT JOIN ends e ON e.since = c.since::text AND e.after = c.after_position
@@ -105,7 +110,8 @@ WITH RECURSIVE waits AS MATERIALIZED ({WAITING}), newest AS MATERIALIZED (
     UNION ALL
     -- From the beginning it reads the events along their positions, and each shard has its part.
     SELECT c.projection, c.shard,
-        greatest(newest.position - c.after_position, 0)::numeric
+        greatest(newest.position - c.after_position - (
+            SELECT coalesce(sum(g.gap), 0) FROM gaps g WHERE g.after >= c.after_position), 0)
             / count(*) OVER (PARTITION BY c.projection),
         (SELECT min(n.position) FROM events n WHERE n.position > c.after_position)
     FROM checkpoints c CROSS JOIN newest

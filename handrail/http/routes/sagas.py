@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, Field
 
 from handrail import bounds
-from handrail.http import stream_reader
+from handrail.http import stream_place, stream_reader
 from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
@@ -20,6 +20,7 @@ from handrail.http.named_models import named
 from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, in_header, responses
 from handrail.http.schemas import Id, Links, Money, Name, SagaId, form, of_row
+from handrail.http.stream_place import StreamPlace
 from handrail.http.stream_reader import StoredEvent
 from handrail.kernel import stream_name
 from handrail.projections import saga_board
@@ -156,16 +157,47 @@ async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) ->
 
 
 class Following:
-    """Where a reader of the saga's events goes on."""
+    """Where a reader of the saga's events goes on, in the epoch that the store is in."""
 
-    def __init__(self, services: Services, stream: str, after: int) -> None:
+    def __init__(self, services: Services, stream: str, after: int, epoch: int) -> None:
         self.services = services
         self.stream = stream
         self.after = after
+        self.epoch = epoch
+
+    async def more(self) -> Sequence[StoredEvent]:
+        """The next events, as soon as there are any; none where the reader has to come again."""
+        return await self.services.streams.after(self.stream, self.after, self.epoch)
+
+    @property
+    def id(self) -> str:
+        """Of the last event that was read: what the reader comes again with."""
+        return str(StreamPlace(self.after, self.epoch))
 
 
 class NothingMore(Exception):
     """The reader has seen the end: 204 tells an EventSource not to come back."""
+
+
+@asynccontextmanager
+async def followed(
+    request: Request, services: Services, saga: str, place: StreamPlace
+) -> AsyncIterator[Following]:
+    """Raises NothingMore; Problem where there is no such saga, or event of it."""
+    stream = stream_name("saga", saga)
+    async with services.database.connection() as connection:
+        standing = await stream_place.standing(connection, stream, place)
+        newest, after = standing.newest, standing.place.version
+        last = await stream_reader.read(connection, stream, after=newest - 1, limit=1)
+    if not newest and await services.processes.known(saga) is None:
+        raise _no_saga(saga)
+    if after > newest or (place.epoch or 1) > standing.epoch:
+        raise _no_such_event()
+    if after == newest and _ends(last):
+        raise NothingMore
+    # Open as long as the answer: what comes after this is done when all of it was sent.
+    with services.streams.opened(request.client.host if request.client else ""):
+        yield Following(services, stream, after, standing.epoch)
 
 
 async def following(
@@ -180,20 +212,8 @@ async def following(
         ),
     ] = None,
 ) -> AsyncIterator[Following]:
-    after = _version(last_event_id)
-    stream = stream_name("saga", saga)
-    async with services.database.connection() as connection:
-        newest = await stream_reader.newest_version(connection, stream) or 0
-        last = await stream_reader.read(connection, stream, after=newest - 1, limit=1)
-    if not newest and await services.processes.known(saga) is None:
-        raise _no_saga(saga)
-    if after > newest:
-        raise _no_such_event()
-    if after == newest and _ends(last):
-        raise NothingMore
-    # Open as long as the answer: what comes after this is done when all of it was sent.
-    with services.streams.opened(request.client.host if request.client else ""):
-        yield Following(services, stream, after)
+    async with followed(request, services, saga, place_of(last_event_id)) as found:
+        yield found
 
 
 @router.get(
@@ -211,25 +231,28 @@ async def follow(
     saga: Annotated[SagaId, Path()],
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events, from the beginning or after Last-Event-ID; it ends when the saga has. The
-    id of an event is its version in the stream `saga-{id}`, its name is its type.
+    id of an event is its version in the stream `saga-{id}`, from the second epoch of the store on
+    with that before it (`2-17`); its name is its type.
     """
     del saga
-    after, streams = following.after, following.services.streams
     yield ServerSentEvent(retry=1000)
     with suppress(Problem):  # the client comes back with Last-Event-ID, and may find it mended
-        while found := await streams.after(following.stream, after):
+        while found := await following.more():
             for event in found:
-                after = event.version
-                yield ServerSentEvent(id=str(after), event=event.type, data=event)
+                following.after = event.version
+                yield ServerSentEvent(id=following.id, event=event.type, data=event)
             if _ends(found):
                 return
 
 
-def _version(last_event_id: str | None) -> int:
+def place_of(last_event_id: str | None) -> StreamPlace:
+    """What the header says. Raises Problem."""
     if last_event_id is None:
-        return 0
-    if bounds.EVENT_ID.wrong_with(last_event_id) is None:
-        return int(last_event_id)
+        return StreamPlace(0)
+    if bounds.EVENT_ID.wrong_with(last_event_id) is None and (
+        place := StreamPlace.of(last_event_id)
+    ):
+        return place
     raise _no_such_event()
 
 

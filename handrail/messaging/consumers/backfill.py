@@ -35,7 +35,14 @@ _log = structlog.get_logger(__name__)
 
 _PAGE: Final = 200
 _WINDOW: Final = 20_000
-"""Positions that one statement looks at, at most."""
+"""Positions that one statement looks at, at most; those that no event has do not count."""
+_NEWEST: Final = (
+    "SELECT coalesce((SELECT max(position) FROM events), 0), coalesce((SELECT"
+    " array_agg(ARRAY[restored_position, first_position - 1] ORDER BY first_position)"
+    " FROM store_epochs), '{}')"
+)
+Gaps = Sequence[tuple[int, int]]
+"""Of each epoch of the store, the position behind which there is no event, and up to which."""
 _ROUNDS: Final = 3
 NOWHERE: Final = 2**63 - 1
 """Of a backfill's `from_position`: nothing is missing that its cursor does not tell."""
@@ -159,9 +166,7 @@ async def read_on(
         for one in await groups(connection, consumer)
         if min(rounds[pair] for pair in one.pairs) < _ROUNDS
     ]:
-        [(newest,)] = await (
-            await connection.execute("SELECT coalesce(max(position), 0) FROM events")
-        ).fetchall()
+        [(newest, gaps)] = await (await connection.execute(_NEWEST)).fetchall()
         for group in left:
             if deadline is not None and time.monotonic() > deadline:
                 return handled, False
@@ -170,7 +175,7 @@ async def read_on(
                     rounds.update(group.pairs)
                     await _finish(connection, consumer, group)
                     continue
-                count, position = await _step(connection, consumer, codec, group, newest)
+                count, position = await _step(connection, consumer, codec, group, newest, gaps)
             except LostLease as lost:  # another process was faster
                 _log.info("backfill looks again", consumer=consumer.name, detail=str(lost))
                 continue
@@ -182,14 +187,19 @@ async def read_on(
     return handled, True
 
 
-async def _step(
-    connection: Connection, consumer: Consumer, codec: Codec, group: Group, newest: int
+async def _step(  # noqa: PLR0917  # all that a page is made from
+    connection: Connection,
+    consumer: Consumer,
+    codec: Codec,
+    group: Group,
+    newest: int,
+    gaps: Gaps,
 ) -> tuple[int, int]:
     """One page; answers how many events it had, and the position behind it. Raises LostLease."""
     cursor, target = group.begins(), group.place.target
     within = (cursor.since, cursor.until) == (target.since, target.until)
     last = target.after if within else newest
-    upto = min(last, cursor.after + _WINDOW)
+    upto = min(last, _window_end(cursor.after, gaps))
     recorded = await _page(connection, consumer, group, cursor, upto)
     messages = [received_from_store(one, codec) for one in recorded]
     after = messages[-1].position if len(messages) == _PAGE else max(upto, cursor.after)
@@ -207,6 +217,14 @@ async def _step(
 
     await handle_page(connection, consumer, messages, move)
     return len(messages), after
+
+
+def _window_end(after: int, gaps: Gaps) -> int:
+    end = after + _WINDOW
+    for begin, upto in gaps:
+        if after < upto and begin < end:
+            end += upto - max(begin, after)
+    return end
 
 
 async def _page(

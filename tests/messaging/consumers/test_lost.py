@@ -26,6 +26,7 @@ async def test_a_message_of_a_lost_event_has_no_effect_and_hides_no_other(
         await after.confirms("a", "b")
         there = await after.messages()
         assert [one.id for one in there] == [one.id for one in lost]
+        assert not {one.position for one in there} & {one.position for one in lost}
 
         assert await trying.handle_together([*lost, *there])
 

@@ -32,6 +32,7 @@ from tests.messaging.consumers.lines import running
 from tests.messaging.consumers.place import Notebook, Place, ids
 from tests.projections.world import until
 from tests.seeds import two_of
+from tests.servers.postgres import sql
 from tests.statements import statements_of
 
 
@@ -57,6 +58,22 @@ async def happens(place: Place, story: str) -> None:
 async def left(place: Place, notebook: Notebook) -> int:
     async with place.pool.connection() as connection:
         return len(await groups(connection, notebook.consumer))
+
+
+async def test_history_is_read_across_the_positions_that_no_event_has_between_two_epochs(
+    place: Place,
+) -> None:
+    await happens(place, "aA")
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
+    await sql(place.url, "SELECT adopt_store('the tests say so', 'tests')")
+    await happens(place, "bBA")
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
+
+    async with asyncio.timeout(60):
+        await catch_up(place.pool, new().consumer, HANDRAIL.codec)
+
+    assert sorted(await place.noted()) == [*ids("a", 1, 2, 3), *ids("b", 1, 2)]
+    assert await left(place, new()) == 0
 
 
 async def test_a_type_that_was_added_is_read_from_history_in_the_order_of_its_streams(

@@ -48,10 +48,32 @@ async def test_another_folder_is_not_filled_with_half_of_the_events(place: Place
     code, said = await place.ended(await place.process("export", "--once"))
     assert (code, "handrail lake forget" in said, "Traceback" in said) == (1, True, False)
     settings = Settings(database_url=place.url, lake_dir=place.folder)
-    assert await forget(settings) == 0
+    assert await forget(settings, yes=True) == 0
     assert await place.rows(NEVER_EXPORTED) == [(0,)]
     assert await catch_up(settings) == 0
     await place.there_is_everything_once()
+
+
+async def test_a_lake_is_forgotten_only_when_it_is_meant(place: Place) -> None:
+    await an_order(place, "a")
+    await place.export()
+
+    code, said = await place.ended(await place.process("forget", "--json"))
+    assert code == 1
+    assert "Nothing was forgotten. With --yes it is." in said
+    assert '{"batches":1,' in said
+    assert await place.rows(NEVER_EXPORTED) == [(16,)]
+
+    await place.sql.execute(
+        "UPDATE checkpoints SET owner = 'x', lease = '1 hour', leased_until = now() + '1 hour'"
+    )
+    code, said = await place.ended(await place.process("forget", "--yes"))
+    assert (code, "a process exports to the lake: stop it first" in said) == (1, True)
+    await place.sql.execute("UPDATE checkpoints SET owner = NULL, leased_until = NULL")
+
+    code, said = await place.ended(await place.process("forget", "--yes"))
+    assert (code, "the lake is forgotten" in said) == (0, True)
+    assert await place.rows(NEVER_EXPORTED) == [(0,)]
 
 
 async def test_a_lake_that_was_put_back_is_noticed(place: Place) -> None:

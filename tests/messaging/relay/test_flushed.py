@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from handrail.messaging.relay.publisher import Message, Publisher
 from runtime.app import HANDRAIL
 from tests.eventstore.interleaving import store_over
 from tests.messaging.relay.world import HOME, World, a_world, held
-from tests.servers.postgres import a_server, migrated, value
+from tests.servers.postgres import a_server, a_standby, configure, migrated, until, value
 
 UNFLUSHED = "SELECT pg_current_wal_flush_lsn() < pg_current_wal_insert_lsn()"
 
@@ -61,9 +62,11 @@ def the_log_writer_stops(server: EmbeddedPostgres) -> None:
     raise AssertionError("there is no WAL writer")
 
 
-async def append_without_waiting(world: World, stream: str, number: str) -> None:
+async def append_without_waiting(
+    world: World, stream: str, number: str, synchronous_commit: str = "off"
+) -> None:
     async with await psycopg.AsyncConnection.connect(world.url, autocommit=True) as hasty:
-        await hasty.execute("SET synchronous_commit = off")
+        await hasty.execute(f"SET synchronous_commit = {synchronous_commit}")
         await store_over(hasty, HANDRAIL.codec).append(
             [(stream, ANY_VERSION, [held("ann", number)])]
         )
@@ -87,3 +90,36 @@ async def test_an_event_that_the_server_could_still_forget_is_flushed_before_it_
     published = [one.id for one in await world.broker.read("money")]
     stored = await value(server.url, "SELECT array_agg(stream || '/' || version) FROM events")
     assert published == stored == ["credit-ann/1"]
+
+
+IS_WAITED_FOR = (
+    "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid = {pid}"
+)
+
+
+@pytest.mark.thorough
+async def test_an_event_that_no_standby_has_confirmed_is_published_once_one_has(
+    world: World, server: EmbeddedPostgres, tmp_path: Path
+) -> None:
+    async with (
+        a_standby(server, tmp_path / "standby") as standby,
+        world.pool.connection() as connection,
+    ):
+        await configure(server, synchronous_standby_names="*")
+        follower = world.follower(lease=600)
+        await follower.tick(connection)
+        family = [psutil.Process(standby.pid), *psutil.Process(standby.pid).children()]
+        for one in family:
+            one.suspend()
+        try:
+            await append_without_waiting(world, "credit-ann", "1", "local")
+            ticking = asyncio.create_task(follower.tick(connection))
+            await until(server, IS_WAITED_FOR.format(pid=connection.info.backend_pid))
+            before = await world.broker.read("money")
+        finally:
+            for one in family:
+                one.resume()
+        await ticking
+
+        assert before == []
+        assert [one.id for one in await world.broker.read("money")] == ["credit-ann/1"]
