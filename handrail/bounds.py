@@ -219,6 +219,9 @@ EVIDENCE: Final = Text(
     pattern="[^\x00-\x08\x0e-\x1f]*",
     says="text, in several lines where need be",
 )
+JSON_TEXT: Final = Text(
+    shortest=2, longest=60_000, pattern="(?s)[^\x00]*", says="JSON text without the character NUL"
+)
 CAUSE: Final = Text(shortest=1, longest=200, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
 MESSAGE: Final = Text(
     shortest=1, longest=128, pattern="[A-Za-z0-9_:~-]{1,128}", says="letters, digits and _ : ~ -"

@@ -97,6 +97,22 @@ class Settings(
         "`http://relay:password@host:15672`. There it sees which forms of an event queues are "
         "bound to. Unset: an event that has several forms is published in all of them.",
     )
+    broker_operator_url: Annotated[AmqpUrl | None, Unset, secret_of("api")] = Field(
+        default=None,
+        repr=False,
+        description="RabbitMQ for the API, with a login that may handle what lies in `dead` and "
+        "`unrouted`: `amqp://operator:password@host:5672`. Unset: only `handrail topology` may.",
+    )
+    broker_operator_management_url: Annotated[HttpUrl | None, Unset, secret_of("api")] = Field(
+        default=None,
+        repr=False,
+        description="RabbitMQ's management API for the API, with the same login: "
+        "`http://operator:password@host:15672`. Unset: the console shows nothing of the broker.",
+    )
+    broker_ui_url: Annotated[HttpUrl | None, Unset] = Field(
+        default=None,
+        description="Where operators see RabbitMQ's own pages; for links only, without a login.",
+    )
     broker_passwords: Annotated[Logins, secret_of("topology")] = Field(
         default=(),
         repr=False,

@@ -96,6 +96,11 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "parked_messages": "SIUD",
         "consumer_wants": "S",
         "consumer_backfills": "S",
+        "form_readers": "S",
+        # It stores that an operator wants a read model built anew; the owner's login does it.
+        "rebuild_requests": "SIU",
+        # The original of a dead message is stored before it is redriven or discarded.
+        "dead_message_acts": "SIUD",
         "lake_batches": "S",
     },
     "worker": {
@@ -173,6 +178,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "consumer_backfills": "SIUD",
         "lake_batches": "SIUD",
         "form_readers": "S",
+        "dead_message_acts": "SIUD",
+        "rebuild_requests": "S",
         "notification_channels": "S",
         # It seals the reasons of its acts, where it has the key file.
         "subject_keys": "SI",

@@ -33,7 +33,9 @@ from handrail.sagas.interventions import (
     InterveneInMany,
     InterventionBegun,
     InterventionEvent,
+    InterventionResumed,
     InterventionStopped,
+    InterventionSuspended,
     SagaFilter,
     SagaTold,
     Target,
@@ -43,6 +45,10 @@ from handrail.sagas.step_keys import StepContext, StepKey
 
 ANSWER_WITHIN: Final = 5.0
 """Seconds that a saga has to answer, before this try is given up."""
+
+
+_BY_ANOTHER: Final = (InterventionStopped, InterventionSuspended, InterventionResumed)
+"""Events that say themselves who caused them."""
 
 
 class WrongFilter(ValueError):
@@ -103,7 +109,7 @@ class _InMany:
             step=what,
             opened_on=opened_on,
         )
-        actor = event.actor if isinstance(event, InterventionStopped) else asked.actor
+        actor = event.actor if isinstance(event, _BY_ANOTHER) else asked.actor
         context = StepContext(key=key, actor=actor, alone=True)
         appended = await self._store.append(
             [(key.saga, ANY_VERSION, [bounds.storable_parts(event)])],

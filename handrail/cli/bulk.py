@@ -100,7 +100,7 @@ def _followed(api: Api, console: Console, id_: str) -> Any:
                     raise
             else:
                 told(now["accepted"] + now["refused"] + now["unreachable"], now["found"])
-                if now["state"] != "running":
+                if now["state"] not in {"running", "suspended"}:
                     return now
             time.sleep(_POLL)
 

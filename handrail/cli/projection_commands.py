@@ -102,6 +102,16 @@ async def build_anew(settings: Settings, names: Sequence[str]) -> int:
     return 0
 
 
+async def build_requested(settings: Settings) -> int:
+    """Works off what is requested over HTTP until it is cancelled."""
+    from handrail.projections.rebuild_requested import keep_rebuilding  # noqa: PLC0415  # few do
+
+    role = settings.database_role or None
+    roles = DatabaseRoles(prefix=settings.database_role_prefix)
+    await keep_rebuilding(str(settings.owner_url), role, the_app().read_models, roles)
+    return 0
+
+
 async def take_away(settings: Settings, name: str) -> int:
     """0 once it is gone."""
     console = terminal(json=True)

@@ -32,14 +32,28 @@ def status(*, wide: Wide = False, json: Json = False) -> int:
 
 
 @projections.command
-def rebuild(*names: str) -> int:
+def rebuild(
+    *names: str,
+    requested: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Those that are requested over HTTP, until the process is stopped."
+        ),
+    ] = False,
+    reason: Reason = None,
+) -> int:
     """Build read models anew from the first event, beside those in use, and exchange them.
 
     Without a name, all of them.
     """
-    from handrail.cli.projection_commands import build_anew
+    from handrail.cli.projection_commands import build_anew, build_requested
 
-    act = OperatorAct("projections rebuild", " ".join(names) or "all")
+    if requested:
+        if names:
+            print("give read models, or --requested", file=sys.stderr)
+            return USAGE
+        return _run_job(build_requested)
+    act = OperatorAct("projections rebuild", " ".join(names) or "all", reason=reason or "")
     return _run_job(lambda settings: build_anew(settings, names), act)
 
 

@@ -268,6 +268,27 @@ def stop(intervention: str, *, why: Why, json: Json = False) -> int:
 
 
 @sagas.command
+def suspend(intervention: str, *, why: Why, json: Json = False) -> int:
+    """Suspend an intervention in many sagas: no more are told until it is resumed."""
+    return _pause(intervention, "suspend", why, json=json)
+
+
+@sagas.command
+def resume(intervention: str, *, why: Why, json: Json = False) -> int:
+    """Resume an intervention in many sagas: those not told yet are told."""
+    return _pause(intervention, "resume", why, json=json)
+
+
+def _pause(intervention: str, what: str, why: Why, *, json: bool) -> int:
+    def work(api: Api, console: Console) -> Result:
+        said = api.post(f"/interventions/{intervention}/{what}", why.said())
+        console.print(f"{intervention} is {said['status']}")
+        return 0, said
+
+    return run_with_api(work, json=json)
+
+
+@sagas.command
 def explain(
     type: Annotated[str | None, Parameter(help="Without one: which there are.")] = None,  # noqa: A002  # as on the command line
     *,

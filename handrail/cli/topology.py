@@ -8,13 +8,27 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from handrail import bounds
 from handrail.cli import topology_commands as run
-from handrail.cli.command_runner import run_job
+from handrail.cli.api_client import login_name
+from handrail.cli.bounded_options import within
+from handrail.cli.command_runner import run_database_job, run_job
 from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
+from handrail.cli.sagas import USAGE, Why
 from handrail.dev.lock import joined
+from handrail.kernel import Attribution
 from handrail.load_app import load_settings
+from handrail.messaging.broker.dead_message import DeadQueue
+from handrail.optional_deps import require_extra
 from handrail.settings import Settings, require
+
+# What works with messages needs the extra, and is imported once it is there.
+# ruff: noqa: PLC0415
+
+Host = Annotated[str, Parameter(help="The virtual host.", validator=within(bounds.NAME))]
+Queue = Annotated[DeadQueue, Parameter(help="Its queue: dead, or unrouted.")]
+Message = Annotated[str, Parameter(help="As `messages` shows it.", validator=within(bounds.ID))]
 
 topology = App(name="topology", help="What there is at the broker, and who may do what.")
 
@@ -51,6 +65,94 @@ def export() -> int:
     settings = joined(load_settings())
     require(settings, *run.NEEDS)
     return run.export(settings)
+
+
+@topology.command
+def messages(vhost: Host, queue: Queue, /, *, wide: Wide = False, json: Json = False) -> int:
+    """What lies in a queue of dead or unrouted messages, at most 200 of it.
+
+    To look takes nothing away. The exit code is 1 where there is something.
+    """
+    from handrail.cli.dead_message_commands import show
+
+    return _with_messages(lambda settings: show(settings, vhost, queue, wide=wide, json=json))
+
+
+@topology.command
+def redrive(
+    vhost: Host,
+    queue: Queue,
+    /,
+    *ids: Annotated[str, Parameter(validator=within(bounds.ID))],
+    why: Why,
+    all: Annotated[  # noqa: A002  # as on the command line
+        bool, Parameter(negative="", help="All that are there, at most 1,000.")
+    ] = False,
+    json: Json = False,
+) -> int:
+    """Put messages into the queues that they were for; the originals are kept for a year."""
+    from handrail.cli.dead_message_commands import redrive as run_redrive
+
+    if all == bool(ids):
+        print("give messages, or --all", file=sys.stderr)
+        return USAGE
+    target = f"{vhost}/{queue} {' '.join(ids) or 'all'}"
+    return _with_messages(
+        lambda settings: run_redrive(settings, vhost, queue, _by(why), ids=ids, json=json),
+        OperatorAct("topology redrive", target, why.actor, why.reason),
+    )
+
+
+@topology.command
+def edit(
+    vhost: Host,
+    queue: Queue,
+    message: Message,
+    /,
+    *,
+    body: Annotated[str, Parameter(help="The file with the new body, JSON; - is the input.")],
+    why: Why,
+    json: Json = False,
+) -> int:
+    """Redrive a message with another body; its id, its headers and the original stay."""
+    from handrail.cli.dead_message_commands import body_in
+    from handrail.cli.dead_message_commands import edit as run_edit
+
+    try:
+        new = body_in(body)
+    except OSError as error:
+        print(f"{body}: {error.strerror}", file=sys.stderr)
+        return USAGE
+    return _with_messages(
+        lambda settings: run_edit(
+            settings, vhost, queue, _by(why), id_=message, body=new, json=json
+        ),
+        OperatorAct("topology edit", f"{vhost}/{queue} {message}", why.actor, why.reason),
+    )
+
+
+@topology.command
+def discard(vhost: Host, queue: Queue, message: Message, /, *, why: Why, json: Json = False) -> int:
+    """Take a message away without handling it; what it was is kept for a year."""
+    from handrail.cli.dead_message_commands import discard as run_discard
+
+    return _with_messages(
+        lambda settings: run_discard(settings, vhost, queue, _by(why), ids=[message], json=json),
+        OperatorAct("topology discard", f"{vhost}/{queue} {message}", why.actor, why.reason),
+    )
+
+
+def _by(why: Why) -> Attribution:
+    return Attribution(why.actor or login_name(), why.reason)
+
+
+def _with_messages(
+    work: Callable[[Settings], Awaitable[int]], act: OperatorAct | None = None
+) -> int:
+    """At the broker as its administrator, and in the database: originals are kept there."""
+    require(joined(load_settings()), "broker_url", "broker_management_url")
+    require_extra("broker", "aio_pika")
+    return run_database_job("topology", work, act=act)
 
 
 def _at_the_broker(

@@ -27,13 +27,18 @@ from handrail.messaging.broker.federation_status import Fed
 from handrail.messaging.broker.management_api import BrokerSaidNo, Management, login_in
 from handrail.messaging.broker.management_api import apply as make
 from handrail.messaging.broker.plan import NoBroker
-from handrail.messaging.broker.topology import Topology, topology
+from handrail.messaging.broker.topology import OPERATOR, Topology, topology
 from handrail.settings import BAD_SETTINGS, Settings, variable
 from handrail.terminal_tables import Column, Table, terminal
 
 _FED_WITHIN: Final = 30.0
 """Seconds for federation to get going."""
 NEEDS: Final = ("broker_url", "broker_management_url", "broker_passwords")
+
+
+def has_operator(settings: Settings) -> bool:
+    """Whether the settings have a password for the user of dead messages."""
+    return OPERATOR in settings.passwords_at_the_broker
 
 
 class LacksPasswords(Exception):
@@ -131,7 +136,7 @@ def table_of(found: Sequence[Fed]) -> Table:
 
 def export(settings: Settings) -> int:
     """Print what a fresh broker imports when it begins."""
-    wanted = _wanted_or_end()
+    wanted = _wanted_or_end(settings)
     found = document(wanted, _access_or_end(settings, wanted))
     print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
     return 0
@@ -141,7 +146,7 @@ async def establish(settings: Settings) -> None:
     """For those who start a stack: everything is there, and events come. Raises FailedToStart."""
     app = the_app()
     try:
-        wanted = topology(app.routing, app.consumers)
+        wanted = topology(app.routing, app.consumers, operator=has_operator(settings))
         objects = objects_of(wanted, access(settings, wanted))
         async with _management(settings) as management:
             found = await _found(management, wanted)
@@ -163,7 +168,7 @@ def _management(settings: Settings) -> Management:
 async def _connected(
     settings: Settings, work: Callable[[Management, Topology, Objects], Awaitable[int]]
 ) -> int:
-    wanted = _wanted_or_end()
+    wanted = _wanted_or_end(settings)
     objects = objects_of(wanted, _access_or_end(settings, wanted))
     try:
         async with _management(settings) as management:
@@ -173,10 +178,10 @@ async def _connected(
         return 1
 
 
-def _wanted_or_end() -> Topology:
+def _wanted_or_end(settings: Settings) -> Topology:
     app = the_app()
     try:
-        return topology(app.routing, app.consumers)
+        return topology(app.routing, app.consumers, operator=has_operator(settings))
     except NoBroker as missing:
         print(missing, file=sys.stderr)
         raise SystemExit(BAD_APP) from None

@@ -90,6 +90,22 @@ STOP: Final = Action(
     http="POST /interventions/{intervention}/stop",
     cli="handrail sagas stop {intervention}",
 )
+SUSPEND: Final = Action(
+    name="suspend",
+    label="Suspend",
+    scope="sagas:intervene",
+    post="/console/interventions/{intervention}/suspend",
+    http="POST /interventions/{intervention}/suspend",
+    cli="handrail sagas suspend {intervention}",
+)
+RESUME: Final = Action(
+    name="resume",
+    label="Resume",
+    scope="sagas:intervene",
+    post="/console/interventions/{intervention}/resume",
+    http="POST /interventions/{intervention}/resume",
+    cli="handrail sagas resume {intervention}",
+)
 RETRY_MESSAGES: Final = Action(
     name="retry-messages",
     label="Handle what waits",
@@ -140,6 +156,41 @@ RETRY_RELAY_STREAM: Final = _of_parked_events(
 RETRY_RELAY: Final = _of_parked_events(
     "retry-relay", "Publish all that waits", "/relay/retry", "relay retry --all"
 )
+
+
+REBUILD: Final = _of_parked_events(
+    "rebuild",
+    "Build it anew",
+    "/read-models/{name}/rebuild",
+    "projections rebuild {name}",
+)
+
+
+def _of_dead_messages(name: str, label: str, where: str, cli: str) -> Action:
+    return _of_parked_events(name, label, f"/broker/{{vhost}}/{{queue}}/{where}", f"topology {cli}")
+
+
+REDRIVE: Final = _of_dead_messages(
+    "redrive", "Redrive it", "redrive", "redrive {vhost} {queue} {message}"
+)
+REDRIVE_SOME: Final = _of_dead_messages(
+    "redrive-some", "Redrive those that are ticked", "redrive", "redrive {vhost} {queue} {message}"
+)
+REDRIVE_ALL: Final = _of_dead_messages(
+    "redrive-all", "Redrive all", "redrive", "redrive {vhost} {queue} --all"
+)
+EDIT_DEAD: Final = _of_dead_messages(
+    "edit-message",
+    "Redrive it with this body",
+    "messages/{message}/edit",
+    "edit {vhost} {queue} {message} --body body.json",
+)
+DISCARD_DEAD: Final = _of_dead_messages(
+    "discard-dead",
+    "Discard it",
+    "messages/{message}/discard",
+    "discard {vhost} {queue} {message}",
+)
 APPROVE_PROPOSAL: Final = Action(
     name="approve",
     label="Approve, and do it",
@@ -151,8 +202,10 @@ APPROVE_PROPOSAL: Final = Action(
 ACTIONS: Final[Sequence[Action]] = (
     *(RETRY, CORRECT, SKIP, RESOLVE, COMPENSATE, CANCEL, AGAIN),
     *(ANSWER_YES, ANSWER_NO),
-    *(IN_MANY, STOP, RETRY_MESSAGES, DISCARD_MESSAGE, APPROVE_PROPOSAL),
+    *(IN_MANY, STOP, SUSPEND, RESUME, RETRY_MESSAGES, DISCARD_MESSAGE, APPROVE_PROPOSAL),
     *(RETRY_ROW, RETRY_ROWS, RETRY_RELAY_STREAM, RETRY_RELAY),
+    REBUILD,
+    *(REDRIVE, REDRIVE_SOME, REDRIVE_ALL, EDIT_DEAD, DISCARD_DEAD),
 )
 INTERVENTIONS: Final[Mapping[str, Action]] = {
     one.name: one for one in (RETRY, CORRECT, SKIP, RESOLVE, COMPENSATE)

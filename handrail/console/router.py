@@ -14,6 +14,7 @@ from handrail.console.routes import (
     broker,
     catalogue,
     consumers,
+    dead_messages,
     entities,
     events,
     find,
@@ -63,6 +64,6 @@ def _routers(declared: App) -> Sequence[APIRouter]:
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
         *(events.router, audit.router),
         *(read_models.router, consumers.router, streams.router),
-        *(parked_rows.router, broker.router),
+        *(parked_rows.router, broker.router, dead_messages.router),
         entities.router_of(declared.console),
     )

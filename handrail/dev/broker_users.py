@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
-from handrail.messaging.broker.topology import RELAY
+from handrail.messaging.broker.topology import OPERATOR, RELAY
 from handrail.messaging.consumers.consumer import Consumer
 
 PUBLISHING: Final = RELAY
@@ -26,11 +26,21 @@ def addresses(server: EmbeddedRabbitMQ, users: Iterable[str]) -> dict[str, Any]:
     passwords = _passwords(server.data_dir / "passwords.json", users)
     [of_relay] = [one for one in passwords if one.startswith(f"{RELAY}=")]
     scheme, _, address = server.management_url.partition("://")
+    address = address.rpartition("@")[2]
     login = f"{RELAY}:{of_relay.partition('=')[2]}"
+    looking: dict[str, Any] = {"broker_ui_url": f"{scheme}://{address}"}
+    for one in passwords:
+        user, _, password = one.partition("=")
+        if user == OPERATOR:
+            amqp, _, server_address = server.url.partition("://")
+            server_address = server_address.rpartition("@")[2]
+            looking["broker_operator_url"] = f"{amqp}://{user}:{password}@{server_address}"
+            looking["broker_operator_management_url"] = f"{scheme}://{user}:{password}@{address}"
     return {
+        **looking,
         "broker_url": server.url,
         "broker_management_url": server.management_url,
-        "broker_bindings_url": f"{scheme}://{login}@{address.rpartition('@')[2]}",
+        "broker_bindings_url": f"{scheme}://{login}@{address}",
         "broker_passwords": passwords,
     }
 

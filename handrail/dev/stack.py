@@ -42,6 +42,9 @@ _ADDRESSES = (
     "broker_url",
     "broker_management_url",
     "broker_bindings_url",
+    "broker_operator_url",
+    "broker_operator_management_url",
+    "broker_ui_url",
     "broker_passwords",
 )
 """Of the servers; those of simulated companies are what the App says."""
@@ -107,6 +110,7 @@ class Stack:
         self._temporal_ui = temporal_ui
         self._progress = progress
         self._lock = StackLock(self.data_dir)
+        self._rebuilding: asyncio.Task[None] | None = None
 
     @property
     def api_url(self) -> str:
@@ -158,6 +162,7 @@ class Stack:
             self._make_key_file()
             await _together(self._start_database(), self._start_temporal(), self._start_broker())
             await _together(*self._start_processes())
+            self._begin_rebuilding()
             self._lock.describe(
                 {"api_url": self.api_url}
                 | {
@@ -173,6 +178,19 @@ class Stack:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
+
+    def _begin_rebuilding(self) -> None:
+        """Builds read models anew that are requested at the API: it lacks the login for that."""
+        from handrail.access.database_roles import DatabaseRoles
+        from handrail.projections.rebuild_requested import keep_rebuilding
+
+        *_, api = self._wanted
+        if api and self.settings.owner_url:
+            roles = DatabaseRoles(prefix=self.settings.database_role_prefix)
+            role = self.settings.database_role or None
+            self._rebuilding = asyncio.create_task(
+                keep_rebuilding(self.settings.owner_url, role, self.app.read_models, roles)
+            )
 
     async def watch(self) -> None:
         """Returns never; raises when a part of the stack ends on its own."""
@@ -255,7 +273,7 @@ class Stack:
             from handrail.dev import broker_users
             from handrail.messaging.broker.topology import topology
 
-            users = topology(self.app.routing, self.app.consumers).users
+            users = topology(self.app.routing, self.app.consumers, operator=True).users
             self._learned(**broker_users.addresses(self.rabbitmq, users))
         if self.settings.broker_url and self.settings.broker_management_url:
             from handrail.cli.topology_commands import establish
@@ -367,6 +385,9 @@ class Stack:
 
     async def _stop(self) -> None:
         """Whoever asks for work goes first, whoever is asked goes last."""
+        if self._rebuilding is not None:
+            self._rebuilding.cancel()
+            await asyncio.wait({self._rebuilding})
         simulators = self.simulators.keys()
         services = [each for each in self._components() if isinstance(each[1], Service)]
         rounds: Sequence[list[tuple[str, Component]]] = (

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from handrail.eventstore import retry_requests, write_levels
+from handrail.messaging.broker import dead_message_acts
 from handrail.messaging.consumers import prune_inbox as inbox
 from handrail.messaging.contracts import form_readers
 from handrail.notifications import pruning as notifications
@@ -206,6 +207,21 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         until="after it was worked off",
         protects="That a retry which was requested over HTTP is done, and what came of it is seen.",
         by="projector",
+    ),
+    Retention(
+        tables=("rebuild_requests",),
+        until="for ever: one row for each read model",
+        protects="That a rebuild which was requested over HTTP is done, and what came of it is "
+        "seen.",
+        by="nothing",
+    ),
+    Retention(
+        tables=("dead_message_acts",),
+        after=dead_message_acts.KEPT,
+        until="after the act",
+        protects="The original of each message that an operator redrove, edited or discarded at "
+        "the broker; its personal texts are sealed as they were published.",
+        by="API",
     ),
     Retention(
         tables=("notification_contacts",),

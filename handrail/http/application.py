@@ -42,11 +42,13 @@ from handrail.http.routes import (
     asyncapi,
     bulk_interventions,
     consumers,
+    dead_messages,
     events,
     interventions,
     operations,
     parked_events,
     proposals,
+    rebuilds,
     saga_figures,
     sagas,
     streams,
@@ -57,6 +59,7 @@ from handrail.http.saga_control import SagaClient
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.http.webhook_sources import Webhooks
+from handrail.messaging.broker.operator_access import BrokerAccess
 from handrail.messaging.contracts.schemas import Schema
 from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.projections.as_of import EVENTS_AT_MOST
@@ -99,6 +102,7 @@ def create_app(
     rates: RateLimits = NO_LIMITS,
     origin: RequestOrigin = RequestOrigin(),  # noqa: B008  # it holds nothing
     console: ConsoleSessions | None = None,
+    broker: BrokerAccess | None = None,
 ) -> FastAPI:
     """The application of what is `declared`.
 
@@ -113,7 +117,8 @@ def create_app(
     point-in-time read folds, `event_streams` those that are open, `waiting_requests` those that
     wait for a decision. `origin` says under which names it answers, `rates` how many requests a
     second a caller may make. `personal` seals what comes in, and opens what goes out. `console`
-    holds the sessions of the console, which is there where Jinja2 is installed. Neither the engine
+    holds the sessions of the console, which is there where Jinja2 is installed. `broker` is its
+    login at the broker, for what lies in `dead` and `unrouted`. Neither the engine
     nor the client has to be connected, or is closed here.
     """
     app = FastAPI(
@@ -170,6 +175,7 @@ def create_app(
         stopping=stopping,
         development=authentication.development,
         four_eyes=four_eyes,
+        broker=broker,
     )
     own = _routers(hooks, declared.event_contracts)
     routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
@@ -206,6 +212,8 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         proposals.router,
         consumers.router,
         parked_events.router,
+        dead_messages.router,
+        rebuilds.router,
         asyncapi.router_of(event_contracts),
         problems.router,
         operations.router,

@@ -16,6 +16,7 @@ from handrail.http.actor_name import ActorName, named_by
 from handrail.http.database import Database
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.event_streams import EventStreams
+from handrail.http.lag_trend import LagTrend
 from handrail.http.metrics import Metrics
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problem_types import PROBLEM_TYPES
@@ -24,6 +25,7 @@ from handrail.http.saga_control import SagaClient
 from handrail.http.schemas import Links, Moment, form
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
+from handrail.messaging.broker.operator_access import BrokerAccess
 from handrail.privacy.texts import PersonalTexts
 
 ACTOR: Final = "Handrail-Actor"
@@ -74,6 +76,9 @@ class Services:
     """Whether a second person approves what moves money."""
     development: bool = False
     """Whether every caller is believed."""
+    trend: LagTrend = field(default_factory=LagTrend)
+    broker: BrokerAccess | None = None
+    """The broker, where the API has a login there."""
 
     def links(self, saga: str) -> Links:
         """Of a saga; those of the App come first."""

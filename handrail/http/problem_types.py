@@ -429,6 +429,20 @@ PROBLEM_TYPES: Final = _registry(
         "Repeat it after Retry-After, with the same Idempotency-Key.",
     ),
     ProblemType(
+        "not-redriven",
+        409,
+        "The messages stay in their queue",
+        "There is no way for them now, or they are not there any more; `detail` says which.",
+        "Do what `detail` says, and look again at what is in the queue.",
+    ),
+    ProblemType(
+        "broker-unavailable",
+        503,
+        "The broker does not answer",
+        "RabbitMQ cannot be reached, refuses the login of the API, or is too slow.",
+        "Repeat it after Retry-After; what was not done is still in its queue.",
+    ),
+    ProblemType(
         "worker-unavailable",
         503,
         "Nobody did it in time",

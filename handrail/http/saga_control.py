@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from uuid import uuid4
 
 import orjson
 from temporalio.api.common.v1 import Payload
@@ -218,12 +219,25 @@ class SagaClient:
         raise Problem("content-differs", said)
 
     async def stop_in_many(self, intervention: str, stop: Attribution) -> None:
+        await self._tell_in_many(intervention, "stop", stop, "stop")
+
+    async def suspend_in_many(self, intervention: str, by: Attribution) -> None:
+        """What is suspended stays so."""
+        await self._tell_in_many(intervention, "suspend", by, uuid4().hex)
+
+    async def resume_in_many(self, intervention: str, by: Attribution) -> None:
+        """What runs goes on."""
+        await self._tell_in_many(intervention, "resume", by, uuid4().hex)
+
+    async def _tell_in_many(
+        self, intervention: str, update: str, by: Attribution, id_: str
+    ) -> None:
         workflow = stream_name("intervention", intervention)
         try:
             about = subject_of("intervention", intervention)
-            wish = await self._texts.personal.seal(stop, about)
+            wish = await self._texts.personal.seal(by, about)
             await execute_update(
-                self._client, workflow, "stop", [wish], id_="stop", of=IN_MANY, rules=self._rules
+                self._client, workflow, update, [wish], id_=id_, of=IN_MANY, rules=self._rules
             )
         except Problem as problem:
             if problem.slug == "not-found":

@@ -1,4 +1,4 @@
-"""What consumers keep: what they have handled, and what waits for a person."""
+"""Tables of messaging: what consumers have handled, what waits for a person, acts of operators."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -18,7 +20,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from handrail.eventstore.tables import PgSnapshot
 
@@ -153,4 +155,36 @@ consumer_backfills = Table(
         "NOT again OR (coalesce(actor, '') <> '' AND coalesce(reason, '') <> '')",
         name="consumer_backfills_again_by_check",
     ),
+)
+
+# What an operator did to a message in a queue `dead` or `unrouted` of the broker, with the message
+# as it was, stored before anything was done. `message` names it by its content, `edited` is the
+# body that its copy has instead, `sent_to` are the queues of the copies; `settled_at` is when the
+# broker had them and the message was gone from its queue.
+dead_message_acts = Table(
+    "dead_message_acts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True)),
+    Column("act", Text, nullable=False),
+    Column("vhost", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("exchange", Text, nullable=False),
+    Column("routing_key", Text, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("edited", LargeBinary),
+    Column("sent_to", ARRAY(Text), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    _now("at"),
+    Column("settled_at", DateTime(timezone=True)),
+    PrimaryKeyConstraint("id", name="dead_message_acts_pkey"),
+    CheckConstraint("act IN ('redrive', 'edit', 'discard')", name="dead_message_acts_act_check"),
+    CheckConstraint("actor <> '' AND reason <> ''", name="dead_message_acts_by_check"),
+    # What is too old is found and deleted.
+    Index("dead_message_acts_at_idx", "at"),
+    # The newest of a queue are shown.
+    Index("dead_message_acts_queue_idx", "vhost", "queue", "id"),
 )

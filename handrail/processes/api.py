@@ -24,6 +24,7 @@ from handrail.http.dependencies import WebhookTrust
 from handrail.http.personal_texts import AnsweringKeys
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
+from handrail.messaging.broker.operator_access import of_api
 from handrail.privacy.process import personal_texts
 from handrail.processes.announced import announced, of_engine
 from handrail.processes.asgi_server import serve
@@ -78,6 +79,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
                 RatePolicy("write", settings.api_writes_per_second),
             ),
             origin=origin_of(settings),
+            broker=of_api(settings),
             console=ConsoleSessions(settings.console_secret, settings.console_session_seconds),
         )
         await _serve(application, settings, authentication, stop)

@@ -1,6 +1,7 @@
 """Which interventions in many sagas there are, and how far each has come.
 
-running ─▶ finished | stopped. What became of each saga is in the stream `intervention-{id}`.
+running ⇄ suspended, then finished | stopped. What became of each saga is in the stream
+`intervention-{id}`.
 """
 
 from __future__ import annotations
@@ -24,19 +25,24 @@ from handrail.sagas.interventions import (
     EVENTS,
     InterventionBegun,
     InterventionFinished,
+    InterventionResumed,
     InterventionStopped,
+    InterventionSuspended,
     Kind,
     SagaTold,
     Which,
 )
 from handrail.tenant_word import key_of, version_with
 
-State = Literal["running", "stopped", "finished"]
+State = Literal["running", "suspended", "stopped", "finished"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class InterventionRow:
-    """`found` were parked and matched `which` when it began; `version` is that of its stream."""
+    """`found` were parked and matched `which` when it began; `version` is that of its stream.
+
+    `stopped_by` has stopped it, or suspended it for now, for `stop_reason`.
+    """
 
     intervention: str
     state: State = "running"
@@ -88,7 +94,9 @@ table = read_model(
 )
 
 
-def evolve(tenant: str, row: InterventionRow | None, happened: Happened) -> InterventionRow:
+def evolve(  # noqa: PLR0911  # one arm an event
+    tenant: str, row: InterventionRow | None, happened: Happened
+) -> InterventionRow:
     """`tenant` is the App's word for it."""
     if isinstance(happened.event, InterventionBegun):
         return _began(tenant, happened.event, happened)
@@ -103,8 +111,13 @@ def evolve(tenant: str, row: InterventionRow | None, happened: Happened) -> Inte
         case InterventionStopped(actor=actor, reason=reason):
             ended = replace(row, state="stopped", ended_at=happened.recorded_at)
             return replace(ended, stopped_by=actor, stop_reason=reason)
+        case InterventionSuspended(actor=actor, reason=reason):
+            return replace(row, state="suspended", stopped_by=actor, stop_reason=reason)
+        case InterventionResumed():
+            return replace(row, state="running", stopped_by="", stop_reason="")
         case InterventionFinished():
-            return replace(row, state="finished", ended_at=happened.recorded_at)
+            ended = replace(row, state="finished", ended_at=happened.recorded_at)
+            return replace(ended, stopped_by="", stop_reason="")
         case other:
             raise OutOfPlace(type(other).__name__)
 

@@ -1,5 +1,7 @@
 """Intervene in many parked sagas: each once, so many in a second, until done or stopped.
 
+It can be suspended between two sagas, and resumed: that outlives every process.
+
 Who is meant is fixed when it begins: what is parked later, also again, is left alone.
 """
 
@@ -23,7 +25,9 @@ from handrail.sagas.interventions import (
     InterveneInMany,
     InterventionBegun,
     InterventionFinished,
+    InterventionResumed,
     InterventionStopped,
+    InterventionSuspended,
     SagaTold,
     Target,
 )
@@ -52,7 +56,10 @@ NOBODY: Final = "handrail"
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """`after` is the last saga of the pages that are done; `opened_on` is the day it began."""
+    """`after` is the last saga of the pages that are done; `opened_on` is the day it began.
+
+    `pauses` counts how often it was suspended or resumed: it is suspended where that is odd.
+    """
 
     until: datetime
     opened_on: date
@@ -62,6 +69,11 @@ class Progress:
     refused: int = 0
     unreachable: int = 0
     stopped: Attribution | None = None
+    pauses: int = 0
+
+    @property
+    def is_suspended(self) -> bool:
+        return self.pauses % 2 == 1
 
     @property
     def told(self) -> int:
@@ -78,16 +90,25 @@ class InterveneInManyWorkflow(MovesOn):
         self._pause = timedelta(seconds=1 / asked.per_second)
         self._next_at = workflow.now()
         self._under_way = 0
+        self._pausing = asyncio.Lock()
+        self._has_ended = False
 
     @workflow.run
     async def run(self, _asked: InterveneInMany, _progress: Progress | None = None) -> Progress:
         progress = self._progress or await self._begun()
         self._progress = progress
         self._show("running")
-        while self._stop is None and (page := await self._selected()):
-            all_done = await self._intervene(page)
-            if not all_done:
+        while self._stop is None:
+            if self._now.is_suspended:
+                await self._resumed()
+                continue
+            if not (page := await self._selected()):
                 break
+            told = await self._intervene(page)
+            if told < len(page):
+                if told and self._stop is None:
+                    self._update(after=page[told - 1].saga)
+                continue
             self._update(after=page[-1].saga)
             if len(page) < PAGE:
                 break
@@ -101,6 +122,34 @@ class InterveneInManyWorkflow(MovesOn):
         self._stop = self._stop or stop
         if self._progress is not None:
             self._update(stopped=self._stop)
+
+    @workflow.update(description="Tell no sagas until it is resumed.")
+    async def suspend(self, suspend: Attribution) -> None:
+        await self._pause_or_go_on(suspend, is_suspended=True)
+
+    @workflow.update(description="Go on with the sagas that were not told yet.")
+    async def resume(self, resume: Attribution) -> None:
+        await self._pause_or_go_on(resume, is_suspended=False)
+
+    async def _pause_or_go_on(self, by: Attribution, *, is_suspended: bool) -> None:
+        """Recorded in the order in which it takes effect. What it is already, it stays."""
+        await workflow.wait_condition(lambda: self._progress is not None)
+        async with self._pausing:
+            if self._has_ended or self._stop or self._now.is_suspended == is_suspended:
+                return
+            kind = InterventionSuspended if is_suspended else InterventionResumed
+            event = kind(intervention=self._asked.intervention, actor=by.actor, reason=by.reason)
+            self._update(pauses=self._now.pauses + 1)
+            await self._record(f"pause {self._now.pauses}", event, self._now.opened_on)
+
+    async def _resumed(self) -> None:
+        """Waits until it is resumed or stopped; a newer version of the workers waits on with it."""
+        await workflow.wait_condition(
+            lambda: not self._now.is_suspended or self._stop is not None or is_version_changed()
+        )
+        if self._now.is_suspended and self._stop is None:
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            continue_as_new([self._asked, self._now])
 
     @workflow.query(description="How many were found, and how those that were told took it.")
     def progress(self) -> Progress | None:
@@ -151,8 +200,8 @@ class InterveneInManyWorkflow(MovesOn):
         )
         return page
 
-    async def _intervene(self, page: list[Target]) -> bool:
-        """False where it was stopped before all of them were told."""
+    async def _intervene(self, page: list[Target]) -> int:
+        """How many were told: fewer where it was stopped or suspended before the others."""
         tasks = []
         for target in page:
             if not await self._may_go_on():
@@ -160,15 +209,19 @@ class InterveneInManyWorkflow(MovesOn):
             self._under_way += 1
             tasks.append(asyncio.create_task(self._intervene_in_one(target)))
         await asyncio.gather(*tasks)
-        return len(tasks) == len(page)
+        return len(tasks)
 
     async def _may_go_on(self) -> bool:
-        """Waits for its turn; False once it was stopped."""
-        await workflow.wait_condition(lambda: self._under_way < AT_ONCE or self._stop is not None)
+        """Waits for its turn; False once it was stopped or suspended."""
+        await workflow.wait_condition(lambda: self._under_way < AT_ONCE or self._halts)
         if (wait := self._next_at - workflow.now()) > timedelta():
             await workflow.sleep(wait, summary="not faster than asked for")
         self._next_at = workflow.now() + self._pause
-        return self._stop is None
+        return not self._halts
+
+    @property
+    def _halts(self) -> bool:
+        return self._stop is not None or self._now.is_suspended
 
     async def _intervene_in_one(self, target: Target) -> None:
         try:
@@ -193,6 +246,8 @@ class InterveneInManyWorkflow(MovesOn):
 
     async def _ended(self) -> Progress:
         name = self._asked.intervention
+        async with self._pausing:  # what is recorded of it comes before its end
+            self._has_ended = True
         if stop := self._stop:
             event: Event = InterventionStopped(
                 intervention=name, actor=stop.actor, reason=stop.reason
@@ -216,7 +271,8 @@ class InterveneInManyWorkflow(MovesOn):
 
     def _update(self, **changes: Any) -> None:
         self._progress = replace(self._now, **changes)
-        self._show("stopping" if self._stop else "running")
+        halts = "suspended" if self._now.is_suspended else "running"
+        self._show("stopping" if self._stop else halts)
 
     def _show(self, state: str) -> None:
         asked, now = self._asked, self._now

@@ -112,11 +112,36 @@ class InterventionStopped(Event, context="sagas"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class InterventionSuspended(Event, context="sagas"):
+    """No saga is told until it is resumed."""
+
+    intervention: str
+    actor: str
+    reason: FreeText
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterventionResumed(Event, context="sagas"):
+    """The sagas that were not told by then are told."""
+
+    intervention: str
+    actor: str
+    reason: FreeText
+
+
+@dataclass(frozen=True, kw_only=True)
 class InterventionFinished(Event, context="sagas"):
     """Every saga that was found has been told, but for those that are no longer parked."""
 
     intervention: str
 
 
-InterventionEvent = InterventionBegun | SagaTold | InterventionStopped | InterventionFinished
+InterventionEvent = (
+    InterventionBegun
+    | SagaTold
+    | InterventionStopped
+    | InterventionFinished
+    | InterventionSuspended
+    | InterventionResumed
+)
 EVENTS: tuple[type, ...] = get_args(InterventionEvent)

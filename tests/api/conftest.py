@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client, Interceptor
 from temporalio.testing import WorkflowEnvironment
@@ -63,6 +64,8 @@ class House:
     temporal: Client
     queue_prefix: str
     personal: PersonalTexts
+    unanswered: set[str] = field(default_factory=set)
+    """What the bank answers with 503 and does not do, by the paths: such as /captures."""
 
     @property
     def processes(self) -> TemporalGateway:
@@ -117,6 +120,16 @@ class House:
             yield client
 
 
+def away_from(unanswered: Collection[str], company: FastAPI) -> FastAPI:
+    """The company, which answers 503 to requests of these paths."""
+
+    @company.middleware("http")
+    async def answer(request: Request, serve: Callable[[Request], Awaitable[Response]]) -> Response:
+        return Response(status_code=503) if request.url.path in unanswered else await serve(request)
+
+    return company
+
+
 @asynccontextmanager
 async def open_house(
     postgres: EmbeddedPostgres,
@@ -156,7 +169,9 @@ async def _at_work(house: House) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(house.database, role=WORKER, size=16))
         boards = await stack.enter_async_context(open_engine(house.database, role=WORKER, size=2))
-        bank = await stack.enter_async_context(served(create_bank(None)))
+        bank = await stack.enter_async_context(
+            served(away_from(house.unanswered, create_bank(None)))
+        )
         carrier = await stack.enter_async_context(served(create_carrier(None)))
         registry = await stack.enter_async_context(served(create_registry(None)))
         session = await stack.enter_async_context(open_session())

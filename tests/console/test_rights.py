@@ -61,7 +61,8 @@ def routes(house: House, method: str) -> list[str]:
 
 def filled(path: str) -> str:
     named = {"stream": "order-none", "saga": "none", "id": "none", "intervention": "none"}
-    for name in ("name", "proposal", "exchange"):
+    named |= {"queue": "dead", "message": "none"}
+    for name in ("name", "proposal", "exchange", "vhost"):
         named[name] = "none"
     named["version"] = "1"
     return path.format_map(named)

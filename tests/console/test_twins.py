@@ -28,6 +28,9 @@ WORDS: Final = {
     "exchange": "money",
     "proposal": "prop-1",
     "kind": "retry",
+    "vhost": "finance",
+    "queue": "dead",
+    "message": "0123456789abcdef0123456789abcdef",
 }
 
 

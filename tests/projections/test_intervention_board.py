@@ -13,7 +13,9 @@ from handrail.sagas.interventions import (
     InterveneInMany,
     InterventionBegun,
     InterventionFinished,
+    InterventionResumed,
     InterventionStopped,
+    InterventionSuspended,
     SagaFilter,
     SagaTold,
 )
@@ -76,3 +78,13 @@ def test_or_when_it_is_stopped_by_whom_and_why() -> None:
 def test_nothing_comes_before_its_beginning() -> None:
     with pytest.raises(OutOfPlace):
         after(FINISHED)
+
+
+def test_suspended_it_says_by_whom_until_it_is_resumed() -> None:
+    suspended = InterventionSuspended(intervention="1", actor="bob", reason="to look first")
+    resumed = InterventionResumed(intervention="1", actor="ann", reason="it looks well")
+
+    row = after(BEGUN, suspended)
+    assert (row.state, row.stopped_by, row.stop_reason) == ("suspended", "bob", "to look first")
+    row = after(BEGUN, suspended, resumed)
+    assert (row.state, row.stopped_by, row.stop_reason) == ("running", "", "")

@@ -117,6 +117,32 @@ def test_the_broker_s_topology_is_an_act_too(
 
 
 @pytest.mark.parametrize(
+    ("words", "target"),
+    [
+        (["redrive", "finance", "dead", "--all", *WHY], "finance/dead all"),
+        (["redrive", "finance", "unrouted", "m1", "m2", *WHY], "finance/unrouted m1 m2"),
+        (["edit", "finance", "dead", "m1", "--body", "/dev/null", *WHY], "finance/dead m1"),
+        (["discard", "finance", "dead", "m1", *WHY], "finance/dead m1"),
+    ],
+    ids=lambda value: " ".join(value[:1]) if isinstance(value, list) else None,
+)
+def test_what_is_done_to_dead_messages_is_an_act_too(
+    run: Run,
+    database_with_read_models: str,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    target: str,
+) -> None:
+    """Whether or not the broker answers: it ends with 1, and a sentence."""
+    monkeypatch.setenv("HANDRAIL_BROKER_URL", "amqp://nobody:x@127.0.0.1:1")
+    monkeypatch.setenv("HANDRAIL_BROKER_MANAGEMENT_URL", "http://nobody:x@127.0.0.1:1/")
+    assert run(topology, words) == 1
+    asked, answered = audited(database_with_read_models)
+    assert (asked[1]["act"], asked[1]["target"]) == (f"handrail topology {words[0]}", target)
+    assert answered[1]["status"] == 1
+
+
+@pytest.mark.parametrize(
     ("app", "words"),
     [
         (relay, ["forget"]),

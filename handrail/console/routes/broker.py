@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from handrail.console.actions import RETRY_RELAY, RETRY_RELAY_STREAM, offered
@@ -10,7 +12,9 @@ from handrail.console.rendering import page, part
 from handrail.console.routes.parked_rows import what_to_do
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.http.access import PrincipalDep, needs
-from handrail.http.dependencies import ServicesDep
+from handrail.http.dependencies import Services, ServicesDep
+from handrail.http.problems import Problem
+from handrail.http.routes import dead_messages
 from handrail.http.routes import parked_events as api
 from handrail.http.routes.streams import StreamName
 from handrail.http.schemas import Name
@@ -24,6 +28,7 @@ async def show(request: Request, services: ServicesDep, principal: PrincipalDep)
     if services.app.broker is None:
         return await page(request, services, "no_broker.html")
     found = await api.show_parked_at_the_relay(services)
+    state, why_not = await _state(request, services)
     async with services.database.connection() as connection:
         relay = next((one for one in await lag(connection) if one.follower == RELAY), None)
     offer = offered(
@@ -42,7 +47,19 @@ async def show(request: Request, services: ServicesDep, principal: PrincipalDep)
         waiting=[one.model_dump() for one in found.waiting],
         retries=[one.model_dump() for one in found.retries],
         offer=offer,
+        state=state,
+        why_not=why_not,
     )
+
+
+async def _state(request: Request, services: Services) -> tuple[dict[str, Any] | None, str]:
+    """What the broker says, and why it does not: of the whole page, and not of each refresh."""
+    if request.headers.get("hx-request") == "true":
+        return None, ""
+    try:
+        return (await dead_messages.show_broker(services)).model_dump(), ""
+    except Problem as problem:
+        return None, problem.detail
 
 
 @router.get("/console/broker/{exchange}/parked/{stream}", dependencies=[needs("consumers:read")])

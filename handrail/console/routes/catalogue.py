@@ -8,11 +8,13 @@ from fastapi import APIRouter, Request, Response
 
 from handrail.app import App
 from handrail.console.drawing import drawing_of
+from handrail.console.event_forms import forms_of_events
 from handrail.console.rendering import page
 from handrail.console.saga_view import definition_of
 from handrail.http.access import needs
 from handrail.http.dependencies import ServicesDep
 from handrail.http.problems import Problem
+from handrail.http.routes.parked_events import raw
 from handrail.http.schemas import Name
 from handrail.kernel import context_of
 
@@ -21,7 +23,10 @@ router = APIRouter(dependencies=[needs("sagas:read")])
 
 @router.get("/console/catalogue")
 async def catalogue(request: Request, services: ServicesDep) -> Response:
+    """Three statements."""
     app = services.app
+    async with services.database.connection() as connection:
+        forms = await forms_of_events(await raw(connection), app.codec.lineages, app.events)
     return await page(
         request,
         services,
@@ -36,6 +41,8 @@ async def catalogue(request: Request, services: ServicesDep) -> Response:
             for one in app.consumers
         ],
         models=[one.name for one in app.read_models],
+        forms=forms,
+        readers=_readers(app),
     )
 
 
@@ -54,6 +61,17 @@ async def saga_type(request: Request, services: ServicesDep, name: Name) -> Resp
         view=view,
         drawing=drawing_of(view),
     )
+
+
+def _readers(app: App) -> dict[str, list[str]]:
+    """The consumers and read models of each event, in any of its forms."""
+    return {
+        event.__name__: [
+            *(one.name for one in app.consumers if event.__name__ in one.types),
+            *(one.name for one in app.read_models if event.__name__ in one.types),
+        ]
+        for event in app.events
+    }
 
 
 def _event(app: App, event: type[Any]) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import select
 
 from handrail.access.principal import Principal
-from handrail.console.actions import IN_MANY, STOP, Offer, offered
+from handrail.console.actions import IN_MANY, RESUME, STOP, SUSPEND, Offer, offered
 from handrail.console.api_calls import second_person
 from handrail.console.choices import KINDS
 from handrail.console.forms import actor_in, form_of, model_of, see
@@ -155,9 +154,10 @@ async def show(
             raise
         return await page(request, services, "batch_begins.html", intervention=intervention)
     items = await api.list_items(services, Response(), intervention, query)
-    became = await _became(services, [one.saga for one in items.items])
+    outcomes = await api.show_outcomes(services, intervention)
     path = {"intervention": intervention}
-    ended = found.state != "running"
+    ended = found.state in {"stopped", "finished"}
+    suspended = found.state == "suspended"
     stop = offered(
         STOP,
         principal,
@@ -165,19 +165,30 @@ async def show(
         why_not=f"it is {found.state}" if ended else "",
         path=path,
     )
+    pause = offered(
+        SUSPEND,
+        principal,
+        says="Tells no more sagas until it is resumed; those that were told stay told.",
+        why_not=f"it is {found.state}" if ended or suspended else "",
+        path=path,
+    )
+    resume = offered(
+        RESUME,
+        principal,
+        says=f"Goes on with the {found.remaining} sagas that were not told yet.",
+        why_not="" if suspended else f"it is {found.state}",
+        path=path,
+    )
     return await page(
         request,
         services,
         "batch.html",
         batch=found.model_dump(mode="json"),
-        items=[
-            {**one.model_dump(mode="json"), "became": became.get(one.saga, "not known")}
-            for one in items.items
-        ],
+        items=[one.model_dump(mode="json") for one in items.items],
+        outcomes=outcomes.counts,
         next=items.next and _next(intervention, items.next),
         status=query.status or "",
-        stop=stop,
-        ended=ended,
+        offers={"Suspend it": pause, "Go on": resume, "End it early": stop},
     )
 
 
@@ -188,12 +199,22 @@ async def stop(request: Request, services: ServicesDep, intervention: Id) -> Res
     return see(f"/console/interventions/{part(intervention)}")
 
 
-async def _became(services: Services, sagas: list[str]) -> Mapping[str, str]:
-    """How each saga stands now: one statement for all of them."""
-    board = services.app.saga_board.table
-    query = select(board.c.saga, board.c.status).where(board.c.saga.in_(sagas))
-    async with services.database.connection() as connection:
-        return {saga: status for saga, status in await connection.execute(query)}  # noqa: C416  # rows are not pairs to mypy
+@router.post(
+    "/console/interventions/{intervention}/suspend", dependencies=[needs("sagas:intervene")]
+)
+async def suspend(request: Request, services: ServicesDep, intervention: Id) -> Response:
+    asked = model_of(api.NewPause, await form_of(request))
+    await api.suspend(services, await actor_in(request), intervention, asked)
+    return see(f"/console/interventions/{part(intervention)}")
+
+
+@router.post(
+    "/console/interventions/{intervention}/resume", dependencies=[needs("sagas:intervene")]
+)
+async def resume(request: Request, services: ServicesDep, intervention: Id) -> Response:
+    asked = model_of(api.NewPause, await form_of(request))
+    await api.resume(services, await actor_in(request), intervention, asked)
+    return see(f"/console/interventions/{part(intervention)}")
 
 
 def _next(intervention: str, address: str) -> str:

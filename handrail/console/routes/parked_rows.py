@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from handrail.console.actions import RETRY_ROW, RETRY_ROWS, offered
+from handrail.console.actions import REBUILD, RETRY_ROW, RETRY_ROWS, offered
 from handrail.console.forms import actor_in, form_of, model_of, see
 from handrail.console.rendering import page, part
 from handrail.eventstore.unread_forms import unread_form
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.dependencies import ServicesDep
 from handrail.http.routes import parked_events as api
+from handrail.http.routes import rebuilds
 from handrail.http.routes.streams import StreamName
 from handrail.http.schemas import Name
 
@@ -30,10 +31,22 @@ async def show(
         why_not="" if found.items else "no row stands still",
         path={"name": name},
     )
+    building = await rebuilds.show_rebuild(services, name)
+    ends = building.state in {"waiting", "building"}
+    anew = offered(
+        REBUILD,
+        principal,
+        says="Builds it from the first event beside the one in use. Readers see the old rows until"
+        " both are exchanged, in one transaction. It loads the projectors meanwhile.",
+        why_not=f"it is {building.state} already" if ends else "",
+        path={"name": name},
+    )
     return await page(
         request,
         services,
         "read_model.html",
+        building=building.model_dump(),
+        anew=anew,
         name=name,
         rows=[{**one.model_dump(), "does": what_to_do(one.cause)} for one in found.items],
         waiting=[one.model_dump() for one in found.waiting],
@@ -69,6 +82,13 @@ async def show_row(
         retries=[one.model_dump() for one in found.retries],
         offer=offer,
     )
+
+
+@router.post("/console/read-models/{name}/rebuild", dependencies=[needs("consumers:operate")])
+async def build_anew(request: Request, services: ServicesDep, name: Name) -> Response:
+    wanted = model_of(rebuilds.Rebuilding, await form_of(request))
+    await rebuilds.rebuild(services, await actor_in(request), name, wanted)
+    return see(f"/console/read-models/{part(name)}")
 
 
 @router.post("/console/read-models/{name}/retry", dependencies=[needs("consumers:operate")])

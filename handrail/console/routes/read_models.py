@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import TextClause, text
 
+from handrail.console.lag_drawing import trend_of
 from handrail.console.rendering import page
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.http.access import needs
 from handrail.http.dependencies import ServicesDep
+from handrail.http.routes.rebuilds import percent_read
 from handrail.projections.parked_rows import parked
 from handrail.projections.read_model import NEXT
 
@@ -20,6 +26,7 @@ FROM checkpoints GROUP BY 1, 2 ORDER BY 1, 2
 """)
 
 
+_STALLED: Final = timedelta(seconds=30)
 _NEWEST: TextClause = text("SELECT coalesce(max(position), 0) FROM events")
 
 
@@ -33,6 +40,7 @@ async def read_models(request: Request, services: ServicesDep) -> Response:
         owners: dict[str, list[dict[str, object]]] = {}
         for one in (await connection.execute(_SHARDS)).mappings():
             owners.setdefault(one["projection"], []).append(dict(one))
+        services.trend.note(behind)
         built = [one for one in behind if one.follower in names and one.follower.endswith(NEXT)]
         newest = (await connection.execute(_NEWEST)).scalar_one() if built else 0
     return await page(
@@ -44,14 +52,27 @@ async def read_models(request: Request, services: ServicesDep) -> Response:
         others=[one for one in behind if one.follower not in names],
         rows=rows,
         owners=owners,
+        stalled=_stalled(behind, owners),
+        trends={one.follower: trend_of(services.trend.of(one.follower)) for one in behind},
     )
+
+
+def _stalled(behind: Sequence[Lag], owners: Mapping[str, Sequence[Mapping[str, Any]]]) -> set[str]:
+    """Those that have something to read, and that have not moved for half a minute."""
+    long_ago = datetime.now(UTC) - _STALLED
+    return {
+        one.follower
+        for one in behind
+        if one.events
+        and one.seconds > _STALLED.total_seconds()
+        and all(each["moved_at"] < long_ago for each in owners.get(one.follower, ()))
+    }
 
 
 def _progress(one: Lag, newest: int) -> dict[str, object]:
     """How much of the history a read model has read that is being built."""
-    read = max(newest - one.events, 0)
     return {
         "name": one.follower.removesuffix(NEXT),
-        "percent": 100 * read // newest if newest else 100,
+        "percent": percent_read(newest, one.events),
         "left": one.events,
     }

@@ -296,6 +296,8 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT ON newer_code_decisions TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON retry_requests TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON form_readers TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON dead_message_acts TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE ON rebuild_requests TO {name}",
         f"GRANT SELECT ON store_epochs, notification_channels, moments TO {name}",
         # Keys are made by the owner: the application could else give itself every right.
         f"GRANT SELECT ON api_keys TO {name}",

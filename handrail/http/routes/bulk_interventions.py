@@ -36,6 +36,7 @@ from handrail.kernel import Attribution, stream_name
 from handrail.personal import ERASED
 from handrail.projections import intervention_board, saga_board
 from handrail.projections.intervention_board import InterventionRow, State
+from handrail.projections.intervention_outcomes import became, outcomes, statuses
 from handrail.sagas.interventions import Heard, Kind, SagaTold
 
 router = APIRouter(tags=["sagas"])
@@ -73,7 +74,9 @@ class Begun(BaseModel):
 
 
 class InterventionInMany(BaseModel):
-    """`remaining` have not been told yet, or not any more where it was stopped."""
+    """`remaining` have not been told yet, or not any more where it was stopped. `stopped_by` has
+    stopped it, or suspended it for now, for `stop_reason`.
+    """
 
     intervention: str
     state: State
@@ -99,13 +102,25 @@ class InterventionInMany(BaseModel):
 
 
 class Item(BaseModel):
-    """`said` is why a saga refused, or that it could not be reached."""
+    """`said` is why a saga refused, or that it could not be reached. `became` is how it stands now:
+    its status, `parked again` where it accepted and is parked once more, or `unknown`.
+    """
 
     saga: str
     step: str
     status: Heard
     said: str
     at: datetime
+    became: str
+
+
+class Outcomes(BaseModel):
+    """`counts` has how many of the first 2,000 that were told stand how: `completed`,
+    `compensated`, `parked again` and others, as an item's `became`.
+    """
+
+    intervention: str
+    counts: dict[str, int]
 
 
 class ItemsQuery(PageQuery):
@@ -114,6 +129,20 @@ class ItemsQuery(PageQuery):
 
 class NewStop(Why):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "it made it worse"}]})
+
+
+class NewPause(Why):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "to see how the first ones go"}]}
+    )
+
+
+class Pausing(BaseModel):
+    """It is so by now; the page of the intervention shows it a moment later."""
+
+    intervention: str
+    status: Literal["suspended", "running"]
+    links: Links
 
 
 class Stopping(BaseModel):
@@ -227,6 +256,8 @@ async def list_items(
         if newest is None:
             raise await _unseen(services, intervention)
         found = await _told(connection, stream, query, after, searched)
+        sagas = [one.data["saga"] for one in found]
+        standing = await statuses(connection, services.app.saga_board.table, sagas)
     next_ = (searched,) if searched < newest else None
     if len(found) > query.limit:
         found = found[: query.limit]
@@ -238,10 +269,65 @@ async def list_items(
             status=one.data["heard"],
             said=one.data["said"],
             at=one.recorded_at,
+            became=became(one.data["heard"], standing.get(one.data["saga"])),
         )
         for one in found
     ]
     return page(items, next_, path, query, response)
+
+
+@router.get(
+    "/interventions/{intervention}/outcomes",
+    summary="How those that were told stand now",
+    dependencies=[needs("sagas:read")],
+    responses=responses(
+        "not-found", "read-model-behind", "database-unavailable", "temporal-unavailable"
+    ),
+)
+async def show_outcomes(services: ServicesDep, intervention: Id) -> Outcomes:
+    """Completed, compensated, parked again: of the first 2,000 that were told."""
+    stream, board = stream_name("intervention", intervention), services.app.saga_board.table
+    async with services.database.connection() as connection:
+        if await stream_reader.newest_version(connection, stream) is None:
+            raise await _unseen(services, intervention)
+        counts = await outcomes(connection, board, intervention)
+    return Outcomes(intervention=intervention, counts=dict(counts))
+
+
+@router.post(
+    "/interventions/{intervention}/suspend",
+    status_code=202,
+    summary="Tell no sagas for now",
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
+    responses=responses("not-found", "intervention-ended", *UNAVAILABLE),
+)
+async def suspend(
+    services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewPause
+) -> Pausing:
+    """Those that were told stay told, the others wait until it is resumed. It stays suspended
+    however long that is, and whichever processes end meanwhile. Suspended twice is suspended once.
+    """
+    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
+    await services.steering.suspend_in_many(intervention, wish)
+    links = _links(services, intervention)
+    return Pausing(intervention=intervention, status="suspended", links=links)
+
+
+@router.post(
+    "/interventions/{intervention}/resume",
+    status_code=202,
+    summary="Go on with those that were not told",
+    dependencies=[needs("sagas:intervene"), *JSON_BODY],
+    responses=responses("not-found", "intervention-ended", *UNAVAILABLE),
+)
+async def resume(
+    services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewPause
+) -> Pausing:
+    """One that is not suspended goes on as it does."""
+    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
+    await services.steering.resume_in_many(intervention, wish)
+    links = _links(services, intervention)
+    return Pausing(intervention=intervention, status="running", links=links)
 
 
 @router.post(
@@ -328,7 +414,10 @@ def _links(services: Services, intervention: str) -> Links:
     return {
         "intervention": f"/interventions/{intervention}",
         "items": f"/interventions/{intervention}/items",
+        "outcomes": f"/interventions/{intervention}/outcomes",
         "stop": f"/interventions/{intervention}/stop",
+        "suspend": f"/interventions/{intervention}/suspend",
+        "resume": f"/interventions/{intervention}/resume",
         "stream": f"/streams/{workflow}",
         **services.in_temporal_ui(workflow),
     }

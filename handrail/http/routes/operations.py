@@ -166,6 +166,7 @@ async def _count(services: Services) -> None:
     measures.sagas.show(found)
     for (source, status), count in webhooks.items():
         measures.webhooks.labels(source, status).set(count)
+    services.trend.note(behind)
     names = services.app.read_model_names
     for one in behind:
         shown = measures.projections if one.follower in names else measures.followers

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from handrail.messaging.broker.topology import (
+    OPERATOR,
     RELAY,
     Binding,
     Queue,
@@ -29,6 +30,8 @@ OURS: Final = "handrail"
 
 LOOKING: Final = "management"
 """The tag of those who may look by the management API at the virtual hosts that they may enter."""
+MONITORING: Final = "monitoring"
+"""The tag of those who may see the links of federation, too."""
 
 _HASH: Final = "rabbit_password_hashing_sha256"
 _SALT: Final = 4  # bytes, as RabbitMQ wants
@@ -96,7 +99,9 @@ def objects_of(topology: Topology, access: Access) -> Objects:
 
 
 def _tags_of(user: str) -> list[str]:
-    """The relay looks at what queues are bound to."""
+    """The relay looks at what queues are bound to, the operator at queues and links."""
+    if user == OPERATOR:
+        return [OURS, MONITORING]
     return [OURS, LOOKING] if user == RELAY else [OURS]
 
 

@@ -139,6 +139,11 @@ class Management:
         found: Sequence[Mapping[str, Any]] = await self._get("bindings")
         return found
 
+    async def listed(self, what: str, vhost: str) -> Sequence[Mapping[str, Any]]:
+        """The `exchanges`, `queues` or `bindings` of a virtual host. Raises BrokerSaidNo."""
+        found: Sequence[Mapping[str, Any]] = await self._get(f"{what}/{_quoted(vhost)}")
+        return found
+
     async def queues(self, vhost: str) -> Mapping[str, int]:
         """How many messages each has, as of some seconds ago."""
         found = await self._get(f"queues/{_quoted(vhost)}")

@@ -19,6 +19,9 @@ from handrail.messaging.relay.routing import Routing
 RELAY: Final = "relay"
 """The user that publishes."""
 
+OPERATOR: Final = "operator"
+"""The user that looks at queues, and redrives or discards what lies in `dead` and `unrouted`."""
+
 DEAD, UNROUTED = "dead", "unrouted"
 """Where messages go that no consumer could take, and those that no queue is bound to."""
 
@@ -108,8 +111,12 @@ class Topology:
         return tuple(dict.fromkeys(permission.user for permission in self.permissions))
 
 
-def topology(routing: Routing, consumers: Sequence[Consumer]) -> Topology:
-    """What is declared at the broker for these consumers. Raises NotToBeHad, NoBroker."""
+def topology(
+    routing: Routing, consumers: Sequence[Consumer], *, operator: bool = False
+) -> Topology:
+    """What is declared at the broker for these consumers; `operator`: with the user for what lies
+    in `dead` and `unrouted`. Raises NotToBeHad, NoBroker.
+    """
     plan = routing.broker
     for consumer in consumers:
         _check(consumer, routing, plan)
@@ -118,7 +125,10 @@ def topology(routing: Routing, consumers: Sequence[Consumer]) -> Topology:
             _home(plan),
             *(_service(name, plan, routing, consumers) for name in plan.services),
         ),
-        permissions=tuple(_permissions(plan, consumers)),
+        permissions=(
+            *_permissions(plan, consumers),
+            *(_of_operator(plan) if operator else ()),
+        ),
     )
 
 
@@ -225,6 +235,17 @@ def _permissions(plan: BrokerPlan, consumers: Sequence[Consumer]) -> Iterable[Pe
         own = rf"federation: {exchange} -> [^:]+:{service}:{exchange}( [AB])?"
         yield Permission(
             federation_user(service), plan.home, f"^{own}$", f"^{own}$", f"^({exchange}|{own})$"
+        )
+
+
+def _of_operator(plan: BrokerPlan) -> Iterable[Permission]:
+    """It may put a message into any queue of a service, as to redrive one is; and enter the home,
+    where the buffers of federation are seen.
+    """
+    yield Permission(OPERATOR, plan.home)
+    for service in plan.services:
+        yield Permission(
+            OPERATOR, service, write=_exactly(["amq.default"]), read=_exactly([DEAD, UNROUTED])
         )
 
 

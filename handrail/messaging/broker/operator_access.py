@@ -1,0 +1,73 @@
+"""The broker as a process for operators reaches it; what that needs is loaded when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from handrail.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from handrail.app import App
+    from handrail.messaging.broker.dead_messages import DeadMessages
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrokerAccess:
+    """`url` and `management_url` answer addresses with a login, as of now."""
+
+    url: Callable[[], str]
+    management_url: Callable[[], str]
+    settings: Settings
+
+    def dead_messages(
+        self, app: App, connected: Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+    ) -> DeadMessages:
+        """Needs the extra `broker`. Raises NoBroker where the App declares none."""
+        from handrail.messaging.broker.address import (  # noqa: PLC0415  # see the module
+            certificates,
+            tls_of_management,
+        )
+        from handrail.messaging.broker.dead_messages import DeadMessages  # noqa: PLC0415
+        from handrail.messaging.broker.management_api import Management  # noqa: PLC0415
+        from handrail.messaging.broker.topology import topology  # noqa: PLC0415
+
+        verify = tls_of_management(self.settings)
+        return DeadMessages(
+            url=self.url,
+            management=lambda: Management(self.management_url(), verify=verify),
+            topology=topology(app.routing, app.consumers),
+            connected=connected,
+            query=certificates(self.settings),
+        )
+
+
+def of_api(settings: Settings) -> BrokerAccess | None:
+    """As the user of the API; None where the settings have not both of its addresses."""
+    if settings.broker_operator_url is None or settings.broker_operator_management_url is None:
+        return None
+    return BrokerAccess(
+        url=lambda: cast("str", settings.current("broker_operator_url")).rstrip("/"),
+        management_url=lambda: cast("str", settings.current("broker_operator_management_url")),
+        settings=settings,
+    )
+
+
+def of_administrator(settings: Settings) -> BrokerAccess:
+    """As the one of `handrail topology`, whose settings are there."""
+
+    def url() -> str:
+        scheme, _, address = cast("str", settings.current("broker_url")).partition("://")
+        management = cast("str", settings.current("broker_management_url"))
+        login = management.partition("://")[2].rpartition("@")[0]
+        return f"{scheme}://{login}@{address.rpartition('@')[2]}".rstrip("/")
+
+    return BrokerAccess(
+        url=url,
+        management_url=lambda: cast("str", settings.current("broker_management_url")),
+        settings=settings,
+    )

@@ -1,0 +1,186 @@
+"""Three staged incidents, put right in a real browser by what is on the pages alone: each by at
+most six clicks and in two minutes, which are printed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Locator
+
+from tests.api.conftest import House
+from tests.api.poison import heal, mend, poison
+from tests.api.shop import Shop, eventually, open_shop, place, settled
+from tests.console.browser import Seen, a_browser, a_page
+from tests.console.conftest import CONSOLE_PATIENCE
+from tests.console.test_in_browser import REASON, base, sign_in
+from tests.console.test_rights import CALLERS
+
+pytestmark = pytest.mark.browser
+
+CLICKS: Final = 6
+SECONDS: Final = 120.0
+PATIENCE: Final[dict[str, Any]] = {"deadline_seconds": 2, "patience_seconds": 0.3}
+AT_ONCE: Final = 20
+
+
+@dataclass
+class Operator:
+    """Clicks on what is on the page, and counts that."""
+
+    seen: Seen
+    clicks: int = 0
+
+    async def clicks_on(self, what: Locator) -> None:
+        await what.click()
+        self.clicks += 1
+
+    async def link(self, name: str) -> None:
+        await self.clicks_on(self.seen.page.get_by_role("link", name=name, exact=True).first)
+
+    async def presses(self, offer: Locator, button: str, reason: str) -> None:
+        await offer.get_by_label(REASON).fill(reason)
+        await self.clicks_on(offer.get_by_role("button", name=button))
+
+
+@contextmanager
+def put_right(incident: str, operator: Operator) -> Iterator[None]:
+    """Within the clicks and the time there are, and the browser complains about nothing."""
+    began = time.monotonic()
+    yield
+    seconds = time.monotonic() - began
+    print(f"{incident}: {operator.clicks} clicks, {seconds:.0f} s")  # noqa: T201  # for `pytest -s`
+    assert operator.clicks <= CLICKS
+    assert seconds <= SECONDS
+    assert operator.seen.complaints == []
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with a_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+async def signed(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    async with house.api(authentication=CALLERS, **CONSOLE_PATIENCE) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+async def impatient(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """Whose sagas park while the bank is away for a moment."""
+    async with house.api(**PATIENCE) as client:
+        yield client
+
+
+async def parked_by_the_bank(
+    house: House, api: httpx.AsyncClient, shop: Shop, many: int
+) -> list[str]:
+    """Checkouts that wait for a person, for the bank was away at their pivot; it is back then."""
+    limit = asyncio.Semaphore(AT_ONCE)
+    house.unanswered.add("/captures")
+
+    async def one() -> str:
+        async with limit:
+            answer = await place(api, shop, wait=None)
+            assert answer.status_code == 202, answer.text
+            return str(answer.json()["saga"])
+
+    try:
+        sagas = await asyncio.gather(*(one() for _ in range(many)))
+        for saga in sagas:
+            await settled(api, saga, "parked")
+    finally:
+        house.unanswered.clear()
+    return sagas
+
+
+@pytest.mark.parametrize(
+    "many", [10, pytest.param(200, marks=pytest.mark.thorough)], ids=lambda many: f"{many} sagas"
+)
+async def test_the_bank_was_away_and_all_that_parked_go_on(
+    browser: Browser,
+    signed: httpx.AsyncClient,
+    impatient: httpx.AsyncClient,
+    house: House,
+    many: int,
+) -> None:
+    """From the first page: all with the cause, retry all."""
+    shop = await open_shop(impatient, stock=10 * many)
+    sagas = await parked_by_the_bank(house, impatient, shop, many)
+    async with a_page(browser, base(signed)) as seen:
+        page, operator = seen.page, Operator(seen)
+        await sign_in(page, "operator")
+        with put_right(f"the bank was away, {many} sagas are parked", operator):
+            rows = page.locator("tr", has_text="CapturePayment")
+            await rows.first.wait_for()
+            while await rows.count():  # of each cause: no answer, or none in time
+                await operator.clicks_on(rows.first.get_by_role("link", name="all"))
+                retry = page.locator(
+                    "section", has=page.get_by_role("heading", name="Retry", exact=True)
+                )
+                await operator.presses(retry, "Tell them all", "the bank is back")
+                await page.locator(".state-finished").wait_for(timeout=1_000 * SECONDS)
+                await operator.link("Now")
+                await page.wait_for_url("**/console")
+            for saga in sagas:
+                await settled(impatient, saga, "completed")
+        assert await seen.violations() == []
+
+
+@pytest.fixture
+async def poisoned(house: House, shop: Shop) -> AsyncIterator[str]:
+    name = f"credit-{shop.customer}"
+    await poison(house, name, "LimitAssigned", "customer_account")
+    yield name
+    await heal(house)
+
+
+async def test_a_poison_event_in_a_projection_is_applied_once_code_can_take_it(
+    browser: Browser, signed: httpx.AsyncClient, house: House, shop: Shop, poisoned: str
+) -> None:
+    await mend(house, poisoned)
+    async with a_page(browser, base(signed)) as seen:
+        page, operator = seen.page, Operator(seen)
+        await sign_in(page, "operator")
+        with put_right("a poison event in a projection", operator):
+            await operator.link("Read models")
+            await operator.link(shop.customer)
+            row = page.locator('.offer[data-action="retry-row"]')
+            await operator.presses(row, "Retry this row", "mended in 1.2.3")
+            await page.get_by_text("Nothing waits: the row is up to date").wait_for()
+
+    async def gone() -> bool:
+        return not await house.sql("SELECT FROM parked_events WHERE stream = %s", poisoned)
+
+    await eventually(gone, "the row is up to date")
+
+
+async def test_a_wrong_address_is_corrected_and_the_order_goes_on(
+    browser: Browser, signed: httpx.AsyncClient, api: httpx.AsyncClient
+) -> None:
+    """From the first page: each with the cause, the saga, its correction."""
+    shop = await open_shop(api)
+    saga = (await place(api, shop, wait=None, ship_to="addr_undeliverable")).json()["saga"]
+    await settled(api, saga, "parked")
+    async with a_page(browser, base(signed)) as seen:
+        page, operator = seen.page, Operator(seen)
+        await sign_in(page, "operator")
+        with put_right("a wrong address", operator):
+            row = page.locator("tr", has_text="ShipmentDeclined")
+            await operator.clicks_on(row.get_by_role("link", name="each").first)
+            await operator.link(saga)
+            await operator.link("Correct and retry…")
+            await page.get_by_label("ship_to").fill("addr_ok")
+            await page.get_by_label(REASON).fill("the customer moved")
+            await operator.clicks_on(page.get_by_role("button", name="Correct and retry"))
+            await page.get_by_text("Accepted: correct.").wait_for()
+    await settled(api, saga, "completed")
