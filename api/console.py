@@ -14,11 +14,16 @@ _ORDER: Final = EntityPage(
     projection=order_status.PROJECTION,
     money=("total", "down_payment", "returned"),
     links=(("customer", "customers"), ("merchant", "merchants")),
+    has_webhooks=True,
+    notified="about",
+    notified_scope="contacts:read",
     sagas=lambda order: (order, *(f"{one}-{order}" for one in _AROUND)),
 )
 _CUSTOMER: Final = EntityPage(
     name="customers",
     projection=customer_account.PROJECTION,
+    notified="recipient",
+    notified_scope="contacts:read",
 )
 _MERCHANT: Final = EntityPage(
     name="merchants",

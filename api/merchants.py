@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -14,9 +15,9 @@ from domain.settlement.commands import OpenMerchantAccount
 from handrail import bounds
 from handrail.http.access import needs
 from handrail.http.consistency import TOKEN, FreshnessDep
-from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey, wish
-from handrail.http.pagination import BY_NAME, PageQuery, RowPage, position, row_page
+from handrail.http.pagination import BY_NAME, PastPageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Asked, Currency, Id, Links, Money, Quantity, of_row, whole
 from handrail.http.temporal_errors import UNAVAILABLE
@@ -205,19 +206,24 @@ async def list_stock(
     fresh: FreshnessDep,
     response: Response,
     merchant: Id,
-    query: Annotated[PageQuery, Query()],
+    query: Annotated[PastPageQuery, Query()],
 ) -> RowPage[Stock]:
     """By SKU. A merchant who never received anything has an empty list."""
     path = f"/merchants/{merchant}/stock"
     after = position(path, query, BY_NAME)
     await fresh.of("merchant_balance", id_=merchant)
-    await fresh.of("stock_level")
-    async with services.database.connection() as connection:
-        found = await stock_level.stock(connection, merchant, after=after, limit=query.limit)
-        ids = [row.item for row in found.rows]
-        parked = await fresh.rows(connection, stock_level.PROJECTION, ids)
-        known = found.rows or await merchant_balance.merchant_currency(connection, merchant)
-    if not known:
+    if query.as_of is not None:
+        then = stock_level.list_of(merchant)
+        last = after and (*after, f"{merchant}:{after[0]}")
+        found, parked = await fresh.rows_as_of(then, query.as_of, after=last, limit=query.limit)
+        found = replace(found, next=found.next and found.next[:1])
+    else:
+        await fresh.of("stock_level")
+        async with services.database.connection() as connection:
+            found = await stock_level.stock(connection, merchant, after=after, limit=query.limit)
+            ids = [row.item for row in found.rows]
+            parked = await fresh.rows(connection, stock_level.PROJECTION, ids)
+    if not found.rows and not await _known(services, merchant, query.as_of):
         raise Problem("not-found", f"there is no merchant {merchant}")
     items = [of_row(Stock, row) for row in found.rows]
     return row_page(items, found.next, path, query, response, parked=parked)
@@ -240,6 +246,14 @@ async def show_stock(fresh: FreshnessDep, merchant: Id, sku: Id, as_of: AsOf = N
     if row is None:
         raise Problem("not-found", f"{merchant} never received {sku}")
     return of_row(Stock, row)
+
+
+async def _known(services: Services, merchant: str, moment: datetime | None) -> bool:
+    if moment is not None:
+        then = await services.history.row(merchant_balance.PROJECTION, merchant, moment)
+        return then.row is not None
+    async with services.database.connection() as connection:
+        return await merchant_balance.merchant_currency(connection, merchant) is not None
 
 
 def _links(merchant: str) -> Links:

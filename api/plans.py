@@ -19,7 +19,7 @@ from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
-from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
+from handrail.http.pagination import BY_TIME, PastPageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, at, responses
 from handrail.http.schemas import (
     ActorInstead,
@@ -111,7 +111,7 @@ class Moved(BaseModel):
     links: Links
 
 
-class PlansQuery(PageQuery):
+class PlansQuery(PastPageQuery):
     customer: Id | None = None
     status: Status | None = None
 
@@ -120,6 +120,7 @@ class PlansQuery(PageQuery):
     "/plans",
     summary="List instalment plans, newest first",
     dependencies=[needs("plans:read")],
+    responses=responses("history-too-long", "moment-lost"),
 )
 async def list_plans(
     services: ServicesDep,
@@ -128,17 +129,21 @@ async def list_plans(
     query: Annotated[PlansQuery, Query()],
 ) -> RowPage[Plan]:
     after = position("/plans", query, BY_TIME)
-    await fresh.of("instalment_plan")
-    async with services.database.connection() as connection:
-        found = await instalment_plan.plans(
-            connection,
-            customer=query.customer,
-            status=query.status,
-            after=after,
-            limit=query.limit,
-        )
-        ids = [row.order for row in found.rows]
-        parked = await fresh.rows(connection, instalment_plan.PROJECTION, ids)
+    if query.as_of is not None:
+        then = instalment_plan.list_of(query.where("customer", "status"))
+        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=query.limit)
+    else:
+        await fresh.of("instalment_plan")
+        async with services.database.connection() as connection:
+            found = await instalment_plan.plans(
+                connection,
+                customer=query.customer,
+                status=query.status,
+                after=after,
+                limit=query.limit,
+            )
+            ids = [row.order for row in found.rows]
+            parked = await fresh.rows(connection, instalment_plan.PROJECTION, ids)
     items = [_plan(services, row) for row in found.rows]
     return row_page(items, found.next, "/plans", query, response, parked=parked)
 

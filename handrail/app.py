@@ -46,6 +46,7 @@ from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.projections.saga_board import SagaRow
+from handrail.projections.saga_figures import SagaTally
 from handrail.sagas import events, interventions, proposals, stream_commands
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, with_contexts
@@ -325,13 +326,18 @@ class App:
         return intervention_board.projection(self.tenant)
 
     @cached_property
+    def saga_figures(self) -> Projection[SagaTally]:
+        """How many sagas of each type there are, and what became of them."""
+        refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
+        return saga_figures.projection(refusals)
+
+    @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
         """The projections of the business, then the library's own."""
-        refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
         return (
             *self.projections,
             self.saga_board,
-            saga_figures.projection(refusals),
+            self.saga_figures,
             self.intervention_board,
         )
 

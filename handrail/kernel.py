@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, NewType
 
 from handrail.currencies import written
@@ -34,6 +35,17 @@ class Message:
 @dataclass(frozen=True, kw_only=True)
 class Event(Message):
     """A fact, named in the past tense. Once stored, its name and shape are a contract."""
+
+    effective: ClassVar[str] = "effective_at"
+    """The field that says when it became true, of a fact that reaches us late. An event without it
+    became true when it was recorded.
+    """
+
+
+def effective_at(event: Event) -> datetime | None:
+    """When the fact became true, where the event says so."""
+    found = getattr(event, event.effective, None)
+    return found if isinstance(found, datetime) else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from domain.payments.events import (
 )
 from handrail.access.row_owner import RowOwner
 from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
@@ -229,7 +230,7 @@ def _figures(row: InstalmentPlan) -> InstalmentPlan:
 
 PROJECTION: Final = Projection(
     name="instalment_plan",
-    version=2,
+    version=3,
     row=InstalmentPlan,
     table=table,
     categories=("plan",),
@@ -246,6 +247,7 @@ PROJECTION: Final = Projection(
         RefundPaid,
     ),
     evolve=evolve,
+    begins="opened_at",
     owner=RowOwner(tenant="merchant", party="customer"),
 )
 
@@ -272,6 +274,11 @@ async def plans(
     return await slice_of(
         connection, query, InstalmentPlan, by=by, after=after, limit=limit, newest_first=True
     )
+
+
+def list_of(where: Mapping[str, Any]) -> PastList[InstalmentPlan]:
+    """What `plans` lists, as of a moment."""
+    return PastList(PROJECTION, ("opened_at", "order"), where, newest_first=True)
 
 
 async def overdue(

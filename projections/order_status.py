@@ -55,6 +55,7 @@ from domain.shipping.events import (
 from handrail.access.row_owner import RowOwner
 from handrail.kernel import Event, Refusal
 from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
@@ -267,7 +268,7 @@ def _turned_back(because: str) -> Status:
 
 PROJECTION = Projection(
     name="order_status",
-    version=2,
+    version=3,
     row=OrderStatus,
     table=table,
     categories=("order", "payment", "shipment", "saga"),
@@ -286,6 +287,7 @@ PROJECTION = Projection(
         SagaEnded,
     ),
     evolve=evolve,
+    begins="placed_at",
     owner=RowOwner(tenant="merchant", party="customer"),
 )
 
@@ -312,6 +314,11 @@ async def orders(
     return await slice_of(
         connection, query, OrderStatus, by=by, after=after, limit=limit, newest_first=True
     )
+
+
+def list_of(where: Mapping[str, Any]) -> PastList[OrderStatus]:
+    """What `orders` lists, as of a moment."""
+    return PastList(PROJECTION, ("placed_at", "order"), where, newest_first=True)
 
 
 async def counts(connection: AsyncConnection) -> Mapping[str, int]:

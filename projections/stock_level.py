@@ -18,6 +18,7 @@ from domain.inventory.events import (
 )
 from handrail.access.row_owner import RowOwner
 from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
@@ -117,3 +118,8 @@ async def stock(
     query = select(table).where(table.c.merchant == merchant)
     by = (table.c.sku,)
     return await slice_of(connection, query, StockLevel, by=by, after=after, limit=limit)
+
+
+def list_of(merchant: str) -> PastList[StockLevel]:
+    """What `stock` lists, as of a moment."""
+    return PastList(PROJECTION, ("sku", "item"), {"merchant": merchant})

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.returns import Returning, return_everything
 from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
-from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, EffectiveAt, Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
-from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
+from handrail.http.pagination import BY_TIME, PastPageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
@@ -81,7 +81,7 @@ class Cancelling(BaseModel):
     links: Links
 
 
-class OrdersQuery(PageQuery):
+class OrdersQuery(PastPageQuery):
     customer: Id | None = None
     merchant: Id | None = None
     status: Status | None = None
@@ -91,6 +91,7 @@ class OrdersQuery(PageQuery):
     "/orders",
     summary="List orders, newest first",
     dependencies=[needs("orders:read")],
+    responses=responses("history-too-long", "moment-lost"),
 )
 async def list_orders(
     services: ServicesDep,
@@ -99,18 +100,22 @@ async def list_orders(
     query: Annotated[OrdersQuery, Query()],
 ) -> RowPage[Order]:
     after = position("/orders", query, BY_TIME)
-    await fresh.of("order_status")
-    async with services.database.connection() as connection:
-        found = await order_status.orders(
-            connection,
-            customer=query.customer,
-            merchant=query.merchant,
-            status=query.status,
-            after=after,
-            limit=query.limit,
-        )
-        ids = [row.order for row in found.rows]
-        parked = await fresh.rows(connection, order_status.PROJECTION, ids)
+    if query.as_of is not None:
+        then = order_status.list_of(query.where("customer", "merchant", "status"))
+        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=query.limit)
+    else:
+        await fresh.of("order_status")
+        async with services.database.connection() as connection:
+            found = await order_status.orders(
+                connection,
+                customer=query.customer,
+                merchant=query.merchant,
+                status=query.status,
+                after=after,
+                limit=query.limit,
+            )
+            ids = [row.order for row in found.rows]
+            parked = await fresh.rows(connection, order_status.PROJECTION, ids)
     items = [_order(services, row) for row in found.rows]
     return row_page(items, found.next, "/orders", query, response, parked=parked)
 
@@ -122,7 +127,11 @@ async def list_orders(
     responses=responses("not-found"),
 )
 async def show_order(
-    services: ServicesDep, fresh: FreshnessDep, order: Id, as_of: AsOf = None
+    services: ServicesDep,
+    fresh: FreshnessDep,
+    order: Id,
+    as_of: AsOf = None,
+    effective_at: EffectiveAt = None,
 ) -> Order:
     """An order appears when it is placed, a moment after its saga has begun. Until then the answer
     is 503 with Retry-After while the saga runs, and 404 otherwise.
@@ -132,9 +141,14 @@ async def show_order(
         order,
         lambda connection: order_status.order(connection, order),
         as_of,
+        effective_at,
     )
     if row is None:
-        if as_of is None and await services.processes.is_running(order, of=_OF_AN_ORDER):
+        if (
+            as_of is None
+            and effective_at is None
+            and await services.processes.is_running(order, of=_OF_AN_ORDER)
+        ):
             message = f"{order} has begun and is not placed yet"
             raise Problem("read-model-behind", message, retry_after=1)
         raise Problem("not-found", f"there is no order {order}")

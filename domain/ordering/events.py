@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from domain.identifiers import CustomerId, MerchantId, OrderId, ReturnId, Sku
 from handrail.kernel import Event, Money, Refusal
@@ -59,6 +59,8 @@ class ReviewClosed(Event, context="ordering"):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderCompleted(Event, context="ordering"):
+    effective: ClassVar[str] = "completed_at"
+
     order: OrderId
     completed_at: datetime
 

@@ -1,7 +1,7 @@
 """What the bank answered comes in as an argument: the activity asks, and adds the reply."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, ClassVar, get_args
 
 from domain.command_fields import ShopCommand
@@ -52,6 +52,7 @@ class RecordDispute(ShopCommand, context="payments"):
     dispute: str
     amount: Money
     instalments: Money | None = None
+    effective_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Stored for ever: names and fields here are a contract, changed only by a new version."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, get_args
 
 from domain.identifiers import CustomerId, MerchantId, OrderId, PayoutId, ReturnId
@@ -63,11 +63,12 @@ class PaymentRefunded(Event, context="payments"):
 
 @dataclass(frozen=True, kw_only=True)
 class PaymentDisputed(Event, context="payments"):
-    """The customer told the bank to take the amount back."""
+    """The customer told the bank to take the amount back; `effective_at` is when, if it said so."""
 
     order: OrderId
     dispute: str
     amount: Money
+    effective_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

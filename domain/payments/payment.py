@@ -145,4 +145,5 @@ def _dispute(command: RecordDispute, payment: Payment) -> Sequence[PaymentEvent]
     # Several may come to more: one that is dropped may be followed by another for the same money.
     if amount > taken:
         raise OutOfOrder(f"{taken} was taken for {order}, and {amount} is disputed")
-    return [PaymentDisputed(order=order, dispute=dispute, amount=amount)]
+    at = command.effective_at
+    return [PaymentDisputed(order=order, dispute=dispute, amount=amount, effective_at=at)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, get_args
+from typing import Annotated, ClassVar, get_args
 
 from domain.identifiers import OrderId
 from handrail.kernel import Event, Refusal
@@ -32,18 +32,24 @@ class ShipmentCancelled(Event, context="shipping"):
 
 @dataclass(frozen=True, kw_only=True)
 class ShipmentDispatched(Event, context="shipping"):
+    effective: ClassVar[str] = "at"
+
     order: OrderId
     at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShipmentDelivered(Event, context="shipping"):
+    effective: ClassVar[str] = "at"
+
     order: OrderId
     at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShipmentLost(Event, context="shipping"):
+    effective: ClassVar[str] = "at"
+
     order: OrderId
     at: datetime
     cause: Annotated[str, Personal()]

@@ -81,6 +81,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "read_models": "S",
         "row_snapshots": "SI",
         "moments": "S",
+        "kept_totals": "S",
         "requests": "SIUD",
         "saga_places": "SIUD",
         "webhooks": "SIU",
@@ -119,6 +120,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "projector": {
         **_FEED,
         "checkpoints": "SU",
+        "kept_totals": "SI",
         "parked_events": "SIUD",
         "retry_requests": "SUD",
         "read_models": "S",
@@ -164,6 +166,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "state_snapshots": "S",
         "row_snapshots": "S",
         "moments": "S",
+        "kept_totals": "S",
         "checkpoints": "SIUD",
         "parked_events": "SIUD",
         "retry_requests": "S",

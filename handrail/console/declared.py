@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from handrail.projections.projection import Projection
 
@@ -44,6 +44,13 @@ class EntityPage:
     money: Sequence[str] = ()
     links: Sequence[tuple[str, str]] = ()
     sagas: Callable[[str], Sequence[str]] = _the_same
+    has_webhooks: bool = False
+    """Whether its ids are what webhooks are about: its timeline has those that came."""
+    notified: Literal["", "about", "recipient"] = ""
+    """Whether its ids are what notifications are about, or for whom they are: its timeline has
+    them, for principals with `notified_scope`.
+    """
+    notified_scope: str = ""
     is_tenant: bool = False
     """Whether its ids are those of tenants: its sagas are then all that run for it."""
 
@@ -51,6 +58,7 @@ class EntityPage:
         title = self.name.removesuffix("s").replace("-", " ").capitalize()
         object.__setattr__(self, "title", self.title or title)
         object.__setattr__(self, "scope", self.scope or f"{self.name}:read")
+        object.__setattr__(self, "notified_scope", self.notified_scope or self.scope)
 
     @property
     def shown(self) -> Sequence[str]:
@@ -74,8 +82,9 @@ class Console:
                 yield f"{where} has a name that it cannot have: use small letters, like trips"
             if names.count(one.name) > 1:
                 yield f"{where} is there twice: rename one of them"
-            if one.scope not in scopes:
-                yield f"{where} needs the scope {one.scope}, which does not exist: add it"
+            for scope in dict.fromkeys((one.scope, one.notified_scope)):
+                if scope not in scopes:
+                    yield f"{where} needs the scope {scope}, which does not exist: add it"
             if one.projection.name not in read_models:
                 yield f"{where} shows {one.projection.name}, which is none of the projections"
             unknown = {*one.fields, *one.money, *dict(one.links)} - {*one.projection.columns}

@@ -16,6 +16,7 @@ from handrail.messaging.consumers import prune_inbox as inbox
 from handrail.messaging.contracts import form_readers
 from handrail.notifications import pruning as notifications
 from handrail.processes import prune_tables
+from handrail.projections.earlier_keys import earlier_keys_name
 from handrail.projections.projection import Projection
 from handrail.projections.totals import totals_name
 
@@ -125,6 +126,14 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         until="after it",
         protects="That a point-in-time read of the time has the same answer for ever: what had been"
         " committed then. As of earlier times, events count by when they were recorded.",
+        by="projector",
+    ),
+    Retention(
+        tables=("kept_totals",),
+        after=prune_tables.MOMENTS_KEPT,
+        until="after it was kept",
+        protects="The time that sums as of a moment take, and that there are any of moments long"
+        " ago.",
         by="projector",
     ),
     Retention(
@@ -298,8 +307,9 @@ def retentions(
     """Of the tables of the library, of the projections' read models, and the business's `own`."""
     tables = (one.table.name for one in projections)
     totals = (totals_name(one.table.name) for one in projections if one.adds is not None)
+    earlier = (earlier_keys_name(one.table.name) for one in projections if one.begins is not None)
     read_models = Retention(
-        tables=(*tables, *totals),
+        tables=(*tables, *totals, *earlier),
         until="until a new version takes their place",
         protects="Answers of the API. They hold nothing that is not in the events, and are built "
         "anew from them at any time.",

@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
 
-from handrail.access.row_owner import OWNER, RowOwner
+from handrail.access.row_owner import FOR_OPERATORS, OWNER, RowOwner
 
 metadata = MetaData()
 
@@ -230,6 +230,31 @@ moments = Table(
     Column("epoch", Integer, nullable=False, autoincrement=False),
     PrimaryKeyConstraint("at", name="moments_pkey"),
     postgresql_with={"fillfactor": 90},
+)
+
+# What the totals of a read model were at a checkpoint: sums as of a moment go on from the nearest
+# one. `checkpoints` has, for each shard, `since`, `until` and `after_position` as a checkpoint has
+# them; `position` is that of the newest event then. `totals` are figure, labels and total over all
+# shards. Projectors add rows, at most once a second and after a thousand events; none is changed.
+kept_totals = Table(
+    "kept_totals",
+    metadata,
+    Column("read_model", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("epoch", Integer, nullable=False, autoincrement=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False),
+    Column(
+        "kept_at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.clock_timestamp(),
+    ),
+    Column("checkpoints", JSONB, nullable=False),
+    Column("totals", JSONB, nullable=False),
+    PrimaryKeyConstraint("read_model", "version", "epoch", "position", name="kept_totals_pkey"),
+    # What is older than its retention is found by it.
+    Index("kept_totals_kept_at_idx", "kept_at"),
+    info={OWNER: FOR_OPERATORS},
 )
 
 # The processes that follow the feed and are alive, so that each knows its fair share. `serves`
@@ -454,4 +479,11 @@ webhooks = Table(
     # Lists are newest first, of all or of one status.
     Index("webhooks_received_at_idx", "received_at", "source", "id"),
     Index("webhooks_status_idx", "status", "received_at", "source", "id"),
+    # The timeline of what they are about.
+    Index(
+        "webhooks_subject_idx",
+        "subject",
+        "received_at",
+        postgresql_where=text("order_id IS NOT NULL"),
+    ),
 )

@@ -26,7 +26,9 @@ from handrail.http.dependencies import ServicesDep
 from handrail.http.prefer_header import seconds_to_wait
 from handrail.http.problems import Problem, in_header
 from handrail.http.schemas import form
-from handrail.projections.parked_rows import Standstill, standstill
+from handrail.projections.paging import After, Slice
+from handrail.projections.parked_rows import Standstill, any_parked, standstill
+from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Projection
 from handrail.projections.row_of import row_of
 
@@ -86,14 +88,16 @@ class Freshness:
         id_: str,
         read: Callable[[AsyncConnection], Awaitable[RowT | None]] | None = None,
         as_of: datetime | None = None,
+        effective_at: datetime | None = None,
     ) -> RowT | None:
-        """The row, as of now or of a moment. The answer says where it is parked.
+        """The row, as of now or of a moment, and what of it was true at another one. The answer
+        says where it is parked.
 
         `read` reads it otherwise than by its key. Raises Problem, also where there is no row
         because its first event is parked.
         """
-        if as_of is not None:
-            found = await self._services.history.row(projection, id_, as_of)
+        if as_of is not None or effective_at is not None:
+            found = await self._services.history.row(projection, id_, as_of, effective_at)
             if found.stopped_by:
                 self._parked_at(projection, id_, found.row, found.stopped_by.position)
             return found.row
@@ -116,6 +120,22 @@ class Freshness:
         if parked.rows:
             self._headers[PARKED] = f"{len(parked.rows)}"
         return parked
+
+    async def rows_as_of(
+        self, wanted: PastList[RowT], moment: datetime, *, after: After | None, limit: int
+    ) -> tuple[Slice[RowT], Standstill]:
+        """A page of a list as of a moment, and which of its rows were parked by then.
+
+        Raises Problem.
+        """
+        found = await self._services.history.rows(
+            self._database, wanted, moment, after=after, limit=limit
+        )
+        async with self._database.connection() as connection:
+            anywhere = await any_parked(connection, wanted.projection.name)
+        if found.parked:
+            self._headers[PARKED] = f"{len(found.parked)}"
+        return Slice(found.rows, found.next), Standstill(found.parked, anywhere)
 
     def _parked_at(self, projection: Projection[Any], id_: str, row: Any, position: int) -> None:
         if row is None:

@@ -145,6 +145,14 @@ ActorDep = Annotated[ActorName, Depends(actor_of)]
 """On whose authority the request is made: the caller, and for whom it acts."""
 JSON_BODY: Final = [Depends(json_body)]
 """Dependencies of a route that takes JSON: another content type is refused."""
+EffectiveAt = Annotated[
+    Moment | None,
+    Query(
+        description="What was true at this moment, of all that is known, or with `as_of` of what "
+        "was known then. Facts that reach us late say when they became true; others became true "
+        "when they were recorded."
+    ),
+]
 AsOf = Annotated[
     Moment | None,
     Query(

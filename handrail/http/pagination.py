@@ -69,6 +69,21 @@ class PageQuery(Asked):
         )
 
 
+class PastPageQuery(PageQuery):
+    """Of a list that has `as_of`."""
+
+    as_of: Moment | None = Field(
+        default=None,
+        description="The list as it was known at this moment (RFC 3339). A page looks at a bounded "
+        "number of rows, so it may be empty and still have a next one.",
+    )
+
+    def where(self, *names: str) -> dict[str, Any]:
+        """The filters of these names that were given."""
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value is not None}
+
+
 BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, SagaId])
 BY_NAME: Final[TypeAdapter[tuple[str]]] = TypeAdapter(tuple[Id])
 BY_VERSION: Final[TypeAdapter[tuple[int]]] = TypeAdapter(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -15,7 +15,11 @@ from handrail.http.problems import Problem
 from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, HistoryTooLong, fold_as_of
 from handrail.projections.blame import Blame, Changes, blame_of, changes_of
 from handrail.projections.moments import MomentLost
+from handrail.projections.paging import After
+from handrail.projections.past_lists import ListBehind, PastList, PastSlice, Reads, list_as_of
+from handrail.projections.past_totals import TotalsNotKept, totals_as_of
 from handrail.projections.projection import Projection
+from handrail.projections.totals import Key
 
 RowT = TypeVar("RowT")
 
@@ -35,13 +39,49 @@ class PointInTime:
         self._turns = Turns(_AT_ONCE)
         self._turn = asyncio.Lock()
 
-    async def row(self, projection: Projection[RowT], id_: str, moment: datetime) -> AsOfRow[RowT]:
-        """Raises Problem."""
+    async def row(
+        self,
+        projection: Projection[RowT],
+        id_: str,
+        moment: datetime | None,
+        true_by: datetime | None = None,
+    ) -> AsOfRow[RowT]:
+        """As of a moment, or of now; with `true_by` what had become true by then.
+
+        Raises Problem.
+        """
         async with self._bounded():
             return await fold_as_of(
                 self._database,
                 projection,
                 id_,
+                moment,
+                self._codec,
+                true_by=true_by,
+                events_at_most=self._events_at_most,
+                turn=self._turn,
+            )
+
+    async def rows(
+        self,
+        confined: Database,
+        wanted: PastList[RowT],
+        moment: datetime,
+        *,
+        after: After | None,
+        limit: int,
+    ) -> PastSlice[RowT]:
+        """A page of a list, of rows that `confined` shows. Raises Problem."""
+        reads = Reads(confined, self._database, self._codec, self._events_at_most, self._turn)
+        async with self._bounded():
+            return await list_as_of(reads, wanted, moment, after=after, limit=limit)
+
+    async def totals(self, projection: Projection[Any], moment: datetime) -> Mapping[Key, int]:
+        """The sums over all rows of a read model. Raises Problem."""
+        async with self._bounded():
+            return await totals_as_of(
+                self._database,
+                projection,
                 moment,
                 self._codec,
                 events_at_most=self._events_at_most,
@@ -96,5 +136,9 @@ class PointInTime:
             except HistoryTooLong as long:
                 said = f"folded {long.folded} of about {long.events} events: ask again"
                 raise Problem("history-too-long", said, retry_after=1) from None
+            except ListBehind as behind:
+                raise Problem("read-model-behind", str(behind), retry_after=1) from None
+            except TotalsNotKept as unkept:
+                raise Problem("sums-not-kept", str(unkept)) from None
             except MomentLost as lost:
                 raise Problem("moment-lost", str(lost)) from None

@@ -400,6 +400,14 @@ PROBLEM_TYPES: Final = _registry(
         "Ask for another moment; `handrail restore check` says what was lost.",
     ),
     ProblemType(
+        "sums-not-kept",
+        410,
+        "The sums of then are not kept",
+        "Sums as of a moment go on from sums that were kept near it. None were: no projector ran "
+        "then, or it is more than 90 days ago, or before the read model was built.",
+        "Ask for another moment, or the lake: `handrail lake query --as-of`.",
+    ),
+    ProblemType(
         "audit-unavailable",
         503,
         "What operators do cannot be stored",

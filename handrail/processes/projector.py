@@ -19,6 +19,7 @@ from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.processes.announced import announced, of_pool
 from handrail.processes.prune_tables import prune
+from handrail.projections import kept_totals
 from handrail.projections.moments import KEPT_EVERY
 from handrail.projections.projector import Runner
 from handrail.projections.retry_readable import retry_readable
@@ -56,7 +57,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             _retry(pool, app, stop),
             keep_retrying(pool, app.read_models, app.codec),
         )
-        moments = asyncio.create_task(_keep_moments(pool, stop))
+        moments = asyncio.create_task(_keep_moments(pool, app, stop))
         announcement = asyncio.create_task(_announce(runner, settings))
         try:
             with _metrics(runner, settings):
@@ -100,12 +101,15 @@ async def _retry(pool: Pool, app: App, stop: asyncio.Event) -> None:
                 await stop.wait()
 
 
-async def _keep_moments(pool: Pool, stop: asyncio.Event) -> None:
+async def _keep_moments(pool: Pool, app: App, stop: asyncio.Event) -> None:
     """Once a second, beside any number of others: the database lets one of them keep a moment."""
+    summed = [one for one in app.read_models if one.adds is not None]
     while not stop.is_set():
         try:
             async with pool.connection() as connection:
                 await connection.execute("SELECT keep_moment()")
+                for projection in summed:
+                    await kept_totals.keep(connection, projection)
         except Exception as error:  # noqa: BLE001  # as-of reads of this time are less exact then
             if not refused_in(error):
                 _log.warning("no moment kept", error=repr(error))

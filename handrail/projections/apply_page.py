@@ -25,6 +25,7 @@ from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import shard_of
 from handrail.eventstore.subscriptions.page_handler import Handled
 from handrail.projections import row_store
+from handrail.projections.earlier_keys import replaced
 from handrail.projections.fold import BEHIND, Folded, Read, apply, cause_of, fold, ids_of, read
 from handrail.projections.projection import category_of
 from handrail.projections.read_model import Change, ReadModel, Unstorable
@@ -135,7 +136,7 @@ async def _together(
         for name, one in work.items():
             before = there.rows[name]
             folded = fold(one.model.projection, before, one.events, there.waiting[name])
-            changes[one.model] = Change(folded.rows, before)
+            changes[one.model] = Change(folded.rows, before, folded.replaced)
             parked += [(name, event) for event in folded.parked]
         if any(change.rows for change in changes.values()):
             await row_store.keep(connection, changes)
@@ -181,7 +182,9 @@ async def store_each(
             if after is not before:
                 async with connection.transaction():
                     was = {} if before is None else {event.id: before}
-                    await row_store.keep(connection, {work.model: Change({event.id: after}, was)})
+                    moved = replaced(before, after, work.model.projection.begins_with)
+                    change = Change({event.id: after}, was, [before] if moved else [])
+                    await row_store.keep(connection, {work.model: change})
                 done.rows[event.id] = after
         except Exception as error:
             if isinstance(error, psycopg.Error) and not isinstance(error, DATA_AT_FAULT):

@@ -25,9 +25,9 @@ from handrail.eventstore.parked_events import Parked
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.tokens import Connects
 from handrail.projections import row_snapshots
-from handrail.projections.fold import apply, cause_of, read
+from handrail.projections.fold import apply, cause_of, effective_by, read
 from handrail.projections.moments import Cut, cut_as_of
-from handrail.projections.projection import Projection
+from handrail.projections.projection import Projection, id_of
 from handrail.projections.read_model import Unstorable
 from handrail.projections.row_snapshots import RowSnapshot
 
@@ -38,7 +38,7 @@ EVENTS_AT_MOST: Final = 20_000
 _PAGE: Final = 100
 _SLICE: Final = 25
 """Events folded before others have their turn: about a millisecond."""
-_REST: Final = 2
+REST: Final = 2
 """A rest is so many times as long as the work before it."""
 _KEEP_EVERY: Final = 5_000
 """Events from one snapshot of a row to the next."""
@@ -99,15 +99,20 @@ async def fold_as_of(
     database: Connects,
     projection: Projection[RowT],
     id_: str,
-    moment: datetime,
+    moment: datetime | None,
     codec: Codec,
     *,
+    true_by: datetime | None = None,
     events_at_most: int = EVENTS_AT_MOST,
     keep: bool = True,
     turn: asyncio.Lock | None = None,
 ) -> AsOfRow[RowT]:
-    """As `as_of`, and says whether an event stopped the row. No connection is held while it folds.
-    Those with the same `turn` fold a page each in turn, and together no faster than one.
+    """As `as_of`, or without a moment as of now, and says whether an event stopped the row. No
+    connection is held while it folds. Those with the same `turn` fold a page each in turn, and
+    together no faster than one.
+
+    `true_by` is the other axis: of what was known, what had become true by then. Late facts say
+    when that was (`Event.effective`), others became true when they were recorded.
 
     What had been committed by the moment, `moments.py` says. Where no moments were kept, the
     history is cut at one position, so that no stream has a hole: at the last event that was
@@ -115,12 +120,49 @@ async def fold_as_of(
     they say that they were recorded later. Raises MomentLost and HistoryTooLong, and with `keep`
     leaves snapshots behind.
     """
-    streams = [f"{category}-{id_}" for category in projection.categories]
-    cut = await cut_as_of(database, streams, moment)
+    streams = projection.streams_of(id_)
+    if moment is not None:
+        cut = await cut_as_of(database, streams, moment)
+    else:
+        async with database.connect() as connection:
+            cut = Cut(await newest_of(connection, streams))
+    return await fold_to(
+        database,
+        projection,
+        id_,
+        cut,
+        codec,
+        true_by=true_by,
+        events_at_most=events_at_most,
+        keep=keep,
+        turn=turn,
+    )
+
+
+async def fold_to(
+    database: Connects,
+    projection: Projection[RowT],
+    id_: str,
+    cut: Cut,
+    codec: Codec,
+    *,
+    true_by: datetime | None = None,
+    events_at_most: int = EVENTS_AT_MOST,
+    keep: bool = True,
+    turn: asyncio.Lock | None = None,
+) -> AsOfRow[RowT]:
+    """The row of the events of a cut, or of those that had become true by a time: snapshots, which
+    are of all events, are then neither used nor kept. Raises HistoryTooLong, and with `keep` leaves
+    snapshots behind.
+    """
+    streams = projection.streams_of(id_)
     if not cut.position:
         return AsOfRow(None)
-    async with database.connect() as connection:
-        begun = await row_snapshots.newest(connection, projection, id_, cut, codec=codec)
+    begun: RowSnapshot[RowT] = RowSnapshot()
+    if true_by is None:
+        async with database.connect() as connection:
+            begun = await row_snapshots.newest(connection, projection, id_, cut, codec=codec)
+    keep = keep and true_by is None
     fold: _Fold[RowT] = _Fold(begun.row, dict.fromkeys(streams, 0) | dict(begun.versions))
     left, since_kept = events_at_most, 0
     while True:
@@ -130,7 +172,7 @@ async def fold_as_of(
             await asyncio.sleep(0)
             within = [one for one in page if cut.includes(one)]
             due = within[:left]
-            fold = await _folded(projection, fold, due, codec)
+            fold = await _folded(projection, fold, due, codec, true_by)
         if fold.stopped_by is not None or len(due) == len(within) < _PAGE:
             return AsOfRow(fold.row, fold.stopped_by)
         left, since_kept = left - len(due), since_kept + len(due)
@@ -145,30 +187,54 @@ async def fold_as_of(
 
 
 async def _folded(
-    projection: Projection[RowT], fold: _Fold[RowT], events: Sequence[Recorded], codec: Codec
+    projection: Projection[RowT],
+    fold: _Fold[RowT],
+    events: Sequence[Recorded],
+    codec: Codec,
+    true_by: datetime | None = None,
 ) -> _Fold[RowT]:
     for start in range(0, len(events), _SLICE):
         began = perf_counter()
-        fold = _slice(projection, fold, events[start : start + _SLICE], codec)
+        fold = _slice(projection, fold, events[start : start + _SLICE], codec, true_by)
         if fold.stopped_by is not None:
             break
-        await asyncio.sleep(_REST * (perf_counter() - began))
+        await asyncio.sleep(REST * (perf_counter() - began))
     return fold
 
 
 def _slice(
-    projection: Projection[RowT], fold: _Fold[RowT], events: Sequence[Recorded], codec: Codec
+    projection: Projection[RowT],
+    fold: _Fold[RowT],
+    events: Sequence[Recorded],
+    codec: Codec,
+    by: datetime | None,
 ) -> _Fold[RowT]:
     row, versions, position = fold.row, dict(fold.versions), fold.position
     for recorded in events:
         if projection.reads(recorded):
             event = read(recorded, codec)
+            if by is not None:
+                event = effective_by(event, by)
             try:
                 row = apply(projection, row, event)
             except Exception as error:  # noqa: BLE001  # the read model parks whatever it is
                 return replace(fold, row=row, stopped_by=event.parked(cause_of(error)))
         versions[recorded.stream], position = recorded.version, recorded.position
     return _Fold(row, versions, position)
+
+
+async def fold_pages(
+    projection: Projection[RowT], ids: Sequence[str], events: Sequence[Recorded], codec: Codec
+) -> Mapping[str, AsOfRow[RowT]]:
+    """The rows of some ids, from all their events by their positions."""
+    own: dict[str, list[Recorded]] = {id_: [] for id_ in ids}
+    for one in events:
+        own[id_of(one.stream)].append(one)
+    rows = {}
+    for id_, some in own.items():
+        fold = await _folded(projection, _Fold(None, {}), some, codec)
+        rows[id_] = AsOfRow(fold.row, fold.stopped_by)
+    return rows
 
 
 async def _keep(
@@ -215,6 +281,12 @@ async def next_events(
     return [Recorded(*one) for one in await connection.execute(_NEXT, asked)]
 
 
+async def newest_of(connection: AsyncConnection, streams: Sequence[str]) -> int:
+    """The position of the newest event of some streams; 0 where they have none."""
+    found = await connection.execute(_NEWEST, {"streams": list(streams)})
+    return int(found.scalar_one() or 0)
+
+
 async def length_of(connection: AsyncConnection, streams: Sequence[str]) -> int:
     found = await connection.execute(
         text(
@@ -224,6 +296,11 @@ async def length_of(connection: AsyncConnection, streams: Sequence[str]) -> int:
     )
     return int(found.scalar_one() or 0)
 
+
+_NEWEST: Final[TextClause] = text("""
+SELECT max(e.position) FROM streams s JOIN events e ON e.stream = s.name AND e.version = s.version
+WHERE s.name = ANY (CAST(:streams AS text[]))
+""")
 
 # Each stream gives its next events by its own index, so nothing behind the page is read.
 _NEXT: Final[TextClause] = text("""

@@ -15,21 +15,21 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.parked_events import Parked
-from handrail.eventstore.store import Recorded
 from handrail.eventstore.tokens import Connects
+from handrail.kernel import effective_at
 from handrail.projections import row_snapshots
 from handrail.projections.as_of import (
     EVENTS_AT_MOST,
     HistoryTooLong,
     length_of,
+    newest_of,
     next_events,
 )
-from handrail.projections.fold import apply, cause_of, read
+from handrail.projections.fold import Read, Undecodable, apply, cause_of, read
 from handrail.projections.moments import NOTHING, Cut, cut_as_of
 from handrail.projections.projection import Projection
 from handrail.projections.row_snapshots import RowSnapshot
@@ -56,10 +56,14 @@ class SetBy:
     causation: str
     reason: str
     """What the event says as its reason, as it is stored; empty where it says none."""
+    effective_at: datetime | None = None
+    """When it became true, where the event says so."""
 
     @classmethod
-    def of(cls, recorded: Recorded) -> SetBy:
-        said = recorded.metadata
+    def of(cls, event: Read) -> SetBy:
+        recorded, said = event.recorded, event.recorded.metadata
+        parts = () if isinstance(event.happened, Undecodable) else event.happened
+        times = [at for one in parts if (at := effective_at(one.event)) is not None]
         reason = recorded.data.get("reason", "")
         return cls(
             stream=recorded.stream,
@@ -71,6 +75,7 @@ class SetBy:
             correlation=str(said.get("correlation", "")),
             causation=str(said.get("causation", "")),
             reason=reason if isinstance(reason, str) else "",
+            effective_at=min(times, default=None),
         )
 
 
@@ -159,10 +164,10 @@ async def blame_of(
         begun = await _begin(connection, projection, id_, cut, events, events_at_most, codec)
     fold = _Fold.of(projection, id_, begun)
     set_by: dict[str, SetBy] = {}
-    async for recorded, before in _folded(
+    async for event, before in _folded(
         database, projection, fold, _Bounds(cut, events_at_most, turn), codec
     ):
-        by = SetBy.of(recorded)
+        by = SetBy.of(event)
         set_by.update({one.field: by for one in _changes(projection, before, fold.row)})
     if fold.stopped_by is None and fold.folded >= events_at_most and fold.position < cut.position:
         await _keep(database, projection, id_, fold, codec)
@@ -205,13 +210,14 @@ async def changes_of(
         )
     fold = _Fold.of(projection, id_, begun)
     found: list[RowChange] = []
-    async for recorded, before in _folded(
+    async for event, before in _folded(
         database, projection, fold, _Bounds(high, events_at_most, turn), codec
     ):
+        recorded = event.recorded
         is_shown = recorded.position > after and not low.includes(recorded)
         changed = _changes(projection, before, fold.row) if is_shown else []
         if changed:
-            found.append(RowChange(SetBy.of(recorded), changed))
+            found.append(RowChange(SetBy.of(event), changed))
         if len(found) == limit:
             break
     if fold.stopped_by is not None:
@@ -235,7 +241,7 @@ async def _cut(
     if moment is not None:
         return await cut_as_of(database, streams, moment)
     async with database.connect() as connection:
-        return Cut(await _newest(connection, streams))
+        return Cut(await newest_of(connection, streams))
 
 
 async def _begin(  # noqa: PLR0917  # all of one read
@@ -271,7 +277,7 @@ async def _folded(
     fold: _Fold[RowT],
     bounds: _Bounds,
     codec: Codec,
-) -> AsyncIterator[tuple[Recorded, RowT | None]]:
+) -> AsyncIterator[tuple[Read, RowT | None]]:
     """Each event that the read model reads, with the row before it; the fold has the one after."""
     while fold.folded < bounds.events_at_most:
         async with bounds.turn or nullcontext():
@@ -281,8 +287,8 @@ async def _folded(
             began = perf_counter()
             for nth, recorded in enumerate(due[: bounds.events_at_most - fold.folded], start=1):
                 before = fold.row
-                if projection.reads(recorded):
-                    event = read(recorded, codec)
+                event = read(recorded, codec) if projection.reads(recorded) else None
+                if event is not None:
                     try:
                         fold.row = apply(projection, before, event)
                     except Exception as error:  # noqa: BLE001  # the read model parks whatever it is
@@ -290,8 +296,8 @@ async def _folded(
                         return
                 fold.versions[recorded.stream] = recorded.version
                 fold.position, fold.folded = recorded.position, fold.folded + 1
-                if fold.row is not before:
-                    yield recorded, before
+                if event is not None and fold.row is not before:
+                    yield event, before
                 if nth % _SLICE == 0:
                     await asyncio.sleep(_REST * (perf_counter() - began))
                     began = perf_counter()
@@ -312,14 +318,3 @@ def _changes(
 
 def _streams(projection: Projection[Any], id_: str) -> Sequence[str]:
     return [f"{category}-{id_}" for category in projection.categories]
-
-
-async def _newest(connection: AsyncConnection, streams: Sequence[str]) -> int:
-    found = await connection.execute(_NEWEST, {"streams": list(streams)})
-    return int(found.scalar_one() or 0)
-
-
-_NEWEST: Final[TextClause] = text("""
-SELECT max(e.position) FROM streams s JOIN events e ON e.stream = s.name AND e.version = s.version
-WHERE s.name = ANY (CAST(:streams AS text[]))
-""")

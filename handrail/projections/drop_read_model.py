@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, text
 
 from handrail.eventstore.short_locks import in_short_locks, wait_briefly
+from handrail.projections.earlier_keys import earlier_keys_name
 from handrail.projections.install import lock, owner_engine, version_of
 from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
@@ -55,7 +56,8 @@ def drop_read_model(url: str, name: str, projections: Sequence[Projection[Any]])
             raise StillUsed(f"the projector {keeper} keeps {name}: stop its release first")
         wait_briefly(connection)
         for each in (name, name + NEXT):
-            for table in (each, totals_name(name) + each.removeprefix(name)):
+            suffix = each.removeprefix(name)
+            for table in (each, totals_name(name) + suffix, earlier_keys_name(name) + suffix):
                 drop(connection, table)
             for table, column in (
                 ("checkpoints", "projection"),

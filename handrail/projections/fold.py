@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.parked_events import Parked
 from handrail.eventstore.store import Recorded
+from handrail.kernel import effective_at
+from handrail.projections.earlier_keys import replaced
 from handrail.projections.projection import Happened, OutOfPlace, Projection, id_of
 
 BEHIND: Final = "waits behind an earlier event"
@@ -39,6 +42,8 @@ class Folded:
     rows: dict[str, Any] = field(default_factory=dict)
     """The rows that have changed."""
     parked: list[Parked] = field(default_factory=list)
+    replaced: list[Any] = field(default_factory=list)
+    """Rows whose sort key is another one now."""
 
 
 def read(recorded: Recorded, codec: Codec) -> Read:
@@ -91,7 +96,21 @@ def fold(
         else:
             if after is not before:
                 folded.rows[event.id] = after
+                if replaced(before, after, projection.begins_with):
+                    folded.replaced.append(before)
     return folded
+
+
+def effective_by(event: Read, moment: datetime) -> Read:
+    """What of an event had become true by then: of late facts what they say, of others when they
+    were recorded.
+    """
+    if isinstance(event.happened, Undecodable):
+        return event
+    parts = [
+        one for one in event.happened if (effective_at(one.event) or one.recorded_at) <= moment
+    ]
+    return replace(event, happened=parts)
 
 
 def ids_of(events: Iterable[Read]) -> Sequence[str]:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.access.row_owner import FOR_OPERATORS
 from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
@@ -175,3 +176,8 @@ async def interventions(
         limit=limit,
         newest_first=True,
     )
+
+
+def list_of(board: Projection[InterventionRow]) -> PastList[InterventionRow]:
+    """What `interventions` lists, as of a moment."""
+    return PastList(board, ("began_at", "intervention"), newest_first=True)

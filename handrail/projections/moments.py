@@ -64,7 +64,7 @@ NOTHING: Final = Cut(0)
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """What a moment sees: events up to `floor` were there when its epoch began, and those behind
     `ceiling` are of later epochs.
     """
@@ -72,53 +72,101 @@ class _Seen:
     at: datetime
     until: datetime
     snapshot: str
+    position: int
     epoch: int
     floor: int
     ceiling: int
 
 
-async def cut_as_of(database: Connects, streams: Sequence[str], moment: datetime) -> Cut:
-    """As of a moment, of the streams of one row. What was just now is waited for, as long as
-    moments are being kept. Raises MomentLost.
+@dataclass(frozen=True)
+class Past:
+    """A time, and the moments around it: what any rows were as of it, `cuts` says.
+
+    `seen_by` is a snapshot that sees all events of the cuts: read models that have read as much
+    have the rows of which the cuts have events.
+    """
+
+    moment: datetime
+    before: Seen | None
+    after: Seen | None
+    epoch_began_at: datetime | None
+    current: str
+    now: datetime
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether moments were kept around it: what was known then is what `before` sees."""
+        before, after = self.before, self.after
+        if before is None:
+            return False
+        if self.moment <= before.until:
+            return True
+        return after is not None and after.epoch == before.epoch and after.at - before.until <= GAP
+
+    @property
+    def seen_by(self) -> str:
+        if self.is_kept:
+            return self.kept.snapshot
+        return self.after.snapshot if self.after is not None else self.current
+
+    @property
+    def kept(self) -> Seen:
+        """The moment that decides. Raises LookupError where none does."""
+        if not self.is_kept or self.before is None:
+            raise LookupError("no moments were kept around it")
+        return self.before
+
+    def refuse_lost(self) -> None:
+        """Raises MomentLost."""
+        if self.is_kept or self.before is None:
+            return
+        began_at = self.epoch_began_at
+        has_changed = self.after.epoch != self.before.epoch if self.after else began_at is not None
+        if has_changed and (began_at is None or self.moment < began_at):
+            raise MomentLost(
+                f"{self.moment.isoformat()} is of a server that is not the store any more"
+            )
+
+
+async def past_as_of(database: Connects, moment: datetime) -> Past:
+    """The moments around a time. What was just now is waited for, as long as moments are being
+    kept. Raises MomentLost.
     """
     deadline = monotonic() + PATIENCE
     while True:
         async with database.connect() as connection:
             found = (await connection.execute(_AROUND, {"moment": moment})).one()
-            before, after = _seen(found, "m"), _seen(found, "n")
-            is_settled = before is None or after is not None or moment <= before.until
-            is_waited_for = not is_settled and moment <= found.now
-            is_kept = before is not None and found.now - before.until <= GAP
-            if not (is_waited_for and is_kept and monotonic() < deadline):
-                return await _cut(connection, streams, moment, before, after, found.began_at)
+        before, after = _seen(found, "m"), _seen(found, "n")
+        is_settled = before is None or after is not None or moment <= before.until
+        is_waited_for = not is_settled and moment <= found.now
+        is_kept = before is not None and found.now - before.until <= GAP
+        if not (is_waited_for and is_kept and monotonic() < deadline):
+            past = Past(moment, before, after, found.began_at, found.current, found.now)
+            past.refuse_lost()
+            return past
         await asyncio.sleep(_LOOK)
 
 
-async def _cut(  # noqa: PLR0917  # all that was read
-    connection: AsyncConnection,
-    streams: Sequence[str],
-    moment: datetime,
-    before: _Seen | None,
-    after: _Seen | None,
-    epoch_began_at: datetime | None,
-) -> Cut:
-    if before is not None:
-        if moment <= before.until:
-            return await _visible(connection, streams, before)
-        if after is not None and after.epoch == before.epoch and after.at - before.until <= GAP:
-            return await _visible(connection, streams, before)
-        has_changed = after.epoch != before.epoch if after else epoch_began_at is not None
-        if has_changed and (epoch_began_at is None or moment < epoch_began_at):
-            raise MomentLost(f"{moment.isoformat()} is of a server that is not the store any more")
-    asked = {"streams": list(streams), "moment": moment, "window": _CLOCK_WINDOW}
+async def cut_as_of(database: Connects, streams: Sequence[str], moment: datetime) -> Cut:
+    """As of a moment, of the streams of one row. Raises MomentLost."""
+    past = await past_as_of(database, moment)
+    async with database.connect() as connection:
+        return await cut_of(connection, streams, past)
+
+
+async def cut_of(connection: AsyncConnection, streams: Sequence[str], past: Past) -> Cut:
+    """Of the streams of one row; where moments were kept, also of the streams of many."""
+    if past.is_kept:
+        return await _visible(connection, streams, past.kept)
+    asked = {"streams": list(streams), "moment": past.moment, "window": _CLOCK_WINDOW}
     position = (await connection.execute(_RECORDED, asked)).scalar_one() or 0
-    if after is None:
+    if past.after is None:
         return Cut(position)
-    seen = await _visible(connection, streams, after)
+    seen = await _visible(connection, streams, past.after)
     return Cut(min(position, seen.position), seen.versions)
 
 
-async def _visible(connection: AsyncConnection, streams: Sequence[str], seen: _Seen) -> Cut:
+async def _visible(connection: AsyncConnection, streams: Sequence[str], seen: Seen) -> Cut:
     asked = {
         "streams": list(streams),
         "snapshot": seen.snapshot,
@@ -130,14 +178,15 @@ async def _visible(connection: AsyncConnection, streams: Sequence[str], seen: _S
     return Cut(max((one.position or 0 for one in found), default=0), versions)
 
 
-def _seen(found: Row[Any], which: str) -> _Seen | None:
+def _seen(found: Row[Any], which: str) -> Seen | None:
     said = found._mapping  # noqa: SLF001  # this is its public name
     if said[f"{which}_at"] is None:
         return None
-    return _Seen(
+    return Seen(
         said[f"{which}_at"],
         said[f"{which}_until"],
         said[f"{which}_snapshot"],
+        said[f"{which}_position"],
         said[f"{which}_epoch"],
         said[f"{which}_floor"],
         said[f"{which}_ceiling"],
@@ -146,12 +195,14 @@ def _seen(found: Row[Any], which: str) -> _Seen | None:
 
 # `began_at` is when the epoch after that of the moment before began, where there is one.
 _AROUND: Final[TextClause] = text("""
-SELECT clock_timestamp() AS now,
-    m.at AS m_at, m.until AS m_until, m.snapshot::text AS m_snapshot, m.epoch AS m_epoch,
+SELECT clock_timestamp() AS now, pg_current_snapshot()::text AS current,
+    m.at AS m_at, m.until AS m_until, m.snapshot::text AS m_snapshot,
+    m.position AS m_position, m.epoch AS m_epoch,
     coalesce((SELECT restored_position FROM store_epochs WHERE epoch = m.epoch), 0) AS m_floor,
     coalesce((SELECT min(restored_position) FROM store_epochs WHERE epoch > m.epoch),
         9223372036854775807) AS m_ceiling,
-    n.at AS n_at, n.until AS n_until, n.snapshot::text AS n_snapshot, n.epoch AS n_epoch,
+    n.at AS n_at, n.until AS n_until, n.snapshot::text AS n_snapshot,
+    n.position AS n_position, n.epoch AS n_epoch,
     coalesce((SELECT restored_position FROM store_epochs WHERE epoch = n.epoch), 0) AS n_floor,
     coalesce((SELECT min(restored_position) FROM store_epochs WHERE epoch > n.epoch),
         9223372036854775807) AS n_ceiling,

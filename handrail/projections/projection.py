@@ -22,6 +22,7 @@ from sqlalchemy import Table
 from handrail.access.row_owner import FOR_OPERATORS, RowOwner
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Event
+from handrail.projections.earlier_keys import earlier_keys_table
 from handrail.projections.totals import Adds, totals_table
 
 RowT = TypeVar("RowT")
@@ -72,12 +73,19 @@ class Projection(Generic[RowT]):
     handles: tuple[type[Event], ...]
     evolve: Callable[[RowT | None, Happened], RowT | None]
     adds: Adds[RowT] | None = None
+    begins: str | None = None
+    """The field that lists are sorted by, if it can change in a row; events of one stream set it.
+    Its earlier values are kept (`earlier_keys.py`), so that lists as of a moment have the rows in
+    the order of then.
+    """
     owner: RowOwner | None = None
     """Whose a row is, by its fields: principals see theirs. None: all rows are seen by each."""
     earlier: frozenset[str] = frozenset()
     """Earlier names of the events it handles; the App fills them in from its changes."""
 
     def __post_init__(self) -> None:
+        if self.begins is not None and self.begins not in self.table.columns:
+            raise TypeError(f"{self.name}: `begins` names no column of its table")
         if self.owner and set(self.owner.columns()) - set(self.table.columns.keys()):
             raise TypeError(f"{self.name}: the owner of a row is named by a column of its table")
         if set(self.columns) != set(self.table.columns.keys()):
@@ -104,7 +112,21 @@ class Projection(Generic[RowT]):
 
     @property
     def tables(self) -> Sequence[Table]:
-        return [self.table] if self.adds is None else [self.table, self.totals]
+        sums = [] if self.adds is None else [self.totals]
+        earlier = [] if self.begins is None else [self.earlier_keys]
+        return [self.table, *sums, *earlier]
+
+    @cached_property
+    def earlier_keys(self) -> Table:
+        """Of a projection that has `begins`."""
+        return earlier_keys_table(self.table, self.begins_with)
+
+    @cached_property
+    def begins_with(self) -> tuple[str, ...]:
+        """The fields of its earlier keys; none where it has no such table."""
+        if self.begins is None:
+            return ()
+        return (self.key, self.begins, *(self.owner.columns() if self.owner else ()))
 
     @property
     def owners(self) -> Mapping[str, RowOwner]:
@@ -116,7 +138,8 @@ class Projection(Generic[RowT]):
             tenant=self.owner.tenant and self.name_of(self.owner.tenant),
             party=self.owner.party and self.name_of(self.owner.party),
         )
-        return {self.table.name: named, **sums}
+        earlier = {} if self.begins is None else {self.earlier_keys.name: named}
+        return {self.table.name: named, **sums, **earlier}
 
     @property
     def key(self) -> str:
@@ -134,6 +157,10 @@ class Projection(Generic[RowT]):
     @cached_property
     def _classes(self) -> frozenset[type[Event]]:
         return frozenset(self.handles)
+
+    def streams_of(self, id_: str) -> list[str]:
+        """The streams that a row is folded from."""
+        return [f"{category}-{id_}" for category in self.categories]
 
     def reads(self, recorded: Recorded) -> bool:
         return recorded.type in self.types and category_of(recorded.stream) in self.categories

@@ -13,6 +13,7 @@ from psycopg import sql
 from sqlalchemy import Column, Date, DateTime, Dialect
 from sqlalchemy.dialects import postgresql
 
+from handrail.projections.earlier_keys import earlier_keys_name
 from handrail.projections.projection import Projection
 from handrail.projections.totals import changes, totals_name
 
@@ -41,6 +42,8 @@ class Change(Generic[RowT]):
 
     rows: Mapping[str, RowT]
     before: Mapping[str, RowT]
+    replaced: Sequence[RowT] = ()
+    """Rows whose sort key is another one now."""
 
 
 class ReadModel(Generic[RowT]):
@@ -50,6 +53,7 @@ class ReadModel(Generic[RowT]):
         self.name = projection.name + suffix
         self.table = projection.table.name + suffix
         self.totals = totals_name(projection.table.name) + suffix
+        self.earlier_keys = earlier_keys_name(projection.table.name) + suffix
 
     def row(self, stored: dict[str, Any]) -> RowT:
         """A row as `select` gets it: JSON has no type for moments."""
@@ -90,23 +94,40 @@ class ReadModel(Generic[RowT]):
 
     @cached_property
     def inserts(self) -> Sequence[sql.Composed]:
-        """One statement for the rows, and one for the totals where there are any; the parameter of
-        each is as `parameters` makes it.
+        """One statement for the rows, one for the totals and one for earlier sort keys where there
+        are any; the parameter of each is as `parameters` makes it.
         """
-        return [self._upsert] if self.projection.adds is None else [self._upsert, self._add]
+        sums = [] if self.projection.adds is None else [self._add]
+        earlier = [] if self.projection.begins is None else [self._keep_keys]
+        return [self._upsert, *sums, *earlier]
 
     def parameters(self, change: Change[RowT]) -> Sequence[str]:
         """Raises Unstorable."""
         rows = packed(list(change.rows.values()))
-        if self.projection.adds is None:
-            return [rows]
+        sums = [] if self.projection.adds is None else [self._amounts(change)]
+        earlier = [] if self.projection.begins is None else [self._earlier(change)]
+        return [rows, *sums, *earlier]
+
+    def _earlier(self, change: Change[RowT]) -> str:
+        return packed(
+            [
+                {
+                    self.projection.name_of(one): getattr(row, one)
+                    for one in self.projection.begins_with
+                }
+                for row in change.replaced
+            ]
+        )
+
+    def _amounts(self, change: Change[RowT]) -> str:
+        assert self.projection.adds is not None
         amounts = [
             {"figure": figure, "labels": labels, "shard": shard, "total": amount}
             for ((figure, labels), shard), amount in changes(
                 self.projection.adds, change.before, change.rows
             ).items()
         ]
-        return [rows, packed(amounts)]
+        return packed(amounts)
 
     @cached_property
     def _upsert(self) -> sql.Composed:
@@ -148,6 +169,13 @@ class ReadModel(Generic[RowT]):
             " FROM json_populate_recordset(NULL::{table}, %s::json)"
             " ON CONFLICT (figure, labels, shard) DO UPDATE SET total = t.total + excluded.total"
         ).format(table=sql.Identifier(self.totals))
+
+    @cached_property
+    def _keep_keys(self) -> sql.Composed:
+        return sql.SQL(
+            "INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, %s::json)"
+            " ON CONFLICT DO NOTHING"
+        ).format(table=sql.Identifier(self.earlier_keys))
 
 
 def packed(rows: Any) -> str:

@@ -36,6 +36,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.access.row_owner import RowOwner
 from handrail.projections.paging import After, Slice, one_of, select_by_key, slice_of
+from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import index, read_model
@@ -297,12 +298,13 @@ def projection(tenant: str) -> Projection[SagaRow]:
     """The read model of an App that calls its tenant so: its column has that name."""
     return Projection(
         name=NAME,
-        version=version_with(4, tenant),
+        version=version_with(5, tenant),
         row=SagaRow,
         table=_table(tenant),
         categories=("saga",),
         handles=EVENTS,
         evolve=evolve,
+        begins="started_at",
         owner=RowOwner(tenant="tenant"),
     )
 
@@ -330,6 +332,12 @@ async def sagas(
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=True
     )
+
+
+def list_of(board: Projection[SagaRow], where: Mapping[str, Any]) -> PastList[SagaRow]:
+    """What `sagas` lists, as of a moment."""
+    by, fixed = ("started_at", "saga"), ("saga_type",)
+    return PastList(board, by, where, fixed=fixed, newest_first=True)
 
 
 async def parked(

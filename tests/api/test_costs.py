@@ -147,7 +147,7 @@ async def the_middle_of_a_history(one: Open) -> None:
 async def what_a_moment_sees_of_a_history(one: Open) -> None:
     cursor = await one.driver.execute("SELECT pg_current_snapshot()::text")
     [(snapshot,)] = await cursor.fetchall()
-    seen = moments._Seen(NOW, NOW, snapshot, 1, 0, 2**63 - 1)
+    seen = moments.Seen(NOW, NOW, snapshot, 0, 1, 0, 2**63 - 1)
     await moments._visible(one.connection, ["merchant-long"], seen)  # its statement alone
 
 

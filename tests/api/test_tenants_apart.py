@@ -89,19 +89,32 @@ async def test_what_is_anothers_does_not_exist(
         problem(await api.get(path + as_of, headers=signed_in(word)), 404, "not-found")
 
 
+@pytest.mark.parametrize("as_of", ["", "2100-01-01T00:00:00Z"])
 @pytest.mark.parametrize("word", WHOSE)
 @pytest.mark.parametrize("which", ["", "merchant", "customer"])
 async def test_a_list_holds_its_own_alone(
-    api: httpx.AsyncClient, sides: Sides, word: str, which: str
+    api: httpx.AsyncClient, sides: Sides, word: str, which: str, as_of: str
 ) -> None:
-    """Also where the filter names another."""
+    """Also where the filter names another, and in the past."""
     for path in ("/orders", "/plans"):
         asked = {which: getattr(sides.theirs, which)} if which else {}
+        asked |= {"as_of": as_of} if as_of else {}
         answer = await api.get(path, params=asked, headers=signed_in(word))
         if answer.status_code == 422:
             continue  # a filter that this list does not have
         found = {one["order"] for one in answer.json()["items"]}
         assert found == (set() if which else {sides.my_order}), path
+
+
+async def test_sagas_and_stock_of_the_past_are_its_own_alone(
+    api: httpx.AsyncClient, sides: Sides
+) -> None:
+    moment = {"as_of": "2100-01-01T00:00:00Z"}
+    listed = await api.get("/sagas", params=moment, headers=signed_in("desk"))
+    assert {one["merchant"] for one in listed.json()["items"]} == {sides.mine.merchant}
+    of_another = f"/merchants/{sides.theirs.merchant}/stock"
+    found = await api.get(of_another, params=moment, headers=signed_in("merchant"))
+    problem(found, 404, "not-found")
 
 
 async def test_a_cursor_of_another_shows_nothing_of_theirs(

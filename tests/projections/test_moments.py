@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -68,10 +68,12 @@ async def balance(world: World, moment: datetime) -> int | None:
 
 
 @asynccontextmanager
-async def uncommitted(world: World, *events: Event) -> AsyncIterator[psycopg.AsyncConnection]:
+async def uncommitted(
+    world: World, *events: Event, stream: str = STREAM
+) -> AsyncIterator[psycopg.AsyncConnection]:
     """Events that are inserted, and committed when the test says so."""
     async with await psycopg.AsyncConnection.connect(world.url) as connection:
-        await store_over(connection, CODEC).append([(STREAM, ANY_VERSION, events)])
+        await store_over(connection, CODEC).append([(stream, ANY_VERSION, events)])
         yield connection
 
 
@@ -236,7 +238,11 @@ async def test_after_another_server_was_adopted_moments_of_before_are_answered_o
     assert await balance(world, await world.value("SELECT max(until) FROM moments")) == 7
 
 
-async def rebuilt(world: World, snapshot: str) -> Mapping[tuple[str, str], Any]:
+async def rebuilt(
+    world: World,
+    snapshot: str,
+    projections: Sequence[Projection[Any]] = (merchant_balance.PROJECTION, order_status.PROJECTION),
+) -> Mapping[tuple[str, str], Any]:
     """All rows from what a snapshot sees: a rebuild that stopped there."""
     seen = {
         position
@@ -250,7 +256,7 @@ async def rebuilt(world: World, snapshot: str) -> Mapping[tuple[str, str], Any]:
     for recorded in await recorded_in(world):
         if recorded.position not in seen:
             continue
-        for projection in (merchant_balance.PROJECTION, order_status.PROJECTION):
+        for projection in projections:
             if projection.reads(recorded):
                 place = projection.name, id_of(recorded.stream)
                 rows[place] = apply(projection, rows.get(place), read(recorded, CODEC))

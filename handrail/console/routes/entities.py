@@ -5,19 +5,20 @@ fields was set by.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.console.declared import Console, EntityPage
 from handrail.console.event_pages import JOURNAL
 from handrail.console.rendering import page, part
 from handrail.console.set_by import RowBlame, blame_of_row
+from handrail.console.timeline import LATEST, SHOWN, Beside, beside, events_of, merged
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
@@ -25,21 +26,13 @@ from handrail.http.problems import Problem
 from handrail.http.schemas import Id, Moment
 from handrail.kernel import stream_name
 from handrail.projections import saga_board
+from handrail.sagas.events import CancelRequested, SagaResumed, StepAnswered
 
-_SHOWN: Final = 300
-"""How many events an entity's page shows, the newest."""
 _SAGAS: Final = 20
 _MOMENT: Final = TypeAdapter(Moment)
-
-# A range of an index for each stream that has this id.
-_EVENTS: Final[TextClause] = text("""
-SELECT e.position, e.stream, e.version, e.type, e.data, e.metadata, e.recorded_at
-FROM unnest(CAST(:streams AS text[])) AS s (name)
-CROSS JOIN LATERAL (
-    SELECT * FROM events e WHERE e.stream = s.name ORDER BY e.version DESC LIMIT :limit
-) e
-ORDER BY e.position DESC LIMIT :limit
-""")
+_OF_PERSONS: Final = frozenset(one.__name__ for one in (CancelRequested, SagaResumed, StepAnswered))
+_EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
+_ALWAYS: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def router_of(console: Console) -> APIRouter:
@@ -64,21 +57,29 @@ def _showing(entity: EntityPage) -> Any:
         principal: PrincipalDep,
         id: Id,  # noqa: A002  # in the address
         at: Annotated[str, Query(max_length=40)] = "",
-        event: Annotated[int, Query(ge=0, le=_SHOWN)] = 0,
+        event: Annotated[int, Query(ge=0, le=SHOWN)] = 0,
         blame: Literal["", "all"] = "",
+        before: Annotated[int, Query(ge=1, le=LATEST)] = LATEST,
     ) -> Response:
         """`at` is a moment in UTC, `event` the number of an event that the page shows, from 1: the
         state is that of then. Neither: of now. `blame` looks for what set each field in a history
-        that is longer than the page shows, too.
+        that is longer than the page shows, too. `before` is a position: the timeline is that of
+        earlier events.
         """
+        streams = [stream_name(one, id) for one in entity.projection.categories]
+        streams += [stream_name("saga", saga) for saga in entity.sagas(id)]
         async with services.database.connection() as connection:
-            events = await _events(connection, entity, id)
+            events = await events_of(connection, streams, services.app.routing, before)
             sagas = await _sagas(services, connection, entity, id)
         moment = _moment(at, event, events)
         row = await fresh.row(entity.projection, id, as_of=moment)
         if row is None and not events:
             raise Problem("not-found", f"there is no {entity.title.lower()} {id}")
-        is_long = len(events) == _SHOWN and not blame
+        async with services.database.connection() as connection:
+            others = await _beside(
+                connection, entity, id, events=events, before=before, scopes=principal.scopes
+            )
+        is_long = len(events) == SHOWN and not blame
         set_by = RowBlame()
         if row is not None and not is_long:
             set_by = await blame_of_row(services, entity, id, moment, row)
@@ -95,7 +96,13 @@ def _showing(entity: EntityPage) -> Any:
             moment=moment,
             at=f"{moment:%Y-%m-%dT%H:%M:%S}" if moment else "",
             event=event or len(events),
-            events=[_shown(one, moment) for one in reversed(events)],
+            events=len(events),
+            timeline=[
+                one if isinstance(one, Beside) else _shown(one, moment)
+                for one in merged(events, others)
+            ],
+            before="" if before == LATEST else before,
+            earlier=events[0]["position"] if len(events) == SHOWN else "",
             sagas=sagas,
             tenant_word=services.app.tenant,
             temporal_ui=services.temporal_ui,
@@ -104,15 +111,29 @@ def _showing(entity: EntityPage) -> Any:
     return show
 
 
-async def _events(
-    connection: AsyncConnection, entity: EntityPage, id_: str
-) -> Sequence[Mapping[str, Any]]:
-    """The newest, the oldest of them first: those that its row is folded from, and its sagas'."""
-    streams = [stream_name(category, id_) for category in entity.projection.categories]
-    streams += [stream_name("saga", saga) for saga in entity.sagas(id_)]
-    asked = {"streams": list(dict.fromkeys(streams)), "limit": _SHOWN}
-    found = (await connection.execute(_EVENTS, asked)).mappings()
-    return [dict(one) for one in found][::-1]
+async def _beside(
+    connection: AsyncConnection,
+    entity: EntityPage,
+    id_: str,
+    *,
+    events: Sequence[Mapping[str, Any]],
+    before: int,
+    scopes: frozenset[str],
+) -> Sequence[Beside]:
+    """What is no event, of the time that the page is of; of what may be seen with these scopes."""
+    is_oldest = len(events) < SHOWN
+    since = _EVER if is_oldest or not events else events[0]["recorded_at"]
+    until = _ALWAYS if before == LATEST or not events else events[-1]["recorded_at"]
+    has_webhooks = entity.has_webhooks and "webhooks:read" in scopes
+    notified = entity.notified if entity.notified_scope in scopes else ""
+    return await beside(
+        connection,
+        subject=id_ if has_webhooks else "",
+        about=id_ if notified == "about" else "",
+        recipient=id_ if notified == "recipient" else "",
+        since=since,
+        until=until,
+    )
 
 
 async def _sagas(
@@ -174,11 +195,21 @@ def _plain(value: Any) -> Any:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()
 
 
+def _kind(event: Mapping[str, Any]) -> str:
+    """A saga writes about its steps into its own stream; there is also what persons decided."""
+    if not event["stream"].startswith("saga-"):
+        return "event"
+    return "intervention" if event["type"] in _OF_PERSONS else "saga step"
+
+
 def _shown(event: Mapping[str, Any], moment: datetime | None) -> Mapping[str, Any]:
     metadata = event["metadata"]
     step = metadata.get("step", "")
     return {
+        "kind": _kind(event),
         "at": event["recorded_at"],
+        "effective_at": event["data"].get("effective_at"),
+        "message": event["message"],
         "stream": event["stream"],
         "version": event["version"],
         "type": event["type"],

@@ -18,7 +18,7 @@ from handrail.http.access import PrincipalDep, needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.four_eyes import Proposed
-from handrail.http.pagination import PageQuery
+from handrail.http.pagination import PastPageQuery
 from handrail.http.problems import Problem
 from handrail.http.routes import bulk_interventions as api
 from handrail.http.routes.bulk_intervention_request import Filter, NewInterventionInMany
@@ -40,7 +40,7 @@ async def list_interventions(
     request: Request,
     services: ServicesDep,
     fresh: FreshnessDep,
-    query: Annotated[PageQuery, Query()],
+    query: Annotated[PastPageQuery, Query()],
 ) -> Response:
     found = await api.list_interventions(services, fresh, Response(), query)
     return await page(

@@ -29,10 +29,15 @@ AS $$
         DELETE FROM moments WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM moments WHERE at < statement_timestamp() - interval '90 days'
             ORDER BY at LIMIT 10000)) RETURNING 1
+    ), old_totals AS (
+        DELETE FROM kept_totals WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM kept_totals WHERE kept_at < statement_timestamp() - interval '90 days'
+            ORDER BY kept_at LIMIT 10000)) RETURNING 1
     )
     SELECT 'requests', count(*) FROM old_requests
     UNION ALL SELECT 'saga_places', count(*) FROM old_places
     UNION ALL SELECT 'webhooks', count(*) FROM old_webhooks
     UNION ALL SELECT 'row_snapshots', count(*) FROM old_row_snapshots
     UNION ALL SELECT 'moments', count(*) FROM old_moments
+    UNION ALL SELECT 'kept_totals', count(*) FROM old_totals
 $$;

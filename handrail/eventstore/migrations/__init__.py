@@ -299,6 +299,7 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON dead_message_acts TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON rebuild_requests TO {name}",
         f"GRANT SELECT ON store_epochs, notification_channels, moments TO {name}",
+        f"GRANT SELECT, INSERT ON kept_totals TO {name}",
         # Keys are made by the owner: the application could else give itself every right.
         f"GRANT SELECT ON api_keys TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON api_key_uses TO {name}",

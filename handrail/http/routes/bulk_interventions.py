@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from handrail.http import stream_reader
 from handrail.http.access import needs, needs_two
 from handrail.http.consistency import FreshnessDep
-from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, AsOf, Services, ServicesDep
 from handrail.http.four_eyes import OF_TWO, ProposedAction, SecondPersonDep
 from handrail.http.idempotency import ONCE, Answered, Claim, OptionalKey, Requests, once
 from handrail.http.pagination import (
@@ -22,6 +22,7 @@ from handrail.http.pagination import (
     BY_VERSION,
     Page,
     PageQuery,
+    PastPageQuery,
     RowPage,
     page,
     position,
@@ -197,18 +198,24 @@ async def intervene_in_many(
     "/interventions",
     summary="List interventions in many sagas, newest first",
     dependencies=[needs("sagas:read")],
+    responses=responses("history-too-long", "moment-lost"),
 )
 async def list_interventions(
     services: ServicesDep,
     fresh: FreshnessDep,
     response: Response,
-    query: Annotated[PageQuery, Query()],
+    query: Annotated[PastPageQuery, Query()],
 ) -> RowPage[InterventionInMany]:
     after = position("/interventions", query, BY_TIME)
-    async with services.database.connection() as connection:
-        found = await intervention_board.interventions(connection, after=after, limit=query.limit)
-        ids = [row.intervention for row in found.rows]
-        parked = await fresh.rows(connection, services.app.intervention_board, ids)
+    board, limit = services.app.intervention_board, query.limit
+    if query.as_of is not None:
+        then = intervention_board.list_of(board)
+        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=limit)
+    else:
+        async with services.database.connection() as connection:
+            found = await intervention_board.interventions(connection, after=after, limit=limit)
+            ids = [row.intervention for row in found.rows]
+            parked = await fresh.rows(connection, board, ids)
     items = [_of(services, row) for row in await services.personal.open(found.rows)]
     return row_page(items, found.next, "/interventions", query, response, parked=parked)
 
@@ -220,14 +227,17 @@ async def list_interventions(
     responses=responses("not-found", "temporal-unavailable"),
 )
 async def show_intervention(
-    services: ServicesDep, fresh: FreshnessDep, intervention: Id
+    services: ServicesDep, fresh: FreshnessDep, intervention: Id, as_of: AsOf = None
 ) -> InterventionInMany:
     """It appears a moment after it was begun; until then the answer is 503 with Retry-After."""
     row = await fresh.row(
         services.app.intervention_board,
         intervention,
         lambda connection: intervention_board.intervention(connection, intervention),
+        as_of,
     )
+    if row is None and as_of is not None:
+        raise Problem("not-found", f"there was no intervention {intervention}")
     if row is None:
         raise await _unseen(services, intervention)
     return _of(services, await services.personal.open(row))

@@ -39,6 +39,9 @@ class SettingEvent(BaseModel):
     position: int
     type: str
     recorded_at: datetime
+    effective_at: datetime | None = Field(
+        default=None, description="When it became true, where the event says so."
+    )
     actor: str
     correlation: str
     causation: str
@@ -204,6 +207,7 @@ def _event(by: SetBy) -> SettingEvent:
         position=by.position,
         type=by.type,
         recorded_at=by.recorded_at,
+        effective_at=by.effective_at,
         actor=by.actor,
         correlation=by.correlation,
         causation=by.causation,

@@ -11,8 +11,9 @@ from pydantic import BaseModel, Field
 
 from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
-from handrail.http.dependencies import ServicesDep
+from handrail.http.dependencies import AsOf, Services, ServicesDep
 from handrail.http.pagination import INCOMPLETE
+from handrail.http.problems import responses
 from handrail.projections import saga_figures
 from handrail.projections.parked_rows import any_parked
 from handrail.projections.saga_figures import UP_TO, Figures, Timed
@@ -56,7 +57,9 @@ class TypeFigures(BaseModel):
     interventions: dict[str, int]
     awaiting: int = Field(description="How many await an answer.")
     parked: int = Field(description="How many are parked.")
-    oldest_parked_since: datetime | None = None
+    oldest_parked_since: datetime | None = Field(
+        default=None, description="Of now alone: absent with `as_of`."
+    )
     oldest_parked_seconds: float | None = None
     decision: Took | None = Field(default=None, description="From the beginning to the decision.")
     completion: Took | None = None
@@ -73,11 +76,27 @@ class SagaFigures(BaseModel):
     "/sagas/figures",
     summary="How many sagas there are of each type, how they ended, and how long they took",
     dependencies=[needs("sagas:read")],
+    responses=responses("sums-not-kept", "moment-lost"),
 )
-async def show_figures(services: ServicesDep, fresh: FreshnessDep) -> SagaFigures:
+async def show_figures(
+    services: ServicesDep, fresh: FreshnessDep, as_of: AsOf = None
+) -> SagaFigures:
+    if as_of is not None:
+        return await _as_of(services, as_of)
     await fresh.of(saga_figures.NAME)
     async with services.database.connection() as connection:
         found = await saga_figures.figures(connection)
+        incomplete = await any_parked(connection, saga_figures.NAME)
+    types = [_of_type(found, one) for one in found.types]
+    return SagaFigures(types=types, incomplete=incomplete)
+
+
+async def _as_of(services: Services, moment: datetime) -> SagaFigures:
+    """A caller that is confined to some rows sees no sums over all."""
+    if not services.database.visible.everything:
+        return SagaFigures(types=[])
+    found = Figures(await services.history.totals(services.app.saga_figures, moment), {})
+    async with services.database.connection() as connection:
         incomplete = await any_parked(connection, saga_figures.NAME)
     types = [_of_type(found, one) for one in found.types]
     return SagaFigures(types=types, incomplete=incomplete)

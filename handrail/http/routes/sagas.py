@@ -15,9 +15,9 @@ from handrail import bounds
 from handrail.http import stream_place, stream_reader
 from handrail.http.access import needs
 from handrail.http.consistency import FreshnessDep
-from handrail.http.dependencies import Services, ServicesDep
+from handrail.http.dependencies import AsOf, Services, ServicesDep
 from handrail.http.named_models import named
-from handrail.http.pagination import BY_TIME, PageQuery, RowPage, position, row_page
+from handrail.http.pagination import BY_TIME, PastPageQuery, RowPage, position, row_page
 from handrail.http.problems import Problem, in_header, responses
 from handrail.http.schemas import Id, Links, Money, Name, SagaId, form, of_row
 from handrail.http.stream_place import StreamPlace
@@ -92,7 +92,7 @@ class SagaWithTimeline(Saga):
     timeline: list[Entry] = []
 
 
-class SagasQuery(PageQuery):
+class SagasQuery(PastPageQuery):
     status: Status | None = None
     saga_type: Name | None = None
     tenant: Annotated[Id | None, TENANT_FIELD] = None
@@ -103,6 +103,7 @@ class SagasQuery(PageQuery):
     "/sagas",
     summary="List sagas, newest first",
     dependencies=[needs("sagas:read")],
+    responses=responses("history-too-long", "moment-lost"),
 )
 async def list_sagas(
     services: ServicesDep,
@@ -111,20 +112,25 @@ async def list_sagas(
     query: Annotated[SagasQuery, Query()],
 ) -> RowPage[Saga]:
     after = position("/sagas", query, BY_TIME)
-    await fresh.of("saga_board")
-    async with services.database.connection() as connection:
-        found = await saga_board.sagas(
-            connection,
-            services.app.saga_board.table,
-            status=query.status,
-            saga_type=query.saga_type,
-            tenant=query.tenant,
-            step=query.step,
-            after=after,
-            limit=query.limit,
-        )
-        ids = [row.saga for row in found.rows]
-        parked = await fresh.rows(connection, services.app.saga_board, ids)
+    board = services.app.saga_board
+    if query.as_of is not None:
+        then = saga_board.list_of(board, query.where("status", "saga_type", "tenant", "step"))
+        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=query.limit)
+    else:
+        await fresh.of("saga_board")
+        async with services.database.connection() as connection:
+            found = await saga_board.sagas(
+                connection,
+                board.table,
+                status=query.status,
+                saga_type=query.saga_type,
+                tenant=query.tenant,
+                step=query.step,
+                after=after,
+                limit=query.limit,
+            )
+            ids = [row.saga for row in found.rows]
+            parked = await fresh.rows(connection, board, ids)
     items = [_of(services, row, Saga) for row in found.rows]
     return row_page(items, found.next, "/sagas", query, response, parked=parked)
 
@@ -135,13 +141,17 @@ async def list_sagas(
     dependencies=[needs("sagas:read")],
     responses=responses("not-found"),
 )
-async def show_saga(services: ServicesDep, fresh: FreshnessDep, saga: SagaId) -> SagaWithTimeline:
+async def show_saga(
+    services: ServicesDep, fresh: FreshnessDep, saga: SagaId, as_of: AsOf = None
+) -> SagaWithTimeline:
     board = services.app.saga_board
     row = await fresh.row(
-        board, saga, lambda connection: saga_board.saga(connection, board.table, saga)
+        board, saga, lambda connection: saga_board.saga(connection, board.table, saga), as_of
     )
     if row is not None:
         return _of(services, row, SagaWithTimeline, timeline=list(row.timeline))
+    if as_of is not None:
+        raise _no_saga(saga)
     known = await services.processes.known(saga)
     if known is None:
         raise _no_saga(saga)
