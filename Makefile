@@ -36,7 +36,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
 test: setup ## run every test that needs no Docker, but for the long ones
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser and not fuzz"
 
 thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough

@@ -90,7 +90,7 @@ class OrdersQuery(PageQuery):
 @router.get(
     "/orders",
     summary="List orders, newest first",
-    dependencies=[needs("orders:read")],
+    dependencies=[needs("orders:read", own_rows=True)],
 )
 async def list_orders(
     services: ServicesDep,
@@ -103,6 +103,7 @@ async def list_orders(
     async with services.database.connection() as connection:
         found = await order_status.orders(
             connection,
+            visible=services.database.visible,
             customer=query.customer,
             merchant=query.merchant,
             status=query.status,

@@ -16,7 +16,7 @@ from handrail.http.problems import Problem
 from handrail.http.schemas import Name
 from handrail.kernel import context_of
 
-router = APIRouter(dependencies=[needs("sagas:read")])
+router = APIRouter(dependencies=[needs("sagas:read", own_rows=True)])
 
 
 @router.get("/console/catalogue")

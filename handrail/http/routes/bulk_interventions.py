@@ -176,6 +176,7 @@ async def list_interventions(
     query: Annotated[PageQuery, Query()],
 ) -> RowPage[InterventionInMany]:
     after = position("/interventions", query, BY_TIME)
+    await fresh.of(services.app.intervention_board.name)
     async with services.database.connection() as connection:
         found = await intervention_board.interventions(connection, after=after, limit=query.limit)
         ids = [row.intervention for row in found.rows]

@@ -101,7 +101,7 @@ class SagasQuery(PageQuery):
 @router.get(
     "/sagas",
     summary="List sagas, newest first",
-    dependencies=[needs("sagas:read")],
+    dependencies=[needs("sagas:read", own_rows=True)],
 )
 async def list_sagas(
     services: ServicesDep,
@@ -114,7 +114,8 @@ async def list_sagas(
     async with services.database.connection() as connection:
         found = await saga_board.sagas(
             connection,
-            services.app.saga_board.table,
+            services.app.saga_board,
+            visible=services.database.visible,
             status=query.status,
             saga_type=query.saga_type,
             tenant=query.tenant,
