@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model release-drill matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden console-tests
+.PHONY: help setup demo trips up test thorough model release-drill matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden console-tests fuzz slow-clients
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 	@$(BIN)/handrail up
 
 test: setup ## run every test that needs no Docker, but for the long ones
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser and not fuzz"
 
 thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (four minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
@@ -79,6 +79,12 @@ journeys: setup ## start whole processes, kill them in the middle of hundreds of
 
 console-tests: setup ## look at every page of the console in Chromium, with axe-core (four minutes on two cores)
 	@$(BIN)/python -m pytest tests/console -m browser
+
+fuzz: setup ## have Schemathesis ask every operation of the API, with all its checks (FUZZ_EXAMPLES=30; ten minutes)
+	@$(BIN)/python -m pytest -m fuzz
+
+slow-clients: setup ## measure orders alone, and beside 200 slow clients and 500 event streams (three minutes, quiet cores)
+	@$(BIN)/python -m tests.slow_clients $(SLOW)
 
 tls-demo: setup ## run the demo on a Temporal, a PostgreSQL and a RabbitMQ that demand certificates
 	@$(BIN)/python -m tests.tls_demo

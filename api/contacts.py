@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     TypeAdapter,
     model_validator,
@@ -101,7 +102,7 @@ class NewContact(Asked):
         default=_NIGHT, description="Push and SMS wait until they end. null: there are none."
     )
     addresses: Addresses = Addresses()
-    choices: dict[Topic, dict[Channel, bool]] = Field(
+    choices: dict[Topic, dict[Channel, StrictBool]] = Field(
         default={}, description="By topic, the channels that are turned on or off."
     )
 

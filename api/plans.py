@@ -119,7 +119,7 @@ class PlansQuery(PastPageQuery):
 @router.get(
     "/plans",
     summary="List instalment plans, newest first",
-    dependencies=[needs("plans:read")],
+    dependencies=[needs("plans:read", own_rows=True)],
     responses=responses("history-too-long", "moment-lost"),
 )
 async def list_plans(
@@ -137,6 +137,7 @@ async def list_plans(
         async with services.database.connection() as connection:
             found = await instalment_plan.plans(
                 connection,
+                visible=services.database.visible,
                 customer=query.customer,
                 status=query.status,
                 after=after,

@@ -24,7 +24,9 @@ from domain.payments.events import (
     PlanWrittenOff,
     RefundPaid,
 )
+from handrail.access.principal import Visibility
 from handrail.access.row_owner import RowOwner
+from handrail.projections.own_rows import own_rows
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
@@ -260,13 +262,14 @@ async def plan(connection: AsyncConnection, order: str) -> InstalmentPlan | None
 async def plans(
     connection: AsyncConnection,
     *,
+    visible: Visibility,
     customer: str | None = None,
     status: str | None = None,
     after: After | None = None,
     limit: int = 50,
 ) -> Slice[InstalmentPlan]:
-    """Newest first; `after` is (opened_at, order)."""
-    query = select(table)
+    """Newest first, of those that are `visible`; `after` is (opened_at, order)."""
+    query = select(table).where(*own_rows(visible, PROJECTION))
     for column, wanted in ((table.c.customer, customer), (table.c.status, status)):
         if wanted is not None:
             query = query.where(column == wanted)

@@ -52,8 +52,10 @@ from domain.shipping.events import (
     ShipmentDispatched,
     ShipmentLost,
 )
+from handrail.access.principal import Visibility
 from handrail.access.row_owner import RowOwner
 from handrail.kernel import Event, Refusal
+from handrail.projections.own_rows import own_rows
 from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, Projection, begun
@@ -299,16 +301,18 @@ async def order(connection: AsyncConnection, order: str) -> OrderStatus | None:
 async def orders(
     connection: AsyncConnection,
     *,
+    visible: Visibility,
     customer: str | None = None,
     merchant: str | None = None,
     status: Status | None = None,
     after: After | None = None,
     limit: int = 50,
 ) -> Slice[OrderStatus]:
-    """Newest first; `after` is (placed_at, order)."""
+    """Newest first, of those that are `visible`; `after` is (placed_at, order)."""
     wanted = {"customer": customer, "merchant": merchant, "status": status}
     query = select(table).where(
-        *(table.c[name] == value for name, value in wanted.items() if value is not None)
+        *own_rows(visible, PROJECTION),
+        *(table.c[name] == value for name, value in wanted.items() if value is not None),
     )
     by = (table.c.placed_at, table.c.order)
     return await slice_of(

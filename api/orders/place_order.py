@@ -60,7 +60,7 @@ class Decided(BaseModel):
     status_code=202,
     summary="Place an order",
     response_model=Accepted,
-    dependencies=[needs("orders:write"), *JSON_BODY],
+    dependencies=[needs("orders:write", own_rows=True), *JSON_BODY],
     responses={
         200: {
             "model": Decided,

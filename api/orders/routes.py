@@ -90,7 +90,7 @@ class OrdersQuery(PastPageQuery):
 @router.get(
     "/orders",
     summary="List orders, newest first",
-    dependencies=[needs("orders:read")],
+    dependencies=[needs("orders:read", own_rows=True)],
     responses=responses("history-too-long", "moment-lost"),
 )
 async def list_orders(
@@ -108,6 +108,7 @@ async def list_orders(
         async with services.database.connection() as connection:
             found = await order_status.orders(
                 connection,
+                visible=services.database.visible,
                 customer=query.customer,
                 merchant=query.merchant,
                 status=query.status,

@@ -53,6 +53,9 @@ class IssuerAddress:
         return address
 
 
+_ASKED: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
+
+
 def _may_be_asked(address: str) -> bool:
     parts = urlsplit(address)
     if parts.username or parts.password or not parts.hostname:
@@ -62,10 +65,10 @@ def _may_be_asked(address: str) -> bool:
 
 async def _get(http: httpx.AsyncClient, address: str) -> bytes:
     content = bytearray()
-    async with http.stream("GET", address, headers={"Accept": "application/json"}) as answer:
+    async with http.stream("GET", address, headers=_ASKED) as answer:
         if answer.status_code != httpx.codes.OK:
             raise WrongIssuer(f"{address} answers {answer.status_code}")
-        async for part in answer.aiter_bytes():
+        async for part in answer.aiter_raw():
             content += part
             if len(content) > _MOST_BYTES:
                 raise WrongIssuer(f"{address} answers more than {_MOST_BYTES} bytes")

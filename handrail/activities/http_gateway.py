@@ -104,7 +104,12 @@ def open_session() -> ClientSession:
     """The connections to all other companies."""
     # Bounded for each, so that a silent one takes none of the others'.
     connector = TCPConnector(limit=0, limit_per_host=100)
-    return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), trust_env=True)
+    return ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        trust_env=True,
+        auto_decompress=False,  # a few bytes may become gigabytes
+    )
 
 
 class HttpGateway:
@@ -144,6 +149,7 @@ class HttpGateway:
                 headers={
                     "Idempotency-Key": wire_key(key),
                     "Content-Type": "application/json",
+                    "Accept-Encoding": "identity",
                     **self._access.headers(),
                 },
                 ssl=self._access.tls or True,

@@ -42,7 +42,8 @@ _FRAMEWORK: Final = frozenset({"/openapi.json"})
 class _Bearer(SecurityBase):
     """The one security scheme: a token of the issuer, or an API key, as a bearer token."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, own_rows: bool = False) -> None:
+        self.own_rows = own_rows
         self.model = HTTPBearer(
             bearerFormat="JWT or API key",
             description="A token of the identity provider, or an API key (`hr_…`).",
@@ -51,7 +52,7 @@ class _Bearer(SecurityBase):
 
     async def __call__(self, request: Request, needed: SecurityScopes) -> Principal:
         """Raises Problem where the principal lacks a scope."""
-        return await _admitted(request, needed.scopes, needed.scopes)
+        return await _admitted(request, needed.scopes, needed.scopes, own_rows=self.own_rows)
 
 
 class _BearerOfTwo(_Bearer):
@@ -64,14 +65,21 @@ class _BearerOfTwo(_Bearer):
 
 
 _BEARER: Final = _Bearer()
+_BEARER_OF_OWN: Final = _Bearer(own_rows=True)
 _BEARER_OF_TWO: Final = _BearerOfTwo()
+_BEARERS: Final = (_BEARER, _BEARER_OF_OWN, _BEARER_OF_TWO)
 APPROVES: Final = "Handrail-Approves"
 """Names the proposal that a request approves."""
 
 
-def needs(*scopes: str) -> params.Depends:
-    """The dependency of a route for which a principal needs all of these scopes."""
-    return cast("params.Depends", Security(_BEARER, scopes=scopes))
+def needs(*scopes: str, own_rows: bool = False) -> params.Depends:
+    """The dependency of a route for which a principal needs all of these scopes.
+
+    A principal that is confined to a tenant or a party gets 404 where the path names nothing, such
+    as `/trips`: with `own_rows` it is let in, and the route answers with what is its own.
+    """
+    bearer = _BEARER_OF_OWN if own_rows else _BEARER
+    return cast("params.Depends", Security(bearer, scopes=scopes))
 
 
 def needs_two(*scopes: str) -> params.Depends:
@@ -81,7 +89,9 @@ def needs_two(*scopes: str) -> params.Depends:
     return cast("params.Depends", Security(_BEARER_OF_TWO, scopes=scopes))
 
 
-async def _admitted(request: Request, wanted: list[str], declared: list[str]) -> Principal:
+async def _admitted(
+    request: Request, wanted: list[str], declared: list[str], *, own_rows: bool = False
+) -> Principal:
     """The principal, where it has the `wanted` scopes and owns what the path names. What an
     operator asks of a route that `declared` scopes of operators is stored, and so is a refusal.
 
@@ -93,7 +103,7 @@ async def _admitted(request: Request, wanted: list[str], declared: list[str]) ->
     try:
         refuse_without(principal, wanted)
         await cast("PathOwners", request.app.state.path_owners).check(
-            principal, request.path_params
+            principal, request.path_params, own_rows=own_rows
         )
     except Problem as refused:
         if is_act:
@@ -255,6 +265,6 @@ def _declared(route: RouteContext) -> tuple[bool, Sequence[str]]:
     public, needed = False, list[str]()
     for one in route.dependencies:
         public = public or one.dependency is anybody
-        if isinstance(one, params.Security) and one.dependency in {_BEARER, _BEARER_OF_TWO}:
+        if isinstance(one, params.Security) and one.dependency in _BEARERS:
             needed.extend(one.scopes or ())
     return public, needed

@@ -167,6 +167,7 @@ def create_app(
             texts=texts,
         ),
         personal=personal,
+        texts=texts,
         metrics=metrics,
         figures=operations.Figures(),
         temporal_ui=temporal_ui,

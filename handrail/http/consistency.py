@@ -22,7 +22,7 @@ from handrail.eventstore.tokens import (
     UnknownProjection,
     wait_until_seen,
 )
-from handrail.http.dependencies import ServicesDep
+from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.prefer_header import seconds_to_wait
 from handrail.http.problems import Problem, in_header
 from handrail.http.schemas import form
@@ -49,33 +49,16 @@ _AGAIN_WHEN_EXCHANGED: Final = 5
 
 
 class Freshness:
+    """What a token of a write asks of the reads of a request, within so many seconds."""
+
     def __init__(
-        self,
-        request: Request,
-        response: Response,
-        services: ServicesDep,
-        token: Annotated[
-            str | None,
-            Header(
-                alias=TOKEN,
-                json_schema_extra=form(bounds.TOKEN),
-                description="The token of a write: the answer will hold what it wrote, or be 503.",
-            ),
-        ] = None,
-        prefer: Annotated[
-            str | None,
-            Header(
-                json_schema_extra={"x-bounds": f"at most {_WAITS_AT_MOST} seconds count"},
-                description="`wait=N`: how many seconds (up to 10) to wait for the token.",
-            ),
-        ] = None,
+        self, services: Services, response: Response, token: str | None, seconds: float
     ) -> None:
-        del prefer  # read from the request: there may be several
         self._services = services
         self._database = services.database
         self._headers = response.headers
         self._token = token
-        self._seconds = seconds_to_wait(request, _WAITS_AT_MOST) or _WAITS
+        self._seconds = seconds
 
     async def of(self, *projections: str, id_: str | None = None) -> None:
         """Raises Problem where a read model has not seen the token in time."""
@@ -170,5 +153,30 @@ class Freshness:
             raise Problem("read-model-exchanged", said, retry_after=_AGAIN_WHEN_EXCHANGED) from None
 
 
-FreshnessDep = Annotated[Freshness, Depends()]
+async def freshness(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    token: Annotated[
+        str | None,
+        Header(
+            alias=TOKEN,
+            json_schema_extra=form(bounds.TOKEN),
+            description="The token of a write: the answer will hold what it wrote, or be 503.",
+        ),
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        Header(
+            json_schema_extra={"x-bounds": f"at most {_WAITS_AT_MOST} seconds count"},
+            description="`wait=N`: how many seconds (up to 10) to wait for the token.",
+        ),
+    ] = None,
+) -> Freshness:
+    """The dependency: a class would be called in a thread, of which there are forty for all."""
+    del prefer  # read from the request: there may be several
+    return Freshness(services, response, token, seconds_to_wait(request, _WAITS_AT_MOST) or _WAITS)
+
+
+FreshnessDep = Annotated[Freshness, Depends(freshness)]
 """Reads rows of read models that show what the token's transaction wrote."""

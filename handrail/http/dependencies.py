@@ -18,6 +18,7 @@ from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.event_streams import EventStreams
 from handrail.http.lag_trend import LagTrend
 from handrail.http.metrics import Metrics
+from handrail.http.personal_texts import SagaTexts
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, in_header
@@ -66,6 +67,7 @@ class Services:
     streams: EventStreams
     steering: SagaClient
     personal: PersonalTexts
+    texts: SagaTexts
     metrics: Metrics
     figures: Figures
     temporal_ui: str | None = None
@@ -99,7 +101,7 @@ class Services:
         return {"temporal_ui": address}
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """Those of the application; the rows of the database are what the caller may see."""
     everything = cast("Services", request.app.state.services)
     principal = confined_principal(request)
@@ -108,7 +110,7 @@ def services(request: Request) -> Services:
     return replace(everything, database=everything.database.seen_by(principal.visibility))
 
 
-def json_body(request: Request) -> None:
+async def json_body(request: Request) -> None:
     """Raises Problem before anybody wonders why the body has no fields."""
     essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if essence != "application/json":

@@ -28,6 +28,7 @@ from handrail.http.problems import Problem
 from handrail.http.schemas import Links, form
 from handrail.http.temporal_errors import UNAVAILABLE
 from handrail.kernel import stream_name
+from handrail.personal import ERASED, subject_of
 from handrail.sagas.proposals import (
     CATEGORY,
     ActionApproved,
@@ -59,7 +60,9 @@ class ProposedAction(BaseModel):
 
 
 class StoredProposal(BaseModel):
-    """`approved_by` is empty where it was not approved yet."""
+    """`approved_by` is empty where it was not approved yet, `body` where it was of a person who was
+    erased.
+    """
 
     proposal: str
     action: str
@@ -117,11 +120,29 @@ class SecondPerson:
 
     async def _propose(self, actor: ActorName, action: str, content: str) -> str:
         id_ = self.key if self.key and not bounds.ID.wrong_with(self.key) else uuid4().hex
+        before = await _found(self.services, id_)
+        if before is not None and before.body != orjson.loads(content):
+            raise Problem("content-differs", f"{id_} proposes something else")
         command = ProposeAction(
-            proposal=id_, action=action, content=content, proposed_by=actor.principal.actor
+            proposal=id_,
+            action=action,
+            content=await self._sealed(content, id_),
+            proposed_by=actor.principal.actor,
         )
         await self.services.processes.do(command, key=f"propose:{uuid4().hex}", actor=str(actor))
         return id_
+
+    async def _sealed(self, content: str, proposal: str) -> str:
+        """A body has reasons, evidence and corrections: they are of the one that its path names."""
+        path, services = self.request.path_params, self.services
+        party = services.app.access.party_role
+        if saga := path.get("saga"):
+            subject = await services.texts.subject(saga)
+        elif identity := path.get(party):
+            subject = subject_of(party, identity)
+        else:
+            subject = subject_of(CATEGORY, proposal)
+        return await services.personal.seal_text(content, "content", subject)
 
     async def _approve(
         self, principal: Principal, proposal: str, action: str, content: str
@@ -129,6 +150,8 @@ class SecondPerson:
         refuse_without(principal, [APPROVE])
         found = await stored(self.services, proposal)
         if (found.action, found.body) != (action, orjson.loads(content)):
+            if not principal.visibility.everything:
+                raise _none(proposal)  # it may be of another tenant
             said = f"{proposal} proposes something else: send the request as it was proposed"
             raise Problem("proposal-differs", said)
         if datetime.now(UTC) - found.proposed_at > LASTS:
@@ -143,21 +166,33 @@ class SecondPerson:
 
 async def stored(services: Services, proposal: str) -> StoredProposal:
     """Raises Problem where there is none."""
+    found = await _found(services, proposal)
+    if found is None:
+        raise _none(proposal)
+    return found
+
+
+async def _found(services: Services, proposal: str) -> StoredProposal | None:
     stream = stream_name(CATEGORY, proposal)
     async with services.database.connection() as connection:
         events = await stream_reader.read(connection, stream, after=0, limit=2)
     if not events or events[0].type != ActionProposed.__name__:
-        raise Problem("not-found", f"there is no proposal {proposal}")
+        return None
     first = events[0]
+    content = await services.personal.open(first.data["content"])
     approved = [one for one in events if one.type == ActionApproved.__name__]
     return StoredProposal(
         proposal=proposal,
         action=first.data["action"],
-        body=orjson.loads(first.data["content"]),
+        body={} if content == ERASED else orjson.loads(content),
         proposed_by=first.data["proposed_by"],
         proposed_at=first.recorded_at,
         approved_by=approved[0].data["approved_by"] if approved else "",
     )
+
+
+def _none(proposal: str) -> Problem:
+    return Problem("not-found", f"there is no proposal {proposal}")
 
 
 async def second_person(

@@ -62,40 +62,43 @@ def _read(text: str) -> str:
     return text.strip('"')
 
 
-_Text = Annotated[
-    str | None,
-    Header(
+NEEDED: Final = "x-needed"
+"""Marks, for `openapi.mend`, a header without which the answer is a problem of ours: FastAPI would
+call it required only where it refused the request itself."""
+
+
+def _header(**more: Any) -> Any:
+    return Header(
         alias=HEADER,
         json_schema_extra={
             "minLength": KEY.shortest,
             "maxLength": KEY.longest + 2,  # quotes
             "pattern": f"^({_FORM.pattern})$",
+            **more,
         },
         description="New for each intention, the same when it is repeated: a UUID will do.",
         examples=["7d0a8c52-8f1e-4d0e-9d6b-3a1c2f4b5e6d"],
-    ),
-]
+    )
 
 
-def required_key(text: _Text = None) -> str:
+_Text = Annotated[str | None, _header()]
+_NeededText = Annotated[str | None, _header(**{NEEDED: True})]
+
+
+def required_key(text: str | None) -> str:
+    """Raises Problem where there is none, or where it is no key."""
     if text is None:
         said = "this header is needed here"
         raise Problem("idempotency-key-missing", said, [in_header(HEADER, said)])
     return _read(text)
 
 
-def optional_key(text: _Text = None) -> str | None:
-    return None if text is None else _read(text)
+async def _own_key(request: Request, text: _NeededText = None) -> str:
+    return _of_caller(request, required_key(text))
 
 
-def _own_key(request: Request, key: Annotated[str, Depends(required_key)]) -> str:
-    return _of_caller(request, key)
-
-
-def _own_optional_key(
-    request: Request, key: Annotated[str | None, Depends(optional_key)]
-) -> str | None:
-    return None if key is None else _of_caller(request, key)
+async def _own_optional_key(request: Request, text: _Text = None) -> str | None:
+    return None if text is None else _of_caller(request, _read(text))
 
 
 def _of_caller(request: Request, key: str) -> str:

@@ -60,8 +60,10 @@ def mend(app: FastAPI, kinds: Mapping[str, ProblemType], examples: ApiExamples) 
                 for operation in methods.values():
                     _describe_problems(operation, kinds)
                     _describe_parked(operation)
+                    _describe_needed(operation)
             events = document["paths"]["/sagas/{saga}/events"]["get"]["responses"]["200"]
-            events["content"] = {EventSourceResponse.media_type: {"schema": {"type": "string"}}}
+            # A schema would be of the whole text to some readers, and of each event to others.
+            events["content"] = {EventSourceResponse.media_type: {}}
             app.openapi_schema = in_words_of(examples, document)
         assert app.openapi_schema is not None
         return app.openapi_schema
@@ -91,6 +93,17 @@ def _following(operation: Mapping[str, Any]) -> Iterator[str]:
     for one in operation.get("parameters", ()):
         yield "invalid-request"
         yield from _OF_PARAMETERS.get((one["in"], one["name"]), ())
+
+
+def _describe_needed(operation: Mapping[str, Any]) -> None:
+    """A header that a route needs, and refuses to go without in our words."""
+    for one in operation.get("parameters", ()):
+        schema = one.get("schema", {})
+        if not schema.pop(idempotency.NEEDED, False):
+            continue
+        one["required"] = True
+        [kept] = [each for each in schema.pop("anyOf") if each.get("type") != "null"]
+        schema.update(kept)
 
 
 def _describe_parked(operation: Mapping[str, Any]) -> None:

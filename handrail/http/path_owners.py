@@ -3,7 +3,8 @@
 A path says whose it is: by a parameter that is named as the App calls its tenants or parties
 (`/teams/{team}/budget` where the tenant is a team), or by one that is the key of a row of a read
 model, such as that of sagas. What a confined principal may have is decided before the route is
-entered; a path that does not say whose it is, is not theirs.
+entered; a path that does not say whose it is, is not theirs. A path without parameters is theirs
+where its route answers with their own rows, and says so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy import exists, select
 from handrail.access.principal import Principal
 from handrail.http.database import Database
 from handrail.http.problems import Problem
+from handrail.projections.own_rows import own_rows
 from handrail.projections.projection import Projection
 
 
@@ -32,9 +34,13 @@ class PathOwners:
         self._party = party
         self._rows = rows
 
-    async def check(self, principal: Principal, path: Mapping[str, str]) -> None:
-        """Raises Problem where a confined principal does not own what the path names."""
-        if principal.visibility.everything or not path:
+    async def check(
+        self, principal: Principal, path: Mapping[str, str], *, own_rows: bool = False
+    ) -> None:
+        """Raises Problem where a confined principal does not own what the path names; where it
+        names nothing, unless `own_rows` says that the route answers with the caller's own.
+        """
+        if principal.visibility.everything or (own_rows and not path):
             return
         owned = [await self._owns(principal, name, path[name]) for name in path if self.says(name)]
         if not owned or not all(owned):
@@ -52,5 +58,6 @@ class PathOwners:
         projection = self._rows[name]
         is_key = projection.table.c[projection.key] == value
         async with self._database.connection(visibility=principal.visibility) as connection:
-            found = await connection.execute(select(exists().where(is_key)))
+            own = own_rows(principal.visibility, projection)
+            found = await connection.execute(select(exists().where(is_key, *own)))
             return bool(found.scalar_one())

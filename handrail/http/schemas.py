@@ -123,7 +123,11 @@ Changes = Annotated[
     Field(
         min_length=bounds.CORRECTED_FIELDS.fewest,
         max_length=bounds.CORRECTED_FIELDS.most,
-        json_schema_extra={"x-most-bytes": bounds.CORRECTION_BYTES, "x-deepest": _DEEPEST},
+        json_schema_extra={
+            "additionalProperties": False,  # beside those whose names have the form of one
+            "x-most-bytes": bounds.CORRECTION_BYTES,
+            "x-deepest": _DEEPEST,
+        },
     ),
     AfterValidator(_is_small),
 ]

@@ -34,7 +34,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.access.principal import Visibility
 from handrail.access.row_owner import RowOwner
+from handrail.projections.own_rows import own_rows
 from handrail.projections.paging import After, Slice, one_of, select_by_key, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
@@ -317,8 +319,9 @@ async def saga(connection: AsyncConnection, board: Table, saga: str) -> SagaRow 
 
 async def sagas(
     connection: AsyncConnection,
-    board: Table,
+    board: Projection[SagaRow],
     *,
+    visible: Visibility,
     status: Status | None = None,
     saga_type: str | None = None,
     tenant: str | None = None,
@@ -326,9 +329,11 @@ async def sagas(
     after: After | None = None,
     limit: int = 50,
 ) -> Slice[SagaRow]:
-    """Newest first; `after` is (started_at, saga)."""
-    query = select_by_key(board.columns).where(*_matching(board, status, saga_type, tenant, step))
-    by = (board.c.started_at, board.c.saga)
+    """Newest first, of those that are `visible`; `after` is (started_at, saga)."""
+    table = board.table
+    matching = _matching(table, status, saga_type, tenant, step)
+    query = select_by_key(table.columns).where(*own_rows(visible, board), *matching)
+    by = (table.c.started_at, table.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=True
     )

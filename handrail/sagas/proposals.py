@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Annotated, Final, get_args
 
 from handrail.errors import ContentDiffers, OutOfOrder, SamePerson, UnknownAggregate
 from handrail.kernel import Command, Event
+from handrail.personal import Personal, may_equal
 
 CATEGORY: Final = "proposal"
 
@@ -23,7 +24,7 @@ class ProposeAction(Command, context="sagas"):
 
     proposal: str
     action: str
-    content: str
+    content: Annotated[str, Personal()]
     proposed_by: str
 
 
@@ -41,7 +42,7 @@ class ActionProposed(Event, context="sagas"):
 
     proposal: str
     action: str
-    content: str
+    content: Annotated[str, Personal()]
     proposed_by: str
 
 
@@ -80,7 +81,8 @@ def decide(command: ProposeAction | ApproveAction, state: Proposal) -> Sequence[
 
 def _proposed(command: ProposeAction, state: Proposal) -> Sequence[ProposalEvent]:
     if state.proposed_by:
-        same = (command.action, command.content) == (state.action, state.content)
+        # A sealed content is compared where it can be opened: before the command is sent.
+        same = command.action == state.action and may_equal(command.content, state.content)
         if not same or command.proposed_by != state.proposed_by:
             raise ContentDiffers
         return []

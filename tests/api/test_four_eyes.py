@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.callers import Callers, caller, signed_in
 from tests.api.conftest import House
-from tests.api.shop import problem
+from tests.api.shop import open_shop, place, problem
 from tests.controls import a_customer
 
 CALLERS = Callers(
@@ -22,6 +22,7 @@ CALLERS = Callers(
         "both": caller("anna", "operator", "approver"),
     }
 )
+SAID = "Ann Canary rang about it"
 HIGH = {"limit": {"amount": 10_000_01, "currency": "EUR"}}
 
 
@@ -148,6 +149,51 @@ async def test_an_intervention_but_for_a_retry_waits_for_a_second_person(
     headers = signed_in("anna") | {"Idempotency-Key": uuid4().hex}
     answer = await api.post("/interventions", json=many, headers=headers)
     assert answer.json()["status"] == "proposed", answer.text
+
+
+async def test_an_intervention_in_many_is_approved_as_its_proposal_is_shown(
+    api: httpx.AsyncClient,
+) -> None:
+    """The tenant is stored under a name of the library, and shown in the word of the App."""
+    body = {
+        "kind": "compensate",
+        "reason": "a test",
+        "filter": {"merchant": "m-none", "older_than_seconds": 9},
+        "dry_run": False,
+    }
+    headers = signed_in("anna") | {"Idempotency-Key": uuid4().hex}
+    proposal = (await api.post("/interventions", json=body, headers=headers)).json()["proposal"]
+    shown = (await api.get(f"/proposals/{proposal}", headers=signed_in("bert"))).json()
+    assert shown["body"]["filter"] == body["filter"]
+    headers = signed_in("bert") | approving(proposal) | {"Idempotency-Key": proposal}
+    done = await api.post("/interventions", json=shown["body"], headers=headers)
+    assert done.status_code == 202, done.text
+    assert done.json()["state"] == "running"
+
+
+async def test_what_a_proposal_says_of_a_person_is_sealed_and_erased_with_them(
+    api: httpx.AsyncClient, house: House
+) -> None:
+    async with house.api() as everybody:
+        shop = await open_shop(everybody)
+        order = (await place(everybody, shop)).json()["order"]
+    body = {"kind": "skip", "reason": SAID, "evidence": "a letter"}
+    headers = signed_in("anna") | {"Idempotency-Key": uuid4().hex}
+    answer = await api.post(f"/sagas/{order}/interventions", json=body, headers=headers)
+    proposal = answer.json()["proposal"]
+    [(data,)] = await house.sql(
+        "SELECT data::text FROM events WHERE stream = %s", f"proposal-{proposal}"
+    )
+    assert SAID not in data
+    shown = await api.get(f"/proposals/{proposal}", headers=signed_in("bert"))
+    assert shown.json()["body"]["reason"] == SAID
+
+    await house.personal.destroy(f"customer:{shop.customer}", "a test")
+    shown = await api.get(f"/proposals/{proposal}", headers=signed_in("bert"))
+    assert shown.json()["body"] == {}
+    headers = signed_in("bert") | approving(proposal) | {"Idempotency-Key": proposal}
+    answer = await api.post(f"/sagas/{order}/interventions", json=body, headers=headers)
+    problem(answer, 409, "proposal-differs")
 
 
 async def test_a_retry_needs_one_person(api: httpx.AsyncClient) -> None:

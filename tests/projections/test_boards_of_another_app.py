@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from handrail.access.principal import EVERYTHING
 from handrail.app import App
 from handrail.kernel import Money, TenantId
 from handrail.projections import intervention_board, saga_board
@@ -79,7 +80,9 @@ async def test_the_column_has_the_word(teams: World) -> None:
 
 async def test_sagas_are_found_by_their_tenant(teams: World) -> None:
     async with teams.engine.connect() as connection:
-        found = await saga_board.sagas(connection, BOARD, tenant="sales")
+        found = await saga_board.sagas(
+            connection, TEAMS.saga_board, visible=EVERYTHING, tenant="sales"
+        )
         one = await saga_board.saga(connection, BOARD, "old")
         waiting = await saga_board.parked(connection, BOARD, SagaFilter(tenant="sales"))
         none = await saga_board.parked(connection, BOARD, SagaFilter(tenant="research"))

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.settlement.events import MerchantAccountOpened
+from handrail.access.principal import EVERYTHING
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.projections import saga_board, saga_figures
 from handrail.projections.paging import Slice
@@ -102,7 +103,9 @@ async def test_pages_of_orders_hold_each_order_once_newest_first(world: World) -
         for limit in (1, 2, 3, 9, 10, 50):
 
             async def ask(limit: int = limit, **asked: Any) -> Slice[Any]:
-                return await order_status.orders(connection, limit=limit, **asked)
+                return await order_status.orders(
+                    connection, visible=EVERYTHING, limit=limit, **asked
+                )
 
             found = await pages(ask)
             anns = await pages(ask, customer="ann")
@@ -122,14 +125,14 @@ async def test_pages_of_orders_hold_each_order_once_newest_first(world: World) -
 async def test_an_order_that_comes_between_two_pages_does_not_disturb_them(world: World) -> None:
     await some_orders(world)
     async with world.engine.connect() as connection:
-        first = await order_status.orders(connection, limit=4)
+        first = await order_status.orders(connection, visible=EVERYTHING, limit=4)
         newer = placed(OrderId("newer"))
         await world.append(
             "order-newer",
             type(newer)(**{**newer.__dict__, "placed_at": NOON + timedelta(days=1)}),
         )
         await world.catch_up()
-        rest = await order_status.orders(connection, after=first.next, limit=50)
+        rest = await order_status.orders(connection, visible=EVERYTHING, after=first.next, limit=50)
 
     assert [row.order for row in (*first.rows, *rest.rows)] == [
         f"o{n}" for n in reversed(range(10))
@@ -212,7 +215,9 @@ async def test_sagas_are_listed_newest_first_and_filtered(world: World) -> None:
 
         async def ask(**asked: Any) -> list[str]:
             async def one(**more: Any) -> Slice[Any]:
-                return await saga_board.sagas(connection, BOARD, limit=2, **more)
+                return await saga_board.sagas(
+                    connection, HANDRAIL.saga_board, visible=EVERYTHING, limit=2, **more
+                )
 
             return [row.saga for page in await pages(one, **asked) for row in page]
 

@@ -23,7 +23,7 @@ from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.pagination import PageQuery, position
 from handrail.http.schemas import text
 
-router = APIRouter(dependencies=[needs("audit:read")])
+router = APIRouter(dependencies=[needs("audit:read", own_rows=True)])
 
 EXPORTED: Final = 5_000
 """Acts that a file has at most."""

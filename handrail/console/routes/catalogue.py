@@ -18,7 +18,7 @@ from handrail.http.routes.parked_events import raw
 from handrail.http.schemas import Name
 from handrail.kernel import context_of
 
-router = APIRouter(dependencies=[needs("sagas:read")])
+router = APIRouter(dependencies=[needs("sagas:read", own_rows=True)])
 
 
 @router.get("/console/catalogue")

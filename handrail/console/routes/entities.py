@@ -141,9 +141,16 @@ async def _sagas(
 ) -> Sequence[Mapping[str, Any]]:
     board = services.app.saga_board.table
     if entity.is_tenant:
-        rows = (await saga_board.sagas(connection, board, tenant=id_, limit=_SAGAS)).rows
+        found = await saga_board.sagas(
+            connection,
+            services.app.saga_board,
+            visible=services.database.visible,
+            tenant=id_,
+            limit=_SAGAS,
+        )
         return [
-            {"saga": one.saga, "saga_type": one.saga_type, "status": one.status} for one in rows
+            {"saga": one.saga, "saga_type": one.saga_type, "status": one.status}
+            for one in found.rows
         ]
     query = (
         select(board.c.saga, board.c.saga_type, board.c.status)

@@ -27,7 +27,7 @@ from handrail.http.schemas import whole
 from handrail.messaging.envelope import id_of
 from handrail.tenant_word import tenant_in
 
-router = APIRouter(dependencies=[needs("audit:read")])
+router = APIRouter(dependencies=[needs("audit:read", own_rows=True)])
 
 
 class EventsForm(api.EventsQuery):

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
+from handrail.console.forms import see
 from handrail.console.rendering import page
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.http.access import needs
@@ -16,19 +17,29 @@ from handrail.projections import intervention_board, saga_board
 from handrail.projections.parked_groups import ParkedGroup, parked_by_hour, parked_groups
 from handrail.projections.parked_rows import parked as parked_rows
 
-router = APIRouter(dependencies=[needs("sagas:read", "consumers:read")])
+router = APIRouter(dependencies=[needs("sagas:read", "consumers:read", own_rows=True)])
 
 _SHOWN: Final = 10
 
 
 @router.get("/console")
 async def now(request: Request, services: ServicesDep) -> Response:
-    """Seven statements, however much waits."""
+    """Seven statements, however much waits. What waits is of all tenants: a principal that is
+    confined to one is led to its sagas.
+    """
+    if not services.database.visible.everything:
+        return see("/console/sagas")
     board = services.app.saga_board.table
     async with services.database.connection() as connection:
         groups = await parked_groups(connection, board)
         hours = await parked_by_hour(connection, board)
-        awaiting = await saga_board.sagas(connection, board, status="awaiting", limit=_SHOWN)
+        awaiting = await saga_board.sagas(
+            connection,
+            services.app.saga_board,
+            visible=services.database.visible,
+            status="awaiting",
+            limit=_SHOWN,
+        )
         rows = await parked_rows(connection, _SHOWN)
         behind = await lag(connection)
         consumers = await parked_at_consumers(connection, services.app.consumers)

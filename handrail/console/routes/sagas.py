@@ -30,7 +30,7 @@ from handrail.sagas.definition import Saga
 from handrail.sagas.events import SagaEnded
 from handrail.sagas.saga_type import SagaType
 
-router = APIRouter(dependencies=[needs("sagas:read")])
+router = APIRouter(dependencies=[needs("sagas:read", own_rows=True)])
 
 STATUSES: Final = (
     *("running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"),

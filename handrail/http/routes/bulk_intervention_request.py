@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import orjson
 from pydantic import ConfigDict, Field
@@ -11,11 +12,14 @@ from pydantic import ConfigDict, Field
 from handrail import bounds
 from handrail.http.api_examples import NEUTRAL
 from handrail.http.idempotency import required_key
+from handrail.http.named_models import named
 from handrail.http.problems import Problem, at, in_header
 from handrail.http.routes.interventions import HowToGoOn
 from handrail.http.schemas import Asked, Cause, Id, Name, whole
 from handrail.sagas.interventions import InterveneInMany, SagaFilter
 from handrail.tenant_word import TENANT_FIELD
+
+IN_MANY: Final = "POST /interventions"
 
 
 class Filter(Asked):
@@ -68,6 +72,20 @@ class NewInterventionInMany(HowToGoOn):
             happened=self.happened,
             correction=orjson.dumps(self.correction).decode() if self.correction else "",
         )
+
+
+def as_sent(body: Mapping[str, Any], tenant: str) -> dict[str, Any]:
+    """What is stored of a proposal to intervene in many, as the request that is sent for it, where
+    the App calls its tenant `tenant`. Raises ValidationError for what is no such body.
+    """
+    meant = named(NewInterventionInMany, tenant)
+    kept = NewInterventionInMany.model_validate(body)
+    which = dict(kept.filter.model_dump(exclude_none=True))
+    if "tenant" in which:
+        which[tenant] = which.pop("tenant")
+    sent = {**kept.model_dump(mode="json", exclude_none=True), "filter": which}
+    meant.model_validate(sent)
+    return sent
 
 
 def id_of(key: str | None) -> str:

@@ -212,6 +212,7 @@ async def list_interventions(
         then = intervention_board.list_of(board)
         found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=limit)
     else:
+        await fresh.of(board.name)
         async with services.database.connection() as connection:
             found = await intervention_board.interventions(connection, after=after, limit=limit)
             ids = [row.intervention for row in found.rows]

@@ -87,7 +87,7 @@ class EventCauses(BaseModel):
 @router.get(
     "/events",
     summary="Search events, newest first",
-    dependencies=[needs("audit:read")],
+    dependencies=[needs("audit:read", own_rows=True)],
     responses=responses("database-unavailable"),
 )
 async def search_events(

@@ -32,7 +32,9 @@ class HowToGoOn(Why):
         default=None, description="What a skip or a resolution rests on: needed for those."
     )
     happened: bool = Field(
-        default=True, description="Of `resolve`: false where it certainly did not happen."
+        default=True,
+        strict=True,
+        description="Of `resolve`: false where it certainly did not happen.",
     )
     correction: Changes | None = Field(
         default=None, description="Of `correct`: the fields of the step's command to change."

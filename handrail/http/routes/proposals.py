@@ -8,6 +8,7 @@ from handrail.http.access import needs
 from handrail.http.dependencies import ServicesDep
 from handrail.http.four_eyes import StoredProposal, stored
 from handrail.http.problems import responses
+from handrail.http.routes.bulk_intervention_request import IN_MANY, as_sent
 from handrail.http.schemas import Id
 
 router = APIRouter(tags=["audit"])
@@ -21,4 +22,7 @@ router = APIRouter(tags=["audit"])
 )
 async def show_proposal(services: ServicesDep, proposal: Id) -> StoredProposal:
     """A second person approves it by sending the proposed request with `Handrail-Approves`."""
-    return await stored(services, proposal)
+    found = await stored(services, proposal)
+    if found.action == IN_MANY:
+        return found.model_copy(update={"body": as_sent(found.body, services.app.tenant)})
+    return found

@@ -102,7 +102,7 @@ class SagasQuery(PastPageQuery):
 @router.get(
     "/sagas",
     summary="List sagas, newest first",
-    dependencies=[needs("sagas:read")],
+    dependencies=[needs("sagas:read", own_rows=True)],
     responses=responses("history-too-long", "moment-lost"),
 )
 async def list_sagas(
@@ -121,7 +121,8 @@ async def list_sagas(
         async with services.database.connection() as connection:
             found = await saga_board.sagas(
                 connection,
-                board.table,
+                board,
+                visible=services.database.visible,
                 status=query.status,
                 saga_type=query.saga_type,
                 tenant=query.tenant,

@@ -26,7 +26,7 @@ async def answered(status: int, body: Any, **headers: str) -> Answer:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
 
     def answer(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(status, content=content, headers=headers)
+        return httpx.Response(status, stream=httpx.ByteStream(content), headers=headers)
 
     transport = httpx.MockTransport(answer)
     async with httpx.AsyncClient(transport=transport, base_url="http://provider") as client:
