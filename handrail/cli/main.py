@@ -138,6 +138,14 @@ def notifier() -> int:
     return run_service("notifier", run, "database_url", "provider_url")
 
 
+@app.command
+def dispatcher() -> int:
+    """Send events to the webhook endpoints of tenants."""
+    from handrail.processes.dispatcher import run
+
+    return run_service("dispatcher", run, "database_url", "subject_keys_file")
+
+
 app.command(
     "handrail.cli.relay:relay",
     name="relay",
@@ -306,6 +314,13 @@ app.command(
     "handrail.cli.notifications:campaign",
     name="campaign",
     help="Write to many recipients at once, behind all else.",
+)
+
+
+app.command(
+    "handrail.cli.webhook_endpoints:webhook_endpoints",
+    name="webhook-endpoints",
+    help="Where tenants have their events sent, and what became of it.",
 )
 
 

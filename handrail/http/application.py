@@ -50,6 +50,7 @@ from handrail.http.routes import (
     saga_figures,
     sagas,
     streams,
+    webhook_endpoints,
     webhooks,
 )
 from handrail.http.routes.sagas import NothingMore
@@ -57,11 +58,12 @@ from handrail.http.saga_control import SagaClient
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.http.webhook_sources import Webhooks
-from handrail.messaging.contracts.schemas import Schema
 from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
 from handrail.tracing.frameworks import NO_TELEMETRY
+from handrail.webhook_endpoints.addresses import EndpointRules
+from handrail.webhook_endpoints.tables import webhook_endpoints as endpoints_table
 
 _ABOUT: Final = """
 Start business processes, follow them, and read what has become of them.
@@ -72,6 +74,7 @@ Problems are `application/problem+json` (RFC 9457); each type has a page under `
 _TAGS: Final[Mapping[str, str]] = {
     "sagas": "The processes: their steps, live, and interventions.",
     "webhooks": "What other companies tell us, signed.",
+    "webhook endpoints": "Where tenants have their events sent, signed.",
     "consumers": "Who is told of events, and what waits there.",
     "audit": "The events themselves.",
     "problems": "What can go wrong, and what to do about it.",
@@ -89,6 +92,7 @@ def create_app(
     four_eyes: bool = False,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
+    endpoint_rules: EndpointRules | None = None,
     sagas_per_tenant: int = 0,
     stopping: asyncio.Event | None = None,
     as_of_events: int = EVENTS_AT_MOST,
@@ -111,10 +115,11 @@ def create_app(
     set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
     point-in-time read folds, `event_streams` those that are open, `waiting_requests` those that
-    wait for a decision. `origin` says under which names it answers, `rates` how many requests a
-    second a caller may make. `personal` seals what comes in, and opens what goes out. `console`
-    holds the sessions of the console, which is there where Jinja2 is installed. Neither the engine
-    nor the client has to be connected, or is closed here.
+    wait for a decision. `endpoint_rules` says which webhook endpoints tenants may register,
+    `origin` under which names it answers, `rates` how many requests a second a caller may make.
+    `personal` seals what comes in, and opens what goes out. `console` holds the sessions of the
+    console, which is there where Jinja2 is installed. Neither the engine nor the client has to be
+    connected, or is closed here.
     """
     app = FastAPI(
         telemetry=NO_TELEMETRY,
@@ -137,7 +142,13 @@ def create_app(
         database,
         declared.access.tenant_role,
         declared.access.party_role,
-        {"saga": declared.saga_board, **declared.path_rows},
+        {
+            "endpoint": endpoints_table.c.id,
+            **{
+                name: one.table.c[one.key]
+                for name, one in {"saga": declared.saga_board, **declared.path_rows}.items()
+            },
+        },
     )
     app.state.services = Services(
         app=declared,
@@ -167,11 +178,12 @@ def create_app(
         temporal_ui=temporal_ui,
         webhooks=webhooks_from or WebhookTrust(),
         webhook_sources=tuple(hooks.by_name) if hooks else (),
+        endpoint_rules=endpoint_rules or EndpointRules(),
         stopping=stopping,
         development=authentication.development,
         four_eyes=four_eyes,
     )
-    own = _routers(hooks, declared.event_contracts)
+    own = _routers(declared, hooks)
     routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
     for router in routers:
         app.include_router(router)
@@ -193,7 +205,7 @@ def create_app(
     return app
 
 
-def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> Sequence[APIRouter]:
+def _routers(declared: App, hooks: Webhooks | None) -> Sequence[APIRouter]:
     """The library's own."""
     return (
         saga_figures.router,  # before the saga that might be called so
@@ -203,10 +215,11 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         streams.router,
         events.router,
         *([_webhooks(hooks)] if hooks else []),
+        *([webhook_endpoints.router] if declared.tenant_events else []),
         proposals.router,
         consumers.router,
         parked_events.router,
-        asyncapi.router_of(event_contracts),
+        asyncapi.router_of(declared.event_contracts),
         problems.router,
         operations.router,
         api_docs.router,

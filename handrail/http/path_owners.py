@@ -1,9 +1,9 @@
 """Path owners: a principal confined to a tenant or a party meets 404 on the paths of others.
 
 A path says whose it is: by a parameter that is named as the App calls its tenants or parties
-(`/teams/{team}/budget` where the tenant is a team), or by one that is the key of a row of a read
-model, such as that of sagas. What a confined principal may have is decided before the route is
-entered; a path that does not say whose it is, is not theirs.
+(`/teams/{team}/budget` where the tenant is a team), or by one that is the key of a row with an
+owner, such as that of a read model. What a confined principal may have is decided before the route
+is entered; a path that does not say whose it is, is not theirs.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 
 from handrail.access.principal import Principal
 from handrail.http.database import Database
 from handrail.http.problems import Problem
-from handrail.projections.projection import Projection
 
 
 class PathOwners:
     """`tenant` and `party` are the names of path parameters with the id of one; `rows` are the
-    read models of which other parameters are keys, by the name of the parameter.
+    columns of which other parameters are keys, by the name of the parameter: row-level security
+    says whose a row is.
     """
 
     def __init__(
-        self, database: Database, tenant: str, party: str, rows: Mapping[str, Projection[Any]]
+        self, database: Database, tenant: str, party: str, rows: Mapping[str, ColumnElement[Any]]
     ) -> None:
         self._database = database
         self._tenant = tenant
@@ -49,8 +49,7 @@ class PathOwners:
             return bool(principal.tenant) and value == principal.tenant
         if name == self._party:
             return bool(principal.party) and value == principal.party
-        projection = self._rows[name]
-        is_key = projection.table.c[projection.key] == value
+        is_key = self._rows[name] == value
         async with self._database.connection(visibility=principal.visibility) as connection:
             found = await connection.execute(select(exists().where(is_key)))
             return bool(found.scalar_one())
