@@ -85,6 +85,7 @@ def up(
             workers=workers,
             projectors=projectors,
             notifiers=has_provider(found, settings) if notifiers is None else notifiers,
+            dispatchers=1 if found.tenant_events else 0,
             consumers=True,
             broker=broker,
             progress=_show,

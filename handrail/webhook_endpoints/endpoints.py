@@ -220,8 +220,8 @@ async def wake(connection: AsyncConnection, endpoint: str) -> None:
 
 @dataclass(frozen=True)
 class Standing:
-    """Of all endpoints; deliveries are counted up to 10,000. `oldest_seconds` is the age of the
-    oldest that waits for an active endpoint.
+    """Of all endpoints; deliveries are counted up to 10,000. `overdue_seconds` is since when an
+    active endpoint has something due to which no process sends.
     """
 
     active: int
@@ -229,7 +229,7 @@ class Standing:
     disabled: int
     waiting: int
     parked: int
-    oldest_seconds: float
+    overdue_seconds: float
 
 
 _STANDING: Final = text("""
@@ -239,7 +239,8 @@ SELECT count(*) FILTER (WHERE state = 'active'),
     (SELECT count(*) FROM (SELECT FROM webhook_deliveries WHERE state = 'waiting' LIMIT 10000) w),
     (SELECT count(*) FROM (SELECT FROM webhook_deliveries WHERE state = 'parked' LIMIT 10000) p),
     coalesce(extract(epoch FROM clock_timestamp() - min(next_at)
-        FILTER (WHERE state = 'active' AND next_at < clock_timestamp())), 0)
+        FILTER (WHERE state = 'active' AND next_at < clock_timestamp()
+            AND (owner IS NULL OR leased_until < clock_timestamp()))), 0)
 FROM webhook_endpoints WHERE state <> 'deleted'
 """)
 
@@ -247,8 +248,8 @@ FROM webhook_endpoints WHERE state <> 'deleted'
 async def standing(connection: AsyncConnection) -> Standing:
     """For operators' figures."""
     row = (await connection.execute(_STANDING)).one()
-    active, failing, disabled, waiting, parked, oldest = row
-    return Standing(active, failing, disabled, waiting, parked, float(oldest))
+    active, failing, disabled, waiting, parked, overdue = row
+    return Standing(active, failing, disabled, waiting, parked, float(overdue))
 
 
 async def _changed(

@@ -39,7 +39,8 @@ GRANT INSERT, UPDATE ON streams, commands, long_attempts TO handrail_app;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION maintain_partitions, adopt_timeline, adopt_store FROM PUBLIC;
 DROP OWNED BY handrail_store, handrail_api, handrail_worker, handrail_projector, handrail_relay,
-    handrail_notifier, handrail_lake, handrail_dispatcher, handrail_operator, handrail_consumer_finance,
+    handrail_notifier, handrail_lake, handrail_dispatcher, handrail_operator,
+    handrail_consumer_finance,
     handrail_consumer_logistics, handrail_consumer_notifications;
 UPDATE alembic_version SET version_num = '0013' WHERE version_num ~ '^0';
 """

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,6 +22,9 @@ from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.http.database import Database
 from handrail.kernel import Event
+from handrail.privacy.key_file import make, read
+from handrail.privacy.key_table import TableKeys
+from handrail.privacy.keys import CachedKeys
 from handrail.privacy.texts import PersonalTexts
 from handrail.processes.dispatcher import audited
 from handrail.webhook_endpoints import deliveries, endpoints
@@ -32,7 +36,6 @@ from handrail.webhook_endpoints.retry_policy import RetryPolicy
 from handrail.webhook_endpoints.sender import Sender
 from runtime.app import HANDRAIL
 from tests.messaging.relay.world import until
-from tests.privacy.keyed import in_database
 from tests.webhook_endpoints.receiver import Receiver
 
 DISPATCHER = "handrail_dispatcher"
@@ -173,14 +176,23 @@ class World:
 
 
 @pytest.fixture
-async def world(database: str) -> AsyncIterator[World]:
+def key_file(tmp_path: Path) -> Path:
+    """Of the keys that seal secrets, for this process and others."""
+    file = tmp_path / "subject-keys"
+    make(file)
+    return file
+
+
+@pytest.fixture
+async def world(database: str, key_file: Path) -> AsyncIterator[World]:
     async with (
         open_pool(database, role=DISPATCHER, size=12) as pool,
         await psycopg.AsyncConnection.connect(database, autocommit=True) as owner,
         open_engine(database, role="handrail_api", size=4) as engine,
-        in_database(database) as texts,
+        open_pool(database, role="handrail_app", size=2) as keys,
         open_pool(database, role="handrail_worker", size=2) as worker,
     ):
+        texts = PersonalTexts(CachedKeys(TableKeys(keys, read(key_file)), seconds=60))
         store = EventStore(worker, HANDRAIL.codec, texts)
         yield World(database, pool, owner, Database(engine), texts, store)
 
