@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from handrail.access.roles import APPROVER, OPERATOR, READER, SERVICE, Access
+from handrail.access.roles import APPROVER, MANAGE_ENDPOINTS, OPERATOR, READER, SERVICE, Access
 
 _SCOPES: Final = {
     "orders:read": "Read orders.",
@@ -42,7 +42,8 @@ ACCESS: Final = Access(
         APPROVER: _READING,
         SERVICE: _CUSTOMER | {"stock:read"},
         "merchant": frozenset({"orders:read", "plans:read", "balances:read"})
-        | {"stock:read", "stock:write", "applications:read", "applications:write"},
+        | {"stock:read", "stock:write", "applications:read", "applications:write"}
+        | {"webhook-endpoints:read", MANAGE_ENDPOINTS},
         "customer": _CUSTOMER,
     },
 )

@@ -25,7 +25,7 @@ CONSUMERS = {"finance": "finance", "logistics": "logistics", "notifications": "c
 """The user of each consumer at the broker."""
 ADMINISTRATOR = "handrail"
 LOGINS = (
-    *("api", "worker", "projector", "relay", "notifier", "operator", "lake"),
+    *("api", "worker", "projector", "relay", "notifier", "operator", "lake", "dispatcher"),
     *(f"consumer-{name}" for name in CONSUMERS),
 )
 """At PostgreSQL; `handrail database roles` gives them their passwords."""

@@ -53,6 +53,7 @@ from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
 from handrail.temporal.run_options import run_options
 from handrail.tenant_word import TENANT_WORD, key_of, wrong_with
+from handrail.webhook_endpoints.offered import OfferedEvents
 from handrail.wrongly_declared import WronglyDeclared, refuse_two
 
 if TYPE_CHECKING:
@@ -84,10 +85,10 @@ class OperatorCommand:
 
 LIBRARY_COMMANDS: Final = (
     *("api", "approve", "blame", "campaign", "check", "codec", "consumer", "consumers"),
-    *("contracts", "database", "deploy", "events", "keys", "lake", "migrate", "new"),
+    *("contracts", "database", "deploy", "dispatcher", "events", "keys", "lake", "migrate", "new"),
     *("notifications", "notifier"),
     *("payload-keys", "projections", "projector", "relay", "restore", "sagas", "settings"),
-    *("topology", "up", "verify", "worker"),
+    *("topology", "up", "verify", "webhook-endpoints", "worker"),
 )
 """Of `handrail`, whatever the business is."""
 
@@ -198,6 +199,8 @@ class App:
     """The pages of its entities in the operator console."""
     webhooks: Callable[[], Webhooks | None] = lambda: None
     """The signed webhooks of other companies."""
+    tenant_events: Sequence[type] = ()
+    """The events that a tenant may have sent to webhook endpoints of its own."""
     sagas_per_tenant: Callable[[Any], int] = lambda _: 0
     """How many sagas of one tenant that asked for a place may run at the same time, from
     `settings`; 0: any number."""
@@ -266,6 +269,11 @@ class App:
     def lake_views(self, plan: LakePlan) -> Views:
         """The views of every kind of event, and those of the plan."""
         return Views(self.events, self.codec, plan.views)
+
+    @cached_property
+    def offered_events(self) -> OfferedEvents:
+        """The forms of events that webhook endpoints may be sent."""
+        return OfferedEvents(self.tenant_events, self.codec, self.routing)
 
     def event_contracts(self) -> Schema:
         """The AsyncAPI document."""
@@ -390,6 +398,12 @@ class App:
                         f"the consumer {one.name} wants {event.__name__}, which no context has: add"
                         " it to the events of its context"
                     )
+        for one in self.tenant_events:
+            if one not in self.events:
+                raise WronglyDeclared(
+                    f"tenant_events has {one.__name__}, which no context has: add it to the events"
+                    " of its context"
+                )
         refuse_two("queues", (f"{one.vhost}/{one.queue}" for one in self.consumers))
         if self.broker is None:
             return

@@ -159,6 +159,7 @@ QUANTITY: Final = Integer(least=1, most=1_000_000, unit="pieces")
 DAY_OF_MONTH: Final = Integer(least=0, most=31, unit="a day of the month; 0: that of the date")
 BASIS_POINTS: Final = Integer(least=0, most=10_000, unit="hundredths of a percent")
 PER_SECOND: Final = Integer(least=1, most=100, unit="a second")
+OVERLAP_HOURS: Final = Integer(least=0, most=720, unit="hours")
 SECONDS: Final = Integer(least=1, most=1_000_000_000, unit="seconds")
 VERSION: Final = Integer(least=1, most=LARGEST_INTEGER, unit="the version of an event")
 PAGE: Final = Integer(least=1, most=200, unit="items")
@@ -287,6 +288,20 @@ WISH: Final = Text(shortest=1, longest=200, pattern="[A-Za-z0-9_.:~+/=-]*", says
 OUTSIDE: Final = Text(shortest=1, longest=200, pattern="(?s).*", says="text")
 """A name or a code that another company gave: what does not fit is cut, with a mark."""
 
+ENDPOINT_URL: Final = Text(
+    shortest=10,
+    longest=500,
+    pattern=r"https?://[!#-;=?-\[\]_a-z~]+",
+    says="an address that begins with https://",
+)
+EVENT_FORM: Final = Text(
+    shortest=5,
+    longest=160,
+    pattern=r"[a-z][a-z0-9_-]*\.[A-Za-z][A-Za-z0-9_]*\.v[0-9]{1,5}",
+    says="a form of an event, such as context.ThingHappened.v1",
+)
+DESCRIPTION: Final = Text(shortest=0, longest=200, pattern="[^\x00-\x1f]*", says=_NO_CONTROLS)
+
 # Dates. The calendar ends long before that of Python and PostgreSQL, where time zones overflow.
 DAY: Final = Day(earliest=date(2000, 1, 1), latest=date(2100, 1, 1))
 MOMENT: Final = Moment(
@@ -296,6 +311,7 @@ MOMENT: Final = Moment(
 # Lists.
 LINES: Final = Many(fewest=1, most=100)
 DOCUMENTS: Final = Many(fewest=0, most=20)
+ENDPOINT_EVENTS: Final = Many(fewest=1, most=100)
 
 # What is not known by its fields.
 CORRECTED_FIELDS: Final = Many(fewest=1, most=20)

@@ -13,7 +13,9 @@ from handrail.pem_files import AuthoritiesFile, CertificateFile, KeyFile, pair_m
 from handrail.secret_files import secret_of
 from handrail.setting_types import Logins, Origins, Port, SettingsPart, Unset, form
 
-_OF_STORE: Final = ("api", "worker", "projector", "notifier", "relay", "consumer", "lake")
+_OF_STORE: Final = (
+    *("api", "worker", "projector", "notifier", "relay", "consumer", "lake", "dispatcher"),
+)
 _OF_TEMPORAL: Final = ("api", "worker")
 _OF_PAYLOADS: Final = ("api", "worker", "codec")
 _OF_BROKER: Final = ("relay", "consumer", "topology")

@@ -11,7 +11,9 @@ from handrail.access.database_roles import PREFIX, DatabaseRoles
 from handrail.secret_files import secret_of
 from handrail.setting_types import Logins, PostgresUrl, SettingsPart, Unset
 
-_OF_STORE: Final = ("api", "worker", "projector", "notifier", "relay", "consumer", "lake")
+_OF_STORE: Final = (
+    *("api", "worker", "projector", "notifier", "relay", "consumer", "lake", "dispatcher"),
+)
 
 
 def _prefix(value: str) -> str:

@@ -38,7 +38,7 @@ def migrate(
     done = upgrade(url, role, new_timeline=new_timeline, own=app.tables, roles=roles)
     if done:
         _log.info("database roles brought up to date", statements=len(done))
-    others = ["relay", "lake", *(one.follower for one in app.consumers)]
+    others = ["relay", "lake", "webhooks", *(one.follower for one in app.consumers)]
     try:
         installed = install(url, role or None, app.read_models, others=others, roles=roles)
     except OperationalError as error:

@@ -101,6 +101,13 @@ def has_marks(cls: type[Any]) -> bool:
     return bool(found.personal or found.within)
 
 
+def personal_names(cls: type[Any]) -> frozenset[str]:
+    """The names of the personal fields of a class, and of the dataclasses within it."""
+    marks, hints = marks_of(cls), _hints(cls) if is_dataclass(cls) else {}
+    inner = (one for name in marks.within for one in _classes(hints[name]))
+    return frozenset(marks.personal).union(*map(personal_names, inner))
+
+
 def mistakes_of(cls: type[Any]) -> Iterator[str]:
     """What is declared wrongly of the personal fields of a class, a sentence each."""
     names = {one.name for one in fields(cls)} if is_dataclass(cls) else set()

@@ -21,7 +21,7 @@ LARGEST: Final = 64 * 1024
 FILE: Final = "_FILE"
 OURS: Final = (
     *("api", "worker", "projector", "notifier", "relay", "consumer", "lake", "codec", "topology"),
-    "migrate",
+    *("dispatcher", "migrate"),
 )
 """The processes of the library. A simulated company is none of them."""
 _log = structlog.get_logger(__name__)

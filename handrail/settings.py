@@ -51,6 +51,7 @@ from handrail.setting_types import (
     listed,
 )
 from handrail.temporal.deployment_settings import DeploymentSettings
+from handrail.webhook_endpoints.settings import WebhookEndpointSettings
 
 BAD_SETTINGS: Final = 2
 """The exit code of a process that was configured wrongly: starting it again does not help."""
@@ -63,6 +64,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 class Settings(
     NotificationSettings,
+    WebhookEndpointSettings,
     AccessSettings,
     ConsoleSettings,
     DatabaseSettings,
@@ -136,17 +138,17 @@ class Settings(
         description="How personal fields are stored from now on. `clear` is for the time in which "
         "processes run that cannot open sealed ones yet. See `versioning.md`.",
     )
-    subject_keys_file: Annotated[Path | None, Unset, secret_of("api", "worker", "notifier")] = (
-        Field(
-            default=None,
-            description="The file with the keys that wrap the keys of subjects, for its owner "
-            "alone. Workers, the API and notifiers need it where the App declares personal fields. "
-            "Unset: `handrail up` makes `subject-keys` in `HANDRAIL_DATA_DIR`. "
-            "See `personal-data.md`.",
-        )
+    subject_keys_file: Annotated[
+        Path | None, Unset, secret_of("api", "worker", "notifier", "dispatcher")
+    ] = Field(
+        default=None,
+        description="The file with the keys that wrap the keys of subjects, for its owner "
+        "alone. Workers, the API and notifiers need it where the App declares personal fields. "
+        "Unset: `handrail up` makes `subject-keys` in `HANDRAIL_DATA_DIR`. "
+        "See `personal-data.md`.",
     )
     keys_database_url: Annotated[
-        PostgresUrl | None, Unset, secret_of("api", "worker", "notifier", "migrate")
+        PostgresUrl | None, Unset, secret_of("api", "worker", "notifier", "dispatcher", "migrate")
     ] = Field(
         default=None,
         repr=False,
@@ -300,7 +302,9 @@ class Settings(
         """By user."""
         return {
             user: password
-            for user, _, password in (one.partition("=") for one in self.current("broker_passwords"))
+            for user, _, password in (
+                one.partition("=") for one in self.current("broker_passwords")
+            )
         }
 
     def broker_url_of(self, user: str) -> str | None:

@@ -269,7 +269,7 @@ async def plans(
     limit: int = 50,
 ) -> Slice[InstalmentPlan]:
     """Newest first, of those that are `visible`; `after` is (opened_at, order)."""
-    query = select(table).where(*own_rows(visible, PROJECTION))
+    query = select(table).where(*own_rows(visible, PROJECTION.owner, table))
     for column, wanted in ((table.c.customer, customer), (table.c.status, status)):
         if wanted is not None:
             query = query.where(column == wanted)

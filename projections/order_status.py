@@ -311,7 +311,7 @@ async def orders(
     """Newest first, of those that are `visible`; `after` is (placed_at, order)."""
     wanted = {"customer": customer, "merchant": merchant, "status": status}
     query = select(table).where(
-        *own_rows(visible, PROJECTION),
+        *own_rows(visible, PROJECTION.owner, table),
         *(table.c[name] == value for name, value in wanted.items() if value is not None),
     )
     by = (table.c.placed_at, table.c.order)

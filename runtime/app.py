@@ -43,6 +43,7 @@ from runtime.event_examples import EXAMPLES
 from runtime.options import options_of
 from runtime.settings import ShopSettings
 from runtime.simulators.declared import SIMULATORS
+from runtime.tenant_events import TENANT_EVENTS
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -192,6 +193,7 @@ HANDRAIL: Final = App(
     console=CONSOLE,
     saga_links=lambda saga: {"order": f"/orders/{saga}"},
     webhooks=_webhooks,
+    tenant_events=TENANT_EVENTS,
     sagas_per_tenant=_sagas_per_tenant,
     settings=ShopSettings,
     options=options_of,

@@ -21,7 +21,10 @@ STORE: Final = "store"
 OPERATOR: Final = "operator"
 CONSUMER: Final = "consumer"
 """What consumers share. Each has a role of its own, `consumer:{name}`."""
-PROCESSES: Final = ("api", "worker", "projector", "relay", "notifier", "lake", OPERATOR)
+DISPATCHER: Final = "dispatcher"
+PROCESSES: Final = (
+    *("api", "worker", "projector", "relay", "notifier", "lake", DISPATCHER, OPERATOR),
+)
 """The roles that log in, beside one for each consumer."""
 
 _PREFIX: Final = re.compile("[a-z][a-z0-9_]{0,19}")
@@ -103,6 +106,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         # The original of a dead message is stored before it is redriven or discarded.
         "dead_message_acts": "SIUD",
         "lake_batches": "S",
+        "webhook_endpoints": "SIU",
+        "webhook_deliveries": "SIU",
     },
     "worker": {
         "events": "S",
@@ -144,6 +149,14 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "checkpoints": "SIUD",
         "lake_batches": "SIUD",
     },
+    # It disables an endpoint that is gone, or fails for long; what it signs with is sealed.
+    DISPATCHER: {
+        **_FEED,
+        "checkpoints": "SIUD",
+        "subject_keys": "S",
+        "webhook_endpoints": "SUD",
+        "webhook_deliveries": "SIUD",
+    },
     CONSUMER: {
         **_FEED,
         "checkpoints": "SIU",
@@ -184,6 +197,8 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
         "dead_message_acts": "SIUD",
         "rebuild_requests": "S",
         "notification_channels": "S",
+        "webhook_endpoints": "S",
+        "webhook_deliveries": "S",
         # It seals the reasons of its acts, where it has the key file.
         "subject_keys": "SI",
         "notifications": "SIU",
@@ -200,6 +215,7 @@ _CALLS: Final[Mapping[str, tuple[str, ...]]] = {
     "relay": _FEED_CALLS,
     "notifier": (),
     "lake": _FEED_CALLS,
+    DISPATCHER: (*_FEED_CALLS, "append_audit"),
     CONSUMER: _FEED_CALLS,
     OPERATOR: (*_FEED_CALLS, "numbers_ahead", "store_token", "append_audit"),
 }

@@ -14,6 +14,7 @@ from typing import Final
 
 ACT_AS: Final = "act-as"
 APPROVE: Final = "proposals:approve"
+MANAGE_ENDPOINTS: Final = "webhook-endpoints:manage"
 
 SCOPES: Final[Mapping[str, str]] = {
     "sagas:read": "Read sagas, their events and figures, and interventions.",
@@ -22,6 +23,8 @@ SCOPES: Final[Mapping[str, str]] = {
     "audit:read": "Read the events of every stream.",
     "webhooks:read": "Read the webhooks that came, with their bodies.",
     "webhooks:operate": "Have a webhook handled again.",
+    "webhook-endpoints:read": "Read webhook endpoints of tenants, and what was sent there.",
+    MANAGE_ENDPOINTS: "Register webhook endpoints, and change, test and delete them.",
     "consumers:read": "Read what waits at consumers, read models and the relay.",
     "consumers:operate": "Have what is parked handled again, or a parked message discarded.",
     "metrics:read": "Read the metrics.",
@@ -42,7 +45,8 @@ SERVICE: Final = "service"
 _READING: Final = frozenset(name for name in SCOPES if name.endswith(":read"))
 ROLES: Final[Mapping[str, frozenset[str]]] = {
     READER: _READING,
-    OPERATOR: _READING | {"sagas:intervene", "webhooks:operate", "consumers:operate"},
+    OPERATOR: _READING
+    | {"sagas:intervene", "webhooks:operate", "consumers:operate", MANAGE_ENDPOINTS},
     APPROVER: _READING | {"sagas:answer", APPROVE},
     SERVICE: frozenset({ACT_AS}),
 }

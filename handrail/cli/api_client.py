@@ -69,6 +69,9 @@ class Api:
         headers = {"Idempotency-Key": key} if key else {}
         return self._ask("POST", path, json=_given(body), headers=headers)
 
+    def delete(self, path: str) -> Any:
+        return self._ask("DELETE", path)
+
     def approve(self, proposal: str, action: str, content: Mapping[str, Any]) -> Any:
         """Send a proposed request again, as the second person who approves it."""
         method, _, path = action.partition(" ")

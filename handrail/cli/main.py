@@ -85,6 +85,7 @@ def up(
             workers=workers,
             projectors=projectors,
             notifiers=has_provider(found, settings) if notifiers is None else notifiers,
+            dispatchers=1 if found.tenant_events else 0,
             consumers=True,
             broker=broker,
             progress=_show,
@@ -136,6 +137,14 @@ def notifier() -> int:
     from handrail.processes.notifier import run
 
     return run_service("notifier", run, "database_url", "provider_url")
+
+
+@app.command
+def dispatcher() -> int:
+    """Send events to the webhook endpoints of tenants."""
+    from handrail.processes.dispatcher import run
+
+    return run_service("dispatcher", run, "database_url", "subject_keys_file")
 
 
 app.command(
@@ -306,6 +315,13 @@ app.command(
     "handrail.cli.notifications:campaign",
     name="campaign",
     help="Write to many recipients at once, behind all else.",
+)
+
+
+app.command(
+    "handrail.cli.webhook_endpoints:webhook_endpoints",
+    name="webhook-endpoints",
+    help="Where tenants have their events sent, and what became of it.",
 )
 
 

@@ -183,6 +183,7 @@ FLOW: Final = Dashboard(
                 Query("sum(deriv(handrail_projector_events_read[1m]))", "projectors"),
                 Query("sum(deriv(handrail_relay_events_read[1m]))", "relays"),
                 Query("sum by (job) (deriv(handrail_consumer_events_read[1m]))", "{{job}}"),
+                Query("sum(deriv(handrail_dispatcher_events_read[1m]))", "dispatchers"),
             ),
         ),
         Panel(
@@ -192,6 +193,7 @@ FLOW: Final = Dashboard(
                 Query("handrail_projector_checkpoints_held", "projector {{instance}}"),
                 Query("handrail_relay_checkpoints_held", "relay {{instance}}"),
                 Query("handrail_consumer_checkpoints_held", "{{job}} {{instance}}"),
+                Query("handrail_dispatcher_checkpoints_held", "dispatcher {{instance}}"),
             ),
         ),
         Panel(
@@ -280,6 +282,31 @@ FLOW: Final = Dashboard(
                     "{{lane}} {{state}} stuck",
                 ),
             ),
+        ),
+        Panel(
+            title="Webhooks to tenants per minute",
+            says="Tries by what became of them, and endpoints that are sent to now.",
+            queries=(
+                Query(
+                    "60 * sum by (outcome) (rate(handrail_dispatcher_webhooks_total[5m]))",
+                    "{{outcome}}",
+                ),
+                Query("sum(handrail_dispatcher_endpoints)", "endpoints now"),
+            ),
+        ),
+        Panel(
+            title="Webhooks to tenants that wait",
+            says="Those of disabled endpoints, too; parked ones wait for `redeliver`.",
+            queries=(
+                Query("max by (state) (handrail_webhook_deliveries)", "{{state}}"),
+                Query("max by (state) (handrail_webhook_endpoints)", "endpoints {{state}}"),
+            ),
+        ),
+        Panel(
+            title="Webhooks to tenants late",
+            says="Since when an endpoint has something due; the alert is at 10 minutes.",
+            unit="s",
+            queries=(Query("max(handrail_webhook_deliveries_overdue_seconds)", "overdue"),),
         ),
         Panel(
             title="Webhooks without effect",

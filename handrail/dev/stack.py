@@ -75,6 +75,7 @@ class Stack:
         workers: int = 1,
         projectors: int = 1,
         notifiers: int = 0,
+        dispatchers: int = 0,
         consumers: bool = False,
         broker: bool = False,
         api: bool = True,
@@ -96,11 +97,12 @@ class Stack:
         self.workers: list[Service] = []
         self.projectors: list[Service] = []
         self.notifiers: list[Service] = []
+        self.dispatchers: list[Service] = []
         self.relays: list[Service] = []
         self.consumers: list[Service] = []
         self.api: Service | None = None
         self._wanted = (workers, projectors, api)
-        self._notifiers = notifiers
+        self._notifiers, self._dispatchers = notifiers, dispatchers
         self._consumers, self._broker = consumers, broker
         self._simulated = [
             one
@@ -299,8 +301,13 @@ class Stack:
             )
             for number in range(1, self._notifiers + 1)
         ]
+        others = workers + projectors + self._notifiers
+        self.dispatchers = [
+            self._service(f"dispatcher-{number}", "dispatcher", metrics=others + number - 1)
+            for number in range(1, self._dispatchers + 1)
+        ]
         if self._consumers:
-            self._begin_messaging(metrics=workers + projectors + self._notifiers)
+            self._begin_messaging(metrics=others + self._dispatchers)
         self.api = self._service("api", "api") if api else None
         return [self._start(service.name, service.start) for service in self._services()]
 
@@ -368,7 +375,7 @@ class Stack:
         self._progress(name, "ready")
 
     def _services(self) -> list[Service]:
-        messaging = [*self.notifiers, *self.relays, *self.consumers]
+        messaging = [*self.notifiers, *self.dispatchers, *self.relays, *self.consumers]
         own = [*self.workers, *self.projectors, *messaging, self.api]
         return [service for service in (*self.simulators.values(), *own) if service is not None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handrail.access.database_roles import OPERATOR, READ_MODEL, STORE, DatabaseRoles
+from handrail.access.database_roles import DISPATCHER, OPERATOR, READ_MODEL, STORE, DatabaseRoles
 
 BEGIN, END = "<!-- grants -->", "<!-- end of grants -->"
 
@@ -25,7 +25,17 @@ def matrix(roles: DatabaseRoles) -> str:
         lines.append(f"| `{table}` | {' | '.join(cells)} |")
     calls = [
         f"- `{role}`: {', '.join(f'`{one}`' for one in sorted(roles.calls_of(role)))}"
-        for role in (STORE, "api", "worker", "projector", "relay", "notifier", "lake", OPERATOR)
+        for role in (
+            STORE,
+            "api",
+            "worker",
+            "projector",
+            "relay",
+            "notifier",
+            "lake",
+            DISPATCHER,
+            OPERATOR,
+        )
     ]
     return "\n".join(
         [*lines, "", "Functions that each may call; consumers have those of `relay`:", "", *calls]

@@ -19,6 +19,7 @@ from handrail.processes import prune_tables
 from handrail.projections.earlier_keys import earlier_keys_name
 from handrail.projections.projection import Projection
 from handrail.projections.totals import totals_name
+from handrail.webhook_endpoints import pruning as webhook_endpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +164,22 @@ _OF_THE_LIBRARY: Final[Sequence[Retention]] = (
         until="after it had its effect; one that waits or is unknown until a person settles it",
         protects="That a webhook sent again has no second effect, and its signed bytes.",
         by="projector",
+    ),
+    Retention(
+        tables=("webhook_deliveries",),
+        after=webhook_endpoints.SETTLED_KEPT,
+        until="after it was sent or discarded; one that is neither is discarded after"
+        f" {_days(webhook_endpoints.OPEN_KEPT)}",
+        protects="That each event is sent to the endpoints of its tenant, and that the tenant sees "
+        "what became of it.",
+        by="dispatcher",
+    ),
+    Retention(
+        tables=("webhook_endpoints",),
+        until=f"until {_days(webhook_endpoints.SETTLED_KEPT)} after it was deleted",
+        protects="Where a tenant has its events sent. Its secrets are sealed, and go when it is "
+        "deleted.",
+        by="dispatcher",
     ),
     Retention(
         tables=("inbox",),

@@ -137,12 +137,14 @@ def _of_subscriber(role: str) -> str:
             return "projection = 'relay' OR projection ^@ 'relay/'"
         case "lake":
             return "projection = 'lake'"
+        case "dispatcher":
+            return "projection = 'webhooks'"
         case "consumer":
             quoted = name.replace("'", "''")
             return f"projection = '{_CONSUMER}{quoted}'"
         case "projector":
             return (
-                "NOT (projection IN ('relay', 'lake') OR projection ^@ 'relay/'"
+                "NOT (projection IN ('relay', 'lake', 'webhooks') OR projection ^@ 'relay/'"
                 f" OR projection ^@ '{_CONSUMER}')"
             )
         case _:

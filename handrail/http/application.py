@@ -16,6 +16,7 @@ from temporalio.client import Client
 
 from handrail.access.authentication import Authentication
 from handrail.access.principal import EVERYTHING
+from handrail.access.row_owner import OWNER
 from handrail.app import App
 from handrail.console.session import ConsoleSessions
 from handrail.errors import DomainError
@@ -31,7 +32,7 @@ from handrail.http.metrics import Metrics
 from handrail.http.middleware import RequestMiddleware
 from handrail.http.named_models import SUBJECT_FIELD, router_for
 from handrail.http.operator_audit import OperatorAudit, operator_scopes
-from handrail.http.path_owners import PathOwners
+from handrail.http.path_owners import OwnedKey, PathOwners
 from handrail.http.personal_texts import OpeningMiddleware, SagaTexts
 from handrail.http.point_in_time import PointInTime
 from handrail.http.problems import Problem, answer, of_http, of_rule, of_validation
@@ -52,6 +53,7 @@ from handrail.http.routes import (
     saga_figures,
     sagas,
     streams,
+    webhook_endpoints,
     webhooks,
 )
 from handrail.http.routes.sagas import NothingMore
@@ -60,11 +62,12 @@ from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.http.webhook_sources import Webhooks
 from handrail.messaging.broker.operator_access import BrokerAccess
-from handrail.messaging.contracts.schemas import Schema
 from handrail.privacy.texts import CLEAR, PersonalTexts
 from handrail.projections.as_of import EVENTS_AT_MOST
 from handrail.sagas.options import RunOptions
 from handrail.tracing.frameworks import NO_TELEMETRY
+from handrail.webhook_endpoints.addresses import EndpointRules
+from handrail.webhook_endpoints.tables import webhook_endpoints as endpoints_table
 
 _ABOUT: Final = """
 Start business processes, follow them, and read what has become of them.
@@ -75,6 +78,7 @@ Problems are `application/problem+json` (RFC 9457); each type has a page under `
 _TAGS: Final[Mapping[str, str]] = {
     "sagas": "The processes: their steps, live, and interventions.",
     "webhooks": "What other companies tell us, signed.",
+    "webhook endpoints": "Where tenants have their events sent, signed.",
     "consumers": "Who is told of events, and what waits there.",
     "audit": "The events themselves.",
     "problems": "What can go wrong, and what to do about it.",
@@ -92,6 +96,7 @@ def create_app(
     four_eyes: bool = False,
     temporal_ui: str | None = None,
     webhooks_from: WebhookTrust | None = None,
+    endpoint_rules: EndpointRules | None = None,
     sagas_per_tenant: int = 0,
     stopping: asyncio.Event | None = None,
     as_of_events: int = EVENTS_AT_MOST,
@@ -115,11 +120,12 @@ def create_app(
     set. `sagas_per_tenant` bounds the sagas of one tenant that run at the same time where the
     routes of the business ask for a place; 0: it does not. `as_of_events` bounds what one
     point-in-time read folds, `event_streams` those that are open, `waiting_requests` those that
-    wait for a decision. `origin` says under which names it answers, `rates` how many requests a
-    second a caller may make. `personal` seals what comes in, and opens what goes out. `console`
-    holds the sessions of the console, which is there where Jinja2 is installed. `broker` is its
-    login at the broker, for what lies in `dead` and `unrouted`. Neither the engine
-    nor the client has to be connected, or is closed here.
+    wait for a decision. `endpoint_rules` says which webhook endpoints tenants may register,
+    `origin` under which names it answers, `rates` how many requests a second a caller may make.
+    `personal` seals what comes in, and opens what goes out. `console` holds the sessions of the
+    console, which is there where Jinja2 is installed. `broker` is its login at the broker, for what
+    lies in `dead` and `unrouted`. Neither the engine nor the client has to be connected, or is
+    closed here.
     """
     app = FastAPI(
         telemetry=NO_TELEMETRY,
@@ -142,7 +148,13 @@ def create_app(
         database,
         declared.access.tenant_role,
         declared.access.party_role,
-        {"saga": declared.saga_board, **declared.path_rows},
+        {
+            "endpoint": OwnedKey(endpoints_table.c.id, endpoints_table.info[OWNER]),
+            **{
+                name: OwnedKey(one.table.c[one.key], one.owner)
+                for name, one in {"saga": declared.saga_board, **declared.path_rows}.items()
+            },
+        },
     )
     app.state.services = Services(
         app=declared,
@@ -173,12 +185,13 @@ def create_app(
         temporal_ui=temporal_ui,
         webhooks=webhooks_from or WebhookTrust(),
         webhook_sources=tuple(hooks.by_name) if hooks else (),
+        endpoint_rules=endpoint_rules or EndpointRules(),
         stopping=stopping,
         development=authentication.development,
         four_eyes=four_eyes,
         broker=broker,
     )
-    own = _routers(hooks, declared.event_contracts)
+    own = _routers(declared, hooks)
     routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
     for router in routers:
         app.include_router(router)
@@ -200,7 +213,7 @@ def create_app(
     return app
 
 
-def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> Sequence[APIRouter]:
+def _routers(declared: App, hooks: Webhooks | None) -> Sequence[APIRouter]:
     """The library's own."""
     return (
         saga_figures.router,  # before the saga that might be called so
@@ -210,12 +223,13 @@ def _routers(hooks: Webhooks | None, event_contracts: Callable[[], Schema]) -> S
         streams.router,
         events.router,
         *([_webhooks(hooks)] if hooks else []),
+        *([webhook_endpoints.router] if declared.tenant_events else []),
         proposals.router,
         consumers.router,
         parked_events.router,
         dead_messages.router,
         rebuilds.router,
-        asyncapi.router_of(event_contracts),
+        asyncapi.router_of(declared.event_contracts),
         problems.router,
         operations.router,
         api_docs.router,

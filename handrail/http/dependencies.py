@@ -28,6 +28,7 @@ from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.messaging.broker.operator_access import BrokerAccess
 from handrail.privacy.texts import PersonalTexts
+from handrail.webhook_endpoints.addresses import EndpointRules
 
 ACTOR: Final = "Handrail-Actor"
 
@@ -73,6 +74,8 @@ class Services:
     temporal_ui: str | None = None
     webhooks: WebhookTrust = field(default_factory=WebhookTrust)
     webhook_sources: Sequence[str] = ()
+    endpoint_rules: EndpointRules = field(default_factory=EndpointRules)
+    """Which webhook endpoints tenants may register."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     four_eyes: bool = False
     """Whether a second person approves what moves money."""

@@ -88,6 +88,20 @@ class Metrics:
             "Streams that wait at a consumer for newer code.",
             "consumer",
         )
+        self.endpoints = self._gauge(
+            "handrail_webhook_endpoints",
+            "Webhook endpoints of tenants; those that fail are active, too.",
+            "state",
+        )
+        self.deliveries = self._gauge(
+            "handrail_webhook_deliveries",
+            "Deliveries to webhook endpoints that wait, or were parked; 10,000 at most.",
+            "state",
+        )
+        self.deliveries_overdue = self._gauge(
+            "handrail_webhook_deliveries_overdue_seconds",
+            "Since when an endpoint that may be sent to has something due.",
+        )
         self.database_up = self._gauge(
             "handrail_database_up", "1 where the figures above are of now; 0 where they are old."
         )

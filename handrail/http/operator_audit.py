@@ -25,7 +25,7 @@ from starlette.types import Scope
 
 from handrail import bounds
 from handrail.access.principal import Principal
-from handrail.access.roles import APPROVER, OPERATOR, SERVICE, Access
+from handrail.access.roles import APPROVER, MANAGE_ENDPOINTS, OPERATOR, SERVICE, Access
 from handrail.audit.acts import (
     AuditEvent,
     OperatorActAnswered,
@@ -56,12 +56,13 @@ _log = structlog.get_logger(__name__)
 
 def operator_scopes(access: Access) -> frozenset[str]:
     """The scopes to change something that operators or approvers have, and that neither services
-    nor tenants nor parties have: what those do is the business itself.
+    nor tenants nor parties have: what those do is the business itself. To manage webhook endpoints
+    is an act in any case: it changes where events go.
     """
     roles = access.all_roles
     others = roles[SERVICE] | roles[access.tenant_role] | roles[access.party_role]
     theirs = (roles[OPERATOR] | roles[APPROVER]) - others
-    return frozenset(one for one in theirs if not one.endswith(":read"))
+    return frozenset(one for one in theirs if not one.endswith(":read")) | {MANAGE_ENDPOINTS}
 
 
 @dataclass(frozen=True)

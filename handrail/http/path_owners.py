@@ -1,33 +1,42 @@
 """Path owners: a principal confined to a tenant or a party meets 404 on the paths of others.
 
 A path says whose it is: by a parameter that is named as the App calls its tenants or parties
-(`/teams/{team}/budget` where the tenant is a team), or by one that is the key of a row of a read
-model, such as that of sagas. What a confined principal may have is decided before the route is
-entered; a path that does not say whose it is, is not theirs. A path without parameters is theirs
+(`/teams/{team}/budget` where the tenant is a team), or by one that is the key of a row with an
+owner, such as that of a read model. What a confined principal may have is decided before the route
+is entered; a path that does not say whose it is, is not theirs. A path without parameters is theirs
 where its route answers with their own rows, and says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import Column, exists, select
 
 from handrail.access.principal import Principal
+from handrail.access.row_owner import RowOwner
 from handrail.http.database import Database
 from handrail.http.problems import Problem
 from handrail.projections.own_rows import own_rows
-from handrail.projections.projection import Projection
+
+
+@dataclass(frozen=True)
+class OwnedKey:
+    """The key of a table, and whose its rows are."""
+
+    key: Column[Any]
+    owner: RowOwner | None
 
 
 class PathOwners:
     """`tenant` and `party` are the names of path parameters with the id of one; `rows` are the
-    read models of which other parameters are keys, by the name of the parameter.
+    keys that other parameters are, by the name of the parameter.
     """
 
     def __init__(
-        self, database: Database, tenant: str, party: str, rows: Mapping[str, Projection[Any]]
+        self, database: Database, tenant: str, party: str, rows: Mapping[str, OwnedKey]
     ) -> None:
         self._database = database
         self._tenant = tenant
@@ -55,9 +64,8 @@ class PathOwners:
             return bool(principal.tenant) and value == principal.tenant
         if name == self._party:
             return bool(principal.party) and value == principal.party
-        projection = self._rows[name]
-        is_key = projection.table.c[projection.key] == value
+        row = self._rows[name]
         async with self._database.connection(visibility=principal.visibility) as connection:
-            own = own_rows(principal.visibility, projection)
-            found = await connection.execute(select(exists().where(is_key, *own)))
+            own = own_rows(principal.visibility, row.owner, row.key.table)
+            found = await connection.execute(select(exists().where(row.key == value, *own)))
             return bool(found.scalar_one())

@@ -191,6 +191,13 @@ PROBLEM_TYPES: Final = _registry(
         "Look at its `state`, and at its items for what became of each saga.",
     ),
     ProblemType(
+        "too-many-endpoints",
+        409,
+        "There are too many webhook endpoints",
+        "There are as many webhook endpoints of the tenant as may be. Nothing was registered.",
+        "Delete one that is not needed any more.",
+    ),
+    ProblemType(
         "saga-ended",
         409,
         "The saga has ended",
@@ -428,6 +435,13 @@ PROBLEM_TYPES: Final = _registry(
         "The database was restored, or a standby was promoted; `detail` says which. Nothing is read"
         " or written until an operator has decided.",
         "Repeat it after Retry-After, with the same Idempotency-Key.",
+    ),
+    ProblemType(
+        "subject-keys-missing",
+        503,
+        "A secret could not be sealed",
+        "The API has no file of keys, and stores no secret in clear. Nothing was changed.",
+        "Set HANDRAIL_SUBJECT_KEYS_FILE for the API and for dispatchers.",
     ),
     ProblemType(
         "temporal-unavailable",

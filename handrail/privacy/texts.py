@@ -25,6 +25,10 @@ class SubjectErased(OutOfOrder):
     """The personal data that this needs was erased."""
 
 
+class NoSubjectKeys(Exception):
+    """This process has no keys of subjects, and would have to store a secret in clear."""
+
+
 class PersonalTexts:
     """Seals and opens. Without keys nothing is sealed, and what is sealed stays so.
 
@@ -62,6 +66,16 @@ class PersonalTexts:
         assert self._keys is not None
         keys = await self._keys.of_subjects({subject})
         return cipher.seal_text(keys[subject], field, text)
+
+    async def seal_secret(self, secret: str, field: str, subject: str) -> str:
+        """A secret of a subject, which is sealed also where personal texts are stored in clear.
+
+        Raises NoSubjectKeys.
+        """
+        if self._keys is None:
+            raise NoSubjectKeys
+        keys = await self._keys.of_subjects({subject})
+        return cipher.seal_text(keys[subject], field, secret)
 
     async def open(self, value: T) -> T:
         """A text, or a dataclass, list or mapping with texts, in clear; `[erased]` stands for what

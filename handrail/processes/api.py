@@ -32,6 +32,7 @@ from handrail.processes.server_certificate import certificate_of
 from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
 from handrail.temporal.connection import api_key_renewed, connect
+from handrail.webhook_endpoints.addresses import AddressPolicy, EndpointRules
 from handrail.wrongly_declared import WronglyDeclared
 
 
@@ -67,6 +68,12 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             four_eyes=needs_four_eyes(settings),
             temporal_ui=settings.temporal_ui_url,
             webhooks_from=trust_of(app, settings),
+            endpoint_rules=EndpointRules(
+                AddressPolicy(
+                    frozenset(settings.webhook_endpoint_ports), settings.auth == "development"
+                ),
+                settings.webhook_endpoints_per_tenant,
+            ),
             sagas_per_tenant=app.sagas_per_tenant(settings),
             stopping=stop,
             as_of_events=settings.as_of_events,

@@ -6,22 +6,21 @@ database does not compare, such as for a login that owns the tables or bypasses 
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, false
+from sqlalchemy import ColumnElement, FromClause, false
 
 from handrail.access.principal import Visibility
-from handrail.projections.projection import Projection
+from handrail.access.row_owner import RowOwner
 
 
-def own_rows(visible: Visibility, projection: Projection[Any]) -> list[ColumnElement[bool]]:
-    """On the table of `projection`; no condition for a principal that sees everything.
+def own_rows(
+    visible: Visibility, owner: RowOwner | None, table: FromClause
+) -> list[ColumnElement[bool]]:
+    """On a table whose rows have this owner; no condition for a principal that sees everything.
 
     A principal of a tenant sees no row of a table that names none, and likewise one of a party.
     """
     if visible.everything:
         return []
-    owner, columns = projection.owner, projection.table.c
     named = [
         (owner.tenant if owner else "", visible.tenant),
         (owner.party if owner else "", visible.party),
@@ -29,4 +28,4 @@ def own_rows(visible: Visibility, projection: Projection[Any]) -> list[ColumnEle
     wanted = [(column, value) for column, value in named if value]
     if not wanted or not all(column for column, _ in wanted):
         return [false()]
-    return [columns[column] == value for column, value in wanted]
+    return [table.c[column] == value for column, value in wanted]

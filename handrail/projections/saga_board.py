@@ -332,7 +332,7 @@ async def sagas(
     """Newest first, of those that are `visible`; `after` is (started_at, saga)."""
     table = board.table
     matching = _matching(table, status, saga_type, tenant, step)
-    query = select_by_key(table.columns).where(*own_rows(visible, board), *matching)
+    query = select_by_key(table.columns).where(*own_rows(visible, board.owner, table), *matching)
     by = (table.c.started_at, table.c.saga)
     return await slice_of(
         connection, query, SagaRow, by=by, after=after, limit=limit, newest_first=True

@@ -42,6 +42,7 @@ STARTED_BY_NAME = {
     "handrail/cli/relay.py",  # `handrail relay`
     "handrail/cli/restore.py",  # `handrail restore`
     "handrail/cli/topology.py",  # `handrail topology`
+    "handrail/cli/webhook_endpoints.py",  # `handrail webhook-endpoints`
     "handrail/eventstore/migrations/env.py",  # Alembic
 }
 

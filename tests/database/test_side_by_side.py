@@ -32,7 +32,7 @@ DROP VIEW notification_channels;
 DROP TABLE api_key_uses, api_keys;
 DROP TABLE event_levels, process_versions, form_readers, state_snapshots, newer_code_waits,
     newer_code_decisions, retry_requests, moments, dead_message_acts,
-    rebuild_requests;
+    rebuild_requests, webhook_endpoints, webhook_deliveries;
 DROP FUNCTION keep_moment();
 ALTER TABLE notifications DROP COLUMN traceparent;
 GRANT INSERT ON events, outbox TO handrail_app;
@@ -40,7 +40,8 @@ GRANT INSERT, UPDATE ON streams, commands, long_attempts TO handrail_app;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION maintain_partitions, adopt_timeline, adopt_store FROM PUBLIC;
 DROP OWNED BY handrail_store, handrail_api, handrail_worker, handrail_projector, handrail_relay,
-    handrail_notifier, handrail_lake, handrail_operator, handrail_consumer_finance,
+    handrail_notifier, handrail_lake, handrail_dispatcher, handrail_operator,
+    handrail_consumer_finance,
     handrail_consumer_logistics, handrail_consumer_notifications;
 UPDATE alembic_version SET version_num = '0013' WHERE version_num ~ '^0';
 """

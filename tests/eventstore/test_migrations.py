@@ -25,6 +25,7 @@ from handrail.messaging import tables as messaging
 from handrail.notifications import tables as notifications
 from handrail.privacy import tables as privacy
 from handrail.projections import request_tables
+from handrail.webhook_endpoints import tables as webhook_endpoints
 from tests.eventstore.interleaving import DEADLINE, Lab
 
 DECLARED = (
@@ -36,6 +37,7 @@ DECLARED = (
     notifications.metadata,
     lake.metadata,
     privacy.metadata,
+    webhook_endpoints.metadata,
     shop.metadata,
 )
 TABLES = {table.name for one in DECLARED for table in one.sorted_tables}

@@ -60,7 +60,9 @@ def test_the_contracts_are_kept(shop: Path) -> None:
     _handrail(shop, "contracts", "--folder", str(ROOT / "docs/contracts"))
 
 
-@pytest.mark.parametrize("command", ["worker", "projector", "api", "notifier", "migrate", "relay"])
+@pytest.mark.parametrize(
+    "command", ["worker", "projector", "api", "notifier", "dispatcher", "migrate", "relay"]
+)
 def test_every_process_comes_as_far_as_its_settings(shop: Path, command: str) -> None:
     ended = subprocess.run(
         [shop / ".venv/bin/handrail", command],

@@ -44,6 +44,7 @@ def test_every_process_of_ours_is_there() -> None:
     simulators = {"bank", "carrier", "registry", "provider"}
     messaging = {"topology", "relay"} | {f"consumer-{one.name}" for one in HANDRAIL.consumers}
     processes = {"migrate", "database-roles", "worker", "projector", "notifier", "api", "codec"}
+    processes |= {"dispatcher"}
     assert set(OURS) == processes | messaging | simulators
 
 
@@ -232,7 +233,7 @@ async def test_each_process_logs_in_with_the_password_that_was_written_for_it(
         await asyncio.to_thread(migrate, server.url, "handrail_app", app=HANDRAIL)
         folder = written / "secrets" / "logins"
         assert await asyncio.to_thread(database_roles, HANDRAIL, settings, folder) == 0
-        for name in ("api", "worker", "projector", "notifier", "relay", "consumer-finance"):
+        for name in ("api", "worker", "projector", "notifier", "dispatcher", "consumer-finance"):
             url = urlsplit(given_to(name, written)["database_url"])
             assert url.username == f"handrail_{name.replace('-', '_')}"
             netloc = f"{url.username}:{url.password}@127.0.0.1:{server.port}"
@@ -357,7 +358,7 @@ def test_every_process_with_metrics_is_scraped_where_it_serves_them() -> None:
         for name in one["dns_sd_configs"][0]["names"]
     }
     consumers = {f"consumer-{one.name}" for one in HANDRAIL.consumers}
-    metrics = {"worker", "projector", "notifier", "relay", *consumers}
+    metrics = {"worker", "projector", "notifier", "dispatcher", "relay", *consumers}
     assert at == {"api": ("api", 8080)} | {name: (name, 9100) for name in metrics}
     for name in metrics:
         assert OURS[name]["environment"]["HANDRAIL_METRICS_PORT"] == "9100"

@@ -21,7 +21,7 @@ house = served.house
 
 PANELS = [(board.uid, panel) for board in DASHBOARDS for panel in board.panels]
 ELSEWHERE = re.compile(
-    "handrail_(projector|relay|lake|notifier)_|temporal_|process_"
+    "handrail_(projector|relay|lake|notifier|dispatcher)_|temporal_|process_"
     "|handrail_consumer_(checkpoints|events|holding|in_flight|late|messages|subscribed)"
 )
 """Metrics of other processes than the API: a journey sees them."""

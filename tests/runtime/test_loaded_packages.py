@@ -26,6 +26,7 @@ LOADED: Final[dict[tuple[str, ...], set[str]]] = {
     ("api",): {*STORE, "fastapi", "temporalio", "uvicorn"},
     ("projector",): STORE,
     ("notifier",): STORE,
+    ("dispatcher",): {*STORE, "aiohttp"},
 }
 """By the command. Those that are long-running end at the settings that they lack."""
 

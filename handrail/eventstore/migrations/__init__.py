@@ -40,6 +40,7 @@ from handrail.eventstore.running_transactions import wait_for_running
 from handrail.eventstore.short_locks import LOCK, in_short_locks, wait_briefly
 from handrail.eventstore.tables import metadata as store_metadata
 from handrail.notifications.tables import metadata as messages_metadata
+from handrail.webhook_endpoints.tables import metadata as endpoints_metadata
 
 _log = structlog.get_logger(__name__)
 FUNCTIONS = files("handrail.eventstore") / "functions"
@@ -195,7 +196,7 @@ def secure_tables(
     """Row-level security on the tables of the library and the business; what that changed."""
     owners = {
         table.name: table.info[OWNER]
-        for metadata in (store_metadata, messages_metadata)
+        for metadata in (store_metadata, messages_metadata, endpoints_metadata)
         for table in metadata.sorted_tables
         if OWNER in table.info
     }
@@ -298,6 +299,8 @@ def grant(connection: Connection, role: str, own: BusinessTables | None = None) 
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON form_readers TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON dead_message_acts TO {name}",
         f"GRANT SELECT, INSERT, UPDATE ON rebuild_requests TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoints TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_deliveries TO {name}",
         f"GRANT SELECT ON store_epochs, notification_channels, moments TO {name}",
         f"GRANT SELECT, INSERT ON kept_totals TO {name}",
         # Keys are made by the owner: the application could else give itself every right.

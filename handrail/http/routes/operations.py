@@ -28,6 +28,7 @@ from handrail.notifications.operations import STANDING, standing_of
 from handrail.projections.projection import Projection
 from handrail.projections.saga_figures import figures
 from handrail.projections.tables import forms
+from handrail.webhook_endpoints import endpoints
 
 router = APIRouter(tags=["operations"])
 
@@ -151,6 +152,7 @@ async def _count(services: Services) -> None:
         unread = await parked_at_consumers(
             connection, services.app.consumers, of=parked_messages.waiting_counts
         )
+        outbound = await endpoints.standing(connection)
         lanes = standing_of(tuple(row) for row in await connection.execute(text(STANDING)))
     measures = services.metrics
     for name, (streams, messages) in parked.items():
@@ -166,6 +168,11 @@ async def _count(services: Services) -> None:
     measures.sagas.show(found)
     for (source, status), count in webhooks.items():
         measures.webhooks.labels(source, status).set(count)
+    for state in ("active", "failing", "disabled"):
+        measures.endpoints.labels(state).set(getattr(outbound, state))
+    measures.deliveries.labels("waiting").set(outbound.waiting)
+    measures.deliveries.labels("parked").set(outbound.parked)
+    measures.deliveries_overdue.set(outbound.overdue_seconds)
     services.trend.note(behind)
     names = services.app.read_model_names
     for one in behind:
