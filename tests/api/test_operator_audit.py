@@ -11,6 +11,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from handrail.access.principal import Principal
 from handrail.audit.acts import EVENTS
 from handrail.http.access import _declared
 from handrail.http.application import create_app
@@ -60,18 +61,30 @@ def anna() -> str:
     return f"anna-{uuid4().hex[:8]}"
 
 
-@pytest.fixture
-async def api(house: House, anna: str) -> AsyncIterator[httpx.AsyncClient]:
-    known = Callers(
-        {
-            "anna": caller(anna, "operator", "approver"),
-            "rita": caller(f"rita-{anna}", "reader"),
-            "front": caller(f"front-{anna}", "service", "operator", kind="service"),
-        }
-    )
-    async with house.api(authentication=known) as client:
+@pytest.fixture(scope="module")
+def known() -> dict[str, Principal]:
+    return {}
+
+
+@pytest.fixture(scope="module")
+async def audited_api(
+    house: House, known: dict[str, Principal]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Made once: an application takes longer to make than all that a test here does with it."""
+    async with house.api(authentication=Callers(known)) as client:
         client.headers.update(signed_in("anna"))
         yield client
+
+
+@pytest.fixture
+def api(
+    audited_api: httpx.AsyncClient, known: dict[str, Principal], anna: str
+) -> httpx.AsyncClient:
+    """For callers that no other test has."""
+    known["anna"] = caller(anna, "operator", "approver")
+    known["rita"] = caller(f"rita-{anna}", "reader")
+    known["front"] = caller(f"front-{anna}", "service", "operator", kind="service")
+    return audited_api
 
 
 async def audited(house: House, principal: str) -> list[tuple[str, dict[str, Any]]]:

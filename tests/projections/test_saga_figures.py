@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,7 @@ from handrail.sagas.events import (
     StepUnknown,
 )
 from runtime.app import HANDRAIL
+from tests.inputs import inputs
 from tests.projections import folds
 from tests.projections.folds import at, told
 from tests.projections.stories import Shop
@@ -191,7 +192,7 @@ LATER: Sequence[Event] = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@inputs(200)
 @given(st.lists(st.sampled_from(LATER), max_size=12))
 def test_counters_never_fall_and_name_their_labels(story: Sequence[Event]) -> None:
     row: SagaTally | None = None

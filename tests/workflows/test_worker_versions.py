@@ -24,11 +24,6 @@ CANCELED = WorkflowExecutionStatus.CANCELED
 OLD, NEW = ["AssignLimit"], ["HoldCredit", "AssignLimit"]
 
 
-@pytest.fixture
-def fleet(world: World) -> Fleet:
-    return Fleet(place=world.elsewhere())
-
-
 async def a_saga(fleet: Fleet, world: World, steps: Placement = "local") -> Running:
     customer, order = a_customer(), an_order_id()
     await does(world, AssignLimit(customer=customer, limit=eur(500)))

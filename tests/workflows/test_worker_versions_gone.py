@@ -21,11 +21,6 @@ from tests.world import World
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 
-@pytest.fixture
-def fleet(world: World) -> Fleet:
-    return Fleet(place=world.elsewhere())
-
-
 async def a_stranded_saga(fleet: Fleet, world: World) -> Running:
     """It is parked on 1.0, which has no worker any more."""
     async with fleet.working("1.0", FIRST):

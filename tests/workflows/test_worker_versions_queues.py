@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.credit.commands import AssignLimit
@@ -24,11 +23,6 @@ from tests.workflows.two_releases import FIRST, SECOND
 from tests.world import World
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
-
-
-@pytest.fixture
-def fleet(world: World) -> Fleet:
-    return Fleet(place=world.elsewhere())
 
 
 async def test_the_steps_on_queues_of_contexts_run_on_the_version_of_their_saga(
