@@ -104,6 +104,7 @@ def test_these_routes_are_acts_of_operators() -> None:
     assert not {"/orders", "/merchants/{merchant}/stock"} & found
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(("method", "path"), acts_of_operators())
 async def test_an_act_is_stored_with_its_principal_origin_reason_and_outcome(
     house: House, api: httpx.AsyncClient, anna: str, method: str, path: str
@@ -122,6 +123,7 @@ async def test_an_act_is_stored_with_its_principal_origin_reason_and_outcome(
     assert outcome["status"] == answer.status_code
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(("method", "path"), acts_of_operators())
 async def test_an_act_without_the_right_to_it_is_stored_as_refused(
     house: House, api: httpx.AsyncClient, anna: str, method: str, path: str

@@ -276,6 +276,7 @@ async def test_the_totals_are_those_of_all_rows_over_all_shards(world: World) ->
         assert await figures_of(connection, "turned_back") == {("checkout", "PaymentDeclined"): 4}
 
 
+@pytest.mark.thorough
 async def test_several_projectors_that_come_and_go_count_everything_once(world: World) -> None:
     early = world.runner(page=50)
     async with world.running(early, world.runner(page=40)):
@@ -307,6 +308,7 @@ async def test_a_page_that_is_not_kept_is_not_counted(world: World) -> None:
     assert await kept(world) == await summed(world)
 
 
+@pytest.mark.thorough
 async def test_a_rebuild_makes_the_same_totals_while_sagas_go_on(world: World) -> None:
     await sagas(world)
     await world.catch_up()
@@ -342,6 +344,7 @@ async def test_the_oldest_parked_saga_of_each_type_is_known(world: World) -> Non
     assert list(found.types) == ["checkout", "quiet"]
 
 
+@pytest.mark.thorough
 async def test_asking_costs_the_same_for_any_number_of_sagas(world: World) -> None:
     """It looks once into an index of what is parked, for one type, and reads no row."""
     many = 20_000
