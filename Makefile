@@ -38,7 +38,7 @@ up: setup ## start everything and keep it up until Ctrl-C
 test: setup ## run every test that needs no Docker, but for the long ones
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser"
 
-thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (four minutes on two cores)
+thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (ten minutes on two cores)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --many-inputs -m "thorough or property"
 	@cd examples/trips && ../../$(BIN)/python -m pytest -q
 
