@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -42,6 +43,7 @@ PATH = {
 }
 
 
+@cache
 def acts_of_operators() -> list[tuple[str, str]]:
     """Method and path of every changing route that needs a scope of operators."""
     scopes = operator_scopes(HANDRAIL.access)
