@@ -38,8 +38,8 @@ up: setup ## start everything and keep it up until Ctrl-C
 test: setup ## run every test that needs no Docker, but for the long ones
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser and not fuzz"
 
-thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (four minutes on two cores)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile -m thorough
+thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (ten minutes on two cores)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --many-inputs -m "thorough or property"
 	@cd examples/trips && ../../$(BIN)/python -m pytest -q
 
 model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out

@@ -34,7 +34,6 @@ from handrail.http.personal_texts import SagaTexts
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.privacy.texts import PersonalTexts
 from handrail.processes.worker import with_boards, with_saga_streams
-from handrail.projections.install import install
 from handrail.projections.projector import Runner
 from handrail.projections.retry_requested import keep_retrying
 from handrail.simulators.in_process import served
@@ -51,7 +50,6 @@ from tests.temporal import DATA_CONVERTER
 from tests.unencrypted import a_client
 from workflows.options import ShopOptions
 
-ROLE = "handrail_app"
 DEVELOPMENT = Development(HANDRAIL.access)
 API, WORKER, PROJECTOR = "handrail_api", "handrail_worker", "handrail_projector"
 """What the processes of a house may do: no more than their own logins."""
@@ -137,11 +135,12 @@ async def open_house(
     temporal: WorkflowEnvironment,
     interceptors: Sequence[Interceptor] = (),
 ) -> AsyncIterator[House]:
-    """With a database and task queues that no other house has."""
+    """With a database and task queues that no other house has; `template` has all read models."""
     name = f"handrail_api_{uuid4().hex[:8]}"
-    await _administer(postgres.url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    await _administer(
+        postgres.url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+    )
     url = postgres.url_of(name)
-    install(url, ROLE, HANDRAIL.read_models)
     # Not the environment's own client: an order is delivered when a test says so, and not as soon
     # as nothing else is to do.
     client = Client(
@@ -158,9 +157,9 @@ async def open_house(
 
 @pytest.fixture(scope="package")
 async def house(
-    postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
+    postgres: EmbeddedPostgres, template_with_read_models: str, temporal: WorkflowEnvironment
 ) -> AsyncIterator[House]:
-    async with open_house(postgres, database_template, temporal) as house:
+    async with open_house(postgres, template_with_read_models, temporal) as house:
         yield house
 
 

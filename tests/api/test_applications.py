@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from domain.identifiers import MerchantId
 from domain.settlement.commands import SubmitApplication
@@ -60,6 +61,7 @@ async def test_an_approved_merchant_is_active_and_has_an_account(api: httpx.Asyn
     await settled(api, f"onboard-{merchant}", "completed")
 
 
+@pytest.mark.thorough
 async def test_who_was_declined_may_apply_again_under_a_new_key(api: httpx.AsyncClient) -> None:
     merchant, key = a_merchant(), a_key()
     await apply(api, merchant, key=key)

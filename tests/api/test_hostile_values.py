@@ -35,10 +35,10 @@ IN_MANY = {
 
 @pytest.fixture(scope="module")
 async def stage(
-    postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
+    postgres: EmbeddedPostgres, template_with_read_models: str, temporal: WorkflowEnvironment
 ) -> AsyncIterator[House]:
     """A house of its own: runs of payouts are begun in it, too."""
-    async with open_house(postgres, database_template, temporal) as house:
+    async with open_house(postgres, template_with_read_models, temporal) as house:
         yield house
 
 

@@ -109,6 +109,7 @@ async def test_the_same_key_for_another_body_is_refused(
     assert len(await house.sql("SELECT 1 FROM requests WHERE key = %s", key)) == 1
 
 
+@pytest.mark.thorough
 async def test_a_request_that_is_being_worked_on_is_not_begun_again(
     house: House, api: httpx.AsyncClient, shop: Shop
 ) -> None:
@@ -245,6 +246,7 @@ async def is_forgotten(house: House, workflow: str) -> None:
     await eventually(forgotten, f"Temporal has forgotten {workflow}")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("prefer", [pytest.param("", marks=pytest.mark.thorough), "wait=20"])
 @pytest.mark.parametrize("forgotten", [False, True])
 async def test_an_order_is_not_answered_with_the_decision_on_another(

@@ -101,6 +101,7 @@ async def test_an_intervention_that_was_taken_is_the_same_also_after_the_end(
     assert len(await told(house, saga, "SagaResumed")) == 1
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "other", [{"correction": {"ship_to": "addr_slow"}}, {"step": "OpenPlan"}], ids=["input", "step"]
 )
@@ -207,6 +208,7 @@ async def test_a_step_goes_on_with_corrected_input(
     assert UNDELIVERABLE in resumed["correction"]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", ["skip", "resolve"])
 async def test_a_duty_is_left_out_with_evidence(
     house: House, impatient: httpx.AsyncClient, shop: Shop, kind: str
@@ -257,6 +259,7 @@ async def onboarding(house: House, api: httpx.AsyncClient) -> str:
     return saga
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("approved", "ending"), [(True, "completed"), (False, "refused")])
 async def test_what_waits_for_a_person_is_answered_by_one(
     house: House, api: httpx.AsyncClient, *, approved: bool, ending: str
@@ -296,6 +299,7 @@ async def test_any_saga_can_be_cancelled_by_its_own_address(
 # Another attempt.
 
 
+@pytest.mark.thorough
 async def test_a_saga_whose_workflow_was_terminated_is_begun_again(
     house: House, impatient: httpx.AsyncClient, shop: Shop
 ) -> None:
@@ -397,6 +401,7 @@ async def test_many_parked_sagas_go_on_each_with_its_own_result(
     problem(late, 409, "intervention-ended")
 
 
+@pytest.mark.thorough
 async def test_the_items_come_page_by_page(impatient: httpx.AsyncClient, shop: Shop) -> None:
     sagas = {await parked(impatient, shop, ship_to=UNDELIVERABLE) for _ in range(3)}
     headers = {"Idempotency-Key": a_key()}
@@ -412,6 +417,7 @@ async def test_the_items_come_page_by_page(impatient: httpx.AsyncClient, shop: S
     assert {saga for one in seen for saga in one} == sagas
 
 
+@pytest.mark.thorough
 async def test_a_correction_is_told_to_many(impatient: httpx.AsyncClient, shop: Shop) -> None:
     saga = await parked(impatient, shop, ship_to=UNDELIVERABLE)
     wish = {
@@ -427,6 +433,7 @@ async def test_a_correction_is_told_to_many(impatient: httpx.AsyncClient, shop: 
     assert (await settled(impatient, saga))["status"] == "completed"
 
 
+@pytest.mark.thorough
 async def test_stopped_it_tells_no_more_and_says_who_stopped_it(
     house: House, impatient: httpx.AsyncClient, shop: Shop
 ) -> None:

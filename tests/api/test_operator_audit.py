@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from handrail.access.principal import Principal
 from handrail.audit.acts import EVENTS
 from handrail.http.access import _declared
 from handrail.http.application import create_app
@@ -41,6 +43,7 @@ PATH = {
 }
 
 
+@cache
 def acts_of_operators() -> list[tuple[str, str]]:
     """Method and path of every changing route that needs a scope of operators."""
     scopes = operator_scopes(HANDRAIL.access)
@@ -60,18 +63,30 @@ def anna() -> str:
     return f"anna-{uuid4().hex[:8]}"
 
 
-@pytest.fixture
-async def api(house: House, anna: str) -> AsyncIterator[httpx.AsyncClient]:
-    known = Callers(
-        {
-            "anna": caller(anna, "operator", "approver"),
-            "rita": caller(f"rita-{anna}", "reader"),
-            "front": caller(f"front-{anna}", "service", "operator", kind="service"),
-        }
-    )
-    async with house.api(authentication=known) as client:
+@pytest.fixture(scope="module")
+def known() -> dict[str, Principal]:
+    return {}
+
+
+@pytest.fixture(scope="module")
+async def audited_api(
+    house: House, known: dict[str, Principal]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Made once: an application takes longer to make than all that a test here does with it."""
+    async with house.api(authentication=Callers(known)) as client:
         client.headers.update(signed_in("anna"))
         yield client
+
+
+@pytest.fixture
+def api(
+    audited_api: httpx.AsyncClient, known: dict[str, Principal], anna: str
+) -> httpx.AsyncClient:
+    """For callers that no other test has."""
+    known["anna"] = caller(anna, "operator", "approver")
+    known["rita"] = caller(f"rita-{anna}", "reader")
+    known["front"] = caller(f"front-{anna}", "service", "operator", kind="service")
+    return audited_api
 
 
 async def audited(house: House, principal: str) -> list[tuple[str, dict[str, Any]]]:
@@ -91,6 +106,7 @@ def test_these_routes_are_acts_of_operators() -> None:
     assert not {"/orders", "/merchants/{merchant}/stock"} & found
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(("method", "path"), acts_of_operators())
 async def test_an_act_is_stored_with_its_principal_origin_reason_and_outcome(
     house: House, api: httpx.AsyncClient, anna: str, method: str, path: str
@@ -109,6 +125,7 @@ async def test_an_act_is_stored_with_its_principal_origin_reason_and_outcome(
     assert outcome["status"] == answer.status_code
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize(("method", "path"), acts_of_operators())
 async def test_an_act_without_the_right_to_it_is_stored_as_refused(
     house: House, api: httpx.AsyncClient, anna: str, method: str, path: str

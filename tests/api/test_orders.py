@@ -42,6 +42,7 @@ async def test_lists_are_filtered(api: httpx.AsyncClient, shop: Shop) -> None:
     assert await ids(customer="nobody") == set()
 
 
+@pytest.mark.thorough
 async def test_pages_are_complete(api: httpx.AsyncClient) -> None:
     shop = await open_shop(api, stock=1000)
     placed = await asyncio.gather(*(place(api, shop) for _ in range(7)))
@@ -98,6 +99,7 @@ async def test_an_order_is_taken_back(api: httpx.AsyncClient, shop: Shop) -> Non
     assert found["reason"] == "changed my mind"
 
 
+@pytest.mark.thorough
 async def test_it_is_too_late_to_cancel_what_is_paid(api: httpx.AsyncClient, shop: Shop) -> None:
     order = (await place(api, shop, ship_to="addr_slow")).json()["order"]
     answer = await api.post(f"/orders/{order}/cancellation", json={"reason": "too late"})

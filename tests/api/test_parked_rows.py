@@ -113,6 +113,7 @@ async def test_as_of_a_moment_after_a_parked_event_says_so_too(
     assert then.headers["Handrail-Parked"].startswith("1;position=")
 
 
+@pytest.mark.thorough
 async def test_a_history_longer_than_a_request_folds_is_answered_bit_by_bit(
     house: House, api: httpx.AsyncClient, shop: Shop
 ) -> None:

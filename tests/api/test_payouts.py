@@ -137,6 +137,7 @@ async def test_whom_the_bank_refuses_is_owed_as_before_and_the_others_are_paid(
     await market.is_owed(refused, market.minimum)
 
 
+@pytest.mark.thorough
 async def test_a_payout_that_parks_holds_nobody_up_and_waits_for_a_person(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ async def test_a_payout_that_parks_holds_nobody_up_and_waits_for_a_person(
     assert saga["step"] == "TransferPayout"
 
 
+@pytest.mark.thorough
 async def test_who_is_told_more_than_one_run_takes_goes_on_as_the_next(market: Market) -> None:
     await market.merchant()
     run = await market.run(paused=True)
@@ -193,6 +195,7 @@ async def test_a_merchant_is_paid_once_a_day(market: Market) -> None:
     await market.is_owed(merchant, market.minimum)
 
 
+@pytest.mark.thorough
 async def test_many_merchants_are_paid_over_several_runs_of_the_workflow(
     market: Market, monkeypatch: pytest.MonkeyPatch
 ) -> None:

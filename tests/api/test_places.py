@@ -92,6 +92,7 @@ async def test_a_saga_that_has_ended_leaves_its_place_to_the_next(
     assert len(await taken(house, shop.merchant)) <= BOUND
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("status", ["running", "compensating"])
 async def test_a_saga_that_runs_keeps_its_place(
     house: House, api: httpx.AsyncClient, shop: Shop, status: str
@@ -252,6 +253,7 @@ async def test_many_orders_at_one_merchant_wait_for_each_other_and_are_all_taken
     assert {one.status_code for one in answers} == {202}, [one.text for one in answers]
 
 
+@pytest.mark.thorough
 async def test_who_can_find_no_place_does_not_wait_for_one(house: House, shop: Shop) -> None:
     async with (
         house.api(sagas_per_merchant=10) as api,

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import event
 
 from handrail.database_engine import open_engine
@@ -136,6 +137,7 @@ async def test_operators_see_it_in_temporal(
     assert body["links"]["temporal_ui"].endswith(f"/workflows/{body['saga']}")
 
 
+@pytest.mark.thorough
 async def test_a_client_beyond_those_that_may_wait_is_answered_at_once(
     house: House, shop: Shop
 ) -> None:

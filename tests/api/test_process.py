@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from handrail.processes.api import run
 from runtime.app import HANDRAIL
@@ -33,6 +34,7 @@ def test_it_does_not_start_where_nothing_says_how_callers_sign_in(house: House) 
     assert ended.stderr == said
 
 
+@pytest.mark.thorough
 def test_it_does_not_believe_callers_of_other_machines(house: House) -> None:
     ended = ended_with(house, {"HANDRAIL_AUTH": "development", "HANDRAIL_API_HOST": "0.0.0.0"})
     assert ended.returncode == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.api.conftest import House
 from tests.api.delivery import Contexts, is_delivered
@@ -73,6 +74,7 @@ async def test_the_same_key_is_one_return(
     assert shown["returned"] == {"amount": 50_00, "currency": "EUR"}
 
 
+@pytest.mark.thorough
 async def test_a_return_that_is_repeated_after_its_key_was_pruned_is_the_same(
     house: House, api: httpx.AsyncClient, shop: Shop, contexts: Contexts
 ) -> None:
@@ -85,6 +87,7 @@ async def test_a_return_that_is_repeated_after_its_key_was_pruned_is_the_same(
     assert again.json() == first.json()
 
 
+@pytest.mark.thorough
 async def test_a_return_is_not_answered_for_another_of_the_same_order(
     house: House, api: httpx.AsyncClient, shop: Shop, contexts: Contexts
 ) -> None:

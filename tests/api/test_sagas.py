@@ -78,6 +78,7 @@ async def test_events_come_as_they_happen_and_end_with_the_saga(
     assert seen[-1][1] == "SagaEnded"
 
 
+@pytest.mark.thorough
 async def test_a_reader_who_was_cut_off_misses_nothing_and_hears_nothing_twice(
     api: httpx.AsyncClient, shop: Shop
 ) -> None:
@@ -117,6 +118,7 @@ async def test_an_event_that_never_was_is_no_place_to_go_on(
     problem(answer, 400, "malformed-header")
 
 
+@pytest.mark.thorough
 async def test_a_silent_stream_shows_that_it_lives(
     api: httpx.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,6 +79,7 @@ async def many(found: list[int]) -> None:
     await eventually(answered, "requests are answered")
 
 
+@pytest.mark.thorough
 async def test_a_key_is_rotated_under_load_without_a_failed_request(
     house: House, issuer: Issuer
 ) -> None:
@@ -132,6 +133,7 @@ async def test_the_issuer_changes_its_key_under_load_without_a_failed_request(
         assert set(found) == {200}
 
 
+@pytest.mark.thorough
 async def test_a_token_costs_no_statement_and_a_key_one_in_a_few_seconds(
     house: House, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

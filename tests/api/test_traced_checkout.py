@@ -22,11 +22,11 @@ NOT_SAMPLED = f"00-{'5e' * 16}-00f067aa0ba902b7-00"
 
 @pytest.fixture(scope="module")
 async def traced(
-    postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
+    postgres: EmbeddedPostgres, template_with_read_models: str, temporal: WorkflowEnvironment
 ) -> AsyncIterator[tuple[House, InMemorySpanExporter]]:
     with recording() as kept:
         async with open_house(
-            postgres, database_template, temporal, [TracingInterceptor()]
+            postgres, template_with_read_models, temporal, [TracingInterceptor()]
         ) as house:
             yield house, kept
 

@@ -98,6 +98,7 @@ async def test_without_postgres(house: House, shop: Shop, no_postgres: AsyncEngi
     assert "handrail_database_up 0.0" in metrics.text
 
 
+@pytest.mark.thorough
 async def test_requests_that_wait_for_each_other_wait_no_longer_for_it(
     no_postgres: AsyncEngine,
 ) -> None:
@@ -237,6 +238,7 @@ async def test_a_process_that_begins_while_it_is_told_something_has_not_ended(
     assert "just begun" in problem(found, 503, "worker-unavailable")["detail"]
 
 
+@pytest.mark.thorough
 async def test_a_read_model_that_is_behind_says_so(
     house: House, api: httpx.AsyncClient, shop: Shop
 ) -> None:

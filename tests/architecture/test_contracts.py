@@ -75,6 +75,7 @@ def test_every_contract_is_kept(house: Path) -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("contract", BREACHES)
 def test_a_breach_of_a_contract_is_seen(house: Path, contract: str) -> None:
     file, line = BREACHES[contract]

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 CODE = (
     "handrail",
@@ -83,6 +85,7 @@ def test_nothing_is_left_for_later_in_the_code() -> None:
     assert not found
 
 
+@pytest.mark.thorough
 def test_every_module_is_used_by_another() -> None:
     imported: set[str] = set()
     for path in _tracked(".py"):

@@ -20,9 +20,9 @@ CONSOLE_PATIENCE: dict[str, Any] = {"deadline_seconds": 10, "patience_seconds": 
 
 @pytest.fixture(scope="package")
 async def house(
-    postgres: EmbeddedPostgres, database_template: str, temporal: WorkflowEnvironment
+    postgres: EmbeddedPostgres, template_with_read_models: str, temporal: WorkflowEnvironment
 ) -> AsyncIterator[House]:
-    async with open_house(postgres, database_template, temporal) as house:
+    async with open_house(postgres, template_with_read_models, temporal) as house:
         yield house
 
 
@@ -41,6 +41,16 @@ async def shop(api: httpx.AsyncClient) -> Shop:
 @pytest.fixture
 async def parked(api: httpx.AsyncClient, shop: Shop) -> Parked:
     """A checkout that waits for a person: the carrier declined its address."""
+    return await a_parked(api, shop)
+
+
+@pytest.fixture(scope="package")
+async def stays_parked(api: httpx.AsyncClient) -> Parked:
+    """One for all tests that only look at it."""
+    return await a_parked(api, await open_shop(api))
+
+
+async def a_parked(api: httpx.AsyncClient, shop: Shop) -> Parked:
     saga: str = (await place(api, shop, wait=None, ship_to="addr_undeliverable")).json()["saga"]
     await settled(api, saga, "parked")
     return Parked(saga, shop)

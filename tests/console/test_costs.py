@@ -81,9 +81,9 @@ async def several(api: httpx.AsyncClient) -> None:
 @pytest.mark.usefixtures("several")
 @pytest.mark.parametrize("path", AT_MOST)
 async def test_a_page_asks_the_database_a_fixed_number_of_times(
-    own: httpx.AsyncClient, engine: AsyncEngine, parked: Parked, path: str
+    own: httpx.AsyncClient, engine: AsyncEngine, stays_parked: Parked, path: str
 ) -> None:
-    address = path.format(saga=parked.saga, merchant=parked.shop.merchant)
+    address = path.format(saga=stays_parked.saga, merchant=stays_parked.shop.merchant)
     await own.get(address)  # a connection says once whose it is
     with statements(engine) as sent:
         answer = await own.get(address)

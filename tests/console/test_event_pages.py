@@ -92,20 +92,20 @@ async def test_a_filter_that_cannot_be_is_a_page_that_names_it(api: httpx.AsyncC
 
 
 async def test_an_event_shows_its_data_and_leads_to_all_it_is_about(
-    api: httpx.AsyncClient, house: House, parked: Parked
+    api: httpx.AsyncClient, house: House, stays_parked: Parked
 ) -> None:
-    html = await shown(api, f"/console/events/order-{parked.saga}/1")
+    html = await shown(api, f"/console/events/order-{stays_parked.saga}/1")
     [(type_, total)] = await house.sql(
         "SELECT type, data -> 'total' ->> 'amount' FROM events WHERE stream = %s AND version = 1",
-        f"order-{parked.saga}",
+        f"order-{stays_parked.saga}",
     )
     said = text_of(html)
     assert type_[:5] in said
     assert f'"amount": {total}' in said
-    assert f"/console/orders/{parked.saga}" in links(html, "/console/orders")
-    assert f"/console/sagas/{parked.saga}" in links(html, "/console/sagas")
-    assert f"/console/streams/order-{parked.saga}?after=0" in links(html, "/console/streams")
-    assert f"/console/events?correlation={parked.saga}" in links(html, "/console/events?")
+    assert f"/console/orders/{stays_parked.saga}" in links(html, "/console/orders")
+    assert f"/console/sagas/{stays_parked.saga}" in links(html, "/console/sagas")
+    assert f"/console/streams/order-{stays_parked.saga}?after=0" in links(html, "/console/streams")
+    assert f"/console/events?correlation={stays_parked.saga}" in links(html, "/console/events?")
 
 
 async def test_an_event_has_the_tree_of_its_causes_as_the_api_has(
@@ -129,11 +129,11 @@ async def test_an_event_has_the_tree_of_its_causes_as_the_api_has(
 
 
 async def test_an_event_that_is_not_there_is_a_page_that_says_so(
-    api: httpx.AsyncClient, parked: Parked
+    api: httpx.AsyncClient, stays_parked: Parked
 ) -> None:
-    answer = await api.get(f"/console/events/saga-{parked.saga}/9999")
+    answer = await api.get(f"/console/events/saga-{stays_parked.saga}/9999")
     assert answer.status_code == 404
-    assert f"there is no event saga-{parked.saga}/9999" in text_of(answer.text)
+    assert f"there is no event saga-{stays_parked.saga}/9999" in text_of(answer.text)
 
 
 async def test_a_confined_auditor_finds_its_own_events_alone(house: House) -> None:

@@ -70,9 +70,9 @@ def address(path: str, parked: Parked) -> str:
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_page_is_shown_under_its_policy_without_inline_code(
-    api: httpx.AsyncClient, parked: Parked, path: str
+    api: httpx.AsyncClient, stays_parked: Parked, path: str
 ) -> None:
-    answer = await api.get(address(path, parked))
+    answer = await api.get(address(path, stays_parked))
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-security-policy"] == POLICY
     assert answer.headers["cache-control"] == "no-store"
@@ -86,18 +86,18 @@ async def test_a_page_is_shown_under_its_policy_without_inline_code(
 
 @pytest.mark.parametrize("path", LIVE)
 async def test_htmx_gets_the_part_of_a_page_that_changes(
-    api: httpx.AsyncClient, parked: Parked, path: str
+    api: httpx.AsyncClient, stays_parked: Parked, path: str
 ) -> None:
-    answer = await api.get(address(path, parked), headers={"HX-Request": "true"})
+    answer = await api.get(address(path, stays_parked), headers={"HX-Request": "true"})
     assert answer.status_code == 200, answer.text
     assert answer.text.lstrip().startswith('<div id="live"')
     assert "<html" not in answer.text
 
 
 async def test_a_saga_says_what_each_button_will_do_at_its_step(
-    api: httpx.AsyncClient, parked: Parked
+    api: httpx.AsyncClient, stays_parked: Parked
 ) -> None:
-    html = await shown(api, f"/console/sagas/{parked.saga}")
+    html = await shown(api, f"/console/sagas/{stays_parked.saga}")
     said = text_of(html)
     assert "BookShipment: parked" in said
     assert "Asks BookShipment again, with the same input." in said
@@ -106,14 +106,14 @@ async def test_a_saga_says_what_each_button_will_do_at_its_step(
     assert "The saga goes forward: nothing is being taken back." in said
     assert form(html, "Take everything back").disabled
     assert not form(html, "Retry").disabled
-    assert f"handrail sagas retry {parked.saga} --step BookShipment --reason" in said
-    assert f"POST /sagas/{parked.saga}/interventions" in said
+    assert f"handrail sagas retry {stays_parked.saga} --step BookShipment --reason" in said
+    assert f"POST /sagas/{stays_parked.saga}/interventions" in said
 
 
 async def test_the_drawing_has_every_step_and_its_way_back(
-    api: httpx.AsyncClient, parked: Parked
+    api: httpx.AsyncClient, stays_parked: Parked
 ) -> None:
-    html = await shown(api, f"/console/sagas/{parked.saga}")
+    html = await shown(api, f"/console/sagas/{stays_parked.saga}")
     [words] = re.findall(r"<desc[^>]*>(.*?)</desc>", html, re.DOTALL)
     assert "CapturePayment, pivot: done" in words
     assert "BookShipment, retriable: parked" in words
@@ -217,16 +217,18 @@ async def test_many_are_told_and_each_shows_what_became_of_it(
 
 
 async def test_the_entity_has_its_state_as_of_each_of_its_events(
-    api: httpx.AsyncClient, parked: Parked
+    api: httpx.AsyncClient, stays_parked: Parked
 ) -> None:
-    now = text_of(await shown(api, f"/console/orders/{parked.saga}"))
+    now = text_of(await shown(api, f"/console/orders/{stays_parked.saga}"))
     assert "As it is now" in now
     assert "Status confirmed" in now
     assert "100.00 EUR" in now
-    first = text_of(await shown(api, f"/console/orders/{parked.saga}?event=2"))
+    first = text_of(await shown(api, f"/console/orders/{stays_parked.saga}?event=2"))
     assert "As it was known at" in first
     assert "(later)" in first
-    before = text_of(await shown(api, f"/console/orders/{parked.saga}?at=2020-01-01T00:00:00"))
+    before = text_of(
+        await shown(api, f"/console/orders/{stays_parked.saga}?at=2020-01-01T00:00:00")
+    )
     assert "Nothing of it was known then." in before
 
 
@@ -241,11 +243,11 @@ async def test_the_entity_has_its_state_as_of_each_of_its_events(
     ],
 )
 async def test_any_id_leads_to_its_page(
-    api: httpx.AsyncClient, parked: Parked, id_: str, leads_to: str
+    api: httpx.AsyncClient, stays_parked: Parked, id_: str, leads_to: str
 ) -> None:
-    answer = await api.get("/console/find", params={"id": address(id_, parked)})
+    answer = await api.get("/console/find", params={"id": address(id_, stays_parked)})
     assert answer.status_code == 303, text_of(answer.text)
-    assert answer.headers["location"] == address(leads_to, parked)
+    assert answer.headers["location"] == address(leads_to, stays_parked)
 
 
 async def test_an_id_of_nothing_says_what_it_was_looked_for_as(api: httpx.AsyncClient) -> None:

@@ -215,6 +215,7 @@ async def test_many_principals_at_once_each_see_their_own(logins: Logins) -> Non
     assert found == [expected[one] for one in asked]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("visibility", [EVERYTHING, Visibility(tenant="m1")])
 async def test_a_page_is_read_along_its_index_and_not_sorted(
     logins: Logins, database: Database, visibility: Visibility

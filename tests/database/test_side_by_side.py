@@ -180,6 +180,7 @@ async def test_an_owner_switches_its_role_and_a_login_of_a_process_stays_what_it
         assert await (await one.execute("SELECT current_user")).fetchone() == (is_then,)
 
 
+@pytest.mark.thorough
 async def test_a_role_that_there_is_not_stops_every_connection(before: Logins) -> None:
     async with open_pool(before.owner, role="no_such_role", size=1) as pool:
         with pytest.raises(psycopg.OperationalError):
@@ -187,6 +188,7 @@ async def test_a_role_that_there_is_not_stops_every_connection(before: Logins) -
                 pass
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("login", "warnings"), [("owner", 1), ("worker", 0)])
 async def test_a_process_with_the_owners_login_says_so_when_it_starts(
     before: Logins, login: str, warnings: int

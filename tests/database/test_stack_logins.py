@@ -84,12 +84,14 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.thorough
 async def test_a_server_keeps_no_right_of_root_who_starts_it(open_folder: Path) -> None:
     async with ConfinedPostgres(open_folder / "postgres") as server:
         assert psutil.Process(server.pid).uids().effective != 0
         assert capabilities(server.pid) == 0
 
 
+@pytest.mark.thorough
 async def test_in_a_folder_of_root_that_is_closed_it_may_pass_through_and_nothing_else(
     server: ConfinedPostgres,
 ) -> None:

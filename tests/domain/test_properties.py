@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.credit import credit_line
@@ -60,11 +60,11 @@ from handrail.testing.scenario import Keyed
 from tests.controls import eur
 from tests.domain import walks
 from tests.domain.walks import walk
+from tests.inputs import inputs
 
 SHELF = Keyed(stock, StockItem(), key="sku")
 
-# A busy machine is no reason to fail.
-patiently = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patiently = inputs(200)
 
 
 @patiently

@@ -22,6 +22,7 @@ from handrail.kernel import Event, Money
 from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
 from tests.eventstore.contracts import contract, contracts
+from tests.inputs import number_of
 
 STORED = Path(__file__).with_name("registered_names.txt")
 
@@ -31,11 +32,12 @@ def _through(codec: Codec, message: object) -> Any:
     return codec.decode(encoded.type, encoded.schema, orjson.loads(encoded.data))
 
 
+@pytest.mark.property
 @pytest.mark.parametrize(
     "cls", [*HANDRAIL.events, *HANDRAIL.commands], ids=lambda cls: cls.__name__
 )
 def test_what_is_encoded_is_decoded(cls: type) -> None:
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=number_of(25, few=5), deadline=None, derandomize=True, database=None)
     @given(anything(cls))
     def holds(message: object) -> None:
         assert _through(HANDRAIL.codec, message) == message

@@ -153,6 +153,7 @@ async def test_commits_between_the_pages_of_a_batch_belong_to_the_next(lab: Lab)
     await lab.expect_exactly_once(reader)
 
 
+@pytest.mark.thorough
 async def test_a_low_position_that_comes_after_a_long_batch_is_delivered(lab: Lab) -> None:
     reader = await lab.reader(limit=10)
     low = await lab.writer()

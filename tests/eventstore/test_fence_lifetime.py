@@ -77,6 +77,7 @@ async def written_long_ago(lab: Lab, days: int) -> None:
     await lab.sql.execute("UPDATE long_attempts SET written_on = current_date - %s", [days])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("days", [397, 500, 720, 2000])
 @pytest.mark.parametrize("has_month", [True, False], ids=["in its month", "in no month"])
 async def test_what_a_process_did_lately_is_kept_however_long_ago_it_began(

@@ -174,6 +174,7 @@ async def test_upgrading_waits_for_no_writer(lab: Lab) -> None:
     await _upgrade(lab.url)
 
 
+@pytest.mark.thorough
 async def test_two_that_upgrade_at_once_both_find_it_done(database: str, scratch: Scratch) -> None:
     url = await scratch("at_once")
     await asyncio.gather(*(_upgrade_in_a_process(url) for _ in range(3)))
@@ -190,6 +191,7 @@ async def test_two_databases_upgraded_at_once_share_the_role(scratch: Scratch) -
         assert await _rows(url, granted) == [(True,)]
 
 
+@pytest.mark.thorough
 async def test_projectors_that_were_alive_are_followers_afterwards(scratch: Scratch) -> None:
     url = await scratch("before_followers")
     await _upgrade(url)
@@ -221,6 +223,7 @@ async def test_without_a_role_nothing_is_granted_but_to_logins(scratch: Scratch)
     assert found <= names
 
 
+@pytest.mark.thorough
 async def test_attempts_that_wrote_late_are_known_to_the_fence_afterwards(scratch: Scratch) -> None:
     url = await scratch("before_long_attempts")
     await _upgrade(url)

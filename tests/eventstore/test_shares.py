@@ -97,6 +97,7 @@ OWNERS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("count", [1, 2, 3])
 @given(start=OWNERS, together=st.booleans(), faster=st.randoms(use_true_random=False))
 def test_whatever_the_start_all_soon_have_the_same_and_nothing_is_free(

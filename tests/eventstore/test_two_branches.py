@@ -92,6 +92,7 @@ async def migrated(scratch: Scratch) -> None:
     await asyncio.to_thread(migrate, scratch.url, ROLE, app=HANDRAIL)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("revision", ["0005", "0006", "0007", "0008", "0011", "0012"])
 async def test_a_database_of_the_old_line_becomes_what_a_fresh_one_is(
     scratch: Scratch, fresh: Scratch, tmp_path: Path, revision: str
@@ -106,6 +107,7 @@ async def test_a_database_of_the_old_line_becomes_what_a_fresh_one_is(
         assert rows, part
 
 
+@pytest.mark.thorough
 async def test_a_database_at_the_end_of_the_old_line_keeps_its_tables(
     scratch: Scratch, tmp_path: Path
 ) -> None:

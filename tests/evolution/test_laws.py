@@ -19,8 +19,9 @@ from handrail.testing.changes import changes_go_both_ways
 from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
 from tests.evolution.new_release import CHANGES, NEW
+from tests.inputs import inputs
 
-A_FEW = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+A_FEW = inputs(200, few=50)
 MANY = settings(
     max_examples=10_000,
     deadline=None,

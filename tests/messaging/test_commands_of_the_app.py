@@ -41,6 +41,7 @@ def said(folder: Path, *arguments: str) -> tuple[int, str]:
     return ended.returncode, ended.stdout + ended.stderr
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("command", [("relay", "parked"), ("topology", "export")])
 def test_commands_at_the_broker_say_that_the_app_declares_none(
     bare: Path, command: tuple[str, str]

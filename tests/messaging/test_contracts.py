@@ -31,6 +31,7 @@ from handrail.messaging.contracts.examples import example_of
 from handrail.messaging.contracts.schemas import Described, Schema, schema_of, tolerant
 from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
+from tests.inputs import number_of
 from tests.messaging.routed import routed
 
 CODEC, EVENTS, EXAMPLES = HANDRAIL.codec, HANDRAIL.events, HANDRAIL.examples
@@ -64,6 +65,7 @@ def test_the_committed_contracts_are_what_the_code_says() -> None:
     assert command.contracts_of(HANDRAIL, ROOT / FOLDER).differences() == []
 
 
+@pytest.mark.property
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None:
     event, schema = HANDRAIL.codec.classes[name], committed(name)
@@ -74,7 +76,7 @@ def test_whatever_is_stored_of_an_event_is_as_its_schema_says(name: str) -> None
             example
         )
 
-    @settings(max_examples=10, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=number_of(10, few=3), deadline=None, derandomize=True, database=None)
     @given(anything(event))
     def stored(message: object) -> None:
         holds(schema, orjson.loads(HANDRAIL.codec.encode(message).data))

@@ -19,6 +19,7 @@ from handrail.messaging.cloud_events import NotAnEvent, Unpublishable, message_o
 from handrail.messaging.envelope import received_from_store
 from runtime.app import HANDRAIL
 from tests.eventstore.anything import anything
+from tests.inputs import number_of
 
 CODEC, EVENTS = HANDRAIL.codec, HANDRAIL.events
 
@@ -48,9 +49,10 @@ def recorded(event: Any = None, **changed: Any) -> Recorded:
     return dataclasses.replace(plain, **changed)
 
 
+@pytest.mark.property
 @pytest.mark.parametrize("cls", HANDRAIL.events, ids=lambda cls: cls.__name__)
 def test_what_is_published_is_received(cls: type) -> None:
-    @settings(max_examples=10, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=number_of(10, few=3), deadline=None, derandomize=True, database=None)
     @given(anything(cls), st.dictionaries(st.text(max_size=9), st.text()))
     def holds(event: Any, metadata: Mapping[str, Any]) -> None:
         stored = recorded(event, metadata=metadata)

@@ -8,6 +8,7 @@ from tests.model.plan import SINGLE, Part
 from tests.model.plans import plan as plans
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("part", SINGLE, ids=[part.shape for part in SINGLE])
 def test_a_saga_keeps_every_law_with_any_one_disturbance(part: Part) -> None:
     found = part.run()

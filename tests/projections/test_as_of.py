@@ -111,6 +111,7 @@ async def change_events(world: World, statement: str, *values: Any) -> None:
         await owner.execute(statement.encode(), values)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("seconds", [0.001, 0.2, 5.0, 3600.0])
 async def test_a_clock_that_was_put_back_leaves_no_hole_in_any_stream(
     world: World, seconds: float
@@ -135,6 +136,7 @@ async def test_a_clock_that_was_put_back_leaves_no_hole_in_any_stream(
     assert (then.status, then.payment) == (live["status"], live["payment"])
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("schema", [2, 9])
 async def test_an_event_of_newer_code_leaves_the_row_as_the_read_model_leaves_it(
     world: World, schema: int
@@ -183,6 +185,7 @@ async def test_a_history_as_long_as_the_bound_is_answered(world: World) -> None:
     assert row.orders == 399
 
 
+@pytest.mark.thorough
 async def test_a_snapshot_of_later_changes_no_answer_about_earlier(world: World) -> None:
     merchant = await a_merchant_with(world.url, 500)
     await change_events(

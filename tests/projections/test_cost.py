@@ -18,6 +18,7 @@ def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return statements_of(world.url, monkeypatch)
 
 
+@pytest.mark.thorough
 async def test_a_batch_is_a_fixed_number_of_statements(world: World, statements: list[str]) -> None:
     """Read the page, move the checkpoints; read the rows of all read models, and what is parked;
     write the rows of all read models, and totals.

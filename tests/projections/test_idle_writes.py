@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 
 from domain.identifiers import OrderId
 from runtime.app import HANDRAIL
@@ -14,6 +15,7 @@ WRITTEN = "SELECT coalesce(sum(revision), 0)::int FROM checkpoints"
 BYTES = "SELECT pg_relation_size('checkpoints')::int"
 
 
+@pytest.mark.thorough
 async def test_a_page_writes_the_checkpoints_of_its_own_shards(world: World) -> None:
     """With an old snapshot that somebody keeps, each row that is written takes room for good."""
     await world.catch_up()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from domain.identifiers import CustomerId, OrderId, ReturnId
 from domain.payments import plan
@@ -31,6 +31,7 @@ from projections import instalment_plan
 from projections.instalment_plan import PROJECTION
 from tests.controls import eur
 from tests.domain.walks import plan_commands, walk
+from tests.inputs import inputs
 from tests.projections import folds
 from tests.projections.folds import at, folded, told
 from tests.projections.world import World
@@ -144,7 +145,7 @@ def test_an_instalment_without_a_plan_is_out_of_place() -> None:
         after(COLLECTED)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@inputs(60, few=20)
 @given(plan_commands())
 def test_an_instalment_plan_shows_what_the_plan_is(commands: Sequence[Any]) -> None:
     walked = list(walk(plan, InstalmentPlan(), commands))

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.credit import credit_line
@@ -23,11 +23,12 @@ from handrail.testing.scenario import Keyed
 from projections import customer_account, merchant_balance, order_status, stock_level
 from runtime.app import HANDRAIL
 from tests.domain.walks import credit_commands, merchant_commands, stock_commands, walk
+from tests.inputs import inputs
 from tests.projections.folds import folded, told
 from tests.projections.stories import Shop, Told
 from tests.projections.world import as_stored
 
-A_FEW = settings(max_examples=60, deadline=None)
+A_FEW = inputs(60, few=20)
 
 
 @A_FEW
@@ -105,7 +106,7 @@ def an_order_story(*, refused: bool) -> Sequence[Told]:
 
 @pytest.mark.parametrize("projection", [order_status.PROJECTION, saga_board.projection("merchant")])
 @pytest.mark.parametrize("refused", [True, False])
-@settings(max_examples=40, deadline=None)
+@inputs(40, few=10)
 @given(data=st.data())
 def test_streams_of_one_row_may_be_read_in_any_order_among_each_other(
     projection: Projection[Any], *, refused: bool, data: st.DataObject

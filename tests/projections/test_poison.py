@@ -106,6 +106,7 @@ async def test_once_the_bug_is_gone_the_row_is_worked_off_in_order(world: World)
     assert await world.rows(ORDERS) == await world.folded(ORDERS)
 
 
+@pytest.mark.thorough
 async def test_a_retry_in_vain_stops_at_the_same_event(world: World) -> None:
     await a_poisoned_order(world)
     before = await parked(world)
@@ -198,6 +199,7 @@ OLDER = OlderCodec.of(HANDRAIL.events)
 TOO_MUCH = 2**62
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("last", [TOO_MUCH, 2**64 - 1], ids=["in PostgreSQL", "in JSON"])
 async def test_a_row_that_cannot_be_stored_parks_the_event_that_makes_it_so(
     world: World, last: int

@@ -149,6 +149,7 @@ async def test_readers_see_the_old_rows_until_the_exchange(world: World) -> None
     assert await world.rows(BALANCE) == old
 
 
+@pytest.mark.thorough
 async def test_an_exchange_waits_until_the_new_one_has_seen_what_the_old_one_has(
     world: World,
 ) -> None:
@@ -172,6 +173,7 @@ async def test_an_exchange_waits_until_the_new_one_has_seen_what_the_old_one_has
     assert await world.rows(BALANCE) == await world.folded(BALANCE)
 
 
+@pytest.mark.thorough
 async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(world: World) -> None:
     shop = Shop()
     await tell(world, [*shop.opens(), *shop.sells(OrderId("1"))])
@@ -185,6 +187,7 @@ async def test_a_rebuild_that_was_interrupted_goes_on_where_it_was(world: World)
     assert await oid(world, "merchant_balance") == half
 
 
+@pytest.mark.thorough
 async def test_who_still_works_on_the_old_table_cannot_write_after_the_exchange(
     world: World,
 ) -> None:
@@ -242,6 +245,7 @@ async def test_a_rebuild_of_a_version_that_is_no_longer_wanted_begins_anew(world
     assert await version(world, "merchant_balance__next") == SECOND.version
 
 
+@pytest.mark.thorough
 async def test_a_bug_is_mended_by_a_rebuild_and_its_parked_events_are_gone(world: World) -> None:
     def buggy(row: MerchantBalance | None, happened: Happened) -> MerchantBalance:
         if isinstance(happened.event, PayableAccrued):

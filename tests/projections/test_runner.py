@@ -81,6 +81,7 @@ async def test_a_running_projector_keeps_up(world: World) -> None:
     await all_rows_are_right(world)
 
 
+@pytest.mark.thorough
 async def test_a_projector_whose_connection_is_cut_in_the_middle_applies_nothing_twice(
     world: World,
 ) -> None:
@@ -103,6 +104,7 @@ async def _is_stuck(world: World) -> bool:
     return bool(await stuck(world))
 
 
+@pytest.mark.thorough
 async def test_a_batch_whose_commit_was_not_heard_of_is_not_applied_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +129,7 @@ async def test_a_batch_whose_commit_was_not_heard_of_is_not_applied_again(
     await all_rows_are_right(world)
 
 
+@pytest.mark.thorough
 async def test_a_projector_that_dies_is_taken_over_when_its_lease_runs_out(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +194,7 @@ async def test_a_projector_stops_though_its_lease_is_just_being_renewed(
         await running
 
 
+@pytest.mark.thorough
 async def test_three_projectors_share_the_shards_and_apply_each_event_once(world: World) -> None:
     shops = [Shop(number) for number in range(6)]
     runners = [world.runner(owner=name, page=20) for name in "abc"]
@@ -243,6 +247,7 @@ async def test_a_projector_that_slept_longer_than_its_lease_changes_nothing(worl
     await all_rows_are_right(world)
 
 
+@pytest.mark.thorough
 async def test_a_batch_that_takes_longer_than_the_lease_is_not_taken_away(world: World) -> None:
     slow, other = world.runner(owner="slow", lease=0.6), world.runner(owner="other")
 
@@ -339,6 +344,7 @@ async def test_checkpoints_without_events_move_along_for_the_outbox_to_be_pruned
     )
 
 
+@pytest.mark.thorough
 async def test_checkpoints_that_fell_behind_join_the_others_again(world: World) -> None:
     shop, runner = Shop(), world.runner(lease=600)
     await tell(world, chain(shop.opens(), checkouts(shop, 4)))
@@ -358,6 +364,7 @@ async def test_checkpoints_that_fell_behind_join_the_others_again(world: World) 
     await all_rows_are_right(world)
 
 
+@pytest.mark.thorough
 async def test_a_read_model_that_cannot_be_written_does_not_hold_up_the_others(
     world: World,
 ) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,7 @@ from handrail.sagas.events import (
     StepUnknown,
 )
 from runtime.app import HANDRAIL
+from tests.inputs import inputs
 from tests.projections import folds
 from tests.projections.folds import at, told
 from tests.projections.stories import Shop
@@ -191,7 +192,7 @@ LATER: Sequence[Event] = (
 )
 
 
-@settings(max_examples=200, deadline=None)
+@inputs(200)
 @given(st.lists(st.sampled_from(LATER), max_size=12))
 def test_counters_never_fall_and_name_their_labels(story: Sequence[Event]) -> None:
     row: SagaTally | None = None
@@ -275,6 +276,7 @@ async def test_the_totals_are_those_of_all_rows_over_all_shards(world: World) ->
         assert await figures_of(connection, "turned_back") == {("checkout", "PaymentDeclined"): 4}
 
 
+@pytest.mark.thorough
 async def test_several_projectors_that_come_and_go_count_everything_once(world: World) -> None:
     early = world.runner(page=50)
     async with world.running(early, world.runner(page=40)):
@@ -306,6 +308,7 @@ async def test_a_page_that_is_not_kept_is_not_counted(world: World) -> None:
     assert await kept(world) == await summed(world)
 
 
+@pytest.mark.thorough
 async def test_a_rebuild_makes_the_same_totals_while_sagas_go_on(world: World) -> None:
     await sagas(world)
     await world.catch_up()
@@ -341,6 +344,7 @@ async def test_the_oldest_parked_saga_of_each_type_is_known(world: World) -> Non
     assert list(found.types) == ["checkout", "quiet"]
 
 
+@pytest.mark.thorough
 async def test_asking_costs_the_same_for_any_number_of_sagas(world: World) -> None:
     """It looks once into an index of what is parked, for one type, and reads no row."""
     many = 20_000

@@ -39,6 +39,7 @@ async def test_a_read_with_the_token_sees_what_was_written(world: World) -> None
             assert found == 1
 
 
+@pytest.mark.thorough
 async def test_a_list_with_the_token_waits_for_all_shards(world: World) -> None:
     async with world.running(world.runner()):
         for number in range(20):
@@ -101,6 +102,7 @@ async def test_but_it_waits_for_what_was_written_before(world: World) -> None:
         await wait_until_seen(world.engine, "order_status", token, id_=ORDER, timeout=0.05)
 
 
+@pytest.mark.thorough
 async def test_an_append_that_began_early_and_ended_late_is_waited_for(
     database: str, world: World
 ) -> None:
@@ -196,6 +198,7 @@ async def test_a_token_is_seen_though_other_rows_are_parked(world: World) -> Non
     await wait_until_seen(world.engine, "order_status", token, timeout=1)
 
 
+@pytest.mark.thorough
 async def test_a_parked_row_is_known_when_the_outbox_has_forgotten_its_event(world: World) -> None:
     token = await world.append("order-7", OrderConfirmed(order=OrderId("7")))
     await world.catch_up()

@@ -127,6 +127,7 @@ async def test_a_recorded_history_replays(path: Path) -> None:
     await replayer().replay_workflow(histories.history_of(histories.document_in(path)))
 
 
+@pytest.mark.thorough
 async def test_the_surface_has_lost_no_line(database_with_read_models: str) -> None:
     now = await surface.lines(database_with_read_models)
     lost = [one for one in surface.SAVED.read_text().splitlines() if one not in set(now)]

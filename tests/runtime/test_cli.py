@@ -17,6 +17,7 @@ from tests.runtime.conftest import Spawn
 Appears = Callable[[Path], Awaitable[None]]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_process_told_to_end_says_so_and_exits_0(
     number: signal.Signals, tmp_path: Path, console_script: Spawn, appears: Appears

@@ -21,6 +21,7 @@ run_and_leave(work)
 """
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("end", "code"),
     [

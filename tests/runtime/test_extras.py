@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.runtime.conftest import Spawn
 
 WITHOUT = (
@@ -21,6 +23,7 @@ async def test_the_lake_says_which_extra_it_needs(python: Spawn) -> None:
     )
 
 
+@pytest.mark.thorough
 async def test_the_report_of_the_lake_needs_what_draws_its_charts(python: Spawn) -> None:
     process = await python("-c", WITHOUT, "matplotlib", "lake", "report")
 
@@ -30,6 +33,7 @@ async def test_the_report_of_the_lake_needs_what_draws_its_charts(python: Spawn)
     assert error.decode() == "matplotlib: not installed; pip install 'handrail[report]'\n"
 
 
+@pytest.mark.thorough
 async def test_a_benchmark_says_which_extra_its_peers_are_in(python: Spawn) -> None:
     process = await python("-c", WITHOUT, "dbos,eventsourcing", "bench", "all")
 

@@ -78,6 +78,7 @@ async def test_nothing_is_wrong_while_a_row_is_parked(world: World) -> None:
     assert await wrong(world) == set()
 
 
+@pytest.mark.thorough
 async def test_nothing_is_wrong_where_the_clock_was_put_back(world: World, tmp_path: Path) -> None:
     await is_broken(
         world,
@@ -107,6 +108,7 @@ async def test_nothing_is_wrong_with_a_lake_that_is_as_the_store(world: World, l
     assert await wrong(world, lake) == set()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
@@ -261,6 +263,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize(("fault", "check"), FAULTS, ids=[fault for fault, _ in FAULTS])
 async def test_a_fault_in_the_store_is_found(world: World, fault: str, check: str) -> None:
     await is_broken(world, fault)

@@ -89,6 +89,7 @@ SLOW = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
 async def test_a_request_that_does_not_arrive_in_time_is_answered_and_closed(
     tmp_path: Path, sent: bytes
@@ -124,6 +125,7 @@ async def test_an_idle_connection_is_closed_without_a_word(tmp_path: Path) -> No
         assert (await all_of(reader)).count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.thorough
 async def test_a_reader_that_stands_still_is_cut_off(tmp_path: Path) -> None:
     async with server(tmp_path, api_stalled_seconds=0.3) as port:
         with socket.create_connection(("127.0.0.1", port)) as still:
@@ -178,6 +180,7 @@ async def test_a_connection_that_is_only_kept_makes_room_for_one_that_asks(tmp_p
                 assert b"200" in await reader.readuntil(b"done")
 
 
+@pytest.mark.thorough
 async def test_what_half_open_connections_held_is_free_again(tmp_path: Path) -> None:
     bounds: dict[str, Any] = {"api_connections": 450, "api_receive_seconds": 0.5}
     async with server(tmp_path, **bounds) as port, AsyncExitStack() as stack:

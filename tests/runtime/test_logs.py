@@ -22,6 +22,7 @@ except ValueError:
 """
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("format_", ["console", "json"])
 def test_a_logged_traceback_shows_no_local_variables(format_: Literal["console", "json"]) -> None:
     assert Settings(log_format=format_)

@@ -42,6 +42,7 @@ async def _rows(settings: Settings) -> int:
         return int(count)
 
 
+@pytest.mark.thorough
 async def test_a_read_model_is_built_anew_while_a_projector_runs(settings: Settings) -> None:
     async with await psycopg.AsyncConnection.connect(str(settings.database_url)) as connection:
         await connection.execute("DELETE FROM merchant_balance")

@@ -75,6 +75,7 @@ async def test_a_process_that_starts_ends_with_the_sentence(
     assert "Traceback" not in out + error
 
 
+@pytest.mark.thorough
 async def test_a_process_that_runs_says_it_once_and_goes_on_once_it_was_adopted(
     database: str,
 ) -> None:
@@ -130,6 +131,7 @@ async def test_commits_are_as_the_settings_say_and_never_off(database: str) -> N
             assert (await two.exec_driver_sql("SHOW synchronous_commit")).scalar_one() == is_
 
 
+@pytest.mark.thorough
 async def test_a_server_that_says_off_from_now_on_does_not_change_who_is_connected(
     tmp_path: Path,
 ) -> None:

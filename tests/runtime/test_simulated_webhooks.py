@@ -231,6 +231,7 @@ async def test_of_a_cancelled_booking_nothing_more_is_told(
     assert receiver.types(order) == ["parcel.dispatched"]
 
 
+@pytest.mark.thorough
 async def test_a_restart_goes_on_where_it_was_and_repeats_nothing(
     receiver: Receiver, target: Target, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ async def outcomes(client: httpx.AsyncClient, path: str, body: Any) -> list[int]
     ]
 
 
+@pytest.mark.quick(1)
 @each
 async def test_down_means_down_until_it_is_over_or_told_anew(create: Create, request_: Any) -> None:
     path, body = request_
@@ -73,6 +74,7 @@ async def test_down_means_down_until_it_is_over_or_told_anew(create: Create, req
                 pass
 
 
+@pytest.mark.quick(1)
 @each
 async def test_random_errors_are_the_same_for_a_seed_and_hide_what_landed(
     create: Create, request_: Any
@@ -90,6 +92,7 @@ async def test_random_errors_are_the_same_for_a_seed_and_hide_what_landed(
     assert set(seen[0]) == {201, 500, 504}
 
 
+@pytest.mark.quick(1)
 @each
 async def test_latency_delays_the_landing(create: Create, request_: Any) -> None:
     path, body = request_
@@ -101,6 +104,7 @@ async def test_latency_delays_the_landing(create: Create, request_: Any) -> None
         assert landed.status_code == 201
 
 
+@pytest.mark.quick(1)
 @each
 async def test_a_restart_forgets_neither_books_nor_answers(
     create: Create, request_: Any, tmp_path: Path

@@ -39,6 +39,7 @@ def test_the_bill_of_materials_names_every_locked_package_with_its_hashes(tmp_pa
     assert bill["metadata"]["component"]["name"] == "handrail"
 
 
+@pytest.mark.thorough
 def test_every_declared_package_is_used_and_every_used_one_declared() -> None:
     done = subprocess.run(
         command_of("check", "deptry"), cwd=ROOT, check=False, capture_output=True, text=True

@@ -324,6 +324,7 @@ class TestOtherCompanies:
             settings = self.settings(made, "bank", "right", TOKEN)
             assert await self.asks(settings, url) == Accepted(reference="r-1")
 
+    @pytest.mark.quick(1)
     @each_wrong_way
     async def test_without_the_right_certificates_there_is_no_answer(
         self, made: Certificates, way: str
@@ -348,6 +349,7 @@ class TestOtherCompanies:
             file.write_text("after\n")
             assert await gateway.request("/holds", key="k", body={}) == Accepted(reference="r-1")
 
+    @pytest.mark.quick(1)
     @each_wrong_way
     async def test_a_provider_that_refuses_us_has_taken_nothing(
         self, made: Certificates, way: str

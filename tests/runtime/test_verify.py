@@ -301,6 +301,7 @@ async def test_a_plan_that_nobody_collects_is_seen(world: World, client: Client)
     assert found == {"processes_run": ["order o72: something is due, but plan-o72 does not run"]}
 
 
+@pytest.mark.thorough
 async def test_a_collector_that_was_terminated_is_seen(world: World, client: Client) -> None:
     await (await begin(client, "plan-o73")).terminate()
     await happened(world, *of(73))
@@ -308,6 +309,7 @@ async def test_a_collector_that_was_terminated_is_seen(world: World, client: Cli
     assert set(wrong(await prove(world.url, None, None, client))) == {"processes_run"}
 
 
+@pytest.mark.thorough
 async def test_a_saga_that_waits_in_temporal_and_not_on_the_board_is_seen(
     world: World, client: Client
 ) -> None:

@@ -65,6 +65,7 @@ async def test_a_pivot_that_a_person_resolved_is_explained(checked: Checked) -> 
     assert said.endswith(f"by hand, CapturePayment of saga {order.id}")
 
 
+@pytest.mark.thorough
 async def test_a_booking_that_a_person_skipped_is_explained(checked: Checked) -> None:
     order = await checked.world.an_order(ship_to="addr_undeliverable")
     await order.starts()
@@ -79,6 +80,7 @@ async def test_a_booking_that_a_person_skipped_is_explained(checked: Checked) ->
     assert proof.explained() == {"carrier_agrees": 1}
 
 
+@pytest.mark.thorough
 async def test_a_saga_that_was_terminated_is_wrong_until_another_attempt_has_ended(
     checked: Checked,
 ) -> None:
@@ -95,6 +97,7 @@ async def test_a_saga_that_was_terminated_is_wrong_until_another_attempt_has_end
     assert (await checked.proof()).holds
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("process", ["plan", "delivery"])
 async def test_a_process_that_was_terminated_is_seen(checked: Checked, process: str) -> None:
     order = await checked.world.an_order()

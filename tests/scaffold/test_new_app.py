@@ -59,6 +59,7 @@ def test_the_demo_of_a_new_project_proves_its_invariants(project: Project) -> No
     assert all(figures["invariants"].values())
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("active", ["", "/elsewhere/env"])
 def test_make_uses_the_active_environment_or_the_project_has_its_own(
     project: Project, active: str

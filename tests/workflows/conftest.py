@@ -10,6 +10,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
+from tests.workflows.releases import Fleet
 from tests.world import World, open_world
 
 # A worker warns when a try that has just ended was to be cancelled; as an error that would kill it.
@@ -33,3 +34,10 @@ async def world(
         world.at_work(),
     ):
         yield world
+
+
+@pytest.fixture
+async def fleet(world: World) -> AsyncIterator[Fleet]:
+    fleet = Fleet(place=world.elsewhere())
+    yield fleet
+    await fleet.ends()

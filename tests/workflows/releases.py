@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -12,11 +12,13 @@ from uuid import uuid4
 
 from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
+from temporalio.service import RPCError
 
 from handrail.cli.deploy_commands import Operator, Result
 from handrail.temporal.client import Activities, workers
 from handrail.temporal.deployments import POLLS_EVERY, Deployments
 from handrail.terminal_tables import Terminal
+from handrail.testing.running_saga import eventually
 from tests.temporal import SANDBOX
 from tests.workflows.two_releases import FIRST
 from tests.world import World
@@ -80,6 +82,22 @@ class Fleet:
             build_id=build_id,
             console=Terminal(file=io.StringIO(), width=10_000),
         )
+
+    async def ends(self) -> None:
+        """Terminate what still runs: while anything runs on a version, Temporal looks at it again
+        several times a second, for as long as the server lives.
+        """
+        client = self.place.client
+        running = f"TaskQueue = '{self.place.queue_prefix}sagas' AND ExecutionStatus = 'Running'"
+
+        async def are_gone() -> bool:
+            found = [one async for one in client.list_workflows(running)]
+            for one in found:
+                with suppress(RPCError):  # it has ended meanwhile
+                    await client.get_workflow_handle(one.id).terminate("the end of a test")
+            return not found
+
+        await eventually(are_gone, "nothing runs on the queues of the fleet")
 
     async def promotes(self, build_id: str) -> None:
         await self.operator().promote(build_id, within=60)

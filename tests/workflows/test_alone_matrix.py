@@ -40,6 +40,7 @@ def alone() -> Iterator[Any]:
                 )
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("saga", "story", "step", "steps"), list(alone()))
 @side_by_side
 async def test_what_a_company_did_alone_is_known_or_let_go_of(

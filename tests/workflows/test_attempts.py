@@ -51,6 +51,7 @@ async def is_declined(asked: Running, *, times: int = 1) -> None:
 # Three attempts.
 
 
+@pytest.mark.thorough
 @side_by_side
 async def test_what_the_first_attempt_holds_is_let_go_of_by_the_third(world: World) -> None:
     """The second is terminated while it clears up."""

@@ -62,6 +62,7 @@ async def test_a_refusal_does_not_wait_for_an_answer_that_is_awaited_beside_it(
     assert await told(beside, StepAnswered) == []
 
 
+@pytest.mark.thorough
 async def test_a_refusal_does_not_wait_for_a_step_that_is_parked_beside_it(
     beside: Running,
 ) -> None:

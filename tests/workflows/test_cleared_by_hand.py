@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from handrail.sagas.events import StepCompensated
 from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
@@ -30,6 +32,7 @@ async def test_what_was_cleared_up_by_hand_and_done_anew_is_taken_back(world: Wo
     assert sorted(books.bank_states) == ["voided", "voided"]
 
 
+@pytest.mark.thorough
 @side_by_side
 async def test_what_was_cleared_up_by_hand_is_not_cleared_up_by_the_attempt_after(
     world: World,

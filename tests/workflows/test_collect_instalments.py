@@ -236,6 +236,7 @@ async def is_refused(plan: Plan, why: str) -> bool:
     return why in str(refused.value.cause)
 
 
+@pytest.mark.thorough
 async def test_nothing_is_given_up_while_a_person_has_to_look_into_an_instalment(
     world: World,
 ) -> None:

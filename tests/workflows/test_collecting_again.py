@@ -79,6 +79,7 @@ async def test_what_a_refused_return_gives_back_is_collected_though_all_had_ende
     assert (await order.books()).credit.debts == {}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("how", ["cancelled by Temporal", "begun again"])
 async def test_it_is_collected_however_the_return_is_taken_back(world: World, how: str) -> None:
     order = await a_delivered_order(world)

@@ -62,6 +62,7 @@ async def refused(trial: Any, step: str, correction: Command) -> str:
     return failed.value.cause.message
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "step"), PARKED, ids=[step for _, step in PARKED])
 async def test_what_moves_money_or_goods_is_not_corrected(
     world: World, name: str, step: str
@@ -99,6 +100,7 @@ async def test_a_payout_of_a_hundred_never_becomes_a_transfer_of_a_million(world
     assert sent == [100_00]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "changes",
     [{"ship_to": "x" * 200_000}, {"ship_to": "a\0b"}, {"parcels": 2**40}],

@@ -42,6 +42,7 @@ def crossed() -> Iterator[Any]:
                 )
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("saga", "story", "step", "steps"), list(crossed()))
 @side_by_side
 async def test_of_two_people_who_speak_at_once_the_first_stands(

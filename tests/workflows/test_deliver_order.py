@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.testing import WorkflowEnvironment
 
@@ -208,6 +209,7 @@ async def test_a_notice_that_says_otherwise_once_it_is_lost_is_shown_to_a_person
     assert (await order.books()).order.status == "returned"
 
 
+@pytest.mark.thorough
 @side_by_side
 async def test_more_notices_than_one_run_takes_are_heard_by_the_next(world: World) -> None:
     order = await an_order_on_its_way(world)

@@ -42,6 +42,7 @@ def takes_back_all_but_the_newest(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(handrail.sagas.rollback, "way_back", without_the_newest)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("mistake", "failure", "step"),
     [

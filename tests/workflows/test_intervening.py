@@ -208,6 +208,7 @@ async def test_what_has_gone_on_by_itself_is_a_result_and_no_failure(
         assert (kept["heard"], kept["said"]) == ("refused", "it has ended")
 
 
+@pytest.mark.thorough
 async def test_a_saga_whose_worker_is_away_is_unreachable_and_the_others_are_told(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,6 +227,7 @@ async def test_a_saga_whose_worker_is_away_is_unreachable_and_the_others_are_tol
         assert heard == {here.id: "accepted", away.id: "unreachable"}
 
 
+@pytest.mark.thorough
 async def test_asked_again_after_its_answer_got_lost_it_is_the_same_intervention(
     operators: Operators,
 ) -> None:
@@ -261,6 +263,7 @@ def cannot_keep_results(world: World, monkeypatch: pytest.MonkeyPatch, *, tries:
     monkeypatch.setattr(world.store, "append", failing)
 
 
+@pytest.mark.thorough
 async def test_a_correction_that_was_taken_is_kept_as_accepted_though_its_result_got_lost(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,6 +328,7 @@ async def test_a_filter_that_can_find_nothing_ends_it_and_the_board_says_why(
     assert "NUL" in shown.stop_reason
 
 
+@pytest.mark.thorough
 async def test_one_that_cannot_begin_is_stopped_all_the_same(operators: Operators) -> None:
     tried = asyncio.Event()
 

@@ -54,6 +54,7 @@ def lost_tasks() -> Iterator[Any]:
                     )
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(("saga", "lost", "meanwhile", "step", "steps"), list(lost_tasks()))
 @side_by_side
 async def test_no_lost_task_leaves_a_saga_half_done(

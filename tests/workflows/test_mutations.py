@@ -167,6 +167,7 @@ MUTATIONS: Final = {
 QUICK: Final = {m.a_cancellation_is_accepted_unasked, m.any_run_may_begin_an_attempt}
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", list(SPECIAL))
 @side_by_side
 async def test_the_engine_as_it_is_passes_the_stories_of_one_saga(world: World, name: str) -> None:

@@ -71,6 +71,7 @@ async def waiting(order: Ordered) -> Sequence[str]:
     return [one.last_failure.application_failure_info.type for one in pending]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("step", "steps"),
     [

@@ -53,6 +53,7 @@ async def task_failures(saga: Running) -> int:
     return sum(one.HasField("workflow_task_failed_event_attributes") for one in events)
 
 
+@pytest.mark.quick(1)
 @EACH_PLACE
 async def test_a_history_holds_no_card_no_amount_and_no_event(
     world: World, tmp_path: Path, steps: Placement
@@ -87,6 +88,7 @@ async def test_the_same_history_without_keys_holds_the_card(world: World) -> Non
     assert CANARY.encode() in everything_in(await history_of(order))
 
 
+@pytest.mark.quick(1)
 @EACH_PLACE
 async def test_what_a_failed_step_says_is_encrypted_and_read_by_the_saga(
     world: World, tmp_path: Path, steps: Placement
@@ -185,6 +187,7 @@ async def test_an_old_history_is_read_and_replays_after_the_key_was_rotated(
     await replayer.replay_workflow(history)
 
 
+@pytest.mark.thorough
 async def test_a_rotation_while_sagas_run_fails_no_task(world: World, tmp_path: Path) -> None:
     """The workers take up the new key by themselves; each saga has payloads of both keys."""
     ring = a_ring(tmp_path)
@@ -210,6 +213,7 @@ async def test_a_rotation_while_sagas_run_fails_no_task(world: World, tmp_path: 
         assert await task_failures(order) == 0
 
 
+@pytest.mark.thorough
 async def test_a_worker_without_the_key_leaves_the_saga_to_one_that_has_it(
     world: World, tmp_path: Path
 ) -> None:
@@ -230,6 +234,7 @@ async def test_a_worker_without_the_key_leaves_the_saga_to_one_that_has_it(
     assert (await order.handle.result()).ending == "completed"
 
 
+@pytest.mark.thorough
 async def test_a_key_that_arrives_is_used_at_once(world: World, tmp_path: Path) -> None:
     ring, other = a_ring(tmp_path), a_ring(tmp_path, "other.json")
     place = beside(world, ring)

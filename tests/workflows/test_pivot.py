@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from activities.payments.gateway import HttpBank
@@ -27,6 +28,7 @@ async def is_taken_back_by_an_operator(order: Ordered) -> None:
     assert books.fence[PIVOT, "do"].closed
 
 
+@pytest.mark.quick(1)
 @at([PIVOT])
 async def test_a_capture_that_comes_after_everything_was_taken_back_lands_nowhere(
     world: World, steps: Placement, step: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from handrail.kernel import Money
@@ -39,6 +40,7 @@ async def refunds(order: Ordered) -> list[dict[str, Any]]:
     return [one for one in ledger["refunds"] if one["order"] == order.id]
 
 
+@pytest.mark.thorough
 @side_by_side
 async def test_what_is_still_due_absorbs_the_value_and_the_bank_is_not_asked(world: World) -> None:
     order = await a_delivered_order(world)

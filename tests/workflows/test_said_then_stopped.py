@@ -4,6 +4,8 @@ told that it turns back.
 
 from __future__ import annotations
 
+import pytest
+
 from handrail.kernel import Attribution
 from handrail.testing.running_saga import eventually
 from handrail.testing.updates import knocks
@@ -13,6 +15,7 @@ from tests.workflows.test_onboard_merchant import an_application
 from tests.world import World
 
 
+@pytest.mark.thorough
 @side_by_side
 async def test_what_an_operator_has_taken_back_is_not_done_after_all(world: World) -> None:
     order = await world.an_order(patience=2)

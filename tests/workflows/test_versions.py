@@ -77,6 +77,7 @@ async def test_a_saga_ends_in_the_shape_in_which_it_began(world: World, place: W
     assert await done(new) == ([2], ["HoldCredit", "AssignLimit"])
 
 
+@pytest.mark.thorough
 async def test_a_worker_that_does_not_know_a_shape_leaves_the_saga_to_one_that_does(
     world: World, place: World
 ) -> None:

@@ -24,11 +24,6 @@ CANCELED = WorkflowExecutionStatus.CANCELED
 OLD, NEW = ["AssignLimit"], ["HoldCredit", "AssignLimit"]
 
 
-@pytest.fixture
-def fleet(world: World) -> Fleet:
-    return Fleet(place=world.elsewhere())
-
-
 async def a_saga(fleet: Fleet, world: World, steps: Placement = "local") -> Running:
     customer, order = a_customer(), an_order_id()
     await does(world, AssignLimit(customer=customer, limit=eur(500)))
@@ -75,6 +70,7 @@ async def test_a_saga_ends_with_the_steps_of_the_release_that_began_it(
     assert (await fleet.version_of(old.id), await fleet.version_of(new.id)) == ("1.0", "2.0")
 
 
+@pytest.mark.thorough
 async def test_what_the_old_release_did_is_taken_back_by_the_old_release(
     world: World, fleet: Fleet
 ) -> None:
@@ -91,6 +87,7 @@ async def test_what_the_old_release_did_is_taken_back_by_the_old_release(
     assert [one.ending for one in told.told(SagaEnded)] == ["compensated"]
 
 
+@pytest.mark.thorough
 async def test_a_version_is_drained_once_its_last_saga_has_ended(
     world: World, fleet: Fleet
 ) -> None:
@@ -117,6 +114,7 @@ async def test_a_version_is_drained_once_its_last_saga_has_ended(
     assert "1.0 is drained: its 1 worker can be stopped" in printed(operator)
 
 
+@pytest.mark.thorough
 async def test_a_release_is_taken_back_by_promoting_the_one_before(
     world: World, fleet: Fleet
 ) -> None:
@@ -136,6 +134,7 @@ async def test_a_release_is_taken_back_by_promoting_the_one_before(
     assert (await done(old), await done(new)) == (OLD, NEW)
 
 
+@pytest.mark.thorough
 async def test_before_the_first_promotion_sagas_wait_unless_a_worker_has_no_version(
     world: World, fleet: Fleet
 ) -> None:
@@ -166,6 +165,7 @@ async def is_known(fleet: Fleet, build_id: str) -> bool:
         return False
 
 
+@pytest.mark.thorough
 async def test_a_ramp_gives_a_part_of_the_sagas_to_the_new_version(
     world: World, fleet: Fleet
 ) -> None:
@@ -184,6 +184,7 @@ async def test_a_ramp_gives_a_part_of_the_sagas_to_the_new_version(
     assert said["ramping"] is None
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("build_id", ["1.0", "2.0"])
 async def test_what_is_in_use_is_not_drained(fleet: Fleet, build_id: str) -> None:
     async with fleet.working("1.0", FIRST), fleet.working("2.0", SECOND):
@@ -202,6 +203,7 @@ async def test_a_version_without_workers_is_not_promoted(fleet: Fleet) -> None:
     assert said["current"] == "1.0"
 
 
+@pytest.mark.thorough
 async def test_a_version_whose_workers_leave_out_a_queue_is_not_promoted(
     world: World, fleet: Fleet
 ) -> None:
@@ -216,6 +218,7 @@ async def test_a_version_whose_workers_leave_out_a_queue_is_not_promoted(
                 await fleet.operator().promote("2.0", within=0)
 
 
+@pytest.mark.thorough
 async def test_processes_of_months_go_on_on_the_current_version_when_theirs_is_drained(
     fleet: Fleet,
 ) -> None:

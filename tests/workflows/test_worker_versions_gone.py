@@ -21,11 +21,6 @@ from tests.world import World
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 
-@pytest.fixture
-def fleet(world: World) -> Fleet:
-    return Fleet(place=world.elsewhere())
-
-
 async def a_stranded_saga(fleet: Fleet, world: World) -> Running:
     """It is parked on 1.0, which has no worker any more."""
     async with fleet.working("1.0", FIRST):
@@ -56,6 +51,7 @@ async def test_an_operator_hears_that_a_version_has_no_worker(world: World, flee
     assert "HANDRAIL_BUILD_ID=1.0" in printed(operator)
 
 
+@pytest.mark.thorough
 async def test_a_worker_of_the_same_version_takes_its_sagas_over(
     world: World, fleet: Fleet
 ) -> None:
@@ -82,6 +78,7 @@ async def test_a_saga_with_the_same_steps_goes_on_on_another_version(
     assert await done(saga) == OLD
 
 
+@pytest.mark.thorough
 async def test_a_saga_with_other_steps_is_not_moved(world: World, fleet: Fleet) -> None:
     saga = await a_stranded_saga(fleet, world)
     async with fleet.working("2.0", SECOND):
@@ -93,6 +90,7 @@ async def test_a_saga_with_other_steps_is_not_moved(world: World, fleet: Fleet) 
     assert await fleet.version_of(saga.id) == "1.0"
 
 
+@pytest.mark.thorough
 async def test_what_was_moved_to_other_steps_unchecked_stands_still_until_it_is_moved_back(
     world: World, fleet: Fleet
 ) -> None:
@@ -124,6 +122,7 @@ async def test_histories_are_replayed_with_the_code_of_the_version_they_are_move
             await fleet.operator("1.0", FIRST).move("any", None, "2.0", unchecked=False)
 
 
+@pytest.mark.thorough
 async def test_all_of_a_version_are_moved_at_once(world: World, fleet: Fleet) -> None:
     async with fleet.working("1.0", FIRST):
         await fleet.promotes("1.0")
@@ -144,6 +143,7 @@ async def test_all_of_a_version_are_moved_at_once(world: World, fleet: Fleet) ->
             assert await saga.ends() == COMPLETED
 
 
+@pytest.mark.thorough
 async def test_another_attempt_at_a_saga_begins_on_the_current_version(
     world: World, fleet: Fleet
 ) -> None:

@@ -26,11 +26,6 @@ from tests.world import World
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 
-@pytest.fixture
-def fleet(world: World) -> Fleet:
-    return Fleet(place=world.elsewhere())
-
-
 async def test_the_steps_on_queues_of_contexts_run_on_the_version_of_their_saga(
     world: World, fleet: Fleet
 ) -> None:
@@ -51,6 +46,7 @@ async def test_the_steps_on_queues_of_contexts_run_on_the_version_of_their_saga(
     assert (here.tries, there.tries) == (1, 0)
 
 
+@pytest.mark.thorough
 async def test_workers_of_a_context_without_a_version_serve_sagas_of_every_version(
     world: World, fleet: Fleet
 ) -> None:
@@ -73,6 +69,7 @@ async def test_a_request_that_is_a_single_command_goes_to_the_current_version(
         await does(fleet.place, AssignLimit(customer=a_customer(), limit=eur(500)))
 
 
+@pytest.mark.thorough
 async def test_a_step_of_an_old_version_that_meets_an_event_of_newer_code_waits_for_that_code(
     world: World, fleet: Fleet
 ) -> None:

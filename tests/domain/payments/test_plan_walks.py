@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from domain.identifiers import ReturnId
 from domain.payments import plan, transfer
@@ -25,9 +25,9 @@ from handrail.errors import DomainError
 from tests.controls import eur
 from tests.domain import walks
 from tests.domain.walks import walk
+from tests.inputs import inputs
 
-# A busy machine is no reason to fail.
-patiently = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patiently = inputs(200)
 
 
 @patiently

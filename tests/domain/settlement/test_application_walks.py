@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from domain.settlement import application
 from domain.settlement.application import REQUIRED, Application
@@ -14,9 +14,9 @@ from domain.settlement.events import (
 )
 from tests.domain import walks
 from tests.domain.walks import walk
+from tests.inputs import inputs
 
-# A busy machine is no reason to fail.
-patiently = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patiently = inputs(200)
 
 
 @patiently

@@ -118,6 +118,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.quick(5)
 @pytest.mark.parametrize("damage", DAMAGE, ids=[f"{one.how} {one.named}" for one in DAMAGE])
 async def test_each_drift_is_named_and_mended(house: House, damage: Damage) -> None:
     await house.ask(damage.method, damage.path, damage.body)

@@ -130,6 +130,7 @@ def attempts_in(host: str) -> list[Try]:
     ]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("host", SERVICES)
 async def test_the_relay_may_look_at_the_bindings_of_a_service_and_do_nothing_there(
     house: House, host: str
@@ -148,6 +149,7 @@ async def test_the_relay_may_look_at_the_bindings_of_a_service_and_do_nothing_th
             await management.definitions()
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("user", USERS)
 async def test_a_user_has_no_other_virtual_host(house: House, user: str) -> None:
     for host in ("/", *HOSTS):
@@ -159,6 +161,7 @@ async def test_a_user_has_no_other_virtual_host(house: House, user: str) -> None
                 pass
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("user", USERS)
 async def test_a_user_can_do_what_its_service_does_and_nothing_else(
     house: House, user: str
@@ -181,6 +184,7 @@ async def test_a_user_cannot_manage(house: House, user: str) -> None:
         assert answer.status_code == (200 if path in looks else 401)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("user", "exchange"), FEDERATION.items())
 async def test_federation_of_one_cannot_touch_that_of_another(
     house: House, user: str, exchange: str, monkeypatch: pytest.MonkeyPatch

@@ -187,6 +187,7 @@ async def test_a_broker_that_says_nothing_of_a_subscription_is_asked_again(
     assert (len(asked), process.counted.subscriptions) == (2, 1)
 
 
+@pytest.mark.thorough
 async def test_while_the_database_is_away_messages_are_held_and_lose_nothing(
     place: Place, line: BrokerLine, notebook: Notebook, postgres: EmbeddedPostgres
 ) -> None:

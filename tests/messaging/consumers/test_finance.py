@@ -175,6 +175,7 @@ async def proved(place: Place) -> Mapping[str, Sequence[str]]:
     return (await prove(place.url, None, None)).violations
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("name", STORIES)
 async def test_it_says_what_settlement_and_payments_say(place: Place, name: str) -> None:
     await booked(place, STORIES[name])
@@ -261,6 +262,7 @@ def test_every_event_that_finance_wants_has_an_entry() -> None:
     assert set(finance.CONSUMER.wants) <= told
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     "broken",
     [

@@ -256,6 +256,7 @@ async def test_what_does_not_wait_cannot_be_settled(place: Place, notebook: Note
         await drop(place, "a")
 
 
+@pytest.mark.thorough
 async def test_a_message_handled_before_stays_handled_while_its_stream_waits(
     place: Place, notebook: Notebook
 ) -> None:
@@ -352,6 +353,7 @@ async def test_a_retry_waits_for_a_message_that_is_being_parked_behind(
     assert await place.noted() == ids("a", 1, 2)
 
 
+@pytest.mark.thorough
 async def test_two_that_bring_the_same_stream_at_once_keep_its_order(
     place: Place, notebook: Notebook
 ) -> None:

@@ -96,6 +96,7 @@ async def test_a_packing_list_knows_which_events_it_was_made_from(
     assert made == [("dispatched", 4, "b2", 3)]
 
 
+@pytest.mark.thorough
 async def test_reminders_know_which_version_of_the_plan_they_were_made_from(
     place: Place, tmp_path: Path
 ) -> None:

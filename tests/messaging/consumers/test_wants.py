@@ -183,6 +183,7 @@ async def test_what_an_old_process_left_behind_is_not_taken_for_a_duplicate(plac
         assert await receive(connection, new().consumer, message) is Outcome.DUPLICATE
 
 
+@pytest.mark.thorough
 async def test_old_and_new_processes_side_by_side_lose_and_double_nothing(place: Place) -> None:
     before, after = old(), new()
     feeds = [
@@ -238,6 +239,7 @@ async def test_killed_while_it_reads_history_it_goes_on_where_it_was(
     assert await place.noted() == ids("a", 1, 3, 5, 7, 9, 11, 2, 4, 6, 8, 10, 12)
 
 
+@pytest.mark.thorough
 async def test_several_that_read_history_at_once_have_each_effect_once(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ async def lists(place: Place) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("events", "expected"),
     [
@@ -133,6 +134,7 @@ STORIES: dict[str, tuple[list[Event], tuple[str, str]]] = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("story", STORIES)
 async def test_in_whatever_order_its_events_come_the_list_says_what_the_newest_says(
     place: Place, story: str
@@ -152,6 +154,7 @@ async def test_in_whatever_order_its_events_come_the_list_says_what_the_newest_s
     assert len(found) == 1
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("story", STORIES)
 async def test_what_the_broker_lost_and_the_store_brings_late_does_not_turn_a_list_back(
     place: Place, story: str

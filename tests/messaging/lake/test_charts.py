@@ -68,6 +68,7 @@ def test_a_bar_has_its_total_beside_it() -> None:
     assert {"m1", "m2", "m3", "2", "4", "6"} <= set(shown)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("count", [1, 2, 9])
 def test_each_week_says_how_long_half_and_nine_tenths_took(count: int) -> None:
     tips = texts(charts.delivery(weeks(count)), "title")
@@ -84,6 +85,7 @@ def test_a_cohort_has_a_point_for_each_month_and_its_name_at_the_end() -> None:
     assert "2026-02" in label(chart)
 
 
+@pytest.mark.thorough
 def test_the_newest_cohort_stands_out() -> None:
     one, two = (date(2026, month, 1) for month in (1, 2))
     chart = charts.vintages([row for row in VINTAGES if row["cohort"] in {one, two}])
@@ -110,6 +112,7 @@ def test_a_chart_without_any_unpaid_share_has_an_axis_all_the_same() -> None:
     assert "0 %" in label(chart)
 
 
+@pytest.mark.thorough
 def test_every_colour_is_one_of_the_page_for_light_and_for_dark() -> None:
     sheet = (files("handrail.lake") / "style.css").read_text()
     light, dark = sheet.split("@media (prefers-color-scheme: dark)")
@@ -127,6 +130,7 @@ def test_nothing_is_drawn_in_the_colour_that_svg_has_without_one() -> None:
             assert "fill: var(--" in text.attrib["style"]
 
 
+@pytest.mark.thorough
 def test_charts_of_one_page_share_no_id_and_refer_to_their_own() -> None:
     page = "".join(charts_of_a_page())
     ids = Counter(re.findall(' id="([^"]*)"', page))
@@ -139,6 +143,7 @@ def charts_of_a_page() -> list[str]:
     return [charts.refusals(REFUSALS), charts.delivery(weeks(9)), charts.vintages(VINTAGES)]
 
 
+@pytest.mark.thorough
 def test_a_chart_has_no_style_sheet_script_or_date_of_its_own() -> None:
     for chart in drawn():
         tags = {one.tag for one in ET.fromstring(chart).iter()}

@@ -56,6 +56,7 @@ async def test_every_event_is_in_the_lake_once(place: Place) -> None:
     await place.there_is_everything_once()
 
 
+@pytest.mark.thorough
 async def test_batches_of_any_size_are_the_same_events(place: Place) -> None:
     await a_shop(place)
     await place.export(limit=7)
@@ -189,6 +190,7 @@ class Gate(Lake):
         assert self.opened.wait(20)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("at", ["before", "looked"])
 async def test_who_was_thought_dead_and_wakes_up_writes_nothing_twice(
     at: str, place: Place
@@ -218,6 +220,7 @@ async def _set(event: threading.Event) -> bool:
     return event.is_set()
 
 
+@pytest.mark.thorough
 async def test_one_exports_while_others_stand_by_and_take_over(place: Place) -> None:
     stops = [asyncio.Event(), asyncio.Event()]
     exporters = [place.exporter(lease=1.0), place.exporter(lease=1.0)]
@@ -301,6 +304,7 @@ async def _cut_off(place: Place) -> bool:
     )
 
 
+@pytest.mark.thorough
 async def test_it_goes_on_once_the_store_is_back(place: Place) -> None:
     stop = asyncio.Event()
     async with open_pool(place.url, role="handrail_app", size=2, name="exporter") as pool:

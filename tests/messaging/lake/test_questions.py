@@ -181,6 +181,7 @@ async def test_arrears_follow_what_became_of_each_instalment(place: Place) -> No
     assert (before["due"], before["percent_late"]) == (0, None)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("currency", "due"), [("EUR", 75.0), ("JPY", 7500.0), ("KWD", 7.5), ("CLF", 0.75)]
 )
@@ -196,6 +197,7 @@ async def test_amounts_have_the_decimal_places_of_their_currency(
     assert [one["due"] for one in answered(place, VINTAGES.sql, later)][-1] == due
 
 
+@pytest.mark.thorough
 async def test_what_came_back_after_a_settlement_is_an_instalment_that_is_not_paid(
     place: Place,
 ) -> None:
@@ -260,6 +262,7 @@ async def test_the_lake_tells_what_was_known_then(months: Months) -> None:
     assert one == {"n": len(known), "last": max(known)}
 
 
+@pytest.mark.thorough
 async def test_only_the_files_of_the_days_and_contexts_that_are_asked_for_are_opened(
     months: Months,
 ) -> None:
@@ -379,6 +382,7 @@ async def test_the_report_is_one_page_with_a_chart_for_each_question(months: Mon
     assert "Nothing of the kind" not in text
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("days", "orders"), [(60, 3), (1, 2)])
 async def test_a_report_of_little_is_complete_too(days: int, orders: int, place: Place) -> None:
     await happens(place, FIRST, days, orders)
@@ -399,6 +403,7 @@ def _complete(text: str) -> Page:
     return found
 
 
+@pytest.mark.thorough
 async def test_a_name_from_elsewhere_is_shown_as_it_is(place: Place) -> None:
     bad = "<script>alert(1)</script>"
     started = SagaStarted(

@@ -89,6 +89,7 @@ async def test_a_lake_that_was_put_back_is_noticed(place: Place) -> None:
         await place.export()
 
 
+@pytest.mark.thorough
 async def test_a_store_that_was_put_back_is_noticed(place: Place) -> None:
     for name in "ab":
         await an_order(place, name)
@@ -118,6 +119,7 @@ async def test_who_lost_the_turn_cuts_no_batch(place: Place) -> None:
     await place.there_is_everything_once()
 
 
+@pytest.mark.thorough
 async def test_a_table_of_older_code_gets_the_new_columns_and_keeps_its_rows(place: Place) -> None:
     older = columns_without("actor", "merchant", "metadata")
     await an_order(place, "a")
@@ -154,6 +156,7 @@ async def test_small_files_are_made_into_few_and_every_event_stays(place: Place)
     assert place.table().version() == version, "nothing is tidied twice"
 
 
+@pytest.mark.thorough
 async def test_what_a_killed_writer_left_is_removed_after_seven_days(place: Place) -> None:
     await an_order(place, "a")
     await place.export()
@@ -223,6 +226,7 @@ async def has(exporter: Exporter, batches_: int) -> bool:
     return exporter.figures.batches == batches_
 
 
+@pytest.mark.thorough
 async def test_whose_data_name_a_merchant_is_found_by_it(place: Place) -> None:
     limit, none = eur(1_000_00), eur(0)
     assigned = LimitAssigned(customer=CustomerId("c"), limit=limit, held=none, used=none)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -54,12 +55,14 @@ def test_nobody_is_woken_in_the_quiet_hours(contact: Contact, now: datetime) -> 
     assert now <= awake <= now + timedelta(hours=25)
 
 
+@pytest.mark.thorough
 @given(CONTACTS, MOMENTS | CHANGES)
 def test_nobody_waits_who_is_awake(contact: Contact, now: datetime) -> None:
     assume(not contact.is_quiet(now))
     assert contact.awake_from(now) == now
 
 
+@pytest.mark.thorough
 @given(SLEEPERS, MOMENTS, st.integers(1, 86_400_000_000))
 def test_a_message_waits_no_longer_than_the_night(
     contact: Contact, now: datetime, microseconds: int

@@ -66,6 +66,7 @@ async def test_while_a_campaign_is_stuck_at_the_provider_there_is_room_for_other
     assert {key.partition("-")[0] for key in keys[:20]} == {"m"}
 
 
+@pytest.mark.thorough
 async def test_what_is_due_in_both_lanes_goes_out_with_the_transactional_first(
     world: World,
 ) -> None:
@@ -88,6 +89,7 @@ async def test_a_campaign_has_its_words_from_the_campaign(world: World) -> None:
     assert (carried["subject"], carried["text"]) == ("Sale", "All lamps")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("analysed", [False, True], ids=("just now", "for a while"))
 @pytest.mark.parametrize(("due", "pages"), [("-1 hour", 500), ("1 day", 20)])
 async def test_to_take_what_is_due_costs_the_same_however_many_wait(

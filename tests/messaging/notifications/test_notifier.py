@@ -127,6 +127,7 @@ async def test_every_third_request_goes_wrong_and_each_message_arrives_once(worl
     assert set((await world.states()).values()) == {"sent"}
 
 
+@pytest.mark.thorough
 async def test_the_provider_says_how_fast_it_goes(world: World) -> None:
     """Whom it turns away comes back when it said, and that was no failed try."""
     await many(world, 30)
@@ -149,6 +150,7 @@ async def test_several_share_the_work(world: World) -> None:
     assert not sent_twice(await world.carried())
 
 
+@pytest.mark.thorough
 async def test_one_that_dies_loses_nothing_and_sends_nothing_twice(world: World) -> None:
     """The provider carries what it was handed, and nobody was there to hear it."""
     await many(world, 40, email="to_late_0.2")
@@ -258,6 +260,7 @@ async def test_what_is_being_sent_is_finished_and_noted_before_the_end(world: Wo
     assert set((await world.states()).values()) == {"sent"}
 
 
+@pytest.mark.thorough
 async def test_a_message_that_no_one_understands_stops_no_other(world: World) -> None:
     await one(world, "mail", kind="of-a-later-version")
     await world.enqueue("m-2", "ann")

@@ -46,6 +46,7 @@ async def every_exchange_got_its_events(world: World, *, again: bool = False) ->
         assert in_order(once), exchange
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("page", [1, 7, 1000])
 async def test_each_event_is_published_once_and_in_order(world: World, page: int) -> None:
     shop = Shop()
@@ -57,6 +58,7 @@ async def test_each_event_is_published_once_and_in_order(world: World, page: int
     await every_exchange_got_its_events(world)
 
 
+@pytest.mark.thorough
 async def test_a_relay_keeps_up_with_many_writers(world: World) -> None:
     shops = [Shop(number) for number in range(6)]
 
