@@ -14,9 +14,11 @@ from handrail.eventstore.subscriptions.lag import Lag
 from handrail.http.lag_trend import LagTrend
 from handrail.projections.rebuild_requested import keep_rebuilding
 from runtime.app import HANDRAIL
-from tests.api.conftest import ROLE, House
+from tests.api.conftest import House
 from tests.api.shop import eventually, problem
 from tests.console.parked import eventually_shows, form, shown, submit, text_of
+
+ROLE = "handrail_app"
 
 MODEL = "stock_level"
 PATH = f"/console/read-models/{MODEL}"
