@@ -25,7 +25,7 @@ CALLERS = Callers(
 HIGH = {"limit": {"amount": 10_000_01, "currency": "EUR"}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
     async with house.api(authentication=CALLERS, four_eyes=True) as client:
         yield client
