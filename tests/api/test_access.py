@@ -32,7 +32,7 @@ CALLERS = Callers(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
     async with house.api(authentication=CALLERS) as client:
         yield client

@@ -26,7 +26,7 @@ SAID = "Ann Canary rang about it"
 HIGH = {"limit": {"amount": 10_000_01, "currency": "EUR"}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
     async with house.api(authentication=CALLERS, four_eyes=True) as client:
         yield client

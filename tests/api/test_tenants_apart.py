@@ -38,7 +38,7 @@ async def sides(house: House) -> AsyncIterator[Sides]:
         yield Sides(mine, theirs, *orders)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def api(house: House, sides: Sides) -> AsyncIterator[httpx.AsyncClient]:
     known = Callers(
         {
