@@ -30,6 +30,8 @@ _SHOWN: Final = 20
 _ROOM: Final = 100_000
 """Transaction numbers that may be used up to have room below a new cluster's."""
 
+_HAS_BEGIN_EPOCH: Final = "SELECT to_regprocedure('begin_epoch(text, text, integer)') IS NOT NULL"
+
 
 @dataclass
 class Found:
@@ -95,10 +97,7 @@ async def adopt(
             try:
                 await _make_room(connection)
                 async with connection.transaction():
-                    rows = await connection.execute(
-                        "SELECT adopt_store(%s, %s, %s)", (because, by, found.newest_epoch)
-                    )
-                    [(epoch,)] = await rows.fetchall()
+                    epoch = await _begin_epoch(connection, because, by, found.newest_epoch)
                     if found.in_the_lake and found.in_the_lake.is_ahead:
                         console.print(await _mend_lake(settings, connection, epoch))
             except psycopg.Error as error:
@@ -109,6 +108,18 @@ async def adopt(
     if json:
         print(orjson.dumps({**figures, "found": _figures(found)}).decode())
     return 0
+
+
+async def _begin_epoch(connection: Connection, because: str, by: str, above: int) -> int:
+    """In the schema of an earlier release, too: it is migrated once it was adopted."""
+    rows = await connection.execute(_HAS_BEGIN_EPOCH)
+    [(has,)] = await rows.fetchall()
+    if has:
+        rows = await connection.execute("SELECT begin_epoch(%s, %s, %s)", (because, by, above))
+    else:
+        rows = await connection.execute("SELECT adopt_store(%s, %s)", (because, by))
+    [(epoch,)] = await rows.fetchall()
+    return int(epoch)
 
 
 async def _may_not(connection: Connection, store: Store, *, same_server: bool) -> str:

@@ -151,7 +151,7 @@ def _deliveries(client: httpx.AsyncClient, plan: Plan) -> Sequence[Coroutine[Any
 
 
 async def _put(client: httpx.AsyncClient, path: str, body: Mapping[str, Any]) -> None:
-    (await client.put(path, json=body)).raise_for_status()
+    (await _asked(client, "PUT", path, body)).raise_for_status()
 
 
 async def _seed(
@@ -163,10 +163,25 @@ async def _seed(
     method: str = "PUT",
 ) -> None:
     """Write, and wait with the token until a read sees it: orders are checked against reads."""
-    written = await client.request(method, path, json=body)
+    written = await _asked(client, method, path, body)
     written.raise_for_status()
     token = {"Handrail-Token": written.headers["Handrail-Token"], "Prefer": "wait=10"}
     (await client.get(seen_at, headers=token)).raise_for_status()
+
+
+async def _asked(
+    client: httpx.AsyncClient, method: str, path: str, body: Mapping[str, Any]
+) -> httpx.Response:
+    """Ask again while the answer is 503: what is set up here is the same however often it comes.
+
+    Raises TimeoutError when it takes too long.
+    """
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            answer = await client.request(method, path, json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
+            await asyncio.sleep(0.5)
 
 
 async def _check_out(client: httpx.AsyncClient, order: Order, outcome: Outcome) -> None:

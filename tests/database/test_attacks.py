@@ -80,6 +80,7 @@ FUNCTIONS = [
     "SELECT attach_partition('outbox', 'mine', '1', '2')",
     "SELECT renumber_feed()",
     "SELECT adopt_store('because', 'me')",
+    "SELECT begin_epoch('because', 'me', 0)",
     "ALTER FUNCTION append_events(jsonb, jsonb, jsonb, jsonb) SECURITY INVOKER",
     "ALTER FUNCTION append_events(jsonb, jsonb, jsonb, jsonb) RESET search_path",
     "CREATE OR REPLACE FUNCTION forbid_change() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'",

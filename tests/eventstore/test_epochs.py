@@ -165,7 +165,7 @@ async def test_positions_and_epochs_that_were_lost_with_a_server_are_not_given_o
         lost = await value(old.url, "SELECT max(position) FROM events")
     async with a_server(tmp_path / "new") as new:
         await restore(dumped, new)
-        await sql(new.url, "SELECT adopt_store('the tests say so', 'tests', 2)")
+        await sql(new.url, "SELECT begin_epoch('the tests say so', 'tests', 2)")
         first = await value(new.url, "SELECT max(first_position) FROM store_epochs")
         async with a_world(new.url) as world:
             token = await _sells(world, Shop(), "after")

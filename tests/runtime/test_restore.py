@@ -239,10 +239,30 @@ async def test_what_was_done_in_an_epoch_that_the_store_does_not_have_may_be_los
     database: str,
 ) -> None:
     """A dump from before two failovers: tokens of the epochs since are known outside alone."""
-    await sql(database, "SELECT adopt_store('the tests say so', 'tests', 3)")
+    await sql(database, "SELECT begin_epoch('the tests say so', 'tests', 3)")
     async with await psycopg.AsyncConnection.connect(database, autocommit=True) as owner:
         store = await store_of(owner)
 
     boundary = store.boundary
     assert (boundary.epoch, sorted(boundary.known)) == (1, [1, 4])
     assert [epoch for epoch in range(1, 6) if boundary.is_behind(epoch)] == [1, 2, 3, 5]
+
+
+async def test_a_store_of_the_release_before_is_adopted_before_it_is_migrated(
+    handrail: Spawn, database: str
+) -> None:
+    await _is_promoted(database)
+    body = await value(database, "SELECT pg_get_functiondef('begin_epoch'::regproc)")
+    head, _, rest = body.partition("begin_epoch(p_cause text, p_by text, p_above integer)")
+    await sql(database, "DROP FUNCTION begin_epoch(text, text, integer)")
+    old = f"{head}adopt_store(p_cause text, p_by text){rest}".replace("p_above, 0", "0")
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as owner:
+        await owner.execute(old.encode())
+
+    code, out, error = await _ends(
+        await handrail(
+            "restore", "adopt", "--because", "a ticket", "--yes", "--json", database_url=database
+        )
+    )
+
+    assert (code, orjson.loads(out)["epoch"]) == (0, 2), error

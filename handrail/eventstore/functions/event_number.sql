@@ -1,5 +1,5 @@
 -- The number by which this server's snapshots tell whether they see an event. That of an event that came
--- from another cluster says nothing here (see adopt_store): the outbox has one of this cluster's for those
+-- from another cluster says nothing here (see begin_epoch): the outbox has one of this cluster's for those
 -- that not everybody has seen, and any other event is below all snapshots but the one that sees nothing.
 CREATE OR REPLACE FUNCTION event_number(p_position bigint, p_txid xid8) RETURNS xid8
 LANGUAGE sql STABLE AS $$

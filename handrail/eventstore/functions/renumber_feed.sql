@@ -1,5 +1,5 @@
 -- Gives the outbox, the checkpoints, the backfills and the batch that is on its way to the lake numbers below all of
--- this cluster's, so that each snapshot sees of the outbox what it saw before. See adopt_store.
+-- this cluster's, so that each snapshot sees of the outbox what it saw before. See begin_epoch.
 --
 -- Raises HR503 where the cluster is so new that there is no room below its numbers.
 CREATE OR REPLACE FUNCTION renumber_feed() RETURNS void
