@@ -23,7 +23,7 @@ AT_MOST = {
     "/console/interventions": 2,
     "/console/interventions/new?merchant={merchant}": 2,
     "/console/read-models": 3,
-    "/console/read-models/order_status": 3,
+    "/console/read-models/order_status": 4,
     "/console/read-models/order_status/parked/order-{saga}": 3,
     "/console/consumers": 1,
     "/console/broker": 4,
