@@ -216,7 +216,8 @@ LEFT JOIN LATERAL (
 """)
 
 # A stream's events are committed in the order of its versions, so what a moment sees of it is found
-# by halving: a few index lookups, however long the stream is.
+# by halving: a few index lookups, however long the stream is. With LIMIT 1 each is a lookup, also
+# where a planner would rather join the many streams of a list with all events.
 _VISIBLE: Final[TextClause] = text("""
 WITH RECURSIVE halving AS (
     SELECT name, 0::bigint AS version, (2 ^ (floor(log(2, version)) + 1))::bigint AS step
@@ -228,11 +229,14 @@ WITH RECURSIVE halving AS (
         WHERE e.stream = h.name AND e.version = h.version + h.step
             AND (e.position <= :floor OR (e.position <= :ceiling
                 AND pg_visible_in_snapshot(e.txid, CAST(:snapshot AS pg_snapshot))))
+        LIMIT 1
     ) e ON true
     WHERE h.step > 0
 )
 SELECT h.name, h.version, e.position FROM halving h
-LEFT JOIN events e ON e.stream = h.name AND e.version = h.version
+LEFT JOIN LATERAL (
+    SELECT e.position FROM events e WHERE e.stream = h.name AND e.version = h.version LIMIT 1
+) e ON true
 WHERE h.step = 0
 """)
 

@@ -46,7 +46,7 @@ async def order(
     found = await fold_as_of(
         Committing(world), order_status.PROJECTION, ORDER, known_at, CODEC, true_by=true_at
     )
-    return None if found.row is None else (found.row.status, found.row.shipment)
+    return (found.row.status, found.row.shipment) if found.row else None
 
 
 async def test_what_was_known_and_what_was_true_are_two_questions(world: World) -> None:
