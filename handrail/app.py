@@ -401,8 +401,8 @@ class App:
         for event in self.tenant_events:
             if event not in self.events:
                 raise WronglyDeclared(
-                    f"tenant_events has {event.__name__}, which no context has: add it to the events"
-                    " of its context"
+                    f"tenant_events has {event.__name__}, which no context has: add it to the"
+                    " events of its context"
                 )
         refuse_two("queues", (f"{one.vhost}/{one.queue}" for one in self.consumers))
         if self.broker is None:
