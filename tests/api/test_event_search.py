@@ -161,6 +161,7 @@ async def apart(house: House) -> AsyncIterator[tuple[httpx.AsyncClient, Shop, st
         yield api, mine, my_order, theirs, their_order
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("word", ["merchant", "customer"])
 async def test_a_confined_caller_finds_the_events_of_its_own_orders_alone(
     house: House, apart: tuple[httpx.AsyncClient, Shop, str, Shop, str], word: str
@@ -174,6 +175,7 @@ async def test_a_confined_caller_finds_the_events_of_its_own_orders_alone(
     assert await stored(house, "metadata ->> 'saga' = %s", their_order)
 
 
+@pytest.mark.thorough
 async def test_who_is_confined_to_a_tenant_and_a_party_finds_what_is_of_both(
     apart: tuple[httpx.AsyncClient, Shop, str, Shop, str],
 ) -> None:
@@ -182,6 +184,7 @@ async def test_who_is_confined_to_a_tenant_and_a_party_finds_what_is_of_both(
     assert await ids(api) == []
 
 
+@pytest.mark.thorough
 async def test_a_confined_caller_is_not_shown_causes(
     apart: tuple[httpx.AsyncClient, Shop, str, Shop, str],
 ) -> None:

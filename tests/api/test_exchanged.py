@@ -43,6 +43,7 @@ async def cut_off(
         yield database_with_read_models, api
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("how", EXCHANGED)
 async def test_a_read_of_another_version_says_that_it_is_being_exchanged(
     cut_off: tuple[str, httpx.AsyncClient], how: str

@@ -135,6 +135,7 @@ async def test_an_approval_that_is_repeated_is_one(api: httpx.AsyncClient, house
     assert len(await limits_of(house, customer)) == 1
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("kind", ["skip", "resolve", "correct", "compensate"])
 async def test_an_intervention_but_for_a_retry_waits_for_a_second_person(
     api: httpx.AsyncClient, kind: str

@@ -157,6 +157,7 @@ async def test_a_dead_claim_stays_bound_to_its_body(
     problem(await post(api, shop, key, instalments=6), 422, "idempotency-key-reused")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("prefer", "status"), [("", 202), ("wait=20", 200)])
 async def test_a_closed_workflow_counts_as_started_and_its_decision_stands(
     house: House, api: httpx.AsyncClient, shop: Shop, prefer: str, status: int

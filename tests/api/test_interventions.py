@@ -118,6 +118,7 @@ async def test_an_id_that_was_used_is_not_taken_for_something_else(
     assert (await impatient.post(path, json=wish)).status_code == 202
 
 
+@pytest.mark.thorough
 async def test_a_parked_payment_can_be_taken_back(impatient: httpx.AsyncClient, shop: Shop) -> None:
     saga = await parked(impatient, shop, card="card_capture_broken")
     wish = {

@@ -105,6 +105,7 @@ async def test_a_saga_that_runs_keeps_its_place(
     assert await taken(house, shop.merchant) == {saga}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("status", ["parked", "awaiting", "completed"])
 async def test_a_saga_that_waits_for_somebody_or_has_ended_leaves_its_place(
     house: House, api: httpx.AsyncClient, shop: Shop, status: str

@@ -109,6 +109,7 @@ async def test_who_has_heard_the_end_is_told_not_to_come_back(
     assert (answer.status_code, answer.content) == (204, b"")
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("last", ["x", "-1", "999", "9" * 40, ""])
 async def test_an_event_that_never_was_is_no_place_to_go_on(
     api: httpx.AsyncClient, shop: Shop, last: str

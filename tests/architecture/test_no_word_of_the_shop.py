@@ -110,6 +110,7 @@ def test_the_library_has_no_word_of_the_shop(path: Path) -> None:
     assert found_in(path, path.read_text()) - allowed == set()
 
 
+@pytest.mark.thorough
 def test_every_word_that_stays_is_still_needed() -> None:
     found = {(name_of(path), word) for path in CURRENT for word in found_in(path, path.read_text())}
     assert STAYS.keys() - found == set()

@@ -49,6 +49,7 @@ def texts_in(value: Any) -> Iterator[str]:
             pass
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("of", ["openapi", "asyncapi", "messages", "tables", "lake", "help"])
 def test_the_surface_of_the_trips_has_no_word_of_the_shop(surface: dict[str, Any], of: str) -> None:
     assert {one for one in texts_in(surface[of]) if words_of_the_shop(one)} == set()

@@ -144,6 +144,7 @@ async def test_a_file_has_every_act_that_matches_in_clear_and_says_that_it_is_al
     assert [(one["reason"], one["status"]) for one in rows] == [("=2+3", 404), ("one", 404)]
 
 
+@pytest.mark.thorough
 async def test_a_file_is_bounded_and_its_name_says_so(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ class Days:
         return found, pages
 
 
+@pytest.mark.thorough
 async def test_days_follow_each_other_however_few_events_a_page_looks_at(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

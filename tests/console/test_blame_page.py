@@ -51,6 +51,7 @@ async def test_each_field_names_the_event_that_blame_names(
     assert {one.lower().replace(" ", "_"): id_ for one, id_ in found.items()} == wanted
 
 
+@pytest.mark.thorough
 async def test_of_an_earlier_moment_the_event_of_then_is_named(
     api: httpx.AsyncClient, house: House, order: str
 ) -> None:
@@ -78,6 +79,7 @@ async def test_an_event_that_the_row_does_not_have_yet_is_said_to_be_newer(
     assert not found["customer"].is_newer
 
 
+@pytest.mark.thorough
 async def test_a_long_history_is_folded_on_demand_alone(
     api: httpx.AsyncClient, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +90,7 @@ async def test_a_long_history_is_folded_on_demand_alone(
     assert set_by(await shown(api, unescape(more)))["Status"] == f"order-{order}/2"
 
 
+@pytest.mark.thorough
 async def test_a_history_that_one_request_cannot_fold_says_so_and_goes_on(
     house: House, order: str
 ) -> None:

@@ -47,6 +47,7 @@ async def refused(api: httpx.AsyncClient, shop: Shop) -> str:
     return str(saga)
 
 
+@pytest.mark.thorough
 async def test_a_search_finds_what_the_api_finds_page_after_page(
     api: httpx.AsyncClient, refused: str
 ) -> None:

@@ -104,6 +104,7 @@ async def test_a_changing_request_without_a_principal_is_refused(
         assert (await strict.post(filled(path), data={"reason": "x"})).status_code == 401, path
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "path",
     [

@@ -41,6 +41,7 @@ def test_what_another_python_made_is_compared_by_versions_alone() -> None:
     assert mistakes(_line(), other.replace(f"{ONE.name} ", "another "), "`x`") != []
 
 
+@pytest.mark.thorough
 def test_every_process_writes_the_same_lines() -> None:
     written = "from tests.projections.fold_lines import lines; print(lines(), end='')"
     other = subprocess.run(

@@ -382,6 +382,7 @@ async def test_a_read_model_that_cannot_be_written_does_not_hold_up_the_others(
     await all_rows_are_right(world)
 
 
+@pytest.mark.thorough
 async def test_a_projector_that_is_cut_off_connects_again(database: str, world: World) -> None:
     async with open_pool(database, role=ROLE, size=3, name="cut-off") as pool:
         runner = Runner(pool, HANDRAIL.read_models, HANDRAIL.codec, poll=0.005, lease=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.worker import Worker
@@ -26,7 +25,6 @@ CANCEL_REQUESTED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 TASK_STARTED = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED
 
 
-@pytest.mark.thorough
 async def test_a_cancellation_in_the_same_task_as_the_end_of_a_child_is_not_lost(
     world: World,
 ) -> None:

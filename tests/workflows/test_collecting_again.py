@@ -137,6 +137,7 @@ async def test_a_return_that_is_terminated_once_its_end_is_stored_has_seen_to_th
     assert await status_of(plan) == RUNNING
 
 
+@pytest.mark.thorough
 async def test_who_goes_on_collecting_hears_that_the_plan_has_grown(world: World) -> None:
     order = await a_delivered_order(world)
     await order.is_being_collected()
@@ -160,6 +161,7 @@ async def test_who_goes_on_collecting_hears_that_the_plan_has_grown(world: World
     assert started.first_execution_run_id == first, "it is the same process"
 
 
+@pytest.mark.thorough
 async def test_what_comes_back_after_a_settlement_can_be_settled_too(world: World) -> None:
     """On the credit line each settlement has a name of its own, and gives its credit back."""
     order = await a_delivered_order(world)

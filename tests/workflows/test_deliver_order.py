@@ -104,6 +104,7 @@ async def test_what_is_dispatched_leaves_the_house_and_what_is_delivered_is_comp
     assert (books.order.status, books.shipment.status) == ("completed", "delivered")
 
 
+@pytest.mark.thorough
 @side_by_side
 async def test_a_delivery_whose_dispatch_was_not_reported_ships_the_stock_too(
     world: World,

@@ -151,6 +151,7 @@ async def operators(database: str, temporal: WorkflowEnvironment) -> AsyncIterat
         yield Operators(world, engine)
 
 
+@pytest.mark.thorough
 async def test_each_is_told_once_also_when_it_is_parked_again(operators: Operators) -> None:
     async with operators.world.at_work(), operators.at_work():
         orders = await operators.parked(3)

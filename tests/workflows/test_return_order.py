@@ -77,6 +77,7 @@ async def test_it_goes_back_into_stock_and_off_the_merchants_account(world: Worl
     assert after.merchant.balance == before.merchant.balance - (PRICE - fee)
 
 
+@pytest.mark.thorough
 @side_by_side
 async def test_a_merchant_whose_order_came_back_piece_by_piece_is_owed_nothing(
     world: World,

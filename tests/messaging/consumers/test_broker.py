@@ -38,6 +38,7 @@ async def subscribed(process: Consuming) -> None:
         await process.subscribed.wait()
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "properties",
     [

@@ -199,6 +199,7 @@ async def test_a_database_that_is_not_as_it_should_be_parks_nothing(
     assert await place.noted_of("a") == ids("a", 1, 2)
 
 
+@pytest.mark.quick(1)
 async def test_several_processes_share_the_work_and_keep_the_order(
     place: Place, line: Line, notebook: Notebook
 ) -> None:

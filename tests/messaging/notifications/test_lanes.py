@@ -51,6 +51,7 @@ async def test_behind_100000_messages_of_a_campaign_an_order_is_confirmed_at_onc
     assert await world.value("SELECT count(*) FROM notifications WHERE state = 'waiting'") > 90_000
 
 
+@pytest.mark.thorough
 async def test_while_a_campaign_is_stuck_at_the_provider_there_is_room_for_others(
     world: World,
 ) -> None:

@@ -57,6 +57,7 @@ async def test_of_two_exchanges_only_the_one_that_leads_nowhere_is_parked_for(
     assert (counted.published, counted.confirmed, counted.returned, counted.parked) == (2, 1, 1, 1)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("shut", "open_"), [("events", "money"), ("money", "events")])
 async def test_many_events_at_once_are_each_told_apart_by_exchange(
     world: World, shut: str, open_: str
