@@ -109,7 +109,7 @@ class Notifier:
             if taken == 0:
                 await self._something_happens(stopped)
             await self._note()
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             if not refused_in(error):  # which the pool says, once
                 _log.warning("the queue cannot be asked", error=str(error))
             await asyncio.wait({stopped}, timeout=_REST)

@@ -90,7 +90,7 @@ async def _maintain(pool: Pool) -> None:
         try:
             async with pool.connection() as connection:
                 await prune(connection)
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             if not refused_in(error):
                 _log.warning("old messages not deleted", error=str(error))
         await asyncio.sleep(_MAINTENANCE_SECONDS)

@@ -30,7 +30,9 @@ _NOT_EXPORTED: Final = (
     "SELECT (SELECT count(*) FROM lake_batches WHERE settled_at IS NULL)"
     " + (SELECT count(*) FROM checkpoints c JOIN outbox o ON o.shard = c.shard"
     " WHERE c.projection = 'lake' AND NOT pg_visible_in_snapshot(o.txid, c.since))"
+    " + (SELECT count(*) FROM events WHERE recorded_at > clock_timestamp() - interval '5 seconds')"
 )
+"""Until nothing comes any more, too: the two are not read at the same moment."""
 
 Key = tuple[str, int]
 """An event by its ce-id and its ce-position: what tells it from every other one."""
@@ -53,6 +55,11 @@ class OtherCompany:
             return not (await published(url) - self.inbox)
 
         await until(is_there, seconds=_PATIENCE)
+
+    async def has_nothing_beside(self, url: str) -> None:
+        """Nothing that the store does not have was ever published."""
+        got = set(self.inbox)  # what is published from now on may be stored from now on
+        assert got - await published(url) == set()
 
 
 async def stored(url: str) -> dict[Key, str]:

@@ -6,7 +6,6 @@ recovers from its log. What was not flushed is lost each time.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
@@ -19,9 +18,6 @@ import pytest
 from rich.console import Console
 
 from handrail.dev.stack import Stack
-from handrail.eventstore.pool import open_pool
-from handrail.processes import lake_exporter
-from handrail.settings import Settings
 from handrail.temporal.client import connect
 from runtime.app import HANDRAIL
 from runtime.demo import notifications, scenario
@@ -29,8 +25,7 @@ from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive
 from runtime.settings import ShopSettings
 from runtime.verify import prove
-from tests.journeys.followers import another_company, published
-from tests.messaging.lake.place import Place
+from tests.journeys.followers import another_company, exporting, the_lake_is_the_store
 from tests.projections.world import until
 
 ORDERS, CRASHES = 240, 20
@@ -47,18 +42,18 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         step_patience_seconds=120,
         lake_seconds=1,
     )
-    async with Stack(
-        HANDRAIL, settings, consumers=True, broker=True, notifiers=1, temporal_ui=False
-    ) as stack:
+    async with (
+        Stack(
+            HANDRAIL, settings, consumers=True, broker=True, notifiers=1, temporal_ui=False
+        ) as stack,
+        exporting(stack.settings),
+    ):
         yield stack
 
 
 async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stack) -> None:
     plan = scenario.make(orders=ORDERS, merchants=6, faults=0.1, seed=20, prefix="crash-")
     crashes: list[str] = []
-    stop = asyncio.Event()
-    exporting = asyncio.create_task(_exports(stack.settings, stop))
-
     async with another_company(stack) as company:
         outcome = await drive(
             stack.api_url,
@@ -68,11 +63,8 @@ async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stac
             meanwhile=lambda: _crash_again_and_again(stack, crashes),
         )
         await company.gets_all_of(stack.database_url)
-        assert company.inbox == await published(stack.database_url), "nothing else was published"
+        await company.has_nothing_beside(stack.database_url)
     services = await consumed(stack.database_url)
-    stop.set()
-    await exporting
-    assert await lake_exporter.catch_up(stack.settings) == 0
 
     assert len(crashes) == CRASHES
     assert len(outcome.started) == ORDERS
@@ -89,16 +81,9 @@ async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stac
         feed=True,
     )
     assert {name: found for name, found in proof.violations.items() if found} == {}
-    await _the_lake_is_the_store(stack)
+    await the_lake_is_the_store(stack.settings, stack.database_url)
     told = await notifications.told(stack.database_url, stack.address_of("provider"))
     assert told.complete, str(told)
-
-
-async def _exports(settings: Settings, stop: asyncio.Event) -> None:
-    """Begun again whenever the database was away, as a supervisor does."""
-    while not stop.is_set():
-        with contextlib.suppress(psycopg.OperationalError):
-            await lake_exporter.export(settings, stop)
 
 
 async def _crash_again_and_again(stack: Stack, crashes: list[str]) -> None:
@@ -139,13 +124,3 @@ async def _newest(url: str) -> int:
 async def _is_behind(url: str, position: int) -> bool:
     """Whether something was written since."""
     return await _newest(url) > max(position, 0)
-
-
-async def _the_lake_is_the_store(stack: Stack) -> None:
-    url = stack.database_url
-    async with (
-        open_pool(url, size=1) as pool,
-        await psycopg.AsyncConnection.connect(url, autocommit=True) as owner,
-    ):
-        place = Place(url, stack.settings.lake_folder, pool, owner)
-        await place.there_is_everything_once()

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 
 from tests.messaging.notifications.world import World, sent_twice
 from tests.projections.world import until
@@ -91,6 +92,24 @@ async def test_an_address_that_nobody_can_reach_is_not_tried_again(world: World)
         await until(world.nothing_waits)
     assert await standing(world) == ("failed", 1, "unreachable")
     assert await world.carried() == []
+
+
+async def test_a_queue_that_is_not_there_is_waited_for_as_while_a_dump_is_restored(
+    world: World,
+) -> None:
+    await one(world, "mail@example.org")
+    await world.sql("ALTER TABLE notifications RENAME TO notifications_away")
+    with structlog.testing.capture_logs() as logs:
+
+        async def has_looked() -> bool:
+            return any(entry["event"] == "the queue cannot be asked" for entry in logs)
+
+        async with world.notifying():
+            await until(has_looked)
+            await world.sql("ALTER TABLE notifications_away RENAME TO notifications")
+            await until(world.nothing_waits)
+
+    assert len(await world.carried()) == 1
 
 
 async def test_a_provider_that_is_away_is_waited_for(world: World) -> None:
