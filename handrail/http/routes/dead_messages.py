@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handrail import bounds
 from handrail.http.access import needs
-from handrail.http.dependencies import JSON_BODY, ActorDep, ActorName, Services, ServicesDep
+from handrail.http.actor_name import ActorName
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.problems import Problem, at, responses, unavailable
 from handrail.http.schemas import Id, Links, Name, Why, of_row, text
 from handrail.kernel import Attribution
