@@ -15,6 +15,7 @@ from handrail.cli import (
     consumers,
     contract_diff,
     contract_readers,
+    dead_message_commands,
     deploy_commands,
     events,
     explain,
@@ -34,6 +35,7 @@ from handrail.eventstore.subscriptions.lag import Lag
 from handrail.eventstore.write_levels import Announced
 from handrail.evolution.forms import Form
 from handrail.lake.questions import Answer
+from handrail.messaging.broker.dead_message import DeadMessage
 from handrail.messaging.broker.federation_status import Fed
 from handrail.messaging.consumers import progress
 from handrail.messaging.contracts.diff import EventDiff, Verdict
@@ -303,6 +305,9 @@ SHOWN: dict[str, Print] = {
     "handrail.cli.topology_commands.table_of": lambda to: topology_commands.table_of(
         [Fed("notifications", "handrail.parcels", CAUSE, (), MANY, MANY, MANY)]
     ).print(to),
+    "handrail.cli.dead_message_commands.table_of_dead": (
+        lambda to: dead_message_commands.table_of_dead([dead(one) for one in IDS]).print(to)
+    ),
     "handrail.verify.proof.show": lambda to: show(proof(), to),
     "runtime.demo.run.table_of_endings": lambda to: run.table_of_endings([saga(IDS[1])]).print(to),
     "runtime.demo.run.table_of_timeline": lambda to: run.table_of_timeline(saga(IDS[1])).print(to),
@@ -313,6 +318,21 @@ SHOWN: dict[str, Print] = {
         to
     ),
 }
+
+
+def dead(id_: str) -> DeadMessage:
+    return DeadMessage(
+        id="0123456789abcdef" * 2,
+        message_id=id_,
+        exchange="money",
+        routing_key="settlement.ApplicationIncomplete.v1",
+        queue="ledger",
+        cause=CAUSE,
+        since=NOW,
+        content_type="application/json",
+        headers={},
+        body=b"{}",
+    )
 
 
 def some_levels() -> list[levels.LevelShown]:

@@ -236,6 +236,7 @@ def test_in_a_terminal_of_80_columns_something_is_left_out(
         relay_commands.forget,
         relay_commands.parked,
         topology_cli.status,
+        topology_cli.messages,
     ],
 )
 def test_a_command_with_a_table_can_be_told_to_show_all_of_it(command: Callable[..., Any]) -> None:

@@ -7,7 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from handrail.settings import Settings
+from handrail.optional_deps import require_extra
+from handrail.settings import Settings, require
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -47,9 +48,13 @@ class BrokerAccess:
 
 
 def of_api(settings: Settings) -> BrokerAccess | None:
-    """As the user of the API; None where the settings have not both of its addresses."""
-    if settings.broker_operator_url is None or settings.broker_operator_management_url is None:
+    """As the user of the API; None where the settings have no address for that. Ends the process
+    where one of the two is missing, or the extra `broker`.
+    """
+    if settings.broker_operator_url is None and settings.broker_operator_management_url is None:
         return None
+    require(settings, "broker_operator_url", "broker_operator_management_url")
+    require_extra("broker", "aio_pika")
     return BrokerAccess(
         url=lambda: cast("str", settings.current("broker_operator_url")).rstrip("/"),
         management_url=lambda: cast("str", settings.current("broker_operator_management_url")),
