@@ -15,14 +15,14 @@ _ORDER: Final = EntityPage(
     money=("total", "down_payment", "returned"),
     links=(("customer", "customers"), ("merchant", "merchants")),
     has_webhooks=True,
-    notified="about",
+    notified="customer",
     notified_scope="contacts:read",
     sagas=lambda order: (order, *(f"{one}-{order}" for one in _AROUND)),
 )
 _CUSTOMER: Final = EntityPage(
     name="customers",
     projection=customer_account.PROJECTION,
-    notified="recipient",
+    notified="customer",
     notified_scope="contacts:read",
 )
 _MERCHANT: Final = EntityPage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from handrail.projections.projection import Projection
 
@@ -46,9 +46,9 @@ class EntityPage:
     sagas: Callable[[str], Sequence[str]] = _the_same
     has_webhooks: bool = False
     """Whether its ids are what webhooks are about: its timeline has those that came."""
-    notified: Literal["", "about", "recipient"] = ""
-    """Whether its ids are what notifications are about, or for whom they are: its timeline has
-    them, for principals with `notified_scope`.
+    notified: str = ""
+    """The field with the recipient of notifications: its timeline has those about it, or all of
+    the recipient's where that is its key; for principals with `notified_scope`.
     """
     notified_scope: str = ""
     is_tenant: bool = False
@@ -87,7 +87,8 @@ class Console:
                     yield f"{where} needs the scope {scope}, which does not exist: add it"
             if one.projection.name not in read_models:
                 yield f"{where} shows {one.projection.name}, which is none of the projections"
-            unknown = {*one.fields, *one.money, *dict(one.links)} - {*one.projection.columns}
+            named = {*one.fields, *one.money, *dict(one.links), *filter(None, [one.notified])}
+            unknown = named - {*one.projection.columns}
             if unknown:
                 yield f"{where} names {', '.join(sorted(unknown))}, which its row does not have"
             if missing := {page for _, page in one.links} - {*names}:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from handrail.console.event_pages import event_address
 from handrail.console.rendering import part
 from handrail.eventstore.codec import UnknownMessage
+from handrail.eventstore.tables import webhooks
 from handrail.messaging.relay.parked_messages import RELAY, names_at
 from handrail.messaging.relay.routing import Routing
 from handrail.notifications.tables import ABOUT, RECIPIENT
@@ -53,17 +54,14 @@ ORDER BY e.position DESC LIMIT :limit
 _BESIDE: Final[TextClause] = text(f"""
 (SELECT 'webhook' AS kind, received_at AS at, source || '/' || id AS name, type AS what, status,
     coalesce(problem, '') AS said, CAST(NULL AS text) AS cause
- FROM webhooks WHERE order_id = :subject AND received_at >= :since AND received_at < :until
+ FROM webhooks
+ WHERE {webhooks.c.subject.name} = :subject AND received_at >= :since AND received_at < :until
  ORDER BY received_at DESC LIMIT :limit)
 UNION ALL
 (SELECT 'notification', created_at, channel, kind, state, '', split_part(source, '#', 1)
  FROM notifications
- WHERE {ABOUT} = :about AND created_at >= :since AND created_at < :until
- ORDER BY created_at DESC LIMIT :limit)
-UNION ALL
-(SELECT 'notification', created_at, channel, kind, state, '', split_part(source, '#', 1)
- FROM notifications
  WHERE {RECIPIENT} = :recipient AND created_at >= :since AND created_at < :until
+    AND (:about = '' OR {ABOUT} = :about)
  ORDER BY created_at DESC LIMIT :limit)
 """)
 
@@ -145,8 +143,8 @@ async def beside(
     since: datetime,
     until: datetime,
 ) -> Sequence[Beside]:
-    """Of that time the webhooks about `subject`, and the notifications about `about` and for
-    `recipient`; none, where that is empty.
+    """Of that time the webhooks about `subject`, and the notifications for `recipient`: none, where
+    that is empty, and of the notifications those about `about`, unless that is empty.
     """
     asked = {
         "subject": subject,

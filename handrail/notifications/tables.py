@@ -128,13 +128,6 @@ notifications = Table(
         ABOUT,
         postgresql_where=text("kind = 'instalment-due' AND state = 'waiting'"),
     ),
-    # The timeline of what they are about.
-    Index(
-        "notifications_about_idx",
-        ABOUT,
-        "created_at",
-        postgresql_where=text(f"{ABOUT} IS NOT NULL"),
-    ),
     Index("notifications_customer_idx", RECIPIENT, "created_at", "source", "channel"),
     # Rows come in the order of their time: a small index finds the old ones.
     Index("notifications_created_at_idx", "created_at", postgresql_using="brin"),

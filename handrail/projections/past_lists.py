@@ -223,9 +223,9 @@ def _walk(wanted: PastList[Any], past: Past, after: After | None) -> Select[Any]
             *(table.c[name] == value for name, value in wanted.where.items() if name in stable),
             *_behind(wanted, columns, past, after),
         )
-        order = [one.desc() if wanted.newest_first else one for one in columns]
+        sorting = [one.desc() if wanted.newest_first else one for one in columns]
         # Each is cut by itself, so that it is walked along its index.
-        walks.append(query.order_by(*order).limit(_BATCH).subquery())
+        walks.append(query.order_by(*sorting).limit(_BATCH).subquery())
     if len(walks) == 1:
         every: Any = walks[0]
     else:

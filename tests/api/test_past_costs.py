@@ -175,7 +175,7 @@ async def what_is_beside_the_events_of_an_order(one: Open) -> None:
         one.connection,
         subject="77",
         about="77",
-        recipient="",
+        recipient="c77",
         since=datetime(1, 1, 1, tzinfo=UTC),
         until=datetime(9999, 1, 1, tzinfo=UTC),
     )

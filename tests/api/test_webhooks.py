@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -30,7 +30,7 @@ from runtime.app import HANDRAIL
 from runtime.simulators.carrier import create_carrier
 from tests.api.conftest import House
 from tests.api.listening import Listens
-from tests.api.shop import eventually, open_shop, place, problem, read
+from tests.api.shop import eventually, problem
 from tests.api.test_addressed import Stranger, a_stranger
 from tests.api.test_unavailable import nobody_listens
 from tests.unencrypted import a_client
@@ -389,34 +389,6 @@ async def test_a_sender_may_add_fields(
     async with a_delivery(house, deliveries, order, 1) as delivery:
         assert (await tell(hooks, parcel(order, depot="north"))).status_code == 202
         await delivery.result()
-
-
-@pytest.mark.parametrize("at", [timedelta(days=-1), timedelta(hours=1)], ids=["before", "future"])
-async def test_what_is_said_to_have_been_before_the_order_or_in_the_future_is_refused(
-    house: House, hooks: httpx.AsyncClient, deliveries: str, at: timedelta
-) -> None:
-    async with house.api() as api:
-        order = (await place(api, await open_shop(api))).json()["order"]
-    said = (datetime.now(UTC) + at).isoformat()
-    for told in (parcel(order, at=said), dispute(order, at=said)):
-        source = "bank" if b"dispute" in told else "carrier"
-        answer = await tell(hooks, told, source=source)
-        found = problem(answer, 422, "invalid-request")
-        assert [one["pointer"] for one in found["errors"]] == ["#/data/at"]
-
-
-async def test_a_dispute_keeps_when_it_became_true(house: House, hooks: httpx.AsyncClient) -> None:
-    async with house.api() as api:
-        order = (await place(api, await open_shop(api))).json()["order"]
-        await read(api, f"/orders/{order}", lambda found: found["payment"] == "captured")
-    said = datetime.now(UTC).isoformat()
-    answer = await tell(hooks, dispute(order, at=said), source="bank")
-    assert answer.status_code == 202, answer.text
-    found = await house.sql(
-        "SELECT data->>'effective_at' FROM events WHERE stream = %s AND type = 'PaymentDisputed'",
-        f"payment-{order}",
-    )
-    assert [datetime.fromisoformat(one) for (one,) in found] == [datetime.fromisoformat(said)]
 
 
 async def test_a_dispute_is_an_event_of_the_payment_once(

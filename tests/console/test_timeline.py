@@ -23,7 +23,7 @@ def rows(html: str) -> list[str]:
     return [text_of(one) for one in _ROWS.findall(html.partition('id="timeline"')[2])]
 
 
-async def is_told(house: House, order: str) -> None:
+async def is_told(house: House, order: str, customer: str) -> None:
     """A webhook about the order, and a notification about its placing."""
     await house.sql(
         "INSERT INTO webhooks (source, id, type, order_id, body, status, problem)"
@@ -37,7 +37,7 @@ async def is_told(house: House, order: str) -> None:
         " VALUES ('transactional', %s, 'email', 'order-approved', %s, %s, 'en', 'text', 'waiting',"
         " now())",
         f"order-{order}/1#2",
-        f"customer-of-{order}",
+        customer,
         order,
     )
 
@@ -45,7 +45,7 @@ async def is_told(house: House, order: str) -> None:
 async def test_the_timeline_has_what_came_in_and_what_was_sent_beside_the_events(
     house: House, api: httpx.AsyncClient, parked: Parked
 ) -> None:
-    await is_told(house, parked.saga)
+    await is_told(house, parked.saga, parked.shop.customer)
     html = await shown(api, f"/console/orders/{parked.saga}")
     found = rows(html)
     newest = " | ".join(found[1:3])
@@ -113,7 +113,7 @@ async def test_without_a_relay_nothing_is_said_of_the_broker(
 async def test_a_long_timeline_comes_in_pages_that_have_every_event_once(
     house: House, api: httpx.AsyncClient, parked: Parked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await is_told(house, parked.saga)
+    await is_told(house, parked.saga, parked.shop.customer)
     path = f"/console/orders/{parked.saga}"
     whole = [one for one in rows(await shown(api, path)) if "Show" in one]
     monkeypatch.setattr(timeline, "SHOWN", 4)
@@ -133,7 +133,7 @@ async def test_a_long_timeline_comes_in_pages_that_have_every_event_once(
 async def test_what_a_principal_may_not_read_is_not_in_the_timeline(
     house: House, parked: Parked
 ) -> None:
-    await is_told(house, parked.saga)
+    await is_told(house, parked.saga, parked.shop.customer)
     known = Callers({"reader": caller("r", "reader"), "operator": caller("o", "operator")})
     async with house.api(authentication=known) as client:
         for word in ("reader", "operator"):

@@ -32,7 +32,7 @@ DROP VIEW notification_channels;
 DROP TABLE api_key_uses, api_keys;
 DROP TABLE event_levels, process_versions, form_readers, state_snapshots, newer_code_waits,
     newer_code_decisions, retry_requests, moments, dead_message_acts,
-    rebuild_requests, webhook_endpoints, webhook_deliveries;
+    rebuild_requests, webhook_endpoints, webhook_deliveries, kept_totals;
 DROP FUNCTION keep_moment();
 ALTER TABLE notifications DROP COLUMN traceparent;
 GRANT INSERT ON events, outbox TO handrail_app;

@@ -77,7 +77,13 @@ def _showing(entity: EntityPage) -> Any:
             raise Problem("not-found", f"there is no {entity.title.lower()} {id}")
         async with services.database.connection() as connection:
             others = await _beside(
-                connection, entity, id, events=events, before=before, scopes=principal.scopes
+                connection,
+                entity,
+                id,
+                row=row,
+                events=events,
+                before=before,
+                scopes=principal.scopes,
             )
         is_long = len(events) == SHOWN and not blame
         set_by = RowBlame()
@@ -116,6 +122,7 @@ async def _beside(
     entity: EntityPage,
     id_: str,
     *,
+    row: Any,
     events: Sequence[Mapping[str, Any]],
     before: int,
     scopes: frozenset[str],
@@ -125,12 +132,13 @@ async def _beside(
     since = _EVER if is_oldest or not events else events[0]["recorded_at"]
     until = _ALWAYS if before == LATEST or not events else events[-1]["recorded_at"]
     has_webhooks = entity.has_webhooks and "webhooks:read" in scopes
-    notified = entity.notified if entity.notified_scope in scopes else ""
+    is_notified = entity.notified and entity.notified_scope in scopes and row is not None
+    recipient = getattr(row, entity.notified) if is_notified else ""
     return await beside(
         connection,
         subject=id_ if has_webhooks else "",
-        about=id_ if notified == "about" else "",
-        recipient=id_ if notified == "recipient" else "",
+        about="" if recipient == id_ else id_,
+        recipient=recipient,
         since=since,
         until=until,
     )
