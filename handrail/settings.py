@@ -284,7 +284,9 @@ class Settings(
         """By user."""
         return {
             user: password
-            for user, _, password in (one.partition("=") for one in self.current("broker_passwords"))
+            for user, _, password in (
+                one.partition("=") for one in self.current("broker_passwords")
+            )
         }
 
     def broker_url_of(self, user: str) -> str | None:
