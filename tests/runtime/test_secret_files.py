@@ -272,7 +272,7 @@ def test_what_the_url_of_the_database_says_itself_stays(
 def test_the_address_of_the_broker_has_the_password_that_the_file_has_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HANDRAIL_BROKER_URL", "amqp://mq:5672")
+    monkeypatch.setenv("HANDRAIL_BROKER_URL", "amqp://any:any@mq:5672")
     path = given(tmp_path, monkeypatch, "broker_passwords", "relay=before,finance=f")
     settings = load(SETTINGS)
     assert settings.broker_url_of("relay") == "amqp://relay:before@mq:5672"
