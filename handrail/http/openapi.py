@@ -25,7 +25,8 @@ _OF_A_BODY: Final = (
     "unsupported-media-type",
     "invalid-request",
 )
-_OF_SECURITY: Final = ("not-signed-in", "scope-missing", "sign-in-unavailable")
+_OF_SECURITY: Final = ("not-signed-in", "scope-missing", "sign-in-unavailable", "not-found")
+"""What is of another tenant is not found, and neither is what is of none."""
 _OF_PARAMETERS: Final[Mapping[tuple[str, str], Sequence[str]]] = {
     ("header", ACTOR): ["malformed-header"],
     ("header", idempotency.HEADER): ["malformed-header"],

@@ -267,3 +267,14 @@ def test_what_the_url_of_the_database_says_itself_stays(
     monkeypatch.setenv("HANDRAIL_DATABASE_URL", f"{URL}?sslmode=verify-ca")
     monkeypatch.setenv("HANDRAIL_DATABASE_CA_FILE", str(pems["ca"]))
     assert "sslmode=verify-ca&" in load(SETTINGS).database_url
+
+
+def test_the_address_of_the_broker_has_the_password_that_the_file_has_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HANDRAIL_BROKER_URL", "amqp://any:any@mq:5672")
+    path = given(tmp_path, monkeypatch, "broker_passwords", "relay=before,finance=f")
+    settings = load(SETTINGS)
+    assert settings.broker_url_of("relay") == "amqp://relay:before@mq:5672"
+    path.write_text("relay=after,finance=f")
+    assert settings.broker_url_of("relay") == "amqp://relay:after@mq:5672"

@@ -37,7 +37,7 @@ _BY_DAY: Final[TypeAdapter[Before]] = TypeAdapter(
     ]
 )
 _COLUMNS: Final = tuple(one.name for one in fields(FoundAct))
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula."""
 
 
@@ -129,9 +129,9 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would compute begins with an apostrophe."""
+    """A text that a spreadsheet would compute begins with an apostrophe; blanks do not count."""
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and value.startswith(_FORMULA):
+    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
         return f"'{value}"
     return value

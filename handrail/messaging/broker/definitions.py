@@ -170,6 +170,9 @@ def _upstream(upstream: Upstream, access: Access) -> Mapping[str, Any]:
             "max-hops": 1,
             "reconnect-delay": 1,
             "trust-user-id": False,
+            # By default a link that is made again, as with another password, deletes the queue that
+            # it fetches from, and all that waits in it.
+            "resource-cleanup-mode": "never",
         }
     }
 
