@@ -404,11 +404,11 @@ class App:
                         f"the consumer {one.name} wants {event.__name__}, which no context has: add"
                         " it to the events of its context"
                     )
-        for one in self.tenant_events:
-            if one not in self.events:
+        for event in self.tenant_events:
+            if event not in self.events:
                 raise WronglyDeclared(
-                    f"tenant_events has {one.__name__}, which no context has: add it to the events"
-                    " of its context"
+                    f"tenant_events has {event.__name__}, which no context has: add it to the"
+                    " events of its context"
                 )
         refuse_two("queues", (f"{one.vhost}/{one.queue}" for one in self.consumers))
         if self.broker is None:
