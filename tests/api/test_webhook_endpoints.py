@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from handrail.access.principal import Visibility
+from handrail.cli import webhook_endpoints as cli
+from handrail.cli.sagas import Why
+from handrail.http.database import Database
 from handrail.privacy.texts import CLEAR
 from tests.api.callers import Callers, caller, signed_in
 from tests.api.conftest import House
@@ -142,11 +150,6 @@ async def test_a_list_holds_its_own_alone(api: httpx.AsyncClient, endpoint: dict
 async def test_row_level_security_alone_shows_the_endpoints_of_a_tenant(
     house: House, endpoint: dict[str, Any]
 ) -> None:
-    from sqlalchemy import text  # noqa: PLC0415  # of this test alone
-
-    from handrail.access.principal import Visibility  # noqa: PLC0415
-    from handrail.http.database import Database  # noqa: PLC0415
-
     for tenant, there in ((MINE, True), (THEIRS, False), ("", False)):
         database = Database(house.engine, Visibility(tenant=tenant))
         async with database.connection() as connection:
@@ -237,3 +240,35 @@ async def test_a_test_is_among_the_deliveries_and_can_be_discarded(
     assert (await api.post(again, json={"reason": "after all"}, headers=mine)).status_code == 202
     [shown] = (await api.get(f"{address}/deliveries", headers=mine)).json()["items"]
     assert shown["state"] == "waiting"
+
+
+async def test_an_operator_does_it_all_at_the_command_line(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HANDRAIL_API_URL", str(api.base_url).rstrip("/"))
+    monkeypatch.setenv("HANDRAIL_API_TOKEN", "operator")
+    why = Why(reason="as asked")
+
+    async def said(command: Callable[..., int], *arguments: Any, **options: Any) -> dict[str, Any]:
+        capsys.readouterr()
+        call = partial(command, *arguments, json=True, **options)
+        assert await asyncio.to_thread(call) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return found
+
+    assert PLACED in (await said(cli.events))["events"]
+    made = await said(cli.create, URL, event=[PLACED], tenant=MINE)
+    id_ = made["endpoint"]
+    assert (await said(cli.rotate, id_))["secret"] != made["secret"]
+    sent = await said(cli.send_test, id_)
+    [shown] = (await said(cli.deliveries, id_))["deliveries"]
+    assert shown["delivery"] == sent["delivery"]
+    assert (await said(cli.redeliver, id_, shown["delivery"], why=why))["deliveries"] == 1
+    assert (await said(cli.redeliver, id_, why=why))["deliveries"] == 0
+    await said(cli.discard, id_, shown["delivery"], why=why)
+    assert (await said(cli.disable, id_, why=why))["state"] == "disabled"
+    assert (await said(cli.enable, id_, why=why))["state"] == "active"
+    listed = await said(cli.list_endpoints, tenant=MINE)
+    assert [one["endpoint"] for one in listed["endpoints"]] == [id_]
+    await said(cli.delete, id_)
+    assert (await said(cli.list_endpoints, tenant=MINE))["endpoints"] == []

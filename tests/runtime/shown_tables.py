@@ -27,6 +27,7 @@ from handrail.cli import (
     projection_commands,
     saga_tables,
     topology_commands,
+    webhook_endpoints,
 )
 from handrail.cli import (
     relay_commands as relay_tables,
@@ -225,7 +226,40 @@ def show_deployment(to: Console) -> None:
         to.print(line, markup=False)
 
 
+def an_endpoint(id_: str) -> dict[str, Any]:
+    return {
+        "endpoint": id_,
+        "merchant": "m-1",
+        "url": "https://hooks.example.org/handrail",
+        "state": "active",
+        "failing_since": NOW.isoformat(),
+        "last_problem": CAUSE,
+        "state_because": "registered",
+        "waiting": MANY,
+        "parked": MANY,
+    }
+
+
+def a_delivery(id_: str) -> dict[str, Any]:
+    return {
+        "delivery": id_,
+        "type": "ordering.OrderConfirmed.v1",
+        "stream": IDS[1],
+        "version": 12,
+        "state": "parked",
+        "attempts": MANY,
+        "last_attempt_at": NOW.isoformat(),
+        "problem": CAUSE,
+    }
+
+
 SHOWN: dict[str, Print] = {
+    "handrail.cli.webhook_endpoints.endpoint_table": lambda to: webhook_endpoints.endpoint_table(
+        "merchant", [an_endpoint(one) for one in IDS]
+    ).print(to),
+    "handrail.cli.webhook_endpoints.delivery_table": lambda to: webhook_endpoints.delivery_table(
+        [a_delivery(one) for one in IDS]
+    ).print(to),
     "handrail.cli.deploy_commands.table_of": show_deployment,
     "handrail.cli.keys.key_table": lambda to: keys.key_table([key(name) for name in IDS]).print(to),
     "handrail.cli.blame.table_of": lambda to: blame.table_of(blamed()).print(to),

@@ -48,6 +48,12 @@ class Receiver:
     unverifiable: int = 0
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
+    before: Callable[[web.Request], Awaitable[web.Response]] | None = None
+    """Takes requests in the place of `receive`."""
+
+    async def serve(self, request: web.Request) -> web.Response:
+        return await (self.before or self.receive)(request)
+
     async def receive(self, request: web.Request) -> web.Response:
         body = await request.read()
         self.tried.append(request.headers["webhook-id"])
@@ -100,7 +106,7 @@ async def receiving() -> AsyncIterator[Receiver]:
     """A receiver on a port of its own."""
     receiver = Receiver()
     app = web.Application()
-    app.router.add_post("/{path:.*}", receiver.receive)
+    app.router.add_post("/{path:.*}", receiver.serve)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -133,10 +133,19 @@ def to(url: str) -> Signed:
     [["127.0.0.1"], ["10.0.0.1"], ["8.8.8.8", "169.254.169.254"], ["::ffff:127.0.0.1"], ["::1"]],
 )
 async def test_a_name_that_leads_inside_is_not_connected_to(found: list[str]) -> None:
-    names = Changing(found)
-    async with sender(names) as sending:
+    names, made = Changing(found), list[object]()
+
+    class Watched(Sender):
+        def _socket(self, address: object) -> socket.socket:
+            made.append(address)
+            raise OSError
+
+    async with Watched(
+        AddressPolicy(), connect_seconds=2, total_seconds=2, resolve=names
+    ) as sending:
         outcome = await sending.send(to("https://hooks.example.org/x"))
     assert names.asked == 1
+    assert not made, "also where another of its addresses is public"
     assert isinstance(outcome, Failed)
     assert outcome.problem.endswith("the name leads to an address that is not public")
 

@@ -49,16 +49,16 @@ async def test_an_event_comes_signed_as_the_public_form_of_the_event(world: Worl
 
 
 async def test_only_what_was_asked_for_and_is_its_own_comes(world: World) -> None:
-    async with receiving() as mine, receiving() as theirs, world.dispatching():
-        await world.append("m-1", "order-0", confirmed("0"))  # before it was registered
+    await world.append("m-1", "order-0", completed("0"))  # before it was registered
+    async with receiving() as mine, receiving() as theirs:
         await world.register("m-1", mine, COMPLETED)
         await world.register("m-2", theirs)
         await world.append("m-1", "order-1", confirmed("1"), completed("1"))
         await world.append("m-2", "order-2", confirmed("2"))
         await world.append("", "order-3", confirmed("3"))
-        await eventually_got(mine, 1)
-        await eventually_got(theirs, 1)
-        await until(world.is_settled)
+        await world.fan_out()
+        async with world.dispatching():
+            await until(world.is_settled)
     assert mine.streams() == {"order-1": [2]}
     assert theirs.streams() == {"order-2": [1]}
 
