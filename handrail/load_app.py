@@ -35,13 +35,14 @@ def find_app(folder: Path) -> App:
     if not (module and name):
         raise NoApp(f'{at}: must look like "runtime.app:HANDRAIL"')
     try:
-        found = getattr(import_module(module), name)
+        imported = import_module(module)
     except ModuleNotFoundError as missing:
         if missing.name is None or not f"{module}.".startswith(f"{missing.name}."):
             raise
         raise NoApp(f"{at}: there is no module {module} to import from {folder}") from None
-    except AttributeError:
-        raise NoApp(f"{at}: {module} has no {name}") from None
+    if not hasattr(imported, name):
+        raise NoApp(f"{at}: {module} has no {name}")
+    found = getattr(imported, name)
     if not isinstance(found, App):
         raise NoApp(f"{at}: {named} is not a handrail.app.App")
     return found
