@@ -10,7 +10,8 @@ from typing import Final
 
 from domain import errors
 from handrail.errors import DomainError
-from handrail.http.problem_types import ProblemType, kinds_with
+from handrail.http.problem_kinds import kinds_with
+from handrail.http.problem_types import ProblemType
 
 PROBLEMS: Final[Sequence[ProblemType]] = (
     ProblemType(

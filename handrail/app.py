@@ -28,7 +28,8 @@ from handrail.eventstore.codec import Codec
 from handrail.evolution.changes import Change
 from handrail.evolution.mistakes import mistakes_of
 from handrail.http.api_examples import NEUTRAL, ApiExamples
-from handrail.http.problem_types import RULES, ProblemType, kinds_with, library_types
+from handrail.http.problem_kinds import RULES, kinds_with, library_types
+from handrail.http.problem_types import ProblemType
 from handrail.kernel import Message, Refusal
 from handrail.lake.plan import LakePlan, Views
 from handrail.messaging.broker.plan import BrokerPlan, mistakes

@@ -26,6 +26,16 @@ def test_the_environment_names_the_app(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert find_app(tmp_path) is HANDRAIL
 
 
+def test_a_mistake_within_the_module_of_the_app_is_not_taken_for_a_missing_app(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mistaken_app.py").write_text("import json\nHANDRAIL = json.absent\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv(APP_VARIABLE, "mistaken_app:HANDRAIL")
+    with pytest.raises(AttributeError, match="'json' has no attribute 'absent'"):
+        find_app(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("named", "said"),
     [
