@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from shutil import disk_usage
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -16,6 +12,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.testing.temporal_server import time_skipping_server
+from tests.servers.in_memory import a_folder
 
 pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest"]
 _TEMPLATE = "handrail_template"
@@ -38,7 +35,6 @@ _FORGETS_SOON = (
     "matching.wv.VersionDrainageStatusVisibilityGracePeriod",
     "matching.wv.VersionDrainageStatusRefreshInterval",
 )
-_ROOM = 2 << 30  # bytes
 _numbers = itertools.count(1)
 
 
@@ -57,8 +53,8 @@ def subject_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 async def postgres() -> AsyncIterator[EmbeddedPostgres]:
     """Its folder goes with it: pytest would keep those of the last runs, databases and all."""
-    with TemporaryDirectory(prefix="handrail-tests-", dir=_in_memory()) as folder:
-        server = EmbeddedPostgres(Path(folder))
+    with a_folder() as folder:
+        server = EmbeddedPostgres(folder)
         await server.start()
         try:
             for setting in _UNTIL_THE_POWER_FAILS:
@@ -67,15 +63,6 @@ async def postgres() -> AsyncIterator[EmbeddedPostgres]:
             yield server
         finally:
             await server.kill()  # nobody needs its data, and a farewell writes all of it to disk
-
-
-def _in_memory() -> Path | None:
-    """Where files are made and removed several times as fast as on a disk, if it has room: each
-    database is six hundred of them. None: it has not.
-    """
-    memory = Path("/dev/shm")  # the folder in it has a name that cannot be guessed
-    has_room = memory.is_dir() and disk_usage(memory).free > _ROOM
-    return memory if has_room and os.access(memory, os.W_OK) else None
 
 
 def _flags(names: Sequence[str]) -> list[str]:
