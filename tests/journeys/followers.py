@@ -114,6 +114,12 @@ async def _exports(settings: Settings, stop: asyncio.Event) -> None:
             await lake_exporter.export(settings, stop)
 
 
+async def nothing_more_is_written(stack: Stack) -> None:
+    """Without workers no step is done, whatever a company or a timer still asks for."""
+    for worker in stack.workers:
+        await worker.kill()
+
+
 async def the_lake_is_the_store(settings: Settings, url: str) -> None:
     """Once its exporter has all of it; both are read, and compared row by row."""
 

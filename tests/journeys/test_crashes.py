@@ -25,7 +25,12 @@ from runtime.demo.consumers import consumed
 from runtime.demo.customers import drive
 from runtime.settings import ShopSettings
 from runtime.verify import prove
-from tests.journeys.followers import another_company, exporting, the_lake_is_the_store
+from tests.journeys.followers import (
+    another_company,
+    exporting,
+    nothing_more_is_written,
+    the_lake_is_the_store,
+)
 from tests.projections.world import until
 
 ORDERS, CRASHES = 240, 20
@@ -81,6 +86,7 @@ async def test_what_follows_the_store_equals_it_after_twenty_crashes(stack: Stac
         feed=True,
     )
     assert {name: found for name, found in proof.violations.items() if found} == {}
+    await nothing_more_is_written(stack)
     await the_lake_is_the_store(stack.settings, stack.database_url)
     told = await notifications.told(stack.database_url, stack.address_of("provider"))
     assert told.complete, str(told)

@@ -30,6 +30,7 @@ from tests.journeys.followers import (
     another_company,
     exporting,
     messages,
+    nothing_more_is_written,
     stored,
     the_lake_is_the_store,
 )
@@ -205,6 +206,7 @@ async def test_what_an_asynchronous_standby_missed_is_named_and_all_that_exists_
             assert known >= before.started.keys() | after.started.keys()
             assert known & lost.started.keys() == anew
         await company.gets_all_of(standby.url)
+        await nothing_more_is_written(stack)
         await the_lake_is_the_store(stack.settings, standby.url)
         told = await messages(standby.url, stack.address_of("provider"))
         assert told.due == 0
@@ -255,7 +257,6 @@ async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path
                 await _all_is_read(world)
             await company.gets_all_of(standby.url)
             await company.has_nothing_beside(standby.url)
-            await the_lake_is_the_store(stack.settings, standby.url)
             told = await messages(standby.url, stack.address_of("provider"))
             assert (sorted(told.sent), told.due) == (sorted(told.carried), 0)
             temporal = await connect(
@@ -265,3 +266,5 @@ async def test_no_acknowledged_order_is_lost_with_a_synchronous_standby(tmp_path
                 stack.database_url, stack.address_of("bank"), stack.address_of("carrier"), temporal
             )
             assert {name: one for name, one in proof.violations.items() if one} == {}
+            await nothing_more_is_written(stack)
+            await the_lake_is_the_store(stack.settings, standby.url)

@@ -35,6 +35,7 @@ from tests.journeys.followers import (
     another_company,
     exporting,
     messages,
+    nothing_more_is_written,
     the_lake_is_the_store,
 )
 from tests.projections.world import a_world, until
@@ -163,6 +164,7 @@ async def test_what_a_crash_takes_from_hasty_writers_nothing_else_has_and_the_re
             assert all(taken), "each crash took what the writer had been told is stored"
             await company.gets_all_of(server.url)
             await company.has_nothing_beside(server.url)
+            await nothing_more_is_written(stack)
             await the_lake_is_the_store(stack.settings, server.url)
             told = await messages(server.url, stack.address_of("provider"))
             assert (sorted(told.sent), told.due) == (sorted(told.carried), 0)

@@ -28,6 +28,7 @@ from tests.journeys.followers import (
     another_company,
     exporting,
     messages,
+    nothing_more_is_written,
     stored,
     the_lake_is_the_store,
 )
@@ -157,6 +158,7 @@ async def test_a_restored_dump_is_refused_mended_by_commands_and_all_that_follow
         assert {one["status"] for one in after.sagas.values()} <= SETTLED
         assert list(after.feed_violations) == []
         await company.gets_all_of(new.url)
+        await nothing_more_is_written(stack)
         await the_lake_is_the_store(stack.settings, new.url)
         told = await messages(new.url, stack.address_of("provider"))
         assert told.due == 0
