@@ -1,4 +1,4 @@
-"""Lists as of a moment: the rows that had been there, in the order and with the values of then.
+"""Lists as of a moment: the rows that had been there, sorted as then, with the values of then.
 
 A page is a walk along sort keys, those of today's rows and those that rows had earlier
 (`earlier_keys.py`), under the row-level security of the reader. Of each key that is met the row is

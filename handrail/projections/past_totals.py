@@ -188,8 +188,10 @@ def _snapshots(past: Past, base: Base) -> dict[str, Any]:
 
 _FIRST: Final[TextClause] = text("SELECT recorded_at FROM events ORDER BY position LIMIT 1")
 
-# What either does not see yet was begun after a moment that saw all transactions before: its events
-# have later positions than that one's newest.
+# What one of the two does not see has a number that is no lower than the lowest xmin of them. At a
+# moment whose xmax is no higher, such a transaction may have been under way, since xmax follows the
+# last one that had ended; but not at the moment before that, whose own transaction ended meanwhile
+# with a lower number. So its events have later positions than the newest of that moment.
 _LOW: Final[TextClause] = text("""
 WITH oldest AS (
     SELECT min(pg_snapshot_xmin(CAST(s AS pg_snapshot))::text::bigint) AS xmin
@@ -199,7 +201,7 @@ SELECT coalesce((
     SELECT m.position FROM moments m, oldest
     WHERE m.at <= :at AND m.epoch = :epoch
         AND pg_snapshot_xmax(m.snapshot)::text::bigint <= oldest.xmin
-    ORDER BY m.at DESC LIMIT 1), :floor)
+    ORDER BY m.at DESC OFFSET 1 LIMIT 1), :floor)
 """)
 
 _KEPT: Final = """
