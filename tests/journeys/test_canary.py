@@ -132,43 +132,9 @@ async def person(stack: Stack, api: httpx.AsyncClient) -> Person:
     assert sent_back.is_success, sent_back.text
     saga = sent_back.json()["saga"]
     await once(api, f"/sagas/{saga}", status="completed")
-    await _cancelled(api, shop)
-    await _corrected_in_many(api, shop)
     await _is_written_to(api, shop.customer)
     await lake_exporter.catch_up(stack.settings)
     return Person(shop, order, saga)
-
-
-async def _cancelled(api: httpx.AsyncClient, shop: Shop) -> None:
-    """An order that a person takes back, with words about the customer."""
-    order = (await place(api, shop, card=CARD, ship_to="addr_undeliverable")).json()["order"]
-    await once(api, f"/sagas/{order}", status="parked")
-    answer = await api.post(
-        f"/orders/{order}/cancellation",
-        json={"reason": f"{NAME} wrote from {MAIL}"},
-        headers={"Idempotency-Key": a_key()},
-    )
-    assert answer.status_code == 202, answer.text
-    await once(api, f"/sagas/{order}", status="compensated")
-
-
-async def _corrected_in_many(api: httpx.AsyncClient, shop: Shop) -> None:
-    """The same words for all sagas that match, of which one is the customer's."""
-    order = (await place(api, shop, card=CARD, ship_to="addr_undeliverable")).json()["order"]
-    await once(api, f"/sagas/{order}", status="parked")
-    answer = await api.post(
-        "/interventions",
-        json={
-            "filter": {"merchant": shop.merchant, "step": "BookShipment"},
-            "kind": "correct",
-            "correction": {"ship_to": STREET},
-            "reason": f"{NAME} rang: all of them go there",
-            "dry_run": False,
-        },
-        headers={"Idempotency-Key": a_key()},
-    )
-    assert answer.status_code == 202, answer.text
-    await once(api, f"/sagas/{order}", status="completed")
 
 
 async def _is_written_to(api: httpx.AsyncClient, customer: str) -> None:
