@@ -53,32 +53,20 @@ from handrail.simulators.simulator import Simulator
 from handrail.temporal.run_options import run_options
 from handrail.tenant_word import TENANT_WORD, key_of, wrong_with
 from handrail.webhook_endpoints.offered import OfferedEvents
+from handrail.wrongly_declared import WronglyDeclared, refuse_two
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from handrail.activities.resources import Resources
     from handrail.http.webhook_sources import Webhooks
-    from handrail.processes.worker import Resources
     from handrail.sagas.saga_type import SagaType
     from handrail.temporal.client import Activities
-    from handrail.verify.prove import Verification
-
-
-class WronglyDeclared(ValueError):
-    """The App holds a declaration that cannot work: change what the sentence names."""
+    from handrail.verify.verification import Verification
 
 
 class UnknownConsumer(LookupError):
     """There is no consumer of this name."""
-
-
-def refuse_two(what: str, names: Iterable[str]) -> None:
-    """Raises WronglyDeclared where two of these have one name."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise WronglyDeclared(f"two {what} are named {name}: rename one of them")
-        seen.add(name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ class ReleaseSettings(SettingsPart):
         default="",
         max_length=100,
         description="The release that a process is of, such as a version or a commit: shown where "
-        "it holds back a write level, or raised one.",
+        "it holds back a write level, or raised one. Empty: HANDRAIL_BUILD_ID.",
     )
     raise_levels: Literal["itself", "command"] = Field(
         default="itself",

@@ -13,8 +13,8 @@ from activities.shipping import activities as shipping
 from activities.shipping.gateway import Carrier, HttpCarrier
 from handrail.activities.company_access import company_access
 from handrail.activities.http_gateway import HttpGateway
+from handrail.activities.resources import Resources
 from handrail.eventstore.store import EventStore
-from handrail.processes.worker import Resources
 from handrail.temporal.client import Activities
 from runtime import payable_reader
 from runtime.customer_rows import NoRows, StoredRows

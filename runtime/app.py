@@ -48,12 +48,11 @@ from runtime.tenant_events import TENANT_EVENTS
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
+    from handrail.activities.resources import Resources
     from handrail.http.webhook_sources import Webhooks
-    from handrail.processes.worker import Resources
     from handrail.sagas.saga_type import SagaType
     from handrail.temporal.client import Activities
-    from handrail.verify.prove import Verification
-    from runtime.verify.evidence import Evidence
+    from handrail.verify.verification import Verification
 
 # What only some processes need is imported by them.
 # ruff: noqa: PLC0415
@@ -123,8 +122,8 @@ def _lake() -> LakePlan:
     return LAKE
 
 
-def _verification(settings: ShopSettings) -> Verification[Evidence]:
-    from runtime.verify.prove import verification
+def _verification(settings: ShopSettings) -> Verification[Any]:
+    from runtime.verify.verification import verification
 
     return verification(settings)
 

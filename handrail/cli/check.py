@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.counted import counted
 from handrail.messaging.contracts.change_laws import broken_laws
 from handrail.settings import Settings
+from handrail.wrongly_declared import WronglyDeclared
 
 _CASES: Final = 25
 """Messages that each change is tried on."""

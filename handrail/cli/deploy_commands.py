@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -31,6 +31,7 @@ from handrail.temporal.deployments import (
 )
 from handrail.terminal_tables import Column, Table, terminal
 
+T = TypeVar("T")
 Result = tuple[int, dict[str, Any]]
 """The exit code, and what is printed as JSON."""
 LOOKS_EVERY: Final = 1.0  # seconds
@@ -82,7 +83,7 @@ class Operator:
         await self._until_possible(promote, within)
         now = build_id or "workers without a build id"
         self.console.print(f"what begins from now on begins on {now}", markup=False)
-        return 0, as_json(await self.deployments.describe())
+        return 0, as_json(await self._until_possible(self.deployments.describe, within))
 
     async def ramp(self, build_id: str, percent: float, *, within: float) -> Result:
         async def ramp() -> None:
@@ -93,12 +94,12 @@ class Operator:
         await self._until_possible(ramp, within)
         said = f"{percent:g} in 100 of what begins from now on begin on {build_id}"
         self.console.print(said, markup=False)
-        return 0, as_json(await self.deployments.describe())
+        return 0, as_json(await self._until_possible(self.deployments.describe, within))
 
     async def drain(self, build_id: str, *, within: float) -> Result:
         """0 once Temporal says that it is drained, 1 where the time is over before."""
         deadline = time.monotonic() + within
-        found = await self.deployments.describe()
+        found = await self._until_possible(self.deployments.describe, within)
         version = found.version(build_id)
         if version.state in {"current", "ramping"}:
             raise DeploymentRefused(
@@ -110,11 +111,12 @@ class Operator:
                 show(version.running)
                 if time.monotonic() >= deadline:
                     break
+                left = deadline - time.monotonic()
                 if time.monotonic() - woken_at >= WAKES_EVERY and version.workers:
-                    await self._wake_processes(build_id)
+                    await self._until_possible(lambda: self._wake_processes(build_id), left)
                     woken_at = time.monotonic()
                 await asyncio.sleep(LOOKS_EVERY)
-                found = await self.deployments.describe()
+                found = await self._until_possible(self.deployments.describe, left)
             show(version.running)
         if version.state in {"current", "ramping"}:
             raise DeploymentRefused(f"{build_id} is {version.state} again")
@@ -202,7 +204,7 @@ class Operator:
                 f"no worker of {build_id} polls: start one with HANDRAIL_BUILD_ID={build_id}"
             )
 
-    async def _until_possible(self, attempt: Callable[[], Awaitable[None]], within: float) -> None:
+    async def _until_possible(self, attempt: Callable[[], Awaitable[T]], within: float) -> T:
         deadline = time.monotonic() + within
         while True:
             try:

@@ -12,7 +12,6 @@ import structlog
 from cyclopts import App, Parameter
 
 from handrail import logs
-from handrail.app import WronglyDeclared
 from handrail.cli.app_commands import add_commands
 from handrail.cli.command_runner import run_database_job, run_job, run_service
 from handrail.cli.options import Broker, Json, Wide
@@ -21,6 +20,7 @@ from handrail.load_app import BAD_APP, app_if_any, load_settings, the_app
 from handrail.process_exit import run_and_leave
 from handrail.settings import Settings, require
 from handrail.settings_table import settings_table
+from handrail.wrongly_declared import WronglyDeclared
 
 if TYPE_CHECKING:
     from handrail.dev.stack import State

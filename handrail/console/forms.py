@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ValidationError
 
-from handrail.http.dependencies import ActorName, actor_of
+from handrail.http.actor_name import ActorName
+from handrail.http.dependencies import actor_of
 from handrail.http.problems import Problem
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

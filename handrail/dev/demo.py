@@ -20,7 +20,8 @@ from handrail.cli.command_runner import run_job
 from handrail.dev.stack import Stack
 from handrail.settings import Settings, load
 from handrail.temporal.connection import connect
-from handrail.verify.prove import OF_EVERY_APP, prove
+from handrail.verify.prove import prove
+from handrail.verify.verification import OF_EVERY_APP
 
 Drive = Callable[[Stack, httpx.AsyncClient], Awaitable[Mapping[str, Any]]]
 """Drives a stack through its API, and returns figures; its `invariants` join the library's."""

@@ -25,13 +25,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from handrail.access.authentication import Authentication, NotSignedIn, SignInUnavailable
 from handrail.access.principal import Principal
 from handrail.access.roles import APPROVE
-from handrail.app import WronglyDeclared
 from handrail.http.operator_audit import ACTS, OperatorAudit
 from handrail.http.path_owners import PathOwners
 from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, answer
 from handrail.http.public import anybody
 from handrail.http.rate_limit import RateLimits
+from handrail.wrongly_declared import WronglyDeclared
 
 _PRINCIPAL: Final = "handrail.principal"
 _REALM: Final = 'Bearer realm="handrail"'

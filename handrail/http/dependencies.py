@@ -10,10 +10,9 @@ from typing import Annotated, Final, Protocol, cast
 from fastapi import Depends, Header, Query, Request
 
 from handrail import bounds
-from handrail.access.principal import Principal
-from handrail.access.roles import ACT_AS
 from handrail.app import App
-from handrail.http.access import confined_principal, principal_of, refuse_without
+from handrail.http.access import confined_principal, principal_of
+from handrail.http.actor_name import ActorName, named_by
 from handrail.http.database import Database
 from handrail.http.decision_waiter import DecisionWaiter
 from handrail.http.event_streams import EventStreams
@@ -112,28 +111,6 @@ def json_body(request: Request) -> None:
     essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if essence != "application/json":
         raise Problem("unsupported-media-type", PROBLEM_TYPES["unsupported-media-type"].meaning)
-
-
-class ActorName(str):
-    """The actor of a request, as it is stored. A body may name another instead, where the caller
-    may act for others.
-    """
-
-    __slots__ = ("principal",)
-
-    principal: Principal
-
-    def instead(self, name: str | None) -> str:
-        """The actor where a body names `name`. Raises Problem without the scope for that."""
-        return str(self) if name is None else named_by(self.principal, name)
-
-
-def named_by(principal: Principal, name: str) -> str:
-    """The actor where this principal names another. Raises Problem without the scope for that."""
-    if principal.kind == "development":
-        return name
-    refuse_without(principal, [ACT_AS])
-    return principal.acting_for(name)
 
 
 async def actor_of(

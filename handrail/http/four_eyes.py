@@ -21,7 +21,8 @@ from handrail.access.principal import Principal
 from handrail.access.roles import APPROVE
 from handrail.http import stream_reader
 from handrail.http.access import APPROVES, principal_of, refuse_without
-from handrail.http.dependencies import ActorName, Services, ServicesDep
+from handrail.http.actor_name import ActorName
+from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import Problem
 from handrail.http.schemas import Links, form

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,9 +20,6 @@ from pydantic_core import PydanticCustomError, to_json
 
 from handrail import bounds, kernel
 from handrail.sagas.events import NOTHING_AT_STAKE
-
-if TYPE_CHECKING:
-    from handrail.http.dependencies import ActorName
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -142,13 +139,19 @@ class Asked(BaseModel):
 ActorInstead = Annotated[Actor | None, Field(description="Instead of the header Handrail-Actor.")]
 
 
+class ActorOfRequest(Protocol):
+    """As `handrail.http.actor_name.ActorName`."""
+
+    def instead(self, name: str | None) -> str: ...
+
+
 class Why(Asked):
     """What each request of an operator says: the reason, and an actor instead of the header's."""
 
     reason: Reason
     actor: ActorInstead = None
 
-    def by(self, of_request: ActorName) -> str:
+    def by(self, of_request: ActorOfRequest) -> str:
         """The actor: the one that the body names, or else the request's. Raises Problem where the
         caller may not act for others.
         """

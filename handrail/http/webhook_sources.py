@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from handrail import bounds
-from handrail.app import WronglyDeclared, refuse_two
 from handrail.http.problems import Problem, at, pointer_to
 from handrail.http.schemas import Cause
-
-if TYPE_CHECKING:
-    from handrail.http.dependencies import Services
+from handrail.wrongly_declared import WronglyDeclared, refuse_two
 
 
 class Told(BaseModel):
@@ -54,12 +51,12 @@ class Received:
 class WebhookType:
     """One type of message.
 
-    `handle` gives it its effect: the same `id` twice must have one effect. It raises Problem where
-    there can be none. Without it the message is kept, and has none.
+    `handle` gives it its effect, with the `Services` of the API: the same `id` twice must have one
+    effect. It raises Problem where there can be none. Without it the message is kept, and has none.
     """
 
     data: type[Told]
-    handle: Callable[[Services, Received], Awaitable[None]] | None = None
+    handle: Callable[[Any, Received], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,9 +129,7 @@ def read(source: WebhookSource, body: bytes) -> Message:
         return Message(envelope.type, problem=_not_understood(error, "data"))
 
 
-async def act(
-    services: Services, source: WebhookSource, id_: str, message: Message, actor: str
-) -> None:
+async def act(services: Any, source: WebhookSource, id_: str, message: Message, actor: str) -> None:
     """Give the message its effect; the same `id_` twice has one effect. Raises Problem."""
     if message.data is None:
         assert message.problem is not None

@@ -57,7 +57,7 @@ async def announced(
         codec,
         process=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
         kind=kind,
-        release=settings.release,
+        release=settings.release or settings.build_id or "",
         raises_after=settings.raise_levels_after_seconds
         if settings.raise_levels == "itself"
         else None,

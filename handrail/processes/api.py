@@ -14,7 +14,7 @@ from temporalio.service import RetryConfig
 from handrail.access.authentication import Authentication
 from handrail.access.configured import authentication_of, needs_four_eyes, way_of
 from handrail.access.sign_in import SignIn
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.connections import store_engine
 from handrail.console.session import ConsoleSessions
 from handrail.eventstore.codec import Codec
@@ -32,6 +32,7 @@ from handrail.settings import Settings, require
 from handrail.temporal.client import data_converter
 from handrail.temporal.connection import api_key_renewed, connect
 from handrail.webhook_endpoints.addresses import AddressPolicy, EndpointRules
+from handrail.wrongly_declared import WronglyDeclared
 
 
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:

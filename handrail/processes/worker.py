@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from aiohttp import ClientSession
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from handrail.activities import proposals, read_ending, saga_recorder
 from handrail.activities.http_gateway import open_session
+from handrail.activities.resources import Resources
 from handrail.app import SAGAS, App
 from handrail.connections import store_engine, store_pool
 from handrail.eventstore.codec import Codec
@@ -28,21 +27,6 @@ from handrail.settings import Settings, require
 from handrail.temporal.client import Activities, workers
 from handrail.temporal.connection import api_key_renewed, connect, version_of
 from handrail.temporal.metrics import runtime_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What the activities of an app are made from.
-
-    `outside` is the session for other companies, `engine` reads the read models. `settings` are
-    those of the app's own class.
-    """
-
-    store: EventStore
-    outside: ClientSession
-    engine: AsyncEngine
-    client: Client
-    settings: Any
 
 
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:

@@ -30,10 +30,24 @@ from handrail.sagas.worker_versions import VERSION_CHANGED
 
 State = Literal["new", "current", "ramping", "draining", "drained"]
 _RPC: Final = timedelta(seconds=10)
+_CHANGE: Final = timedelta(seconds=60)
+"""Temporal reaches every task queue before it answers. A change that is given up goes on there, and
+another one waits behind it; of more than ten it takes none.
+"""
 POLLS_EVERY: Final = 75.0
 """Seconds: a worker asks for tasks again after a minute at the latest, so that without a poll for
 as long there is none.
 """
+_NO_ANSWER: Final = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.ABORTED,
+    }
+)
+"""Every change here can be asked for twice: it sets a state."""
 _STATES: Final[Mapping[int, State]] = {
     WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_CURRENT: "current",
     WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_RAMPING: "ramping",
@@ -51,7 +65,7 @@ class NoDeployments(DeploymentRefused):
 
 
 class NotYet(DeploymentRefused):
-    """It may be possible a moment later: workers are on their way."""
+    """It may be possible a moment later: workers are on their way, or Temporal did not answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +124,7 @@ class Deployments:
     `queue` is the task queue of its sagas: a worker that did not poll it for `polls_within` seconds
     is gone.
 
-    Every method raises DeploymentRefused, and RPCError where Temporal cannot be reached.
+    Every method raises DeploymentRefused; NotYet where Temporal does not answer in time.
     """
 
     def __init__(
@@ -178,7 +192,7 @@ class Deployments:
                     build_id=build_id,
                     identity=self._identity,
                 ),
-                timeout=_RPC,
+                timeout=_CHANGE,
             )
 
     async def ramp(self, build_id: str, percent: float) -> None:
@@ -192,7 +206,7 @@ class Deployments:
                     percentage=percent,
                     identity=self._identity,
                 ),
-                timeout=_RPC,
+                timeout=_CHANGE,
             )
 
     async def running_on(self, build_id: str, types: Collection[str] = ()) -> AsyncIterator[str]:
@@ -201,18 +215,19 @@ class Deployments:
         if types:
             names = ", ".join(f"'{one}'" for one in types)
             query += f" AND WorkflowType IN ({names})"
-        async for one in self._client.list_workflows(query):
-            yield one.id
+        with self._answered():
+            async for one in self._client.list_workflows(query, rpc_timeout=_RPC):
+                yield one.id
 
     async def wake(self, workflow_id: str) -> None:
         """Have a process look whether another version is current; one that has ended need not."""
-        try:
-            await self._client.get_workflow_handle(workflow_id).signal(
-                VERSION_CHANGED, rpc_timeout=_RPC
-            )
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
+        handle = self._client.get_workflow_handle(workflow_id)
+        with self._answered():
+            try:
+                await handle.signal(VERSION_CHANGED, rpc_timeout=_RPC)
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    raise
 
     async def move(self, workflow_id: str, build_id: str) -> None:
         """Have a workflow go on on another version, from its next task on.
@@ -251,14 +266,15 @@ class Deployments:
 
     async def _pollers(self) -> Mapping[str, set[str]]:
         """The identities of workers that poll the queue of the sagas, by build id; "": none."""
-        said = await self._client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=self._client.namespace,
-                task_queue=TaskQueue(name=self._queue),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            ),
-            timeout=_RPC,
-        )
+        with self._answered():
+            said = await self._client.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self._client.namespace,
+                    task_queue=TaskQueue(name=self._queue),
+                    task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+                ),
+                timeout=_RPC,
+            )
         found: dict[str, set[str]] = {}
         for one in said.pollers:
             build = self._build_id_of(one)
@@ -278,13 +294,17 @@ class Deployments:
         return f"TemporalWorkerDeploymentVersion = '{self._name}:{build_id}'"
 
     async def _count(self, query: str) -> int:
-        return (await self._client.count_workflows(query, rpc_timeout=_RPC)).count
+        with self._answered():
+            return (await self._client.count_workflows(query, rpc_timeout=_RPC)).count
 
     @contextmanager
     def _answered(self) -> Iterator[None]:
         try:
             yield
         except RPCError as error:
+            if error.status in _NO_ANSWER:
+                said = f"Temporal did not answer ({error.message})"
+                raise NotYet(f"{said}: repeat it, nothing is done twice") from None
             raise self._refusal(error) from None
 
     def _refusal(self, error: RPCError) -> Exception:

@@ -9,11 +9,12 @@ from typing import Any
 
 from aiohttp import ClientSession, TCPConnector
 
+from handrail.activities.resources import Resources
 from handrail.app import App
 from handrail.connections import store_engine
 from handrail.eventstore.store import EventStore
 from handrail.migrate import migrate
-from handrail.processes.worker import Resources, with_saga_streams
+from handrail.processes.worker import with_saga_streams
 from handrail.simulators.in_process import served
 from handrail.temporal.client import Activities, data_converter, sandbox
 from handrail.testing.environment import Business, Opened, Servers

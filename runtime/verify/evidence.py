@@ -32,11 +32,10 @@ from domain.settlement.events import (
 )
 from domain.shipping import shipment
 from handrail.kernel import Event
-from handrail.projections.projection import Projection, category_of
+from handrail.projections.projection import category_of
 from handrail.sagas.interventions import SagaTold
 from handrail.verify import evidence
 from handrail.verify.evidence import SagaEvidence, Seen
-from runtime.app import HANDRAIL
 from runtime.verify.stream_figures import CreditFigures, MerchantFigures, StockFigures
 
 CHECKOUT: Final = "Checkout"
@@ -105,7 +104,6 @@ class Evidence(SagaEvidence):
     not_kept: ClassVar[frozenset[str]] = frozenset({*_FIGURES, *SagaEvidence.not_kept})
     asked_once: ClassVar[frozenset[str]] = frozenset({CHECKOUT})
 
-    projections: Sequence[Projection[Any]] = field(default_factory=lambda: HANDRAIL.read_models)
     states: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The folded aggregates by category and id."""
     figures: dict[str, Any] = field(default_factory=dict)

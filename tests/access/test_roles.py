@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from handrail.access.roles import OPERATOR, READER, ROLES, SCOPES, SERVICE, Access
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
+from handrail.wrongly_declared import WronglyDeclared
 from runtime.app import HANDRAIL
 
 ACCESS = Access(

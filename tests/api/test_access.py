@@ -11,11 +11,12 @@ from fastapi import APIRouter
 
 from handrail.access.authentication import Development
 from handrail.access.roles import Access
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.application import create_app
 from handrail.http.public import PUBLIC
 from handrail.sagas.options import RunOptions
+from handrail.wrongly_declared import WronglyDeclared
 from tests.api.callers import Callers, caller, signed_in
 from tests.api.conftest import House
 from tests.api.shop import a_key, open_shop, problem, settled

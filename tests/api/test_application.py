@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from handrail.access.authentication import Development
 from handrail.access.roles import Access
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.errors import ContentDiffers, DomainError
 from handrail.http.access import needs
 from handrail.http.application import create_app
@@ -30,6 +30,7 @@ from handrail.processes.api import lazy_client, trust_of
 from handrail.sagas.options import RunOptions
 from handrail.setting_types import Secrets
 from handrail.settings import Settings
+from handrail.wrongly_declared import WronglyDeclared
 from tests.api.conftest import House
 from tests.api.shop import problem
 

@@ -8,9 +8,10 @@ import pytest
 
 from domain.credit.commands import HoldCredit
 from domain.credit.events import CreditHeld
-from handrail.app import App, Context, WronglyDeclared
+from handrail.app import App, Context
 from handrail.load_app import NoApp, find_app
 from handrail.settings import APP_VARIABLE
+from handrail.wrongly_declared import WronglyDeclared
 from runtime.app import HANDRAIL
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,10 @@ import pytest
 
 from consumers import finance, warehouse
 from domain.payments.events import PaymentCaptured
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.messaging.broker.plan import BrokerPlan, NoBroker, PartialExchange
 from handrail.messaging.broker.topology import topology
+from handrail.wrongly_declared import WronglyDeclared
 from runtime.app import HANDRAIL
 from runtime.broker import BROKER
 

@@ -8,10 +8,11 @@ from typing import ClassVar
 import pytest
 
 from handrail import bounds
-from handrail.app import App, Context, WronglyDeclared
+from handrail.app import App, Context
 from handrail.command_fields import why_not_correctable, wrong_value
 from handrail.field_policy import FieldPolicy
 from handrail.kernel import Command, Money, TenantId
+from handrail.wrongly_declared import WronglyDeclared
 
 
 @dataclass(frozen=True, kw_only=True)

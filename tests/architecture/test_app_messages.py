@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.notifications.kinds import CAMPAIGN, Kind, MessageKinds, Wording
+from handrail.wrongly_declared import WronglyDeclared
 
 SHIPPED = Kind(name="shipped", topic="deliveries", channels=frozenset(("push",)))
 WORDED = Wording("On its way", "It is on its way.")

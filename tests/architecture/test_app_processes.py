@@ -9,13 +9,14 @@ from typing import Any
 import cyclopts
 import pytest
 
-from handrail.app import LIBRARY_COMMANDS, App, Context, OperatorCommand, WronglyDeclared
+from handrail.app import LIBRARY_COMMANDS, App, Context, OperatorCommand
 from handrail.cli.app_commands import add_commands
 from handrail.cli.main import app as command_line
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, load
 from handrail.settings_table import settings_table
 from handrail.simulators.simulator import Simulator
+from handrail.wrongly_declared import WronglyDeclared
 from runtime.app import HANDRAIL
 
 

@@ -11,7 +11,7 @@ import pytest
 from temporalio.api.common.v1 import Payload
 
 from handrail.activities.command_handler import metadata_of
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Money, TenantId
@@ -24,6 +24,7 @@ from handrail.sagas.step_keys import StepContext, StepKey
 from handrail.sagas.visibility import begun_as
 from handrail.temporal.client import data_converter
 from handrail.tenant_word import wrong_with
+from handrail.wrongly_declared import WronglyDeclared
 
 WORDS: Final = ("tenant", "merchant", "team")
 AT: Final = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -11,10 +11,10 @@ from fastapi.routing import iter_route_contexts
 
 from api.console import CONSOLE
 from handrail.access.authentication import Development
-from handrail.app import WronglyDeclared
 from handrail.console.declared import Console, EntityPage
 from handrail.http import application
 from handrail.sagas.options import RunOptions
+from handrail.wrongly_declared import WronglyDeclared
 from projections import order_status
 from runtime.app import HANDRAIL
 from tests.api.conftest import House

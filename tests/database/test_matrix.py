@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import Connection, create_engine, make_url
 
 from handrail.access.database_roles import READ_MODEL, DatabaseRoles, Grant, OwnTable
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.eventstore.business_tables import BusinessTables
 from handrail.eventstore.grants import Dangerous, dangers_of
 from handrail.migrate import migrate
 from handrail.projections.rebuild import start
+from handrail.wrongly_declared import WronglyDeclared
 from runtime.app import HANDRAIL
 from runtime.grants_page import PAGE, page
 from tests.database.logins import LOGINS, ROLES, Logins

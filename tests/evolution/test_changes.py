@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.eventstore.codec import Codec, SeveralMessages, UnknownMessage, Unstorable
 from handrail.evolution.changes import Change, EventRenamed, EventRetired, EventSplit, NewVersion
 from handrail.evolution.fields import FieldAdded, FieldConverted, FieldRemoved, FieldRenamed
@@ -19,6 +19,7 @@ from handrail.evolution.forms import CannotBeLowered, Form
 from handrail.kernel import Event, Money
 from handrail.messaging.contracts.change_laws import broken_laws
 from handrail.testing.changes import changes_go_both_ways
+from handrail.wrongly_declared import WronglyDeclared
 from tests.eventstore.anything import anything
 from tests.evolution import new_release as new
 from tests.evolution import old_release as old

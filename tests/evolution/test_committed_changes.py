@@ -10,10 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from handrail.app import App, WronglyDeclared
+from handrail.app import App
 from handrail.evolution.changes import Change, EventRetired, EventSplit, NewVersion
 from handrail.evolution.fields import FieldConverted, FieldsConverted
 from handrail.messaging.contracts.committed import Contracts
+from handrail.wrongly_declared import WronglyDeclared
 from tests.evolution import new_release as new
 from tests.evolution.new_release import CHANGES, NEW
 from tests.evolution.old_release import OLD
@@ -134,3 +135,21 @@ def test_what_was_written_of_a_change_is_never_written_over(committed: Path) -> 
     [broken] = contracts(committed, App(contexts=[new.INN], evolutions=changes)).write()
     assert "mend the way up of GuestMoved v2" in str(broken)
     assert {file: file.read_bytes() for file in files} == files
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_a_change_that_raises_on_the_example_is_refused_in_a_sentence(
+    way: str, tmp_path: Path
+) -> None:
+    assert contracts(tmp_path, OLD).write() == []
+    ways: Any = {way: raising}
+    changes = [
+        dataclasses.replace(one, **ways) if isinstance(one, EventSplit) else one for one in CHANGES
+    ]
+    broken = contracts(tmp_path, App(contexts=[new.INN], evolutions=changes)).write()
+    assert any("GuestMoved v2 raises" in str(one) for one in broken)
+    assert not (tmp_path / "changes").exists()
+
+
+def raising(*_: Any) -> Any:
+    raise KeyError("phone")

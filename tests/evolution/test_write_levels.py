@@ -319,8 +319,11 @@ async def test_what_a_worker_remembers_is_what_is_loaded(
     assert (version, list(remembered)) == (loaded.version, loaded.events)
 
 
-async def test_a_running_process_announces_itself_and_leaves(lab: Lab) -> None:
-    settings = Settings(release="7", raise_levels="itself", raise_levels_after_seconds=0)
+@pytest.mark.parametrize("named", [{"release": "7"}, {"build_id": "7"}])
+async def test_a_running_process_announces_itself_and_leaves(
+    lab: Lab, named: dict[str, Any]
+) -> None:
+    settings = Settings(raise_levels="itself", raise_levels_after_seconds=0, **named)
     stop = asyncio.Event()
     async with open_pool(lab.url, size=2) as pool:
         async with announced(of_pool(pool), codec_of(NEW), settings, "relay", stop):

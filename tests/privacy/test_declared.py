@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import pytest
 
-from handrail.app import App, Context, WronglyDeclared
+from handrail.app import App, Context
 from handrail.kernel import Command, Event
 from handrail.personal import Personal, subject_of
 from handrail.sagas.definition import Saga
 from handrail.sagas.saga_type import SagaType
+from handrail.wrongly_declared import WronglyDeclared
 from runtime.app import HANDRAIL
 
 

@@ -39,10 +39,12 @@ async def levels(servers: Stack, release: Release) -> Any:
 async def _run(servers: Stack, release: Release, *words: str) -> str:
     settings = {
         **servers.settings.known_to(words[0]).environment(),
-        "HANDRAIL_DATABASE_URL": str(servers.settings.owner_url),
         "HANDRAIL_BUILD_ID": release.name,
     }
-    code, printed = await release.run(settings, *words)
-    if code:
-        raise NotDeployed(f"{release.name}: {' '.join(words)} ended with {code}\n{printed}")
-    return printed.strip()
+    ended = await release.run(settings, *words)
+    if ended.code:
+        raise NotDeployed(
+            f"{release.name}: {' '.join(words)} ended with {ended.code}\n"
+            f"{ended.printed}{ended.logged}"
+        )
+    return ended.printed.strip()

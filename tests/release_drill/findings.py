@@ -93,6 +93,6 @@ FORMS: Final = (
 async def proof(servers: Stack, release: Release) -> dict[str, Any]:
     """What `handrail verify` of a release says: read models against their rebuild, and more."""
     settings = servers.settings.known_to("verify").environment()
-    _, printed = await release.run(settings, "verify", "--json")
-    said: dict[str, Any] = orjson.loads(printed.splitlines()[-1])
+    ended = await release.run(settings, "verify", "--json")
+    said: dict[str, Any] = orjson.loads(ended.printed.splitlines()[-1])
     return said

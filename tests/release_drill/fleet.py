@@ -48,9 +48,11 @@ async def migrate(servers: Stack, release: Release) -> None:
     settings = servers.settings.model_copy(
         update={"migration_database_url": str(servers.settings.owner_url)}
     )
-    code, printed = await release.run(settings.known_to("migrate").environment(), "migrate")
-    if code:
-        raise FailedToStart("migrations", f"of {release.name} ended with {code}", printed)
+    ended = await release.run(settings.known_to("migrate").environment(), "migrate")
+    if ended.code:
+        raise FailedToStart(
+            "migrations", f"of {release.name} ended with {ended.code}", ended.printed + ended.logged
+        )
 
 
 class Process(Child):
@@ -70,7 +72,6 @@ class Process(Child):
                 **release.environment,
                 "HANDRAIL_READY_FILE": str(self.ready_file),
                 "HANDRAIL_BUILD_ID": release.name,
-                "HANDRAIL_RELEASE": release.name,
                 "HANDRAIL_RAISE_LEVELS_AFTER_SECONDS": str(_RAISES_AFTER),
             },
             stop_seconds=_STOPS_WITHIN,

@@ -25,6 +25,15 @@ class BadPatch(Exception):
 
 
 @dataclass(frozen=True)
+class Ended:
+    """How a command ended: its exit code, what it printed, and what it logged."""
+
+    code: int
+    printed: str
+    logged: str
+
+
+@dataclass(frozen=True)
 class Release:
     """`name` is its build id at Temporal."""
 
@@ -39,17 +48,17 @@ class Release:
     def command(self, *arguments: str) -> Sequence[str]:
         return [str(self.python), "-m", "handrail.cli.main", *arguments]
 
-    async def run(self, settings: Mapping[str, str], *arguments: str) -> tuple[int, str]:
-        """A command of its own: the exit code, and what it printed. What it logs is not kept."""
+    async def run(self, settings: Mapping[str, str], *arguments: str) -> Ended:
+        """A command of its own."""
         process = await asyncio.create_subprocess_exec(
             *self.command(*arguments),
             env={**_without_settings(), **settings, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
-        printed, _ = await process.communicate()
-        return process.returncode or 0, printed.decode()
+        printed, logged = await process.communicate()
+        return Ended(process.returncode or 0, printed.decode(), logged.decode())
 
 
 def build(name: str, revision: str, folder: Path, changes: Path | None = None) -> Release:

@@ -49,7 +49,7 @@ from handrail.temporal.deployments import Deployment, State, Version
 from handrail.verify.proof import Findings, Proof, show
 from runtime.app import HANDRAIL
 from runtime.demo import run
-from runtime.verify.prove import NAMES
+from runtime.verify.verification import NAMES
 
 SAGAS, CONSUMERS, READ_MODELS = (
     HANDRAIL.saga_types,

@@ -86,7 +86,9 @@ class _ById(dict[str, Evidence]):
 
     def __missing__(self, id_: str) -> Evidence:
         stores = self._stores
-        self[id_] = Evidence(id_, looked_at=AT, workflows=stores.workflows)
+        self[id_] = Evidence(
+            id_, looked_at=AT, workflows=stores.workflows, projections=HANDRAIL.read_models
+        )
         self[id_].bank = None if stores.bank is None else {}
         self[id_].carrier = None if stores.carrier is None else {}
         return self[id_]

@@ -31,7 +31,8 @@ from handrail.verify.proof import KEPT, Proof
 from runtime.app import HANDRAIL
 from runtime.simulators.bank import create_bank
 from runtime.verify import companies
-from runtime.verify.prove import NAMES, prove
+from runtime.verify.prove import prove
+from runtime.verify.verification import NAMES
 from tests.projections.world import World, a_world, until
 from tests.runtime.stores import Happening
 from tests.runtime.test_invariants import A_COMPLETED_ORDER, eur

@@ -10,7 +10,7 @@ import pytest
 from handrail.eventstore.codec import Codec
 from handrail.evolution.changes import NewVersion
 from runtime.app import HANDRAIL
-from runtime.verify.prove import NAMES
+from runtime.verify.verification import NAMES
 from tests.projections.world import a_world
 from tests.runtime.conftest import Spawn
 from tests.runtime.stores import Happening

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from handrail.access.principal import EVERYTHING, Visibility
-from handrail.app import WronglyDeclared
 from handrail.database_engine import open_engine
 from handrail.kernel import Event
 from handrail.webhook_endpoints import endpoints
+from handrail.wrongly_declared import WronglyDeclared
 from runtime.app import HANDRAIL
 from tests.webhook_endpoints.conftest import World
 

@@ -20,7 +20,7 @@ from trips.domain import budgets, flights, hotels, requests
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from handrail.processes.worker import Resources
+    from handrail.activities.resources import Resources
     from handrail.sagas.saga_type import SagaType
     from handrail.temporal.client import Activities
 

@@ -18,8 +18,9 @@ from handrail.app import UnknownConsumer
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection
 from handrail.http.access import needs
+from handrail.http.actor_name import ActorName
 from handrail.http.database import Database, other_store
-from handrail.http.dependencies import JSON_BODY, ActorDep, ActorName, Services, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName

@@ -20,7 +20,8 @@ from handrail.eventstore.pool import Connection
 from handrail.eventstore.retry_requests import RetryRequest
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.http.access import needs
-from handrail.http.dependencies import JSON_BODY, ActorDep, ActorName, Services, ServicesDep
+from handrail.http.actor_name import ActorName
+from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.problems import Problem, responses
 from handrail.http.routes.streams import StreamName
 from handrail.http.schemas import Links, Name, Why, of_row

@@ -13,6 +13,7 @@ from handrail import bounds
 from handrail.access.principal import Principal
 from handrail.access.roles import MANAGE_ENDPOINTS
 from handrail.http.access import PrincipalDep, needs
+from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, at, responses
@@ -127,13 +128,7 @@ class DeliveriesQuery(PageQuery):
 
 
 class NewWebhookEndpoint(Asked):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"url": "https://example.org/events", "events": ["context.ThingHappened.v1"]}
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [NEUTRAL.webhook_endpoint]})
 
     tenant: Annotated[
         Id | None, Field(description="Needed of a caller that is of none."), TENANT_FIELD

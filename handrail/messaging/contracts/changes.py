@@ -62,7 +62,7 @@ class ChangeFiles:
             if file.exists():
                 yield from self._of_facts(file, change)
             elif self._old_file(change.old) is not None:
-                yield Said(self._name(file), "is missing", breaking=False)
+                yield self._of_missing(file, change)
         page = self.folder / PAGE
         if (page.read_text() if page.exists() else "") != self.page():
             yield Said(PAGE, "is not what the code says", breaking=False)
@@ -122,6 +122,17 @@ class ChangeFiles:
                 breaking=True,
             )
 
+    def _of_missing(self, file: Path, change: Change) -> Said:
+        try:
+            self._facts(change)
+        except Exception as error:  # noqa: BLE001  # the functions of a change may raise anything
+            return self._of_raised(file, change, error)
+        return Said(self._name(file), "is missing", breaking=False)
+
+    def _of_raised(self, file: Path, change: Change, error: Exception) -> Said:
+        said = f"{change.marker} raises {error!r} for the example of {change.old}: mend it first"
+        return Said(self._name(file), said, breaking=True)
+
     def _of_facts(self, file: Path, change: Change) -> Iterator[Said]:
         facts = orjson.loads(file.read_bytes())
         try:
@@ -129,7 +140,7 @@ class ChangeFiles:
             new = [_piece(one) for one in facts["new"]["example"]]
             lowered = change.lower(new) if new and change.can_be_lowered else None
         except Exception as error:  # noqa: BLE001  # the functions of a change may raise anything
-            yield Said(self._name(file), f"{change.marker} raises {error!r}", breaking=True)
+            yield self._of_raised(file, change, error)
             return
         if lifted != facts["old"]["lifted"]:
             yield Said(

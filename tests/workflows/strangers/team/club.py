@@ -8,10 +8,10 @@ from typing import Final
 
 from handrail.activities.command_activity import serve
 from handrail.activities.command_handler import CommandHandler, single_stream
+from handrail.activities.resources import Resources
 from handrail.app import App, Context
 from handrail.eventstore.store import EventStore
 from handrail.kernel import Command, Event, Refusal
-from handrail.processes.worker import Resources
 from handrail.sagas.definition import Saga, Step
 from handrail.sagas.saga_type import SagaType
 from handrail.temporal.client import Activities
