@@ -34,6 +34,11 @@ API_EXAMPLES: Final = ApiExamples(
         "evidence": "booked by telephone, number 4711, see ticket 88",
         "reason": "the carrier's system is down until Monday",
     },
+    webhook_endpoint={
+        "merchant": "m-1",
+        "url": "https://hooks.example.org/handrail",
+        "events": ["ordering.OrderPlaced.v1"],
+    },
     retry_many={
         "filter": {"step": "BookShipment", "failure": "503"},
         "kind": "retry",

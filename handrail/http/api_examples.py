@@ -18,7 +18,7 @@ class ApiExamples:
 
     `path` is the path of some request, and `problem` the slug of some problem. `streams` says which
     streams there are. The others are bodies of interventions: a step that is asked again, corrected
-    and resolved, and one in many sagas.
+    and resolved, and one in many sagas; and a webhook endpoint that is registered.
     """
 
     path: str = "/sagas/saga-1"
@@ -59,6 +59,12 @@ class ApiExamples:
             "kind": "retry",
             "reason": "their system is back",
             "dry_run": True,
+        }
+    )
+    webhook_endpoint: Body = field(
+        default_factory=lambda: {
+            "url": "https://example.org/events",
+            "events": ["context.ThingHappened.v1"],
         }
     )
 

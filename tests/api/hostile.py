@@ -88,6 +88,8 @@ _PATH: Final = {
     "order": "ord-1",
     "run": "2026-03-02",
     "saga": "ord-1",
+    "endpoint": "we_1",
+    "delivery": "msg_1",
     "sku": "sku-1",
     "slug": "not-found",
     "source": "bank",

@@ -13,6 +13,7 @@ from handrail import bounds
 from handrail.access.principal import Principal
 from handrail.access.roles import MANAGE_ENDPOINTS
 from handrail.http.access import PrincipalDep, needs
+from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, at, responses
@@ -101,13 +102,7 @@ class SentAgain(BaseModel):
     links: Links
 
 
-class Discarded(BaseModel):
-    endpoint: str
-    delivery: str
-    links: Links
-
-
-class Tested(BaseModel):
+class NamedDelivery(BaseModel):
     endpoint: str
     delivery: str
     links: Links
@@ -127,13 +122,7 @@ class DeliveriesQuery(PageQuery):
 
 
 class NewWebhookEndpoint(Asked):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"url": "https://example.org/events", "events": ["context.ThingHappened.v1"]}
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [dict(NEUTRAL.webhook_endpoint)]})
 
     tenant: Annotated[
         Id | None, Field(description="Needed of a caller that is of none."), TENANT_FIELD
@@ -144,6 +133,8 @@ class NewWebhookEndpoint(Asked):
 
 
 class Rotation(Asked):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_hours": 24}]})
+
     overlap_hours: Annotated[
         int,
         whole(bounds.OVERLAP_HOURS),
@@ -153,6 +144,14 @@ class Rotation(Asked):
 
 class NoMore(Asked):
     """An empty object."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+
+
+class Act(Why):
+    """Who has it done, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "their server is back"}]})
 
 
 @router.get(
@@ -286,7 +285,7 @@ async def rotate_secret(
     responses=responses("out-of-order", *_PROBLEMS),
 )
 async def disable_endpoint(
-    services: ServicesDep, principal: PrincipalDep, actor: ActorDep, endpoint: Id, body: Why
+    services: ServicesDep, principal: PrincipalDep, actor: ActorDep, endpoint: Id, body: Act
 ) -> EndpointState:
     """What comes meanwhile is kept."""
     found = await _found(services, principal, endpoint)
@@ -302,7 +301,7 @@ async def disable_endpoint(
     responses=responses("out-of-order", *_PROBLEMS),
 )
 async def enable_endpoint(
-    services: ServicesDep, principal: PrincipalDep, actor: ActorDep, endpoint: Id, body: Why
+    services: ServicesDep, principal: PrincipalDep, actor: ActorDep, endpoint: Id, body: Act
 ) -> EndpointState:
     """What came meanwhile is sent; what is parked waits for `redeliver`."""
     found = await _found(services, principal, endpoint)
@@ -320,7 +319,7 @@ async def enable_endpoint(
 )
 async def test_endpoint(
     services: ServicesDep, principal: PrincipalDep, endpoint: Id, body: NoMore
-) -> Tested:
+) -> NamedDelivery:
     """Signed as all others, and without an event. What became of it is among the deliveries."""
     del body
     found = await _found(services, principal, endpoint)
@@ -328,7 +327,7 @@ async def test_endpoint(
         raise Problem("out-of-order", "it is disabled: enable it first")
     async with services.database.connection() as connection:
         id_ = await deliveries.send_test(connection, found)
-    return Tested(endpoint=found.id, delivery=id_, links=_links(found.id))
+    return NamedDelivery(endpoint=found.id, delivery=id_, links=_links(found.id))
 
 
 @router.get(
@@ -365,7 +364,7 @@ async def list_deliveries(
     responses=responses("out-of-order", *_PROBLEMS),
 )
 async def redeliver_all(
-    services: ServicesDep, principal: PrincipalDep, endpoint: Id, body: Why
+    services: ServicesDep, principal: PrincipalDep, endpoint: Id, body: Act
 ) -> SentAgain:
     """At most 10,000 at once, the oldest first."""
     del body
@@ -380,7 +379,7 @@ async def redeliver_all(
     responses=responses("out-of-order", *_PROBLEMS),
 )
 async def redeliver_one(
-    services: ServicesDep, principal: PrincipalDep, endpoint: Id, delivery: Id, body: Why
+    services: ServicesDep, principal: PrincipalDep, endpoint: Id, delivery: Id, body: Act
 ) -> SentAgain:
     """Whatever became of it, under the same id."""
     del body
@@ -400,15 +399,15 @@ async def discard_delivery(
     actor: ActorDep,
     endpoint: Id,
     delivery: Id,
-    body: Why,
-) -> Discarded:
+    body: Act,
+) -> NamedDelivery:
     """What waits behind it in its stream is sent then."""
     found = await _found(services, principal, endpoint)
     async with services.database.connection() as connection:
         done = await deliveries.discard(connection, found.id, delivery, by=body.by(actor))
     if not done:
         raise Problem("not-found", f"no delivery {delivery} waits or is parked there")
-    return Discarded(endpoint=found.id, delivery=delivery, links=_links(found.id))
+    return NamedDelivery(endpoint=found.id, delivery=delivery, links=_links(found.id))
 
 
 def _tenant_of(services: Services, own: str, body: NewWebhookEndpoint) -> str:
