@@ -78,12 +78,17 @@ FILL: Final = (
     """
     INSERT INTO notifications (lane, source, channel, kind, customer, order_id, language, body,
         state, due_at)
-    SELECT 'transactional', 'order-' || n || '/1', 'email', 'any', 'c' || mod(n, 1000), n::text,
+    SELECT 'transactional', 'order-' || n || '/1', 'email', 'any', 'c' || n, n::text,
         'en', 'text', 'sent', now()
     FROM generate_series(1, %(size)s) AS n
     """,
     """
     UPDATE checkpoints SET since = pg_current_snapshot()
+    """,
+    """
+    INSERT INTO moments (at, until, snapshot, position, epoch)
+    SELECT now() - interval '1 s', now(), pg_current_snapshot(),
+        (SELECT max(position) FROM events), 1
     """,
     """
     INSERT INTO moments (at, until, snapshot, position, epoch)
