@@ -99,10 +99,11 @@ class Fleet:
     serving: list[str] = field(repr=False)
 
     async def start(self) -> None:
-        """All but the API first: an API that answers has workers behind it."""
-        others = [one for name, one in self.processes.items() if name != "api"]
-        await asyncio.gather(*(one.start() for one in others))
-        await self.processes["api"].start()
+        """One after another, as a rolling deployment does, and the API last: one that answers has
+        workers behind it.
+        """
+        for process in self.processes.values():
+            await process.start()
 
     def serve(self) -> None:
         self.serving.append(self.url)
