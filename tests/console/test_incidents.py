@@ -119,7 +119,7 @@ async def test_the_bank_was_away_and_all_that_parked_go_on(
     many: int,
 ) -> None:
     """From the first page: all with the cause, retry all."""
-    shop = await open_shop(impatient, stock=10 * many)
+    shop = await open_shop(impatient, limit=1_000_00 * many, stock=10 * many)
     await parked_by_the_bank(house, impatient, shop, many)
     async with a_page(browser, base(signed)) as seen:
         page, operator = seen.page, Operator(seen)
