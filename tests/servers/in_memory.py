@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -15,6 +15,7 @@ MEMORY: Final = Path("/dev/shm")  # the folders in it have names that cannot be 
 ROOM: Final = 2 << 30  # bytes
 _PREFIX: Final = "handrail-tests-"
 _LOCK: Final = "in-use"
+_TURN: Final = "handrail-tests.lock"
 
 
 @contextmanager
@@ -24,14 +25,17 @@ def a_folder(memory: Path = MEMORY) -> Iterator[Path]:
     It goes with the block. What a process left there that was killed goes when the next begins.
     """
     in_memory = memory.is_dir() and os.access(memory, os.W_OK)
-    if in_memory:
-        _remove_what_was_left(memory)
-        in_memory = shutil.disk_usage(memory).free > ROOM
-    with (
-        TemporaryDirectory(prefix=_PREFIX, dir=memory if in_memory else None) as name,
-        Path(name, _LOCK).open("w") as lock,
-    ):
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        # One begins at a time: a folder that is not locked yet looks as if it were left behind.
+        with (memory / _TURN).open("w") if in_memory else nullcontext() as turn:
+            if turn is not None:
+                fcntl.flock(turn, fcntl.LOCK_EX)
+                _remove_what_was_left(memory)
+                in_memory = shutil.disk_usage(memory).free > ROOM
+            folder = TemporaryDirectory(prefix=_PREFIX, dir=memory if in_memory else None)
+            name = stack.enter_context(folder)
+            lock = stack.enter_context(Path(name, _LOCK).open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield Path(name)
 
 
