@@ -140,7 +140,7 @@ async def test_a_broken_rule_is_the_problem_that_the_app_names(api: httpx.AsyncC
 async def test_what_follows_from_its_parameters_is_described(api: httpx.AsyncClient) -> None:
     described = (await api.get("/openapi.json")).json()
     said = described["paths"]["/trips/{trip}"]["get"]["responses"]
-    assert set(said) == {"200", "401", "403", "422", "503"}
+    assert set(said) == {"200", "401", "403", "404", "422", "503"}
     assert list(said["422"]["content"][MEDIA_TYPE]["examples"]) == ["invalid-request"]
     assert "HTTPValidationError" not in described["components"]["schemas"]
 

@@ -48,6 +48,6 @@ async def test_an_order_is_asked_for_what_was_true(house: House) -> None:
         order = (await place(api, await open_shop(api))).json()["order"]
         now = await read(api, f"/orders/{order}", lambda found: found["status"] == "confirmed")
         later = await api.get(f"/orders/{order}", params={"effective_at": "2100-01-01T00:00:00Z"})
-        assert later.json() == now
+        assert {**later.json(), "updated_at": ""} == {**now, "updated_at": ""}
         before = {"effective_at": "2001-01-01T00:00:00Z"}
         problem(await api.get(f"/orders/{order}", params=before), 404, "not-found")

@@ -158,9 +158,9 @@ def test_the_file_of_a_release_that_is_out_has_every_event_of_its_code() -> None
 def test_the_newest_file_has_all_kinds_of_things() -> None:
     newest = list(RELEASES.values())[-1]
     assert len(types_of(newest)) > 90
-    assert set(newest.models) >= {
-        table.name for one in HANDRAIL.projections for table in one.tables
-    }
+    earlier_keys = {one.earlier_keys for one in HANDRAIL.projections if one.begins is not None}
+    tables = {table for one in HANDRAIL.projections for table in one.tables}
+    assert set(newest.models) >= {table.name for table in tables - earlier_keys}
     assert {stream.partition("-")[0] for stream in newest.states} == set(AGGREGATES)
 
 

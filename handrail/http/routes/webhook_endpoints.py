@@ -29,8 +29,8 @@ router = APIRouter(tags=["webhook endpoints"])
 
 _BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, Id])
 _NO_KEYS: Final = "HANDRAIL_SUBJECT_KEYS_FILE is not set: the secret would be stored in clear"
-_READ: Final = needs("webhook-endpoints:read")
-_MANAGE: Final = needs(MANAGE_ENDPOINTS)
+_READ: Final = needs("webhook-endpoints:read", own_rows=True)
+_MANAGE: Final = needs(MANAGE_ENDPOINTS, own_rows=True)
 _PROBLEMS: Final = ("not-found", "database-unavailable", "audit-unavailable")
 
 EventForm = Annotated[str, text(bounds.EVENT_FORM)]
