@@ -118,7 +118,7 @@ async def test_a_read_model_that_is_being_built_shows_how_far_it_is(
         said = text_of(await shown(api, "/console/read-models"))
     finally:
         await house.sql("DELETE FROM checkpoints WHERE projection = 'order_status__next'")
-    assert "order_status: 0 % of the events are read" in said
+    assert "order_status : 0 % of the events are read" in said
 
 
 async def test_what_the_relay_could_not_publish_is_shown_and_its_retry_waits_for_a_relay(
