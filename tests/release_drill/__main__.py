@@ -65,14 +65,14 @@ class Drill:
                 stop.set()
 
     async def _fastest(self) -> float:
-        """Orders a second until the sagas of all have ended: much of their work comes after the
-        decision, and a pace that leaves it behind ends in a jam.
+        """Orders a second until all have arrived: most of their work comes after the decision, and a
+        pace that leaves it behind ends in a jam.
         """
         self._phase("measuring")
         began = time.monotonic()
         await self.load.press(self.beat / 2, _AT_ONCE)
-        ended = await findings.sagas(self.servers.database_url, self.load.orders())
-        return ended.completed / (time.monotonic() - began)
+        arrived = await findings.delivered(self.servers.database_url, self.load.orders())
+        return arrived / (time.monotonic() - began)
 
     async def _exchange(self) -> None:
         await self._for_a_beat("before")

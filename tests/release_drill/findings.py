@@ -23,6 +23,9 @@ SELECT substr(stream, 6) AS saga,
     count(*) FILTER (WHERE type = 'CompensationStarted') AS turned_back
 FROM events WHERE stream = ANY (%s) GROUP BY stream
 """
+_DELIVERED: Final = """
+SELECT count(*) FROM events WHERE stream = ANY (%s) AND type = 'OrderCompleted'
+"""
 _PARKED: Final = """
 SELECT 'projection ' || projection, cause FROM parked_events
 UNION ALL SELECT 'message ' || consumer, cause FROM parked_messages
@@ -59,6 +62,19 @@ async def sagas(url: str, orders: Sequence[str]) -> Sagas:
         parked=[saga for saga, (_, parked, _) in found.items() if parked],
         unended=unended,
     )
+
+
+async def delivered(url: str, orders: Sequence[str]) -> int:
+    """How many arrived at their customers; waits, within reason, until all did."""
+    streams = [f"order-{one}" for one in orders]
+    until = time.monotonic() + _SETTLED_WITHIN
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        while True:
+            found = await (await connection.execute(_DELIVERED, (streams,))).fetchone()
+            assert found is not None
+            if found[0] >= len(orders) or time.monotonic() > until:
+                return int(found[0])
+            await asyncio.sleep(0.2)
 
 
 async def parked(url: str) -> Sequence[str]:
