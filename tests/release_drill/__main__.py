@@ -65,8 +65,8 @@ class Drill:
                 stop.set()
 
     async def _fastest(self) -> float:
-        """Orders a second until all have arrived: most of their work comes after the decision, and a
-        pace that leaves it behind ends in a jam.
+        """Orders a second until all have arrived: most of their work comes after the decision, and
+        a pace that leaves it behind ends in a jam.
         """
         self._phase("measuring")
         began = time.monotonic()
