@@ -39,7 +39,7 @@ test: setup ## run every test that needs no Docker, but for the long ones
 	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not journey and not matrix and not thorough and not image and not browser and not fuzz"
 
 thorough: setup ## run the tests that need many inputs, sizes or servers, and those of the trips (ten minutes on two cores)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --many-inputs -m "thorough or property"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --many-inputs -m "(thorough or property) and not browser and not journey and not matrix and not fuzz"
 	@cd examples/trips && ../../$(BIN)/python -m pytest -q
 
 model: setup ## run all schedules of small sagas on the engine, with stores in memory, and take its mends out
