@@ -41,7 +41,11 @@ from handrail.messaging.contracts.schemas import Described, Schema
 from handrail.messaging.relay.routing import Routing
 from handrail.notifications import kinds as notifications
 from handrail.notifications.kinds import MessageKinds
-from handrail.privacy.declared import are_declared, mistakes_of_messages
+from handrail.privacy.declared import (
+    are_declared,
+    mistakes_of_messages,
+    mistakes_of_renamed_subjects,
+)
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projection import Projection
@@ -440,7 +444,8 @@ class App:
         }
         commands = {one.__name__ for one in self.commands}
         contexts = {one.__name__: one.context for one in own}
-        for said in mistakes_of(self.evolutions, keys, contexts, commands):
+        of_subjects = mistakes_of_renamed_subjects(self.evolutions, own)
+        for said in chain(mistakes_of(self.evolutions, keys, contexts, commands), of_subjects):
             raise WronglyDeclared(said)
 
     def _refuse_unbounded_corrections(self) -> None:
