@@ -148,12 +148,20 @@ class Lineages:
 
     @cached_property
     def replaced(self) -> Sequence[EventSplit | EventRetired]:
-        """Changes after which an event is written as others, and that have a way down."""
-        return tuple(
+        """Changes after which an event is written as others, and that have a way down: the older
+        ones first, in whatever order they are declared.
+        """
+        found = (
             one
             for one in self.changes
             if isinstance(one, EventSplit | EventRetired) and one.can_be_lowered
         )
+        return tuple(sorted(found, key=lambda one: self._changes_from(one.old), reverse=True))
+
+    def _changes_from(self, form: Form) -> int:
+        """How many changes there are at most from a form to the newest."""
+        change = self.after.get(form)
+        return 1 + max(map(self._changes_from, change.new)) if change else 0
 
     @cached_property
     def readable(self) -> Mapping[str, int]:

@@ -1,4 +1,4 @@
-"""`handrail contracts diff` long after a change: older forms stay, and the ways from and to them."""
+"""`handrail contracts diff` long after a change: older forms and the ways between forms stay."""
 
 from __future__ import annotations
 

@@ -69,19 +69,14 @@ def _value(annotation: Any, seed: random.Random, *, personal: bool = False) -> A
 def tried_on(codec: Codec, change: Change, seed: random.Random) -> Sequence[Piece]:
     """Data in the newer forms of a change, made from messages of the classes that they became.
 
-    Empty where one of them became several, so that no class stands for it.
+    Empty where a later change has no way down to them, or a wrong one, which is named by itself.
     """
     pieces: list[Piece] = []
     shared: Data = {}
     for form in change.new:
-        name = _class_of(codec, form)
-        if name is None:
+        data = _tried_in(codec, form, seed)
+        if data is None:
             return ()
-        newest = Form(name, codec.version(name))
-        adapter = codec.adapter(codec.classes[name])
-        message = random_message(codec.classes[name], seed)
-        data: Data = orjson.loads(adapter.dump_json(message, by_alias=True))
-        data = codec.lower(newest, data, form)
         # Parts of one event agree in what they share, such as the id of its stream.
         data = {key: shared.get(key, value) for key, value in data.items()}
         shared |= data
@@ -89,12 +84,19 @@ def tried_on(codec: Codec, change: Change, seed: random.Random) -> Sequence[Piec
     return pieces
 
 
-def _class_of(codec: Codec, form: Form) -> str | None:
-    while change := codec.lineages.after.get(form):
-        if len(change.new) > 1:
-            return None
-        [form] = change.new
-    return form.name
+def _tried_in(codec: Codec, form: Form, seed: random.Random) -> Data | None:
+    if (after := codec.lineages.after.get(form)) is None:
+        cls = codec.classes[form.name]
+        message = random_message(cls, seed)
+        data: Data = orjson.loads(codec.adapter(cls).dump_json(message, by_alias=True))
+        return data
+    pieces = tried_on(codec, after, seed)
+    if not pieces or not after.can_be_lowered:
+        return None
+    try:
+        return after.lower(pieces)
+    except Exception:  # noqa: BLE001  # the functions of a change may raise anything
+        return None
 
 
 def broken_on(codec: Codec, change: Change, pieces: Sequence[Piece]) -> Iterator[str]:
