@@ -342,7 +342,8 @@ class App:
     def saga_figures(self) -> Projection[SagaTally]:
         """How many sagas of each type there are, and what became of them."""
         refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
-        return saga_figures.projection(refusals)
+        stored = chain(*map(self.codec.stored_names, refusals))
+        return saga_figures.projection(stored)
 
     @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
