@@ -136,7 +136,10 @@ def _followed(
         ", ".join(after.form for after in successors),
         _verdict(found),
         found,
-        "" if converted.forward else "the parts are not lowered to it, each by itself",
+        ""
+        if converted.forward
+        else f"once its parts are written, queues bound to {before.form} get nothing: they are not"
+        " put together again",
         readers,
     )
 
