@@ -22,10 +22,13 @@ from handrail.evolution.changes import Change
 from handrail.evolution.forms import CannotBeLowered, Data, Form, Piece, same_but_for
 from handrail.personal import MARK, SEALED, Personal, holds_sealed
 
-_WORDS: Final = ("", "a", "É ß", "two words", "7", "null", "\U0001f511")
+_WORDS: Final = (
+    *("", "a", "É ß", "two words", "7", "null", "\U0001f511"),
+    *(" padded ", "two\nlines", "e\u0301", 100 * "long "),
+)
 _SEALED: Final = tuple(f"{MARK}sealed:{one * 32}:field:{one * 40};" for one in "0a")
 _REMAINS: Final = re.compile(rf"{MARK}|sealed:", re.IGNORECASE)
-_NUMBERS: Final = (0, 1, -1, 7, 59, 60, 61, 999, -1_000, 2**31, 2**53 - 1)
+_NUMBERS: Final = (0, 1, -1, 7, 59, 60, 61, 999, -1_000, 2**31, 2**53 + 1, 2**63 - 1)
 _DAY: Final = date(2026, 1, 31)
 _MOMENT: Final = datetime(2026, 1, 31, 23, 59, 59, 1, tzinfo=UTC)
 _PLAIN: Final[Mapping[Any, Callable[[random.Random], Any]]] = {
@@ -56,7 +59,7 @@ def _value(annotation: Any, seed: random.Random, *, personal: bool = False) -> A
     if origin is Literal:
         return seed.choice(arguments)
     if origin is tuple:
-        some = range(seed.randrange(3))
+        some = range(seed.randrange(5))
         return tuple(_value(arguments[0], seed, personal=personal) for _ in some)
     if origin is typing.Annotated:
         chosen, *marks = arguments
