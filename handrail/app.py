@@ -41,7 +41,11 @@ from handrail.messaging.contracts.schemas import Described, Schema
 from handrail.messaging.relay.routing import Routing
 from handrail.notifications import kinds as notifications
 from handrail.notifications.kinds import MessageKinds
-from handrail.privacy.declared import are_declared, mistakes_of_messages
+from handrail.privacy.declared import (
+    are_declared,
+    mistakes_of_messages,
+    mistakes_of_renamed_subjects,
+)
 from handrail.projections import intervention_board, saga_board, saga_figures
 from handrail.projections.intervention_board import InterventionRow
 from handrail.projections.projection import Projection
@@ -338,7 +342,8 @@ class App:
     def saga_figures(self) -> Projection[SagaTally]:
         """How many sagas of each type there are, and what became of them."""
         refusals = (one.__name__ for one in self.events if issubclass(one, Refusal))
-        return saga_figures.projection(refusals)
+        stored = chain(*map(self.codec.stored_names, refusals))
+        return saga_figures.projection(stored)
 
     @cached_property
     def read_models(self) -> tuple[Projection[Any], ...]:
@@ -440,7 +445,8 @@ class App:
         }
         commands = {one.__name__ for one in self.commands}
         contexts = {one.__name__: one.context for one in own}
-        for said in mistakes_of(self.evolutions, keys, contexts, commands):
+        of_subjects = mistakes_of_renamed_subjects(self.evolutions, own)
+        for said in chain(mistakes_of(self.evolutions, keys, contexts, commands), of_subjects):
             raise WronglyDeclared(said)
 
     def _refuse_unbounded_corrections(self) -> None:

@@ -11,7 +11,7 @@ span one by one, and no further than `SLACK` outside of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -43,7 +43,8 @@ SLACK: Final = timedelta(seconds=10)
 
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:
-    """What is searched for; None is anything. `since` is included, and `until` is not.
+    """What is searched for; None is anything. `since` is included, and `until` is not. `types` are
+    names as they are stored: all of an event that was renamed.
 
     `saga` are the events that a saga caused; `correlation` may also be that of a command that no
     saga asked for, or of a request that was audited.
@@ -53,7 +54,7 @@ class EventFilter:
     correlation: str | None = None
     saga: str | None = None
     tenant: str | None = None
-    type: str | None = None
+    types: Collection[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -166,11 +167,12 @@ def _rest(wanted: EventFilter, tenant_word: str, e: FromClause) -> list[ColumnEl
         (said("correlation"), wanted.correlation),
         (saga, wanted.saga),
         (tenant, wanted.tenant),
-        (e.c.type, wanted.type),
     ]
     conditions: list[ColumnElement[bool]] = [
         column == value for column, value in equal if value is not None
     ]
+    if wanted.types is not None:
+        conditions.append(e.c.type.in_(sorted(wanted.types)))
     if wanted.since is not None:
         conditions.append(e.c.recorded_at >= wanted.since)
     if wanted.until is not None:

@@ -42,11 +42,14 @@ class LevelShown:
 
 
 def shown(codec: Codec, now: Standing, event: str | None = None) -> Sequence[LevelShown]:
-    """Of all messages that have more than one form, or of one, by any of its names."""
+    """Of all messages that have more than one form, or of one, by any of its names: with the event
+    that it is a part of, or takes the place of, and is written as until that is raised.
+    """
     rows = {one.event: one for one in now.levels}
+    names = codec.stored_names(event) if event is not None else frozenset[str]()
     found = []
     for ladder in codec.lineages.ladders:
-        if event is not None and event not in {form.name for form in ladder}:
+        if event is not None and names.isdisjoint(form.name for form in ladder):
             continue
         written = allowed_of(ladder, now.rows)
         row = rows.get(written.name)
@@ -67,7 +70,12 @@ def shown(codec: Codec, now: Standing, event: str | None = None) -> Sequence[Lev
 async def show(
     codec: Codec, settings: Settings, event: str | None, *, wide: bool, json: bool
 ) -> int:
-    """0 where every message may be written in its newest form, 1 where one may not yet."""
+    """0 where every message may be written in its newest form, 1 where one may not yet; 2 where
+    there is no message of that name.
+    """
+    if event is not None and event not in codec.classes.keys() | codec.lineages.readable.keys():
+        print(f"there is no event {event}", file=sys.stderr)
+        return 2
     async with (
         store_pool(settings, size=1, name="handrail contracts") as pool,
         pool.connection() as connection,

@@ -21,6 +21,31 @@ def convert(lineages: Lineages, form: Form, data: Data, to: Form) -> Data:
     return lineages.lower(form, data, to)
 
 
+def lifted_to(lineages: Lineages, form: Form, data: Data, to: Form) -> Data | None:
+    """The data of a form in a newer one that it became, or became a part of. None where it did not,
+    or where the way up leaves that part out.
+    """
+    if form == to:
+        return data
+    change = lineages.after.get(form)
+    if change is None or not _becomes(lineages, form, to):
+        return None
+    found = (lifted_to(lineages, *piece, to) for piece in change.lift(data))
+    return next((one for one in found if one is not None), None)
+
+
+def has_way(lineages: Lineages, form: Form, to: Form) -> bool:
+    """Whether data of a form can be had in another: as it is, lowered, lifted, or as a part."""
+    return form == to or _becomes(lineages, form, to) or can_convert(lineages, form, to)
+
+
+def _becomes(lineages: Lineages, form: Form, to: Form) -> bool:
+    change = lineages.after.get(form)
+    return change is not None and any(
+        one == to or _becomes(lineages, one, to) for one in change.new
+    )
+
+
 def is_before(lineages: Lineages, old: Form, new: Form) -> bool:
     """Whether the newer form follows from the older one alone."""
     try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from handrail.evolution.changes import Change, EventRetired, EventSplit
+from handrail.evolution.changes import Change, EventRetired, EventSplit, NewVersion
 from handrail.evolution.forms import CannotBeLowered, Data, Form, Piece
 
 
@@ -67,6 +67,23 @@ class Lineages:
         return {
             name: frozenset(form.name for form in self.forms(name)) | {name} for name in self.names
         }
+
+    def stored_keys(self, name: str, key: str) -> frozenset[tuple[str, str]]:
+        """The stored names of a class, each with the key that one of its fields has there. A field
+        that others became is looked for under the names of all of them.
+        """
+        found: set[tuple[str, str]] = set()
+        keys: dict[Form, set[str]] = {}
+        for form in reversed(self.forms(name)):
+            there = keys.setdefault(form, {key})
+            found.update((form.name, one) for one in there)
+            for change in self._before.get(form, ()):
+                before = set(there)
+                for one in reversed(change.fields if isinstance(change, NewVersion) else ()):
+                    if before & set(one.new):
+                        before = (before - set(one.new)) | set(one.old)
+                keys.setdefault(change.old, set()).update(before)
+        return frozenset(found)
 
     @cached_property
     def current_names(self) -> Mapping[str, frozenset[str]]:
@@ -148,12 +165,20 @@ class Lineages:
 
     @cached_property
     def replaced(self) -> Sequence[EventSplit | EventRetired]:
-        """Changes after which an event is written as others, and that have a way down."""
-        return tuple(
+        """Changes after which an event is written as others, and that have a way down: the older
+        ones first, in whatever order they are declared.
+        """
+        found = (
             one
             for one in self.changes
             if isinstance(one, EventSplit | EventRetired) and one.can_be_lowered
         )
+        return tuple(sorted(found, key=lambda one: self._changes_from(one.old), reverse=True))
+
+    def _changes_from(self, form: Form) -> int:
+        """How many changes there are at most from a form to the newest."""
+        change = self.after.get(form)
+        return 1 + max(map(self._changes_from, change.new)) if change else 0
 
     @cached_property
     def readable(self) -> Mapping[str, int]:

@@ -89,7 +89,7 @@ def open_lake(folder: Path, views: Views, *, as_of: datetime | None = None) -> I
         _view_of_nothing(connection, table, codec.tenant)
         for event in events:
             _view_of_one(connection, event, codec)
-        _view_of_refusals(connection, events, codec.tenant)
+        _view_of_refusals(connection, events, codec)
         for name, sql in views.further.items():
             connection.execute(f"CREATE VIEW {_identifier(name)} AS {sql}")
         _view_of_all(connection, table, codec.tenant)
@@ -193,14 +193,26 @@ def _lift(connection: Connection, event: type[Event], codec: Codec) -> None:
     connection.unregister("lifted")
 
 
-def _view_of_refusals(connection: Connection, events: Sequence[type[Event]], tenant: str) -> None:
-    refusals = [_quoted(one.__name__) for one in events if issubclass(one, Refusal)]
+def _view_of_refusals(connection: Connection, events: Sequence[type[Event]], codec: Codec) -> None:
+    """All refusals under the names that they have now, whatever form is stored."""
+    refusals = [one for one in events if issubclass(one, Refusal)]
+    changed = [one for one in refusals if len(codec.forms(one.__name__)) > 1]
+    names = ", ".join(_quoted(one.__name__) for one in refusals if one not in changed) or "NULL"
+    newest = [f"type IN ({names})", *(_is_newest(one, codec) for one in changed)]
+    before = "position, recorded_at, stream, context"
+    after = f"saga, step, {_identifier(codec.tenant)}"
+    columns = f"{before}, type, {after}"
+    older = "".join(
+        f" UNION ALL SELECT {before}, {_quoted(one.__name__)}, {after}, lifted.data"
+        f" FROM events JOIN (SELECT position, data FROM {view_name(one.__name__)}_lifted) AS lifted"
+        " USING (position)"
+        for one in changed
+    )
     connection.execute(
-        "CREATE VIEW refusals AS SELECT position, recorded_at, stream, context, type, saga, step,"
-        f" {_identifier(tenant)}, data->>'$.code' AS code,"
+        f"CREATE VIEW refusals AS SELECT {columns}, data->>'$.code' AS code,"
         " lower(regexp_replace(type, '([a-z])([A-Z])', '\\1 \\2', 'g'))"
         " || coalesce(': ' || (data->>'$.code'), '') AS reason"
-        f" FROM events WHERE type IN ({', '.join(refusals) or 'NULL'})"
+        f" FROM (SELECT {columns}, data FROM events WHERE {' OR '.join(newest)}{older})"
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from handrail.evolution.changes import Change, NewVersion
+from handrail.evolution.fields import FieldRenamed
 from handrail.personal import MARK, has_marks, holds_sealed, marks_of, mistakes_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,31 @@ def mistakes_of_names(type_: SagaType[Any], commands: Iterable[type[Command]]) -
                 yield (
                     f"{command.__name__}.{field} is personal, of the subject of its saga, and"
                     f" {type_.name} has none: give the SagaType a subject, or the field"
+                )
+
+
+def mistakes_of_renamed_subjects(
+    changes: Sequence[Change], messages: Iterable[type]
+) -> Iterator[str]:
+    """A field that says whose texts they are names the kind of subject, too: under another name it
+    would be another subject, and to erase that one would leave what was sealed before.
+    """
+    renamed = [
+        (change, one)
+        for change in changes
+        if isinstance(change, NewVersion)
+        for one in change.fields
+        if isinstance(one, FieldRenamed)
+    ]
+    classes = {one.__name__: one for one in messages} if renamed else {}
+    for change, one in renamed:
+        marks = marks_of(classes[change.event]).personal if change.event in classes else {}
+        for name, mark in marks.items():
+            if mark.subject == one.field and not mark.kind:
+                yield (
+                    f"{change.event}.{name} is personal, and {change.marker} renames its subject"
+                    f" {one.was}, which is its kind: say Personal(subject={one.field!r},"
+                    f" kind={one.was!r}), or texts of before stay when {one.field} is erased"
                 )
 
 

@@ -47,7 +47,7 @@ _MENTIONS: Final = (
     'SELECT (e.data ->> m.field) COLLATE "C" AS id, e.stream, e.type, e.schema, e.data,'
     " coalesce(e.metadata ->> 'correlation', ''){more}"
     " FROM events e JOIN unnest(%(types)s::text[], %(fields)s::text[]) AS m (type, field)"
-    " ON m.type = e.type ORDER BY 1, e.position"
+    " ON m.type = e.type AND e.data ->> m.field IS NOT NULL ORDER BY 1, e.position"
 )
 _FENCE: Final = (
     "SELECT saga COLLATE \"C\" AS id, attempt, split_part(step, '~', 1), direction,"
@@ -123,9 +123,9 @@ class EvidenceReader(ABC, Generic[EvidenceT]):
         self._streams = SortedRows(self.rows("streams", _STREAMS))
         self._fence = SortedRows(self.rows("fence", _FENCE))
         mentioned = [
-            (name, field)
+            stored
             for one, field in self.mentions.items()
-            for name in sorted(self.codec.stored_names(one.__name__))
+            for stored in sorted(self.codec.lineages.stored_keys(one.__name__, field))
         ]
         named = {
             **self.parameters,

@@ -76,7 +76,7 @@ class FanOut:
             (tenant, one.stream, one.version, one.position, one.recorded_at, key)
             for one in page.events
             if (tenant := tenant_in(one.metadata, self._word))
-            for key in self._offered.keys_of(one.type, one.schema)
+            for key in self._offered.keys_of(one.type, one.schema, one.data)
         ]
         async with connection.transaction():
             answer = await checkpoints.move(connection, group, page.next, lease)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from handrail.eventstore.codec import Codec
-from handrail.evolution.conversion import can_convert, convert
-from handrail.evolution.forms import Data, Form
+from handrail.evolution.conversion import can_convert, convert, has_way, lifted_to
+from handrail.evolution.forms import CannotBeLowered, Data, Form
 from handrail.messaging.relay.routing import Routing
-from handrail.personal import personal_names
+from handrail.webhook_endpoints.personal_fields import personal_keys
 
 
 @dataclass(frozen=True)
@@ -35,31 +35,64 @@ class OfferedEvents:
         return found
 
     @cached_property
-    def _keys(self) -> Mapping[Form, Sequence[str]]:
-        found: dict[Form, dict[str, None]] = {}
+    def _known(self) -> Mapping[str, Form]:
+        """Every form that an endpoint may have asked for at some time, by routing key."""
+        return {
+            self.routing.routing_key(form.name, form.version): form
+            for event in self.events
+            for form in self.codec.forms(event.__name__)
+        }
+
+    @cached_property
+    def _keys(self) -> Mapping[Form, Mapping[str, Form]]:
+        found: dict[Form, dict[str, Form]] = {}
         for name in self.codec.classes:
             if name in self.routing.contexts:
                 forms = self.codec.forms(name)
-                keys = [self.routing.routing_key(one.name, one.version) for one in forms]
-                for form in forms:
-                    found.setdefault(form, {}).update(dict.fromkeys(keys))
-        return {form: tuple(some) for form, some in found.items()}
+                for stored in forms:
+                    found.setdefault(stored, {}).update(
+                        (self.routing.routing_key(form.name, form.version), form)
+                        for form in forms
+                        if has_way(self.codec.lineages, stored, form)
+                    )
+        return found
 
-    def keys_of(self, type_: str, schema: int) -> Sequence[str]:
-        """The routing keys under which endpoints may have asked for an event that is stored so.
+    def keys_of(self, type_: str, schema: int, data: Data) -> Sequence[str]:
+        """The routing keys under which endpoints may have asked for an event that is stored so: of
+        all forms that there is a way to. Of an event that was split, a part that the way up leaves
+        out is not among them.
+
         Also of events that are not offered here: a newer release may offer them.
         """
-        return self._keys.get(Form(type_, schema), ())
+        stored = Form(type_, schema)
+        keys = self._keys.get(stored, {})
+        if not self.codec.lineages.is_split(stored):
+            return tuple(keys)
+        return tuple(key for key, form in keys.items() if self._has_part(stored, data, form))
+
+    def _has_part(self, stored: Form, data: Data, form: Form) -> bool:
+        try:
+            return self._converted(stored, data, form) is not None
+        except Exception:  # noqa: BLE001  # a conversion may raise anything: the delivery says what
+            return True
 
     @cached_property
     def personal(self) -> frozenset[str]:
-        """The names of personal fields in offered events."""
-        return frozenset().union(*map(personal_names, self.events))
+        """The names of personal fields in offered events, with those of older forms."""
+        return frozenset().union(*(personal_keys(self.codec, one) for one in self.events))
 
     def in_form(self, key: str, type_: str, schema: int, data: Data) -> Data:
         """The data of a stored event in the form of this routing key.
 
-        Raises LookupError where that is not offered any more, and CannotBeLowered.
+        Raises LookupError where its event is not offered any more, and CannotBeLowered.
         """
-        form, stored = self.forms[key], Form(type_, schema)
-        return data if form == stored else convert(self.codec.lineages, stored, data, form)
+        form, stored = self._known[key], Form(type_, schema)
+        found = self._converted(stored, data, form)
+        if found is None:
+            raise CannotBeLowered(f"there is no way from {stored} to {form}")
+        return found
+
+    def _converted(self, stored: Form, data: Data, form: Form) -> Data | None:
+        if can_convert(self.codec.lineages, stored, form):
+            return convert(self.codec.lineages, stored, data, form)
+        return lifted_to(self.codec.lineages, stored, data, form)

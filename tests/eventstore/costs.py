@@ -240,12 +240,12 @@ async def search_by_actor(connection: Connection) -> None:
 
 
 async def search_by_saga_and_type(connection: Connection) -> None:
-    await _search(connection, EventFilter(saga="o-7", type="Noted"))
+    await _search(connection, EventFilter(saga="o-7", types=["Noted"]))
 
 
 async def search_by_a_rare_type(connection: Connection) -> None:
     """No index has it: a page looks at a bounded number of events."""
-    await _search(connection, EventFilter(type="Rare"))
+    await _search(connection, EventFilter(types=["Rare"]))
 
 
 async def search_by_time(connection: Connection) -> None:

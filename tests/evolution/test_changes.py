@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given
@@ -326,4 +328,22 @@ def test_a_way_down_that_loses_more_than_it_says_is_named(change: Change) -> Non
     others = [silent if one is change else one for one in CHANGES]
     [said] = broken_laws(Codec.of(NEW.codec.classes.values(), others), cases=300)
     assert str(change.marker) in said
+    assert "name the field in `loses`" in said
+
+
+LOSSY: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "of spaces": (str.strip, "guest"),
+    "of length": (lambda text: text[:200], "guest"),
+    "of lines": (lambda text: text.replace("\n", " "), "guest"),
+    "of forms of letters": (partial(normalize, "NFC"), "guest"),
+    "of large numbers": (lambda number: int(float(number)), "room"),
+}
+
+
+@pytest.mark.parametrize("what", LOSSY)
+def test_a_loss_that_no_change_declares_is_named(what: str) -> None:
+    bent, field = LOSSY[what]
+    change = NewVersion("KeyGiven", 2, (FieldConverted(field, up=lambda one: one, down=bent),))
+    [said] = broken_laws(Codec.of([new.KeyGiven], [change]), cases=100)
+    assert "KeyGiven v2" in said
     assert "name the field in `loses`" in said

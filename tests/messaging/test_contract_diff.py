@@ -428,7 +428,10 @@ LOWERED = "lifted from {} and lowered to it"
             "GuestMoved GuestMoved.v1",
             "AddressChanged.v1, PhoneChanged.v1",
             "backward",
-            "the parts are not lowered to it, each by itself",
+            (
+                "once its parts are written, queues bound to GuestMoved.v1 get nothing: they are"
+                " not put together again"
+            ),
         ),
         (
             "RebateGranted DiscountGranted.v1",

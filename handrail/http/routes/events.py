@@ -34,7 +34,11 @@ class EventsQuery(PageQuery):
     )
     saga: SagaId | None = None
     tenant: Annotated[Id | None, TENANT_FIELD] = None
-    type: Name | None = Field(default=None, description="The name of the event.")
+    type: Name | None = Field(
+        default=None,
+        description="The name of the event. That of now also finds what is stored under its earlier"
+        " names, an earlier name only what is stored under that.",
+    )
     since: Moment | None = Field(default=None, description="Recorded at this moment, or later.")
     until: Moment | None = Field(default=None, description="Recorded before this moment.")
 
@@ -97,16 +101,16 @@ async def search_events(
     there are more all the same where it has a `next`.
     """
     after = position("/events", query, BY_VERSION)
+    app = services.app
     wanted = EventFilter(
         actor=query.actor,
         correlation=query.correlation,
         saga=query.saga,
         tenant=query.tenant,
-        type=query.type,
+        types=app.codec.stored_names(query.type) if query.type is not None else None,
         since=query.since,
         until=query.until,
     )
-    app = services.app
     async with services.database.connection() as connection:
         found = await search(
             connection,

@@ -110,6 +110,7 @@ class ChangeFiles:
                 breaking=True,
             )
             return
+        yield from self._of_missing_fields(change, old)
         new = self._schema_of(change.new[0])
         if new is None or not isinstance(change, NewVersion | EventRenamed):
             return
@@ -121,6 +122,24 @@ class ChangeFiles:
                 f"{'; '.join(broken)}: {change.marker} does not say so; add it to the change",
                 breaking=True,
             )
+
+    def _of_missing_fields(self, change: Change, file: Path) -> Iterator[Said]:
+        """Fields with a default may be missing in events that were stored before these fields."""
+        schema = orjson.loads(file.read_bytes())
+        needed = schema.get("required", ())
+        for example in schema["examples"]:
+            for name in example.keys() - set(needed):
+                less = {key: value for key, value in example.items() if key != name}
+                try:
+                    change.lift(less)
+                    self.codec.decode_all(change.old.name, change.old.version, less)
+                except Exception as error:  # noqa: BLE001  # a conversion may raise anything
+                    yield Said(
+                        self._name(file),
+                        f"{name} may be missing in stored events, and {change.marker} raises"
+                        f" {error!r} for one without it: let the way up do without it",
+                        breaking=True,
+                    )
 
     def _of_missing(self, file: Path, change: Change) -> Said:
         try:

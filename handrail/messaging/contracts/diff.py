@@ -123,23 +123,29 @@ def _followed(
         backward=True,
         forward=all((after.older or {})[before.form].lowers for after in successors),
     )
+    kept: dict[SchemaChange, None] = {}
     readers = before.readers
     for after in successors:
         readers |= after.readers
+        kept.update(dict.fromkeys(_of_older_forms(before, after, old, new)))
+    found = [converted, *kept]
     return EventDiff(
         before.name,
         before.context,
         before.form,
         ", ".join(after.form for after in successors),
-        _verdict([converted]),
-        [converted],
-        "" if converted.forward else "the parts are not lowered to it, each by itself",
+        _verdict(found),
+        found,
+        ""
+        if converted.forward
+        else f"once its parts are written, queues bound to {before.form} get nothing: they are not"
+        " put together again",
         readers,
     )
 
 
 def _compared(before: Contract, after: Contract, old: Revision, new: Revision) -> EventDiff | None:
-    kept = [*_of_context(before, after), *_of_kept_forms(before, after, old, new)]
+    kept = [*_of_context(before, after), *_of_older_forms(before, after, old, new)]
     found = [*kept, *_of_new_form(before, after, old, new)]
     if not found:
         return None
@@ -185,12 +191,38 @@ def _of_new_form(
         yield SchemaChange("has the same fields", backward=True, forward=True)
 
 
+def _of_older_forms(
+    before: Contract, after: Contract, old: Revision, new: Revision
+) -> Iterator[SchemaChange]:
+    yield from _of_ways(before, after)
+    yield from _of_kept_forms(before, after, old, new)
+
+
+def _of_ways(before: Contract, after: Contract) -> Iterator[SchemaChange]:
+    """From and to forms that the old revision read as this event: each stays open."""
+    if before.older is None or after.older is None:
+        return
+    for form, was in before.older.items():
+        way = after.older.get(form)
+        if way is None and form != after.form:
+            yield SchemaChange(
+                f"nothing lifts {form} any more, and events of it are stored",
+                backward=False,
+                forward=True,
+            )
+        elif way is not None and was.lowers and not way.lowers:
+            yield SchemaChange(f"is not lowered to {form} any more", backward=True, forward=False)
+
+
 def _of_kept_forms(
     before: Contract, after: Contract, old: Revision, new: Revision
 ) -> Iterator[SchemaChange]:
     """Of those that both revisions have: events of them are stored, and stay what they are."""
+    names = {before.name, after.name}
+    for contract in (before, after):
+        names |= {form.rpartition(".v")[0] for form in contract.older or ()}
     for form, schema in old.schemas.items():
-        if form.rpartition(".v")[0] not in {before.name, after.name}:
+        if form.rpartition(".v")[0] not in names:
             continue
         if form not in new.schemas:
             said = f"{form}.json is gone, and events of it are stored"

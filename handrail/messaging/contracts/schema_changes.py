@@ -19,6 +19,7 @@ _REMARKS: Final = {
     *("deprecated", "readOnly", "writeOnly", "x-personal"),
 }
 _WALKED: Final = {"properties", "required", "additionalProperties", "items", "anyOf"}
+_WHOLE: Final = {"allOf", "oneOf", "not", "prefixItems", "propertyNames", "patternProperties"}
 _VALUES: Final = {"enum", "const"}
 _LEAST: Final = {"minimum", "exclusiveMinimum", "minLength", "minItems"}
 _MOST: Final = {"maximum", "exclusiveMaximum", "maxLength", "maxItems"}
@@ -68,6 +69,11 @@ class _Walk:
             return
         if "properties" in old and "properties" in new:
             yield from self._of_fields(old, new, at, depth + 1)
+        elif ("properties" in old or "properties" in new) and old.get("type") == new.get("type"):
+            # Fields in the place of something else, such as a map: what is needed may be missing.
+            said = "has other fields now" if "properties" in new else "has no fields of its own now"
+            yield SchemaChange(f"{at or 'it'} {said}", backward=False, forward=False)
+            return
         for nested, mark in (("items", "[]"), ("additionalProperties", ".*")):
             one, other = old.get(nested), new.get(nested)
             if isinstance(one, dict) and isinstance(other, dict):
@@ -78,7 +84,7 @@ class _Walk:
                     backward=not isinstance(other, dict),
                     forward=not isinstance(one, dict),
                 )
-        yield from _of_the_rest(old, new, at)
+        yield from _of_the_rest(_spelt(old, self.olds), _spelt(new, self.news), at)
 
     def _of_fields(self, old: Schema, new: Schema, at: str, depth: int) -> Iterator[SchemaChange]:
         needed, needs = set(old.get("required", ())), set(new.get("required", ()))
@@ -229,6 +235,18 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
             raise ValueError(f"{schema['$ref']} leads nowhere")
         schema = definitions[name]
     raise ValueError(f"{schema['$ref']} leads to itself")
+
+
+def _spelt(schema: Schema, definitions: Schema) -> Schema:
+    """With the definitions in the place of references, in what is compared as a whole."""
+
+    def of(value: Any, depth: int) -> Any:
+        if isinstance(value, dict) and depth < _DEEPEST:
+            found = _resolved(value, definitions)
+            return {key: of(one, depth + 1) for key, one in found.items() if key not in _REMARKS}
+        return [of(one, depth + 1) for one in value] if isinstance(value, list) else value
+
+    return {key: of(value, 0) if key in _WHOLE else value for key, value in schema.items()}
 
 
 def _choices(schema: Schema) -> Sequence[Schema]:
