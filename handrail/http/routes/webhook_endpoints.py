@@ -15,6 +15,7 @@ from handrail.access.roles import MANAGE_ENDPOINTS
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.operator_reason import attribution
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, at, responses
 from handrail.http.schemas import Asked, Id, Links, Moment, Why, members, of_row, text, whole
@@ -29,8 +30,8 @@ router = APIRouter(tags=["webhook endpoints"])
 
 _BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, Id])
 _NO_KEYS: Final = "HANDRAIL_SUBJECT_KEYS_FILE is not set: the secret would be stored in clear"
-_READ: Final = needs("webhook-endpoints:read")
-_MANAGE: Final = needs(MANAGE_ENDPOINTS)
+_READ: Final = needs("webhook-endpoints:read", own_rows=True)
+_MANAGE: Final = needs(MANAGE_ENDPOINTS, own_rows=True)
 _PROBLEMS: Final = ("not-found", "database-unavailable", "audit-unavailable")
 
 EventForm = Annotated[str, text(bounds.EVENT_FORM)]
@@ -289,8 +290,9 @@ async def disable_endpoint(
 ) -> EndpointState:
     """What comes meanwhile is kept."""
     found = await _found(services, principal, endpoint)
+    by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
-        now = await endpoints.disable(connection, found.id, by=body.by(actor), reason=body.reason)
+        now = await endpoints.disable(connection, found.id, by=by.actor, reason=by.reason)
     return await _state(services, _changed(now, "it is not active"))
 
 
@@ -305,8 +307,9 @@ async def enable_endpoint(
 ) -> EndpointState:
     """What came meanwhile is sent; what is parked waits for `redeliver`."""
     found = await _found(services, principal, endpoint)
+    by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
-        now = await endpoints.enable(connection, found.id, by=body.by(actor), reason=body.reason)
+        now = await endpoints.enable(connection, found.id, by=by.actor, reason=by.reason)
     return await _state(services, _changed(now, "it is not disabled"))
 
 
