@@ -203,6 +203,8 @@ async def register_endpoint(
     services: ServicesDep, principal: PrincipalDep, actor: ActorDep, body: NewWebhookEndpoint
 ) -> EndpointWithSecret:
     """It is sent what is recorded from now on. The answer shows its secret, once."""
+    if principal.party and not principal.tenant:
+        raise Problem("not-found", "there is nothing under this address")
     new = NewEndpoint(
         tenant=_tenant_of(services, principal.tenant, body),
         url=body.url,
