@@ -11,7 +11,8 @@ from handrail.personal import ERASED, is_sealed, subject_of
 from handrail.privacy.cipher import key_ids
 from tests.api.conftest import House
 from tests.api.poison import heal, poison
-from tests.api.shop import Shop, place, settled
+from tests.api.shop import Shop, a_key, place, settled
+from tests.api.test_interventions import parked
 from tests.api.test_personal_texts import stored
 
 REASON = "Ann Canary-Quill rang about it"
@@ -80,3 +81,26 @@ async def test_why_an_endpoint_was_disabled_is_stored_sealed(
         assert answer.status_code == 200, answer.text
         assert answer.json()["state_because"] == REASON
         assert REASON not in await stored(house.database)
+
+
+async def test_what_is_said_of_many_sagas_is_erased_with_the_customer_of_each(
+    impatient: httpx.AsyncClient, house: House, shop: Shop
+) -> None:
+    saga = await parked(impatient, shop, ship_to="addr_undeliverable")
+    many = {
+        **WHY,
+        "kind": "correct",
+        "correction": {"ship_to": "addr_ok"},
+        "evidence": f"letter of {REASON}",
+        "filter": {"merchant": shop.merchant, "step": "BookShipment"},
+        "dry_run": False,
+    }
+    answer = await impatient.post("/interventions", json=many, headers={"Idempotency-Key": a_key()})
+    assert answer.status_code == 202, answer.text
+    await settled(impatient, saga, "completed")
+    stream = f"/streams/saga-{saga}"
+    assert REASON in (await impatient.get(stream)).text
+    await house.personal.destroy(subject_of("customer", shop.customer), "test")
+    told = (await impatient.get(stream)).text
+    assert REASON not in told
+    assert ERASED in told

@@ -334,6 +334,8 @@ async def test_once_the_person_is_erased_nothing_of_them_can_be_read(
             f"/streams/saga-{person.cancelled}",
             f"/sagas/{person.alone}",
             f"/streams/saga-{person.alone}",
+            f"/sagas/{person.corrected}",
+            f"/streams/saga-{person.corrected}",
             f"/webhook-endpoints/{person.endpoint}/deliveries",
         )
     ]
