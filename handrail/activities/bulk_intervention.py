@@ -198,15 +198,21 @@ class _InMany:
         return str(first.get("heard", ""))
 
 
-async def _sealed(store: EventStore, saga: str, command: Command) -> Command:
-    """Under the key of the saga's subject, as its stream names it."""
-    if not store.personal.seals or not has_marks(type(command)):
-        return command
+async def _sealed(
+    store: EventStore, saga: str, told: Any, instead: Command | None
+) -> tuple[Any, Command | None]:
+    """Both under the key of the saga's subject, as its stream names it: what was said of many is
+    erased with each of them.
+    """
+    if not store.personal.seals or not any(has_marks(type(one)) for one in (told, instead)):
+        return told, instead
     stream = stream_name("saga", saga)
     story = (await store.load({stream: 0}))[stream].events
     begun = [one for one in story if isinstance(one, SagaStarted)]
     subject = (begun[-1].subject if begun else "") or subject_of("saga", saga)
-    return await store.personal.seal(command, subject)
+    opened = await store.personal.open(told)
+    sealed = await store.personal.seal_all((opened, instead), subject)
+    return sealed[0], sealed[1]
 
 
 async def _execute_update(
@@ -225,7 +231,7 @@ async def _execute_update(
                 command: Command = await saga.query("parked_command", target.step)
                 correction = await store.personal.open(asked.correction)
                 instead = corrected(command, orjson.loads(correction))
-                instead = await _sealed(store, target.saga, instead)
+        told, instead = await _sealed(store, target.saga, told, instead)
         id_ = update_id("intervene", told.id)
         await saga.execute_update("intervene", args=[told, instead], id=id_)
     except WrongCorrection as wrong:

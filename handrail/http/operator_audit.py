@@ -37,7 +37,6 @@ from handrail.eventstore.codec import Codec
 from handrail.http.database import Database
 from handrail.http.personal_texts import SagaTexts
 from handrail.http.problems import Problem, unavailable
-from handrail.personal import subject_of
 
 ACTS: Final = "handrail.acts"
 """Where a request's scope holds its act, once there is one."""
@@ -148,11 +147,11 @@ class OperatorAudit:
             origin=_origin(request),
             reason=await _reason(request),
         )
-        saga = request.path_params.get("saga")
-        is_id = saga is not None and not bounds.SAGA_ID.wrong_with(saga)
-        subject = await self._texts.subject(saga) if saga and is_id and event.reason else ""
-        otherwise = subject or subject_of("audit", datetime.now(UTC).date().isoformat())
-        sealed = await self._texts.personal.seal(event, otherwise)
+        about = {"saga": bounds.SAGA_ID, "stream": bounds.STREAM} if event.reason else {}
+        named = {name: request.path_params.get(name, "") for name in about}
+        sealed = await self._texts.of_act(
+            event, **{name: one for name, one in named.items() if not about[name].wrong_with(one)}
+        )
         try:
             await self._append(sealed, act.actor)
         except DBAPIError as error:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar, cast
 
 import orjson
 import psycopg
@@ -94,16 +95,39 @@ class SagaTexts:
             return ""
         return await self._subject(saga) or subject_of("saga", saga)
 
+    async def of_act(self, message: T, *, saga: str = "", stream: str = "") -> T:
+        """The message with what an operator says of an act sealed: for the subject of the saga; or
+        of the saga that has the id in the name of the stream; or, where that has none, for the day.
+        """
+        if not self.personal.seals or not has_marks(type(message)):
+            return message
+        subject = await self.subject(saga) if saga else ""
+        if not subject and stream:
+            _, _, id_ = stream.partition("-")
+            subject = self._named(await self._started(id_))
+        return await self.personal.seal(message, subject or _of_today())
+
     async def _subject(self, saga: str) -> str:
-        asked = {"stream": stream_name("saga", saga)}
-        async with self._database.connection() as connection:
-            started = (await connection.execute(_STARTED, asked)).scalar_one_or_none()
+        started = await self._started(saga)
         if started is None:  # its first attempt may be about to begin
             found = await begun_with(self._client, saga)
             type_ = self._types.get(found.workflow_type) if found else None
             if found is None or type_ is None or not found.arguments:
                 return ""
             return type_.subject(await found.argument(0, type(type_.example_input)))
+        return self._named(started)
+
+    async def _started(self, saga: str) -> Mapping[str, Any] | None:
+        """The data of the event that the saga began with."""
+        asked = {"stream": stream_name("saga", saga)}
+        async with self._database.connection() as connection:
+            found = (await connection.execute(_STARTED, asked)).scalar_one_or_none()
+        return cast("Mapping[str, Any] | None", found)
+
+    def _named(self, started: Mapping[str, Any] | None) -> str:
+        """The subject of a saga that began so; empty where it has none."""
+        if started is None:
+            return ""
         if subject := str(started.get("subject", "")):
             return subject
         type_ = self._types.get(started["saga_type"])
@@ -111,6 +135,11 @@ class SagaTexts:
             return ""
         input_ = TypeAdapter(type(type_.example_input)).validate_json(started["input"])
         return type_.subject(input_)
+
+
+def _of_today() -> str:
+    """The subject of what is said of no saga: it has a key for each day."""
+    return subject_of("audit", datetime.now(UTC).date().isoformat())
 
 
 class OpeningMiddleware:

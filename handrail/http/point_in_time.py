@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,7 @@ from handrail.http.problems import Problem
 from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, HistoryTooLong, fold_as_of
 from handrail.projections.blame import Blame, Changes, blame_of, changes_of
 from handrail.projections.moments import MomentLost
+from handrail.projections.own_rows import own_values
 from handrail.projections.paging import After
 from handrail.projections.past_lists import ListBehind, PastList, PastSlice, Reads, list_as_of
 from handrail.projections.past_totals import TotalsNotKept, totals_as_of
@@ -72,6 +74,10 @@ class PointInTime:
         limit: int,
     ) -> PastSlice[RowT]:
         """A page of a list, of rows that `confined` shows. Raises Problem."""
+        own = own_values(confined.visible, wanted.projection.owner)
+        if own is None or any(wanted.where.get(name, own[name]) != own[name] for name in own):
+            return PastSlice([], None, {})
+        wanted = replace(wanted, where={**wanted.where, **own})
         reads = Reads(confined, self._database, self._codec, self._events_at_most, self._turn)
         async with self._bounded():
             return await list_as_of(reads, wanted, moment, after=after, limit=limit)

@@ -6,6 +6,8 @@ database does not compare, such as for a login that owns the tables or bypasses 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import ColumnElement, FromClause, false
 
 from handrail.access.principal import Visibility
@@ -19,13 +21,19 @@ def own_rows(
 
     A principal of a tenant sees no row of a table that names none, and likewise one of a party.
     """
+    own = own_values(visible, owner)
+    if own is None:
+        return [false()]
+    return [table.c[column] == value for column, value in own.items()]
+
+
+def own_values(visible: Visibility, owner: RowOwner | None) -> Mapping[str, str] | None:
+    """What the columns of an own row hold: nothing where all rows are seen, None where none is."""
     if visible.everything:
-        return []
+        return {}
     named = [
         (owner.tenant if owner else "", visible.tenant),
         (owner.party if owner else "", visible.party),
     ]
-    wanted = [(column, value) for column, value in named if value]
-    if not wanted or not all(column for column, _ in wanted):
-        return [false()]
-    return [table.c[column] == value for column, value in wanted]
+    wanted = {column: value for column, value in named if value}
+    return wanted if wanted and all(wanted) else None

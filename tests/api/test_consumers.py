@@ -15,6 +15,7 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore, Recorded
 from handrail.messaging.consumers.inbox import park, receive
 from handrail.messaging.envelope import received_from_store
+from handrail.personal import is_sealed
 from runtime.app import HANDRAIL
 from tests.api.conftest import API, WORKER, House
 from tests.controls import eur
@@ -50,6 +51,16 @@ async def merchant(house: House) -> str:
             await park(connection, finance.CONSUMER, first, "KeyError: 'nobody'", 3)
             await receive(connection, finance.CONSUMER, second)
     return merchant
+
+
+async def settled_by(house: House, merchant: str) -> list[tuple[Any, ...]]:
+    """How each message was settled, by whom and why: the reason is stored sealed."""
+    rows = await house.sql(
+        "SELECT settled_as, actor, reason FROM parked_messages WHERE stream = %s ORDER BY version",
+        f"merchant-{merchant}",
+    )
+    assert all(is_sealed(reason) for _, _, reason in rows)
+    return await house.personal.open(rows)
 
 
 async def in_the_ledger(house: House, merchant: str) -> int:
@@ -118,13 +129,7 @@ async def test_a_retry_handles_them_in_order_and_remembers_who_and_why(
     assert answer.status_code == 200
     assert (answer.json()["handled"], answer.json()["stopped_by"]) == (2, None)
     assert await waiting(api, merchant) is None
-    assert (
-        await house.sql(
-            "SELECT settled_as, actor, reason FROM parked_messages WHERE stream = %s",
-            f"merchant-{merchant}",
-        )
-        == [("handled", "ann", "mended in 1.2.3")] * 2
-    )
+    assert await settled_by(house, merchant) == [("handled", "ann", "mended in 1.2.3")] * 2
     assert await in_the_ledger(house, merchant) == 47_10
 
 
@@ -155,10 +160,10 @@ async def test_a_discarded_message_is_not_handled(
     await api.post(f"{path}/retry", json=WHY)
 
     assert await in_the_ledger(house, merchant) == -50_00
-    assert await house.sql(
-        "SELECT settled_as, actor, reason FROM parked_messages WHERE stream = %s ORDER BY version",
-        f"merchant-{merchant}",
-    ) == [("discarded", "ben", "booked by hand"), ("handled", "ann", "mended in 1.2.3")]
+    assert await settled_by(house, merchant) == [
+        ("discarded", "ben", "booked by hand"),
+        ("handled", "ann", "mended in 1.2.3"),
+    ]
 
 
 @pytest.mark.parametrize("verb", ["retry", "discard"])

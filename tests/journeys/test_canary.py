@@ -7,7 +7,8 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+from urllib.parse import quote
 
 import duckdb
 import httpx
@@ -15,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from handrail.dev.postgres import DATABASE
+from handrail.dev.postgres import DATABASE, _program
 from handrail.dev.rabbitmq import is_installed
 from handrail.dev.stack import Stack
 from handrail.personal import ERASED
@@ -26,26 +27,52 @@ from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from runtime.verify import prove
 from tests.api.shop import Shop, a_key, open_shop, place
+from tests.journeys.canary_acts import (
+    CANARIES,
+    CARD,
+    LONG,
+    MAIL,
+    NAME,
+    PHONE,
+    REVIEWED,
+    STREET,
+    TwoPersons,
+    cancels_before_the_pivot,
+    dies_at_the_broker,
+    exported,
+    is_an_operators_matter,
+    is_searched_for,
+    once,
+    put_right_by_two,
+    registered,
+    settles,
+    two_persons,
+    when,
+)
 from tests.tracing.collector import collecting
+from tests.webhook_endpoints.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.journey
 
-NAME: Final = "Ann Canary-Quill"
-STREET: Final = "canary-street-7_ok"
-MAIL: Final = "ann.canary@quill.example"
-PHONE: Final = "+4915199887766"
-CARD: Final = "canary-4111_ok"
-CANARIES: Final = (NAME, STREET, MAIL, PHONE, CARD)
-LONG: Final = 120.0  # seconds
 TRACES: Final = "traces"
 """The folder of what the processes export."""
 
 
 @dataclass(frozen=True)
 class Person:
+    """`cancelled`, `alone` and `corrected` are sagas of hers, `in_many` an intervention that one
+    of them was meant by; `endpoint` is one of the merchant's, and `receiver` what it got there.
+    """
+
     shop: Shop
     order: str
     saga_of_return: str
+    cancelled: str
+    alone: str
+    corrected: str
+    in_many: str
+    endpoint: str
+    receiver: Receiver
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +86,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         step_patience_seconds=1,
         first_try_seconds=0.5,
         subject_keys_seconds=1,
+        review_above=REVIEWED,
     )
     with collecting(folder / TRACES) as collector, pytest.MonkeyPatch.context() as patched:
         patched.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
@@ -66,6 +94,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
             HANDRAIL,
             settings,
             notifiers=1,
+            dispatchers=1,
             consumers=True,
             broker=is_installed(),
             temporal_ui=False,
@@ -79,15 +108,10 @@ async def api(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def once(api: httpx.AsyncClient, path: str, **wanted: Any) -> Any:
-    """The body at this address, once it says what is waited for."""
-    async with asyncio.timeout(LONG):
-        while True:
-            found = await api.get(path)
-            body = found.json()
-            if found.status_code == 200 and all(body[one] == it for one, it in wanted.items()):
-                return body
-            await asyncio.sleep(0.1)
+@pytest.fixture(scope="module")
+async def two(stack: Stack) -> AsyncIterator[TwoPersons]:
+    async with two_persons(stack) as found:
+        yield found
 
 
 async def _put_right(api: httpx.AsyncClient, saga: str) -> None:
@@ -107,9 +131,17 @@ async def _put_right(api: httpx.AsyncClient, saga: str) -> None:
 
 
 @pytest.fixture(scope="module")
-async def person(stack: Stack, api: httpx.AsyncClient) -> Person:
-    """Has ordered, was reached, paid, sent something back; all of it is over."""
+async def person(stack: Stack, api: httpx.AsyncClient, two: TwoPersons) -> AsyncIterator[Person]:
+    """Has ordered, was reached, paid, sent something back, cancelled, rang; all of it is over."""
+    async with receiving() as receiver:
+        yield await _person(stack, api, two, receiver)
+
+
+async def _person(
+    stack: Stack, api: httpx.AsyncClient, two: TwoPersons, receiver: Receiver
+) -> Person:
     shop = await open_shop(api)
+    await registered(api, shop, receiver.url)
     contact = {
         "language": "en",
         "time_zone": "UTC",
@@ -121,9 +153,7 @@ async def person(stack: Stack, api: httpx.AsyncClient) -> Person:
     order = (await place(api, shop, card=CARD, ship_to="addr_undeliverable")).json()["order"]
     await _put_right(api, order)
     await once(api, f"/orders/{order}", status="completed")
-    paid = await api.post(f"/orders/{order}/plan/settlement", json={"card": CARD})
-    assert paid.status_code == 202, paid.text
-    await once(api, f"/sagas/{paid.json()['saga']}", status="completed")
+    await settles(api, order)
     sent_back = await api.post(
         f"/orders/{order}/returns",
         json={"lines": [{"sku": shop.sku, "quantity": 1}], "reason": f"{NAME} did not like it"},
@@ -133,8 +163,19 @@ async def person(stack: Stack, api: httpx.AsyncClient) -> Person:
     saga = sent_back.json()["saga"]
     await once(api, f"/sagas/{saga}", status="completed")
     await _is_written_to(api, shop.customer)
+    cancelled = await cancels_before_the_pivot(api, shop)
+    alone, corrected, in_many = await put_right_by_two(api, two, shop)
+    await is_searched_for(two)
+    if stack.rabbitmq is not None:
+        await dies_at_the_broker(stack, two, order)
+    endpoint = await is_an_operators_matter(two, shop.merchant, receiver.url)
+    await when(
+        api,
+        f"/webhook-endpoints/{endpoint}",
+        lambda found: not found["waiting"] and found["last_delivered_at"],
+    )
     await lake_exporter.catch_up(stack.settings)
-    return Person(shop, order, saga)
+    return Person(*(shop, order, saga, cancelled, alone, corrected, in_many, endpoint, receiver))
 
 
 async def _is_written_to(api: httpx.AsyncClient, customer: str) -> None:
@@ -147,8 +188,16 @@ async def _is_written_to(api: httpx.AsyncClient, customer: str) -> None:
 
 
 def hits(texts: Iterator[tuple[str, bytes]]) -> list[tuple[str, str]]:
-    """Where which canary was found."""
-    return [(where, one) for where, text in texts for one in CANARIES if one.encode() in text]
+    """Where which canary was found: as it is, in an address, or as a dump writes bytes."""
+    forms = {
+        form: one for one in CANARIES for form in (one, quote(one, safe=""), one.encode().hex())
+    }
+    return [
+        (where, one)
+        for where, text in texts
+        for form, one in forms.items()
+        if form.encode() in text
+    ]
 
 
 def files(stack: Stack) -> Iterator[tuple[str, bytes]]:
@@ -174,6 +223,20 @@ async def rows(url: str) -> list[tuple[str, bytes]]:
     return found
 
 
+async def dump(stack: Stack) -> bytes:
+    """What `pg_dump` writes of the database."""
+    assert stack.postgres is not None
+    process = await asyncio.create_subprocess_exec(
+        _program("pg_dump"),
+        stack.postgres._administrators_url(DATABASE),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    written, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"COPY public.dead_message_acts" in written
+    return written
+
+
 def lake(stack: Stack) -> list[tuple[str, bytes]]:
     """Every row of every file."""
     files = [str(one) for one in stack.settings.lake_folder.rglob("*.parquet")]
@@ -195,6 +258,7 @@ async def everywhere(stack: Stack, api: httpx.AsyncClient) -> list[tuple[str, st
     return [
         *hits(files(stack)),
         *hits(iter(await rows(stack.database_url))),
+        *hits(iter([("dump", await dump(stack))])),
         *hits(iter(lake(stack))),
         *hits(iter(await metrics(stack, api))),
     ]
@@ -212,6 +276,8 @@ async def test_while_the_person_is_known_no_store_holds_them_in_clear(
     contact = (await api.get(f"/customers/{person.shop.customer}/contact")).text
     assert all(one in saga for one in (NAME, STREET))
     assert all(one in contact for one in (MAIL, PHONE))
+    for one in (person.cancelled, person.alone, person.corrected):
+        assert NAME in (await api.get(f"/sagas/{one}")).text
     assert await everywhere(stack, api) == []
 
 
@@ -220,6 +286,24 @@ def test_other_companies_were_asked_in_clear(stack: Stack, person: Person) -> No
     assert CARD.encode() in told["bank.ledger"]
     assert STREET.encode() in told["carrier.ledger"]
     assert MAIL.encode() in told["provider.ledger"]
+
+
+async def test_what_came_of_the_person_at_the_merchant_stays_there_and_is_withheld(
+    person: Person,
+) -> None:
+    streams = person.receiver.streams()
+    assert f"order-{person.order}" in streams
+    assert f"order-{person.cancelled}" in streams
+    got = [("webhook", repr(one).encode()) for one in person.receiver.got]
+    assert hits(iter(got)) == []
+
+
+async def test_the_audit_is_exported_with_what_was_said_in_it(
+    two: TwoPersons, person: Person
+) -> None:
+    for text in (await exported(two)).values():
+        assert f"{NAME} has moved" in text
+        assert f"/orders/{person.cancelled}/cancellation" not in text, "no act of an operator"
 
 
 async def test_once_the_person_is_erased_nothing_of_them_can_be_read(
@@ -246,6 +330,13 @@ async def test_once_the_person_is_erased_nothing_of_them_can_be_read(
             f"/sagas/{person.saga_of_return}",
             f"/customers/{customer}/contact",
             f"/customers/{customer}/messages",
+            f"/sagas/{person.cancelled}",
+            f"/streams/saga-{person.cancelled}",
+            f"/sagas/{person.alone}",
+            f"/streams/saga-{person.alone}",
+            f"/sagas/{person.corrected}",
+            f"/streams/saga-{person.corrected}",
+            f"/webhook-endpoints/{person.endpoint}/deliveries",
         )
     ]
     assert not [one for one in CANARIES if any(one in text for text in told)]

@@ -22,6 +22,7 @@ from handrail.http.dependencies import ServicesDep
 from handrail.http.routes import dead_messages as api
 from handrail.http.schemas import Id, Name
 from handrail.messaging.broker.dead_message import DeadQueue
+from handrail.messaging.broker.edited_body import as_sent
 
 router = APIRouter()
 
@@ -109,7 +110,8 @@ async def show_one(
 def _offers(principal: Principal, found: api.Dead, vhost: str, queue: str) -> dict[str, Any]:
     path = {"vhost": vhost, "queue": queue, "message": found.id}
     way = _WAYS[queue]
-    is_json = found.body.lstrip()[:1] in {"{", "["} and found.size <= len(found.body.encode())
+    is_whole = found.size <= len(as_sent(found.body).encode())
+    is_json = is_whole and found.body.lstrip()[:1] in {"{", "["}
     return {
         "redrive": offered(
             REDRIVE,

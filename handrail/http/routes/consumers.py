@@ -18,14 +18,13 @@ from handrail.app import UnknownConsumer
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection
 from handrail.http.access import needs
-from handrail.http.actor_name import ActorName
 from handrail.http.database import Database, other_store
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.operator_reason import attribution
 from handrail.http.pagination import BY_VERSION, Page, PageQuery, page, position
 from handrail.http.problems import Problem, responses, unavailable
 from handrail.http.routes.streams import StreamName
 from handrail.http.schemas import Links, Moment, Name, Why, of_row, whole
-from handrail.kernel import Attribution
 from handrail.messaging.consumers import parked_messages
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.parked_messages import NothingParked
@@ -210,10 +209,9 @@ async def retry(
 ) -> Retried:
     """Stops at the first message that fails again. Once nothing is left the stream flows."""
     consumer = _known(services, name)
+    by = await attribution(services, body, actor, stream=stream)
     async with _connected(services.database, _RETRY_LIMIT) as connection:
-        done = await parked_messages.retry(
-            connection, consumer, services.app.codec, stream, _by(body, actor)
-        )
+        done = await parked_messages.retry(connection, consumer, services.app.codec, stream, by)
     return Retried(
         consumer=name,
         stream=stream,
@@ -234,10 +232,9 @@ async def discard(
 ) -> Discarded:
     """The first one, or that of `version`. Those behind it are handled by a retry."""
     _known(services, name)
+    by = await attribution(services, body, actor, stream=stream)
     async with _connected(services.database) as connection:
-        version = await parked_messages.discard(
-            connection, name, stream, _by(body, actor), version=body.version
-        )
+        version = await parked_messages.discard(connection, name, stream, by, version=body.version)
     return Discarded(consumer=name, stream=stream, version=version, links=_links(name, stream))
 
 
@@ -275,10 +272,6 @@ def _known(services: Services, name: str) -> Consumer:
         return services.app.consumer(name)
     except UnknownConsumer as unknown:
         raise Problem("not-found", str(unknown)) from None
-
-
-def _by(body: Settling, actor: ActorName) -> Attribution:
-    return Attribution(body.by(actor), body.reason)
 
 
 def _message(one: parked_messages.ParkedMessage) -> WaitingMessage:

@@ -12,11 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handrail import bounds
 from handrail.http.access import needs
-from handrail.http.actor_name import ActorName
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.operator_reason import attribution
 from handrail.http.problems import Problem, at, responses, unavailable
 from handrail.http.schemas import Id, Links, Name, Why, of_row, text
-from handrail.kernel import Attribution
 from handrail.messaging.broker import dead_message_acts
 from handrail.messaging.broker.dead_message import (
     Acted,
@@ -25,6 +24,7 @@ from handrail.messaging.broker.dead_message import (
     NotFound,
     NotToBeEdited,
 )
+from handrail.messaging.broker.edited_body import as_sent, as_shown
 from handrail.messaging.broker.operator_access import BrokerAccess
 
 router = APIRouter(tags=["consumers"])
@@ -95,7 +95,9 @@ class Dead(BaseModel):
     since: datetime | None
     content_type: str
     headers: dict[str, Any]
-    body: str = Field(description="Of a list at most 2,000 characters.")
+    body: str = Field(
+        description="Of a list at most 2,000 characters. Sealed texts stay so, and begin with ␞."
+    )
     size: int = Field(description="Bytes of the body.")
     links: Links
 
@@ -232,8 +234,8 @@ async def list_dead(
             of_row(
                 DoneBefore,
                 one,
-                body=one.body.decode(errors="replace")[:_SHORT],
-                edited=None if one.edited is None else one.edited.decode()[:_SHORT],
+                body=as_shown(one.body.decode(errors="replace"))[:_SHORT],
+                edited=None if one.edited is None else as_shown(one.edited.decode())[:_SHORT],
             )
             for one in acts
         ],
@@ -266,7 +268,7 @@ async def redrive(
     their key now. Each is taken away once the broker has its copy: a failure in between leaves it
     twice, with the same id. The original is kept for a year.
     """
-    access, by = access_of(services), _by(body, actor)
+    access, by = access_of(services), await attribution(services, body, actor)
     async with _broker():
         dead = access.dead_messages(services.app, _connected(services))
         done = await dead.redrive(vhost, queue, by, ids=body.messages)
@@ -288,11 +290,13 @@ async def edit(
     message: Id,
     body: Editing,
 ) -> ActedOn:
-    """Its id and headers stay; the original is kept for a year."""
-    access, by = access_of(services), _by(body, actor)
+    """Its id and headers stay; the original is kept for a year. Sealed texts of the body stay as
+    they are shown: one that is replaced by a text in clear is refused.
+    """
+    access, by = access_of(services), await attribution(services, body, actor)
     async with _broker():
         dead = access.dead_messages(services.app, _connected(services))
-        done = await dead.edit(vhost, queue, by, message, body.body.encode())
+        done = await dead.edit(vhost, queue, by, message, as_sent(body.body).encode())
     return _acted(done, vhost, queue)
 
 
@@ -312,7 +316,7 @@ async def discard(
     body: DiscardingDead,
 ) -> ActedOn:
     """What it was is kept for a year."""
-    access, by = access_of(services), _by(body, actor)
+    access, by = access_of(services), await attribution(services, body, actor)
     async with _broker():
         dead = access.dead_messages(services.app, _connected(services))
         done = await dead.discard(vhost, queue, by, [message])
@@ -347,16 +351,12 @@ def _connected(services: Services) -> Any:
     return services.database.connection
 
 
-def _by(body: Why, actor: ActorName) -> Attribution:
-    return Attribution(body.by(actor), body.reason)
-
-
 def _shown(one: DeadMessage, vhost: str, queue: str, longest: int) -> Dead:
     where = f"/broker/{vhost}/{queue}/messages"
     return of_row(
         Dead,
         one,
-        body=one.text[:longest],
+        body=as_shown(one.text)[:longest],
         size=len(one.body),
         links={"message": f"{where}/{one.id}", "messages": where},
     )

@@ -22,10 +22,10 @@ from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.http.access import needs
 from handrail.http.actor_name import ActorName
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.operator_reason import attribution
 from handrail.http.problems import Problem, responses
 from handrail.http.routes.streams import StreamName
 from handrail.http.schemas import Links, Name, Why, of_row
-from handrail.kernel import Attribution
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.relay import parked_messages
 from handrail.messaging.relay.parked_messages import RELAY
@@ -193,9 +193,7 @@ async def retry_rows(
     """A projector does it, each row in the order of its events."""
     _known_model(services, name)
     links = {"parked": f"/read-models/{name}/parked"}
-    return await _requested(
-        services, _by(body, actor), name, EVERYTHING, parked_at=[name], links=links
-    )
+    return await _requested(services, body, actor, name, EVERYTHING, parked_at=[name], links=links)
 
 
 @router.post(
@@ -211,7 +209,7 @@ async def retry_row(
     """A projector does it, in the order of the events, up to the first that fails again."""
     _known_model(services, name)
     return await _requested(
-        services, _by(body, actor), name, stream, parked_at=[name], links=_of_row(name, stream)
+        services, body, actor, name, stream, parked_at=[name], links=_of_row(name, stream)
     )
 
 
@@ -252,7 +250,8 @@ async def retry_relay(services: ServicesDep, actor: ActorDep, body: Retrying) ->
     parked_at = parked_messages.names_at(_exchanges(services))
     return await _requested(
         services,
-        _by(body, actor),
+        body,
+        actor,
         RELAY,
         EVERYTHING,
         parked_at=parked_at,
@@ -275,7 +274,7 @@ async def retry_relay_stream(
         raise Problem("not-found", f"there is no exchange {exchange}")
     name = parked_messages.name_at(exchange)
     return await _requested(
-        services, _by(body, actor), name, stream, parked_at=[name], links=_at_relay(stream)
+        services, body, actor, name, stream, parked_at=[name], links=_at_relay(stream)
     )
 
 
@@ -297,13 +296,15 @@ async def raw(connection: AsyncConnection) -> Connection:
 
 async def _requested(
     services: Services,
-    by: Attribution,
+    body: Retrying,
+    actor: ActorName,
     subscriber: str,
     stream: str,
     *,
     parked_at: Sequence[str],
     links: Mapping[str, str],
 ) -> RetryAccepted:
+    by = await attribution(services, body, actor, stream=stream)
     async with services.database.connection() as connection:
         stored = await retry_requests.request(connection, subscriber, stream, by, parked_at)
     if stored is None:
@@ -321,10 +322,6 @@ def _exchanges(services: Services) -> tuple[str, ...]:
     if services.app.broker is None:
         raise Problem("not-found", "the App declares no broker, so there is no relay")
     return (*services.app.routing.exchanges, UNKNOWN)
-
-
-def _by(body: Retrying, actor: ActorName) -> Attribution:
-    return Attribution(body.by(actor), body.reason)
 
 
 def _state(one: Lag) -> ReadModelState:

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.operator_reason import attribution
 from handrail.http.problems import Problem, responses
 from handrail.http.schemas import Links, Name, Why
-from handrail.kernel import Attribution
 from handrail.projections import rebuild_requests
 from handrail.projections.read_model import NEXT
 
@@ -89,7 +89,7 @@ async def rebuild(services: ServicesDep, actor: ActorDep, name: Name, body: Rebu
     Requested while it is built, it is built once.
     """
     _known(services, name)
-    by = Attribution(body.by(actor), body.reason)
+    by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
         await rebuild_requests.request(connection, name, by)
     return await show_rebuild(services, name)

@@ -15,6 +15,7 @@ from handrail.access.roles import MANAGE_ENDPOINTS
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.api_examples import NEUTRAL
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.operator_reason import attribution
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, at, responses
 from handrail.http.schemas import Asked, Id, Links, Moment, Why, members, of_row, text, whole
@@ -202,6 +203,8 @@ async def register_endpoint(
     services: ServicesDep, principal: PrincipalDep, actor: ActorDep, body: NewWebhookEndpoint
 ) -> EndpointWithSecret:
     """It is sent what is recorded from now on. The answer shows its secret, once."""
+    if principal.party and not principal.tenant:
+        raise Problem("not-found", "there is nothing under this address")
     new = NewEndpoint(
         tenant=_tenant_of(services, principal.tenant, body),
         url=body.url,
@@ -289,8 +292,9 @@ async def disable_endpoint(
 ) -> EndpointState:
     """What comes meanwhile is kept."""
     found = await _found(services, principal, endpoint)
+    by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
-        now = await endpoints.disable(connection, found.id, by=body.by(actor), reason=body.reason)
+        now = await endpoints.disable(connection, found.id, by=by.actor, reason=by.reason)
     return await _state(services, _changed(now, "it is not active"))
 
 
@@ -305,8 +309,9 @@ async def enable_endpoint(
 ) -> EndpointState:
     """What came meanwhile is sent; what is parked waits for `redeliver`."""
     found = await _found(services, principal, endpoint)
+    by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
-        now = await endpoints.enable(connection, found.id, by=body.by(actor), reason=body.reason)
+        now = await endpoints.enable(connection, found.id, by=by.actor, reason=by.reason)
     return await _state(services, _changed(now, "it is not disabled"))
 
 

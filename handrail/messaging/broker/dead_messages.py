@@ -41,6 +41,7 @@ from handrail.messaging.broker.dead_message import (
     NoWayBack,
 )
 from handrail.messaging.broker.dead_message_acts import ActKind, Original
+from handrail.messaging.broker.edited_body import unsealed
 from handrail.messaging.broker.form_bindings import bound
 from handrail.messaging.broker.management_api import BrokerSaidNo, Management
 from handrail.messaging.broker.topology import DEAD, UNROUTED, Topology
@@ -186,6 +187,11 @@ class DeadMessages:
         """Store the originals, publish the copies, and only then take the originals away."""
         going: list[tuple[_Fetched, Sequence[str]]] = []
         for one in batch:
+            if wish.body and (field := unsealed(one.message.body, wish.body)):
+                doing.left[one.message.id] = (
+                    f"{field} is personal: leave its sealed text as it is, or the field out"
+                )
+                continue
             try:
                 going.append((one, ways.of(one.message) if ways else ()))
             except NoWayBack as why:
