@@ -44,10 +44,6 @@ PATH = {
     "return_id": "r-1",
     "day": "2026-03-02",
     "run": "2026-03-02",
-    "vhost": "shop",
-    "queue": "dead",
-    "endpoint": "no-such-endpoint",
-    "delivery": "msg_none",
 }
 
 
