@@ -21,6 +21,10 @@ _RAISES_AFTER: Final = 10
 """Seconds in which all live processes can read a newer form, before it is written."""
 
 
+_BEHIND_THE_SERVERS: Final = ("nice", "-n", "10")
+"""Elsewhere servers have machines of their own: a release that starts takes nothing from them."""
+
+
 class Servers(Stack):
     """PostgreSQL, Temporal, RabbitMQ and the companies; the release migrates its database."""
 
@@ -64,7 +68,7 @@ class Process(Child):
         self.ready_file = folder / "ready" / f"{release.name}-{name}"
         super().__init__(
             name,
-            release.command(*arguments),
+            (*_BEHIND_THE_SERVERS, *release.command(*arguments)),
             log=folder / "logs" / f"{release.name}-{name}.log",
             environment={
                 **inherited(),
