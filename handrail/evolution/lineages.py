@@ -166,7 +166,7 @@ class Lineages:
     @cached_property
     def replaced(self) -> Sequence[EventSplit | EventRetired]:
         """Changes after which an event is written as others, and that have a way down: the older
-        ones first, in whatever order they are declared.
+        ones first, however they are declared.
         """
         found = (
             one

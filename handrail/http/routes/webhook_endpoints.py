@@ -19,6 +19,7 @@ from handrail.http.operator_reason import attribution
 from handrail.http.pagination import Page, PageQuery, page, position
 from handrail.http.problems import Problem, at, responses
 from handrail.http.schemas import Asked, Id, Links, Moment, Why, members, of_row, text, whole
+from handrail.http.tenant_of_body import tenant_of
 from handrail.privacy.texts import NoSubjectKeys
 from handrail.tenant_word import TENANT_FIELD
 from handrail.webhook_endpoints import deliveries, endpoints
@@ -203,10 +204,8 @@ async def register_endpoint(
     services: ServicesDep, principal: PrincipalDep, actor: ActorDep, body: NewWebhookEndpoint
 ) -> EndpointWithSecret:
     """It is sent what is recorded from now on. The answer shows its secret, once."""
-    if principal.party and not principal.tenant:
-        raise Problem("not-found", "there is nothing under this address")
     new = NewEndpoint(
-        tenant=_tenant_of(services, principal.tenant, body),
+        tenant=tenant_of(principal, body.tenant, services.app.tenant),
         url=body.url,
         description=body.description,
         events=_events_of(services, body.events),
@@ -413,19 +412,6 @@ async def discard_delivery(
     if not done:
         raise Problem("not-found", f"no delivery {delivery} waits or is parked there")
     return NamedDelivery(endpoint=found.id, delivery=delivery, links=_links(found.id))
-
-
-def _tenant_of(services: Services, own: str, body: NewWebhookEndpoint) -> str:
-    """Raises Problem where a caller of a tenant names another, or one of none names none."""
-    pointer = f"#/{services.app.tenant}"
-    tenant = own or body.tenant
-    if tenant is None:
-        said = "is needed here: whose endpoint it is"
-    elif body.tenant not in {None, tenant}:
-        said = "must be your own, or left out"
-    else:
-        return tenant
-    raise Problem("invalid-request", f"{pointer}: {said}", [at(pointer, said)])
 
 
 def _events_of(services: Services, asked: Sequence[str]) -> Sequence[str]:
