@@ -214,6 +214,7 @@ class App:
         if said := wrong_with(self.tenant):
             raise WronglyDeclared(f"tenant={self.tenant!r} {said}: give the tenant another word")
         refuse_two("contexts", (one.name for one in (*self.contexts, SAGAS)))
+        refuse_two("messages", (one.__name__ for one in (*self.events, *self.commands)))
         if self.evolutions:
             self._refuse_wrong_changes()
             object.__setattr__(self, "consumers", tuple(map(self._with_earlier, self.consumers)))
@@ -225,7 +226,6 @@ class App:
         refuse_two("consumers", (one.name for one in self.consumers))
         refuse_two("commands", self._command_names())
         self._refuse_unknown_settings()
-        refuse_two("messages", (one.__name__ for one in (*self.events, *self.commands)))
         self._refuse_what_never_comes()
         for said in notifications.mistakes(self.messages):
             raise WronglyDeclared(said)
