@@ -86,6 +86,7 @@ _PATH: Final = {
     "message": "msg_1",
     "name": "finance",
     "order": "ord-1",
+    "queue": "dead",
     "run": "2026-03-02",
     "saga": "ord-1",
     "endpoint": "we_1",
@@ -95,6 +96,7 @@ _PATH: Final = {
     "source": "bank",
     "stream": "order-ord-1",
     "version": "1",
+    "vhost": "finance",
 }
 _HEADERS: Final = (
     "x" * 5_000,

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
+from handrail.console import timeline
 from handrail.console.routes import entities
 from handrail.console.set_by import blame_of_row
 from handrail.http.database import Database
@@ -83,7 +84,8 @@ async def test_an_event_that_the_row_does_not_have_yet_is_said_to_be_newer(
 async def test_a_long_history_is_folded_on_demand_alone(
     api: httpx.AsyncClient, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entities, "_SHOWN", 3)
+    monkeypatch.setattr(entities, "SHOWN", 3)
+    monkeypatch.setattr(timeline, "SHOWN", 3)
     html = await shown(api, f"/console/orders/{order}?event=0")
     assert not set_by(html)
     [more] = re.findall(r'href="([^"]+)">Look which event last set each field', html)

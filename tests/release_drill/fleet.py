@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ _RAISES_AFTER: Final = 10
 """Seconds in which all live processes can read a newer form, before it is written."""
 
 
-_BEHIND_THE_SERVERS: Final = ("nice", "-n", "10")
+_BEHIND_THE_SERVERS: Final = (shutil.which("nice") or "/usr/bin/nice", "-n", "10")
 """Elsewhere servers have machines of their own: a release that starts takes nothing from them."""
 
 
