@@ -186,7 +186,8 @@ def judged(found: Mapping[str, Any]) -> Sequence[tuple[str, str, bool]]:
          f"{min(found['written'].values())} or more of each", all(found["written"].values())),
         ("events parked", str(len(found["events_parked"])), not found["events_parked"]),
         ("invariants broken, rebuilt rows among them", ", ".join(broken) or "0", not broken),
-        ("p95 during against before", f"{found['p95_ratio']} times",
+        ("p95 during against before",
+         f"{found['p95_ratio']} times: {found['p95_ms']['during']} ms, {found['p95_ms']['before']}",
          (found["p95_ratio"] or 0) <= _SLOWER),
     ]  # fmt: skip
 

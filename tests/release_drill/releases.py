@@ -43,7 +43,12 @@ class Release:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        return {"PYTHONPATH": str(self.business), "HANDRAIL_APP": "runtime.app:HANDRAIL"}
+        # With -m Python looks into the current folder first, which has a release of its own.
+        return {
+            "PYTHONSAFEPATH": "1",
+            "PYTHONPATH": str(self.business),
+            "HANDRAIL_APP": "runtime.app:HANDRAIL",
+        }
 
     def command(self, *arguments: str) -> Sequence[str]:
         return [str(self.python), "-m", "handrail.cli.main", *arguments]
