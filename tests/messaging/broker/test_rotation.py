@@ -17,6 +17,7 @@ from domain.identifiers import MerchantId, OrderId
 from domain.settlement.events import PayableAccrued
 from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Subscriber
+from handrail.messaging.broker import federation_status
 from handrail.messaging.broker.definitions import Access, difference, objects_of
 from handrail.messaging.broker.management_api import apply, login_in
 from handrail.messaging.consumers.queue_consumer import Consuming
@@ -60,6 +61,8 @@ class Passwords:
         )
         found = await self.house.found()
         await apply(self.house.management, wanted, found, difference(wanted, found))
+        lacking = await federation_status.complete(self.house.management, self.house.declared, 20)
+        assert not lacking
 
 
 async def _lets_in(url: str, vhost: str) -> bool:
