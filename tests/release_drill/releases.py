@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -51,7 +52,9 @@ class Release:
         }
 
     def command(self, *arguments: str) -> Sequence[str]:
-        return [str(self.python), "-m", "handrail.cli.main", *arguments]
+        # The App is imported from the current folder, where that has one.
+        there = (shutil.which("env") or "/usr/bin/env", "-C", str(self.business))
+        return [*there, str(self.python), "-m", "handrail.cli.main", *arguments]
 
     async def run(self, settings: Mapping[str, str], *arguments: str) -> Ended:
         """A command of its own."""
