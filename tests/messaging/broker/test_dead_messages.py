@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from aiormq.exceptions import ChannelAccessRefused
@@ -148,10 +147,8 @@ async def test_a_process_that_is_killed_in_between_leaves_a_duplicate_and_never_
 ) -> None:
     """Killed after the broker confirmed the copy, and before the original was taken away."""
     await dead.dies("one")
-    script = Path(__file__).with_name("killed_redriving.py")
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(script),
+        *(sys.executable, "-m", "tests.messaging.broker.killed_redriving"),
         dead.house.server.url,
         dead.house.server.management_url,
         database,
