@@ -77,7 +77,7 @@ class Drill:
     async def _exchange(self) -> None:
         await self._for_a_beat("before")
         await self._bring_up("beside")
-        await self._kill(self.old, "worker")
+        await self._kill(self.old, "worker-1")
         await self._for_a_beat("beside")
         await self._kill(self.new, "projector")
         await self._for_a_beat("beside")
@@ -91,7 +91,7 @@ class Drill:
         self.old.serving.remove(self.old.url)
         await drain(self.servers, self.old.release, by=self.new.release)
         await self.old.stop()
-        await self._kill(self.new, "worker")
+        await self._kill(self.new, "worker-1")
         await self._for_a_beat("after")
         await self._for_a_beat("after")
         self.said["levels"] = await levels(self.servers, self.new.release)

@@ -125,7 +125,7 @@ class Fleet:
 
 
 def fleet(servers: Stack, release: Release, serving: list[str], folder: Path) -> Fleet:
-    """One process of each kind."""
+    """One process of each kind, and two workers: where one is killed, sagas go on at the other."""
     port = free_port()
 
     def process(name: str, *arguments: str, user: str | None = None) -> Process:
@@ -135,7 +135,8 @@ def fleet(servers: Stack, release: Release, serving: list[str], folder: Path) ->
         return Process(release, name, arguments, settings, folder)
 
     processes = {
-        "worker": process("worker", "worker"),
+        "worker-1": process("worker-1", "worker"),
+        "worker-2": process("worker-2", "worker"),
         "projector": process("projector", "projector"),
         "notifier": process("notifier", "notifier"),
         "relay": process("relay", "relay", user=PUBLISHING),
