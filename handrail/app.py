@@ -52,11 +52,11 @@ from handrail.projections.projection import Projection
 from handrail.projections.read_model import NEXT
 from handrail.projections.saga_board import SagaRow
 from handrail.projections.saga_figures import SagaTally
+from handrail.run_options import run_options
 from handrail.sagas import events, interventions, proposals, stream_commands
 from handrail.sagas.options import RunOptions
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
-from handrail.temporal.run_options import run_options
 from handrail.tenant_word import TENANT_WORD, key_of, wrong_with
 from handrail.webhook_endpoints.offered import OfferedEvents
 from handrail.wrongly_declared import WronglyDeclared, refuse_two

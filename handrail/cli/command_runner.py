@@ -19,8 +19,9 @@ from handrail.dev.private_files import UMASK
 from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
+from handrail.refused_settings import require
 from handrail.secret_files import OURS
-from handrail.settings import Settings, SettingsT, require
+from handrail.settings import Settings, SettingsT
 from handrail.tracing import export
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]

@@ -28,7 +28,8 @@ from handrail.messaging.broker.management_api import BrokerSaidNo, Management, l
 from handrail.messaging.broker.management_api import apply as make
 from handrail.messaging.broker.plan import NoBroker
 from handrail.messaging.broker.topology import OPERATOR, Topology, topology
-from handrail.settings import BAD_SETTINGS, Settings, variable
+from handrail.refused_settings import BAD_SETTINGS, variable
+from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
 
 _FED_WITHIN: Final = 30.0

@@ -32,7 +32,8 @@ from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
 from handrail.processes.announced import announced, of_pool
 from handrail.readiness import not_ready, ready
-from handrail.settings import BAD_SETTINGS, Settings
+from handrail.refused_settings import BAD_SETTINGS
+from handrail.settings import Settings
 from handrail.terminal_tables import terminal
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from handrail.messaging.broker.settings import BrokerSettings
 from handrail.optional_deps import require_extra
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +24,7 @@ class BrokerAccess:
 
     url: Callable[[], str]
     management_url: Callable[[], str]
-    settings: Settings
+    settings: BrokerSettings
 
     def dead_messages(
         self, app: App, connected: Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -47,7 +48,7 @@ class BrokerAccess:
         )
 
 
-def of_api(settings: Settings) -> BrokerAccess | None:
+def of_api(settings: BrokerSettings) -> BrokerAccess | None:
     """As the user of the API; None where the settings have no address for that. Ends the process
     where one of the two is missing, or the extra `broker`.
     """
@@ -62,7 +63,7 @@ def of_api(settings: Settings) -> BrokerAccess | None:
     )
 
 
-def of_administrator(settings: Settings) -> BrokerAccess:
+def of_administrator(settings: BrokerSettings) -> BrokerAccess:
     """As the one of `handrail topology`, whose settings are there."""
 
     def url() -> str:
