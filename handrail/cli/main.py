@@ -48,7 +48,7 @@ def verify(
     json: Json = False,
 ) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
-    from handrail.verify.prove import verify as run
+    from handrail.cli.verify import verify as run
     from handrail.verify.unreachable import Unreachable
 
     settings = joined(load_settings())

@@ -278,9 +278,9 @@ class Stack:
             users = topology(self.app.routing, self.app.consumers, operator=True).users
             self._learned(**broker_users.addresses(self.rabbitmq, users))
         if self.settings.broker_url and self.settings.broker_management_url:
-            from handrail.cli.topology_commands import establish
+            from handrail.dev.broker_topology import establish
 
-            await self._start("topology", lambda: establish(self.settings))
+            await self._start("topology", lambda: establish(self.app, self.settings))
 
     def _start_processes(self) -> list[Coroutine[Any, Any, None]]:
         self._let_simulators_tell()

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from handrail.app import UnknownConsumer
+from handrail.catalogue import UnknownConsumer
 from handrail.connections import store_pool
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in

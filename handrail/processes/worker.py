@@ -15,7 +15,8 @@ from temporalio.client import Client
 from handrail.activities import proposals, read_ending, saga_recorder
 from handrail.activities.http_gateway import open_session
 from handrail.activities.resources import Resources
-from handrail.app import SAGAS, App
+from handrail.app import App
+from handrail.catalogue import SAGAS
 from handrail.connections import store_engine, store_pool
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import EventStore

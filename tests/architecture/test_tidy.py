@@ -46,6 +46,7 @@ STARTED_BY_NAME = {
     "handrail/cli/topology.py",  # `handrail topology`
     "handrail/cli/webhook_endpoints.py",  # `handrail webhook-endpoints`
     "handrail/migrations/env.py",  # Alembic
+    "handrail/projections/paging.py",  # the earlier address of `handrail/paging.py`
 }
 
 

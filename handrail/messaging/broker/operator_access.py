@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -14,8 +14,9 @@ from handrail.refused_settings import require
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from handrail.app import App
     from handrail.messaging.broker.dead_messages import DeadMessages
+    from handrail.messaging.consumers.consumer import Consumer
+    from handrail.messaging.relay.routing import Routing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,10 @@ class BrokerAccess:
     settings: BrokerSettings
 
     def dead_messages(
-        self, app: App, connected: Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+        self,
+        routing: Routing,
+        consumers: Sequence[Consumer],
+        connected: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
     ) -> DeadMessages:
         """Needs the extra `broker`. Raises NoBroker where the App declares none."""
         from handrail.messaging.broker.address import (  # noqa: PLC0415  # see the module
@@ -42,7 +46,7 @@ class BrokerAccess:
         return DeadMessages(
             url=self.url,
             management=lambda: Management(self.management_url(), verify=verify),
-            topology=topology(app.routing, app.consumers),
+            topology=topology(routing, consumers),
             connected=connected,
             query=certificates(self.settings),
         )
