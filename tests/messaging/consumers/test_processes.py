@@ -182,7 +182,13 @@ async def test_what_waits_is_listed_retried_and_discarded(place: Place, tmp_path
 
     code, found, _ = await handrail(place, tmp_path, "consumers", "list", "--json")
     assert code == 1
-    assert found["consumers"][0] == {"name": "finance", "parked_streams": 3, "parked": 3}
+    assert found["consumers"][0] == {
+        "name": "finance",
+        "parked_streams": 3,
+        "parked": 3,
+        "waiting_streams": 0,
+        "waiting": 0,
+    }
     code, found, said = await handrail(place, tmp_path, "consumers", "parked", "finance", "--json")
     assert (code, [one["stream"] for one in found["parked"]]) == (1, [retried, discarded, left])
     assert "KeyError: 'nobody'" in said
