@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from handrail.notifications.contact_rows import COLUMNS, contact_of
 from handrail.notifications.contacts import CHANNELS, Channel, Contact
 from handrail.notifications.tables import campaigns, notification_contacts, notifications
-from handrail.projections.paging import After, Slice, slice_of
+from handrail.paging import After, Slice, slice_of
 
 State = Literal["waiting", "sent", "failed", "parked", "withheld", "withdrawn", "discarded"]
 _ORDER: Final = (notifications.c.created_at, notifications.c.source, notifications.c.channel)

@@ -37,9 +37,9 @@ from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
 from handrail.activities.command_handler import metadata_of
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
+from handrail.migrations import upgrade
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
 

@@ -29,9 +29,9 @@ from benchmarks.reporting import KEPT_IN, Result, bar, report
 from handrail.activities.command_handler import metadata_of
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.feed import Cursor, read_page
-from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, SHARDS, EventStore
+from handrail.migrations import upgrade
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
 

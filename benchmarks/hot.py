@@ -23,7 +23,7 @@ from benchmarks.contenders.turns import Turn, contender
 from benchmarks.reporting import Result, bar, report
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import EmbeddedTemporal
-from handrail.eventstore.migrations import upgrade
+from handrail.migrations import upgrade
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
 

@@ -34,7 +34,6 @@ from domain.settlement.events import PayableAccrued
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from handrail.eventstore.feed import BEGINNING, read_page
-from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.pool import Pool, open_pool
 from handrail.eventstore.store import ANY_VERSION, SHARDS, EventStore, Recorded
 from handrail.eventstore.subscriptions.registration import enroll
@@ -45,6 +44,7 @@ from handrail.messaging.envelope import id_of
 from handrail.messaging.relay.parked_messages import RELAY
 from handrail.messaging.relay.publisher import Publisher
 from handrail.messaging.relay.relay import Relay
+from handrail.migrations import upgrade
 from handrail.sagas.events import StepDone
 from handrail.settings import Settings
 from runtime.app import HANDRAIL

@@ -22,7 +22,7 @@ import orjson
 from benchmarks.contenders.turns import Turn, contender
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import EmbeddedTemporal
-from handrail.eventstore.migrations import upgrade
+from handrail.migrations import upgrade
 from handrail.process_exit import run_and_leave
 from runtime.app import HANDRAIL
 

@@ -31,7 +31,7 @@ def migrate(
     of a process may become more than it is.
     """
     # Alembic is slow to import, and most processes do not need it.
-    from handrail.eventstore.migrations import upgrade  # noqa: PLC0415
+    from handrail.migrations import upgrade  # noqa: PLC0415
     from handrail.projections.install import install  # noqa: PLC0415
 
     roles = roles_of(app.tables, [one.name for one in app.consumers], prefix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-from handrail.settings import BAD_SETTINGS
+from handrail.refused_settings import BAD_SETTINGS
 
 
 def require_extra(name: str, *modules: str) -> None:

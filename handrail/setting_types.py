@@ -6,12 +6,12 @@ from ipaddress import IPv6Address
 from typing import Annotated, Any, Final, cast
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from handrail.http.webhook_signatures import key_of
-from handrail.secret_files import secret_of
+from handrail.secret_files import SecretFile, secret_of
+from handrail.webhook_signatures import key_of
 
 PREFIX: Final = "HANDRAIL_"
 
@@ -20,6 +20,14 @@ class SettingsPart(BaseSettings):
     """Settings that stand beside what they are for: the settings of an app inherit them."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    _files: dict[str, SecretFile] = PrivateAttr(default_factory=dict)
+    """The secrets that were given as files."""
+
+    def current(self, name: str) -> Any:
+        """A setting as of now: a secret that was given as a file may have changed since."""
+        found = self._files.get(name)
+        return getattr(self, name) if found is None else found.current()
 
 
 def _empty_is_unset(value: Any) -> Any:

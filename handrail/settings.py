@@ -7,14 +7,12 @@ import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    PrivateAttr,
     ValidationError,
     create_model,
 )
@@ -24,7 +22,9 @@ from handrail.access.settings import AccessSettings
 from handrail.connection_settings import ConnectionSettings, mistakes, with_certificates
 from handrail.console.settings import ConsoleSettings
 from handrail.database_settings import DatabaseSettings
+from handrail.messaging.broker.settings import BrokerSettings
 from handrail.notifications.settings import NotificationSettings
+from handrail.refused_settings import BAD_SETTINGS, require, variable
 from handrail.release_settings import ReleaseSettings
 from handrail.secret_files import (
     FILE,
@@ -37,24 +37,20 @@ from handrail.secret_files import (
 )
 from handrail.setting_types import (
     PREFIX,
-    AmqpUrl,
-    HostAndPort,
     Hosts,
     HttpUrl,
-    Logins,
     Origins,
     Port,
     PostgresUrl,
     Seconds,
-    SettingsPart,
     Unset,
     listed,
 )
-from handrail.temporal.deployment_settings import DeploymentSettings
+from handrail.temporal.settings import TemporalSettings
 from handrail.webhook_endpoints.settings import WebhookEndpointSettings
 
-BAD_SETTINGS: Final = 2
-"""The exit code of a process that was configured wrongly: starting it again does not help."""
+__all__ = ["APP_VARIABLE", "Settings", "SettingsT", "load", "require", "with_contexts"]
+
 APP_VARIABLE: Final = "HANDRAIL_APP"
 """Names the App, and is no setting: it says which settings there are."""
 
@@ -68,71 +64,13 @@ class Settings(
     AccessSettings,
     ConsoleSettings,
     DatabaseSettings,
-    DeploymentSettings,
+    BrokerSettings,
+    TemporalSettings,
     ConnectionSettings,
     ReleaseSettings,
-    SettingsPart,
 ):
     """Those of the library. An app adds its own in a subclass, which it names in its App."""
 
-    _files: dict[str, SecretFile] = PrivateAttr(default_factory=dict)
-    """The secrets that were given as files."""
-
-    broker_url: Annotated[AmqpUrl | None, Unset, secret_of("relay", "consumer", "topology")] = (
-        Field(
-            default=None,
-            repr=False,
-            description="Where RabbitMQ is, with the user of the process that reads this. "
-            "Unset: there is none, and consumers are fed from the outbox.",
-        )
-    )
-    broker_management_url: Annotated[HttpUrl | None, Unset, secret_of("topology")] = Field(
-        default=None,
-        repr=False,
-        description="RabbitMQ's management API, with an administrator: "
-        "`http://user:password@host:15672`. For `handrail topology`, and to start everything.",
-    )
-    broker_bindings_url: Annotated[HttpUrl | None, Unset, secret_of("relay")] = Field(
-        default=None,
-        repr=False,
-        description="RabbitMQ's management API for the relay, with a login that may look: "
-        "`http://relay:password@host:15672`. There it sees which forms of an event queues are "
-        "bound to. Unset: an event that has several forms is published in all of them.",
-    )
-    broker_operator_url: Annotated[AmqpUrl | None, Unset, secret_of("api")] = Field(
-        default=None,
-        repr=False,
-        description="RabbitMQ for the API, with a login that may handle what lies in `dead` and "
-        "`unrouted`: `amqp://operator:password@host:5672`. Unset: only `handrail topology` may.",
-    )
-    broker_operator_management_url: Annotated[HttpUrl | None, Unset, secret_of("api")] = Field(
-        default=None,
-        repr=False,
-        description="RabbitMQ's management API for the API, with the same login: "
-        "`http://operator:password@host:15672`. Unset: the console shows nothing of the broker.",
-    )
-    broker_ui_url: Annotated[HttpUrl | None, Unset] = Field(
-        default=None,
-        description="Where operators see RabbitMQ's own pages; for links only, without a login.",
-    )
-    broker_passwords: Annotated[Logins, secret_of("topology")] = Field(
-        default=(),
-        repr=False,
-        description="The passwords of the broker's users, `user=password`, comma-separated. For "
-        "`handrail topology`, and to start everything: it gives each process its own.",
-    )
-    temporal_address: Annotated[HostAndPort | None, Unset] = Field(
-        default=None,
-        description="Where Temporal is. Unset: an embedded development server.",
-    )
-    temporal_namespace: str = Field(
-        default="default", min_length=1, description="The namespace the sagas live in."
-    )
-    temporal_ui_url: Annotated[HttpUrl | None, Unset] = Field(
-        default=None,
-        description="Where operators see the Temporal UI; for links only. "
-        "Unset: that of the embedded server, when there is one.",
-    )
     personal_fields: Literal["sealed", "clear"] = Field(
         default="sealed",
         description="How personal fields are stored from now on. `clear` is for the time in which "
@@ -298,35 +236,13 @@ class Settings(
     )
 
     @property
-    def passwords_at_the_broker(self) -> dict[str, str]:
-        """By user."""
-        return {
-            user: password
-            for user, _, password in (
-                one.partition("=") for one in self.current("broker_passwords")
-            )
-        }
-
-    def broker_url_of(self, user: str) -> str | None:
-        """With this user where the password is known, else as it was given."""
-        password = self.passwords_at_the_broker.get(user)
-        url: str | None = self.current("broker_url")
-        if url is None or password is None:
-            return url
-        parts = urlsplit(url)
-        _, _, address = parts.netloc.rpartition("@")
-        return f"{parts.scheme}://{user}:{quote(password, safe='')}@{address}"
-
-    @property
     def lake_folder(self) -> Path:
         return self.lake_dir or self.data_dir / "lake"
 
     def current(self, name: str) -> Any:
         """A setting as of now: a secret that was given as a file may have changed since."""
-        found = self._files.get(name)
-        if found is None:
-            return getattr(self, name)
-        return _completed_value(self, name, found.current())
+        found = super().current(name)
+        return _completed_value(self, name, found) if name in self._files else found
 
     def known_to(
         self,
@@ -398,10 +314,6 @@ def _as_text(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def variable(field: str) -> str:
-    return PREFIX + field.upper()
-
-
 def with_contexts(settings: type[SettingsT], contexts: Sequence[str]) -> type[SettingsT]:
     """The same settings for an app with these contexts: a worker serves some of them, or all."""
 
@@ -463,22 +375,6 @@ def _completed_value(settings: Settings, name: str, value: Any) -> Any:
     return with_certificates(
         value, settings.database_ca_file, settings.database_cert_file, settings.database_key_file
     )
-
-
-def refuse(said: str) -> NoReturn:
-    """End the process for a wrong setting; the line begins with its variable."""
-    print(said, file=sys.stderr)
-    raise SystemExit(BAD_SETTINGS)
-
-
-def require(settings: Settings, *fields: str) -> None:
-    """End the process when it cannot work without a setting that is not there."""
-    missing = [field for field in fields if getattr(settings, field) in {None, ()}]
-    for field in missing:
-        said = "is needed here; `handrail up` starts everything that has no address"
-        print(f"{variable(field)}: {said}", file=sys.stderr)
-    if missing:
-        raise SystemExit(BAD_SETTINGS)
 
 
 def _warn_of_unknown(settings: type[Settings], environment: Mapping[str, str]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from handrail.refused_settings import BAD_SETTINGS, variable
 from handrail.secret_files import FILE, secrets_of
-from handrail.settings import BAD_SETTINGS, Settings, variable
+from handrail.settings import Settings
 
 
 def settings_table(settings: type[Settings]) -> str:

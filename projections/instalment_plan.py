@@ -26,8 +26,8 @@ from domain.payments.events import (
 )
 from handrail.access.principal import Visibility
 from handrail.access.row_owner import RowOwner
+from handrail.paging import After, Slice, one_of, slice_of
 from handrail.projections.own_rows import own_rows
-from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace

@@ -22,7 +22,7 @@ from domain.settlement.events import (
 )
 from handrail.access.row_owner import RowOwner
 from handrail.kernel import Event
-from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.paging import After, Slice, one_of, slice_of
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace
 from handrail.projections.tables import read_model

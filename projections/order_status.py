@@ -55,8 +55,8 @@ from domain.shipping.events import (
 from handrail.access.principal import Visibility
 from handrail.access.row_owner import RowOwner
 from handrail.kernel import Event, Refusal
+from handrail.paging import After, Slice, one_of, slice_of
 from handrail.projections.own_rows import own_rows
-from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, Projection, begun
 from handrail.projections.replace_row import replace

@@ -17,7 +17,7 @@ from domain.inventory.events import (
     StockShipped,
 )
 from handrail.access.row_owner import RowOwner
-from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.paging import After, Slice, one_of, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace

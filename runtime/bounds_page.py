@@ -15,9 +15,9 @@ from handrail.access.authentication import Development
 from handrail.activities.http_gateway import AcceptedBody, DeclinedBody
 from handrail.docs_pages import bounds as bounds_page
 from handrail.docs_pages.bounds import Line, lines_of, table
-from handrail.http.application import create_app
 from handrail.http.webhook_sources import Envelope
 from handrail.processes.api import lazy_client
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from runtime.app import HANDRAIL
 

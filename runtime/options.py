@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from handrail.run_options import run_options
 from handrail.sagas.options import RunOptions
-from handrail.temporal.run_options import run_options
 from runtime.settings import ShopSettings
 from workflows.dunning import Terms
 from workflows.options import ShopOptions

@@ -41,7 +41,7 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session", autouse=True)
 def subject_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The key file of every process that a test starts, unless it names another."""
-    from handrail.privacy.key_file import make  # noqa: PLC0415  # only who seals needs it
+    from handrail.subject_keys.key_file import make  # noqa: PLC0415  # only who seals needs it
 
     file = tmp_path_factory.mktemp("keys") / "subject-keys"
     make(file)
@@ -79,7 +79,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
 @pytest.fixture(scope="session")
 async def database_template(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated database that nobody connects to, for others to be copied from."""
-    from handrail.eventstore.migrations import upgrade  # noqa: PLC0415  # only who asks needs it
+    from handrail.migrations import upgrade  # noqa: PLC0415  # only who asks needs it
     from runtime.app import HANDRAIL  # noqa: PLC0415
 
     await _administer(postgres.url, f"CREATE DATABASE {_TEMPLATE}")

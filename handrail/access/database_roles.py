@@ -1,6 +1,6 @@
 """Database roles: for each kind of process a login of its own, and the least it has to do.
 
-The matrix of roles and tables is here and nowhere else; grants (`eventstore/migrations/grants.py`)
+The matrix of roles and tables is here and nowhere else; grants (`handrail/eventstore/grants.py`)
 and the table in `docs/database.md` follow from it. What is not listed is denied.
 """
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.access.secrets import KeyText
 from handrail.access.tables import api_key_uses, api_keys
-from handrail.projections.paging import one_of
+from handrail.paging import one_of
 
 KeyKind = Literal["person", "service", "company"]
 AT_ONCE: Final = 2

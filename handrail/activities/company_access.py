@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handrail.settings import Settings
+from handrail.setting_types import SettingsPart
 
 
 def _none() -> str | None:
@@ -29,7 +29,7 @@ class CompanyAccess:
         return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def company_access(settings: Settings, company: str) -> CompanyAccess:
+def company_access(settings: SettingsPart, company: str) -> CompanyAccess:
     """The access to a company whose settings begin with its name, where there are such settings:
     they end with `_ca_file`, `_cert_file`, `_key_file` and `_token`.
     """

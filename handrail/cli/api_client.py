@@ -9,7 +9,8 @@ from typing import Any, Final, Self
 import httpx
 
 from handrail.dev.lock import running_stack
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 
 _SECONDS: Final = 15.0
 

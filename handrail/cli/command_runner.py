@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from handrail import logs
 from handrail.access.database_roles import OPERATOR
 from handrail.cli.operator_act import OperatorAct, audited
-from handrail.dev.lock import StackAlreadyRunning, joined
+from handrail.dev import job
+from handrail.dev.lock import joined
 from handrail.dev.private_files import UMASK
-from handrail.dev.supervisor import ComponentEnded, FailedToStart
 from handrail.load_app import load_settings
 from handrail.process_exit import INTERRUPTED, leave
+from handrail.refused_settings import require
+from handrail.run_until_signalled import run_until_signalled
 from handrail.secret_files import OURS
-from handrail.settings import Settings, SettingsT, require
+from handrail.settings import Settings, SettingsT
 from handrail.tracing import export
 
 Process = Callable[[Settings, asyncio.Event], Awaitable[Any]]
 _log = structlog.get_logger("handrail")
-_WHICH_LOGIN: Final = (
-    "HANDRAIL_DATABASE_URL has a login that may not; docs/database.md says which does what"
-)
 
 
 def run_service(name: str, run: Process, *needs: str) -> int:
@@ -55,7 +52,7 @@ def run_service(name: str, run: Process, *needs: str) -> int:
         _log.info("stopped")
         return 0
 
-    return _run_or_say(work)
+    return run_until_signalled(work)
 
 
 def run_job(
@@ -72,100 +69,13 @@ def run_job(
     What is an `act` of an operator is stored before it is done, as `audit` says, or else the
     settings.
     """
-    os.umask(UMASK)
-    logs.configure(settings, name)
+    if act is None:
+        return job.run(settings, name, work, interrupted=interrupted)
 
-    async def begun() -> int:
-        if act is None:
-            return await work(settings)
+    async def begun(settings: SettingsT) -> int:
         return await audited(audit or settings, act, lambda _: work(settings))
 
-    async def run(stop: asyncio.Event) -> int:
-        working = asyncio.ensure_future(begun())
-        asked = asyncio.ensure_future(stop.wait())
-        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        if working.done():
-            return working.result()
-        working.cancel()
-        await asyncio.wait({working})
-        return interrupted if working.cancelled() else working.result()
-
-    try:
-        return _run_or_say(run)
-    except (FailedToStart, StackAlreadyRunning, ComponentEnded) as error:
-        print(error, file=sys.stderr)
-        return 1
-
-
-def _run_or_say(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
-    """A store that may not be used is not a fault of this program: its sentence is enough."""
-    try:
-        return _run(work)
-    except Exception as error:
-        from handrail.eventstore.identity import refused_in  # noqa: PLC0415  # it loads SQLAlchemy
-
-        if refused := refused_in(error):
-            print(refused, file=sys.stderr)
-            return 1
-        from handrail.eventstore.write_levels import CannotRead  # noqa: PLC0415  # the same
-
-        if isinstance(error, CannotRead):
-            print(error, file=sys.stderr)
-            return 1
-        if unread := _unread(error):
-            print(
-                f"{unread} is of a newer release: this takes the command of that", file=sys.stderr
-            )
-            return 1
-        if denied := _denied(error):
-            print(f"{denied}: {_WHICH_LOGIN}", file=sys.stderr)
-            return 1
-        raise
-
-
-def _unread(error: BaseException) -> str:
-    """Which form of an event this code does not know, where that is the cause."""
-    from handrail.eventstore.codec import UnknownMessage  # noqa: PLC0415  # few commands read events
-
-    return str(error) if isinstance(error, UnknownMessage) else ""
-
-
-def _denied(error: BaseException | None) -> str:
-    """What the database says that this login may not do."""
-    from psycopg.errors import InsufficientPrivilege  # noqa: PLC0415  # few commands need it
-
-    while error is not None:
-        original = getattr(error, "orig", error)
-        if isinstance(original, InsufficientPrivilege):
-            return str(original).partition("\n")[0]
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-def _run(work: Callable[[asyncio.Event], Awaitable[int]]) -> int:
-    async def with_signals() -> int:
-        stop = asyncio.Event()
-
-        def on_signal() -> None:
-            if stop.is_set():  # asked twice: children are told by the kernel
-                leave(INTERRUPTED)
-            stop.set()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, on_signal)
-        return await work(stop)
-
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(with_signals())
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415  # where there is one
-    except ImportError:  # it does not exist for every platform
-        return None
-    return uvloop.new_event_loop
+    return job.run(settings, name, begun, interrupted=interrupted)
 
 
 def run_database_job(

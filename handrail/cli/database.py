@@ -13,7 +13,8 @@ from cyclopts import App, Parameter
 from handrail.cli.operator_act import OperatorAct, audited
 from handrail.dev.lock import joined
 from handrail.load_app import load_settings, the_app
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 
 database = App(name="database", help="Which process may do what in the database.")
 

@@ -21,9 +21,9 @@ from handrail.eventstore.grants import (
     set_passwords,
     sql_of_roles,
 )
-from handrail.eventstore.migrations import grant_all, secure_tables, withdraw_rights
 from handrail.eventstore.row_security import TableBusy
 from handrail.eventstore.short_locks import LOCK
+from handrail.migrations import grant_all, secure_tables, withdraw_rights
 from handrail.projections.install import secure_read_models
 from handrail.projections.read_model import NEXT
 from handrail.settings import Settings

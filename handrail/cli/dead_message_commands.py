@@ -152,7 +152,8 @@ async def _at_the_broker(settings: Settings, work: Callable[[DeadMessages], Awai
             return engine.connect()
 
         try:
-            return await work(of_administrator(settings).dead_messages(the_app(), connected))
+            app, broker = the_app(), of_administrator(settings)
+            return await work(broker.dead_messages(app.routing, app.consumers, connected))
         except (BrokerSaidNo, NotFound, NotToBeEdited) as no:
             print(no, file=sys.stderr)
             return 1

@@ -15,7 +15,8 @@ from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.dev.lock import joined
 from handrail.load_app import load_settings, the_app
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 from handrail.temporal.deployment_names import valid_build_id
 
 if TYPE_CHECKING:

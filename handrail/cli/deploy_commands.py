@@ -15,7 +15,8 @@ from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from handrail.app import SAGAS, App
+from handrail.app import App
+from handrail.catalogue import SAGAS
 from handrail.cli.api_client import login_name
 from handrail.counted import counted
 from handrail.sagas.worker_versions import MovesOn

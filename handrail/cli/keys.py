@@ -33,7 +33,8 @@ from handrail.cli.sagas import USAGE
 from handrail.database_engine import open_engine
 from handrail.dev.lock import joined
 from handrail.load_app import load_settings, the_app
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
 
 keys = App(name="keys", help="API keys: what services and other companies sign in with.")

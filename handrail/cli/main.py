@@ -18,7 +18,8 @@ from handrail.cli.options import Broker, Json, Wide
 from handrail.dev.lock import joined
 from handrail.load_app import BAD_APP, app_if_any, load_settings, the_app
 from handrail.process_exit import run_and_leave
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 from handrail.settings_table import settings_table
 from handrail.wrongly_declared import WronglyDeclared
 
@@ -47,7 +48,7 @@ def verify(
     json: Json = False,
 ) -> int:
     """Prove the invariants over the database that the settings, or the running stack, name."""
-    from handrail.verify.prove import verify as run
+    from handrail.cli.verify import verify as run
     from handrail.verify.unreachable import Unreachable
 
     settings = joined(load_settings())
@@ -234,7 +235,7 @@ def migrate() -> int:
         print(refused, file=sys.stderr)
         return 1
     if settings.keys_database_url is not None:
-        from handrail.privacy.key_schema import migrate_keys
+        from handrail.subject_keys.key_schema import migrate_keys
 
         migrate_keys(settings.keys_database_url, settings.database_role)
     _log.info("migrated")

@@ -20,7 +20,8 @@ from handrail.cli.options import Json, Wide
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
 from handrail.notifications.operations import StuckFilter
-from handrail.settings import BAD_SETTINGS, Settings
+from handrail.refused_settings import BAD_SETTINGS
+from handrail.settings import Settings
 
 notifications = App(name="notifications", help="Look after the messages to recipients.")
 campaign = App(name="campaign", help="Write to many recipients at once, behind all else.")

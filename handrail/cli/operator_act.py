@@ -108,7 +108,7 @@ async def _requested(
     from handrail.audit.append_audit import LONGEST_TARGET  # noqa: PLC0415
     from handrail.load_app import the_app  # noqa: PLC0415
     from handrail.personal import subject_of  # noqa: PLC0415
-    from handrail.privacy.process import personal_texts  # noqa: PLC0415
+    from handrail.processes.personal_texts import personal_texts  # noqa: PLC0415
 
     seals = settings.personal_fields == "sealed" and the_app().has_personal_fields
     has_keys = settings.subject_keys_file is not None

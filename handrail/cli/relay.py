@@ -19,7 +19,8 @@ from handrail.kernel import Attribution
 from handrail.load_app import BAD_APP, load_settings, the_app
 from handrail.messaging.broker.plan import UNKNOWN, NoBroker
 from handrail.optional_deps import require_extra
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 
 # The modules behind the commands need the extra, and are imported once it is there.
 # ruff: noqa: PLC0415

@@ -21,7 +21,8 @@ from handrail.kernel import Attribution
 from handrail.load_app import load_settings
 from handrail.messaging.broker.dead_message import DeadQueue
 from handrail.optional_deps import require_extra
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 
 # What works with messages needs the extra, and is imported once it is there.
 # ruff: noqa: PLC0415

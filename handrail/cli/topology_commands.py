@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, cast
-from urllib.parse import urlsplit
+from typing import Any, Final
 
 import orjson
 
-from handrail.dev.supervisor import FailedToStart
 from handrail.load_app import BAD_APP, the_app
 from handrail.messaging.broker import federation_status
-from handrail.messaging.broker.address import tls_of_management, upstream_address
+from handrail.messaging.broker.administration import (
+    FED_WITHIN,
+    LacksPasswords,
+    access_of,
+    found_at,
+    has_operator,
+    management_of,
+    said_of,
+)
 from handrail.messaging.broker.definitions import (
     Access,
     Difference,
@@ -20,42 +26,18 @@ from handrail.messaging.broker.definitions import (
     Objects,
     difference,
     document,
-    found_in,
     objects_of,
 )
 from handrail.messaging.broker.federation_status import Fed
-from handrail.messaging.broker.management_api import BrokerSaidNo, Management, login_in
+from handrail.messaging.broker.management_api import BrokerSaidNo, Management
 from handrail.messaging.broker.management_api import apply as make
 from handrail.messaging.broker.plan import NoBroker
-from handrail.messaging.broker.topology import OPERATOR, Topology, topology
-from handrail.settings import BAD_SETTINGS, Settings, variable
+from handrail.messaging.broker.topology import Topology, topology
+from handrail.refused_settings import BAD_SETTINGS
+from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
 
-_FED_WITHIN: Final = 30.0
-"""Seconds for federation to get going."""
 NEEDS: Final = ("broker_url", "broker_management_url", "broker_passwords")
-
-
-def has_operator(settings: Settings) -> bool:
-    """Whether the settings have a password for the user of dead messages."""
-    return OPERATOR in settings.passwords_at_the_broker
-
-
-class LacksPasswords(Exception):
-    """The settings have none of a user."""
-
-
-def access(settings: Settings, wanted: Topology) -> Access:
-    """Raises LacksPasswords."""
-    passwords = settings.passwords_at_the_broker
-    if missing := [user for user in wanted.users if user not in passwords]:
-        said = f"lacks {', '.join(missing)}: user=password, comma-separated"
-        raise LacksPasswords(f"{variable('broker_passwords')}: {said}")
-    management_url = cast("str", settings.broker_management_url)
-    parts = urlsplit(cast("str", settings.broker_url))
-    _, _, address = parts.netloc.rpartition("@")
-    upstream = upstream_address(parts.scheme, address, settings)
-    return Access(passwords, upstream, login_in(management_url))
 
 
 async def apply(settings: Settings, *, prune: bool) -> int:
@@ -63,7 +45,7 @@ async def apply(settings: Settings, *, prune: bool) -> int:
     console = terminal(json=True)
 
     async def work(management: Management, wanted: Topology, objects: Objects) -> int:
-        found = await _found(management, wanted)
+        found = await found_at(management, wanted)
         unlike = difference(objects, found)
         left = await make(management, objects, found, unlike, prune=prune)
         for key in (*unlike.missing, *unlike.different, *(unlike.extra if prune else ())):
@@ -73,9 +55,9 @@ async def apply(settings: Settings, *, prune: bool) -> int:
             console.print(f"left    {key}: {why}", highlight=False, markup=False, style="red")
         if unlike.extra and not prune:
             console.print(f"{len(unlike.extra)} more are there: `diff` shows them, --prune deletes")
-        lacking = await federation_status.complete(management, wanted, _FED_WITHIN)
+        lacking = await federation_status.complete(management, wanted, FED_WITHIN)
         for one in lacking:
-            console.print(_lacks(one), highlight=False, markup=False, style="red")
+            console.print(said_of(one), highlight=False, markup=False, style="red")
         return int(bool(left or lacking))
 
     return await _connected(settings, work)
@@ -86,7 +68,7 @@ async def diff(settings: Settings, *, json: bool) -> int:
     console = terminal(json=json)
 
     async def work(management: Management, wanted: Topology, objects: Objects) -> int:
-        unlike = difference(objects, await _found(management, wanted))
+        unlike = difference(objects, await found_at(management, wanted))
         for key in unlike.missing:
             console.print(f"missing    {key}", highlight=False, markup=False)
         for key, said in unlike.different.items():
@@ -111,7 +93,7 @@ async def status(settings: Settings, *, json: bool, wide: bool = False) -> int:
         table_of(found).print(console)
         for one in found:
             if one.missing:
-                console.print(_lacks(one), highlight=False, markup=False)
+                console.print(said_of(one), highlight=False, markup=False)
         if json:
             print(orjson.dumps({"federation": found}).decode())
         return int(any(not one.complete or one.dead or one.unrouted for one in found))
@@ -142,36 +124,13 @@ def export(settings: Settings) -> int:
     return 0
 
 
-async def establish(settings: Settings) -> None:
-    """For those who start a stack: everything is there, and events come. Raises FailedToStart."""
-    app = the_app()
-    try:
-        wanted = topology(app.routing, app.consumers, operator=has_operator(settings))
-        objects = objects_of(wanted, access(settings, wanted))
-        async with _management(settings) as management:
-            found = await _found(management, wanted)
-            left = await make(management, objects, found, difference(objects, found))
-            lacking = (
-                [] if left else await federation_status.complete(management, wanted, _FED_WITHIN)
-            )
-    except (BrokerSaidNo, LacksPasswords, NoBroker) as error:
-        raise FailedToStart("topology", f"failed: {error}") from error
-    if said := [*(f"{key}: {why}" for key, why in left.items()), *map(_lacks, lacking)]:
-        raise FailedToStart("topology", "is not as it should be", "\n".join(said))
-
-
-def _management(settings: Settings) -> Management:
-    url = cast("str", settings.current("broker_management_url"))
-    return Management(url, verify=tls_of_management(settings))
-
-
 async def _connected(
     settings: Settings, work: Callable[[Management, Topology, Objects], Awaitable[int]]
 ) -> int:
     wanted = _wanted_or_end(settings)
     objects = objects_of(wanted, _access_or_end(settings, wanted))
     try:
-        async with _management(settings) as management:
+        async with management_of(settings) as management:
             return await work(management, wanted, objects)
     except BrokerSaidNo as error:
         print(error, file=sys.stderr)
@@ -189,27 +148,16 @@ def _wanted_or_end(settings: Settings) -> Topology:
 
 def _access_or_end(settings: Settings, wanted: Topology) -> Access:
     try:
-        return access(settings, wanted)
+        return access_of(settings, wanted)
     except LacksPasswords as error:
         print(error, file=sys.stderr)
         raise SystemExit(BAD_SETTINGS) from None
-
-
-async def _found(management: Management, wanted: Topology) -> Objects:
-    return found_in(await management.definitions(), [one.name for one in wanted.hosts])
 
 
 def _done(key: Key, unlike: Difference) -> str:
     if key in unlike.missing:
         return "made"
     return "changed" if key in unlike.different else "deleted"
-
-
-def _lacks(one: Fed) -> str:
-    said: Sequence[str] = [f"its link is not running: {one.link}"] if one.link != "running" else []
-    if one.missing:
-        said = [*said, f"does not come yet: {', '.join(one.missing)}"]
-    return f"{one.vhost} ({one.exchange}): {'; '.join(said)}"
 
 
 def _as_json(unlike: Difference) -> dict[str, Any]:

@@ -8,13 +8,12 @@ from sqlalchemy import exists, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.access.principal import Principal
-from handrail.console.declared import EntityPage
-from handrail.http.dependencies import Services
+from handrail.console.declared import Console, EntityPage
 
 
-def pages_for(services: Services, principal: Principal) -> Sequence[EntityPage]:
+def pages_for(console: Console, principal: Principal) -> Sequence[EntityPage]:
     """Those that the principal may see."""
-    return [one for one in services.app.console.entities if one.scope in principal.scopes]
+    return [one for one in console.entities if one.scope in principal.scopes]
 
 
 async def pages_with(

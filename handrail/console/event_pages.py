@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from pydantic import BeforeValidator
 
 from handrail.access.principal import Principal
+from handrail.console.declared import Console
 from handrail.console.entities import pages_for
 from handrail.console.rendering import part
-from handrail.http.dependencies import Services
 from handrail.http.schemas import Moment
 
 JOURNAL: Final = "journal:"
@@ -47,16 +47,14 @@ def search_address(**asked: str) -> str:
     return f"/console/events?{urlencode(asked)}"
 
 
-def entities_of(
-    services: Services, principal: Principal, stream: str
-) -> Sequence[Mapping[str, str]]:
+def entities_of(console: Console, principal: Principal, stream: str) -> Sequence[Mapping[str, str]]:
     """The pages of the entities that are folded from a stream, of those that the principal may
     see.
     """
     category, _, id_ = stream.partition("-")
     return [
         {"title": f"{one.title} {id_}", "address": f"/console/{one.name}/{part(id_)}"}
-        for one in pages_for(services, principal)
+        for one in pages_for(console, principal)
         if category in one.projection.categories
     ]
 

@@ -11,6 +11,7 @@ from sqlalchemy import TextClause, text
 
 from handrail import bounds
 from handrail.access.principal import Principal
+from handrail.console.declared import Console
 from handrail.console.entities import pages_for, pages_with
 from handrail.console.rendering import part
 from handrail.http.dependencies import Services
@@ -63,12 +64,12 @@ UNION ALL
 """)
 
 
-async def find(services: Services, principal: Principal, id_: str) -> Found:
+async def find(services: Services, console: Console, principal: Principal, id_: str) -> Found:
     """Pages of entities come before those of sagas, and these before streams.
 
     Two statements, whatever there is.
     """
-    pages = pages_for(services, principal)
+    pages = pages_for(console, principal)
     event, trace, key = (form.fullmatch(id_) for form in (_EVENT, _TRACE, _STEP_KEY))
     of = key[1] if key else id_
     is_plain = bounds.SAGA_ID.wrong_with(of) is None

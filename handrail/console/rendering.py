@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from handrail.access.principal import Principal
 from handrail.console.routes.static import static
+from handrail.console.state import state_of
 from handrail.currencies import written
 from handrail.http.dependencies import Services
 from handrail.kernel import Money
@@ -55,7 +56,7 @@ async def page(
     principal: Principal | None = request.scope.get("handrail.principal")
     around = {
         "address": _address(request),
-        "business": services.app.console.title,
+        "business": state_of(request).declared.title,
         "development": services.development,
         "now": datetime.now(UTC),
         "principal": principal,

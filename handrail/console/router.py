@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI
 
 from handrail.access.authentication import Authentication
-from handrail.app import App
+from handrail.console.declared import Console
 from handrail.console.middleware import ConsoleMiddleware
 from handrail.console.routes import (
     audit,
@@ -37,33 +37,38 @@ from handrail.http.rate_limit import RateLimits
 
 def include_console(
     app: FastAPI,
-    declared: App,
+    declared: Console,
+    *,
+    tenant: str,
     authentication: Authentication,
     rates: RateLimits,
     sessions: ConsoleSessions,
 ) -> None:
-    """Adds the console's routes. They are no part of the OpenAPI document: they answer people."""
+    """Adds the console's routes, with those of the pages that are `declared`. `tenant` is what the
+    business calls its tenant. They are no part of the OpenAPI document: they answer people.
+    """
     app.state.console = ConsoleState(
+        declared=declared,
         authentication=authentication,
         sessions=sessions,
         rates=rates,
     )
     for router in _routers(declared):
-        app.include_router(router_for(router, declared.tenant), include_in_schema=False)
+        app.include_router(router_for(router, tenant), include_in_schema=False)
 
 
-def add_console_middleware(app: FastAPI, declared: App) -> None:
+def add_console_middleware(app: FastAPI, declared: Console) -> None:
     """To be the last that is added: the outermost."""
     sessions = app.state.console.sessions
-    app.add_middleware(ConsoleMiddleware, sessions=sessions, title=declared.console.title)
+    app.add_middleware(ConsoleMiddleware, sessions=sessions, title=declared.title)
 
 
-def _routers(declared: App) -> Sequence[APIRouter]:
+def _routers(declared: Console) -> Sequence[APIRouter]:
     return (
         *(static.router, sign_in.router, find.router, now.router, catalogue.router),
         *(sagas.router, saga_acts.router, in_many.router, proposals.router),
         *(events.router, audit.router),
         *(read_models.router, consumers.router, streams.router),
         *(parked_rows.router, broker.router, dead_messages.router),
-        entities.router_of(declared.console),
+        entities.router_of(declared),
     )

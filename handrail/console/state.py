@@ -8,21 +8,28 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from handrail.access.authentication import Authentication
+from handrail.console.declared import Console
 from handrail.console.session import ConsoleSessions
 from handrail.http.rate_limit import RateLimits
 
 
 @dataclass(frozen=True)
 class ConsoleState:
-    """Of one API process."""
+    """Of one API process. `declared` are the pages of the business."""
 
+    declared: Console
     authentication: Authentication
     sessions: ConsoleSessions
     rates: RateLimits
 
 
-async def _state(request: Request) -> ConsoleState:
+def state_of(request: Request) -> ConsoleState:
+    """The console of the process that serves the request."""
     return cast("ConsoleState", request.app.state.console)
+
+
+async def _state(request: Request) -> ConsoleState:
+    return state_of(request)
 
 
 StateDep = Annotated[ConsoleState, Depends(_state)]

@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from handrail.app import App
-from handrail.cli.command_runner import run_job
+from handrail.dev import job
 from handrail.dev.stack import Stack
 from handrail.settings import Settings, load
 from handrail.temporal.connection import connect
@@ -44,7 +44,7 @@ def run_demo(app: App, drive: Drive, *, json: bool = False) -> int:
         print(orjson.dumps(figures).decode() if json else figures)
         return 0 if all(figures["invariants"].values()) else 1
 
-    return run_job(load(app.settings_type), "demo", work)
+    return job.run(load(app.settings_type), "demo", work)
 
 
 async def ending(api: httpx.AsyncClient, saga: str, answer: Mapping[str, Any] | None = None) -> str:

@@ -16,10 +16,10 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from handrail.dev.supervisor import ComponentEnded, FailedToStart, Service, free_port
 from handrail.dev.temporal import EmbeddedTemporal
-from handrail.http.webhook_signatures import new_secret
 from handrail.migrate import migrate
 from handrail.settings import Settings
 from handrail.simulators.simulator import Simulator
+from handrail.webhook_signatures import new_secret
 
 if TYPE_CHECKING:
     from handrail.app import App
@@ -221,7 +221,7 @@ class Stack:
     def _make_key_file(self) -> None:
         """For personal texts, those that people write to sagas included, where there is none."""
         if self.settings.subject_keys_file is None:
-            from handrail.privacy.key_file import make
+            from handrail.subject_keys.key_file import make
 
             file = self.data_dir / "subject-keys"
             make(file)
@@ -278,9 +278,9 @@ class Stack:
             users = topology(self.app.routing, self.app.consumers, operator=True).users
             self._learned(**broker_users.addresses(self.rabbitmq, users))
         if self.settings.broker_url and self.settings.broker_management_url:
-            from handrail.cli.topology_commands import establish
+            from handrail.dev.broker_topology import establish
 
-            await self._start("topology", lambda: establish(self.settings))
+            await self._start("topology", lambda: establish(self.app, self.settings))
 
     def _start_processes(self) -> list[Coroutine[Any, Any, None]]:
         self._let_simulators_tell()

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from handrail.eventstore import retry_requests, write_levels
+from handrail.eventstore import prune_tables, retry_requests, write_levels
 from handrail.messaging.broker import dead_message_acts
 from handrail.messaging.consumers import prune_inbox as inbox
 from handrail.messaging.contracts import form_readers
 from handrail.notifications import pruning as notifications
-from handrail.processes import prune_tables
 from handrail.projections.earlier_keys import earlier_keys_name
 from handrail.projections.projection import Projection
 from handrail.projections.totals import totals_name

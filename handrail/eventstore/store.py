@@ -12,8 +12,8 @@ import orjson
 from psycopg import errors
 
 from handrail.eventstore.codec import Codec, Encoded, Unstorable
+from handrail.eventstore.folds.fold_revision import revision_of
 from handrail.eventstore.pool import Pool, epoch_of
-from handrail.folds.fold_revision import revision_of
 from handrail.kernel import Event
 from handrail.personal import holds_sealed, subject_of
 from handrail.privacy.texts import CLEAR, PersonalTexts

@@ -26,7 +26,7 @@ from handrail.http.dependencies import Services, ServicesDep
 from handrail.http.prefer_header import seconds_to_wait
 from handrail.http.problems import Problem, in_header
 from handrail.http.schemas import form
-from handrail.projections.paging import After, Slice
+from handrail.paging import After, Slice
 from handrail.projections.parked_rows import Standstill, any_parked, standstill
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Projection

@@ -10,7 +10,7 @@ from typing import Annotated, Final, Protocol, cast
 from fastapi import Depends, Header, Query, Request
 
 from handrail import bounds
-from handrail.app import App
+from handrail.catalogue import Catalogue
 from handrail.http.access import confined_principal, principal_of
 from handrail.http.actor_name import ActorName, named_by
 from handrail.http.database import Database
@@ -56,7 +56,7 @@ class Services:
     What only the routes of a business need, they make from these by a dependency of their own.
     """
 
-    app: App
+    app: Catalogue
     database: Database
     """It shows the rows that the caller of the route may see."""
     unconfined: Database

@@ -13,11 +13,11 @@ from handrail.eventstore.codec import Codec
 from handrail.http.admission import Turns
 from handrail.http.database import Database
 from handrail.http.problems import Problem
+from handrail.paging import After
 from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, HistoryTooLong, fold_as_of
 from handrail.projections.blame import Blame, Changes, blame_of, changes_of
 from handrail.projections.moments import MomentLost
 from handrail.projections.own_rows import own_values
-from handrail.projections.paging import After
 from handrail.projections.past_lists import ListBehind, PastList, PastSlice, Reads, list_as_of
 from handrail.projections.past_totals import TotalsNotKept, totals_as_of
 from handrail.projections.projection import Projection

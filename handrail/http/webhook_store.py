@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.tables import webhooks
-from handrail.projections.paging import After, Slice, one_of, select_by_key, slice_of
+from handrail.paging import After, Slice, one_of, select_by_key, slice_of
 
 Status = Literal["accepted", "unknown", "waiting"]
 _LEFT: Final[tuple[Status, ...]] = ("unknown", "waiting")

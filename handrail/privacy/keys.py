@@ -1,7 +1,8 @@
 """Keys of subjects: the port behind which they are kept, and a cache that expires.
 
-The default is a table (`key_table.py`). A key management service is another class with the same
-three methods: it makes a data key for a subject, unwraps data keys by their ids, and destroys them.
+The default is a table (`handrail/subject_keys/key_table.py`). A key management service is another
+class with the same three methods: it makes a data key for a subject, unwraps data keys by their
+ids, and destroys them.
 """
 
 from __future__ import annotations

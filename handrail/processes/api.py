@@ -12,24 +12,25 @@ from temporalio.client import Client
 from temporalio.service import RetryConfig
 
 from handrail.access.authentication import Authentication
-from handrail.access.configured import authentication_of, needs_four_eyes, way_of
 from handrail.access.sign_in import SignIn
 from handrail.app import App
 from handrail.connections import store_engine
 from handrail.console.session import ConsoleSessions
 from handrail.eventstore.codec import Codec
-from handrail.http.application import create_app
 from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.personal_texts import AnsweringKeys
 from handrail.http.rate_limit import RateLimits, RatePolicy
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.messaging.broker.operator_access import of_api
-from handrail.privacy.process import personal_texts
 from handrail.processes.announced import announced, of_engine
 from handrail.processes.asgi_server import serve
+from handrail.processes.authentication import authentication_of, needs_four_eyes, way_of
+from handrail.processes.http_application import create_app
+from handrail.processes.personal_texts import personal_texts
 from handrail.processes.server_certificate import certificate_of
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 from handrail.temporal.client import data_converter
 from handrail.temporal.connection import api_key_renewed, connect
 from handrail.webhook_endpoints.addresses import AddressPolicy, EndpointRules

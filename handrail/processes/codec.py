@@ -6,7 +6,8 @@ import asyncio
 
 from handrail.processes.asgi_server import serve
 from handrail.processes.server_certificate import certificate_of
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 from handrail.temporal.codec_server import CodecServer
 from handrail.temporal.connection import encryption_of
 

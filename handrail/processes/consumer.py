@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from handrail.app import UnknownConsumer
+from handrail.catalogue import UnknownConsumer
 from handrail.connections import store_pool
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
@@ -32,7 +32,8 @@ from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
 from handrail.processes.announced import announced, of_pool
 from handrail.readiness import not_ready, ready
-from handrail.settings import BAD_SETTINGS, Settings
+from handrail.refused_settings import BAD_SETTINGS
+from handrail.settings import Settings
 from handrail.terminal_tables import terminal
 
 if TYPE_CHECKING:

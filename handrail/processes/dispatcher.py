@@ -26,10 +26,11 @@ from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.load_app import the_app
 from handrail.metrics_server import served
-from handrail.privacy.process import personal_texts
 from handrail.processes.announced import announced, of_pool
+from handrail.processes.personal_texts import personal_texts
 from handrail.readiness import ready
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 from handrail.webhook_endpoints.addresses import AddressPolicy
 from handrail.webhook_endpoints.dispatcher import Dispatcher
 from handrail.webhook_endpoints.endpoint_run import Disabled

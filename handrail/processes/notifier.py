@@ -25,10 +25,11 @@ from handrail.metrics_server import served
 from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
 from handrail.notifications.pruning import prune
-from handrail.privacy.process import personal_texts
 from handrail.processes.announced import announced, of_pool
+from handrail.processes.personal_texts import personal_texts
 from handrail.readiness import ready
-from handrail.settings import BAD_SETTINGS, Settings, variable
+from handrail.refused_settings import BAD_SETTINGS, variable
+from handrail.settings import Settings
 
 _MAINTENANCE_SECONDS: Final = 60.0
 _log = structlog.get_logger(__name__)

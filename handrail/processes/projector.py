@@ -15,10 +15,10 @@ from handrail.connections import store_pool
 from handrail.eventstore import retry_requests
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
+from handrail.eventstore.prune_tables import prune
 from handrail.load_app import the_app
 from handrail.metrics_server import served
 from handrail.processes.announced import announced, of_pool
-from handrail.processes.prune_tables import prune
 from handrail.projections import kept_totals
 from handrail.projections.moments import KEPT_EVERY
 from handrail.projections.projector import Runner

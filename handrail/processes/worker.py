@@ -15,20 +15,22 @@ from temporalio.client import Client
 from handrail.activities import proposals, read_ending, saga_recorder
 from handrail.activities.http_gateway import open_session
 from handrail.activities.resources import Resources
-from handrail.app import SAGAS, App
+from handrail.app import App
+from handrail.catalogue import SAGAS
 from handrail.connections import store_engine, store_pool
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import EventStore
 from handrail.eventstore.write_levels import WORKER
-from handrail.privacy.process import personal_texts
 from handrail.processes import intervention_targets
 from handrail.processes.announced import announced, of_pool
+from handrail.processes.personal_texts import personal_texts
+from handrail.processes.temporal_metrics import runtime_of
 from handrail.readiness import ready
+from handrail.refused_settings import require
 from handrail.sagas.shapes import SagaShapes
-from handrail.settings import Settings, require
+from handrail.settings import Settings
 from handrail.temporal.client import Activities, workers
 from handrail.temporal.connection import api_key_renewed, connect, version_of
-from handrail.temporal.metrics import runtime_of
 
 
 async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.access.row_owner import FOR_OPERATORS
-from handrail.projections.paging import After, Slice, one_of, slice_of
+from handrail.paging import After, Slice, one_of, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace

@@ -26,9 +26,9 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import SHARDS, Recorded
 from handrail.eventstore.tables import NOTHING_SEEN
 from handrail.eventstore.tokens import Connects
+from handrail.paging import After
 from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, fold_pages, fold_to
 from handrail.projections.moments import PATIENCE, Cut, Past, cut_of, past_as_of
-from handrail.projections.paging import After
 from handrail.projections.projection import Projection, id_of
 
 RowT = TypeVar("RowT")

@@ -7,7 +7,7 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.projections.paging import one_of
+from handrail.paging import one_of
 from handrail.projections.projection import Projection
 
 RowT = TypeVar("RowT")

@@ -16,9 +16,9 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.codec import Codec
-from handrail.folds.projection_folds import revision_of_rows
 from handrail.projections.moments import Cut
 from handrail.projections.projection import Projection
+from handrail.projections.projection_folds import revision_of_rows
 from handrail.projections.read_model import ReadModel, packed
 
 RowT = TypeVar("RowT")

@@ -36,8 +36,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.access.principal import Visibility
 from handrail.access.row_owner import RowOwner
+from handrail.paging import After, Slice, one_of, select_by_key, slice_of
 from handrail.projections.own_rows import own_rows
-from handrail.projections.paging import After, Slice, one_of, select_by_key, slice_of
 from handrail.projections.past_lists import PastList
 from handrail.projections.projection import Happened, OutOfPlace, Projection, begun
 from handrail.projections.replace_row import replace

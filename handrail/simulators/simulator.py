@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
+from handrail.settings import Settings
 
 if TYPE_CHECKING:
     from handrail.simulators.webhook_sender import Target

@@ -17,7 +17,7 @@ import orjson
 import structlog
 from pydantic import BaseModel, TypeAdapter
 
-from handrail.http import webhook_signatures
+from handrail import webhook_signatures
 from handrail.simulators.request_journal import RequestJournal
 
 _TIMEOUT: Final = 5.0  # seconds

@@ -14,8 +14,9 @@ from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, TLSConfig
 
 from handrail.eventstore.codec import Codec
-from handrail.settings import Settings, refuse, variable
+from handrail.refused_settings import refuse, variable
 from handrail.temporal.client import data_converter
+from handrail.temporal.settings import TemporalSettings
 from handrail.tracing import temporal as traced
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _LOOKS_EVERY: Final = 5.0
 
 
 async def connect(
-    settings: Settings, codec: Codec, *, lazy: bool = False, runtime: Runtime | None = None
+    settings: TemporalSettings, codec: Codec, *, lazy: bool = False, runtime: Runtime | None = None
 ) -> Client:
     """A client of the server at `temporal_address`.
 
@@ -48,14 +49,14 @@ async def connect(
     )
 
 
-def version_of(settings: Settings) -> WorkerDeploymentVersion | None:
+def version_of(settings: TemporalSettings) -> WorkerDeploymentVersion | None:
     """The version that workers of this release are; None: they have none."""
     if settings.build_id is None:
         return None
     return WorkerDeploymentVersion(settings.deployment_name, settings.build_id)
 
 
-def encryption_of(settings: Settings) -> PayloadEncryption | None:
+def encryption_of(settings: TemporalSettings) -> PayloadEncryption | None:
     """None where no file of payload keys is set: then payloads are sent as they are."""
     if settings.payload_keys_file is None:
         return None
@@ -70,7 +71,7 @@ def encryption_of(settings: Settings) -> PayloadEncryption | None:
     return PayloadEncryption(ring, settings.temporal_namespace)
 
 
-def tls_of(settings: Settings) -> TLSConfig | bool:
+def tls_of(settings: TemporalSettings) -> TLSConfig | bool:
     """False where the server is spoken to in clear."""
     ca, cert, key = (
         file.read_bytes() if file else None
@@ -87,7 +88,7 @@ def tls_of(settings: Settings) -> TLSConfig | bool:
 
 
 @asynccontextmanager
-async def api_key_renewed(client: Client, settings: Settings) -> AsyncIterator[None]:
+async def api_key_renewed(client: Client, settings: TemporalSettings) -> AsyncIterator[None]:
     """While the block lasts, the client takes its API key from the file whenever that changes."""
 
     async def renew() -> None:

@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, event
 
 from handrail.eventstore.business_tables import BusinessTables
-from handrail.eventstore.migrations import configured
+from handrail.migrations import configured
 
 _BLOCKING: Final = ("ShareLock", "ShareRowExclusiveLock", "ExclusiveLock")
 _FLAGS: Final = re.DOTALL | re.IGNORECASE

@@ -42,7 +42,7 @@ _ALL: Final = 100.0  # percent
 async def saga_postgres() -> AsyncIterator[EmbeddedPostgres]:
     """A server of its own, in a folder that goes with it, with a migrated database to copy."""
     from handrail.dev.postgres import EmbeddedPostgres
-    from handrail.eventstore.migrations import upgrade
+    from handrail.migrations import upgrade
     from handrail.testing.saga_environments import TEMPLATE, administer
 
     with TemporaryDirectory(prefix="saga-tests-") as folder:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from handrail.optional_deps import require_extra
-from handrail.settings import refuse
+from handrail.refused_settings import refuse
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

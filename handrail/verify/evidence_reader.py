@@ -16,9 +16,9 @@ from psycopg.rows import dict_row
 
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
+from handrail.eventstore.prune_tables import COMMANDS_KEPT
 from handrail.eventstore.store import Recorded
 from handrail.kernel import Event, stream_name
-from handrail.processes.prune_tables import COMMANDS_KEPT
 from handrail.projections.projection import Projection, id_of
 from handrail.sagas.interventions import SagaTold
 from handrail.verify.evidence import FenceRow, Mention, SagaEvidence, Seen, Stored

@@ -1,42 +1,36 @@
-"""`handrail verify`: proves the invariants of the library and those of the app over a database."""
+"""Proves the invariants of the library and those of the App over a database."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import httpx
 import orjson
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.types.json import set_json_loads
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from temporalio.client import Client
 
-from handrail.app import App
+from handrail.catalogue import Catalogue
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.pool import Connection
-from handrail.restore.lake import is_there
-from handrail.settings import Settings
-from handrail.temporal.connection import connect
-from handrail.terminal_tables import terminal
 from handrail.verify.evidence_reader import (
     Sources,
     size_of,
 )
 from handrail.verify.feed_checks import Check, feed_checks
 from handrail.verify.feed_checks_of_the_lake import LAKE_CHECK, lake_equals_events
-from handrail.verify.proof import Findings, Proof, show
+from handrail.verify.proof import Findings, Proof
 from handrail.verify.store_invariants import STORE_INVARIANTS
 from handrail.verify.temporal_comparison import ask_temporal, parked_in_stores
-from handrail.verify.unreachable import Unreachable
 from handrail.verify.verification import OF_EVERY_APP, Verification
 from handrail.verify.violations import EvidenceT, Invariant
 from handrail.verify.workflow_states import WorkflowStates
+
+__all__ = ["OF_EVERY_APP", "Step", "Verification", "judge", "prove"]
 
 Step = Callable[[int, int], None]
 """Called with the ids that were read, and how many there are."""
@@ -44,7 +38,7 @@ Step = Callable[[int, int], None]
 
 async def prove(
     database_url: str,
-    app: App,
+    app: Catalogue,
     verification: Verification[Any],
     temporal: Client | None = None,
     step: Step | None = None,
@@ -130,63 +124,3 @@ async def _connect(url: str, *, autocommit: bool = False) -> Connection:
     )
     set_json_loads(orjson.loads, connection)
     return connection
-
-
-async def _temporal(settings: Settings, codec: Codec) -> Client | None:
-    address = settings.temporal_address
-    if address is None:
-        return None
-    try:
-        return await connect(settings, codec)
-    except RuntimeError:
-        raise Unreachable(f"Temporal at {address} does not answer: is it up?") from None
-
-
-def _lake(settings: Settings) -> Path | None:
-    """Where there is one, and what it is read with is installed."""
-    can = find_spec("deltalake") and find_spec("duckdb")
-    return settings.lake_folder if can and is_there(settings.lake_folder) else None
-
-
-async def verify(
-    app: App, settings: Settings, *, json: bool, feed: bool = False, wide: bool = False
-) -> int:
-    """0 where every invariant holds, 1 where one does not.
-
-    Raises Unreachable where one that has to be asked does not answer.
-    """
-    console = terminal(json=json, wide=wide)
-    temporal = await _temporal(settings, app.codec)
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bars:
-        bar = bars.add_task("ids read", total=None)
-        try:
-            proof = await prove(
-                cast("str", settings.database_url),
-                app,
-                app.verification(settings) if app.verification else OF_EVERY_APP,
-                temporal,
-                lambda read, of: bars.update(bar, completed=read, total=of),
-                feed=feed,
-                lake=_lake(settings) if feed else None,
-            )
-        except httpx.TransportError as error:
-            url = error.request.url.copy_with(path="/")
-            raise Unreachable(f"{url} does not answer: is it up?") from None
-    show(proof, console)
-    if json:
-        report = {
-            "invariants": proof.as_json(),
-            "events": proof.events,
-            "explained": proof.explained(),
-        }
-        print(orjson.dumps(report).decode())
-    return 0 if proof.holds else 1

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from handrail.projections.paging import After, Slice, slice_of
+from handrail.paging import After, Slice, slice_of
 from handrail.webhook_endpoints.endpoints import Endpoint, wake
 from handrail.webhook_endpoints.message import TEST_TYPE, message_id
 from handrail.webhook_endpoints.tables import webhook_deliveries

@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.access.principal import Visibility
-from handrail.http.webhook_signatures import new_secret
+from handrail.paging import After, Slice, one_of, slice_of
 from handrail.personal import subject_of
 from handrail.privacy.texts import PersonalTexts
-from handrail.projections.paging import After, Slice, one_of, slice_of
 from handrail.webhook_endpoints.tables import webhook_endpoints
+from handrail.webhook_signatures import new_secret
 
 State = Literal["active", "disabled"]
 SEALED_FIELD: Final = "webhook_secret"

@@ -30,9 +30,9 @@ from aiohttp import (
 )
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from handrail.http.webhook_signatures import ID, SIGNATURE, TIMESTAMP, sign
 from handrail.webhook_endpoints.addresses import AddressPolicy, BadAddress
 from handrail.webhook_endpoints.message import CONTENT_TYPE
+from handrail.webhook_signatures import ID, SIGNATURE, TIMESTAMP, sign
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The IP addresses of a name, for a port. Raises OSError."""

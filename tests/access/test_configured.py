@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from handrail.access.authentication import Development
-from handrail.access.configured import authentication_of, needs_four_eyes
 from handrail.access.sign_in import SignIn
-from handrail.settings import BAD_SETTINGS, Settings
+from handrail.processes.authentication import authentication_of, needs_four_eyes
+from handrail.refused_settings import BAD_SETTINGS
+from handrail.settings import Settings
 from runtime.app import HANDRAIL
 
 NO_DATABASE: Any = cast("Any", None)

@@ -27,12 +27,12 @@ from handrail.database_engine import open_engine
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
-from handrail.http.application import create_app
 from handrail.http.database import Database
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.personal_texts import SagaTexts
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.privacy.texts import PersonalTexts
+from handrail.processes.http_application import create_app
 from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.projector import Runner
 from handrail.projections.retry_requested import keep_retrying

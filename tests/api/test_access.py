@@ -13,8 +13,8 @@ from handrail.access.authentication import Development
 from handrail.access.roles import Access
 from handrail.app import App
 from handrail.http.access import PrincipalDep, needs
-from handrail.http.application import create_app
 from handrail.http.public import PUBLIC
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from handrail.wrongly_declared import WronglyDeclared
 from tests.api.callers import Callers, caller, signed_in

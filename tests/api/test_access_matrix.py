@@ -14,11 +14,11 @@ from fastapi.routing import iter_route_contexts
 
 from handrail.access import key_records
 from handrail.access.authentication import Development
-from handrail.access.configured import authentication_of
 from handrail.access.key_records import KeyRights
 from handrail.database_engine import open_engine
-from handrail.http.application import create_app
 from handrail.http.database import Database
+from handrail.processes.authentication import authentication_of
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings

@@ -20,16 +20,16 @@ from handrail.access.roles import Access
 from handrail.app import App
 from handrail.errors import ContentDiffers, DomainError
 from handrail.http.access import needs
-from handrail.http.application import create_app
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.problem_types import PROBLEM_TYPES, ProblemType
 from handrail.http.problems import MEDIA_TYPE, Problem, responses
-from handrail.http.webhook_signatures import new_secret, sign
 from handrail.http.webhook_sources import Told, Webhooks, WebhookSource, WebhookType
 from handrail.processes.api import lazy_client, trust_of
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from handrail.setting_types import Secrets
 from handrail.settings import Settings
+from handrail.webhook_signatures import new_secret, sign
 from handrail.wrongly_declared import WronglyDeclared
 from tests.api.conftest import House
 from tests.api.shop import problem

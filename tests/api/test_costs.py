@@ -15,11 +15,11 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from handrail.dev.postgres import EmbeddedPostgres
+from handrail.eventstore import prune_tables
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.tokens import NotYetSeen, wait_until_seen
 from handrail.http import event_streams
 from handrail.notifications import pruning as notifications
-from handrail.processes import prune_tables
 from handrail.projections import as_of, moments, parked_rows
 from handrail.projections.moments import Cut
 from projections import customer_account, merchant_balance

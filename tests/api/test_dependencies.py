@@ -9,7 +9,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from handrail.access.authentication import Development
-from handrail.http.application import create_app
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from runtime.app import HANDRAIL
 from tests.api.conftest import House

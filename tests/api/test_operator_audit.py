@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from handrail.access.principal import Principal
 from handrail.audit.acts import EVENTS
 from handrail.http.access import _declared
-from handrail.http.application import create_app
 from handrail.http.operator_audit import Refusals, operator_scopes
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from runtime.app import HANDRAIL
 from tests.api.callers import Callers, caller, signed_in

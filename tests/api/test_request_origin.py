@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from handrail.access.authentication import Development
-from handrail.http.application import create_app
 from handrail.http.problems import Problem
 from handrail.http.request_origin import LOOPBACK, RequestOrigin
 from handrail.processes.api import origin_of
+from handrail.processes.http_application import create_app
 from handrail.settings import Settings
 from handrail.simulators.in_process import served
 from runtime.app import HANDRAIL

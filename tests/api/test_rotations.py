@@ -14,10 +14,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from handrail.http.webhook_signatures import new_secret
 from handrail.processes.api import trust_of
 from handrail.settings import load as settings_of
 from handrail.temporal.payload_keys import read_ring, rotate_ring
+from handrail.webhook_signatures import new_secret
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.api.conftest import House, _at_work

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from handrail.bounds import MESSAGE
-from handrail.http.webhook_signatures import (
+from handrail.webhook_signatures import (
     NotSigned,
     Stale,
     Unsigned,

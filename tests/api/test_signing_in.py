@@ -19,11 +19,11 @@ import uvicorn
 
 from handrail.access import key_records
 from handrail.access.authentication import Authentication, SignInUnavailable
-from handrail.access.configured import authentication_of
 from handrail.access.issuer import IssuerAddress
 from handrail.access.key_records import KeyRights
 from handrail.database_engine import open_engine
 from handrail.http.database import Database
+from handrail.processes.authentication import authentication_of
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.access.issuer import AUDIENCE, Issuer, a_key, an_issuer, key_set, verifier

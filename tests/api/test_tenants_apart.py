@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from handrail.access.authentication import Development
-from handrail.http.application import create_app
+from handrail.processes.http_application import create_app
 from runtime.app import HANDRAIL
 from tests.api.callers import Callers, caller, signed_in
 from tests.api.conftest import House

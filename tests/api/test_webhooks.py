@@ -21,11 +21,11 @@ from domain.payments.commands import AuthoriseDownPayment, CapturePayment
 from handrail.http import webhook_store
 from handrail.http.dependencies import WebhookTrust
 from handrail.http.middleware import MAX_BODY
-from handrail.http.webhook_signatures import new_secret, sign
 from handrail.kernel import Money
 from handrail.processes.api import lazy_client
 from handrail.simulators.in_process import served
 from handrail.simulators.webhook_sender import Target
+from handrail.webhook_signatures import new_secret, sign
 from runtime.app import HANDRAIL
 from runtime.simulators.carrier import create_carrier
 from tests.api.conftest import House

@@ -23,12 +23,12 @@ from handrail.cli.app_commands import name_tenant_options
 from handrail.cli.main import app as command_line
 from handrail.connections import store_engine
 from handrail.eventstore.store import Recorded
-from handrail.http.application import create_app
 from handrail.lake.columns import columns_of
 from handrail.load_app import find_app
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.contracts.examples import example_of
 from handrail.processes.api import lazy_client
+from handrail.processes.http_application import create_app
 from handrail.sagas.step_keys import StepContext, StepKey
 
 

@@ -8,6 +8,10 @@ import pytest
 
 MOVED = (
     ("WronglyDeclared", "handrail.app", "handrail.wrongly_declared"),
+    ("Context", "handrail.app", "handrail.catalogue"),
+    ("one_of", "handrail.projections.paging", "handrail.paging"),
+    ("require", "handrail.settings", "handrail.refused_settings"),
+    ("slice_of", "handrail.projections.paging", "handrail.paging"),
     ("Resources", "handrail.processes.worker", "handrail.activities.resources"),
     ("Verification", "handrail.verify.prove", "handrail.verify.verification"),
     ("OF_EVERY_APP", "handrail.verify.prove", "handrail.verify.verification"),

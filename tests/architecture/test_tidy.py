@@ -45,7 +45,8 @@ STARTED_BY_NAME = {
     "handrail/cli/restore.py",  # `handrail restore`
     "handrail/cli/topology.py",  # `handrail topology`
     "handrail/cli/webhook_endpoints.py",  # `handrail webhook-endpoints`
-    "handrail/eventstore/migrations/env.py",  # Alembic
+    "handrail/migrations/env.py",  # Alembic
+    "handrail/projections/paging.py",  # the earlier address of `handrail/paging.py`
 }
 
 

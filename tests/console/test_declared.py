@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from api.console import CONSOLE
 from handrail.access.authentication import Development
 from handrail.console.declared import Console, EntityPage
-from handrail.http import application
+from handrail.processes import http_application as application
 from handrail.sagas.options import RunOptions
 from handrail.wrongly_declared import WronglyDeclared
 from projections import order_status

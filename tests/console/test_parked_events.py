@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from handrail.access.authentication import Development
-from handrail.http.application import create_app
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from handrail.simulators.in_process import served
 from runtime.app import HANDRAIL

@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from handrail.access.authentication import Development
-from handrail.http.application import create_app
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from runtime.app import HANDRAIL
 from tests.api.callers import Callers, caller, signed_in

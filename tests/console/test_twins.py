@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from handrail.access.authentication import Development
 from handrail.cli.main import app as command_line
 from handrail.console.actions import ACTIONS, IN_MANY, Action
-from handrail.http.application import create_app
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from runtime.app import HANDRAIL
 from tests.api.conftest import House

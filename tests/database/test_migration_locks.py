@@ -20,8 +20,8 @@ from structlog.testing import capture_logs
 from consumers.tables import TABLES
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.business_tables import BusinessTables
-from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.short_locks import TablesBusy, in_short_locks, wait_briefly
+from handrail.migrations import upgrade
 from handrail.testing.migration_locks import mistakes_of, revisions_after
 from tests.database.logins import Logins, a_database
 from tests.database.test_side_by_side import old_append, old_process

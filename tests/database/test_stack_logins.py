@@ -18,8 +18,8 @@ from handrail.dev.lock import StackLock, joined
 from handrail.dev.postgres import DATABASE, EmbeddedPostgres
 from handrail.dev.stack import Stack
 from handrail.dev.supervisor import wait_until
-from handrail.eventstore.migrations import upgrade
 from handrail.migrate import migrate
+from handrail.migrations import upgrade
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 

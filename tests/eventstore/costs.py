@@ -27,13 +27,13 @@ from handrail.audit.causation import causes_of
 from handrail.audit.event_search import EventFilter, search
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.feed import Cursor, read_page
-from handrail.eventstore.migrations import upgrade
 from handrail.eventstore.pool import Connection
+from handrail.eventstore.prune_tables import prune
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.store_consumer import has_caught_up, snapshot
 from handrail.messaging.envelope import Received
-from handrail.processes.prune_tables import prune
+from handrail.migrations import upgrade
 from handrail.projections.parked_rows import WAITING
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, notes, step, store_over
 from tests.eventstore.plans import Plans, plans_of

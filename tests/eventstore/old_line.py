@@ -9,7 +9,7 @@ from typing import Final
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from handrail.eventstore import migrations
+from handrail import migrations
 
 _OLD: Final = Path(__file__).with_name("old_migrations")
 _LIBRARY: Final = Path(migrations.__file__).parent

@@ -14,17 +14,18 @@ from alembic import command
 from sqlalchemy import create_engine, make_url
 
 from consumers import tables as shop
+from handrail import migrations
 from handrail.access import tables as access
 from handrail.access.database_roles import DatabaseRoles
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.eventstore import level_tables, migrations
-from handrail.eventstore.migrations import FUNCTIONS, upgrade
+from handrail.eventstore import level_tables
 from handrail.eventstore.tables import metadata
 from handrail.lake import tables as lake
 from handrail.messaging import tables as messaging
+from handrail.migrations import FUNCTIONS, upgrade
 from handrail.notifications import tables as notifications
-from handrail.privacy import tables as privacy
 from handrail.projections import request_tables
+from handrail.subject_keys import tables as privacy
 from handrail.webhook_endpoints import tables as webhook_endpoints
 from tests.eventstore.interleaving import DEADLINE, Lab
 
@@ -103,7 +104,7 @@ async def _upgrade_in_a_process(url: str, role: str = "handrail_app") -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "from handrail.eventstore.migrations import *; from consumers.tables import TABLES;"
+        "from handrail.migrations import *; from consumers.tables import TABLES;"
         f" upgrade({url!r}, {role!r}, own=TABLES)",
     )
     assert await asyncio.wait_for(process.wait(), 3 * DEADLINE) == 0

@@ -18,8 +18,8 @@ from consumers.tables import TABLES, metadata
 from handrail.app import App
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.business_tables import BusinessTables, EventIds
-from handrail.eventstore.migrations import not_reached, upgrade
 from handrail.migrate import migrate
+from handrail.migrations import not_reached, upgrade
 from runtime.app import HANDRAIL
 from tests.eventstore.old_line import old_line
 from tests.eventstore.test_migrations import CATALOG, FUNCTION

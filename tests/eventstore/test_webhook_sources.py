@@ -12,7 +12,7 @@ from alembic import command
 from sqlalchemy import create_engine, make_url
 
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.eventstore.migrations import configured, upgrade
+from handrail.migrations import configured, upgrade
 
 KEEP = (
     "INSERT INTO webhooks (source, id, type, body, status)"

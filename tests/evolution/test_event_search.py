@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from handrail.access.authentication import Development
 from handrail.database_engine import open_engine
-from handrail.http.application import create_app
+from handrail.processes.http_application import create_app
 from handrail.sagas.options import RunOptions
 from tests.evolution.test_readers import Diary, app_of, history
 from tests.projections.world import World, a_world

@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from handrail.folds.code_digest import CodeDigest
+from handrail.eventstore.folds.code_digest import CodeDigest
 from tests.folds.source import module_of
 
 Digest = Callable[[str], str]
@@ -257,7 +257,7 @@ def test_functions_that_call_each_other_end_the_walk(digest: Digest) -> None:
 
 
 REVISIONS = """
-from handrail.folds.fold_revision import revision_of
+from handrail.eventstore.folds.fold_revision import revision_of
 from runtime.app import HANDRAIL
 from runtime.verify.evidence import _AGGREGATES
 for category, (initial, evolve) in sorted(_AGGREGATES.items()):

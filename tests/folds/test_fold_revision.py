@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handrail.eventstore.codec import Codec
-from handrail.folds.fold_revision import given_to, revision_of
+from handrail.eventstore.folds.fold_revision import given_to, revision_of
 from tests.folds.source import module_of
 
 Revision = Callable[[str], str]

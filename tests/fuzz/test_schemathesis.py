@@ -12,9 +12,9 @@ import httpx
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from handrail.access.configured import authentication_of
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.http.database import Database
+from handrail.processes.authentication import authentication_of
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.access.issuer import AUDIENCE, an_issuer

@@ -18,10 +18,10 @@ from rich.console import Console
 from handrail.dev.rabbitmq import is_installed
 from handrail.dev.stack import Stack
 from handrail.dev.supervisor import Service
-from handrail.http.webhook_signatures import new_secret
+from handrail.refused_settings import variable
 from handrail.secret_files import secrets_of
-from handrail.settings import variable
 from handrail.temporal.payload_keys import begin_ring, read_ring
+from handrail.webhook_signatures import new_secret
 from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import drive

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from handrail.eventstore.pool import open_pool
-from handrail.privacy.key_file import Wrapping
-from handrail.privacy.key_table import TableKeys
 from handrail.privacy.keys import CachedKeys, Destroyed, SubjectKey
 from handrail.privacy.texts import PersonalTexts
+from handrail.subject_keys.key_file import Wrapping
+from handrail.subject_keys.key_table import TableKeys
 
 ROLE = "handrail_app"
 

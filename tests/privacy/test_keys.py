@@ -12,10 +12,10 @@ import pytest
 
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import Pool, open_pool
-from handrail.privacy.key_file import BadKeyFile, CannotUnwrap, Wrapping, make, read
-from handrail.privacy.key_schema import migrate_keys
-from handrail.privacy.key_table import TableKeys
 from handrail.privacy.keys import CachedKeys
+from handrail.subject_keys.key_file import BadKeyFile, CannotUnwrap, Wrapping, make, read
+from handrail.subject_keys.key_schema import migrate_keys
+from handrail.subject_keys.key_table import TableKeys
 from tests.privacy.keyed import ROLE, MemoryKeys, a_line, a_wrapping
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from handrail.personal import is_sealed
-from handrail.privacy.key_file import make
-from handrail.privacy.process import personal_texts
-from handrail.settings import BAD_SETTINGS, Settings
+from handrail.processes.personal_texts import personal_texts
+from handrail.refused_settings import BAD_SETTINGS
+from handrail.settings import Settings
+from handrail.subject_keys.key_file import make
 
 
 async def test_without_a_key_file_a_process_ends_with_the_variables_name(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from handrail.folds.projection_folds import lines_of
+from handrail.projections.projection_folds import lines_of
 from runtime.app import HANDRAIL
 
 FILE: Final = Path(__file__).parent / "folds.txt"

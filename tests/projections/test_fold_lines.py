@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from handrail.folds.projection_folds import lines_of, mistakes
+from handrail.projections.projection_folds import lines_of, mistakes
 from runtime.app import HANDRAIL
 from tests.projections.fold_lines import COMMAND, FILE, lines
 

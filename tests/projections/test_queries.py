@@ -13,8 +13,8 @@ from domain.identifiers import CustomerId, MerchantId, OrderId
 from domain.settlement.events import MerchantAccountOpened
 from handrail.access.principal import EVERYTHING
 from handrail.eventstore.subscriptions.lag import Lag, lag
+from handrail.paging import Slice
 from handrail.projections import saga_board, saga_figures
-from handrail.projections.paging import Slice
 from handrail.sagas.events import SagaParked, SagaStarted
 from handrail.sagas.interventions import SagaFilter
 from projections import customer_account, merchant_balance, order_status, stock_level

@@ -28,16 +28,16 @@ from handrail.cli.main import app
 from handrail.connections import store_engine
 from handrail.dev.temporal import search_attributes
 from handrail.eventstore.pool import open_pool
-from handrail.http.application import create_app
 from handrail.http.metrics import Metrics
 from handrail.messaging.broker.definitions import Access, objects_of
 from handrail.messaging.broker.topology import topology
 from handrail.processes import consumer, lake_exporter, notifier, projector, relay
 from handrail.processes.api import lazy_client
+from handrail.processes.http_application import create_app
 from handrail.processes.worker import with_boards, with_saga_streams
 from handrail.projections.projector import Runner
 from handrail.projections.rebuild import rebuild
-from handrail.settings import variable
+from handrail.refused_settings import variable
 from runtime.activities import of_contexts
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings as Settings

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from handrail.eventstore import prune_tables
 from handrail.eventstore.pool import Pool, open_pool
-from handrail.processes import prune_tables
-from handrail.processes.prune_tables import prune
+from handrail.eventstore.prune_tables import prune
 from handrail.projections.install import install
 from handrail.projections.read_model import NEXT
 from runtime.app import HANDRAIL

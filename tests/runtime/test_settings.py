@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from handrail.settings import load, require
+from handrail.refused_settings import require
+from handrail.settings import load
 from handrail.settings_table import settings_table
 from runtime.app import HANDRAIL
 from runtime.options import options_of

@@ -17,10 +17,10 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from handrail.dev.supervisor import wait_until
-from handrail.http.webhook_signatures import new_secret, verify
 from handrail.simulators import webhook_sender as webhooks
 from handrail.simulators.in_process import served
 from handrail.simulators.webhook_sender import Target
+from handrail.webhook_signatures import new_secret, verify
 from runtime.simulators.bank import create_bank
 from runtime.simulators.carrier import create_carrier
 from tests.runtime.conftest import Spawn

@@ -28,9 +28,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from handrail.activities.company_access import company_access
 from handrail.activities.http_gateway import HttpGateway, OutsideUnavailable
-from handrail.cli.topology_commands import establish
 from handrail.connections import store_engine, store_pool
 from handrail.dev import broker_users
+from handrail.dev.broker_topology import establish
 from handrail.dev.supervisor import FailedToStart, free_port
 from handrail.messaging.broker.address import address_of
 from handrail.messaging.broker.address import certificates as query_of
@@ -239,7 +239,7 @@ class TestRabbitMQ:
     ) -> None:
         """The topology is only established once federation runs, which is a client, too."""
         settings = self.settings(broker, made, "right")
-        await establish(settings)
+        await establish(HANDRAIL, settings)
         home = HANDRAIL.routing.broker.home
         url = str(settings.broker_url_of("relay"))
         async with Publisher(url, home, certificates=query_of(settings)) as publisher:
@@ -257,7 +257,7 @@ class TestRabbitMQ:
     ) -> None:
         settings = self.settings(broker, made, way)
         with pytest.raises(FailedToStart, match="does not answer"):
-            await establish(settings)
+            await establish(HANDRAIL, settings)
         with pytest.raises((OSError, ConnectionError)):
             await aio_pika.connect(address_of(settings, "handrail", "/"), timeout=5)
 

@@ -6,12 +6,13 @@ import orjson
 import pytest
 
 from handrail.app import App
+from handrail.cli.verify import verify
 from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import EventStore
 from handrail.kernel import NO_TENANT, Event, stream_name
 from handrail.sagas.events import NOTHING_AT_STAKE, SagaEnded, SagaStarted, StepDone
 from handrail.settings import Settings
-from handrail.verify.prove import prove, verify
+from handrail.verify.prove import prove
 from handrail.verify.store_invariants import STORE_INVARIANTS
 from handrail.verify.verification import INVARIANTS, OF_EVERY_APP
 from runtime.app import HANDRAIL

@@ -9,9 +9,9 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.supervisor import free_port
-from handrail.settings import BAD_SETTINGS
+from handrail.processes.temporal_metrics import runtime_of
+from handrail.refused_settings import BAD_SETTINGS
 from handrail.temporal.connection import connect
-from handrail.temporal.metrics import runtime_of
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from handrail.settings import BAD_SETTINGS
+from handrail.refused_settings import BAD_SETTINGS
 from handrail.tracing.export import FLUSH_SECONDS, is_wanted
 from tests.runtime.conftest import ROOT
 from tests.tracing.collector import collecting

@@ -22,11 +22,11 @@ from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.http.database import Database
 from handrail.kernel import Event
-from handrail.privacy.key_file import make, read
-from handrail.privacy.key_table import TableKeys
 from handrail.privacy.keys import CachedKeys
 from handrail.privacy.texts import PersonalTexts
 from handrail.processes.dispatcher import audited
+from handrail.subject_keys.key_file import make, read
+from handrail.subject_keys.key_table import TableKeys
 from handrail.webhook_endpoints import deliveries, endpoints
 from handrail.webhook_endpoints.addresses import AddressPolicy
 from handrail.webhook_endpoints.dispatcher import Dispatcher

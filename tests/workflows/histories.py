@@ -18,7 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import FLAGS, search_attributes, server_program
-from handrail.eventstore.migrations import upgrade
+from handrail.migrations import upgrade
 from handrail.testing.failure import SOON
 from handrail.testing.trial import Trial, a_trial
 from runtime.app import HANDRAIL

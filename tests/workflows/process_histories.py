@@ -18,7 +18,7 @@ from temporalio.testing import WorkflowEnvironment
 from domain.payments.events import InstalmentCollected
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import FLAGS, search_attributes, server_program
-from handrail.eventstore.migrations import upgrade
+from handrail.migrations import upgrade
 from handrail.testing.running_saga import eventually
 from tests.workflows.collecting import a_plan, skipping_time
 from tests.workflows.histories import FOLDER, SUFFIX, write

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from handrail.app import App
+from handrail.catalogue import Catalogue
 from handrail.console.drawing import drawing_of
 from handrail.console.event_forms import forms_of_events
 from handrail.console.rendering import page
@@ -63,7 +63,7 @@ async def saga_type(request: Request, services: ServicesDep, name: Name) -> Resp
     )
 
 
-def _readers(app: App) -> dict[str, list[str]]:
+def _readers(app: Catalogue) -> dict[str, list[str]]:
     """The consumers and read models of each event, in any of its forms."""
     return {
         event.__name__: [
@@ -74,7 +74,7 @@ def _readers(app: App) -> dict[str, list[str]]:
     }
 
 
-def _event(app: App, event: type[Any]) -> dict[str, Any]:
+def _event(app: Catalogue, event: type[Any]) -> dict[str, Any]:
     name = event.__name__
     return {
         "name": name,

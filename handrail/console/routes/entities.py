@@ -41,14 +41,14 @@ def router_of(console: Console) -> APIRouter:
     for one in console.entities:
         router.add_api_route(
             f"/console/{one.name}/{{id}}",
-            _showing(one),
+            _showing(console, one),
             methods=["GET"],
             dependencies=[needs("sagas:read", "audit:read", one.scope)],
         )
     return router
 
 
-def _showing(entity: EntityPage) -> Any:
+def _showing(console: Console, entity: EntityPage) -> Any:
     async def show(
         *,
         request: Request,
@@ -97,7 +97,7 @@ def _showing(entity: EntityPage) -> Any:
             blame=str(request.url.include_query_params(blame="all").query) if is_long else "",
             entity={"name": entity.name, "title": entity.title, "is_tenant": entity.is_tenant},
             id=id,
-            fields=_fields(services, principal.scopes, entity, row),
+            fields=_fields(console, principal.scopes, entity, row),
             exists=row is not None,
             moment=moment,
             at=f"{moment:%Y-%m-%dT%H:%M:%S}" if moment else "",
@@ -182,11 +182,11 @@ def _moment(at: str, event: int, events: Sequence[Mapping[str, Any]]) -> datetim
 
 
 def _fields(
-    services: Services, scopes: frozenset[str], entity: EntityPage, row: Any
+    console: Console, scopes: frozenset[str], entity: EntityPage, row: Any
 ) -> Sequence[Mapping[str, Any]]:
     if row is None:
         return ()
-    pages = {one.name: one for one in services.app.console.entities if one.scope in scopes}
+    pages = {one.name: one for one in console.entities if one.scope in scopes}
     links = dict(entity.links)
     found = []
     for name in entity.shown:

@@ -17,6 +17,7 @@ from handrail.console.event_pages import (
     search_address,
 )
 from handrail.console.rendering import page, part
+from handrail.console.state import state_of
 from handrail.http import stream_reader
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.dependencies import ServicesDep
@@ -54,7 +55,7 @@ async def search(
             {
                 **one.model_dump(exclude={"data", "links"}),
                 "address": event_address(one.stream, one.version),
-                "entities": entities_of(services, principal, one.stream),
+                "entities": entities_of(state_of(request).declared, principal, one.stream),
             }
             for one in found.items
         ],
@@ -101,7 +102,7 @@ async def show(
         text=orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode(),
         causes=causes,
         attempts=attempts_of(causes["steps"]),
-        entities=entities_of(services, principal, stream),
+        entities=entities_of(state_of(request).declared, principal, stream),
         stream_address=f"/console/streams/{part(stream)}?after={version - 1}",
         actor=metadata.get("actor", ""),
         of_actor=search_address(actor=metadata.get("actor", "")),

@@ -10,6 +10,7 @@ from handrail import bounds
 from handrail.console.find import find
 from handrail.console.forms import see
 from handrail.console.rendering import page
+from handrail.console.state import StateDep
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.dependencies import ServicesDep
 from handrail.http.schemas import text
@@ -22,11 +23,12 @@ async def look(
     request: Request,
     services: ServicesDep,
     principal: PrincipalDep,
+    state: StateDep,
     id: Annotated[str, text(bounds.SOURCE), Query()],  # noqa: A002  # in the address
 ) -> Response:
     """Leads to the page of the first thing that has this id."""
     wanted = id.strip()
-    found = await find(services, principal, wanted)
+    found = await find(services, state.declared, principal, wanted)
     if found.hits:
         return see(found.hits[0].address)
     return await page(request, services, "found.html", code=404, id=wanted, looked=found.looked)

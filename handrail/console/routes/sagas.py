@@ -18,6 +18,7 @@ from handrail.console.entities import pages_for, pages_with
 from handrail.console.rendering import page, part
 from handrail.console.saga_offers import offers_of
 from handrail.console.saga_view import view_of
+from handrail.console.state import state_of
 from handrail.http.access import PrincipalDep, needs
 from handrail.http.consistency import FreshnessDep
 from handrail.http.dependencies import Services, ServicesDep
@@ -79,7 +80,7 @@ async def show(
     running = await running_saga(services, saga, found)
     view = view_of(running.saga, found["status"], found["timeline"], newest=running.is_newest)
     async with services.database.connection() as connection:
-        about = await pages_with(connection, pages_for(services, principal), saga)
+        about = await pages_with(connection, pages_for(state_of(request).declared, principal), saga)
     return await page(
         request,
         services,

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail import bounds
-from handrail.app import UnknownConsumer
+from handrail.catalogue import UnknownConsumer
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection
 from handrail.http.access import needs

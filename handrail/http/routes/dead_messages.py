@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,6 +26,9 @@ from handrail.messaging.broker.dead_message import (
 )
 from handrail.messaging.broker.edited_body import as_sent, as_shown
 from handrail.messaging.broker.operator_access import BrokerAccess
+
+if TYPE_CHECKING:
+    from handrail.messaging.broker.dead_messages import DeadMessages
 
 router = APIRouter(tags=["consumers"])
 
@@ -192,7 +195,7 @@ async def show_broker(services: ServicesDep) -> BrokerStates:
     async with _broker():
         from handrail.messaging.broker.broker_state import broker_state  # noqa: PLC0415  # an extra
 
-        found = await broker_state(access.dead_messages(services.app, _connected(services)))
+        found = await broker_state(_dead_messages(access, services))
     return BrokerStates(
         drift=Drift(
             missing=[str(key) for key in found.drift.missing],
@@ -219,7 +222,7 @@ async def list_dead(
     """To look takes nothing away."""
     access = access_of(services)
     async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+        dead = _dead_messages(access, services)
         found = await dead.look(vhost, queue, after=query.after, limit=query.limit)
     async with services.database.connection() as connection:
         acts = await dead_message_acts.recent(connection, vhost, queue)
@@ -251,7 +254,7 @@ async def list_dead(
 async def show_dead(services: ServicesDep, vhost: Name, queue: DeadQueue, message: Id) -> Dead:
     access = access_of(services)
     async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+        dead = _dead_messages(access, services)
         return _shown(await dead.one(vhost, queue, message), vhost, queue, bounds.JSON_TEXT.longest)
 
 
@@ -270,7 +273,7 @@ async def redrive(
     """
     access, by = access_of(services), await attribution(services, body, actor)
     async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+        dead = _dead_messages(access, services)
         done = await dead.redrive(vhost, queue, by, ids=body.messages)
     return _acted(done, vhost, queue)
 
@@ -295,7 +298,7 @@ async def edit(
     """
     access, by = access_of(services), await attribution(services, body, actor)
     async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+        dead = _dead_messages(access, services)
         done = await dead.edit(vhost, queue, by, message, as_sent(body.body).encode())
     return _acted(done, vhost, queue)
 
@@ -318,9 +321,14 @@ async def discard(
     """What it was is kept for a year."""
     access, by = access_of(services), await attribution(services, body, actor)
     async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+        dead = _dead_messages(access, services)
         done = await dead.discard(vhost, queue, by, [message])
     return _acted(done, vhost, queue)
+
+
+def _dead_messages(access: BrokerAccess, services: Services) -> DeadMessages:
+    app = services.app
+    return access.dead_messages(app.routing, app.consumers, _connected(services))
 
 
 def access_of(services: Services) -> BrokerAccess:

@@ -236,6 +236,6 @@ async def _temporal(services: Services) -> str:
 
 @cache
 def _not_reached(versions: tuple[str, ...], tables: BusinessTables | None) -> str:
-    from handrail.eventstore.migrations import not_reached  # noqa: PLC0415  # slow to import
+    from handrail.migrations import not_reached  # noqa: PLC0415  # slow to import
 
     return not_reached(versions, tables)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Typ
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter, create_model
 
-from handrail import bounds
-from handrail.http import webhook_signatures, webhook_store
+from handrail import bounds, webhook_signatures
+from handrail.http import webhook_store
 from handrail.http.access import needs
 from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
 from handrail.http.named_models import SUBJECT_FIELD, named
@@ -26,10 +26,10 @@ from handrail.http.problems import Problem, in_header, kinds_of, responses
 from handrail.http.public import PUBLIC
 from handrail.http.schemas import Links, Moment, form, of_row, text
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.http.webhook_signatures import Stale, Unsigned, WrongSignature, verify
 from handrail.http.webhook_sources import Envelope, Webhooks, act, read
 from handrail.http.webhook_store import Status, Webhook, WithBody
-from handrail.settings import variable
+from handrail.refused_settings import variable
+from handrail.webhook_signatures import Stale, Unsigned, WrongSignature, verify
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from handrail.messaging.broker.settings import BrokerSettings
 from handrail.optional_deps import require_extra
-from handrail.settings import Settings, require
+from handrail.refused_settings import require
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from handrail.app import App
     from handrail.messaging.broker.dead_messages import DeadMessages
+    from handrail.messaging.consumers.consumer import Consumer
+    from handrail.messaging.relay.routing import Routing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +25,13 @@ class BrokerAccess:
 
     url: Callable[[], str]
     management_url: Callable[[], str]
-    settings: Settings
+    settings: BrokerSettings
 
     def dead_messages(
-        self, app: App, connected: Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+        self,
+        routing: Routing,
+        consumers: Sequence[Consumer],
+        connected: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
     ) -> DeadMessages:
         """Needs the extra `broker`. Raises NoBroker where the App declares none."""
         from handrail.messaging.broker.address import (  # noqa: PLC0415  # see the module
@@ -41,13 +46,13 @@ class BrokerAccess:
         return DeadMessages(
             url=self.url,
             management=lambda: Management(self.management_url(), verify=verify),
-            topology=topology(app.routing, app.consumers),
+            topology=topology(routing, consumers),
             connected=connected,
             query=certificates(self.settings),
         )
 
 
-def of_api(settings: Settings) -> BrokerAccess | None:
+def of_api(settings: BrokerSettings) -> BrokerAccess | None:
     """As the user of the API; None where the settings have no address for that. Ends the process
     where one of the two is missing, or the extra `broker`.
     """
@@ -62,7 +67,7 @@ def of_api(settings: Settings) -> BrokerAccess | None:
     )
 
 
-def of_administrator(settings: Settings) -> BrokerAccess:
+def of_administrator(settings: BrokerSettings) -> BrokerAccess:
     """As the one of `handrail topology`, whose settings are there."""
 
     def url() -> str:

@@ -19,8 +19,8 @@ from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.events import StockReserved
 from domain.payments.events import InstalmentCollected, PlannedInstalment, PlanOpened
 from domain.shipping.events import ShipmentBooked, ShipmentCancelled, ShipmentDispatched
+from handrail import migrations
 from handrail.dev.postgres import EmbeddedPostgres
-from handrail.eventstore import migrations
 from handrail.messaging.consumers.store_consumer import catch_up
 from runtime.app import HANDRAIL
 from tests.controls import NOON, eur

@@ -15,7 +15,7 @@ from typing import Any, Final, get_args
 from pydantic import TypeAdapter
 
 from handrail.eventstore.codec import Codec
-from handrail.folds.code_digest import CodeDigest
+from handrail.eventstore.folds.code_digest import CodeDigest
 from handrail.kernel import Event
 
 _ADDRESS: Final = re.compile(r":\d+")

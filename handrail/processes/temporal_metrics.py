@@ -10,7 +10,8 @@ import socket
 
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from handrail.settings import Settings, refuse, variable
+from handrail.refused_settings import refuse, variable
+from handrail.settings import Settings
 
 
 def runtime_of(settings: Settings) -> Runtime | None:

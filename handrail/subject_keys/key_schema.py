@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 from psycopg import sql
 
-from handrail.privacy.key_table import TABLE
+from handrail.subject_keys.key_table import TABLE
 
 _ROLE = (
     "DO $$ BEGIN CREATE ROLE {} NOLOGIN;"

@@ -12,8 +12,8 @@ from importlib.util import MAGIC_NUMBER
 from typing import Any, Final
 
 from handrail.eventstore.codec import Codec
-from handrail.folds.code_digest import CodeDigest
-from handrail.folds.fold_revision import add_events, packages_of
+from handrail.eventstore.folds.code_digest import CodeDigest
+from handrail.eventstore.folds.fold_revision import add_events, packages_of
 from handrail.projections.projection import Projection
 
 _MADE_BY: Final = "made-by"

@@ -206,7 +206,14 @@ def create_app(
         # Its packages are an extra: an API without them has no console.
         from handrail.console.router import add_console_middleware, include_console  # noqa: PLC0415
 
-        include_console(app, declared, authentication, rates, console or ConsoleSessions())
+        include_console(
+            app,
+            declared.console,
+            tenant=declared.tenant,
+            authentication=authentication,
+            rates=rates,
+            sessions=console or ConsoleSessions(),
+        )
     for error, handler in _handlers(routers, declared.rule_problems).items():
         app.add_exception_handler(error, handler)
     app.add_middleware(OpeningMiddleware, personal=personal)
@@ -214,7 +221,7 @@ def create_app(
     app.add_middleware(AccessMiddleware, authentication=authentication, public=public, rates=rates)
     app.add_middleware(RequestMiddleware, metrics=metrics, origin=origin)
     if with_console:
-        add_console_middleware(app, declared)
+        add_console_middleware(app, declared.console)
     openapi.mend(app, declared.problem_types, declared.api_examples)
     return app
 

@@ -10,7 +10,8 @@ from typing import NoReturn
 from handrail.eventstore.pool import open_pool
 from handrail.privacy.keys import CachedKeys, SubjectKeys
 from handrail.privacy.texts import CLEAR, PersonalTexts
-from handrail.settings import BAD_SETTINGS, Settings, variable
+from handrail.refused_settings import BAD_SETTINGS, variable
+from handrail.settings import Settings
 
 
 @asynccontextmanager
@@ -31,8 +32,8 @@ async def personal_texts(
         yield CLEAR
         return
     # Processes without keys do without the package.
-    from handrail.privacy.key_file import BadKeyFile, read  # noqa: PLC0415
-    from handrail.privacy.key_table import TableKeys  # noqa: PLC0415
+    from handrail.subject_keys.key_file import BadKeyFile, read  # noqa: PLC0415
+    from handrail.subject_keys.key_table import TableKeys  # noqa: PLC0415
 
     try:
         wrapping = read(settings.subject_keys_file)

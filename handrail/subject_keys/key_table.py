@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from handrail.eventstore.pool import Connection, Pool
-from handrail.privacy.key_file import Wrapping
 from handrail.privacy.keys import Destroyed, SubjectKey
+from handrail.subject_keys.key_file import Wrapping
 
 TABLE: Final = """
 CREATE TABLE IF NOT EXISTS subject_keys (

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from handrail.privacy.key_table import TABLE
+from handrail.subject_keys.key_table import TABLE
 
 revision = "0017"
 down_revision = "0015"

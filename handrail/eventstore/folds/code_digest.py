@@ -32,7 +32,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 from uuid import UUID
 
-from handrail.folds.code_objects import constants, imported, is_generated, names_in
+from handrail.eventstore.folds.code_objects import constants, imported, is_generated, names_in
 
 _EXACT: Final = frozenset(
     {

@@ -14,7 +14,8 @@ from handrail.access.roles import Access
 from handrail.access.settings import Way
 from handrail.access.sign_in import SignIn
 from handrail.access.tokens import TokenVerifier, Trust
-from handrail.settings import Settings, refuse, require
+from handrail.refused_settings import refuse, require
+from handrail.settings import Settings
 
 
 def authentication_of(access: Access, settings: Settings, connect: Connect) -> Authentication:
