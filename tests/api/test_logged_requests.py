@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ async def an_api(house: House, folder: Path, level: str) -> AsyncIterator[tuple[
     """Its address, and the file of its log."""
     log, ready = folder / "log", folder / "ready"
     clean = {name: one for name, one in os.environ.items() if not name.startswith("HANDRAIL_")}
-    own: Mapping[str, str] = {
+    own = {
         "HANDRAIL_DATABASE_URL": house.database,
         "HANDRAIL_DATABASE_ROLE": "handrail_api",
         "HANDRAIL_TEMPORAL_ADDRESS": address_of(house),
