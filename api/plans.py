@@ -120,7 +120,7 @@ class PlansQuery(PastPageQuery):
     "/plans",
     summary="List instalment plans, newest first",
     dependencies=[needs("plans:read", own_rows=True)],
-    responses=responses("history-too-long", "moment-lost"),
+    responses=responses("history-too-long", "moment-lost", "moment-said-twice"),
 )
 async def list_plans(
     services: ServicesDep,

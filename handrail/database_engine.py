@@ -44,6 +44,7 @@ async def open_engine(
     engine = create_async_engine(
         _driven(url() if callable(url) else url),
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # errors are logged
         pool_size=size,
         max_overflow=0,
         pool_timeout=3,

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 
+from handrail.log_filters import no_query, no_wire_dumps
 from handrail.settings import Settings
 
 
@@ -55,14 +56,16 @@ def configure(settings: Settings, process: str) -> None:
             ],
         )
     )
+    handler.addFilter(no_wire_dumps)
+    logging.getLogger("httpx").addFilter(no_query)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    if settings.log_level != "debug":  # one line per request of ours or of a neighbour drowns all
-        for name in ("uvicorn.access", "httpx", "httpcore", "alembic"):
+    if settings.log_level != "debug":  # one line per request of a neighbour drowns all
+        for name in ("httpx", "httpcore", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(process=process)
 

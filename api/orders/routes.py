@@ -91,7 +91,7 @@ class OrdersQuery(PastPageQuery):
     "/orders",
     summary="List orders, newest first",
     dependencies=[needs("orders:read", own_rows=True)],
-    responses=responses("history-too-long", "moment-lost"),
+    responses=responses("history-too-long", "moment-lost", "moment-said-twice"),
 )
 async def list_orders(
     services: ServicesDep,

@@ -19,6 +19,7 @@ from handrail.cli.newer_code import park_unknown as decided
 from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
+from handrail.cli.sealed_reason import sealed
 from handrail.connections import store_pool
 from handrail.counted import counted
 from handrail.eventstore.pool import Connection
@@ -139,7 +140,8 @@ def _retry(name: str, stream: str | None, why: Why, *, json: bool) -> int:
         streams = [stream] if stream else await _all_streams(connection, consumer)
         handled, stopped = 0, dict[str, str]()
         for one in streams:
-            done = await parked_messages.retry(connection, consumer, codec, one, _by(why))
+            by = await sealed(_by(why), stream=one)
+            done = await parked_messages.retry(connection, consumer, codec, one, by)
             handled += done.handled
             if done.stopped_by:
                 stopped[one] = done.stopped_by.cause
@@ -170,8 +172,9 @@ def discard(
     consumer = known(name)
 
     async def work(connection: Connection, console: Console) -> Result:
+        by = await sealed(_by(why), stream=stream)
         dropped = await parked_messages.discard(
-            connection, consumer.name, stream, _by(why), version=version
+            connection, consumer.name, stream, by, version=version
         )
         console.print(f"{stream}/{dropped} was discarded")
         return 0, {"discarded": {"stream": stream, "version": dropped}}
@@ -238,7 +241,7 @@ def park_unknown(
             console,
             [consumer.follower],
             form,
-            _by(why),
+            await sealed(_by(why)),
             codec=the_app().codec,
             withdraw=withdraw,
         )
@@ -291,9 +294,9 @@ def rewind(
     if (to_position is None) == (to_time is None):
         print("either --to-position or --to-time says how far to go back", file=sys.stderr)
         return USAGE
-    by = _by(why)
 
     async def work(connection: Connection, console: Console) -> Result:
+        by = await sealed(_by(why)) if yes else _by(why)
         target = Target(to_position, to_time)
         return await bring_back(
             connection,

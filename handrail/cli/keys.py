@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -30,8 +31,10 @@ from handrail.cli.command_runner import run_job
 from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE
+from handrail.cli.sealed_reason import opened, sealed
 from handrail.database_engine import open_engine
 from handrail.dev.lock import joined
+from handrail.kernel import Attribution
 from handrail.load_app import load_settings, the_app
 from handrail.refused_settings import require
 from handrail.settings import Settings
@@ -135,9 +138,10 @@ def revoke(
     """End a key now. API processes follow within `HANDRAIL_AUTH_KEY_SECONDS`."""
 
     async def work(connection: AsyncConnection, console: Console) -> tuple[int, dict[str, Any]]:
-        done = await key_records.revoke(connection, id_, by=actor or login_name(), reason=reason)
+        by = await sealed(Attribution(actor or login_name(), reason))
+        done = await key_records.revoke(connection, id_, by=by.actor, reason=by.reason)
         console.print(f"the key {id_} of {done.name} is revoked", markup=False)
-        return 0, _as_json(done)
+        return 0, _as_json(replace(done, revoked_because=reason))
 
     return _run(work, json=json, act=OperatorAct("keys revoke", id_, actor, reason))
 
@@ -158,7 +162,11 @@ def list_keys(
         key_table(found).print(console)
         if len(found) == _MOST:
             console.print(f"and maybe more: these are {_MOST}")
-        return 0, {"keys": [_as_json(one) for one in found]}
+        reasons = await opened([one.revoked_because for one in found])
+        shown = [
+            replace(one, revoked_because=reason) for one, reason in zip(found, reasons, strict=True)
+        ]
+        return 0, {"keys": [_as_json(one) for one in shown]}
 
     return _run(work, wide=wide, json=json)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 from rich.console import Console
 
+from handrail.cli.sealed_reason import opened
 from handrail.eventstore import newer_code_decisions, newer_code_waits
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.newer_code_decisions import Decision, Form
@@ -48,7 +49,12 @@ async def show_waiting(
     """Print what waits, and what is parked by decision; `park` is the command that decides so."""
     waits = await newer_code_waits.waiting(connection, subscribers)
     found = await newer_code_decisions.decisions(connection, subscribers)
-    parked = [one for one in found if one.parks]
+    shown = await opened([one.reason for one in found])
+    parked = [
+        replace(one, reason=reason or "")
+        for one, reason in zip(found, shown, strict=True)
+        if one.parks
+    ]
     for one in waits:
         console.print(f"{one.subscriber}: shard {one.shard} {one}", highlight=False)
     if waits:
@@ -58,7 +64,7 @@ async def show_waiting(
             highlight=False,
         )
     for decision in parked:
-        console.print(_as_text(decision), highlight=False)
+        console.print(_as_text(decision), highlight=False, markup=False)
     return waits, {
         "waiting": [asdict(one) for one in waits],
         "parks_unknown": [asdict(one) for one in parked],

@@ -17,6 +17,7 @@ from handrail.cli.command_runner import run_database_job
 from handrail.cli.notification_commands import BadTemplate
 from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
+from handrail.cli.sealed_reason import sealed
 from handrail.kernel import Attribution
 from handrail.load_app import the_app
 from handrail.notifications.operations import StuckFilter
@@ -58,9 +59,13 @@ def parked(*, wide: Wide = False, json: Json = False) -> int:
 def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Send what could not be sent, once the cause is mended."""
     by, which = _by(actor, reason), StuckFilter(source)
+
+    async def work(settings: Settings) -> int:
+        return await notification_commands.retry(settings, await sealed(by), which)
+
     return run_database_job(
         "notifications",
-        lambda settings: notification_commands.retry(settings, by, which),
+        work,
         act=OperatorAct("notifications retry", source or "all", actor, reason),
     )
 
@@ -69,9 +74,13 @@ def retry(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
 def discard(source: Source = None, *, reason: Reason, actor: Actor = None) -> int:
     """Never send what could not be sent."""
     by, which = _by(actor, reason), StuckFilter(source)
+
+    async def work(settings: Settings) -> int:
+        return await notification_commands.discard(settings, await sealed(by), which)
+
     return run_database_job(
         "notifications",
-        lambda settings: notification_commands.discard(settings, by, which),
+        work,
         act=OperatorAct("notifications discard", source or "all", actor, reason),
     )
 
@@ -112,9 +121,13 @@ def stop(
 ) -> int:
     """Discard what waits of a campaign, and put in nobody else."""
     by = _by(actor, reason)
+
+    async def work(settings: Settings) -> int:
+        return await notification_commands.stop(settings, await sealed(by), name)
+
     return run_database_job(
         "campaign",
-        lambda settings: notification_commands.stop(settings, by, name),
+        work,
         act=OperatorAct("campaign stop", name, actor, reason),
     )
 

@@ -1,7 +1,7 @@
 """Audit of operators at the command line: an act is stored before the command does it.
 
 Where it cannot be stored, it is not done. The principal is the login of this machine. A process
-without the keys of personal texts stores no reason in clear: it is kept with what the act changed.
+without the keys of personal texts stores no reason in clear: an act that comes with one is refused.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ from uuid import uuid4
 from handrail import bounds
 from handrail.access.database_roles import OPERATOR
 from handrail.cli.api_client import login_name
-from handrail.settings import SettingsT
+from handrail.settings import BAD_SETTINGS, SettingsT, variable
 
 if TYPE_CHECKING:
     from handrail.audit.acts import OperatorActRequested
 
 NOT_KEPT_HERE: Final = "kept with what it changed: this process has no keys of personal texts"
+NO_KEYS: Final = (
+    f"{variable('subject_keys_file')}: is needed here, as a reason is stored sealed: name the file"
+    " of keys that the API has (docs/personal-data.md)"
+)
 NOT_STORED: Final = (
     "the act could not be stored in the audit, so it is not done: see that the database is"
     " reachable and migrated, and that its login may append acts (docs/audit.md)"
@@ -49,7 +53,12 @@ class OperatorAct:
 async def audited(
     settings: SettingsT, act: OperatorAct, work: Callable[[SettingsT], Awaitable[int]]
 ) -> int:
-    """The exit code of the work; 1 where the act could not be stored, and nothing was done."""
+    """The exit code of the work; 1 where the act could not be stored, and nothing was done; that of
+    bad settings where its reason would have to be stored in clear.
+    """
+    if act.first and act.reason and _seals(settings) and settings.subject_keys_file is None:
+        print(NO_KEYS, file=sys.stderr)
+        return BAD_SETTINGS
     request = uuid4().hex
     stored = False
     if act.first:
@@ -106,11 +115,10 @@ async def _requested(
 ) -> OperatorActRequested:
     from handrail.audit.acts import OperatorActRequested  # noqa: PLC0415
     from handrail.audit.append_audit import LONGEST_TARGET  # noqa: PLC0415
-    from handrail.load_app import the_app  # noqa: PLC0415
     from handrail.personal import subject_of  # noqa: PLC0415
     from handrail.processes.personal_texts import personal_texts  # noqa: PLC0415
 
-    seals = settings.personal_fields == "sealed" and the_app().has_personal_fields
+    seals = _seals(settings)
     has_keys = settings.subject_keys_file is not None
     event = OperatorActRequested(
         request=request,
@@ -125,6 +133,12 @@ async def _requested(
         settings, declared=seals and has_keys, name="handrail audit"
     ) as personal:
         return await personal.seal(event, subject_of("audit", datetime.now(UTC).date().isoformat()))
+
+
+def _seals(settings: SettingsT) -> bool:
+    from handrail.load_app import the_app  # noqa: PLC0415  # as above
+
+    return settings.personal_fields == "sealed" and the_app().has_personal_fields
 
 
 def _said(error: Exception) -> str:

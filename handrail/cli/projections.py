@@ -14,6 +14,7 @@ from handrail.cli.newer_code import FormName, Withdraw
 from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Reason, Wide
 from handrail.cli.sagas import USAGE, Why
+from handrail.cli.sealed_reason import sealed
 from handrail.kernel import Attribution
 from handrail.settings import Settings
 
@@ -107,9 +108,11 @@ def park_unknown(
 
     by = Attribution(why.actor or login_name(), why.reason)
     act = OperatorAct("projections park-unknown", f"{name} {event}", why.actor, why.reason)
-    return _run_job(
-        lambda settings: park(settings, name, event, by, withdraw=withdraw, json=json), act
-    )
+
+    async def work(settings: Settings) -> int:
+        return await park(settings, name, event, await sealed(by), withdraw=withdraw, json=json)
+
+    return _run_job(work, act)
 
 
 def _run_job(work: Callable[[Settings], Awaitable[int]], act: OperatorAct | None = None) -> int:

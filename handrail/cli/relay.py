@@ -14,6 +14,7 @@ from handrail.cli.newer_code import FormName, Withdraw
 from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Reason, Wide
 from handrail.cli.sagas import USAGE, Why
+from handrail.cli.sealed_reason import sealed
 from handrail.dev.lock import joined
 from handrail.kernel import Attribution
 from handrail.load_app import BAD_APP, load_settings, the_app
@@ -77,9 +78,13 @@ def park_unknown(
 
     _module()
     by = Attribution(why.actor or login_name(), why.reason)
+
+    async def work(settings: Settings) -> int:
+        return await park(settings, event, await sealed(by), withdraw=withdraw, json=json)
+
     return run_database_job(
         "relay",
-        lambda settings: park(settings, event, by, withdraw=withdraw, json=json),
+        work,
         act=OperatorAct("relay park-unknown", event, why.actor, why.reason),
     )
 

@@ -16,6 +16,7 @@ from handrail.cli.command_runner import run_database_job, run_job
 from handrail.cli.operator_act import OperatorAct
 from handrail.cli.options import Json, Wide
 from handrail.cli.sagas import USAGE, Why
+from handrail.cli.sealed_reason import sealed
 from handrail.dev.lock import joined
 from handrail.kernel import Attribution
 from handrail.load_app import load_settings
@@ -98,8 +99,13 @@ def redrive(
         print("give messages, or --all", file=sys.stderr)
         return USAGE
     target = f"{vhost}/{queue} {' '.join(ids) or 'all'}"
+
+    async def work(settings: Settings) -> int:
+        by = await sealed(_by(why))
+        return await run_redrive(settings, vhost, queue, by, ids=ids, json=json)
+
     return _with_messages(
-        lambda settings: run_redrive(settings, vhost, queue, _by(why), ids=ids, json=json),
+        work,
         OperatorAct("topology redrive", target, why.actor, why.reason),
     )
 
@@ -124,10 +130,13 @@ def edit(
     except OSError as error:
         print(f"{body}: {error.strerror}", file=sys.stderr)
         return USAGE
+
+    async def work(settings: Settings) -> int:
+        by = await sealed(_by(why))
+        return await run_edit(settings, vhost, queue, by, id_=message, body=new, json=json)
+
     return _with_messages(
-        lambda settings: run_edit(
-            settings, vhost, queue, _by(why), id_=message, body=new, json=json
-        ),
+        work,
         OperatorAct("topology edit", f"{vhost}/{queue} {message}", why.actor, why.reason),
     )
 
@@ -137,8 +146,12 @@ def discard(vhost: Host, queue: Queue, message: Message, /, *, why: Why, json: J
     """Take a message away without handling it; what it was is kept for a year."""
     from handrail.cli.dead_message_commands import discard as run_discard
 
+    async def work(settings: Settings) -> int:
+        by = await sealed(_by(why))
+        return await run_discard(settings, vhost, queue, by, ids=[message], json=json)
+
     return _with_messages(
-        lambda settings: run_discard(settings, vhost, queue, _by(why), ids=[message], json=json),
+        work,
         OperatorAct("topology discard", f"{vhost}/{queue} {message}", why.actor, why.reason),
     )
 

@@ -14,9 +14,15 @@ from typing import Final
 from sqlalchemy import Connection, Engine, Index
 from sqlalchemy.schema import CreateIndex
 
-from handrail.eventstore.tables import events, webhooks
+from handrail.eventstore.tables import events, retry_requests, webhooks
 
-BUILT_IN_USE: Final = ("events_actor_idx", "events_correlation_idx", "webhooks_subject_idx")
+BUILT_IN_USE: Final = (
+    "events_actor_idx",
+    "events_correlation_idx",
+    "webhooks_subject_idx",
+    "retry_requests_unsettled_idx",
+    "retry_requests_settled_idx",
+)
 """The indexes that came to a table when there may have been rows in it already."""
 _ALONE: Final = "SELECT pg_try_advisory_lock(hashtext('handrail indexes'))"
 _NO_LONGER: Final = "SELECT pg_advisory_unlock(hashtext('handrail indexes'))"
@@ -50,7 +56,7 @@ def _statements(connection: Connection) -> list[str]:
 
 
 def _indexes() -> Sequence[Index]:
-    every = (one for table in (events, webhooks) for one in table.indexes)
+    every = (one for table in (events, webhooks, retry_requests) for one in table.indexes)
     named = {str(one.name): one for one in every}
     return [named[name] for name in BUILT_IN_USE]
 

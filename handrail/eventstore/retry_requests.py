@@ -114,6 +114,4 @@ async def settle(
 
 async def prune(connection: Connection) -> None:
     """Remove what was settled long ago."""
-    await connection.execute(
-        "DELETE FROM retry_requests WHERE settled_at < clock_timestamp() - %s", (KEPT,)
-    )
+    await connection.execute("DELETE FROM retry_requests WHERE settled_at < now() - %s", (KEPT,))

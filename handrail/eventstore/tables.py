@@ -336,6 +336,19 @@ retry_requests = Table(
     Column("stopped_by", Text),
     PrimaryKeyConstraint("subscriber", "stream", name="retry_requests_pkey"),
     CheckConstraint("actor <> '' AND reason <> ''", name="retry_requests_by_check"),
+    # Each process that can work them off looks every second.
+    Index(
+        "retry_requests_unsettled_idx",
+        "requested_at",
+        "subscriber",
+        "stream",
+        postgresql_where=text("settled_at IS NULL"),
+    ),
+    Index(
+        "retry_requests_settled_idx",
+        "settled_at",
+        postgresql_where=text("settled_at IS NOT NULL"),
+    ),
 )
 
 # The folded state of a long stream at some version, by the revision of the fold that made it: the

@@ -146,10 +146,14 @@ class FieldsConverted:
 class FieldRemoved:
     """A field that newer versions do not have. `lowered_as` is the JSON value that readers of the
     older version get. What old events have in it is lost on the way up, which is what removing is.
+
+    Nothing says any more whether a text of it is about a person: with `personal` as it is, a tenant
+    gets `lowered_as` of an old event, too. False: it may have what was stored.
     """
 
     field: str
     lowered_as: Any
+    personal: bool = True
 
     @property
     def new(self) -> tuple[str, ...]:

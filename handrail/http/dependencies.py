@@ -11,6 +11,7 @@ from fastapi import Depends, Header, Query, Request
 
 from handrail import bounds
 from handrail.catalogue import Catalogue
+from handrail.eventstore.subscriptions.lag import Lag
 from handrail.http.access import confined_principal, principal_of
 from handrail.http.actor_name import ActorName, named_by
 from handrail.http.database import Database
@@ -24,6 +25,7 @@ from handrail.http.problem_types import PROBLEM_TYPES
 from handrail.http.problems import Problem, in_header
 from handrail.http.saga_control import SagaClient
 from handrail.http.schemas import Links, Moment, form
+from handrail.http.shared_check import SharedCheck
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.messaging.broker.operator_access import BrokerAccess
@@ -71,6 +73,8 @@ class Services:
     texts: SagaTexts
     metrics: Metrics
     figures: Figures
+    readiness: SharedCheck[tuple[Mapping[str, str], Sequence[Lag]]]
+    """What `/readyz` answers from."""
     temporal_ui: str | None = None
     webhooks: WebhookTrust = field(default_factory=WebhookTrust)
     webhook_sources: Sequence[str] = ()

@@ -30,6 +30,8 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """What an answer has unless its route says something else."""
+_INPUT: Final = re.compile(r"input_value=.*(?=, input_type=)")
+"""What pydantic says of a value that it refuses: the value."""
 MAX_BODY: Final = bounds.REQUEST_BYTES
 _log = structlog.get_logger(__name__)
 
@@ -79,7 +81,7 @@ class RequestMiddleware:
                 await answer(problem, Request(scope))(scope, receive, sent)
             except Exception as error:
                 # As text: what renders tracebacks may show local variables, and secrets with them.
-                said = "".join(traceback.format_exception(error))
+                said = _INPUT.sub("input_value=…", "".join(traceback.format_exception(error)))
                 path, method = scope["path"], scope["method"]
                 _log.error("request failed", method=method, path=path, exception=said)
                 if status:

@@ -69,13 +69,15 @@ async def _bounded() -> AsyncIterator[None]:
 
 
 class SagaTexts:
-    """Seals what people say of sagas, each under the key of the saga's subject."""
+    """Seals what people say of sagas, each under the key of the saga's subject. Without a client
+    nothing is known of a saga whose first attempt is only about to begin.
+    """
 
     def __init__(
         self,
         personal: PersonalTexts,
         database: Database,
-        client: Client,
+        client: Client | None,
         types: Mapping[str, SagaType[Any]],
     ) -> None:
         self.personal = personal
@@ -110,7 +112,7 @@ class SagaTexts:
     async def _subject(self, saga: str) -> str:
         started = await self._started(saga)
         if started is None:  # its first attempt may be about to begin
-            found = await begun_with(self._client, saga)
+            found = await begun_with(self._client, saga) if self._client else None
             type_ = self._types.get(found.workflow_type) if found else None
             if found is None or type_ is None or not found.arguments:
                 return ""

@@ -16,7 +16,7 @@ from handrail.http.problems import Problem
 from handrail.paging import After
 from handrail.projections.as_of import EVENTS_AT_MOST, AsOfRow, HistoryTooLong, fold_as_of
 from handrail.projections.blame import Blame, Changes, blame_of, changes_of
-from handrail.projections.moments import MomentLost
+from handrail.projections.moments import ClockBehind, MomentLost
 from handrail.projections.own_rows import own_values
 from handrail.projections.past_lists import ListBehind, PastList, PastSlice, Reads, list_as_of
 from handrail.projections.past_totals import TotalsNotKept, totals_as_of
@@ -148,3 +148,5 @@ class PointInTime:
                 raise Problem("sums-not-kept", str(unkept)) from None
             except MomentLost as lost:
                 raise Problem("moment-lost", str(lost)) from None
+            except ClockBehind as behind:
+                raise Problem("moment-said-twice", str(behind)) from None

@@ -405,6 +405,13 @@ PROBLEM_TYPES: Final = _registry(
         "Ask for another moment; `handrail restore check` says what was lost.",
     ),
     ProblemType(
+        "moment-said-twice",
+        409,
+        "That time was before",
+        "The database's clock was put back: what it says just now, it has said before.",
+        "Ask without `as_of` for what is there now; `detail` says from when on times come once.",
+    ),
+    ProblemType(
         "sums-not-kept",
         410,
         "The sums of then are not kept",

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from handrail.http.access_log import AccessLog
 from handrail.http.http_protocol import HttpBounds, bounded
 from handrail.processes.server_certificate import ServerCertificate
 from handrail.readiness import ready
@@ -51,7 +52,7 @@ async def serve(
     with _listening(host, port) as listener:
         server = _Server(
             uvicorn.Config(
-                app,
+                AccessLog(app) if settings.log_level == "debug" else app,
                 log_config=None,
                 http=bounded(
                     HttpBounds(
@@ -63,7 +64,7 @@ async def serve(
                 ws="none",
                 h11_max_incomplete_event_size=_HEADER_BYTES,
                 timeout_keep_alive=settings.api_keep_alive_seconds,
-                access_log=settings.log_level == "debug",
+                access_log=False,  # whose lines have queries in them
                 timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
                 ssl_context_factory=certificate.context if certificate else None,
             ),

@@ -58,6 +58,7 @@ from handrail.http.routes import (
 )
 from handrail.http.routes.sagas import NothingMore
 from handrail.http.saga_control import SagaClient
+from handrail.http.shared_check import SharedCheck
 from handrail.http.temporal_gateway import TemporalGateway
 from handrail.http.tenant_limit import TenantLimit
 from handrail.http.webhook_sources import Webhooks
@@ -188,6 +189,7 @@ def create_app(
         texts=texts,
         metrics=metrics,
         figures=operations.Figures(),
+        readiness=SharedCheck(),
         temporal_ui=temporal_ui,
         webhooks=webhooks_from or WebhookTrust(),
         webhook_sources=tuple(hooks.by_name) if hooks else (),

@@ -31,6 +31,7 @@ GAP: Final = timedelta(seconds=2.5)
 PATIENCE: Final = 3.0
 """Seconds that a read of what was just now waits for the next moment."""
 _LOOK: Final = 0.1  # seconds
+_JUST_NOW: Final = timedelta(seconds=PATIENCE)
 _CLOCK_WINDOW: Final = 2_000
 """Events of a stream that are looked at behind the time, for a clock that was put back."""
 _ANY: Final = 2**63 - 1
@@ -38,6 +39,12 @@ _ANY: Final = 2**63 - 1
 
 class MomentLost(Exception):
     """At that time another server was the store, and what it had then is not known any more."""
+
+
+class ClockBehind(Exception):
+    """The database's clock was put back: what it says now, it has said before, and as of that time
+    is what had been committed then.
+    """
 
 
 @dataclass(frozen=True)
@@ -130,13 +137,14 @@ class Past:
 
 async def past_as_of(database: Connects, moment: datetime) -> Past:
     """The moments around a time. What was just now is waited for, as long as moments are being
-    kept. Raises MomentLost.
+    kept. Raises MomentLost, and ClockBehind where what was just now was so once before.
     """
     deadline = monotonic() + PATIENCE
     while True:
         async with database.connect() as connection:
             found = (await connection.execute(_AROUND, {"moment": moment})).one()
         before, after = _seen(found, "m"), _seen(found, "n")
+        _refuse_said_twice(moment, found.now, found.newest)
         is_settled = before is None or after is not None or moment <= before.until
         is_waited_for = not is_settled and moment <= found.now
         is_kept = before is not None and found.now - before.until <= GAP
@@ -145,6 +153,15 @@ async def past_as_of(database: Connects, moment: datetime) -> Past:
             past.refuse_lost()
             return past
         await asyncio.sleep(_LOOK)
+
+
+def _refuse_said_twice(moment: datetime, now: datetime, newest: datetime | None) -> None:
+    if newest is None or newest - now <= GAP or not now - _JUST_NOW <= moment <= now:
+        return
+    raise ClockBehind(
+        f"the database's clock was put back, and says {now.isoformat()} a second time: ask without"
+        f" as_of for what is there now; times after {newest.isoformat()} come once"
+    )
 
 
 async def cut_as_of(database: Connects, streams: Sequence[str], moment: datetime) -> Cut:
@@ -196,6 +213,7 @@ def _seen(found: Row[Any], which: str) -> Seen | None:
 # `began_at` is when the epoch after that of the moment before began, where there is one.
 _AROUND: Final[TextClause] = text("""
 SELECT clock_timestamp() AS now, pg_current_snapshot()::text AS current,
+    (SELECT until FROM moments ORDER BY at DESC LIMIT 1) AS newest,
     m.at AS m_at, m.until AS m_until, m.snapshot::text AS m_snapshot,
     m.position AS m_position, m.epoch AS m_epoch,
     coalesce((SELECT restored_position FROM store_epochs WHERE epoch = m.epoch), 0) AS m_floor,

@@ -16,7 +16,7 @@ import structlog
 from handrail.eventstore.pool import Pool
 from handrail.privacy.texts import PersonalTexts, SubjectErased
 from handrail.webhook_endpoints.delivery_queue import DeliveryQueue, Due, Target
-from handrail.webhook_endpoints.message import TEST_TYPE, Content, body_of_test, withheld
+from handrail.webhook_endpoints.message import TEST_TYPE, Content, body_of_test
 from handrail.webhook_endpoints.offered import OfferedEvents
 from handrail.webhook_endpoints.retry_policy import IN_A_ROW, RetryPolicy
 from handrail.webhook_endpoints.sender import Delivered, Failed, Sender, Signed
@@ -191,7 +191,7 @@ class EndpointRun:
         if due.event is None:
             raise LookupError("its event is not in the store")
         offered, event = self._work.offered, due.event
-        data = offered.in_form(due.type, event.type, event.schema, dict(event.data))
+        data = offered.shown(due.type, event.type, event.schema, dict(event.data))
         return Content(
             stream=due.stream,
             version=due.version,
@@ -199,7 +199,7 @@ class EndpointRun:
             at=event.recorded_at,
             word=offered.routing.tenant,
             tenant=target.tenant,
-            data=withheld(data, offered.personal),
+            data=data,
         ).body()
 
 

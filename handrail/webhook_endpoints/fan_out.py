@@ -24,20 +24,25 @@ from handrail.webhook_endpoints.offered import OfferedEvents
 FOLLOWER: Final = "webhooks"
 
 # Endpoints are locked by their ids, so that processes never wait for each other in a circle; and
-# whoever lets go of an endpoint meanwhile sees these deliveries.
+# whoever lets go of an endpoint meanwhile sees these deliveries. Which epoch an event is of decides
+# about its id, and not which epoch it is read in: it has one id for ever.
 _FAN_OUT: Final = """
 WITH wanted AS (
     SELECT * FROM unnest(%(tenants)s::text[], %(streams)s::text[], %(versions)s::bigint[],
-        %(positions)s::bigint[], %(times)s::timestamptz[], %(types)s::text[], %(ids)s::text[])
-        AS w (tenant, stream, version, position, recorded_at, type, id)
+        %(positions)s::bigint[], %(times)s::timestamptz[], %(types)s::text[], %(ids)s::text[],
+        %(later_ids)s::text[])
+        AS w (tenant, stream, version, position, recorded_at, type, id, later_id)
+), later AS MATERIALIZED (
+    SELECT min(first_position) AS first FROM store_epochs WHERE epoch > 1
 ), there AS MATERIALIZED (
     SELECT id, tenant, events, created_at FROM webhook_endpoints
     WHERE tenant = ANY (%(tenants)s) AND state <> 'deleted' AND events && %(types)s::text[]
     ORDER BY id FOR NO KEY UPDATE
 ), new AS (
     INSERT INTO webhook_deliveries (endpoint, id, tenant, stream, version, position, type)
-    SELECT t.id, w.id, w.tenant, w.stream, w.version, w.position, w.type
-    FROM wanted w JOIN there t ON t.tenant = w.tenant AND w.type = ANY (t.events)
+    SELECT t.id, CASE WHEN w.position >= l.first THEN w.later_id ELSE w.id END,
+        w.tenant, w.stream, w.version, w.position, w.type
+    FROM later l CROSS JOIN wanted w JOIN there t ON t.tenant = w.tenant AND w.type = ANY (t.events)
         AND w.recorded_at >= t.created_at
     ON CONFLICT (endpoint, id) DO NOTHING RETURNING endpoint
 )
@@ -93,6 +98,9 @@ class FanOut:
                     "times": times,
                     "types": types,
                     "ids": [message_id(one[1], one[2], one[5]) for one in wanted],
+                    "later_ids": [
+                        message_id(one[1], one[2], one[5], position=one[3]) for one in wanted
+                    ],
                 }
                 await connection.execute(_FAN_OUT, values)
         return Handled(list(moved))

@@ -25,10 +25,16 @@ TEST_TYPE: Final = "webhooks.EndpointTested.v1"
 _TEST_SOURCE: Final = "/handrail/webhooks"
 
 
-def message_id(stream: str, version: int, key: str) -> str:
-    """The `webhook-id` of an event in a form: the same however often it is sent."""
-    said = f"{id_of(stream, version)}\n{key}".encode()
-    return f"msg_{hashlib.sha256(said).hexdigest()[:32]}"
+def message_id(stream: str, version: int, key: str, *, position: int | None = None) -> str:
+    """The `webhook-id` of an event in a form: the same however often it is sent.
+
+    `position` belongs into that of an event of a later epoch than the first: a stream's version may
+    have been another event's then, which was sent and is lost; a position is given out once.
+    """
+    said = f"{id_of(stream, version)}\n{key}"
+    if position is not None:
+        said += f"\n{position}"
+    return f"msg_{hashlib.sha256(said.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, kw_only=True)

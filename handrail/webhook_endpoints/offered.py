@@ -10,6 +10,8 @@ from handrail.eventstore.codec import Codec
 from handrail.evolution.conversion import can_convert, convert, has_way, lifted_to
 from handrail.evolution.forms import CannotBeLowered, Data, Form
 from handrail.messaging.relay.routing import Routing
+from handrail.webhook_endpoints.message import withheld
+from handrail.webhook_endpoints.older_forms import without_older_texts
 from handrail.webhook_endpoints.personal_fields import personal_keys
 
 
@@ -91,6 +93,16 @@ class OfferedEvents:
         if found is None:
             raise CannotBeLowered(f"there is no way from {stored} to {form}")
         return found
+
+    def shown(self, key: str, type_: str, schema: int, data: Data) -> Data:
+        """As `in_form`, without personal texts: what is one by any declaration of today is none
+        that an older event is sent with. Raises what `in_form` and conversions raise.
+        """
+        form = self._known[key]
+        found = self.in_form(key, type_, schema, data)
+        found = without_older_texts(self.codec.lineages, form, found, self.personal)
+        shown: Data = withheld(found, self.personal)
+        return shown
 
     def _converted(self, stored: Form, data: Data, form: Form) -> Data | None:
         if can_convert(self.codec.lineages, stored, form):

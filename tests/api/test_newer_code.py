@@ -79,13 +79,14 @@ async def test_a_decision_that_cannot_be_read_holds_up_no_other(
 
 
 async def test_what_waits_for_newer_code_takes_no_process_out_of_service(
-    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def waits(_: object) -> list[Lag]:
         return [Lag("order_status", 3, 10 * LAG_LIMIT, 1, 0, waiting=1)]
 
     monkeypatch.setattr("handrail.http.routes.operations.lag", waits)
-    answer = await api.get("/readyz")
+    async with house.api() as api:
+        answer = await api.get("/readyz")
 
     assert answer.status_code == 200, answer.text  # what HTTP calls it
     assert answer.json()["projections"][0]["waiting"] == 1

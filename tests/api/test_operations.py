@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -21,6 +22,13 @@ READ_MODELS = {
     "saga_board",
     "saga_figures",
 }
+
+
+@pytest.fixture
+async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """An API that has looked at nothing yet: what a check found is kept for a second."""
+    async with house.api() as client:
+        yield client
 
 
 async def test_it_is_alive(api: httpx.AsyncClient) -> None:

@@ -23,6 +23,7 @@ from handrail.cli.relay import relay
 from handrail.cli.restore import restore
 from handrail.cli.topology import topology
 from handrail.personal import is_sealed
+from handrail.settings import BAD_SETTINGS
 
 Run = Callable[..., int]
 WHY = ("--reason", "a ticket", "--actor", "ann")
@@ -96,12 +97,41 @@ def test_a_command_is_stored_with_its_principal_origin_and_outcome(
     assert is_sealed(request["reason"]) == ("a ticket" in words)
 
 
-def test_a_process_without_keys_stores_no_reason_in_clear(
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [(app, words) for app, _, words, _ in ACTS if "--reason" in words],
+    ids=[name for _, name, words, _ in ACTS if "--reason" in words],
+)
+def test_an_act_whose_reason_would_be_stored_in_clear_is_refused_with_the_setting(
+    run: Run,
+    database_with_read_models: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    app: cyclopts.App,
+    *,
+    words: list[str],
+) -> None:
+    monkeypatch.delenv("HANDRAIL_SUBJECT_KEYS_FILE")
+    assert run(app, words) == BAD_SETTINGS
+    assert capsys.readouterr().err.startswith("HANDRAIL_SUBJECT_KEYS_FILE: is needed here")
+    assert audited(database_with_read_models) == []
+
+
+def test_a_store_is_adopted_without_keys_which_may_be_lost_with_it(
     run: Run, database_with_read_models: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HANDRAIL_SUBJECT_KEYS_FILE")
-    assert run(notifications, ["retry", *WHY]) == 0
+    assert run(restore, ["adopt", "--because", "a ticket", "--same-server", "--yes"]) == 0
     assert audited(database_with_read_models)[0][1]["reason"] == NOT_KEPT_HERE
+
+
+def test_where_texts_are_stored_in_clear_a_reason_needs_no_keys(
+    run: Run, database_with_read_models: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HANDRAIL_SUBJECT_KEYS_FILE")
+    monkeypatch.setenv("HANDRAIL_PERSONAL_FIELDS", "clear")
+    assert run(notifications, ["retry", *WHY]) == 0
+    assert audited(database_with_read_models)[0][1]["reason"] == "a ticket"
 
 
 def test_the_broker_s_topology_is_an_act_too(

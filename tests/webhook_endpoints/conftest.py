@@ -185,16 +185,22 @@ def key_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def world(database: str, key_file: Path) -> AsyncIterator[World]:
+    async with a_world(database, key_file) as world:
+        yield world
+
+
+@asynccontextmanager
+async def a_world(url: str, key_file: Path) -> AsyncIterator[World]:
     async with (
-        open_pool(database, role=DISPATCHER, size=12) as pool,
-        await psycopg.AsyncConnection.connect(database, autocommit=True) as owner,
-        open_engine(database, role="handrail_api", size=4) as engine,
-        open_pool(database, role="handrail_app", size=2) as keys,
-        open_pool(database, role="handrail_worker", size=2) as worker,
+        open_pool(url, role=DISPATCHER, size=12) as pool,
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as owner,
+        open_engine(url, role="handrail_api", size=4) as engine,
+        open_pool(url, role="handrail_app", size=2) as keys,
+        open_pool(url, role="handrail_worker", size=2) as worker,
     ):
         texts = PersonalTexts(CachedKeys(TableKeys(keys, read(key_file)), seconds=60))
         store = EventStore(worker, HANDRAIL.codec, texts)
-        yield World(database, pool, owner, Database(engine), texts, store)
+        yield World(url, pool, owner, Database(engine), texts, store)
 
 
 async def eventually_got(receiver: Receiver, count: int, seconds: float = 15) -> None:

@@ -198,7 +198,7 @@ async def intervene_in_many(
     "/interventions",
     summary="List interventions in many sagas, newest first",
     dependencies=[needs("sagas:read")],
-    responses=responses("history-too-long", "moment-lost"),
+    responses=responses("history-too-long", "moment-lost", "moment-said-twice"),
 )
 async def list_interventions(
     services: ServicesDep,

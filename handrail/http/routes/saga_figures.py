@@ -76,7 +76,7 @@ class SagaFigures(BaseModel):
     "/sagas/figures",
     summary="How many sagas there are of each type, how they ended, and how long they took",
     dependencies=[needs("sagas:read")],
-    responses=responses("sums-not-kept", "moment-lost"),
+    responses=responses("sums-not-kept", "moment-lost", "moment-said-twice"),
 )
 async def show_figures(
     services: ServicesDep, fresh: FreshnessDep, as_of: AsOf = None

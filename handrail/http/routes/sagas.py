@@ -103,7 +103,7 @@ class SagasQuery(PastPageQuery):
     "/sagas",
     summary="List sagas, newest first",
     dependencies=[needs("sagas:read", own_rows=True)],
-    responses=responses("history-too-long", "moment-lost"),
+    responses=responses("history-too-long", "moment-lost", "moment-said-twice"),
 )
 async def list_sagas(
     services: ServicesDep,
