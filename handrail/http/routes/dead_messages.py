@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -27,9 +27,15 @@ from handrail.messaging.broker.dead_message import (
 from handrail.messaging.broker.edited_body import as_sent, as_shown
 from handrail.messaging.broker.operator_access import BrokerAccess
 
+if TYPE_CHECKING:
+    from handrail.messaging.broker.dead_messages import DeadMessages
+
 router = APIRouter(tags=["consumers"])
 
 _SHORT: Final = 2_000
+_ACT_PROBLEMS: Final = responses(
+    "not-found", "not-redriven", "broker-unavailable", "database-unavailable"
+)
 UNSET: Final = (
     "the API has no login at the broker: set HANDRAIL_BROKER_OPERATOR_URL and"
     " HANDRAIL_BROKER_OPERATOR_MANAGEMENT_URL, or use `handrail topology`"
@@ -189,10 +195,10 @@ class ActedOn(BaseModel):
 )
 async def show_broker(services: ServicesDep) -> BrokerStates:
     access = access_of(services)
-    async with _broker():
+    async with _dead_messages(services) as dead:
         from handrail.messaging.broker.broker_state import broker_state  # noqa: PLC0415  # an extra
 
-        found = await broker_state(access.dead_messages(services.app, _connected(services)))
+        found = await broker_state(dead)
     return BrokerStates(
         drift=Drift(
             missing=[str(key) for key in found.drift.missing],
@@ -217,9 +223,7 @@ async def list_dead(
     services: ServicesDep, vhost: Name, queue: DeadQueue, query: Annotated[LookQuery, Query()]
 ) -> DeadMessagesPage:
     """To look takes nothing away."""
-    access = access_of(services)
-    async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+    async with _dead_messages(services) as dead:
         found = await dead.look(vhost, queue, after=query.after, limit=query.limit)
     async with services.database.connection() as connection:
         acts = await dead_message_acts.recent(connection, vhost, queue)
@@ -249,17 +253,16 @@ async def list_dead(
     responses=responses("not-found", "broker-unavailable"),
 )
 async def show_dead(services: ServicesDep, vhost: Name, queue: DeadQueue, message: Id) -> Dead:
-    access = access_of(services)
-    async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
-        return _shown(await dead.one(vhost, queue, message), vhost, queue, bounds.JSON_TEXT.longest)
+    async with _dead_messages(services) as dead:
+        found = await dead.one(vhost, queue, message)
+    return _shown(found, vhost, queue, bounds.JSON_TEXT.longest)
 
 
 @router.post(
     "/broker/{vhost}/{queue}/redrive",
     summary="Put messages into the queues that they were for",
     dependencies=[needs("consumers:operate"), *JSON_BODY],
-    responses=responses("not-found", "not-redriven", "broker-unavailable", "database-unavailable"),
+    responses=_ACT_PROBLEMS,
 )
 async def redrive(
     services: ServicesDep, actor: ActorDep, vhost: Name, queue: DeadQueue, body: Redriving
@@ -268,9 +271,8 @@ async def redrive(
     their key now. Each is taken away once the broker has its copy: a failure in between leaves it
     twice, with the same id. The original is kept for a year.
     """
-    access, by = access_of(services), await attribution(services, body, actor)
-    async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+    async with _dead_messages(services) as dead:
+        by = await attribution(services, body, actor)
         done = await dead.redrive(vhost, queue, by, ids=body.messages)
     return _acted(done, vhost, queue)
 
@@ -279,7 +281,7 @@ async def redrive(
     "/broker/{vhost}/{queue}/messages/{message}/edit",
     summary="Redrive a message with another body",
     dependencies=[needs("consumers:operate"), *JSON_BODY],
-    responses=responses("not-found", "not-redriven", "broker-unavailable", "database-unavailable"),
+    responses=_ACT_PROBLEMS,
 )
 async def edit(
     *,
@@ -293,9 +295,8 @@ async def edit(
     """Its id and headers stay; the original is kept for a year. Sealed texts of the body stay as
     they are shown: one that is replaced by a text in clear is refused.
     """
-    access, by = access_of(services), await attribution(services, body, actor)
-    async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+    async with _dead_messages(services) as dead:
+        by = await attribution(services, body, actor)
         done = await dead.edit(vhost, queue, by, message, as_sent(body.body).encode())
     return _acted(done, vhost, queue)
 
@@ -304,7 +305,7 @@ async def edit(
     "/broker/{vhost}/{queue}/messages/{message}/discard",
     summary="Take a message away",
     dependencies=[needs("consumers:operate"), *JSON_BODY],
-    responses=responses("not-found", "not-redriven", "broker-unavailable", "database-unavailable"),
+    responses=_ACT_PROBLEMS,
 )
 async def discard(
     *,
@@ -316,9 +317,8 @@ async def discard(
     body: DiscardingDead,
 ) -> ActedOn:
     """What it was is kept for a year."""
-    access, by = access_of(services), await attribution(services, body, actor)
-    async with _broker():
-        dead = access.dead_messages(services.app, _connected(services))
+    async with _dead_messages(services) as dead:
+        by = await attribution(services, body, actor)
         done = await dead.discard(vhost, queue, by, [message])
     return _acted(done, vhost, queue)
 
@@ -333,22 +333,19 @@ def access_of(services: Services) -> BrokerAccess:
 
 
 @asynccontextmanager
-async def _broker() -> AsyncIterator[None]:
-    """What the broker says, as a problem."""
+async def _dead_messages(services: Services) -> AsyncIterator[DeadMessages]:
+    """What lies at the broker. Raises Problem as `access_of` does, and for what the broker says."""
+    access = access_of(services)
     from handrail.messaging.broker.management_api import BrokerSaidNo  # noqa: PLC0415  # an extra
 
     try:
-        yield
+        yield access.dead_messages(services.app, services.database.connection)
     except NotFound as none:
         raise Problem("not-found", str(none)) from None
     except NotToBeEdited as wrong:
         raise Problem("invalid-request", str(wrong), [at("#/body", str(wrong))]) from None
     except BrokerSaidNo as no:
         raise unavailable("broker-unavailable", str(no)) from None
-
-
-def _connected(services: Services) -> Any:
-    return services.database.connection
 
 
 def _shown(one: DeadMessage, vhost: str, queue: str, longest: int) -> Dead:
