@@ -17,7 +17,6 @@ from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import responses
 from handrail.http.schemas import Asked, Links, Money, Price, Why, of_row, text
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.kernel import Attribution
 from workflows.pay_merchants import Progress
 
 router = APIRouter(tags=["payouts"])
@@ -114,8 +113,7 @@ async def pause(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
     """Those that are under way go on. Paused twice is paused once."""
-    by = Attribution(actor=asked.by(actor), reason=asked.reason)
-    await runs.pause(run, by, key)
+    await runs.pause(run, asked.attribution(actor), key)
     return RunBegun(run=run, links=_links(run))
 
 
@@ -129,8 +127,7 @@ async def pause(
 async def resume(
     runs: PayoutRunsDep, actor: ActorDep, key: OptionalKey, run: Run, asked: RunSteered
 ) -> RunBegun:
-    by = Attribution(actor=asked.by(actor), reason=asked.reason)
-    await runs.resume(run, by, key)
+    await runs.resume(run, asked.attribution(actor), key)
     return RunBegun(run=run, links=_links(run))
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import select
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from sqlalchemy import URL, event, exc, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from handrail.database_visibility import ConfinedCursor
 from handrail.eventstore.identity import NewTimeline, refuse_another_store
-from handrail.eventstore.pool import SWITCH_ROLE
+from handrail.eventstore.pool import SWITCH_ROLE, Connection
 
 _SETTLED: Final = "handrail.has_come_to_a_store"
+
+
+async def driver_connection(connection: AsyncConnection) -> Connection:
+    """The driver's own connection, for statements that the API shares with commands."""
+    raw = await connection.get_raw_connection()
+    return cast("Connection", raw.driver_connection)
 
 
 def _driven(url: str) -> URL:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from typing import Final
 
@@ -24,6 +25,13 @@ def ready(settings: Settings, address: str = "") -> None:
         partial = settings.ready_file.with_suffix(".partial")
         partial.write_text(address)
         partial.replace(settings.ready_file)  # whoever sees it, sees all of it
+
+
+async def ready_after(settings: Settings, *events: asyncio.Event) -> None:
+    """`ready`, once each of the events was set."""
+    for each in events:
+        await each.wait()
+    ready(settings)
 
 
 def seldom_collect() -> None:

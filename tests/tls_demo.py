@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from handrail.dev.temporal import EmbeddedTemporal
 from handrail.messaging.broker.topology import topology
 from handrail.temporal.payload_keys import begin_ring
 from runtime.app import HANDRAIL
+from tests.commands import Ended, handrail, without_settings
 from tests.servers.certificates import certificates
 from tests.servers.tls import TlsRabbitMQ, demanding_postgres, tls_in_front_of
 
@@ -53,20 +53,14 @@ async def demanding_servers(folder: Path) -> AsyncIterator[Mapping[str, str]]:
         }
 
 
-async def demo(folder: Path, orders: int, *options: str) -> tuple[int, str, str]:
+async def demo(folder: Path, orders: int, *options: str) -> Ended:
     """The exit code of `handrail demo` on them, and what it said."""
     async with demanding_servers(folder) as variables:
-        clean = {name: one for name, one in os.environ.items() if not name.startswith("HANDRAIL_")}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "handrail.cli.main"),
+        return await handrail(
             *("demo", "--orders", str(orders), "--broker", *options),
-            cwd=ROOT,
-            env={**clean, **variables},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            environment={**without_settings(), **variables},
+            folder=ROOT,
         )
-        out, error = await process.communicate()
-        return process.returncode or 0, out.decode(), error.decode()
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ from uuid import uuid4
 from handrail import bounds
 from handrail.access.database_roles import OPERATOR
 from handrail.cli.api_client import login_name
-from handrail.settings import BAD_SETTINGS, SettingsT, variable
+from handrail.refused_settings import BAD_SETTINGS, variable
+from handrail.settings import SettingsT
 
 if TYPE_CHECKING:
     from handrail.audit.acts import OperatorActRequested

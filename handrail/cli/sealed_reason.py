@@ -28,7 +28,7 @@ async def sealed(by: Attribution, *, stream: str = "") -> Attribution:
     from handrail.http.database import Database  # noqa: PLC0415
     from handrail.http.personal_texts import SagaTexts  # noqa: PLC0415
     from handrail.load_app import the_app  # noqa: PLC0415
-    from handrail.privacy.process import personal_texts  # noqa: PLC0415
+    from handrail.processes.personal_texts import personal_texts  # noqa: PLC0415
 
     settings = _settings()
     name, role = "handrail reasons", settings.database_role or ""
@@ -44,7 +44,7 @@ async def sealed(by: Attribution, *, stream: str = "") -> Attribution:
 
 async def opened(reasons: Sequence[str | None]) -> Sequence[str | None]:
     """As operators read them: those of earlier times are in clear, and stay so."""
-    from handrail.privacy.process import personal_texts  # noqa: PLC0415  # as above
+    from handrail.processes.personal_texts import personal_texts  # noqa: PLC0415  # as above
 
     if not any(map(is_sealed, reasons)):
         return reasons

@@ -27,11 +27,26 @@ class Action:
     cli: str
 
 
+_INTERVENE: Final = "sagas:intervene"
+
+
+def _action(name: str, label: str, scope: str, where: str, cli: str) -> Action:
+    """Its form goes to the same address as the request, in the console."""
+    return Action(
+        name=name,
+        label=label,
+        scope=scope,
+        post=f"/console{where}",
+        http=f"POST {where}",
+        cli=f"handrail {cli}",
+    )
+
+
 def _of_a_saga(name: str, label: str) -> Action:
     return Action(
         name=name,
         label=label,
-        scope="sagas:intervene",
+        scope=_INTERVENE,
         post="/console/sagas/{saga}/intervene",
         http="POST /sagas/{saga}/interventions",
         cli=f"handrail sagas {name} {{saga}}",
@@ -46,7 +61,7 @@ COMPENSATE: Final = _of_a_saga("compensate", "Take everything back")
 CANCEL: Final = Action(
     name="cancel",
     label="Cancel the saga",
-    scope="sagas:intervene",
+    scope=_INTERVENE,
     post="/console/sagas/{saga}/cancel",
     http="POST /sagas/{saga}/cancellation",
     cli="handrail sagas cancel {saga}",
@@ -54,7 +69,7 @@ CANCEL: Final = Action(
 AGAIN: Final = Action(
     name="again",
     label="Begin the next attempt",
-    scope="sagas:intervene",
+    scope=_INTERVENE,
     post="/console/sagas/{saga}/again",
     http="POST /sagas/{saga}/attempts",
     cli="handrail sagas again {saga}",
@@ -74,91 +89,59 @@ def _answer(name: str, label: str, said: str) -> Action:
 
 ANSWER_YES: Final = _answer("answer-yes", "Say yes", "--approve")
 ANSWER_NO: Final = _answer("answer-no", "Say no", "--decline")
-IN_MANY: Final = Action(
-    name="in-many",
-    label="Tell them all",
-    scope="sagas:intervene",
-    post="/console/interventions",
-    http="POST /interventions",
-    cli="handrail sagas {kind}",
-)
-STOP: Final = Action(
-    name="stop",
-    label="Stop",
-    scope="sagas:intervene",
-    post="/console/interventions/{intervention}/stop",
-    http="POST /interventions/{intervention}/stop",
-    cli="handrail sagas stop {intervention}",
-)
-SUSPEND: Final = Action(
-    name="suspend",
-    label="Suspend",
-    scope="sagas:intervene",
-    post="/console/interventions/{intervention}/suspend",
-    http="POST /interventions/{intervention}/suspend",
-    cli="handrail sagas suspend {intervention}",
-)
-RESUME: Final = Action(
-    name="resume",
-    label="Resume",
-    scope="sagas:intervene",
-    post="/console/interventions/{intervention}/resume",
-    http="POST /interventions/{intervention}/resume",
-    cli="handrail sagas resume {intervention}",
-)
-RETRY_MESSAGES: Final = Action(
-    name="retry-messages",
-    label="Handle what waits",
-    scope="consumers:operate",
-    post="/console/consumers/{name}/parked/{stream}/retry",
-    http="POST /consumers/{name}/parked/{stream}/retry",
-    cli="handrail consumers retry {name} {stream}",
-)
-DISCARD_MESSAGE: Final = Action(
-    name="discard-message",
-    label="Discard the first message",
-    scope="consumers:operate",
-    post="/console/consumers/{name}/parked/{stream}/discard",
-    http="POST /consumers/{name}/parked/{stream}/discard",
-    cli="handrail consumers discard {name} {stream}",
-)
+IN_MANY: Final = _action("in-many", "Tell them all", _INTERVENE, "/interventions", "sagas {kind}")
 
 
-def _of_parked_events(name: str, label: str, where: str, cli: str) -> Action:
-    return Action(
-        name=name,
-        label=label,
-        scope="consumers:operate",
-        post=f"/console{where}",
-        http=f"POST {where}",
-        cli=f"handrail {cli}",
-    )
+def _of_an_intervention(name: str, label: str) -> Action:
+    where = f"/interventions/{{intervention}}/{name}"
+    return _action(name, label, _INTERVENE, where, f"sagas {name} {{intervention}}")
 
 
-RETRY_ROW: Final = _of_parked_events(
+STOP: Final = _of_an_intervention("stop", "Stop")
+SUSPEND: Final = _of_an_intervention("suspend", "Suspend")
+RESUME: Final = _of_an_intervention("resume", "Resume")
+
+
+def _of_consumers(name: str, label: str, where: str, cli: str) -> Action:
+    return _action(name, label, "consumers:operate", where, cli)
+
+
+RETRY_MESSAGES: Final = _of_consumers(
+    "retry-messages",
+    "Handle what waits",
+    "/consumers/{name}/parked/{stream}/retry",
+    "consumers retry {name} {stream}",
+)
+DISCARD_MESSAGE: Final = _of_consumers(
+    "discard-message",
+    "Discard the first message",
+    "/consumers/{name}/parked/{stream}/discard",
+    "consumers discard {name} {stream}",
+)
+RETRY_ROW: Final = _of_consumers(
     "retry-row",
     "Retry this row",
     "/read-models/{name}/parked/{stream}/retry",
     "projections retry {name} {stream}",
 )
-RETRY_ROWS: Final = _of_parked_events(
+RETRY_ROWS: Final = _of_consumers(
     "retry-rows",
     "Retry all rows",
     "/read-models/{name}/retry",
     "projections retry {name} --all",
 )
-RETRY_RELAY_STREAM: Final = _of_parked_events(
+RETRY_RELAY_STREAM: Final = _of_consumers(
     "retry-relay-stream",
     "Publish this stream",
     "/relay/{exchange}/parked/{stream}/retry",
     "relay retry {exchange} {stream}",
 )
-RETRY_RELAY: Final = _of_parked_events(
+RETRY_RELAY: Final = _of_consumers(
     "retry-relay", "Publish all that waits", "/relay/retry", "relay retry --all"
 )
 
 
-REBUILD: Final = _of_parked_events(
+REBUILD: Final = _of_consumers(
     "rebuild",
     "Build it anew",
     "/read-models/{name}/rebuild",
@@ -167,7 +150,7 @@ REBUILD: Final = _of_parked_events(
 
 
 def _of_dead_messages(name: str, label: str, where: str, cli: str) -> Action:
-    return _of_parked_events(name, label, f"/broker/{{vhost}}/{{queue}}/{where}", f"topology {cli}")
+    return _of_consumers(name, label, f"/broker/{{vhost}}/{{queue}}/{where}", f"topology {cli}")
 
 
 REDRIVE: Final = _of_dead_messages(

@@ -10,6 +10,15 @@ from typing import Final
 
 from handrail.dashboards.grafana import Dashboard, Panel, Query
 
+
+def from_database(expression: str, *labels: str, also: str = "") -> Query:
+    """A figure of the database, counted once: a series for each of the labels, which is named by
+    them, and by what `also` says.
+    """
+    legend = " ".join([*(f"{{{{{label}}}}}" for label in labels), *([also] if also else [])])
+    return Query(f"max by ({', '.join(labels)}) ({expression})", legend)
+
+
 SAGAS: Final = Dashboard(
     uid="handrail-sagas",
     title="Handrail: sagas",
@@ -17,7 +26,7 @@ SAGAS: Final = Dashboard(
         Panel(
             title="Sagas by how they stand",
             says="Now. What stays `compensating` or `parked` waits for something.",
-            queries=(Query("max by (type, status) (handrail_sagas)", "{{type}} {{status}}"),),
+            queries=(from_database("handrail_sagas", "type", "status"),),
         ),
         Panel(
             title="Begun per minute",
@@ -46,39 +55,32 @@ SAGAS: Final = Dashboard(
             title="Taken back, by cause, in an hour",
             says="`unknown` is a partner that does not answer, `failed` a mistake of ours.",
             queries=(
-                Query(
-                    "max by (type, because) (increase(handrail_sagas_turned_back_total[1h]))",
-                    "{{type}} {{because}}",
-                ),
+                from_database("increase(handrail_sagas_turned_back_total[1h])", "type", "because"),
             ),
         ),
         Panel(
             title="Parked now, by step",
             says="They wait for a person: `handrail sagas list --status parked`.",
             queries=(
-                Query("max by (type, step) (handrail_sagas_parked)", "{{type}} {{step}}"),
-                Query("max by (type) (handrail_sagas_awaiting)", "{{type}} awaits an answer"),
+                from_database("handrail_sagas_parked", "type", "step"),
+                from_database("handrail_sagas_awaiting", "type", also="awaits an answer"),
             ),
         ),
         Panel(
             title="Oldest parked saga",
             says="Since when the first of them has waited; the alert is at 15 minutes.",
             unit="s",
-            queries=(Query("max by (type) (handrail_saga_parked_oldest_seconds)", "{{type}}"),),
+            queries=(from_database("handrail_saga_parked_oldest_seconds", "type"),),
         ),
         Panel(
             title="Parked and let go on, in 15 minutes",
             says="Steps that were parked, and what people decided. One step that stands out is one"
             " cause.",
             queries=(
-                Query(
-                    "max by (type, step) (increase(handrail_sagas_parked_total[15m]))",
-                    "{{type}} {{step}} parked",
+                from_database(
+                    "increase(handrail_sagas_parked_total[15m])", "type", "step", also="parked"
                 ),
-                Query(
-                    "max by (type, kind) (increase(handrail_saga_interventions_total[15m]))",
-                    "{{type}} {{kind}}",
-                ),
+                from_database("increase(handrail_saga_interventions_total[15m])", "type", "kind"),
             ),
         ),
         Panel(
@@ -137,44 +139,40 @@ FLOW: Final = Dashboard(
             title="Read models behind",
             says="Reads show the past by so much; the alert is at 30 s.",
             unit="s",
-            queries=(
-                Query("max by (projection) (handrail_projection_lag_seconds)", "{{projection}}"),
-            ),
+            queries=(from_database("handrail_projection_lag_seconds", "projection"),),
         ),
         Panel(
             title="Events that read models have not seen",
             says="A read model that is being rebuilt, `…__next`, is far behind until it is done.",
-            queries=(
-                Query("max by (projection) (handrail_projection_lag_events)", "{{projection}}"),
-            ),
+            queries=(from_database("handrail_projection_lag_events", "projection"),),
         ),
         Panel(
             title="Events that wait",
             says="At read models, and at the relay or the lake. Mend the cause, then retry.",
             queries=(
-                Query("max by (projection) (handrail_projection_parked_events)", "{{projection}}"),
-                Query("max by (follower) (handrail_follower_parked_events)", "{{follower}}"),
+                from_database("handrail_projection_parked_events", "projection"),
+                from_database("handrail_follower_parked_events", "follower"),
             ),
         ),
         Panel(
             title="Waits for newer code",
             says="Shards and streams that stand before an event which no live process can read.",
             queries=(
-                Query("max by (projection) (handrail_projection_waiting_shards)", "{{projection}}"),
-                Query("max by (follower) (handrail_follower_waiting_shards)", "{{follower}}"),
-                Query("max by (consumer) (handrail_consumer_waiting_streams)", "{{consumer}}"),
+                from_database("handrail_projection_waiting_shards", "projection"),
+                from_database("handrail_follower_waiting_shards", "follower"),
+                from_database("handrail_consumer_waiting_streams", "consumer"),
             ),
         ),
         Panel(
             title="Subscribers behind",
             says="Relay, consumers without a broker, and the lake.",
             unit="s",
-            queries=(Query("max by (follower) (handrail_follower_lag_seconds)", "{{follower}}"),),
+            queries=(from_database("handrail_follower_lag_seconds", "follower"),),
         ),
         Panel(
             title="Events that subscribers have not seen",
             says="The outbox keeps them.",
-            queries=(Query("max by (follower) (handrail_follower_lag_events)", "{{follower}}"),),
+            queries=(from_database("handrail_follower_lag_events", "follower"),),
         ),
         Panel(
             title="Read per second",
@@ -230,10 +228,8 @@ FLOW: Final = Dashboard(
             title="Parked at consumers",
             says="Messages, and streams of them: `handrail consumers parked NAME`.",
             queries=(
-                Query("max by (consumer) (handrail_consumer_parked_messages)", "{{consumer}}"),
-                Query(
-                    "max by (consumer) (handrail_consumer_parked_streams)", "{{consumer}} streams"
-                ),
+                from_database("handrail_consumer_parked_messages", "consumer"),
+                from_database("handrail_consumer_parked_streams", "consumer", also="streams"),
             ),
         ),
         Panel(
@@ -260,13 +256,13 @@ FLOW: Final = Dashboard(
         Panel(
             title="Notifications that wait",
             says="By lane; those of campaigns may.",
-            queries=(Query("max by (lane) (handrail_notifications_waiting)", "{{lane}}"),),
+            queries=(from_database("handrail_notifications_waiting", "lane"),),
         ),
         Panel(
             title="Notifications late",
             says="Since when the oldest could have been sent; the alert is at 5 minutes.",
             unit="s",
-            queries=(Query("max by (lane) (handrail_notifications_overdue_seconds)", "{{lane}}"),),
+            queries=(from_database("handrail_notifications_overdue_seconds", "lane"),),
         ),
         Panel(
             title="Notifications sent, and stuck",
@@ -277,10 +273,7 @@ FLOW: Final = Dashboard(
                     "{{lane}} {{outcome}}",
                 ),
                 Query("sum(handrail_notifier_sending)", "being sent"),
-                Query(
-                    "max by (lane, state) (handrail_notifications_stuck)",
-                    "{{lane}} {{state}} stuck",
-                ),
+                from_database("handrail_notifications_stuck", "lane", "state", also="stuck"),
             ),
         ),
         Panel(
@@ -298,7 +291,7 @@ FLOW: Final = Dashboard(
             title="Webhooks to tenants that wait",
             says="Those of disabled endpoints, too; parked ones wait for `redeliver`.",
             queries=(
-                Query("max by (state) (handrail_webhook_deliveries)", "{{state}}"),
+                from_database("handrail_webhook_deliveries", "state"),
                 Query("max by (state) (handrail_webhook_endpoints)", "endpoints {{state}}"),
             ),
         ),
@@ -311,9 +304,7 @@ FLOW: Final = Dashboard(
         Panel(
             title="Webhooks without effect",
             says="`unknown` ones wait for a person.",
-            queries=(
-                Query("max by (source, status) (handrail_webhooks)", "{{source}} {{status}}"),
-            ),
+            queries=(from_database("handrail_webhooks", "source", "status"),),
         ),
     ),
 )

@@ -15,5 +15,4 @@ async def attribution(
 
     Raises Problem where the caller may not act for the actor that the body names.
     """
-    by = Attribution(why.by(actor), why.reason)
-    return await services.texts.of_act(by, stream=stream)
+    return await services.texts.of_act(why.attribution(actor), stream=stream)

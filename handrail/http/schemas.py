@@ -161,6 +161,10 @@ class Why(Asked):
         """
         return of_request.instead(self.actor)
 
+    def attribution(self, of_request: ActorOfRequest) -> kernel.Attribution:
+        """`by`, with the reason. Raises Problem as that does."""
+        return kernel.Attribution(self.by(of_request), self.reason)
+
 
 class Money(BaseModel):
     """An amount in minor units (cents) of one ISO 4217 currency."""

@@ -22,10 +22,12 @@ from typing import Final
 
 import structlog
 
+from handrail.background import background_tasks, wait_at_most
 from handrail.eventstore import checkpoints, newer_code_waits
 from handrail.eventstore.checkpoints import Checkpoint, LostLease
 from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.heartbeats import Owners
@@ -114,9 +116,7 @@ class Exporter:
                     if not refused_in(error):  # which the pool says, once
                         _log.error("export rests", error=repr(error), seconds=rest)
                     pause, rest = rest, min(2 * rest, _LONGEST_REST)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await stop.wait()
+                await wait_at_most(stop, pause)
 
     async def catch_up(self) -> bool:
         """Export what there is and tidy up; False where another process does, and goes on so.
@@ -240,22 +240,19 @@ class Exporter:
     @contextlib.asynccontextmanager
     async def _living(self) -> AsyncIterator[None]:
         """Others see meanwhile that this process is alive, and afterwards that it is gone."""
-        living = asyncio.create_task(self._live())
         try:
-            yield
+            async with background_tasks(self._live()):
+                yield
         finally:
-            living.cancel()
-            await asyncio.gather(living, return_exceptions=True)
             with contextlib.suppress(Exception):  # otherwise the lease runs out by itself
                 async with self._pool.connection(timeout=1) as connection:
                     await checkpoints.release_all(connection, self._owner)
 
     async def _live(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease.total_seconds() / 4)
-            try:
-                async with self._pool.connection() as connection:
-                    await checkpoints.renew(connection, self._owner, self._lease)
-            except Exception as error:  # noqa: BLE001  # the next time may be better
-                if not refused_in(error):
-                    _log.warning("lease not renewed", error=repr(error))
+        every = self._lease.total_seconds() / 4
+        await asyncio.sleep(every)
+        await run_periodically(self._renew, every, _log, "lease not renewed")
+
+    async def _renew(self) -> None:
+        async with self._pool.connection() as connection:
+            await checkpoints.renew(connection, self._owner, self._lease)

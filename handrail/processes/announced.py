@@ -9,13 +9,14 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import psycopg
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from handrail.database_engine import driver_connection
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection, Pool
@@ -41,8 +42,7 @@ def of_engine(engine: AsyncEngine) -> Connects:
     @asynccontextmanager
     async def connected() -> AsyncIterator[Connection]:
         async with engine.connect() as connection:
-            raw: Any = await connection.get_raw_connection()
-            yield raw.driver_connection
+            yield await driver_connection(connection)
 
     return connected
 

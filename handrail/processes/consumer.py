@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from handrail.background import background_tasks
 from handrail.catalogue import UnknownConsumer
 from handrail.connections import store_pool
 from handrail.eventstore.codec import Codec
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
 from handrail.load_app import the_app
 from handrail.messaging.broker.address import address_of
@@ -28,10 +27,10 @@ from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.prune_inbox import prune, prune_settled
 from handrail.messaging.consumers.retry_readable import keep_retrying
 from handrail.messaging.consumers.store_consumer import Feeding, NewerCodeNeeded
-from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
 from handrail.processes.announced import announced, of_pool
-from handrail.readiness import not_ready, ready
+from handrail.processes.process_metrics import Gauges, process_metrics
+from handrail.readiness import not_ready, ready, ready_after
 from handrail.refused_settings import BAD_SETTINGS
 from handrail.settings import Settings
 from handrail.terminal_tables import terminal
@@ -45,7 +44,6 @@ _log = structlog.get_logger(__name__)
 _AT_ONCE: Final = 8
 """Messages handled at one moment."""
 _MAINTENANCE_SECONDS: Final = 600.0
-Figures = Mapping[str, tuple[str, Callable[[], float]]]
 
 
 def known(name: str) -> Consumer:
@@ -61,16 +59,15 @@ async def run(settings: Settings, consumer: Consumer, stop: asyncio.Event) -> No
     """Work until `stop` is set, beside any number of others."""
     codec = the_app().codec
     kind = f"consumer:{consumer.name}"
-    async with _pool(settings) as pool, announced(of_pool(pool), codec, settings, kind, stop):
-        pruning = asyncio.gather(_prune(pool, consumer), keep_retrying(pool, consumer, codec))
-        try:
-            if settings.broker_url is None:
-                await _from_the_store(settings, pool, consumer, codec, stop)
-            else:
-                await _from_the_broker(settings, pool, consumer, codec, stop)
-        finally:
-            pruning.cancel()
-            await asyncio.gather(pruning, return_exceptions=True)
+    async with (
+        _pool(settings) as pool,
+        announced(of_pool(pool), codec, settings, kind, stop),
+        background_tasks(_prune(pool, consumer), keep_retrying(pool, consumer, codec)),
+    ):
+        if settings.broker_url is None:
+            await _from_the_store(settings, pool, consumer, codec, stop)
+        else:
+            await _from_the_broker(settings, pool, consumer, codec, stop)
 
 
 async def catch_up(settings: Settings, consumer: Consumer) -> int:
@@ -91,17 +88,13 @@ async def _from_the_store(
     settings: Settings, pool: Pool, consumer: Consumer, codec: Codec, stop: asyncio.Event
 ) -> None:
     process = Feeding(pool, consumer, codec, poll=settings.projector_poll_ms / 1000)
-    announcement = asyncio.create_task(_announce(process.reading, settings))
-    figures: Figures = {
+    gauges: Gauges = {
         "events_read": ("Events read since it began", lambda: process.events_read),
         "checkpoints_held": ("Shards that are its share", lambda: process.checkpoints_held),
     }
-    try:
-        with _metrics(settings, figures):
+    async with background_tasks(ready_after(settings, process.reading)):
+        with process_metrics("consumer", settings, gauges):
             await process.run(stop)
-    finally:
-        announcement.cancel()
-        await asyncio.gather(announcement, return_exceptions=True)
 
 
 async def _from_the_broker(
@@ -119,23 +112,21 @@ async def _from_the_broker(
         at_once=_AT_ONCE,
     )
     settling = Settling(pool, consumer, codec, patience=settings.consumer_patience_seconds)
-    figures: Figures = {
+    gauges: Gauges = {
         "subscribed": ("1 where the broker sends messages", process.subscribed.is_set),
         "holding": ("1 where messages wait for the database", lambda: process.holding),
         "late": ("Events the broker did not bring in time", lambda: settling.late),
         "in_flight": ("Messages that are not acknowledged yet", lambda: process.in_flight),
     }
-    with _metrics(settings, figures, process.counted):
+    with process_metrics("consumer", settings, gauges, _Counts(process.counted)):
         if not await _begun(pool, consumer, codec, stop):
             return
-        watching = asyncio.create_task(_tell_readiness(process, settings))
-        try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(process.run(stop))
-                both.create_task(settling.run(stop))
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        async with (
+            background_tasks(_tell_readiness(process, settings)),
+            asyncio.TaskGroup() as both,
+        ):
+            both.create_task(process.run(stop))
+            both.create_task(settling.run(stop))
 
 
 async def _begun(pool: Pool, consumer: Consumer, codec: Codec, stop: asyncio.Event) -> bool:
@@ -161,11 +152,6 @@ async def _tell_readiness(process: Consuming, settings: Settings) -> None:
         not_ready(settings)
 
 
-async def _announce(reading: asyncio.Event, settings: Settings) -> None:
-    await reading.wait()
-    ready(settings)
-
-
 @asynccontextmanager
 async def _pool(settings: Settings) -> AsyncIterator[Pool]:
     async with store_pool(settings, size=_AT_ONCE + 3, name="handrail-consumer") as pool:
@@ -174,17 +160,16 @@ async def _pool(settings: Settings) -> AsyncIterator[Pool]:
 
 async def _prune(pool: Pool, consumer: Consumer) -> None:
     seen = ""
-    while True:
-        try:
-            async with pool.connection() as connection:
-                if seen:
-                    await prune(connection, consumer, seen)
-                await prune_settled(connection, consumer)
-                seen = await store_consumer.snapshot(connection)
-        except Exception as error:  # noqa: BLE001  # it is only for later: the next time may do it
-            if not refused_in(error):
-                _log.warning("inbox not pruned", error=repr(error))
-        await asyncio.sleep(_MAINTENANCE_SECONDS)
+
+    async def pruned() -> None:
+        nonlocal seen
+        async with pool.connection() as connection:
+            if seen:
+                await prune(connection, consumer, seen)
+            await prune_settled(connection, consumer)
+            seen = await store_consumer.snapshot(connection)
+
+    await run_periodically(pruned, _MAINTENANCE_SECONDS, _log, "inbox not pruned")
 
 
 class _Counts(Collector):
@@ -200,17 +185,3 @@ class _Counts(Collector):
         for field in fields(self._counted):
             family.add_metric([field.name], getattr(self._counted, field.name))
         yield family
-
-
-@contextlib.contextmanager
-def _metrics(
-    settings: Settings, figures: Figures, counted: Counted | None = None
-) -> Iterator[None]:
-    """This process's own figures; how far behind the consumer is, the API tells."""
-    registry = CollectorRegistry()
-    if counted:
-        registry.register(_Counts(counted))
-    for name, (meaning, value) in figures.items():
-        Gauge(f"handrail_consumer_{name}", meaning, registry=registry).set_function(value)
-    with served(registry, settings.metrics_port, settings.metrics_host):
-        yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,23 +11,23 @@ from uuid import uuid4
 
 import psycopg
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from handrail.audit.acts import OperatorActAnswered, OperatorActRequested
 from handrail.audit.append_audit import parameters
+from handrail.background import background_tasks
 from handrail.connections import store_pool
 from handrail.eventstore.codec import Codec
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
-from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.load_app import the_app
-from handrail.metrics_server import served
 from handrail.processes.announced import announced, of_pool
+from handrail.processes.enrollment import enrolled
 from handrail.processes.personal_texts import personal_texts
-from handrail.readiness import ready
+from handrail.processes.process_metrics import Gauges, process_metrics
+from handrail.readiness import ready_after
 from handrail.refused_settings import require
 from handrail.settings import Settings
 from handrail.webhook_endpoints.addresses import AddressPolicy
@@ -40,7 +39,6 @@ from handrail.webhook_endpoints.retry_policy import RetryPolicy
 from handrail.webhook_endpoints.sender import Sender
 
 _MAINTENANCE_SECONDS: Final = 60.0
-_WATCH_SECONDS: Final = 1.0
 _POOL: Final = 8
 _ACT: Final = "webhook endpoint disabled"
 _AUDIT: Final = "SELECT append_audit(%(stream)s::jsonb, %(events)s::jsonb, %(metadata)s::jsonb)"
@@ -68,7 +66,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             tls=tls,
         ) as sender,
     ):
-        await _enrolled(pool, stop)
+        await enrolled(pool, FOLLOWER, "dispatcher", stop)
         fan_out = FanOut(app.offered_events)
         follower = Subscriber(pool, fan_out, poll=settings.projector_poll_ms / 1000)
         dispatcher = Dispatcher(
@@ -82,19 +80,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             per_endpoint=settings.dispatcher_slots_per_endpoint,
             lease=timedelta(seconds=3 * settings.dispatcher_timeout_seconds),
         )
-        beside = [
-            asyncio.create_task(_announce(follower, dispatcher, settings)),
-            asyncio.create_task(_maintain(pool)),
-        ]
-        try:
-            with _metrics(settings, follower, dispatcher):
+        gauges: Gauges = {
+            "endpoints": ("Endpoints that it sends to now", lambda: dispatcher.endpoints),
+            "events_read": ("Events read since it began", lambda: follower.events_read),
+            "checkpoints_held": ("Shards that are its share", lambda: follower.checkpoints_held),
+        }
+        async with background_tasks(
+            ready_after(settings, follower.reading, dispatcher.working), _prune(pool)
+        ):
+            with process_metrics("dispatcher", settings, gauges, _Tries(dispatcher)):
                 await asyncio.gather(
                     follower.run(stop), dispatcher.run(stop, finish=settings.shutdown_seconds / 2)
                 )
-        finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
 
 
 def policy_of(settings: Settings) -> RetryPolicy:
@@ -131,37 +128,12 @@ def audited(pool: Pool, codec: Codec) -> Disabled:
     return stored
 
 
-async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
-    """From now on the outbox keeps what was not fanned out."""
-    while not stop.is_set():
-        try:
-            async with pool.connection() as connection:
-                await enroll(connection, FOLLOWER)
-        except Exception as error:  # noqa: BLE001  # the database may come back
-            if not refused_in(error):
-                _log.warning("dispatcher cannot begin yet", error=repr(error))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_WATCH_SECONDS):
-                    await stop.wait()
-        else:
-            return
+async def _prune(pool: Pool) -> None:
+    async def pruned() -> None:
+        async with pool.connection() as connection:
+            await prune(connection)
 
-
-async def _announce(follower: Subscriber, dispatcher: Dispatcher, settings: Settings) -> None:
-    await follower.reading.wait()
-    await dispatcher.working.wait()
-    ready(settings)
-
-
-async def _maintain(pool: Pool) -> None:
-    while True:
-        try:
-            async with pool.connection() as connection:
-                await prune(connection)
-        except psycopg.Error as error:
-            if not refused_in(error):
-                _log.warning("old deliveries not deleted", error=str(error))
-        await asyncio.sleep(_MAINTENANCE_SECONDS)
+    await run_periodically(pruned, _MAINTENANCE_SECONDS, _log, "old deliveries not deleted")
 
 
 class _Tries(Collector):
@@ -177,18 +149,3 @@ class _Tries(Collector):
         for outcome in _OUTCOMES:
             tries.add_metric([outcome], self._dispatcher.counts[outcome])
         yield tries
-
-
-@contextlib.contextmanager
-def _metrics(settings: Settings, follower: Subscriber, dispatcher: Dispatcher) -> Iterator[None]:
-    """Serve this process's own figures to Prometheus; how many wait, the API tells."""
-    registry = CollectorRegistry()
-    registry.register(_Tries(dispatcher))
-    for name, meaning, value in (
-        ("endpoints", "Endpoints that it sends to now", lambda: dispatcher.endpoints),
-        ("events_read", "Events read since it began", lambda: follower.events_read),
-        ("checkpoints_held", "Shards that are its share", lambda: follower.checkpoints_held),
-    ):
-        Gauge(f"handrail_dispatcher_{name}", meaning, registry=registry).set_function(value)
-    with served(registry, settings.metrics_port, settings.metrics_host):
-        yield

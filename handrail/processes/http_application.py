@@ -53,6 +53,7 @@ from handrail.http.routes import (
     saga_figures,
     sagas,
     streams,
+    webhook_deliveries,
     webhook_endpoints,
     webhooks,
 )
@@ -228,6 +229,9 @@ def create_app(
     return app
 
 
+_OF_TENANT_EVENTS: Final = (webhook_endpoints.router, webhook_deliveries.router)
+
+
 def _routers(declared: App, hooks: Webhooks | None) -> Sequence[APIRouter]:
     """The library's own."""
     return (
@@ -238,7 +242,7 @@ def _routers(declared: App, hooks: Webhooks | None) -> Sequence[APIRouter]:
         streams.router,
         events.router,
         *([_webhooks(hooks)] if hooks else []),
-        *([webhook_endpoints.router] if declared.tenant_events else []),
+        *(_OF_TENANT_EVENTS if declared.tenant_events else ()),
         proposals.router,
         consumers.router,
         parked_events.router,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import orjson
-from prometheus_client import CollectorRegistry, Gauge
 
+from handrail.background import background_tasks
 from handrail.connections import store_pool
 from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.pool import Pool
@@ -19,10 +19,10 @@ from handrail.eventstore.subscriptions import registration
 from handrail.lake import batches
 from handrail.lake.leader_lease import FOLLOWER
 from handrail.load_app import the_app
-from handrail.metrics_server import served
 from handrail.optional_deps import require_extra
 from handrail.processes.announced import announced, of_pool
-from handrail.readiness import ready
+from handrail.processes.process_metrics import Gauges, process_metrics
+from handrail.readiness import ready_after
 from handrail.settings import Settings
 from handrail.terminal_tables import terminal
 
@@ -44,15 +44,19 @@ async def export(settings: Settings, stop: asyncio.Event) -> None:
         _pool(settings) as pool,
         announced(of_pool(pool), the_app().codec, settings, "lake", stop),
     ):
-        announcement = asyncio.create_task(_announce(exporter, settings))
+        figures = exporter.figures
+        gauges: Gauges = {
+            "events_exported": ("Events exported since it began", lambda: figures.events),
+            "batches_exported": ("Batches exported since it began", lambda: figures.batches),
+            "last_batch": ("The last batch it exported", lambda: figures.last_batch),
+            "on_turn": ("1 where it exports, 0 where it stands by", lambda: figures.on_turn),
+        }
         try:
-            with _metrics(exporter, settings):
-                await exporter.run(stop)
+            async with background_tasks(ready_after(settings, exporter.working)):
+                with process_metrics("lake", settings, gauges):
+                    await exporter.run(stop)
         except (OtherLake, batches.BatchChanged) as wrong:
             raise SystemExit(str(wrong)) from None
-        finally:
-            announcement.cancel()
-            await asyncio.gather(announcement, return_exceptions=True)
 
 
 async def catch_up(settings: Settings) -> int:
@@ -116,25 +120,3 @@ async def _exporter(settings: Settings) -> AsyncIterator[Exporter]:
 
 def _pool(settings: Settings) -> contextlib.AbstractAsyncContextManager[Pool]:
     return store_pool(settings, size=2, name="handrail-lake")
-
-
-@contextlib.contextmanager
-def _metrics(exporter: Exporter, settings: Settings) -> Iterator[None]:
-    """This process's own figures; how far behind it is, the API tells."""
-    registry = CollectorRegistry()
-    figures = exporter.figures
-    for name, meaning, value in (
-        ("events_exported", "Events exported since it began", lambda: figures.events),
-        ("batches_exported", "Batches exported since it began", lambda: figures.batches),
-        ("last_batch", "The last batch it exported", lambda: figures.last_batch),
-        ("on_turn", "1 where it exports, 0 where it stands by", lambda: figures.on_turn),
-    ):
-        gauge = Gauge(f"handrail_lake_{name}", meaning, registry=registry)
-        gauge.set_function(value)
-    with served(registry, settings.metrics_port, settings.metrics_host):
-        yield
-
-
-async def _announce(exporter: Exporter, settings: Settings) -> None:
-    await exporter.working.wait()
-    ready(settings)

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final, cast
 
 import httpx
-import psycopg
 import structlog
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from handrail.activities.company_access import company_access
+from handrail.background import background_tasks
 from handrail.connections import store_pool
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
 from handrail.load_app import the_app
-from handrail.metrics_server import served
 from handrail.notifications.notifier import Notifier
 from handrail.notifications.provider import HttpProvider
 from handrail.notifications.pruning import prune
 from handrail.processes.announced import announced, of_pool
 from handrail.processes.personal_texts import personal_texts
-from handrail.readiness import ready
+from handrail.processes.process_metrics import process_metrics
+from handrail.readiness import ready_after
 from handrail.refused_settings import BAD_SETTINGS, variable
 from handrail.settings import Settings
 
@@ -61,17 +59,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             lease=timedelta(seconds=settings.notifier_lease_seconds),
             personal=personal,
         )
-        beside = [
-            asyncio.create_task(_announce(notifier, settings)),
-            asyncio.create_task(_maintain(pool)),
-        ]
-        try:
-            with _metrics(notifier, settings):
+        async with background_tasks(ready_after(settings, notifier.working), _prune(pool)):
+            with process_metrics("notifier", settings, {}, _Figures(notifier)):
                 await notifier.run(stop)
-        finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
 
 
 def _check(settings: Settings) -> None:
@@ -81,20 +71,12 @@ def _check(settings: Settings) -> None:
         raise SystemExit(BAD_SETTINGS)
 
 
-async def _announce(notifier: Notifier, settings: Settings) -> None:
-    await notifier.working.wait()
-    ready(settings)
+async def _prune(pool: Pool) -> None:
+    async def pruned() -> None:
+        async with pool.connection() as connection:
+            await prune(connection)
 
-
-async def _maintain(pool: Pool) -> None:
-    while True:
-        try:
-            async with pool.connection() as connection:
-                await prune(connection)
-        except psycopg.Error as error:
-            if not refused_in(error):
-                _log.warning("old messages not deleted", error=str(error))
-        await asyncio.sleep(_MAINTENANCE_SECONDS)
+    await run_periodically(pruned, _MAINTENANCE_SECONDS, _log, "old messages not deleted")
 
 
 class _Figures(Collector):
@@ -113,12 +95,3 @@ class _Figures(Collector):
         yield GaugeMetricFamily(
             "handrail_notifier_sending", "Messages being sent.", self._notifier.sending
         )
-
-
-@contextlib.contextmanager
-def _metrics(notifier: Notifier, settings: Settings) -> Iterator[None]:
-    """Serve this process's own figures to Prometheus; how many wait, the API tells."""
-    registry = CollectorRegistry()
-    registry.register(_Figures(notifier))
-    with served(registry, settings.metrics_port, settings.metrics_host):
-        yield

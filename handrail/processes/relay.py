@@ -10,19 +10,16 @@ from typing import Final, cast
 
 import orjson
 import structlog
-from prometheus_client import (
-    CollectorRegistry,
-    Gauge,
-)
+from prometheus_client import Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from rich.console import Console
 
+from handrail.background import background_tasks
 from handrail.connections import store_pool
 from handrail.counted import counted
-from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
-from handrail.eventstore.subscriptions.registration import enroll, forget, is_followed
+from handrail.eventstore.subscriptions.registration import forget, is_followed
 from handrail.eventstore.subscriptions.subscriber import Subscriber
 from handrail.load_app import the_app
 from handrail.messaging.broker.address import certificates, tls_of_management
@@ -44,9 +41,10 @@ from handrail.messaging.relay.retry_readable import keep_retrying
 from handrail.messaging.relay.retry_requested import keep_retrying_requested
 from handrail.messaging.relay.routing import Routing
 from handrail.messaging.relay.watch_bindings import watch_bindings
-from handrail.metrics_server import served
 from handrail.processes.announced import announced, of_pool
-from handrail.readiness import ready
+from handrail.processes.enrollment import enrolled
+from handrail.processes.process_metrics import Gauges, process_metrics
+from handrail.readiness import ready_after
 from handrail.settings import Settings
 from handrail.terminal_tables import Column, Table, terminal
 
@@ -66,29 +64,31 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         announced(of_pool(pool), app.codec, settings, "relay", stop),
         _publisher(settings, routing) as publisher,
     ):
-        await _enrolled(pool, stop)
+        await enrolled(pool, RELAY, "relay", stop)
         forms = BoundForms(app.codec, routing, Bindings(), publisher.counted)
         relay = Relay(publisher, routing, app.codec, forms=forms)
         follower = Subscriber(pool, relay, poll=settings.projector_poll_ms / 1000)
-        watching = watch_bindings(forms.bindings, _api(settings), pool, app.codec, routing)
-        helpers = [
-            asyncio.create_task(_announce(follower, settings)),
-            asyncio.create_task(watching),
-            asyncio.create_task(keep_retrying(pool, publisher, routing, app.codec, forms=forms)),
-            asyncio.create_task(keep_retrying_requested(pool, publisher, routing, forms=forms)),
-        ]
-        with _metrics(settings, follower, publisher) as blocked:
-            helpers.append(asyncio.create_task(_watch(publisher, blocked)))
-            following = asyncio.create_task(follower.run(stop))
-            try:
+        gauges: Gauges = {
+            "connected": ("1 where it is connected to the broker", lambda: publisher.is_connected),
+            "events_read": ("Events read since it began", lambda: follower.events_read),
+            "checkpoints_held": ("Shards that are its share", lambda: follower.checkpoints_held),
+        }
+        with process_metrics("relay", settings, gauges, _Counts(publisher.counted)) as registry:
+            blocked = Gauge(
+                "handrail_relay_blocked", "1 where the broker blocks it", registry=registry
+            )
+            async with background_tasks(
+                follower.run(stop),
+                ready_after(settings, follower.reading),
+                watch_bindings(forms.bindings, _api(settings), pool, app.codec, routing),
+                keep_retrying(pool, publisher, routing, app.codec, forms=forms),
+                keep_retrying_requested(pool, publisher, routing, forms=forms),
+                _watch(publisher, blocked),
+            ) as [following, *_]:
                 await stop.wait()
                 # A broker that is blocked or gone answers nothing: what it has not confirmed by
                 # then is published again by whoever goes on.
                 await asyncio.wait({following}, timeout=settings.shutdown_seconds / 2)
-            finally:
-                for task in (following, *helpers):
-                    task.cancel()
-                await asyncio.gather(following, *helpers, return_exceptions=True)
 
 
 async def show_parked(settings: Settings, *, json: bool, wide: bool = False) -> int:
@@ -225,27 +225,6 @@ def _api(settings: Settings) -> Callable[[], Management] | None:
     return lambda: Management(cast("str", settings.current("broker_bindings_url")), verify=verify)
 
 
-async def _enrolled(pool: Pool, stop: asyncio.Event) -> None:
-    """From now on the outbox keeps what the relay has not published."""
-    while not stop.is_set():
-        try:
-            async with pool.connection() as connection:
-                await enroll(connection, RELAY)
-        except Exception as error:  # noqa: BLE001  # the database may come back
-            if not refused_in(error):
-                _log.warning("relay cannot begin yet", error=repr(error))
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_WATCH_SECONDS):
-                    await stop.wait()
-        else:
-            return
-
-
-async def _announce(follower: Subscriber, settings: Settings) -> None:
-    await follower.reading.wait()
-    ready(settings)
-
-
 async def _watch(publisher: Publisher, blocked: Gauge) -> None:
     """A blocked connection is a broker that lacks memory or disk space: nothing is lost, but
     nothing moves until somebody gives it some.
@@ -280,18 +259,3 @@ class _Counts(Collector):
             ("reconnects", "Connections after the first.", max(self._counted.connected - 1, 0)),
         ):
             yield CounterMetricFamily(f"handrail_relay_{name}", meaning, value)
-
-
-@contextlib.contextmanager
-def _metrics(settings: Settings, follower: Subscriber, publisher: Publisher) -> Iterator[Gauge]:
-    registry = CollectorRegistry()
-    registry.register(_Counts(publisher.counted))
-    for name, meaning, value in (
-        ("connected", "1 where it is connected to the broker", lambda: publisher.is_connected),
-        ("events_read", "Events read since it began", lambda: follower.events_read),
-        ("checkpoints_held", "Shards that are its share", lambda: follower.checkpoints_held),
-    ):
-        Gauge(f"handrail_relay_{name}", meaning, registry=registry).set_function(value)
-    blocked = Gauge("handrail_relay_blocked", "1 where the broker blocks it", registry=registry)
-    with served(registry, settings.metrics_port, settings.metrics_host):
-        yield blocked

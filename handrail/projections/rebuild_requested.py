@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from handrail.access.database_roles import DatabaseRoles
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.projections import rebuild_requests
 from handrail.projections.install import owner_engine
 from handrail.projections.projection import Projection
@@ -59,13 +59,8 @@ async def keep_rebuilding(
     roles: DatabaseRoles,
 ) -> None:
     """Look every second: until it is cancelled."""
-    while True:
-        try:
-            await rebuild_requested(url, role, projections, roles)
-        except Exception as error:  # noqa: BLE001  # the next look may find the database
-            if not refused_in(error):
-                _log.warning("a requested rebuild is not done yet", error=repr(error))
-        await asyncio.sleep(LOOKS)
+    look = partial(rebuild_requested, url, role, projections, roles)
+    await run_periodically(look, LOOKS, _log, "a requested rebuild is not done yet")
 
 
 async def _with_owner(url: str, work: Callable[[Connection], T]) -> T:

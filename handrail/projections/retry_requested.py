@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from handrail.eventstore import retry_requests
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.retry_requests import LOOKS, RetryRequest
 from handrail.eventstore.tokens import UnknownProjection
@@ -62,13 +63,8 @@ async def retry_requested(pool: Pool, projections: Projections, codec: Codec) ->
 
 async def keep_retrying(pool: Pool, projections: Projections, codec: Codec) -> None:
     """Look every second: until it is cancelled."""
-    while True:
-        try:
-            await retry_requested(pool, projections, codec)
-        except Exception as error:  # noqa: BLE001  # the next look may find the database
-            if not refused_in(error):
-                _log.warning("requests to retry were not looked at", error=repr(error))
-        await asyncio.sleep(LOOKS)
+    look = partial(retry_requested, pool, projections, codec)
+    await run_periodically(look, LOOKS, _log, "requests to retry were not looked at")
 
 
 async def _work_off(

@@ -13,6 +13,7 @@ from temporalio.common import WorkerDeploymentVersion
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, TLSConfig
 
+from handrail.background import background_tasks
 from handrail.eventstore.codec import Codec
 from handrail.refused_settings import refuse, variable
 from handrail.temporal.client import data_converter
@@ -98,9 +99,5 @@ async def api_key_renewed(client: Client, settings: TemporalSettings) -> AsyncIt
             if key != client.api_key:
                 client.api_key = key
 
-    renewing = asyncio.create_task(renew())
-    try:
+    async with background_tasks(renew()):
         yield
-    finally:
-        renewing.cancel()
-        await asyncio.gather(renewing, return_exceptions=True)

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
 from handrail.privacy.texts import PersonalTexts
 from handrail.webhook_endpoints.delivery_queue import DeliveryQueue
@@ -92,7 +93,7 @@ class Dispatcher:
     async def run(self, stop: asyncio.Event, *, finish: float = 5.0) -> None:
         """Work until `stop` is set; what is on its way then has `finish` seconds to end."""
         stopped = asyncio.create_task(stop.wait())
-        renewing = asyncio.create_task(self._renew())
+        renewing = asyncio.create_task(self._live())
         pause = self._poll
         try:
             while not stop.is_set():
@@ -149,19 +150,17 @@ class Dispatcher:
         """Whether the lease lasts for another try, with some room for clocks."""
         return self._until.get(endpoint, 0.0) - time.monotonic() > self._lease.total_seconds() / 2
 
+    async def _live(self) -> None:
+        every = self._lease.total_seconds() / _RENEWALS
+        await asyncio.sleep(every)
+        await run_periodically(self._renew, every, _log, "leases not renewed")
+
     async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease.total_seconds() / _RENEWALS)
-            if not (ids := list(self._running)):
-                continue
-            since = time.monotonic()
-            try:
-                async with self._pool.connection() as connection:
-                    ours = await self._queue.renew(connection, ids)
-            except Exception as error:  # noqa: BLE001  # the next time may be better
-                if not refused_in(error):
-                    _log.warning("leases not renewed", error=repr(error))
-                continue
-            for endpoint in self._until.keys() & set(ids):
-                until = since + self._lease.total_seconds() if endpoint in ours else 0.0
-                self._until[endpoint] = until
+        if not (ids := list(self._running)):
+            return
+        since = time.monotonic()
+        async with self._pool.connection() as connection:
+            ours = await self._queue.renew(connection, ids)
+        for endpoint in self._until.keys() & set(ids):
+            until = since + self._lease.total_seconds() if endpoint in ours else 0.0
+            self._until[endpoint] = until

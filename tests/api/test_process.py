@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -16,6 +13,7 @@ from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.api.conftest import API, House
 from tests.api.shop import eventually, problem
+from tests.commands import Ended, handrail, without_settings
 
 
 async def test_it_serves_until_it_is_told_to_stop(house: House, tmp_path: Path) -> None:
@@ -27,36 +25,30 @@ async def test_it_starts_without_postgres_and_temporal(tmp_path: Path) -> None:
     await check(tmp_path, f"postgresql://any:any@{nowhere}/any", ready=False, temporal=nowhere)
 
 
-def test_it_does_not_start_where_nothing_says_how_callers_sign_in(house: House) -> None:
-    ended = ended_with(house, {})
-    assert ended.returncode == 2
+async def test_it_does_not_start_where_nothing_says_how_callers_sign_in(house: House) -> None:
+    ended = await ended_with(house, {})
+    assert ended.code == 2
     said = "HANDRAIL_AUTH: is needed here: oidc, keys, or development on this machine only\n"
-    assert ended.stderr == said
+    assert ended.error == said
 
 
 @pytest.mark.thorough
-def test_it_does_not_believe_callers_of_other_machines(house: House) -> None:
-    ended = ended_with(house, {"HANDRAIL_AUTH": "development", "HANDRAIL_API_HOST": "0.0.0.0"})
-    assert ended.returncode == 2
-    [line] = ended.stderr.splitlines()
+async def test_it_does_not_believe_callers_of_other_machines(house: House) -> None:
+    variables = {"HANDRAIL_AUTH": "development", "HANDRAIL_API_HOST": "0.0.0.0"}
+    ended = await ended_with(house, variables)
+    assert ended.code == 2
+    [line] = ended.error.splitlines()
     assert line.startswith("HANDRAIL_AUTH: development lets every caller do everything")
 
 
-def ended_with(house: House, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
+async def ended_with(house: House, variables: dict[str, str]) -> Ended:
     own = {
         "HANDRAIL_DATABASE_URL": house.database,
         "HANDRAIL_TEMPORAL_ADDRESS": address_of(house),
         "HANDRAIL_API_PORT": "0",
     }
-    clean = {name: one for name, one in os.environ.items() if not name.startswith("HANDRAIL_")}
-    return subprocess.run(
-        [sys.executable, "-m", "handrail.cli.main", "api"],
-        env=clean | own | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    async with asyncio.timeout(60):
+        return await handrail("api", environment=without_settings() | own | variables)
 
 
 async def check(folder: Path, database: str, *, ready: bool, temporal: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -30,6 +28,7 @@ from tests.access.issuer import AUDIENCE, Issuer, a_key, an_issuer, key_set, ver
 from tests.api.callers import signed_in
 from tests.api.conftest import House
 from tests.api.shop import eventually, problem
+from tests.commands import Ended, handrail, without_settings
 from tests.statements import statements_of
 
 LASTS = timedelta(days=1)
@@ -220,16 +219,9 @@ async def test_an_issuer_behind_tls_is_believed_with_its_authority_only(tmp_path
             await verifier(issuer).principal(issuer.token())
 
 
-async def command(address: str, *words: str, **variables: str) -> tuple[int, str, str]:
-    clean = {name: one for name, one in os.environ.items() if not name.startswith("HANDRAIL_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "handrail.cli.main", *words),
-        env=clean | {"HANDRAIL_API_URL": address} | variables,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, error = await process.communicate()
-    return process.returncode or 0, out.decode(), error.decode()
+async def command(address: str, *words: str, **variables: str) -> Ended:
+    environment = without_settings() | {"HANDRAIL_API_URL": address} | variables
+    return await handrail(*words, environment=environment)
 
 
 @pytest.mark.thorough

@@ -21,7 +21,7 @@ from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.database.logins import Logins, a_database
 from tests.eventstore.interleaving import CODEC, notes, step
-from tests.messaging.relay.world import until
+from tests.projections.world import until
 
 TURNED_BACK = """
 ALTER FUNCTION append_events(jsonb, jsonb, jsonb, jsonb) OWNER TO postgres;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,11 @@ import pytest
 
 from handrail.settings_table import settings_table
 from runtime.app import HANDRAIL
+from tests.commands import without_settings
 from tests.runtime.conftest import ROOT
 from tests.runtime.image import IMAGE, WHEEL, copy, what_builds
 
 pytestmark = pytest.mark.image
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("HANDRAIL_")}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def test_every_process_comes_as_far_as_its_settings(shop: Path, command: str) ->
     ended = subprocess.run(
         [shop / ".venv/bin/handrail", command],
         cwd=shop,
-        env=CLEAN,
+        env=without_settings(),
         capture_output=True,
         text=True,
         timeout=120,
@@ -86,7 +85,7 @@ def _run(folder: Path, *command: str | Path) -> str:
     ended = subprocess.run(
         command,
         cwd=folder,
-        env=CLEAN,
+        env=without_settings(),
         capture_output=True,
         text=True,
         timeout=600,

@@ -17,7 +17,7 @@ from aiohttp import web
 from rich.console import Console
 
 from handrail.dev.stack import Stack
-from handrail.privacy.key_file import make
+from handrail.subject_keys.key_file import make
 from runtime.app import HANDRAIL
 from runtime.demo import scenario
 from runtime.demo.customers import SETTLED, drive

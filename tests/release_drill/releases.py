@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 from zipfile import ZipFile
 
+from tests.commands import without_settings
+
 ROOT: Final = Path(__file__).parents[2]
 CHANGES: Final = Path(__file__).with_name("next_release.patch")
 """What the next release changes in the shop."""
@@ -60,7 +62,7 @@ class Release:
         """A command of its own."""
         process = await asyncio.create_subprocess_exec(
             *self.command(*arguments),
-            env={**_without_settings(), **settings, **self.environment},
+            env={**without_settings(), **settings, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -125,7 +127,3 @@ def _extract(revision: str, folder: Path) -> None:
 
 def _quietly(*command: str) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=300)
-
-
-def _without_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("HANDRAIL_")}

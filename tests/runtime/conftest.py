@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from handrail.dev.supervisor import wait_until
+from tests.commands import without_settings
 
 ROOT = Path(__file__).parents[2]
 Spawn = Callable[..., Awaitable[asyncio.subprocess.Process]]
@@ -23,13 +23,12 @@ async def python(tmp_path: Path) -> AsyncIterator[Spawn]:
     started: list[asyncio.subprocess.Process] = []
 
     async def spawn(*arguments: str, **settings: str) -> asyncio.subprocess.Process:
-        clean = {name: os.environ[name] for name in os.environ if not name.startswith("HANDRAIL_")}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
             cwd=tmp_path,
             env={
-                **clean,
+                **without_settings(),
                 "PYTHONPATH": str(ROOT),
                 "HANDRAIL_APP": "runtime.app:HANDRAIL",
                 "HANDRAIL_DATA_DIR": str(tmp_path / "var"),

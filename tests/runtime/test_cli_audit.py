@@ -23,7 +23,7 @@ from handrail.cli.relay import relay
 from handrail.cli.restore import restore
 from handrail.cli.topology import topology
 from handrail.personal import is_sealed
-from handrail.settings import BAD_SETTINGS
+from handrail.refused_settings import BAD_SETTINGS
 
 Run = Callable[..., int]
 WHY = ("--reason", "a ticket", "--actor", "ann")

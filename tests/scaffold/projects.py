@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import handrail
+from tests.commands import without_settings
 
 _HERE: Final = str(Path(handrail.__file__).parents[1])
 
@@ -21,11 +22,10 @@ class Project:
     folder: Path
 
     def tries(self, *words: str) -> subprocess.CompletedProcess[str]:
-        own = {name: text for name, text in os.environ.items() if not name.startswith("HANDRAIL_")}
         return subprocess.run(
             [sys.executable, "-m", *words],
             cwd=self.folder,
-            env={**own, "PYTHONPATH": _HERE, "COLUMNS": "100"},
+            env={**without_settings(), "PYTHONPATH": _HERE, "COLUMNS": "100"},
             capture_output=True,
             text=True,
             check=False,

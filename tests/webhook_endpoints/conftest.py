@@ -35,7 +35,7 @@ from handrail.webhook_endpoints.fan_out import FOLLOWER, FanOut
 from handrail.webhook_endpoints.retry_policy import RetryPolicy
 from handrail.webhook_endpoints.sender import Sender
 from runtime.app import HANDRAIL
-from tests.messaging.relay.world import until
+from tests.projections.world import until
 from tests.webhook_endpoints.receiver import Receiver
 
 DISPATCHER = "handrail_dispatcher"

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from handrail.webhook_endpoints.retry_policy import RetryPolicy
-from tests.messaging.relay.world import until
+from tests.projections.world import until
 from tests.webhook_endpoints.conftest import (
     COMPLETED,
     CONFIRMED,

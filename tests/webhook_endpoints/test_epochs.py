@@ -12,7 +12,7 @@ from aiohttp import web
 from handrail.eventstore.pool import open_pool
 from handrail.restore.findings import around_the_events
 from handrail.webhook_endpoints.message import message_id
-from tests.messaging.relay.world import until
+from tests.projections.world import until
 from tests.servers.postgres import (
     a_server,
     a_standby,

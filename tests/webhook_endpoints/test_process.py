@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import pytest
 
 from handrail.dev.supervisor import Service
 from runtime.settings import ShopSettings
-from tests.messaging.relay.world import until
+from tests.commands import handrail
+from tests.projections.world import until
 from tests.webhook_endpoints.conftest import World, completed, confirmed, eventually_got
 from tests.webhook_endpoints.receiver import receiving
 
@@ -64,13 +64,8 @@ async def test_a_dispatcher_without_a_key_file_says_which_setting_it_lacks(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HANDRAIL_SUBJECT_KEYS_FILE")
-    ended = subprocess.run(  # noqa: ASYNC221  # it ends at once
-        [sys.executable, "-m", "handrail.cli.main", "dispatcher"],
-        env={**os.environ, "HANDRAIL_DATABASE_URL": world.url, "HANDRAIL_DATA_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 2
-    assert ended.stderr.startswith("HANDRAIL_SUBJECT_KEYS_FILE: is needed here"), ended.stderr
+    own = {"HANDRAIL_DATABASE_URL": world.url, "HANDRAIL_DATA_DIR": str(tmp_path)}
+    async with asyncio.timeout(60):
+        ended = await handrail("dispatcher", environment={**os.environ, **own})
+    assert ended.code == 2
+    assert ended.error.startswith("HANDRAIL_SUBJECT_KEYS_FILE: is needed here"), ended.error

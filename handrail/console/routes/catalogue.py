@@ -11,10 +11,10 @@ from handrail.console.drawing import drawing_of
 from handrail.console.event_forms import forms_of_events
 from handrail.console.rendering import page
 from handrail.console.saga_view import definition_of
+from handrail.database_engine import driver_connection
 from handrail.http.access import needs
 from handrail.http.dependencies import ServicesDep
 from handrail.http.problems import Problem
-from handrail.http.routes.parked_events import raw
 from handrail.http.schemas import Name
 from handrail.kernel import context_of
 
@@ -26,7 +26,8 @@ async def catalogue(request: Request, services: ServicesDep) -> Response:
     """Three statements."""
     app = services.app
     async with services.database.connection() as connection:
-        forms = await forms_of_events(await raw(connection), app.codec.lineages, app.events)
+        driver = await driver_connection(connection)
+        forms = await forms_of_events(driver, app.codec.lineages, app.events)
     return await page(
         request,
         services,

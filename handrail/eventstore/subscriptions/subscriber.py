@@ -7,17 +7,19 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from handrail.background import background_tasks, wait_at_most
 from handrail.eventstore import checkpoints
 from handrail.eventstore.checkpoints import Checkpoint, LostLease
 from handrail.eventstore.feed import Cursor, Page, read_page
 from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.store import Recorded, shard_of
 from handrail.eventstore.subscriptions.leases import Leases
@@ -81,10 +83,8 @@ class Subscriber:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. Trouble with the database is waited out."""
-        left = asyncio.Event()
-        living = asyncio.create_task(self._live(left))
         rest = _FIRST_REST
-        try:
+        async with self._living():
             while not stop.is_set():
                 try:
                     async with self._pool.connection() as connection:
@@ -94,7 +94,7 @@ class Subscriber:
                             pause = self._pause_after(await self.tick(connection), pause)
                             rest = _FIRST_REST
                             self.reading.set()
-                            await _wait(stop, pause)
+                            await wait_at_most(stop, pause)
                 except Exception as error:  # noqa: BLE001  # one that ends helps nobody
                     if not refused_in(error):  # which the pool says, once
                         _log.warning(
@@ -104,13 +104,8 @@ class Subscriber:
                             seconds=rest,
                         )
                     self._balance_at = 0.0
-                    await _wait(stop, rest)
+                    await wait_at_most(stop, rest)
                     rest = min(2 * rest, _LONGEST_REST)
-        finally:
-            left.set()
-            living.cancel()
-            await asyncio.gather(living, return_exceptions=True)
-            await self._leave()
 
     async def catch_up(self) -> None:
         """Work until there is nothing to read, then leave: for tools and tests."""
@@ -309,29 +304,28 @@ class Subscriber:
         self._unwritten &= self._mine.keys()
         self._balance_at = _now() + self._lease.total_seconds() / 6
 
-    async def _live(self, left: asyncio.Event) -> None:
-        # A cancelled statement may end in an ordinary error: being cancelled is not enough to end.
-        while not left.is_set():
-            await asyncio.sleep(self._lease.total_seconds() / 3)
-            try:
-                async with self._pool.connection() as connection:
-                    await self._leases.renew(connection)
-            except Exception as error:  # noqa: BLE001  # the next time may be better
-                if not refused_in(error):
-                    _log.warning("lease not renewed", error=repr(error))
+    @contextlib.asynccontextmanager
+    async def _living(self) -> AsyncIterator[None]:
+        try:
+            async with background_tasks(self._live()):
+                yield
+        finally:
+            await self._leave()
+
+    async def _live(self) -> None:
+        every = self._lease.total_seconds() / 3
+        await asyncio.sleep(every)
+        await run_periodically(self._renew, every, _log, "lease not renewed")
+
+    async def _renew(self) -> None:
+        async with self._pool.connection() as connection:
+            await self._leases.renew(connection)
 
     async def _leave(self) -> None:
         with contextlib.suppress(Exception):  # otherwise the leases run out by themselves
             async with self._pool.connection(timeout=1) as connection:
                 await self._leases.leave(connection)
         self._mine, self._read_from = {}, None
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    """Also a pause of nothing lets other tasks run."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
 
 
 def _now() -> float:

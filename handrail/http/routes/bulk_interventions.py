@@ -33,7 +33,7 @@ from handrail.http.routes.bulk_intervention_request import Filter, NewInterventi
 from handrail.http.saga_control import IN_MANY
 from handrail.http.schemas import Id, Links, Money, Why, of_row
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.kernel import Attribution, stream_name
+from handrail.kernel import stream_name
 from handrail.personal import ERASED
 from handrail.projections import intervention_board, saga_board
 from handrail.projections.intervention_board import InterventionRow, State
@@ -318,8 +318,7 @@ async def suspend(
     """Those that were told stay told, the others wait until it is resumed. It stays suspended
     however long that is, and whichever processes end meanwhile. Suspended twice is suspended once.
     """
-    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
-    await services.steering.suspend_in_many(intervention, wish)
+    await services.steering.suspend_in_many(intervention, asked.attribution(actor))
     links = _links(services, intervention)
     return Pausing(intervention=intervention, status="suspended", links=links)
 
@@ -335,8 +334,7 @@ async def resume(
     services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewPause
 ) -> Pausing:
     """One that is not suspended goes on as it does."""
-    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
-    await services.steering.resume_in_many(intervention, wish)
+    await services.steering.resume_in_many(intervention, asked.attribution(actor))
     links = _links(services, intervention)
     return Pausing(intervention=intervention, status="running", links=links)
 
@@ -352,8 +350,7 @@ async def stop(
     services: ServicesDep, actor: ActorDep, intervention: Id, asked: NewStop
 ) -> Stopping:
     """Those that were told stay told, the others are left alone. Stopped twice is stopped once."""
-    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
-    await services.steering.stop_in_many(intervention, wish)
+    await services.steering.stop_in_many(intervention, asked.attribution(actor))
     return Stopping(intervention=intervention, links=_links(services, intervention))
 
 

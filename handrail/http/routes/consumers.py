@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail import bounds
 from handrail.catalogue import UnknownConsumer
+from handrail.database_engine import driver_connection
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection
 from handrail.http.access import needs
@@ -244,8 +245,7 @@ async def parked_at_consumers(
     of: Callable[[Connection], Awaitable[parked_messages.Counts]] = parked_messages.counts,
 ) -> Mapping[str, tuple[int, int]]:
     """How many streams and messages wait at each consumer, for a person or for newer code."""
-    raw = await connection.get_raw_connection()
-    found = await of(cast("Connection", raw.driver_connection))
+    found = await of(await driver_connection(connection))
     return {one.name: found.get(one.name, (0, 0)) for one in consumers}
 
 
@@ -257,8 +257,7 @@ async def _connected(database: Database, limit: float = 5.0) -> AsyncIterator[Co
     """
     try:
         async with database.connection(limit) as connection:
-            raw = await connection.get_raw_connection()
-            yield cast("Connection", raw.driver_connection)
+            yield await driver_connection(connection)
     except NothingParked as nothing:
         raise Problem("not-found", str(nothing)) from None
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:

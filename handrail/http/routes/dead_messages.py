@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["consumers"])
 
 _SHORT: Final = 2_000
+_ACT_PROBLEMS: Final = responses(
+    "not-found", "not-redriven", "broker-unavailable", "database-unavailable"
+)
 UNSET: Final = (
     "the API has no login at the broker: set HANDRAIL_BROKER_OPERATOR_URL and"
     " HANDRAIL_BROKER_OPERATOR_MANAGEMENT_URL, or use `handrail topology`"
@@ -192,10 +195,10 @@ class ActedOn(BaseModel):
 )
 async def show_broker(services: ServicesDep) -> BrokerStates:
     access = access_of(services)
-    async with _broker():
+    async with _dead_messages(services) as dead:
         from handrail.messaging.broker.broker_state import broker_state  # noqa: PLC0415  # an extra
 
-        found = await broker_state(_dead_messages(access, services))
+        found = await broker_state(dead)
     return BrokerStates(
         drift=Drift(
             missing=[str(key) for key in found.drift.missing],
@@ -220,9 +223,7 @@ async def list_dead(
     services: ServicesDep, vhost: Name, queue: DeadQueue, query: Annotated[LookQuery, Query()]
 ) -> DeadMessagesPage:
     """To look takes nothing away."""
-    access = access_of(services)
-    async with _broker():
-        dead = _dead_messages(access, services)
+    async with _dead_messages(services) as dead:
         found = await dead.look(vhost, queue, after=query.after, limit=query.limit)
     async with services.database.connection() as connection:
         acts = await dead_message_acts.recent(connection, vhost, queue)
@@ -252,17 +253,16 @@ async def list_dead(
     responses=responses("not-found", "broker-unavailable"),
 )
 async def show_dead(services: ServicesDep, vhost: Name, queue: DeadQueue, message: Id) -> Dead:
-    access = access_of(services)
-    async with _broker():
-        dead = _dead_messages(access, services)
-        return _shown(await dead.one(vhost, queue, message), vhost, queue, bounds.JSON_TEXT.longest)
+    async with _dead_messages(services) as dead:
+        found = await dead.one(vhost, queue, message)
+    return _shown(found, vhost, queue, bounds.JSON_TEXT.longest)
 
 
 @router.post(
     "/broker/{vhost}/{queue}/redrive",
     summary="Put messages into the queues that they were for",
     dependencies=[needs("consumers:operate"), *JSON_BODY],
-    responses=responses("not-found", "not-redriven", "broker-unavailable", "database-unavailable"),
+    responses=_ACT_PROBLEMS,
 )
 async def redrive(
     services: ServicesDep, actor: ActorDep, vhost: Name, queue: DeadQueue, body: Redriving
@@ -271,9 +271,8 @@ async def redrive(
     their key now. Each is taken away once the broker has its copy: a failure in between leaves it
     twice, with the same id. The original is kept for a year.
     """
-    access, by = access_of(services), await attribution(services, body, actor)
-    async with _broker():
-        dead = _dead_messages(access, services)
+    async with _dead_messages(services) as dead:
+        by = await attribution(services, body, actor)
         done = await dead.redrive(vhost, queue, by, ids=body.messages)
     return _acted(done, vhost, queue)
 
@@ -282,7 +281,7 @@ async def redrive(
     "/broker/{vhost}/{queue}/messages/{message}/edit",
     summary="Redrive a message with another body",
     dependencies=[needs("consumers:operate"), *JSON_BODY],
-    responses=responses("not-found", "not-redriven", "broker-unavailable", "database-unavailable"),
+    responses=_ACT_PROBLEMS,
 )
 async def edit(
     *,
@@ -296,9 +295,8 @@ async def edit(
     """Its id and headers stay; the original is kept for a year. Sealed texts of the body stay as
     they are shown: one that is replaced by a text in clear is refused.
     """
-    access, by = access_of(services), await attribution(services, body, actor)
-    async with _broker():
-        dead = _dead_messages(access, services)
+    async with _dead_messages(services) as dead:
+        by = await attribution(services, body, actor)
         done = await dead.edit(vhost, queue, by, message, as_sent(body.body).encode())
     return _acted(done, vhost, queue)
 
@@ -307,7 +305,7 @@ async def edit(
     "/broker/{vhost}/{queue}/messages/{message}/discard",
     summary="Take a message away",
     dependencies=[needs("consumers:operate"), *JSON_BODY],
-    responses=responses("not-found", "not-redriven", "broker-unavailable", "database-unavailable"),
+    responses=_ACT_PROBLEMS,
 )
 async def discard(
     *,
@@ -319,16 +317,10 @@ async def discard(
     body: DiscardingDead,
 ) -> ActedOn:
     """What it was is kept for a year."""
-    access, by = access_of(services), await attribution(services, body, actor)
-    async with _broker():
-        dead = _dead_messages(access, services)
+    async with _dead_messages(services) as dead:
+        by = await attribution(services, body, actor)
         done = await dead.discard(vhost, queue, by, [message])
     return _acted(done, vhost, queue)
-
-
-def _dead_messages(access: BrokerAccess, services: Services) -> DeadMessages:
-    app = services.app
-    return access.dead_messages(app.routing, app.consumers, _connected(services))
 
 
 def access_of(services: Services) -> BrokerAccess:
@@ -341,22 +333,20 @@ def access_of(services: Services) -> BrokerAccess:
 
 
 @asynccontextmanager
-async def _broker() -> AsyncIterator[None]:
-    """What the broker says, as a problem."""
+async def _dead_messages(services: Services) -> AsyncIterator[DeadMessages]:
+    """What lies at the broker. Raises Problem as `access_of` does, and for what the broker says."""
+    access = access_of(services)
     from handrail.messaging.broker.management_api import BrokerSaidNo  # noqa: PLC0415  # an extra
 
     try:
-        yield
+        app = services.app
+        yield access.dead_messages(app.routing, app.consumers, services.database.connection)
     except NotFound as none:
         raise Problem("not-found", str(none)) from None
     except NotToBeEdited as wrong:
         raise Problem("invalid-request", str(wrong), [at("#/body", str(wrong))]) from None
     except BrokerSaidNo as no:
         raise unavailable("broker-unavailable", str(no)) from None
-
-
-def _connected(services: Services) -> Any:
-    return services.database.connection
 
 
 def _shown(one: DeadMessage, vhost: str, queue: str, longest: int) -> Dead:

@@ -16,7 +16,6 @@ from handrail.http.idempotency import OptionalKey
 from handrail.http.problems import ErrorItem, Problem, at, in_header, responses
 from handrail.http.schemas import Changes, Evidence, Id, Links, Name, SagaId, Why
 from handrail.http.temporal_errors import UNAVAILABLE
-from handrail.kernel import Attribution
 from handrail.sagas.interventions import Kind
 from handrail.sagas.options import Intervention, Verdict
 
@@ -228,8 +227,7 @@ async def cancel(
     services: ServicesDep, actor: ActorDep, saga: SagaId, asked: NewCancellation
 ) -> CancellingSaga:
     """Takes everything back, until its pivot was asked. Asked twice, it is done once."""
-    wish = Attribution(actor=asked.by(actor), reason=asked.reason)
-    await services.processes.cancel(saga, wish)
+    await services.processes.cancel(saga, asked.attribution(actor))
     return CancellingSaga(saga=saga, links=services.links(saga))
 
 

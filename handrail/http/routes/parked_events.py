@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from handrail.database_engine import driver_connection
 from handrail.eventstore import newer_code_waits, retry_requests
 from handrail.eventstore.newer_code_waits import Waits
-from handrail.eventstore.pool import Connection
 from handrail.eventstore.retry_requests import RetryRequest
 from handrail.eventstore.subscriptions.lag import Lag, lag
 from handrail.http.access import needs
@@ -167,11 +166,11 @@ async def show_parked_rows(
     ] = None,
 ) -> ParkedRows:
     """With what waits there for newer code, and the retries of the last two days."""
-    _known_model(services, name)
+    known_read_model(services, name)
     row = None if stream is None else id_of(stream)
     async with services.database.connection() as connection:
         rows = await parked_rows.parked(connection, SHOWN, projection=name, row=row)
-        waits = await newer_code_waits.waiting(await raw(connection), [name])
+        waits = await newer_code_waits.waiting(await driver_connection(connection), [name])
         retries = await retry_requests.recent(connection, [name], stream)
     return ParkedRows(
         items=[of_row(ParkedRow, one, links=_of_row(name, one.stream)) for one in rows],
@@ -191,7 +190,7 @@ async def retry_rows(
     services: ServicesDep, actor: ActorDep, name: Name, body: Retrying
 ) -> RetryAccepted:
     """A projector does it, each row in the order of its events."""
-    _known_model(services, name)
+    known_read_model(services, name)
     links = {"parked": f"/read-models/{name}/parked"}
     return await _requested(services, body, actor, name, EVERYTHING, parked_at=[name], links=links)
 
@@ -207,7 +206,7 @@ async def retry_row(
     services: ServicesDep, actor: ActorDep, name: Name, stream: StreamName, body: Retrying
 ) -> RetryAccepted:
     """A projector does it, in the order of the events, up to the first that fails again."""
-    _known_model(services, name)
+    known_read_model(services, name)
     return await _requested(
         services, body, actor, name, stream, parked_at=[name], links=_of_row(name, stream)
     )
@@ -226,7 +225,7 @@ async def show_parked_at_the_relay(
     """With what waits there for newer code, and the retries of the last two days."""
     exchanges = _exchanges(services)
     async with services.database.connection() as connection:
-        driver = await raw(connection)
+        driver = await driver_connection(connection)
         streams = await parked_messages.parked_streams(driver, exchanges, stream, limit=SHOWN)
         waits = await newer_code_waits.waiting(driver, [RELAY])
         names = [RELAY, *(parked_messages.name_at(one) for one in exchanges)]
@@ -288,12 +287,6 @@ def waiting_shards(waits: Sequence[Waits]) -> list[WaitingShard]:
     return [of_row(WaitingShard, one, schema_=one.schema) for one in waits[:SHOWN]]
 
 
-async def raw(connection: AsyncConnection) -> Connection:
-    """The driver's own connection, for statements that commands share with the API."""
-    found = await connection.get_raw_connection()
-    return cast("Connection", found.driver_connection)
-
-
 async def _requested(
     services: Services,
     body: Retrying,
@@ -312,7 +305,8 @@ async def _requested(
     return RetryAccepted(requested_at=stored.requested_at, links=dict(links))
 
 
-def _known_model(services: Services, name: str) -> None:
+def known_read_model(services: Services, name: str) -> None:
+    """Raises Problem for a name of none."""
     if name not in {one.name for one in services.app.read_models}:
         raise Problem("not-found", f"there is no read model {name}")
 

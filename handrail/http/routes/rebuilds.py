@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.eventstore.subscriptions.lag import lag
 from handrail.http.access import needs
-from handrail.http.dependencies import JSON_BODY, ActorDep, Services, ServicesDep
+from handrail.http.dependencies import JSON_BODY, ActorDep, ServicesDep
 from handrail.http.operator_reason import attribution
-from handrail.http.problems import Problem, responses
+from handrail.http.problems import responses
+from handrail.http.routes.parked_events import known_read_model
 from handrail.http.schemas import Links, Name, Why
 from handrail.projections import rebuild_requests
 from handrail.projections.read_model import NEXT
@@ -55,7 +56,7 @@ class Rebuild(BaseModel):
     responses=responses("not-found", "database-unavailable"),
 )
 async def show_rebuild(services: ServicesDep, name: Name) -> Rebuild:
-    _known(services, name)
+    known_read_model(services, name)
     async with services.database.connection() as connection:
         last = await rebuild_requests.of(connection, name)
         found = await progress(connection, name)
@@ -88,7 +89,7 @@ async def rebuild(services: ServicesDep, actor: ActorDep, name: Name, body: Rebu
     exchanged. `handrail projections rebuild --requested` does it, which `handrail up` runs.
     Requested while it is built, it is built once.
     """
-    _known(services, name)
+    known_read_model(services, name)
     by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
         await rebuild_requests.request(connection, name, by)
@@ -109,11 +110,6 @@ async def progress(connection: AsyncConnection, name: str) -> tuple[int, int] | 
 def percent_read(newest: int, left: int) -> int:
     """Of a history up to the position `newest`."""
     return 100 * max(newest - left, 0) // newest if newest else 100
-
-
-def _known(services: Services, name: str) -> None:
-    if name not in {one.name for one in services.app.read_models}:
-        raise Problem("not-found", f"there is no read model {name}")
 
 
 def _links(name: str) -> Links:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail import bounds
 from handrail.access.principal import Principal
@@ -24,16 +26,15 @@ from handrail.privacy.texts import NoSubjectKeys
 from handrail.tenant_word import TENANT_FIELD
 from handrail.webhook_endpoints import deliveries, endpoints
 from handrail.webhook_endpoints.addresses import BadAddress
-from handrail.webhook_endpoints.deliveries import Delivery
 from handrail.webhook_endpoints.endpoints import Endpoint, NewEndpoint, WithSecret
 
 router = APIRouter(tags=["webhook endpoints"])
 
-_BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, Id])
+BY_TIME: Final[TypeAdapter[tuple[datetime, str]]] = TypeAdapter(tuple[Moment, Id])
 _NO_KEYS: Final = "HANDRAIL_SUBJECT_KEYS_FILE is not set: the secret would be stored in clear"
-_READ: Final = needs("webhook-endpoints:read", own_rows=True)
-_MANAGE: Final = needs(MANAGE_ENDPOINTS, own_rows=True)
-_PROBLEMS: Final = ("not-found", "database-unavailable", "audit-unavailable")
+READ: Final = needs("webhook-endpoints:read", own_rows=True)
+MANAGE: Final = needs(MANAGE_ENDPOINTS, own_rows=True)
+PROBLEMS: Final = ("not-found", "database-unavailable", "audit-unavailable")
 
 EventForm = Annotated[str, text(bounds.EVENT_FORM)]
 
@@ -75,39 +76,8 @@ class EndpointWithSecret(EndpointState):
     secret: str
 
 
-class ShownDelivery(BaseModel):
-    """`parked` ones were tried for days: what comes later of their stream waits behind them."""
-
-    delivery: str = Field(description="The webhook-id of each of its tries.")
-    stream: str
-    version: int
-    type: str
-    state: deliveries.State
-    created_at: datetime
-    due_at: datetime
-    attempts: int
-    first_attempt_at: datetime | None
-    last_attempt_at: datetime | None
-    status: int | None = Field(description="Of the last answer.")
-    problem: str | None
-    settled_at: datetime | None
-    settled_by: str | None
-
-
 class OfferedForms(BaseModel):
     events: list[str]
-
-
-class SentAgain(BaseModel):
-    endpoint: str
-    deliveries: int
-    links: Links
-
-
-class NamedDelivery(BaseModel):
-    endpoint: str
-    delivery: str
-    links: Links
 
 
 class Deleted(BaseModel):
@@ -117,10 +87,6 @@ class Deleted(BaseModel):
 class EndpointsQuery(PageQuery):
     tenant: Annotated[Id | None, TENANT_FIELD] = None
     state: endpoints.State | None = None
-
-
-class DeliveriesQuery(PageQuery):
-    state: deliveries.State | None = None
 
 
 class NewWebhookEndpoint(Asked):
@@ -144,12 +110,6 @@ class Rotation(Asked):
     ] = 24
 
 
-class NoMore(Asked):
-    """An empty object."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
-
-
 class Act(Why):
     """Who has it done, and why."""
 
@@ -159,7 +119,7 @@ class Act(Why):
 @router.get(
     "/webhook-events",
     summary="The events that webhook endpoints may be sent",
-    dependencies=[_READ],
+    dependencies=[READ],
 )
 async def list_offered(services: ServicesDep) -> OfferedForms:
     """Each in the forms that it may be asked for in."""
@@ -169,7 +129,7 @@ async def list_offered(services: ServicesDep) -> OfferedForms:
 @router.get(
     "/webhook-endpoints",
     summary="Webhook endpoints, newest first",
-    dependencies=[_READ],
+    dependencies=[READ],
     responses=responses("bad-cursor", "database-unavailable"),
 )
 async def list_endpoints(
@@ -185,7 +145,7 @@ async def list_endpoints(
             principal.visibility,
             tenant=query.tenant,
             state=query.state,
-            after=position(path, query, _BY_TIME),
+            after=position(path, query, BY_TIME),
             limit=query.limit,
         )
         counts = await deliveries.counts(connection, [one.id for one in found.rows])
@@ -197,8 +157,8 @@ async def list_endpoints(
     "/webhook-endpoints",
     status_code=201,
     summary="Register a webhook endpoint",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses("subject-keys-missing", "too-many-endpoints", *_PROBLEMS),
+    dependencies=[MANAGE, *JSON_BODY],
+    responses=responses("subject-keys-missing", "too-many-endpoints", *PROBLEMS),
 )
 async def register_endpoint(
     services: ServicesDep, principal: PrincipalDep, actor: ActorDep, body: NewWebhookEndpoint
@@ -215,13 +175,10 @@ async def register_endpoint(
     except BadAddress as wrong:
         raise Problem("invalid-request", f"#/url: {wrong}", [at("#/url", str(wrong))]) from None
     most = services.endpoint_rules.per_tenant
-    async with services.database.connection() as connection:
-        try:
-            made = await endpoints.register(
-                connection, services.personal, new, by=str(actor), most=most
-            )
-        except NoSubjectKeys:
-            raise Problem("subject-keys-missing", _NO_KEYS) from None
+    async with _sealing(services) as connection:
+        made = await endpoints.register(
+            connection, services.personal, new, by=str(actor), most=most
+        )
     if made is None:
         raise Problem("too-many-endpoints", f"{new.tenant} has {most} webhook endpoints")
     return _with_secret(made)
@@ -230,26 +187,26 @@ async def register_endpoint(
 @router.get(
     "/webhook-endpoints/{endpoint}",
     summary="How a webhook endpoint stands",
-    dependencies=[_READ],
+    dependencies=[READ],
     responses=responses("not-found", "database-unavailable"),
 )
 async def show_endpoint(
     services: ServicesDep, principal: PrincipalDep, endpoint: Id
 ) -> EndpointState:
-    return await _state(services, await _found(services, principal, endpoint))
+    return await _state(services, await found_endpoint(services, principal, endpoint))
 
 
 @router.delete(
     "/webhook-endpoints/{endpoint}",
     summary="Delete a webhook endpoint",
-    dependencies=[_MANAGE],
-    responses=responses(*_PROBLEMS),
+    dependencies=[MANAGE],
+    responses=responses(*PROBLEMS),
 )
 async def delete_endpoint(
     services: ServicesDep, principal: PrincipalDep, actor: ActorDep, endpoint: Id
 ) -> Deleted:
     """With what waits for it: nothing of that is sent."""
-    found = await _found(services, principal, endpoint)
+    found = await found_endpoint(services, principal, endpoint)
     async with services.database.connection() as connection:
         await endpoints.delete(connection, found.id, by=str(actor))
     return Deleted(endpoint=found.id)
@@ -258,21 +215,18 @@ async def delete_endpoint(
 @router.post(
     "/webhook-endpoints/{endpoint}/rotate",
     summary="Make another secret",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses("subject-keys-missing", "out-of-order", *_PROBLEMS),
+    dependencies=[MANAGE, *JSON_BODY],
+    responses=responses("subject-keys-missing", "out-of-order", *PROBLEMS),
 )
 async def rotate_secret(
     services: ServicesDep, principal: PrincipalDep, endpoint: Id, body: Rotation
 ) -> EndpointWithSecret:
     """Each message is signed with both until the overlap ends. The answer shows the new one."""
-    found = await _found(services, principal, endpoint)
-    async with services.database.connection() as connection:
-        try:
-            made = await endpoints.rotate(
-                connection, services.personal, found, overlap=timedelta(hours=body.overlap_hours)
-            )
-        except NoSubjectKeys:
-            raise Problem("subject-keys-missing", _NO_KEYS) from None
+    found = await found_endpoint(services, principal, endpoint)
+    async with _sealing(services) as connection:
+        made = await endpoints.rotate(
+            connection, services.personal, found, overlap=timedelta(hours=body.overlap_hours)
+        )
     if made is None:
         until = found.earlier_until
         said = f"two secrets are valid until {until}: rotate again after that"
@@ -283,14 +237,14 @@ async def rotate_secret(
 @router.post(
     "/webhook-endpoints/{endpoint}/disable",
     summary="Stop sending to a webhook endpoint",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses("out-of-order", *_PROBLEMS),
+    dependencies=[MANAGE, *JSON_BODY],
+    responses=responses("out-of-order", *PROBLEMS),
 )
 async def disable_endpoint(
     services: ServicesDep, principal: PrincipalDep, actor: ActorDep, endpoint: Id, body: Act
 ) -> EndpointState:
     """What comes meanwhile is kept."""
-    found = await _found(services, principal, endpoint)
+    found = await found_endpoint(services, principal, endpoint)
     by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
         now = await endpoints.disable(connection, found.id, by=by.actor, reason=by.reason)
@@ -300,118 +254,18 @@ async def disable_endpoint(
 @router.post(
     "/webhook-endpoints/{endpoint}/enable",
     summary="Send to a webhook endpoint again",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses("out-of-order", *_PROBLEMS),
+    dependencies=[MANAGE, *JSON_BODY],
+    responses=responses("out-of-order", *PROBLEMS),
 )
 async def enable_endpoint(
     services: ServicesDep, principal: PrincipalDep, actor: ActorDep, endpoint: Id, body: Act
 ) -> EndpointState:
     """What came meanwhile is sent; what is parked waits for `redeliver`."""
-    found = await _found(services, principal, endpoint)
+    found = await found_endpoint(services, principal, endpoint)
     by = await attribution(services, body, actor)
     async with services.database.connection() as connection:
         now = await endpoints.enable(connection, found.id, by=by.actor, reason=by.reason)
     return await _state(services, _changed(now, "it is not disabled"))
-
-
-@router.post(
-    "/webhook-endpoints/{endpoint}/test",
-    status_code=202,
-    summary="Send a test to a webhook endpoint",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses("out-of-order", *_PROBLEMS),
-)
-async def test_endpoint(
-    services: ServicesDep, principal: PrincipalDep, endpoint: Id, body: NoMore
-) -> NamedDelivery:
-    """Signed as all others, and without an event. What became of it is among the deliveries."""
-    del body
-    found = await _found(services, principal, endpoint)
-    if found.state != "active":
-        raise Problem("out-of-order", "it is disabled: enable it first")
-    async with services.database.connection() as connection:
-        id_ = await deliveries.send_test(connection, found)
-    return NamedDelivery(endpoint=found.id, delivery=id_, links=_links(found.id))
-
-
-@router.get(
-    "/webhook-endpoints/{endpoint}/deliveries",
-    summary="What was sent to a webhook endpoint, and what waits",
-    dependencies=[_READ],
-    responses=responses("bad-cursor", "not-found", "database-unavailable"),
-)
-async def list_deliveries(
-    services: ServicesDep,
-    principal: PrincipalDep,
-    endpoint: Id,
-    query: Annotated[DeliveriesQuery, Query()],
-    response: Response,
-) -> Page[ShownDelivery]:
-    found = await _found(services, principal, endpoint)
-    path = f"/webhook-endpoints/{endpoint}/deliveries"
-    async with services.database.connection() as connection:
-        rows = await deliveries.listed(
-            connection,
-            found.id,
-            state=query.state,
-            after=position(path, query, _BY_TIME),
-            limit=query.limit,
-        )
-    return page([_delivery(one) for one in rows.rows], rows.next, path, query, response)
-
-
-@router.post(
-    "/webhook-endpoints/{endpoint}/redeliver",
-    status_code=202,
-    summary="Send all again that is parked",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses("out-of-order", *_PROBLEMS),
-)
-async def redeliver_all(
-    services: ServicesDep, principal: PrincipalDep, endpoint: Id, body: Act
-) -> SentAgain:
-    """At most 10,000 at once, the oldest first."""
-    del body
-    return await _sent_again(services, await _found(services, principal, endpoint), None)
-
-
-@router.post(
-    "/webhook-endpoints/{endpoint}/deliveries/{delivery}/redeliver",
-    status_code=202,
-    summary="Send one delivery again",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses("out-of-order", *_PROBLEMS),
-)
-async def redeliver_one(
-    services: ServicesDep, principal: PrincipalDep, endpoint: Id, delivery: Id, body: Act
-) -> SentAgain:
-    """Whatever became of it, under the same id."""
-    del body
-    return await _sent_again(services, await _found(services, principal, endpoint), delivery)
-
-
-@router.post(
-    "/webhook-endpoints/{endpoint}/deliveries/{delivery}/discard",
-    summary="Give a delivery up",
-    dependencies=[_MANAGE, *JSON_BODY],
-    responses=responses(*_PROBLEMS),
-)
-async def discard_delivery(
-    *,
-    services: ServicesDep,
-    principal: PrincipalDep,
-    actor: ActorDep,
-    endpoint: Id,
-    delivery: Id,
-    body: Act,
-) -> NamedDelivery:
-    """What waits behind it in its stream is sent then."""
-    found = await _found(services, principal, endpoint)
-    async with services.database.connection() as connection:
-        done = await deliveries.discard(connection, found.id, delivery, by=body.by(actor))
-    if not done:
-        raise Problem("not-found", f"no delivery {delivery} waits or is parked there")
-    return NamedDelivery(endpoint=found.id, delivery=delivery, links=_links(found.id))
 
 
 def _events_of(services: Services, asked: Sequence[str]) -> Sequence[str]:
@@ -431,7 +285,17 @@ def _events_of(services: Services, asked: Sequence[str]) -> Sequence[str]:
     return asked
 
 
-async def _found(services: Services, principal: Principal, endpoint: str) -> Endpoint:
+@asynccontextmanager
+async def _sealing(services: Services) -> AsyncIterator[AsyncConnection]:
+    """A connection for what stores a secret. Raises Problem where there are no keys to seal it."""
+    try:
+        async with services.database.connection() as connection:
+            yield connection
+    except NoSubjectKeys:
+        raise Problem("subject-keys-missing", _NO_KEYS) from None
+
+
+async def found_endpoint(services: Services, principal: Principal, endpoint: str) -> Endpoint:
     """Raises Problem where there is none, or none that the caller may see."""
     async with services.database.connection() as connection:
         found = await endpoints.find(connection, endpoint, principal.visibility)
@@ -444,16 +308,6 @@ def _changed(now: Endpoint | None, said: str) -> Endpoint:
     if now is None:
         raise Problem("out-of-order", said)
     return now
-
-
-async def _sent_again(services: Services, found: Endpoint, delivery: str | None) -> SentAgain:
-    if found.state != "active":
-        raise Problem("out-of-order", "it is disabled: enable it first")
-    async with services.database.connection() as connection:
-        count = await deliveries.send_again(connection, found.id, delivery)
-    if not count and delivery is not None:
-        raise Problem("not-found", f"there is no delivery {delivery}")
-    return SentAgain(endpoint=found.id, deliveries=count, links=_links(found.id))
 
 
 async def _state(services: Services, found: Endpoint) -> EndpointState:
@@ -477,14 +331,10 @@ def _more(one: Endpoint) -> dict[str, Any]:
         "events": list(one.events),
         "earlier_secret_until": one.earlier_until,
         "resting_until": one.paused_until,
-        "links": _links(one.id),
+        "links": links_of(one.id),
     }
 
 
-def _delivery(one: Delivery) -> ShownDelivery:
-    return of_row(ShownDelivery, one, delivery=one.id)
-
-
-def _links(endpoint: str) -> Links:
+def links_of(endpoint: str) -> Links:
     address = f"/webhook-endpoints/{endpoint}"
     return {"endpoint": address, "deliveries": f"{address}/deliveries"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,6 +11,7 @@ from typing import Final
 import structlog
 from psycopg.errors import DataError
 
+from handrail.background import wait_at_most
 from handrail.eventstore.codec import UnknownMessage
 from handrail.eventstore.pool import Pool
 from handrail.messaging.consumers.consumer import Consumer
@@ -127,7 +127,7 @@ class Trying:
                 self.holding = False
                 return Answer.DONE
             if failures != self._attempts:
-                await wait(over, rest)
+                await wait_at_most(over, rest)
                 rest = min(2 * rest, _LONGEST_REST)
         return Answer.NOTHING
 
@@ -164,10 +164,3 @@ class Trying:
         if not self.holding:
             _log.warning("messages are held", consumer=self._consumer.name, error=repr(error))
         self.holding = True
-
-
-async def wait(event: asyncio.Event, seconds: float) -> None:
-    """For the event, but no longer than that."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

@@ -22,12 +22,13 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS, ChannelNotFoundEntity
 
+from handrail.background import wait_at_most
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Pool
 from handrail.messaging.cloud_events import NotAnEvent, received
 from handrail.messaging.consumers.consumer import Consumer
-from handrail.messaging.consumers.delivery import Answer, Counted, Trying, wait
+from handrail.messaging.consumers.delivery import Answer, Counted, Trying
 from handrail.messaging.consumers.failure_kind import cause_of
 from handrail.messaging.envelope import Received
 from handrail.tracing import spans
@@ -100,7 +101,7 @@ class Consuming:
             except Exception as error:  # noqa: BLE001  # a consumer that ends helps nobody
                 rest = _FIRST_REST if self.counted.subscriptions > before else rest
                 self._explain(error, rest)
-                await wait(stop, rest)
+                await wait_at_most(stop, rest)
                 rest = min(2 * rest, _LONGEST_REST)
 
     def _address(self) -> str:

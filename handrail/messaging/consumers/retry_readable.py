@@ -8,7 +8,6 @@ process looks for what was set aside, or parked by releases that did not wait, a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 import structlog
 
 from handrail.eventstore.codec import Codec
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.unread_forms import is_readable_now
 from handrail.kernel import Attribution
@@ -59,14 +58,12 @@ async def retry_readable(connection: Connection, consumer: Consumer, codec: Code
 
 async def keep_retrying(pool: Pool, consumer: Consumer, codec: Codec) -> None:
     """Look at once, and then every few seconds: until it is cancelled."""
-    while True:
-        try:
-            async with pool.connection() as connection:
-                await retry_readable(connection, consumer, codec)
-        except Exception as error:  # noqa: BLE001  # the next look may find the database
-            if not refused_in(error):
-                _log.warning("what waits for newer code was not looked at", error=repr(error))
-        await asyncio.sleep(LOOKS)
+
+    async def look() -> None:
+        async with pool.connection() as connection:
+            await retry_readable(connection, consumer, codec)
+
+    await run_periodically(look, LOOKS, _log, "what waits for newer code was not looked at")
 
 
 async def _unread(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Final
 
 import structlog
 
 from handrail.eventstore.codec import Codec
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.unread_forms import is_readable_now
 from handrail.messaging.broker.plan import UNKNOWN
@@ -53,10 +53,5 @@ async def keep_retrying(
     forms: BoundForms | None = None,
 ) -> None:
     """Look at once, and then now and again: until it is cancelled."""
-    while True:
-        try:
-            await retry_readable(pool, publisher, routing, codec, forms=forms)
-        except Exception as error:  # noqa: BLE001  # the next look may find broker and database
-            if not refused_in(error):
-                _log.warning("what was parked as unknown was not looked at", error=repr(error))
-        await asyncio.sleep(LOOKS)
+    look = partial(retry_readable, pool, publisher, routing, codec, forms=forms)
+    await run_periodically(look, LOOKS, _log, "what was parked as unknown was not looked at")

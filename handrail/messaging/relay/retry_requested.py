@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 
 import structlog
 
 from handrail.eventstore import retry_requests
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
 from handrail.eventstore.retry_requests import LOOKS
 from handrail.messaging.relay.bound_forms import BoundForms
@@ -58,12 +58,9 @@ async def keep_retrying_requested(
     pool: Pool, publisher: Publisher, routing: Routing, *, forms: BoundForms | None = None
 ) -> None:
     """Look every second: until it is cancelled."""
-    while True:
-        try:
+
+    async def look() -> None:
+        with contextlib.suppress(NotPublished):  # the relay itself says that the broker is away
             await retry_requested(pool, publisher, routing, forms=forms)
-        except NotPublished:
-            pass  # the relay itself says that the broker is away
-        except Exception as error:  # noqa: BLE001  # the next look may find the database
-            if not refused_in(error):
-                _log.warning("requests to retry were not looked at", error=repr(error))
-        await asyncio.sleep(LOOKS)
+
+    await run_periodically(look, LOOKS, _log, "requests to retry were not looked at")

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from handrail.eventstore.codec import Codec
-from handrail.eventstore.identity import refused_in
+from handrail.eventstore.periodic_task import run_periodically
 from handrail.eventstore.pool import Pool
 from handrail.messaging.broker.form_bindings import Reader, readers_in
 from handrail.messaging.broker.management_api import BrokerSaidNo, Management
@@ -45,7 +45,9 @@ async def watch_bindings(
         _log.warning(_IN_ALL, remedy="set HANDRAIL_BROKER_BINDINGS_URL")
         return
     said = ""
-    while True:
+
+    async def look() -> None:
+        nonlocal said
         try:
             bindings.readers = await _found(management, routing, bindings.readers)
         except Exception as error:  # noqa: BLE001  # what a broker may answer has no bound
@@ -53,12 +55,15 @@ async def watch_bindings(
             if cause != said:
                 _log.warning(f"bindings are not known: {_IN_ALL}", error=cause)
             said = cause
-        else:
-            if said:
-                _log.info("bindings are known again")
-            said = ""
-            await _note(pool, bindings.readers, codec, routing)
-        await asyncio.sleep(seconds)
+            return
+        if said:
+            _log.info("bindings are known again")
+        said = ""
+        async with pool.connection() as connection:
+            await note(connection, forms_read(bindings.readers, codec.lineages, routing))
+
+    # People read what is noted, and no process.
+    await run_periodically(look, seconds, _log, "readers of forms are not noted")
 
 
 async def _found(
@@ -71,12 +76,3 @@ async def _found(
         raise BrokerSaidNo(f"{len(found)} bindings, and {_MOST} are looked at at most")
     readers = readers_in(found, routing.broker)
     return before if before is not None and readers == before else readers
-
-
-async def _note(pool: Pool, readers: Sequence[Reader], codec: Codec, routing: Routing) -> None:
-    try:
-        async with pool.connection() as connection:
-            await note(connection, forms_read(readers, codec.lineages, routing))
-    except Exception as error:  # noqa: BLE001  # people read the table, and no process
-        if not refused_in(error):
-            _log.warning("readers of forms are not noted", error=repr(error))

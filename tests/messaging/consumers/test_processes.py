@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,6 +24,7 @@ from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.inbox import park
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
+from tests import commands
 from tests.controls import eur
 from tests.messaging.consumers.place import Place
 from tests.projections.world import until
@@ -56,15 +55,9 @@ async def handrail(
     place: Place, folder: Path, *arguments: str, **more: Any
 ) -> tuple[int, dict[str, Any], str]:
     """The exit code, the JSON of the last line, and what it said to people."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "handrail.cli.main", *arguments),
-        env={**os.environ, **settings_of(place, folder, **more).environment()},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, said = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, orjson.loads(out or b"{}"), said.decode()
+    environment = {**os.environ, **settings_of(place, folder, **more).environment()}
+    ended = await commands.handrail(*arguments, environment=environment)
+    return ended.code, orjson.loads(ended.out or "{}"), ended.error
 
 
 async def accrued(place: Place, merchant: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from handrail.cli.notification_commands import BadTemplate, read_campaign
 from handrail.dev.supervisor import Service, free_port
 from handrail.settings import Settings
+from tests import commands
 from tests.messaging.notifications.world import World, sent_twice
 from tests.projections.world import until
 
@@ -56,15 +56,9 @@ async def notifiers(world: World, folder: Path, *names: str) -> AsyncIterator[li
 
 
 async def handrail(world: World, folder: Path, *arguments: str, **more: Any) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "handrail.cli.main", *arguments),
-        env={**os.environ, **settings_of(world, folder, **more).environment()},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, error = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, (out + error).decode()
+    environment = {**os.environ, **settings_of(world, folder, **more).environment()}
+    ended = await commands.handrail(*arguments, environment=environment)
+    return ended.code, ended.out + ended.error
 
 
 async def test_a_notifier_that_is_killed_loses_nothing_and_sends_nothing_twice(

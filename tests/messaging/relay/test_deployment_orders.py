@@ -27,7 +27,8 @@ from handrail.messaging.relay.relay import Relay
 from handrail.messaging.relay.watch_bindings import watch_bindings
 from tests.evolution import new_release, old_release
 from tests.messaging.relay.inns import NEW_INN, NOTES, OLD_INN, noting
-from tests.messaging.relay.world import HOME, World, until
+from tests.messaging.relay.world import HOME, World
+from tests.projections.world import until
 
 pytestmark = pytest.mark.thorough
 

@@ -32,7 +32,8 @@ from handrail.settings import Settings
 from tests.evolution import old_release
 from tests.evolution.new_release import NEW, GuestLeft, KeyGiven, RoomBooked
 from tests.messaging.relay.inns import OLD_INN
-from tests.messaging.relay.world import HOME, World, until
+from tests.messaging.relay.world import HOME, World
+from tests.projections.world import until
 
 APP = replace(NEW, broker=BrokerPlan(home=HOME))
 OLD, BOOKED = "inn.RoomBooked.v1", "inn.RoomBooked.v2"

@@ -17,7 +17,8 @@ from handrail.messaging.relay.publisher import Publisher
 from runtime.app import HANDRAIL
 from tests.messaging.conftest import REQUIRED
 from tests.messaging.relay.test_unroutable import got, holds, ids
-from tests.messaging.relay.world import HOME, World, a_world, first_of_each, held, in_order, until
+from tests.messaging.relay.world import HOME, World, a_world, first_of_each, held, in_order
+from tests.projections.world import until
 
 pytestmark = pytest.mark.journey
 

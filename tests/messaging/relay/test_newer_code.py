@@ -16,8 +16,9 @@ from handrail.messaging.relay.parked_messages import RELAY
 from handrail.messaging.relay.retry_readable import retry_readable
 from runtime.app import HANDRAIL
 from tests.messaging.relay.test_unroutable import got, holds, ids
-from tests.messaging.relay.world import World, held, until
+from tests.messaging.relay.world import World, held
 from tests.messaging.routed import routed
+from tests.projections.world import until
 
 
 @dataclass(frozen=True, kw_only=True)

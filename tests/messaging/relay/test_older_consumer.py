@@ -29,7 +29,7 @@ from handrail.messaging.broker.topology import Binding, Topology, topology
 from handrail.settings import Settings
 from tests.evolution.new_release import GuestLeft, KeyGiven, RoomBooked
 from tests.messaging.relay.inns import DESK, HOME, NEW_INN, NOTES, OLD_INN
-from tests.messaging.relay.world import until
+from tests.projections.world import until
 
 pytestmark = pytest.mark.journey  # it starts whole processes
 

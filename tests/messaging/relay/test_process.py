@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +14,10 @@ import pytest
 from handrail.dev.supervisor import free_port
 from handrail.processes.relay import forget_relay, run, show_parked, work_off
 from handrail.settings import Settings
+from tests.commands import handrail
 from tests.messaging.relay.test_unroutable import got, holds, ids
-from tests.messaging.relay.world import World, until
+from tests.messaging.relay.world import World
+from tests.projections.world import until
 
 pytestmark = pytest.mark.journey  # it starts whole processes
 
@@ -176,17 +177,8 @@ async def test_a_retry_without_a_broker_says_so(
 async def test_a_command_that_cannot_work_says_why(
     world: World, arguments: list[str], said: str, tmp_path: Path
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "handrail.cli.main",
-        "relay",
-        *arguments,
-        env={"HANDRAIL_DATABASE_URL": world.url, "HANDRAIL_DATA_DIR": str(tmp_path)},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    out, _ = await process.communicate()
+    own = {"HANDRAIL_DATABASE_URL": world.url, "HANDRAIL_DATA_DIR": str(tmp_path)}
+    ended = await handrail("relay", *arguments, environment=own)
 
-    assert process.returncode
-    assert said in out.decode()
+    assert ended.code
+    assert said in ended.out + ended.error

@@ -18,9 +18,9 @@ from tests.messaging.relay.world import (
     first_of_each,
     held,
     in_order,
-    until,
 )
 from tests.projections.stories import Shop, Told
+from tests.projections.world import until
 from tests.statements import statements_of
 
 

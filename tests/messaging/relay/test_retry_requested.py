@@ -16,8 +16,9 @@ from handrail.messaging.relay.publisher import NotPublished
 from handrail.messaging.relay.retry_requested import retry_requested
 from tests.messaging.relay.test_process import running, settings_for
 from tests.messaging.relay.test_unroutable import got, holds, ids
-from tests.messaging.relay.world import World, until
+from tests.messaging.relay.world import World
 from tests.messaging.routed import routed
+from tests.projections.world import until
 
 ANN = Attribution("ann", "bound again")
 ROUTING = routed()

@@ -14,7 +14,8 @@ from handrail.messaging.relay.retry_parked import retry
 from runtime.app import HANDRAIL
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.wire import a_wire
-from tests.messaging.relay.world import HOME, World, first_of_each, in_order, until
+from tests.messaging.relay.world import HOME, World, first_of_each, in_order
+from tests.projections.world import until
 
 
 @contextlib.asynccontextmanager

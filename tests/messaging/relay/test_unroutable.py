@@ -16,8 +16,9 @@ from handrail.messaging.relay.parked_messages import RELAY
 from handrail.messaging.relay.publisher import Message, Publisher
 from handrail.messaging.relay.retry_parked import retry
 from runtime.app import HANDRAIL
-from tests.messaging.relay.world import HOME, World, held, in_order, until
+from tests.messaging.relay.world import HOME, World, held, in_order
 from tests.messaging.routed import routed
+from tests.projections.world import until
 
 
 async def holds(world: World, customer: str, count: int, first: int = 1) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -246,10 +246,3 @@ async def a_world(url: str, pool: Pool, amqp: str, management: str) -> AsyncIter
             Publisher(amqp, HOME) as publisher,
         ):
             yield World(url, owner, pool, broker, publisher)
-
-
-async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 15) -> None:
-    """Ask until it is so; fail when it never becomes so."""
-    async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110  # the condition lies elsewhere
-            await asyncio.sleep(0.01)
