@@ -26,7 +26,7 @@ from tests.release_drill.fleet import Fleet, Servers, ended, fleet, migrate
 from tests.release_drill.load import Load
 from tests.release_drill.releases import CHANGES, ROOT, Release, build
 
-_SHARE: Final = 0.6
+_SHARE: Final = 0.4
 """Of the orders a second that one release alone decides."""
 _AT_ONCE: Final = 16
 _SLOWER: Final = 1.5

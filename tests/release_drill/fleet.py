@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,14 +18,17 @@ from handrail.dev.supervisor import Child, FailedToStart, free_port, inherited
 from runtime.app import HANDRAIL
 from tests.release_drill.releases import Release
 
-_READY_WITHIN: Final = 90  # seconds; two releases and their servers share two cores
+_READY_WITHIN: Final = 180  # seconds; two releases and their servers share two cores
 _STOPS_WITHIN: Final = 40  # seconds
 _RAISES_AFTER: Final = 10
 """Seconds in which all live processes can read a newer form, before it is written."""
 
 
-_BEHIND_THE_SERVERS: Final = (shutil.which("nice") or "/usr/bin/nice", "-n", "10")
-"""Elsewhere servers have machines of their own: a release that starts takes nothing from them."""
+_BEHIND_THE_SERVERS: Final = 10
+"""The niceness of a release: elsewhere servers have machines of their own."""
+_STARTING: Final = 19
+"""Its niceness until it is ready: elsewhere a release starts on machines of its own, too."""
+_NICELY: Final = (shutil.which("nice") or "/usr/bin/nice", "-n", str(_STARTING))
 
 
 class Servers(Stack):
@@ -69,7 +74,7 @@ class Process(Child):
         self.ready_file = folder / "ready" / f"{release.name}-{name}"
         super().__init__(
             name,
-            (*_BEHIND_THE_SERVERS, *release.command(*arguments)),
+            (*_NICELY, *release.command(*arguments)),
             log=folder / "logs" / f"{release.name}-{name}.log",
             environment={
                 **inherited(),
@@ -92,6 +97,13 @@ class Process(Child):
             return self.ready_file.exists()
 
         await self.ready(wrote, _READY_WITHIN)
+        self._has_started()
+
+    def _has_started(self) -> None:
+        """Where only root may raise a priority, the release stays as it began."""
+        with contextlib.suppress(PermissionError):
+            for thread in Path(f"/proc/{self.pid}/task").iterdir():  # each has its own
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), _BEHIND_THE_SERVERS)
 
 
 @dataclass
