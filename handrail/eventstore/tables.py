@@ -344,11 +344,7 @@ retry_requests = Table(
         "stream",
         postgresql_where=text("settled_at IS NULL"),
     ),
-    Index(
-        "retry_requests_settled_idx",
-        "settled_at",
-        postgresql_where=text("settled_at IS NOT NULL"),
-    ),
+    Index("retry_requests_settled_idx", "settled_at"),
 )
 
 # The folded state of a long stream at some version, by the revision of the fold that made it: the
