@@ -53,6 +53,7 @@ class PgSnapshot(UserDefinedType[str]):
 
 NOTHING_SEEN = "1:1:"
 """The snapshot that sees no transaction: where a rebuild starts."""
+_SETTLED = text("settled_at IS NOT NULL")
 
 # One row a stream. Its row lock serializes writers of the stream, its version is what they expect.
 # No index on version and room on every page: each append changes the row in place (a HOT update).
@@ -344,11 +345,7 @@ retry_requests = Table(
         "stream",
         postgresql_where=text("settled_at IS NULL"),
     ),
-    Index(
-        "retry_requests_settled_idx",
-        "settled_at",
-        postgresql_where=text("settled_at IS NOT NULL"),
-    ),
+    Index("retry_requests_settled_idx", "settled_at", postgresql_where=_SETTLED),
 )
 
 # The folded state of a long stream at some version, by the revision of the fold that made it: the

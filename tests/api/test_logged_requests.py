@@ -20,8 +20,9 @@ from pydantic import BaseModel
 from sqlalchemy import exc, text
 
 from tests.api.conftest import House
-from tests.api.shop import eventually, problem
+from tests.api.shop import problem
 from tests.api.test_process import address_of
+from tests.projections.world import until
 
 NAME, MAIL, SECRET = "Canary-Lovelace", "canary@example.org", "hr_canary0_canarysecret"
 CANARIES: Final = ("canary", "Canary")
@@ -49,11 +50,12 @@ async def an_api(house: House, folder: Path, level: str) -> AsyncIterator[tuple[
         )
     try:
 
-        async def address() -> str | None:
+        async def is_ready() -> bool:
             assert process.returncode is None, log.read_text()
-            return ready.read_text() if ready.exists() else None
+            return ready.exists() and bool(ready.read_text())
 
-        yield await eventually(address, "ready"), log
+        await until(is_ready, seconds=60)
+        yield ready.read_text(), log
     finally:
         process.terminate()
         await process.wait()

@@ -24,6 +24,7 @@ from handrail.messaging.consumers.progress import (
 from handrail.messaging.consumers.prune_inbox import prune
 from handrail.messaging.consumers.store_consumer import catch_up, snapshot
 from handrail.messaging.relay.parked_messages import RELAY
+from handrail.personal import is_sealed
 from handrail.processes.relay import forget_relay
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
@@ -189,6 +190,7 @@ async def test_an_operator_types_them(place: Place, tmp_path: Path) -> None:
     assert (code, figures["rewound"], "Nothing was changed" in said) == (1, False, True)
     code, figures, _ = await handrail(place, tmp_path, *back, "--to-position", "0", "--yes")
     assert (code, figures["rewound"]) == (0, True)
+    assert is_sealed(await place.value("SELECT DISTINCT reason FROM consumer_backfills"))
     code, figures, _ = await handrail(
         place, tmp_path, "consumers", "backfill", "finance", "--yes", "--json"
     )

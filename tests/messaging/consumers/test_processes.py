@@ -22,6 +22,7 @@ from handrail.dev.supervisor import Service, wait_until
 from handrail.eventstore.store import Recorded
 from handrail.messaging.cloud_events import message_of
 from handrail.messaging.consumers.inbox import park
+from handrail.personal import is_sealed
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
 from tests import commands
@@ -196,15 +197,16 @@ async def test_what_waits_is_listed_retried_and_discarded(place: Place, tmp_path
     code, found, _ = await handrail(place, tmp_path, "consumers", "retry", "finance", *why)
     assert (code, found) == (0, {"consumer": "finance", "handled": 1, "stopped": {}})
     code, _, said = await handrail(place, tmp_path, "consumers", "retry", "finance", retried, *why)
-    assert (code, said) == (1, f"finance: nothing of {retried} waits\n")
+    assert (code, said.splitlines()[-1]) == (1, f"finance: nothing of {retried} waits")
 
     assert [await owed(place, merchant) for merchant in merchants] == [97_10, 0, 97_10]
-    assert await place.sql(
+    settled = await place.sql(
         "SELECT DISTINCT settled_as, actor, reason FROM parked_messages ORDER BY settled_as"
-    ) == [
-        ("discarded", "ben", "mended in 1.2.3"),
-        ("handled", "ben", "mended in 1.2.3"),
-    ]
+    )
+    assert {(as_, actor, is_sealed(reason)) for as_, actor, reason in settled} == {
+        ("discarded", "ben", True),
+        ("handled", "ben", True),
+    }
 
 
 async def test_there_is_a_reason_or_nothing_is_done(place: Place, tmp_path: Path) -> None:
