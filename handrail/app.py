@@ -54,6 +54,7 @@ from handrail.projections.saga_board import SagaRow
 from handrail.projections.saga_figures import SagaTally
 from handrail.sagas import events, interventions, proposals, stream_commands
 from handrail.sagas.options import RunOptions
+from handrail.sagas.shapes import SagaShapes
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
 from handrail.temporal.run_options import run_options
@@ -303,6 +304,11 @@ class App:
         for said in chain(*(mistakes_of_saga(one, self.commands) for one in sagas)):
             raise WronglyDeclared(said)
         return {one.name: one for one in sagas}
+
+    @cached_property
+    def shapes(self) -> SagaShapes:
+        """In which shapes sagas begin: one value for the process."""
+        return SagaShapes({name: one.workflow.shape for name, one in self.saga_types.items()})
 
     @cached_property
     def all_workflows(self) -> Sequence[type[Any]]:

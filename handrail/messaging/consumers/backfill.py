@@ -5,6 +5,9 @@ checkpoint of their shard is. A page is one transaction: its effects, its inbox 
 types stand then. So any number of processes may do it at once, and one that dies loses and doubles
 nothing.
 
+It goes in rounds: one reads what the checkpoints had passed when it began. Only its beginning locks
+them, so it ends however fast other processes move them on meanwhile.
+
 The order that can be promised: what is read here comes in the order of its streams, and before this
 process follows the feed any further. Events of other types that were handled earlier stay handled:
 behind later ones of their own stream these come late.
@@ -65,7 +68,8 @@ class Place:
     """Where types of shards stand, and where the checkpoints of these shards do."""
 
     cursor: Cursor
-    from_position: int
+    nothing_missing: bool
+    """Its cursor tells all that is missing."""
     again: bool
     begun_at: datetime | None
     """Of those that are handled again."""
@@ -86,23 +90,11 @@ class Group:
     @property
     def is_done(self) -> bool:
         place = self.place
-        nothing_missing = place.cursor.until is None and place.from_position == NOWHERE
-        return nothing_missing or place.cursor == place.target
-
-    def begins(self) -> Cursor:
-        """The cursor of the round that is under way, or begins.
-
-        A round reads what one snapshot sees and `since` does not. It ends where the checkpoint was
-        between two batches, or within one.
-        """
-        cursor, target = self.place.cursor, self.place.target
-        if cursor.until is not None:
-            return cursor
-        until = target.since if cursor.since != target.since else target.until
-        return Cursor(cursor.since, until, max(self.place.from_position - 1, 0))
+        ended = self.is_between_rounds and place.nothing_missing
+        return ended or place.cursor == place.target
 
     @property
-    def begins_round(self) -> bool:
+    def is_between_rounds(self) -> bool:
         return self.place.cursor.until is None
 
 
@@ -128,7 +120,10 @@ async def groups(connection: Connection, consumer: Consumer) -> Sequence[Group]:
         begun_at,
         *target,
     ) in await cursor.fetchall():
-        place = Place(Cursor(since, until, after), first, again, begun_at, Cursor(*target))
+        nothing_missing = until is None and first == NOWHERE
+        place = Place(
+            Cursor(since, until, after), nothing_missing, again, begun_at, Cursor(*target)
+        )
         found[place].append((type_, shard))
     return [
         Group(place, [type_ for type_, _ in pairs], [shard for _, shard in pairs])
@@ -161,18 +156,28 @@ async def read_on(
     deadline = None if seconds is None else time.monotonic() + seconds
     handled = 0
     rounds = Counter[tuple[str, int]]()
-    while left := [
-        one
-        for one in await groups(connection, consumer)
-        if min(rounds[pair] for pair in one.pairs) < _ROUNDS
-    ]:
+    while True:
+        found = await groups(connection, consumer)
+        beginning = {
+            pair
+            for one in found
+            if one.is_between_rounds and not one.is_done
+            for pair in one.pairs
+            if rounds[pair] < _ROUNDS
+        }
+        if beginning:
+            rounds.update(beginning)
+            await _begin_rounds(connection, consumer, sorted(beginning))
+            found = await groups(connection, consumer)
+        left = [one for one in found if one.is_done or not one.is_between_rounds]
+        if not left:
+            break
         [(newest, gaps)] = await (await connection.execute(_NEWEST)).fetchall()
         for group in left:
             if deadline is not None and time.monotonic() > deadline:
                 return handled, False
             try:
                 if group.is_done:
-                    rounds.update(group.pairs)
                     await _finish(connection, consumer, group)
                     continue
                 count, position = await _step(connection, consumer, codec, group, newest, gaps)
@@ -187,6 +192,45 @@ async def read_on(
     return handled, True
 
 
+async def _begin_rounds(
+    connection: Connection, consumer: Consumer, pairs: Sequence[tuple[str, int]]
+) -> None:
+    """A round reads what one snapshot sees and `since` does not: up to where the checkpoint is, be
+    it between two batches or within one.
+
+    It knows all that is missing so far. What is left behind from now on lowers `from_position`
+    again; what is left behind while a round begins waits for the checkpoints.
+    """
+    async with connection.transaction():
+        await _lock_checkpoints(connection, consumer, [shard for _, shard in pairs])
+        await connection.execute(
+            "UPDATE consumer_backfills AS b SET after_position = greatest(b.from_position - 1, 0),"
+            " until = CASE WHEN b.since::text = c.since::text THEN c.until ELSE c.since END,"
+            f" from_position = {NOWHERE}"
+            " FROM unnest(%(types)s::text[], %(shards)s::smallint[]) AS t (type, shard),"
+            " checkpoints c"
+            " WHERE b.consumer = %(consumer)s AND b.type = t.type AND b.shard = t.shard"
+            " AND c.projection = %(follower)s AND c.shard = b.shard"
+            f" AND b.until IS NULL AND NOT ({SAME_PLACE})",
+            {
+                "consumer": consumer.name,
+                "follower": consumer.follower,
+                "types": [type_ for type_, _ in pairs],
+                "shards": [shard for _, shard in pairs],
+            },
+        )
+
+
+async def _lock_checkpoints(
+    connection: Connection, consumer: Consumer, shards: Sequence[int]
+) -> None:
+    await connection.execute(
+        "SELECT FROM checkpoints WHERE projection = %s AND shard = ANY (%s) ORDER BY shard"
+        " FOR UPDATE",
+        (consumer.follower, list(shards)),
+    )
+
+
 async def _step(  # noqa: PLR0917  # all that a page is made from
     connection: Connection,
     consumer: Consumer,
@@ -196,7 +240,7 @@ async def _step(  # noqa: PLR0917  # all that a page is made from
     gaps: Gaps,
 ) -> tuple[int, int]:
     """One page; answers how many events it had, and the position behind it. Raises LostLease."""
-    cursor, target = group.begins(), group.place.target
+    cursor, target = group.place.cursor, group.place.target
     within = (cursor.since, cursor.until) == (target.since, target.until)
     last = target.after if within else newest
     upto = min(last, _window_end(cursor.after, gaps))
@@ -269,21 +313,12 @@ _UNMOVED: Final = (
 async def _move(
     connection: Connection, consumer: Consumer, group: Group, to: Cursor, *, again: bool
 ) -> None:
-    """Compare and set. A round that begins knows all that is missing so far: what is left behind
-    from now on lowers `from_position` again. Raises LostLease.
-    """
+    """Compare and set. Raises LostLease."""
     place = group.place
-    unmoved = _UNMOVED
-    first = "from_position"
-    if group.begins_round:
-        # What was left behind since may be behind the first that is missing, and lower nothing.
-        await _lock_unmoved(connection, consumer, group)
-        unmoved += " AND b.from_position = %(first)s"
-        first = f"{NOWHERE}"
     moved = await connection.execute(
         "UPDATE consumer_backfills AS b SET since = %(to_since)s::pg_snapshot,"
-        " until = %(to_until)s::pg_snapshot, after_position = %(to_after)s, again = %(again)s,"
-        f" from_position = {first}{_THESE}{unmoved}",
+        " until = %(to_until)s::pg_snapshot, after_position = %(to_after)s, again = %(again)s"
+        f"{_THESE}{_UNMOVED}",
         {
             "to_since": to.since,
             "to_until": to.until,
@@ -292,7 +327,6 @@ async def _move(
             "since": place.cursor.since,
             "until": place.cursor.until,
             "after": place.cursor.after,
-            "first": place.from_position,
             "consumer": consumer.name,
             "types": group.types,
             "shards": group.shards,
@@ -300,25 +334,6 @@ async def _move(
     )
     if moved.rowcount != len(group.types):
         raise LostLease(f"{moved.rowcount} of {len(group.types)} backfills were where they stood")
-
-
-async def _lock_unmoved(connection: Connection, consumer: Consumer, group: Group) -> None:
-    """Keep the checkpoints where the round took them to be. Raises LostLease."""
-    shards, target = sorted({*group.shards}), group.place.target
-    locked = await connection.execute(
-        "SELECT FROM checkpoints WHERE projection = %(follower)s AND shard = ANY (%(shards)s)"
-        " AND since::text = %(since)s AND until::text IS NOT DISTINCT FROM %(until)s::text"
-        " AND after_position = %(after)s ORDER BY shard FOR UPDATE",
-        {
-            "follower": consumer.follower,
-            "shards": shards,
-            "since": target.since,
-            "until": target.until,
-            "after": target.after,
-        },
-    )
-    if locked.rowcount != len(shards):
-        raise LostLease(f"{locked.rowcount} of {len(shards)} checkpoints were where they stood")
 
 
 async def _forget(
@@ -338,11 +353,7 @@ async def _finish(connection: Connection, consumer: Consumer, group: Group) -> N
     Its revision changes: who is about to move it, and does not want them, has to look once more.
     """
     async with connection.transaction():
-        await connection.execute(
-            "SELECT FROM checkpoints WHERE projection = %s AND shard = ANY (%s) ORDER BY shard"
-            " FOR UPDATE",
-            (consumer.follower, list(group.shards)),
-        )
+        await _lock_checkpoints(connection, consumer, group.shards)
         deleted = await connection.execute(
             "DELETE FROM consumer_backfills AS b"
             " USING unnest(%(types)s::text[], %(shards)s::smallint[]) AS t (type, shard),"

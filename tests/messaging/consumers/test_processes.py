@@ -175,20 +175,26 @@ async def test_what_waits_is_listed_retried_and_discarded(place: Place, tmp_path
 
     code, found, _ = await handrail(place, tmp_path, "consumers", "list", "--json")
     assert code == 1
-    assert found["consumers"][0] == {"name": "finance", "parked_streams": 3, "parked": 3}
+    assert found["consumers"][0] == {
+        "name": "finance",
+        "parked_streams": 3,
+        "parked": 3,
+        "waiting_streams": 0,
+        "waiting": 0,
+    }
     code, found, said = await handrail(place, tmp_path, "consumers", "parked", "finance", "--json")
     assert (code, [one["stream"] for one in found["parked"]]) == (1, [retried, discarded, left])
     assert "KeyError: 'nobody'" in said
 
     why = ("--reason", "mended in 1.2.3", "--actor", "ben", "--json")
     code, found, _ = await handrail(place, tmp_path, "consumers", "retry", "finance", retried, *why)
-    assert (code, found) == (0, {"handled": 1, "stopped": {}})
+    assert (code, found) == (0, {"consumer": "finance", "handled": 1, "stopped": {}})
     code, found, _ = await handrail(
         place, tmp_path, "consumers", "discard", "finance", discarded, *why
     )
     assert (code, found) == (0, {"discarded": {"stream": discarded, "version": 1}})
     code, found, _ = await handrail(place, tmp_path, "consumers", "retry", "finance", *why)
-    assert (code, found) == (0, {"handled": 1, "stopped": {}})
+    assert (code, found) == (0, {"consumer": "finance", "handled": 1, "stopped": {}})
     code, _, said = await handrail(place, tmp_path, "consumers", "retry", "finance", retried, *why)
     assert (code, said) == (1, f"finance: nothing of {retried} waits\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -13,10 +14,12 @@ from domain.ordering.events import OrderConfirmed, OrderRejected
 from handrail.eventstore import checkpoints
 from handrail.eventstore.checkpoints import LostLease
 from handrail.eventstore.feed import BEGINNING, read_page
+from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import SHARDS
 from handrail.messaging.consumers import backfill
-from handrail.messaging.consumers.backfill import groups
+from handrail.messaging.consumers.backfill import Group, groups
 from handrail.messaging.consumers.catch_up import Settling
+from handrail.messaging.consumers.consumer import Consumer
 from handrail.messaging.consumers.inbox import Outcome, receive
 from handrail.messaging.consumers.prune_inbox import prune
 from handrail.messaging.consumers.store_consumer import (
@@ -237,6 +240,33 @@ async def test_killed_while_it_reads_history_it_goes_on_where_it_was(
 
     assert await begin(place.pool, new().consumer, HANDRAIL.codec) == 2
     assert await place.noted() == ids("a", 1, 3, 5, 7, 9, 11, 2, 4, 6, 8, 10, 12)
+
+
+async def test_history_is_read_to_its_end_though_an_old_process_moves_on_all_the_time(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind each look at where types and checkpoints stand, the checkpoints are elsewhere."""
+    look = backfill.groups
+
+    async def look_and_be_overtaken(connection: Connection, consumer: Consumer) -> Sequence[Group]:
+        found = await look(connection, consumer)
+        if consumer is reader:
+            await happens(place, "aAbB")
+            await catch_up(place.pool, old().consumer, HANDRAIL.codec)
+        return found
+
+    reader = new().consumer
+    await happens(place, "aAbBcC" * 2)
+    await catch_up(place.pool, old().consumer, HANDRAIL.codec)
+
+    monkeypatch.setattr(backfill, "groups", look_and_be_overtaken)
+    async with asyncio.timeout(60):
+        await begin(place.pool, reader, HANDRAIL.codec)
+    assert {*ids("a", 2, 4), *ids("b", 2, 4), *ids("c", 2, 4)} <= {*await place.noted()}
+    monkeypatch.undo()
+
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
+    assert sorted(await place.noted()) == sorted(one.id for one in await place.messages())
 
 
 @pytest.mark.thorough
