@@ -129,22 +129,15 @@ async def list_plans(
     query: Annotated[PlansQuery, Query()],
 ) -> RowPage[Plan]:
     after = position("/plans", query, BY_TIME)
-    if query.as_of is not None:
-        then = instalment_plan.list_of(query.where("customer", "status"))
-        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=query.limit)
-    else:
-        await fresh.of("instalment_plan")
-        async with services.database.connection() as connection:
-            found = await instalment_plan.plans(
-                connection,
-                visible=services.database.visible,
-                customer=query.customer,
-                status=query.status,
-                after=after,
-                limit=query.limit,
-            )
-            ids = [row.order for row in found.rows]
-            parked = await fresh.rows(connection, instalment_plan.PROJECTION, ids)
+    where = query.where("customer", "status")
+    found, parked = await fresh.slice(
+        instalment_plan.list_of(where),
+        query,
+        after,
+        lambda connection: instalment_plan.plans(
+            connection, visible=services.database.visible, after=after, limit=query.limit, **where
+        ),
+    )
     items = [_plan(services, row) for row in found.rows]
     return row_page(items, found.next, "/plans", query, response, parked=parked)
 

@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Protocol
 
 from rich.console import Console
@@ -35,6 +33,7 @@ from benchmarks.peers.eventsourcing_library import EventsourcingLibrary
 from benchmarks.peers.raw_insert import RawInsert
 from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
+from benchmarks.scratch import scratch_folder
 from handrail.activities.command_handler import metadata_of
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.pool import open_pool
@@ -106,9 +105,8 @@ Turns = Mapping[tuple[str, Case], Sequence[Turn]]
 
 async def run(settings: Settings, *, json: bool) -> int:
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
-        async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+    with scratch_folder(settings) as folder:
+        async with EmbeddedPostgres(folder / "postgres") as postgres:
             await asyncio.to_thread(upgrade, postgres.url)
             async with _sides(postgres.url) as sides:
                 turns = await _turns(sides, postgres.pid, console)

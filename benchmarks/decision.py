@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -23,9 +21,8 @@ from rich.console import Console
 from benchmarks.contenders.turns import Contender, contender
 from benchmarks.load import Customers, Served, open_shop
 from benchmarks.reporting import Result, bar, report
-from handrail.dev.stack import Stack
+from benchmarks.scratch import quiet_stack, scratch_folder
 from handrail.settings import Settings
-from runtime.app import HANDRAIL
 
 ORDERS: Final = 80
 """And as many workflows."""
@@ -36,12 +33,8 @@ PAUSE: Final = 0.5  # seconds
 
 async def run(settings: Settings, *, json: bool) -> int:
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
-        chosen = {"api_port": 0, "log_level": "warning"}
-        stack = Stack(
-            HANDRAIL, settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False
-        )
+    with scratch_folder(settings) as folder:
+        stack = quiet_stack(settings, folder)
         async with (
             stack,
             httpx.AsyncClient(base_url=stack.api_url, timeout=60) as client,
@@ -49,7 +42,7 @@ async def run(settings: Settings, *, json: bool) -> int:
                 "temporal",
                 "benchmarks.contenders.plain_temporal",
                 (stack.database_url, stack.temporal_address),
-                log=Path(folder, "plain.log"),
+                log=folder / "plain.log",
                 servers={"temporal_server": stack.temporal.pid} if stack.temporal else {},
             ) as plain,
         ):

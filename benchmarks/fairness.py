@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -20,9 +18,8 @@ from rich.console import Console
 
 from benchmarks.load import Customers, Served, open_shop
 from benchmarks.reporting import Result, bar, report
-from handrail.dev.stack import Stack
+from benchmarks.scratch import quiet_stack, scratch_folder
 from handrail.settings import Settings
-from runtime.app import HANDRAIL
 
 MODEST: Final = 20
 SHARE: Final = 0.25
@@ -50,12 +47,8 @@ class Window:
 async def run(settings: Settings, *, json: bool) -> int:
     """0 where the modest merchants' p95 stays within the goal."""
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
-        chosen = {"api_port": 0, "sagas_per_merchant": BOUND, "log_level": "warning"}
-        stack = Stack(
-            HANDRAIL, settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False
-        )
+    with scratch_folder(settings) as folder:
+        stack = quiet_stack(settings, folder, sagas_per_merchant=BOUND)
         async with stack:
             every, windows = await _windows(stack.api_url, console)
     return report(_result(windows, every, settings), settings.data_dir, console, json=json)

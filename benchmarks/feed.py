@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import statistics
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from benchmarks.history import write_past
 from benchmarks.lags import Lags
 from benchmarks.peers.polling import POLL, Polling
 from benchmarks.reporting import Result, bar, report
+from benchmarks.scratch import scratch_folder
 from benchmarks.steady import CUSTOMERS, MERCHANTS, market
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.supervisor import Service
@@ -72,12 +72,11 @@ class Window:
 async def run(settings: Settings, *, json: bool) -> int:
     """0 where the goals are met."""
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
-        async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+    with scratch_folder(settings) as folder:
+        async with EmbeddedPostgres(folder / "postgres") as postgres:
             await _count_statements(postgres)
             await asyncio.to_thread(_open_market, postgres)
-            bench = _Bench(postgres, settings, Path(folder))
+            bench = _Bench(postgres, settings, folder)
             with bar(console) as progress:
                 ours, loops = await bench.rounds(progress)
     return report(_result(ours, loops), settings.data_dir, console, json=json)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.console import Console
 from benchmarks.contenders.flash_sale import IN_STOCK, ORDERS, SALES, SHOP, Kind, articles
 from benchmarks.contenders.turns import Turn, contender
 from benchmarks.reporting import Result, bar, report
+from benchmarks.scratch import scratch_folder
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.migrations import upgrade
@@ -35,16 +35,13 @@ KINDS: Final[Sequence[Kind]] = ("hot", "spread")
 
 async def run(settings: Settings, *, json: bool) -> int:
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
+    with scratch_folder(settings) as folder:
         async with (
-            EmbeddedPostgres(Path(folder, "postgres")) as postgres,
-            EmbeddedTemporal(
-                Path(folder, "temporal"), ui=False, tenant=HANDRAIL.tenant
-            ) as temporal,
+            EmbeddedPostgres(folder / "postgres") as postgres,
+            EmbeddedTemporal(folder / "temporal", ui=False, tenant=HANDRAIL.tenant) as temporal,
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")
-            turns = await _sales(Path(folder), postgres, temporal, console)
+            turns = await _sales(folder, postgres, temporal, console)
             sold = [await _sold(postgres.url, sale) for sale in range(1, SALES)]
     return report(_result(turns, sold), settings.data_dir, console, json=json)
 

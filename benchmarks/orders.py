@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import httpx
@@ -24,9 +22,9 @@ from benchmarks.leftovers import until_completed
 from benchmarks.load import Customers, Served, open_shop
 from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
+from benchmarks.scratch import quiet_stack, scratch_folder
 from handrail.dev.stack import Stack
 from handrail.settings import Settings
-from runtime.app import HANDRAIL
 
 MERCHANTS: Final = 10
 WARM_UP: Final = 10
@@ -46,12 +44,8 @@ class Round:
 
 async def run(settings: Settings, *, json: bool) -> int:
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
-        chosen = {"api_port": 0, "log_level": "warning"}
-        stack = Stack(
-            HANDRAIL, settings.model_copy(update=chosen), data_dir=Path(folder), temporal_ui=False
-        )
+    with scratch_folder(settings) as folder:
+        stack = quiet_stack(settings, folder)
         async with (
             stack,
             httpx.AsyncClient(base_url=stack.api_url, timeout=60) as client,

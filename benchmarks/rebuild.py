@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -29,6 +28,7 @@ from benchmarks.market import Market, everything
 from benchmarks.peers.plain_loop import COLUMNS, PlainLoop, connect
 from benchmarks.processor import cpu_seconds
 from benchmarks.reporting import Result, bar, report
+from benchmarks.scratch import scratch_folder
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.supervisor import Service
 from handrail.eventstore.pool import open_pool
@@ -64,15 +64,14 @@ class Round:
 async def run(settings: Settings, *, json: bool) -> int:
     """0 where the goals are met."""
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
-        async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+    with scratch_folder(settings) as folder:
+        async with EmbeddedPostgres(folder / "postgres") as postgres:
             with bar(console) as progress:
                 await asyncio.to_thread(migrate, postgres.url, "handrail_app", app=HANDRAIL)
                 await _write(postgres.url, progress)
                 chosen = {"database_url": postgres.url, "log_level": "warning"}
                 quiet = settings.model_copy(update=chosen)
-                async with _projectors(quiet, Path(folder)) as projectors:
+                async with _projectors(quiet, folder) as projectors:
                     rounds = await _rounds(postgres, projectors, progress)
     return report(_result(rounds), settings.data_dir, console, json=json)
 

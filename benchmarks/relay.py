@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import aio_pika
@@ -25,6 +23,7 @@ from aio_pika.abc import AbstractExchange
 from rich.console import Console
 
 from benchmarks.reporting import Result, bar, report
+from benchmarks.scratch import scratch_folder
 from domain.credit.events import CreditConsumed, CreditHeld
 from domain.identifiers import CustomerId, MerchantId, OrderId, Sku
 from domain.inventory.events import StockReserved
@@ -84,11 +83,10 @@ Outgoing = tuple[AbstractExchange, aio_pika.Message, str]
 async def run(settings: Settings, *, json: bool) -> int:
     """0 where the relay reaches the goal."""
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
+    with scratch_folder(settings) as folder:
         async with (
-            EmbeddedPostgres(Path(folder) / "postgres") as postgres,
-            EmbeddedRabbitMQ(Path(folder) / "rabbitmq") as broker,
+            EmbeddedPostgres(folder / "postgres") as postgres,
+            EmbeddedRabbitMQ(folder / "rabbitmq") as broker,
         ):
             await _declare(broker.management_url)
             await asyncio.to_thread(upgrade, postgres.url)

@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 from benchmarks.contenders.turns import Contender, Turn, contender
 from benchmarks.reporting import Result, bar, report
+from benchmarks.scratch import scratch_folder
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.temporal import EmbeddedTemporal
 from handrail.migrations import upgrade
@@ -43,13 +42,10 @@ CONTENDERS: Final = {
 
 async def run(settings: Settings, *, json: bool) -> int:
     console = Console(stderr=json)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.data_dir) as folder:
+    with scratch_folder(settings) as folder:
         async with (
-            EmbeddedPostgres(Path(folder, "postgres")) as postgres,
-            EmbeddedTemporal(
-                Path(folder, "temporal"), ui=False, tenant=HANDRAIL.tenant
-            ) as temporal,
+            EmbeddedPostgres(folder / "postgres") as postgres,
+            EmbeddedTemporal(folder / "temporal", ui=False, tenant=HANDRAIL.tenant) as temporal,
         ):
             await asyncio.to_thread(upgrade, postgres.url, "handrail_app")
             servers = {"postgres": postgres.pid, "temporal_server": temporal.pid}
@@ -60,7 +56,7 @@ async def run(settings: Settings, *, json: bool) -> int:
                             name,
                             module,
                             (postgres.url, temporal.address),
-                            log=Path(folder, f"{name}.log"),
+                            log=folder / f"{name}.log",
                             servers=servers,
                         )
                     )

@@ -27,3 +27,11 @@ async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
+
+
+def is_cancelled() -> bool:
+    """Whether the current task is to end. A statement that was cancelled may end in an ordinary
+    error; a loop that goes on after errors sees here that it must not.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

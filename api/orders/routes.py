@@ -100,23 +100,15 @@ async def list_orders(
     query: Annotated[OrdersQuery, Query()],
 ) -> RowPage[Order]:
     after = position("/orders", query, BY_TIME)
-    if query.as_of is not None:
-        then = order_status.list_of(query.where("customer", "merchant", "status"))
-        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=query.limit)
-    else:
-        await fresh.of("order_status")
-        async with services.database.connection() as connection:
-            found = await order_status.orders(
-                connection,
-                visible=services.database.visible,
-                customer=query.customer,
-                merchant=query.merchant,
-                status=query.status,
-                after=after,
-                limit=query.limit,
-            )
-            ids = [row.order for row in found.rows]
-            parked = await fresh.rows(connection, order_status.PROJECTION, ids)
+    where = query.where("customer", "merchant", "status")
+    found, parked = await fresh.slice(
+        order_status.list_of(where),
+        query,
+        after,
+        lambda connection: order_status.orders(
+            connection, visible=services.database.visible, after=after, limit=query.limit, **where
+        ),
+    )
     items = [_order(services, row) for row in found.rows]
     return row_page(items, found.next, "/orders", query, response, parked=parked)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from handrail.background import is_cancelled
 from handrail.eventstore.identity import refused_in
 
 
@@ -17,14 +18,12 @@ async def run_periodically(
     An error is logged as `failed`, and the next round may do better. What the store refuses, its
     pool logs once.
     """
-    this = asyncio.current_task()
     while True:
         try:
             await work()
         except Exception as error:  # noqa: BLE001  # the next round may find the database
             if not refused_in(error):
                 log.warning(failed, error=repr(error))
-        # A cancelled statement may end in an ordinary error, which hides that this is to end.
-        if this and this.cancelling():
+        if is_cancelled():
             raise asyncio.CancelledError
         await asyncio.sleep(every)

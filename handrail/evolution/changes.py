@@ -24,16 +24,13 @@ from handrail.evolution.forms import CannotBeLowered, Data, Form, Piece, named
 
 
 @dataclass(frozen=True)
-class NewVersion:
-    """A message has other fields from this version on, in the order in which they change.
-
-    `loses` are the newer version's fields whose values do not come back once they were lowered.
+class _EventChange:
+    """A change of the event from this version on: unless its kind says otherwise, the event has the
+    same name before and after it.
     """
 
     event: str
     version: int
-    fields: tuple[FieldChange, ...]
-    loses: tuple[str, ...] = ()
 
     @property
     def old(self) -> Form:
@@ -52,6 +49,17 @@ class NewVersion:
     def can_be_lowered(self) -> bool:
         return True
 
+
+@dataclass(frozen=True)
+class NewVersion(_EventChange):
+    """A message has other fields from this version on, in the order in which they change.
+
+    `loses` are the newer version's fields whose values do not come back once they were lowered.
+    """
+
+    fields: tuple[FieldChange, ...]
+    loses: tuple[str, ...] = ()
+
     def lift(self, data: Data) -> Sequence[Piece]:
         for one in self.fields:
             data = one.lift(data)
@@ -69,29 +77,15 @@ class NewVersion:
 
 
 @dataclass(frozen=True)
-class EventRenamed:
+class EventRenamed(_EventChange):
     """An event has another name from this version on; its fields stay."""
 
-    event: str
-    version: int
     was: str
     loses: tuple[str, ...] = ()
 
     @property
     def old(self) -> Form:
         return Form(self.was, self.version - 1)
-
-    @property
-    def marker(self) -> Form:
-        return Form(self.event, self.version)
-
-    @property
-    def new(self) -> tuple[Form, ...]:
-        return (self.marker,)
-
-    @property
-    def can_be_lowered(self) -> bool:
-        return True
 
     def lift(self, data: Data) -> Sequence[Piece]:
         return [(self.marker, data)]
@@ -105,7 +99,7 @@ class EventRenamed:
 
 
 @dataclass(frozen=True)
-class EventSplit:
+class EventSplit(_EventChange):
     """An event is several from this version on: `into`, in the order in which they are applied.
 
     `up` makes of the old event's data the data of its parts, by name; it may leave some out,
@@ -117,20 +111,10 @@ class EventSplit:
     together where they are beside each other in an append, in the order of `into`.
     """
 
-    event: str
-    version: int
     into: tuple[Form, ...]
     up: Callable[[Data], Mapping[str, Data]]
     down: Callable[[Mapping[str, Data]], Data] | None = None
     loses: tuple[str, ...] = ()
-
-    @property
-    def old(self) -> Form:
-        return Form(self.event, self.version - 1)
-
-    @property
-    def marker(self) -> Form:
-        return Form(self.event, self.version)
 
     @property
     def new(self) -> tuple[Form, ...]:
@@ -161,7 +145,7 @@ class EventSplit:
 
 
 @dataclass(frozen=True)
-class EventRetired:
+class EventRetired(_EventChange):
     """An event is no longer written from this version on; `by` is what takes its place.
 
     `up` makes of its data those of `by`, `down` the reverse: until all live processes can
@@ -169,20 +153,10 @@ class EventRetired:
     processes know already, and is written as it is.
     """
 
-    event: str
-    version: int
     by: Form
     up: Callable[[Data], Data] = dict
     down: Callable[[Data], Data] | None = None
     loses: tuple[str, ...] = ()
-
-    @property
-    def old(self) -> Form:
-        return Form(self.event, self.version - 1)
-
-    @property
-    def marker(self) -> Form:
-        return Form(self.event, self.version)
 
     @property
     def new(self) -> tuple[Form, ...]:

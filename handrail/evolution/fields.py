@@ -14,6 +14,14 @@ from typing import Any, TypeAlias
 from handrail.evolution.forms import Data
 
 
+class _Lossless:
+    """A change whose way down keeps every value of the newer version."""
+
+    @property
+    def loses(self) -> tuple[str, ...]:
+        return ()
+
+
 @dataclass(frozen=True)
 class FieldAdded:
     """A field that older versions do not have. `default` is its JSON value where it was not stored.
@@ -47,7 +55,7 @@ class FieldAdded:
 
 
 @dataclass(frozen=True)
-class FieldRenamed:
+class FieldRenamed(_Lossless):
     """A field with another name: `FieldRenamed("amount", was="sum")`."""
 
     field: str
@@ -61,10 +69,6 @@ class FieldRenamed:
     def old(self) -> tuple[str, ...]:
         return (self.was,)
 
-    @property
-    def loses(self) -> tuple[str, ...]:
-        return ()
-
     def lift(self, data: Data) -> Data:
         return {self.field if key == self.was else key: value for key, value in data.items()}
 
@@ -76,7 +80,7 @@ class FieldRenamed:
 
 
 @dataclass(frozen=True)
-class FieldConverted:
+class FieldConverted(_Lossless):
     """A field whose value means something else: `up` makes the newer value, `down` the older."""
 
     field: str
@@ -90,10 +94,6 @@ class FieldConverted:
     @property
     def old(self) -> tuple[str, ...]:
         return (self.field,)
-
-    @property
-    def loses(self) -> tuple[str, ...]:
-        return ()
 
     def lift(self, data: Data) -> Data:
         return self._with(data, self.up)
@@ -109,7 +109,7 @@ class FieldConverted:
 
 
 @dataclass(frozen=True)
-class FieldsConverted:
+class FieldsConverted(_Lossless):
     """Fields that take the place of others, such as one `price` for `amount` and `currency`.
 
     `up` gets the older fields by name and answers the newer ones, `down` the reverse.
@@ -128,10 +128,6 @@ class FieldsConverted:
     def old(self) -> tuple[str, ...]:
         return self.was
 
-    @property
-    def loses(self) -> tuple[str, ...]:
-        return ()
-
     def lift(self, data: Data) -> Data:
         return _exchanged(data, self.was, self.up)
 
@@ -143,7 +139,7 @@ class FieldsConverted:
 
 
 @dataclass(frozen=True)
-class FieldRemoved:
+class FieldRemoved(_Lossless):
     """A field that newer versions do not have. `lowered_as` is the JSON value that readers of the
     older version get. What old events have in it is lost on the way up, which is what removing is.
 
@@ -162,10 +158,6 @@ class FieldRemoved:
     @property
     def old(self) -> tuple[str, ...]:
         return (self.field,)
-
-    @property
-    def loses(self) -> tuple[str, ...]:
-        return ()
 
     def lift(self, data: Data) -> Data:
         return {key: value for key, value in data.items() if key != self.field}

@@ -23,6 +23,7 @@ from handrail.eventstore.tokens import (
     wait_until_seen,
 )
 from handrail.http.dependencies import Services, ServicesDep
+from handrail.http.pagination import PastPageQuery
 from handrail.http.prefer_header import seconds_to_wait
 from handrail.http.problems import Problem, in_header
 from handrail.http.schemas import form
@@ -103,6 +104,24 @@ class Freshness:
         if parked.rows:
             self._headers[PARKED] = f"{len(parked.rows)}"
         return parked
+
+    async def slice(
+        self,
+        wanted: PastList[RowT],
+        query: PastPageQuery,
+        after: After | None,
+        read: Callable[[AsyncConnection], Awaitable[Slice[RowT]]],
+    ) -> tuple[Slice[RowT], Standstill]:
+        """A page of a list, and which of its rows are parked: as of the moment of the query, or as
+        `read` reads it now. Raises Problem.
+        """
+        if query.as_of is not None:
+            return await self.rows_as_of(wanted, query.as_of, after=after, limit=query.limit)
+        await self.of(wanted.projection.name)
+        async with self._database.connection() as connection:
+            found = await read(connection)
+            ids = [wanted.key(row) for row in found.rows]
+            return found, await self.rows(connection, wanted.projection, ids)
 
     async def rows_as_of(
         self, wanted: PastList[RowT], moment: datetime, *, after: After | None, limit: int

@@ -66,6 +66,9 @@ class PastList(Generic[RowT]):
     def has(self, row: RowT) -> bool:
         return all(getattr(row, name) == value for name, value in self.where.items())
 
+    def key(self, row: RowT) -> str:
+        return str(getattr(row, self.by[-1]))
+
     def place(self, row: RowT) -> After:
         return tuple(getattr(row, name) for name in self.by)
 

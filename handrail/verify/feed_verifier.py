@@ -9,6 +9,7 @@ from typing import Self
 
 import psycopg
 
+from handrail.background import is_cancelled
 from handrail.eventstore.feed import BEGINNING, read_page
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import SHARDS
@@ -54,7 +55,7 @@ class Witness:
         ]
 
     async def _follow(self) -> None:
-        while True:
+        while not is_cancelled():
             with suppress(psycopg.OperationalError):  # the server is away
                 async with await psycopg.AsyncConnection.connect(
                     self._url, autocommit=True

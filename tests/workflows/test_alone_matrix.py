@@ -15,10 +15,9 @@ import pytest
 from handrail.testing.alone import ALONE
 from handrail.testing.running_saga import Placement
 from handrail.testing.saga_matrix import PLACEMENTS
-from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.matrix import a_case, run_trial
 from tests.workflows.steps import side_by_side
-from tests.workflows.test_matrix import kept
 from tests.world import World
 
 
@@ -30,14 +29,8 @@ def alone() -> Iterator[Any]:
         for saga in fitting:
             for n, (step, where) in enumerate(product(steps[saga], PLACEMENTS)):
                 chosen = saga == quick and n == number % (2 * len(steps[saga]))
-                yield pytest.param(
-                    saga,
-                    name,
-                    step,
-                    where,
-                    marks=() if chosen else (pytest.mark.matrix,),
-                    id=f"{saga}-{name}-{step}-{where}",
-                )
+                marks = () if chosen else pytest.mark.matrix
+                yield a_case(saga, name, step, where, marks=marks)
 
 
 @pytest.mark.quick(2)
@@ -46,14 +39,4 @@ def alone() -> Iterator[Any]:
 async def test_what_a_company_did_alone_is_known_or_let_go_of(
     world: World, saga: str, story: str, step: str, steps: Placement
 ) -> None:
-    told = ALONE[story]
-    trial = await a_trial(
-        world,
-        CASES[saga],
-        steps,
-        await kept(world, saga),
-        deadline=told.deadline,
-        patience=told.patience,
-    )
-    async with trial:
-        await told.story(trial, step)
+    await run_trial(world, saga, steps, ALONE[story], step)

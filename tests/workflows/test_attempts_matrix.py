@@ -17,10 +17,9 @@ from handrail.testing.attempts import (
 )
 from handrail.testing.running_saga import Placement
 from handrail.testing.saga_matrix import PLACEMENTS
-from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.matrix import a_case, run_trial
 from tests.workflows.steps import side_by_side
-from tests.workflows.test_matrix import kept
 from tests.world import World
 
 
@@ -38,15 +37,8 @@ def attempts() -> Iterator[Any]:
                     where = PLACEMENTS[(turn + times) % 2]
                     is_last = saga == quick and step == steps[saga][-1]
                     is_quick = is_last and times == _numbers(told, turn)[-1]
-                    yield pytest.param(
-                        saga,
-                        name,
-                        step,
-                        times,
-                        where,
-                        marks=() if is_quick else (pytest.mark.matrix,),
-                        id=f"{saga}-{name}-{step}-{times}-{where}",
-                    )
+                    marks = () if is_quick else pytest.mark.matrix
+                    yield a_case(saga, name, step, times, where, marks=marks)
 
 
 def _numbers(told: Attempts, turn: int) -> list[int]:
@@ -61,15 +53,4 @@ def _numbers(told: Attempts, turn: int) -> list[int]:
 async def test_no_number_of_attempts_leaves_a_saga_half_done(
     world: World, *, saga: str, story: str, step: str, times: int, steps: Placement
 ) -> None:
-    told = ATTEMPTS[story]
-    trial = await a_trial(
-        world,
-        CASES[saga],
-        steps,
-        await kept(world, saga),
-        deadline=told.deadline,
-        patience=told.patience,
-        task_timeout=told.task,
-    )
-    async with trial:
-        await told.story(trial, step, times)
+    await run_trial(world, saga, steps, ATTEMPTS[story], step, times)

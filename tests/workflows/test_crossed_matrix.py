@@ -14,10 +14,9 @@ import pytest
 from handrail.testing.interventions import CROSSED
 from handrail.testing.running_saga import Placement
 from handrail.testing.saga_matrix import PLACEMENTS
-from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.matrix import a_case, run_trial
 from tests.workflows.steps import side_by_side
-from tests.workflows.test_matrix import kept
 from tests.world import World
 
 
@@ -32,14 +31,8 @@ def crossed() -> Iterator[Any]:
                 turn += 1
                 where = PLACEMENTS[turn % 2]
                 chosen = saga == quick and n == number % len(steps[saga])
-                yield pytest.param(
-                    saga,
-                    name,
-                    step,
-                    where,
-                    marks=() if chosen else (pytest.mark.matrix,),
-                    id=f"{saga}-{name}-{step}-{where}",
-                )
+                marks = () if chosen else pytest.mark.matrix
+                yield a_case(saga, name, step, where, marks=marks)
 
 
 @pytest.mark.quick(3)
@@ -48,14 +41,4 @@ def crossed() -> Iterator[Any]:
 async def test_of_two_people_who_speak_at_once_the_first_stands(
     world: World, saga: str, story: str, step: str, steps: Placement
 ) -> None:
-    told = CROSSED[story]
-    trial = await a_trial(
-        world,
-        CASES[saga],
-        steps,
-        await kept(world, saga),
-        deadline=told.deadline,
-        patience=told.patience,
-    )
-    async with trial:
-        await told.story(trial, step)
+    await run_trial(world, saga, steps, CROSSED[story], step)

@@ -15,10 +15,9 @@ import pytest
 from handrail.testing.lost_tasks import LOST, Meanwhile
 from handrail.testing.running_saga import Placement
 from handrail.testing.saga_matrix import PLACEMENTS
-from handrail.testing.trial import a_trial
 from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.matrix import a_case, run_trial
 from tests.workflows.steps import side_by_side
-from tests.workflows.test_matrix import kept
 from tests.world import World
 
 RARER: Final[Mapping[str, int]] = {"nothing": 3, "reset": 2}
@@ -43,15 +42,8 @@ def lost_tasks() -> Iterator[Any]:
                     every = 4 if where == "queues" else RARER.get(meanwhile, 1)
                     if turn // 2 % every and not chosen:
                         continue
-                    yield pytest.param(
-                        saga,
-                        name,
-                        meanwhile,
-                        step,
-                        where,
-                        marks=once if chosen else (pytest.mark.matrix,),
-                        id=f"{saga}-{name}-{meanwhile}-{step}-{where}",
-                    )
+                    marks = once if chosen else pytest.mark.matrix
+                    yield a_case(saga, name, meanwhile, step, where, marks=marks)
 
 
 @pytest.mark.quick(4)
@@ -60,15 +52,4 @@ def lost_tasks() -> Iterator[Any]:
 async def test_no_lost_task_leaves_a_saga_half_done(
     world: World, *, saga: str, lost: str, meanwhile: Meanwhile, step: str, steps: Placement
 ) -> None:
-    told = LOST[lost]
-    trial = await a_trial(
-        world,
-        CASES[saga],
-        steps,
-        await kept(world, saga),
-        deadline=told.deadline,
-        patience=told.patience,
-        task_timeout=told.task,
-    )
-    async with trial:
-        await told.story(trial, step, meanwhile)
+    await run_trial(world, saga, steps, LOST[lost], step, meanwhile)

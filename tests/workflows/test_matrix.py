@@ -6,26 +6,23 @@ step in both placements, and the pairs: something goes wrong on the way back, to
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import pytest
 
-from handrail.testing.books import Books
 from handrail.testing.failures import FAILURES
 from handrail.testing.pairs import PAIRS
 from handrail.testing.running_saga import Placement
 from handrail.testing.saga_matrix import PLACEMENTS
-from handrail.testing.trial import a_trial, undisturbed
 from runtime.app import HANDRAIL
 from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.matrix import a_case, run_trial
 from tests.workflows.steps import side_by_side
 from tests.world import World
 
 SAGAS = HANDRAIL.saga_types
-_kept: dict[str, asyncio.Task[Books]] = {}
 
 
 def single_failures() -> Iterator[Any]:
@@ -38,7 +35,8 @@ def single_failures() -> Iterator[Any]:
         for name, steps in fitting.items():
             for n, (step, where) in enumerate(product(steps, PLACEMENTS)):
                 chosen = name == quick and n == number % (2 * len(steps))
-                yield a_case(name, failure, step, where, quick=chosen)
+                marks = () if chosen else pytest.mark.matrix
+                yield a_case(name, failure, step, where, marks=marks)
 
 
 def pairs() -> Iterator[Any]:
@@ -46,14 +44,7 @@ def pairs() -> Iterator[Any]:
         for first in told.steps(case):
             for undone in told.variants(case, first):
                 for where in PLACEMENTS:
-                    yield a_case(name, pair, f"{first}+{undone}", where, quick=False)
-
-
-def a_case(name: str, failure: str, step: str, where: Placement, *, quick: bool) -> Any:
-    marks = () if quick else (pytest.mark.matrix,)
-    return pytest.param(
-        name, failure, step, where, marks=marks, id=f"{name}-{failure}-{step}-{where}"
-    )
+                    yield a_case(name, pair, f"{first}+{undone}", where)
 
 
 def test_every_saga_there_is_goes_through_the_harness() -> None:
@@ -65,17 +56,7 @@ def test_every_saga_there_is_goes_through_the_harness() -> None:
 async def test_no_failure_leaves_a_saga_half_done(
     world: World, saga: str, failure: str, step: str, steps: Placement
 ) -> None:
-    told = FAILURES[failure]
-    trial = await a_trial(
-        world,
-        CASES[saga],
-        steps,
-        await kept(world, saga),
-        deadline=told.deadline,
-        patience=told.patience,
-    )
-    async with trial:
-        await told.story(trial, step)
+    await run_trial(world, saga, steps, FAILURES[failure], step)
 
 
 @pytest.mark.parametrize(("saga", "failure", "step", "steps"), list(pairs()))
@@ -83,21 +64,4 @@ async def test_no_failure_leaves_a_saga_half_done(
 async def test_no_failure_on_the_way_back_leaves_a_saga_half_done(
     world: World, saga: str, failure: str, step: str, steps: Placement
 ) -> None:
-    told = PAIRS[failure]
-    trial = await a_trial(
-        world,
-        CASES[saga],
-        steps,
-        await kept(world, saga),
-        deadline=told.deadline,
-        patience=told.patience,
-    )
-    async with trial:
-        await told.story(trial, *step.split("+"))
-
-
-async def kept(world: World, saga: str) -> Books:
-    """What an undisturbed run leaves: it is run once."""
-    if saga not in _kept:
-        _kept[saga] = asyncio.create_task(undisturbed(world, CASES[saga]))
-    return await _kept[saga]
+    await run_trial(world, saga, steps, PAIRS[failure], *step.split("+"))

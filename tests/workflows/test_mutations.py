@@ -25,9 +25,9 @@ from handrail.testing.running_saga import ONE_TASK
 from handrail.testing.trial import Trial, a_trial
 from tests.workflows import mutations as m
 from tests.workflows.harness.cases import CASES
+from tests.workflows.harness.matrix import kept
 from tests.workflows.harness.special import SPECIAL, what_was_only_repeated_is_not_remembered
 from tests.workflows.steps import all_others_have_ended, side_by_side
-from tests.workflows.test_matrix import kept
 from tests.world import World
 
 AT_MOST: Final = 30.0  # seconds: a mutant makes its story fail, and not wait

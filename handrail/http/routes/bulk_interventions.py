@@ -207,16 +207,14 @@ async def list_interventions(
     query: Annotated[PastPageQuery, Query()],
 ) -> RowPage[InterventionInMany]:
     after = position("/interventions", query, BY_TIME)
-    board, limit = services.app.intervention_board, query.limit
-    if query.as_of is not None:
-        then = intervention_board.list_of(board)
-        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=limit)
-    else:
-        await fresh.of(board.name)
-        async with services.database.connection() as connection:
-            found = await intervention_board.interventions(connection, after=after, limit=limit)
-            ids = [row.intervention for row in found.rows]
-            parked = await fresh.rows(connection, board, ids)
+    found, parked = await fresh.slice(
+        intervention_board.list_of(services.app.intervention_board),
+        query,
+        after,
+        lambda connection: intervention_board.interventions(
+            connection, after=after, limit=query.limit
+        ),
+    )
     items = [_of(services, row) for row in await services.personal.open(found.rows)]
     return row_page(items, found.next, "/interventions", query, response, parked=parked)
 

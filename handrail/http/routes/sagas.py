@@ -112,26 +112,16 @@ async def list_sagas(
     query: Annotated[SagasQuery, Query()],
 ) -> RowPage[Saga]:
     after = position("/sagas", query, BY_TIME)
-    board = services.app.saga_board
-    if query.as_of is not None:
-        then = saga_board.list_of(board, query.where("status", "saga_type", "tenant", "step"))
-        found, parked = await fresh.rows_as_of(then, query.as_of, after=after, limit=query.limit)
-    else:
-        await fresh.of("saga_board")
-        async with services.database.connection() as connection:
-            found = await saga_board.sagas(
-                connection,
-                board,
-                visible=services.database.visible,
-                status=query.status,
-                saga_type=query.saga_type,
-                tenant=query.tenant,
-                step=query.step,
-                after=after,
-                limit=query.limit,
-            )
-            ids = [row.saga for row in found.rows]
-            parked = await fresh.rows(connection, board, ids)
+    board, visible = services.app.saga_board, services.database.visible
+    where = query.where("status", "saga_type", "tenant", "step")
+    found, parked = await fresh.slice(
+        saga_board.list_of(board, where),
+        query,
+        after,
+        lambda connection: saga_board.sagas(
+            connection, board, visible=visible, after=after, limit=query.limit, **where
+        ),
+    )
     items = [_of(services, row, Saga) for row in found.rows]
     return row_page(items, found.next, "/sagas", query, response, parked=parked)
 
