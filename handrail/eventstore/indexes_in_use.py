@@ -33,29 +33,33 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relname = ANY (%(names)s)
 """
 
 
-def build_indexes(engine: Engine) -> list[str]:
-    """Builds those that are missing, as the owner of the tables; answers the statements."""
+def build_indexes(engine: Engine, wanted: Sequence[Index] | None = None) -> list[str]:
+    """Builds those that are missing, as the owner of the tables; answers the statements. `wanted`
+    are indexes of tables that are there; None: those of the event store.
+    """
+    indexes = _of_the_store() if wanted is None else wanted
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not _statements(connection):
+        if not _statements(connection, indexes):
             return []
         with _alone(connection):
-            done = _statements(connection)
+            done = _statements(connection, indexes)
             for statement in done:
                 connection.exec_driver_sql(statement)
     return done
 
 
-def _statements(connection: Connection) -> list[str]:
-    found = connection.exec_driver_sql(_STANDING, {"names": list(BUILT_IN_USE)})
+def _statements(connection: Connection, indexes: Sequence[Index]) -> list[str]:
+    names = [str(one.name) for one in indexes]
+    found = connection.exec_driver_sql(_STANDING, {"names": names})
     valid: dict[str, bool] = {name: is_valid for name, is_valid in found}  # noqa: C416  # rows
     dropped = [
         f"DROP INDEX CONCURRENTLY {name}" for name, is_valid in valid.items() if not is_valid
     ]
-    built = [_build(one, connection) for one in _indexes() if not valid.get(str(one.name), False)]
+    built = [_build(one, connection) for one in indexes if not valid.get(str(one.name), False)]
     return [*dropped, *built]
 
 
-def _indexes() -> Sequence[Index]:
+def _of_the_store() -> Sequence[Index]:
     every = (one for table in (events, webhooks, retry_requests) for one in table.indexes)
     named = {str(one.name): one for one in every}
     return [named[name] for name in BUILT_IN_USE]

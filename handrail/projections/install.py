@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from handrail.access.database_roles import DatabaseRoles
 from handrail.eventstore.grants import grant_read_models, grant_tables
 from handrail.eventstore.identity import refuse_another_store
+from handrail.eventstore.indexes_in_use import build_indexes
 from handrail.eventstore.row_security import access_of_read_model, secure, secure_in_use
 from handrail.eventstore.store import SHARDS
 from handrail.eventstore.tables import NOTHING_SEEN
@@ -65,9 +66,19 @@ def install(
                 name = connection.dialect.identifier_preparer.quote(role)
                 connection.exec_driver_sql(f"GRANT SELECT ON read_models TO {name}")
         secure_read_models(engine, projections, role, roles)
+        _build_new_indexes(engine, projections)
         return done
     finally:
         engine.dispose()
+
+
+def _build_new_indexes(engine: Engine, projections: Sequence[Projection[Any]]) -> None:
+    """An index that a read model gained since its table was made: that needs no rebuild."""
+    with engine.connect() as connection:
+        in_use = [one for one in projections if version_of(connection, one.name) == one.version]
+    build_indexes(
+        engine, [index for one in in_use for table in one.tables for index in table.indexes]
+    )
 
 
 def secure_read_models(

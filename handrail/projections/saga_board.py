@@ -68,6 +68,8 @@ Status = Literal[
     "running", "compensating", "awaiting", "parked", "completed", "refused", "compensated"
 ]
 Decision = Literal["approved", "refused"]
+_AT_A_STEP: Final[Sequence[Status]] = ("running", "compensating", "awaiting", "parked")
+"""One that has ended is at no step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +140,8 @@ def _table(tenant: str) -> Table:
         Column("timeline", JSONB, nullable=False),
         index("saga_board", "started_at", "saga"),
         index("saga_board", "status", "started_at", "saga"),
+        # Of a type that is rare, or none, all others would be looked through.
+        index("saga_board", "saga_type", "started_at", "saga"),
         Index(f"saga_board_{tenant}_started_at_saga_idx", "tenant", "started_at", "saga"),
         Index(
             "saga_board_parked_idx",
@@ -433,4 +437,7 @@ def _matching(
     board: Table, status: str | None, saga_type: str | None, tenant: str | None, step: str | None
 ) -> list[ColumnElement[bool]]:
     wanted = {"status": status, "saga_type": saga_type, "tenant": tenant, "step": step}
-    return [board.c[name] == value for name, value in wanted.items() if value is not None]
+    conditions = [board.c[name] == value for name, value in wanted.items() if value is not None]
+    if step and status is None:
+        conditions.append(board.c.status.in_(_AT_A_STEP))  # which has an index, as a step has not
+    return conditions

@@ -104,14 +104,13 @@ class House:
             engine or self.engine,
             temporal or self.temporal,
             ShopOptions(**{"queue_prefix": self.queue_prefix, **options}),
-            temporal_ui="http://ui.example",
             authentication=authentication or DEVELOPMENT,
             four_eyes=four_eyes,
             webhooks_from=webhooks_from,
             stopping=stopping,
             sagas_per_tenant=sagas_per_merchant,
             personal=self.personal,
-            **(bounds or {}),
+            **{"temporal_ui": "http://ui.example", **(bounds or {})},
         )
         async with (
             served(app) as address,

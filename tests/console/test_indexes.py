@@ -7,7 +7,7 @@ that is read from end to end counts as the whole table, unless a limit ends that
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -73,6 +73,25 @@ async def plan_of(engine: AsyncEngine, statement: str, parameters: Any) -> Mappi
         return dict(found[0]["Plan"])
 
 
+async def statements_of(
+    own: httpx.AsyncClient, engine: AsyncEngine, path: str
+) -> Sequence[tuple[str, Any]]:
+    """The queries of a page, and their parameters."""
+    sent: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.lstrip().startswith(_STARTS):
+            sent.append((statement, parameters))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    try:
+        answer = await own.get(path)
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", note)
+    assert answer.status_code in {200, 303}, answer.text
+    return sent
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -87,19 +106,8 @@ async def plan_of(engine: AsyncEngine, statement: str, parameters: Any) -> Mappi
 async def test_no_page_reads_what_grows_as_a_whole(
     house: House, own: httpx.AsyncClient, engine: AsyncEngine, parked: Parked, path: str
 ) -> None:
-    sent: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement.lstrip().startswith(_STARTS):
-            sent.append((statement, parameters))
-
     asked = path.format(saga=parked.saga, merchant=parked.shop.merchant)
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    try:
-        answer = await own.get(asked)
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
-    assert answer.status_code in {200, 303}, answer.text
+    sent = await statements_of(own, engine, asked)
     partial = await partial_indexes(house)
     whole = {
         table: statement
@@ -107,6 +115,18 @@ async def test_no_page_reads_what_grows_as_a_whole(
         for table in read_whole(await plan_of(house.engine, statement, parameters), partial)
     }
     assert not whole
+
+
+@pytest.mark.usefixtures("stays_parked")
+async def test_sagas_of_a_rare_type_are_not_looked_for_among_all_others(
+    house: House, own: httpx.AsyncClient, engine: AsyncEngine
+) -> None:
+    """A limit ends nothing where there are fewer."""
+    sent = await statements_of(own, engine, "/console/sagas?saga_type=WriteOff")
+    [of_board] = [one for one in sent if "FROM saga_board" in one[0]]
+    plan = await plan_of(house.engine, *of_board)
+    assert plan["Node Type"] == "Limit"
+    assert list(read_whole(plan["Plans"][0], await partial_indexes(house))) == []
 
 
 @pytest.mark.parametrize(

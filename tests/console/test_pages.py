@@ -120,6 +120,18 @@ async def test_the_drawing_has_every_step_and_its_way_back(
     assert "ReserveStock, compensatable: done; taken back by" in words
 
 
+async def test_without_a_temporal_ui_a_saga_has_no_link_there(
+    house: House, stays_parked: Parked
+) -> None:
+    path = f"/console/sagas/{stays_parked.saga}"
+    async with house.api(bounds={"temporal_ui": None}) as without:
+        said = text_of(await shown(without, path))
+    async with house.api() as with_one:
+        assert "Its workflow in the Temporal UI" in text_of(await shown(with_one, path))
+    assert "BookShipment: parked" in said
+    assert "Temporal UI" not in said
+
+
 async def test_a_retry_from_the_page_is_what_the_api_would_have_done(
     api: httpx.AsyncClient, house: House, parked: Parked
 ) -> None:

@@ -111,7 +111,6 @@ def _showing(console: Console, entity: EntityPage) -> Any:
             earlier=events[0]["position"] if len(events) == SHOWN else "",
             sagas=sagas,
             tenant_word=services.app.tenant,
-            temporal_ui=services.temporal_ui,
         )
 
     return show
