@@ -30,6 +30,7 @@ from handrail.notifications import kinds as notifications
 from handrail.notifications.kinds import MessageKinds
 from handrail.run_options import run_options
 from handrail.sagas.options import RunOptions
+from handrail.sagas.shapes import SagaShapes
 from handrail.settings import Settings, with_contexts
 from handrail.simulators.simulator import Simulator
 from handrail.wrongly_declared import WronglyDeclared, refuse_two
@@ -138,6 +139,11 @@ class App(Catalogue):
     def event_contracts(self) -> Schema:
         """The AsyncAPI document."""
         return document(self.events, self.described, self.routing, self.consumers)
+
+    @cached_property
+    def shapes(self) -> SagaShapes:
+        """In which shapes sagas begin: one value for the process."""
+        return SagaShapes({name: one.workflow.shape for name, one in self.saga_types.items()})
 
     @cached_property
     def all_workflows(self) -> Sequence[type[Any]]:

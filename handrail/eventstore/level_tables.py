@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, func
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
@@ -25,7 +25,8 @@ event_levels = Table(
 )
 
 # The processes that read events, each with the newest version that it reads under every name that
-# has more than one form. Renewed every few seconds; fillfactor leaves room to do that in place.
+# has more than one form, and the newest shape that it knows of each type of saga. Renewed every
+# few seconds; fillfactor leaves room to do that in place.
 process_versions = Table(
     "process_versions",
     metadata,
@@ -34,5 +35,6 @@ process_versions = Table(
     Column("reads", JSONB, nullable=False),
     Column("release", Text, nullable=False),
     Column("seen_at", DateTime(timezone=True), nullable=False),
+    Column("shapes", JSONB, nullable=False, server_default=text("'{}'")),
     postgresql_with={"fillfactor": 50},
 )

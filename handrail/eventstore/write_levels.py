@@ -28,24 +28,28 @@ from handrail.eventstore.pool import Connection
 from handrail.eventstore.subscriptions.heartbeats import Sign, SignsOfLife
 from handrail.evolution.forms import Form
 from handrail.evolution.lineages import Lineages, allowed_of, readable_of
+from handrail.sagas.shapes import SagaShapes
 
 BEATS_EVERY: Final = 2.0
 """Seconds between two signs of life of a process."""
 DEAD_AFTER: Final = timedelta(seconds=15)
 """Without a sign of life, as watched by another process."""
 
+WORKER: Final = "worker"
+"""The kind of process that runs sagas."""
+
 _LOCK: Final = 0x6C6576656C
 """Of pg_advisory_xact_lock: shared by what announces itself, exclusive for what raises levels."""
 _SHARED: Final = f"SELECT pg_advisory_xact_lock_shared({_LOCK})"
 _EXCLUSIVE: Final = f"SELECT pg_advisory_xact_lock({_LOCK})"
 _ANNOUNCE: Final = (
-    "INSERT INTO process_versions AS p (process, kind, reads, release, seen_at)"
-    " VALUES (%s, %s, %s, %s, clock_timestamp()) ON CONFLICT (process) DO UPDATE"
-    " SET reads = excluded.reads, seen_at = excluded.seen_at"
+    "INSERT INTO process_versions AS p (process, kind, reads, release, shapes, seen_at)"
+    " VALUES (%s, %s, %s, %s, %s, clock_timestamp()) ON CONFLICT (process) DO UPDATE"
+    " SET reads = excluded.reads, shapes = excluded.shapes, seen_at = excluded.seen_at"
 )
 _LEVELS: Final = "SELECT event, version, raised_at, raised_by FROM event_levels"
 _PROCESSES: Final = (
-    "SELECT process, kind, reads, release, seen_at FROM process_versions ORDER BY process"
+    "SELECT process, kind, reads, release, seen_at, shapes FROM process_versions ORDER BY process"
 )
 _RAISE: Final = (
     "INSERT INTO event_levels AS l (event, version, raised_by) VALUES (%s, %s, %s)"
@@ -72,7 +76,7 @@ class Level:
 @dataclass(frozen=True)
 class Announced:
     """A process that reads events; `reads` is the newest version under each name that has several
-    forms.
+    forms, and `shapes` the newest shape that it knows of each type of saga.
     """
 
     process: str
@@ -80,6 +84,7 @@ class Announced:
     reads: Mapping[str, int]
     release: str
     seen_at: datetime
+    shapes: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.process}" + (
@@ -156,7 +161,8 @@ async def raise_levels(
 
 @dataclass
 class Announcer:
-    """Announces this process, keeps the codec's levels fresh, and raises what all can read.
+    """Announces this process, keeps the codec's levels fresh and the shapes in which sagas begin,
+    and raises what all can read.
 
     `process` is unique among the living. Levels are raised once all live processes could read the
     newer form for `raises_after` seconds; None: only an operator raises them. `clock` counts
@@ -168,6 +174,7 @@ class Announcer:
     kind: str
     release: str = ""
     raises_after: float | None = 60.0
+    shapes: SagaShapes = field(default_factory=lambda: SagaShapes({}))
     clock: Callable[[], float] = time.monotonic
     _signs: SignsOfLife[str] = field(init=False)
     _able_since: dict[Form, tuple[Form, float]] = field(default_factory=dict, init=False)
@@ -189,6 +196,7 @@ class Announcer:
             raise CannotRead("; ".join(said))
         silent = self.silent(now)
         live = [one for one in now.processes if one.process not in silent]
+        self.shapes.workers = [one.shapes for one in live if one.kind == WORKER]
         wanted = self._able_long_enough(now, live)
         gone = {one.process: one.seen_at for one in now.processes if one.process in silent}
         if gone:
@@ -217,7 +225,8 @@ class Announcer:
 
     async def _announce(self, connection: Connection) -> Standing:
         lineages = self.codec.lineages
-        said = (self.process, self.kind, Jsonb(dict(lineages.readable)), self.release)
+        reads, shapes = Jsonb(dict(lineages.readable)), Jsonb(dict(self.shapes.newest))
+        said = (self.process, self.kind, reads, self.release, shapes)
         async with connection.transaction():
             await connection.execute(_SHARED)
             await connection.execute(_ANNOUNCE, said)

@@ -40,6 +40,7 @@ from handrail.sagas.fairness import fair
 from handrail.sagas.interventions import InterveneInMany, update_id
 from handrail.sagas.options import Intervention, RunOptions, Verdict
 from handrail.sagas.saga_type import SagaType
+from handrail.sagas.shapes import SagaShapes
 from handrail.sagas.visibility import SAGA_STATUS, begun_as
 from handrail.temporal.client import opened
 
@@ -71,8 +72,10 @@ class SagaClient:
         codec: Codec,
         rules: Mapping[str, str],
         texts: SagaTexts,
+        shapes: SagaShapes,
     ) -> None:
         self._texts = texts
+        self._shapes = shapes
         self._client = client
         self._database = database
         self._options = options
@@ -272,10 +275,11 @@ class SagaClient:
     def _as_told(self, told: LastAttempt) -> _LastRun:
         """As a saga of its type is begun now, with the input that its stream has kept."""
         input_ = Payload(metadata={"encoding": b"json/plain"}, data=told.input.encode())
+        options = replace(self._options, shape=self._shapes.of(told.saga_type))
         return _LastRun(
             type=told.saga_type,
             task_queue=self._options.queue_prefix + "sagas",
-            input=[RawValue(input_), self._options.of(self._types[told.saga_type].workflow)],
+            input=[RawValue(input_), options],
             attempt=told.number,
             priority=fair(told.tenant),
             search_attributes=begun_as(told.saga_type, told.tenant, self._options),
@@ -287,8 +291,8 @@ class SagaClient:
         arguments = await opened(self._client, started.input.payloads)
         convert = self._client.data_converter.payload_converter.from_payload
         options: RunOptions = convert(arguments[_ATTEMPT - 2], type(self._options))
-        if known := self._types.get(started.workflow_type.name):
-            options = options.of(known.workflow)
+        if started.workflow_type.name in self._types:
+            options = replace(options, shape=self._shapes.of(started.workflow_type.name))
         attributes = decode_typed_search_attributes(started.search_attributes)
         kept = [one for one in attributes if one.key.name != SAGA_STATUS.name]
         return _LastRun(

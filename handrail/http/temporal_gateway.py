@@ -43,6 +43,7 @@ from handrail.personal import subject_of
 from handrail.sagas.fairness import fair
 from handrail.sagas.options import RunOptions
 from handrail.sagas.saga_type import SagaType
+from handrail.sagas.shapes import SagaShapes
 from handrail.sagas.step_keys import Answer, StepContext, StepKey
 from handrail.sagas.visibility import begun_as
 from handrail.tracing.spans import traceparent
@@ -63,9 +64,12 @@ class TemporalGateway:
         options: RunOptions,
         types: Mapping[str, SagaType[Any]],
         rules: Mapping[str, str],
+        *,
         texts: SagaTexts,
+        shapes: SagaShapes,
     ) -> None:
         self._client = client
+        self._shapes = shapes
         self._texts = texts
         self._options = options
         self._types = types
@@ -89,8 +93,8 @@ class TemporalGateway:
         return self._client.namespace
 
     def _options_of(self, beginning: StartRequest) -> RunOptions:
-        options = self._options.of(self._types[beginning.saga_type].workflow)
-        return replace(options, traceparent=traceparent())
+        shape = self._shapes.of(beginning.saga_type)
+        return replace(self._options, shape=shape, traceparent=traceparent())
 
     async def start(self, beginning: StartRequest, actor: str, *, begun: bool = False) -> Any:
         """What it was begun with: the input, or that of the first time it was begun.

@@ -20,6 +20,7 @@ from handrail.eventstore.codec import Codec
 from handrail.eventstore.identity import refused_in
 from handrail.eventstore.pool import Connection, Pool
 from handrail.eventstore.write_levels import BEATS_EVERY, Announcer, CannotRead
+from handrail.sagas.shapes import SagaShapes
 from handrail.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -48,10 +49,17 @@ def of_engine(engine: AsyncEngine) -> Connects:
 
 @asynccontextmanager
 async def announced(
-    connects: Connects, codec: Codec, settings: Settings, kind: str, stop: asyncio.Event
+    connects: Connects,
+    codec: Codec,
+    settings: Settings,
+    kind: str,
+    stop: asyncio.Event,
+    *,
+    shapes: SagaShapes | None = None,
 ) -> AsyncIterator[Announcer]:
     """Raises CannotRead at once, or at the end once it has set `stop`, where this release cannot
-    read what may be written. As long as the database is away, the oldest forms are written.
+    read what may be written. `shapes` of sagas are kept fresh, where the process begins or runs
+    any. As long as the database is away, the oldest forms are written.
     """
     announcer = Announcer(
         codec,
@@ -61,6 +69,7 @@ async def announced(
         raises_after=settings.raise_levels_after_seconds
         if settings.raise_levels == "itself"
         else None,
+        shapes=shapes or SagaShapes({}),
     )
     with contextlib.suppress(TimeoutError, psycopg.Error, SQLAlchemyError):
         async with asyncio.timeout(_FIRST):

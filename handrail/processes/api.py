@@ -54,7 +54,7 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
             )
         )
         await stack.enter_async_context(
-            announced(of_engine(engine), app.codec, settings, "api", stop)
+            announced(of_engine(engine), app.codec, settings, "api", stop, shapes=app.shapes)
         )
         client = await connect(settings, app.codec, lazy=True)
         await stack.enter_async_context(api_key_renewed(client, settings))

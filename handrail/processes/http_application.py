@@ -163,7 +163,12 @@ def create_app(
         history=PointInTime(database, declared.codec, as_of_events),
         places=TenantLimit(database, sagas_per_tenant, declared.saga_board.table, declared.tenant),
         processes=TemporalGateway(
-            client, options, declared.saga_types, declared.rule_problems, texts
+            client,
+            options,
+            declared.saga_types,
+            declared.rule_problems,
+            texts=texts,
+            shapes=declared.shapes,
         ),
         decisions=DecisionWaiter(database, declared.codec, waiting_requests),
         streams=EventStreams(
@@ -177,6 +182,7 @@ def create_app(
             codec=declared.codec,
             rules=declared.rule_problems,
             texts=texts,
+            shapes=declared.shapes,
         ),
         personal=personal,
         texts=texts,

@@ -20,12 +20,14 @@ from handrail.catalogue import SAGAS
 from handrail.connections import store_engine, store_pool
 from handrail.eventstore.codec import Codec
 from handrail.eventstore.store import EventStore
+from handrail.eventstore.write_levels import WORKER
 from handrail.processes import intervention_targets
 from handrail.processes.announced import announced, of_pool
 from handrail.processes.personal_texts import personal_texts
 from handrail.processes.temporal_metrics import runtime_of
 from handrail.readiness import ready
 from handrail.refused_settings import require
+from handrail.sagas.shapes import SagaShapes
 from handrail.settings import Settings
 from handrail.temporal.client import Activities, workers
 from handrail.temporal.connection import api_key_renewed, connect, version_of
@@ -52,8 +54,10 @@ async def run(app: App, settings: Settings, stop: asyncio.Event) -> None:
         resources = Resources(
             store=store, outside=outside, engine=engine, client=client, settings=settings
         )
+        # A version begins sagas in shapes of its own: it bounds nobody.
+        shapes = SagaShapes({}) if version_of(settings) else app.shapes
         await stack.enter_async_context(
-            announced(of_pool(pool), app.codec, settings, "worker", stop)
+            announced(of_pool(pool), app.codec, settings, WORKER, stop, shapes=shapes)
         )
         activities = with_saga_streams(app.activities(resources), store, app.codec)
         for worker in workers(

@@ -44,7 +44,7 @@ class RunOptions:
     tenant_word: str = STORED_WORD
 
     def of(self, saga: type[Any]) -> Self:
-        """For a saga that begins now, in the newest shape of its workflow."""
+        """For a saga that begins on the worker that begins it, in the newest shape it knows."""
         return replace(self, shape=getattr(saga, "shape", 0))
 
     @property

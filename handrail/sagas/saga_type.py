@@ -19,6 +19,7 @@ from handrail.sagas.child_workflows import Child
 from handrail.sagas.definition import Saga
 from handrail.sagas.execution import SagaExecution
 from handrail.sagas.options import RunOptions, SagaIdentity, SagaResult
+from handrail.sagas.worker_versions import in_known_shape
 from handrail.sagas.workflow_handlers import SagaHandlers
 
 InputT = TypeVar("InputT")
@@ -116,11 +117,12 @@ def _workflow_of(type_: SagaType[Any]) -> type[SagaHandlers]:
                 input=asked,
                 subject=type_.subject(asked),
             )
-            self._saga = SagaExecution(type_.steps(asked, options), identity, options)
+            known = in_known_shape(options, self.shape)
+            self._saga = SagaExecution(type_.steps(asked, known), identity, known)
 
         async def run(self, asked: Any, options: Any, actor: str, attempt: int) -> SagaResult:
-            del attempt
-            return await type_.run(self._saga, asked, options, actor)
+            del options, attempt
+            return await type_.run(self._saga, asked, self._saga.options, actor)
 
     SagaWorkflow.shape = type_.example().shape
     SagaWorkflow.__name__ = SagaWorkflow.__qualname__ = f"{type_.name}Workflow"

@@ -8,9 +8,12 @@ run begins on the version that is current then.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NoReturn
 
 from temporalio import workflow
+
+from handrail.sagas.options import OptionsT
 
 VERSION_CHANGED: Final = "version_changed"
 """The signal that wakes a process, so that it sees that another version is current."""
@@ -46,6 +49,22 @@ def queue_of_newer_code() -> str:
 
     Temporal routes what a saga of a version has on the queue `sagas` to workers of that version.
     """
+    return ANY_VERSION if _has_version() else "sagas"
+
+
+def in_known_shape(options: OptionsT, newest: int) -> OptionsT:
+    """Options of a saga that begins here, in a shape that this version of the workers knows.
+
+    Temporal routes what begins to the current version, whichever release its starter is of, and the
+    saga ends on it. Without versions a worker of the starter's release takes over what began in a
+    shape that this one does not know.
+    """
+    if options.shape > newest and _has_version():
+        return replace(options, shape=newest)
+    return options
+
+
+def _has_version() -> bool:
     version = workflow.info().get_current_deployment_version()
     # A worker without a version has a build id that the SDK made, and no deployment.
-    return ANY_VERSION if version and version.deployment_name else "sagas"
+    return bool(version and version.deployment_name)

@@ -71,7 +71,9 @@ class House:
         options = ShopOptions(queue_prefix=self.queue_prefix)
         types, rules = HANDRAIL.saga_types, HANDRAIL.rule_problems
         texts = SagaTexts(self.personal, Database(self.engine), self.temporal, types)
-        return TemporalGateway(self.temporal, options, types, rules, texts)
+        return TemporalGateway(
+            self.temporal, options, types, rules, texts=texts, shapes=HANDRAIL.shapes
+        )
 
     async def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """As the owner, beside the API."""

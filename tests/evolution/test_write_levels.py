@@ -27,6 +27,7 @@ from handrail.eventstore.write_levels import (
 from handrail.evolution.forms import Form
 from handrail.kernel import Event
 from handrail.processes.announced import announced, of_engine, of_pool
+from handrail.sagas.shapes import SagaShapes
 from handrail.settings import Settings
 from tests.eventstore.interleaving import DEADLINE, Lab, Writer, step, store_over
 from tests.eventstore.tracing import traced
@@ -367,3 +368,31 @@ async def test_the_api_announces_itself_through_its_engine(lab: Lab) -> None:
     ):
         assert await lab.rows("SELECT kind FROM process_versions") == [("api",)]
     assert await lab.rows("SELECT kind FROM process_versions") == []
+
+
+def worker(name: str, **shapes: int) -> Announcer:
+    return Announcer(codec_of(NEW), name, "worker", clock=Clock(), shapes=SagaShapes(shapes))
+
+
+async def test_a_saga_begins_in_the_newest_shape_that_every_live_worker_knows(lab: Lab) -> None:
+    old, new = worker("old", Checkout=2), worker("new", Checkout=3, Refund=1)
+    before, sagas = worker("of a release without shapes"), SagaShapes({"Checkout": 3, "Refund": 1})
+    api = Announcer(codec_of(NEW), "api", "api", clock=Clock(), shapes=sagas)
+    for one in (old, new, before, api):
+        await one.beat(lab.sql)
+    assert (sagas.of("Checkout"), sagas.of("Refund")) == (2, 1)
+
+    await old.leave(lab.sql)
+    await api.beat(lab.sql)
+    assert sagas.of("Checkout") == 3
+
+
+async def test_the_shapes_of_a_process_that_runs_no_sagas_bound_nothing(lab: Lab) -> None:
+    sagas = SagaShapes({"Checkout": 3})
+    api = Announcer(codec_of(NEW), "api", "api", clock=Clock(), shapes=sagas)
+    older = SagaShapes({"Checkout": 2})
+    await Announcer(codec_of(NEW), "older api", "api", clock=Clock(), shapes=older).beat(lab.sql)
+
+    await api.beat(lab.sql)
+
+    assert sagas.of("Checkout") == 3

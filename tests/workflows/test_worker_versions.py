@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from temporalio.client import WorkflowExecutionStatus
 
@@ -16,7 +18,7 @@ from tests.controls import a_customer, an_order_id, eur
 from tests.workflows.asked import does
 from tests.workflows.growing import Before, Grow
 from tests.workflows.releases import Fleet, of, printed
-from tests.workflows.two_releases import FIRST, SECOND, OnlyAfter
+from tests.workflows.two_releases import BY_ITS_SHAPES, FIRST, SECOND, OnlyAfter
 from tests.world import World
 
 COMPLETED = WorkflowExecutionStatus.COMPLETED
@@ -68,6 +70,20 @@ async def test_a_saga_ends_with_the_steps_of_the_release_that_began_it(
     assert (await done(old), await done(new)) == (OLD, NEW)
     assert [one.shape for one in (await read(old.world, old.id)).told(SagaStarted)] == [1]
     assert (await fleet.version_of(old.id), await fleet.version_of(new.id)) == ("1.0", "2.0")
+
+
+async def test_a_saga_that_a_newer_release_starts_begins_in_the_shape_of_the_current_version(
+    world: World, fleet: Fleet
+) -> None:
+    """Its API serves before its workers are promoted."""
+    async with fleet.working("1.0", [BY_ITS_SHAPES.workflow]):
+        await fleet.promotes("1.0")
+        saga = await a_saga(fleet, world)
+        saga.options = replace(saga.options, shape=2)
+        await saga.starts()
+        assert await saga.ends() == COMPLETED
+    assert await done(saga) == OLD
+    assert [one.shape for one in (await read(saga.world, saga.id)).told(SagaStarted)] == [1]
 
 
 @pytest.mark.thorough

@@ -7,10 +7,14 @@ from typing import Final
 
 from temporalio import workflow
 
+from domain.identifiers import CustomerId, OrderId
+from handrail.kernel import Money
+from handrail.sagas.definition import Saga
 from handrail.sagas.options import RunOptions, SagaResult
+from handrail.sagas.saga_type import SagaType
 from handrail.sagas.worker_versions import MovesOn, continue_as_new, is_version_changed
 from handrail.sagas.workflow_handlers import SagaHandlers
-from tests.workflows.growing import Before, Grow, run_of, shape_2
+from tests.workflows.growing import Before, Grow, run_of, shape_1, shape_2
 
 
 @workflow.defn(name="Growing")
@@ -26,6 +30,22 @@ class OnlyAfter(SagaHandlers):
         self, _asked: Grow, _options: RunOptions, _actor: str, _attempt: int
     ) -> SagaResult:
         return await self._saga.run()
+
+
+def _by_its_shapes(o: Grow, options: RunOptions) -> Saga:
+    return {1: shape_1}[options.shape or 1](o)
+
+
+BY_ITS_SHAPES: Final = SagaType(
+    name="Growing",
+    purpose="Grow.",
+    saga=_by_its_shapes,
+    example_input=Grow(customer=CustomerId("c"), order=OrderId("o"), limit=Money(1, "EUR")),
+    id=lambda o: o.order,
+    summary=lambda o: f"{o.order} grows",
+)
+"""The first release, which looks its shapes up and fails where it finds none."""
+GrowingWorkflow = BY_ITS_SHAPES.workflow
 
 
 @workflow.defn(name="Waiting")

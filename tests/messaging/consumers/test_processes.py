@@ -195,13 +195,13 @@ async def test_what_waits_is_listed_retried_and_discarded(place: Place, tmp_path
 
     why = ("--reason", "mended in 1.2.3", "--actor", "ben", "--json")
     code, found, _ = await handrail(place, tmp_path, "consumers", "retry", "finance", retried, *why)
-    assert (code, found) == (0, {"handled": 1, "stopped": {}})
+    assert (code, found) == (0, {"consumer": "finance", "handled": 1, "stopped": {}})
     code, found, _ = await handrail(
         place, tmp_path, "consumers", "discard", "finance", discarded, *why
     )
     assert (code, found) == (0, {"discarded": {"stream": discarded, "version": 1}})
     code, found, _ = await handrail(place, tmp_path, "consumers", "retry", "finance", *why)
-    assert (code, found) == (0, {"handled": 1, "stopped": {}})
+    assert (code, found) == (0, {"consumer": "finance", "handled": 1, "stopped": {}})
     code, _, said = await handrail(place, tmp_path, "consumers", "retry", "finance", retried, *why)
     assert (code, said) == (1, f"finance: nothing of {retried} waits\n")
 
