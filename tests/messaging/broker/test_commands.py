@@ -11,11 +11,11 @@ import pytest
 
 from handrail.dev.rabbitmq import EmbeddedRabbitMQ
 from tests.messaging.broker.house import House, a_house, password_of
-from tests.runtime.conftest import Spawn, handrail, python
+from tests.runtime.conftest import Spawn, handrail, python, warm
 
 pytestmark = pytest.mark.journey  # it starts whole processes
 
-__all__ = ["handrail", "python"]  # fixtures
+__all__ = ["handrail", "python", "warm"]  # fixtures
 
 
 def settings_of(house: House, **more: str) -> dict[str, str]:
