@@ -9,7 +9,7 @@ READY := .venv/.ready
 unexport PYTHONDONTWRITEBYTECODE
 LOCKED := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup demo trips up test thorough model release-drill matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden console-tests fuzz slow-clients
+.PHONY: help setup demo trips up test thorough model release-drill matrix journeys bench performance costs bounds retention grants histories contracts check fmt lock sbom image clean folds golden console-tests console-size fuzz slow-clients
 
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ journeys: setup ## start whole processes, kill them in the middle of hundreds of
 
 console-tests: setup ## look at every page of the console in Chromium, with axe-core (four minutes on two cores)
 	@$(BIN)/python -m pytest tests/console -m browser
+
+console-size: setup ## measure every page of the console over ten thousand sagas and over a million (an hour, 12 GB; SIZE="--sagas 100000")
+	@$(BIN)/python -m tests.console_size $(SIZE)
 
 fuzz: setup ## have Schemathesis ask every operation of the API, with all its checks (FUZZ_EXAMPLES=30; ten minutes)
 	@$(BIN)/python -m pytest -m fuzz

@@ -59,6 +59,12 @@ def entities_of(console: Console, principal: Principal, stream: str) -> Sequence
     ]
 
 
+def step_in(metadata: Mapping[str, Any]) -> str:
+    """The step of the saga that an event is of; empty where the saga wrote about itself."""
+    step = str(metadata.get("step", ""))
+    return "" if step.startswith(JOURNAL) else step
+
+
 @dataclass
 class Branch:
     """What one step appended, and below it the step that took it back."""

@@ -70,6 +70,7 @@ async def test_what_a_check_found_is_looked_at_again_soon(house: House) -> None:
 async def test_a_flood_while_a_dependency_does_not_answer_shares_one_check(
     house: House, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(shared_check.SharedCheck.__init__, "__defaults__", (600.0,))
     away = await lazy_client(f"127.0.0.1:{unused_tcp_port}", "default", HANDRAIL.codec)
     sent = statements_of(house.database, monkeypatch)
     async with house.api(temporal=away) as api:

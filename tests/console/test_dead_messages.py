@@ -252,3 +252,13 @@ async def test_dead_messages_are_redriven_by_three_clicks(
 async def browser() -> AsyncIterator[Browser]:
     async with a_browser() as found:
         yield found
+
+
+async def test_a_message_that_the_relay_did_not_publish_has_a_page_too(
+    api: httpx.AsyncClient, dead: Dead
+) -> None:
+    await dead.unrouted("from-elsewhere", "nothing.reads.this")
+    [found] = (await api.get("/broker/finance/unrouted/messages")).json()["items"]
+    said = text_of(await shown(api, f"/console/broker/finance/unrouted/messages/{found['id']}"))
+    assert "All in finance/unrouted" in said
+    assert "the events of its stream" not in said

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from handrail.console.declared import Console, EntityPage
-from handrail.console.event_pages import JOURNAL
+from handrail.console.event_pages import step_in
 from handrail.console.rendering import page, part
 from handrail.console.set_by import RowBlame, blame_of_row
 from handrail.console.timeline import LATEST, SHOWN, Beside, beside, events_of, merged
@@ -218,7 +218,6 @@ def _kind(event: Mapping[str, Any]) -> str:
 
 def _shown(event: Mapping[str, Any], moment: datetime | None) -> Mapping[str, Any]:
     metadata = event["metadata"]
-    step = metadata.get("step", "")
     return {
         "kind": _kind(event),
         "at": event["recorded_at"],
@@ -229,7 +228,7 @@ def _shown(event: Mapping[str, Any], moment: datetime | None) -> Mapping[str, An
         "type": event["type"],
         "actor": metadata.get("actor", ""),
         "saga": metadata.get("saga", ""),
-        "step": "" if step.startswith(JOURNAL) else step,
+        "step": step_in(metadata),
         "is_back": metadata.get("direction") == "undo",
         "data": event["data"],
         "is_later": moment is not None and event["recorded_at"] > moment,

@@ -15,6 +15,7 @@ from handrail.console.event_pages import (
     event_address,
     in_form,
     search_address,
+    step_in,
 )
 from handrail.console.rendering import page, part
 from handrail.console.state import state_of
@@ -55,6 +56,7 @@ async def search(
             {
                 **one.model_dump(exclude={"data", "links"}),
                 "address": event_address(one.stream, one.version),
+                "step": step_in(one.metadata),
                 "entities": entities_of(state_of(request).declared, principal, one.stream),
             }
             for one in found.items
