@@ -132,6 +132,7 @@ async def test_a_clear_answer_is_taken(session: ClientSession, ask: Ask) -> None
         assert await ask(session, address)
 
 
+@pytest.mark.quick(5)
 @every_gateway
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed_and_is_no_answer(
@@ -152,6 +153,7 @@ async def test_a_redirect_is_not_followed_and_is_no_answer(
     assert inside.asked == []
 
 
+@pytest.mark.quick(2)
 @every_gateway
 async def test_an_answer_that_drips_ends_in_time(session: ClientSession, ask: Ask) -> None:
     async def drops() -> AsyncIterator[bytes]:

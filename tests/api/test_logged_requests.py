@@ -73,6 +73,7 @@ async def asks(address: str) -> None:
         await client.post("/orders", content=f'{{"name": "{NAME}", ')
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("level", ["debug", "info", "error"])
 async def test_a_request_is_logged_without_what_it_says_of_a_person(
     house: House, tmp_path: Path, level: str

@@ -106,6 +106,7 @@ def named(folder: Path, changes: Sequence[Change]) -> str:
     return "\n".join(str(one) for one in contracts(folder, app).differences() if one.breaking)
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("what", TAKEN_OUT)
 def test_whichever_way_is_taken_out_the_check_names_it(what: str, committed: Path) -> None:
     change, other = TAKEN_OUT[what]
@@ -118,6 +119,7 @@ def test_there_are_as_many_ways_as_there_should_be() -> None:
     assert len(TAKEN_OUT) == 25
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("change", OF_EVENTS, ids=lambda one: str(one.old))
 def test_a_change_whose_older_form_has_no_file_is_named(change: Change, committed: Path) -> None:
     name = f"{change.old.name}.v{change.old.version}.json"

@@ -79,6 +79,7 @@ def operator(server: Any) -> Operator:
     )
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("status", SLOW)
 async def test_a_promotion_is_asked_for_again_where_temporal_does_not_answer(
     status: RPCStatusCode,
