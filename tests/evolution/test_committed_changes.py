@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from shutil import copytree
 from typing import Any, cast
 
 import pytest
@@ -24,13 +25,20 @@ def contracts(folder: Path, app: App) -> Contracts:
     return Contracts(folder, app.events, app.described, app.routing, app.consumers)
 
 
-@pytest.fixture
-def committed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the release before wrote, and this one beside it."""
-    assert contracts(tmp_path, OLD).write() == []
-    assert contracts(tmp_path, NEW).write() == []
-    assert contracts(tmp_path, NEW).differences() == []
-    return tmp_path
+    folder = tmp_path_factory.mktemp("contracts")
+    assert contracts(folder, OLD).write() == []
+    assert contracts(folder, NEW).write() == []
+    assert contracts(folder, NEW).differences() == []
+    return folder
+
+
+@pytest.fixture
+def committed(written: Path, tmp_path: Path) -> Path:
+    """A copy of that, to be changed."""
+    return copytree(written, tmp_path / "contracts")
 
 
 def test_a_line_and_a_pair_of_examples_are_written_for_each_change_of_an_event(
