@@ -64,5 +64,5 @@ async def test_an_edit_that_puts_a_text_in_clear_in_the_place_of_a_sealed_one_is
     answer = await api.post(f"{DEAD}/{one['id']}/edit", json={**WHY, "body": body})
     said = problem(answer, 409, "not-redriven")
     assert said["detail"].startswith("card is personal: leave its sealed text as it is")
-    assert await dead.ids("dead") == ["one"]
+    await dead.holds("dead", "one")
     assert len(await acts(engine)) == before

@@ -20,6 +20,7 @@ from handrail.messaging.broker.management_api import Management, apply, login_in
 from handrail.messaging.broker.topology import OPERATOR, topology
 from runtime.app import HANDRAIL
 from tests.messaging.broker.house import HOSTS, House, password_of
+from tests.projections.world import until
 
 BY: Final = Attribution("person:olaf", "mended in 1.2.3")
 LEDGER, KEY = "ledger", "settlement.PayableAccrued.v1"
@@ -62,12 +63,22 @@ class Dead:
         async with self.house.administering("finance") as connection:
             await _some(await connection.channel(), queue, many)
 
+    async def holds(self, queue: str, *ids: str) -> None:
+        """Until exactly these are there: what was looked at comes back a moment later."""
+
+        async def so() -> bool:
+            return await self.ids(queue) == list(ids)
+
+        await until(so)
+
     async def ids(self, queue: str) -> list[str]:
         """Of the messages in a queue of finance, which stay there."""
         return [str(one.message_id) for one in await self._all(queue)]
 
-    async def bodies(self, queue: str) -> list[bytes]:
-        return [one.body for one in await self._all(queue)]
+    async def bodies(self, queue: str, many: int = 1) -> list[bytes]:
+        """Of so many messages, once they are there."""
+        async with self.house.administering("finance") as connection:
+            return [one.body for one in await _some(await connection.channel(), queue, many)]
 
     async def _all(self, queue: str) -> list[AbstractIncomingMessage]:
         async with self.house.administering("finance") as connection:
