@@ -80,7 +80,7 @@ journeys: setup ## start whole processes, kill them in the middle of hundreds of
 console-tests: setup ## look at every page of the console in Chromium, with axe-core (four minutes on two cores)
 	@$(BIN)/python -m pytest tests/console -m browser
 
-console-size: setup ## measure every page of the console over ten thousand sagas and over a million (an hour, 12 GB; SIZE="--sagas 100000")
+console-size: setup ## measure every page of the console over ten thousand sagas and over a million (an hour, 16 GB; SIZE="--sagas 100000")
 	@$(BIN)/python -m tests.console_size $(SIZE)
 
 fuzz: setup ## have Schemathesis ask every operation of the API, with all its checks (FUZZ_EXAMPLES=30; ten minutes)
