@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -212,21 +211,17 @@ async def list_stock(
     path = f"/merchants/{merchant}/stock"
     after = position(path, query, BY_NAME)
     await fresh.of("merchant_balance", id_=merchant)
-    if query.as_of is not None:
-        then = stock_level.list_of(merchant)
-        last = after and (*after, f"{merchant}:{after[0]}")
-        found, parked = await fresh.rows_as_of(then, query.as_of, after=last, limit=query.limit)
-        found = replace(found, next=found.next and found.next[:1])
-    else:
-        await fresh.of("stock_level")
-        async with services.database.connection() as connection:
-            found = await stock_level.stock(connection, merchant, after=after, limit=query.limit)
-            ids = [row.item for row in found.rows]
-            parked = await fresh.rows(connection, stock_level.PROJECTION, ids)
+    found, parked = await fresh.slice(
+        stock_level.list_of(merchant),
+        query,
+        after and (*after, f"{merchant}:{after[0]}"),
+        lambda connection: stock_level.stock(connection, merchant, after=after, limit=query.limit),
+    )
+    next_ = found.next and found.next[:1]
     if not found.rows and not await _known(services, merchant, query.as_of):
         raise Problem("not-found", f"there is no merchant {merchant}")
     items = [of_row(Stock, row) for row in found.rows]
-    return row_page(items, found.next, path, query, response, parked=parked)
+    return row_page(items, next_, path, query, response, parked=parked)
 
 
 @router.get(

@@ -87,16 +87,17 @@ class Freshness:
             return found.row
         await self.of(projection.name, id_=id_)
         async with self._database.connection() as connection:
+            # First: a row that is mended in between is fresh, and said to be parked at the worst.
+            parked = await standstill(connection, projection, [id_])
             if read is None:
                 row = await row_of(connection, projection, id_)
             else:
                 row = await read(connection)
-            parked = await standstill(connection, projection, [id_])
         if id_ in parked.rows:
             self._parked_at(projection, id_, row, parked.rows[id_])
         return row
 
-    async def rows(
+    async def _rows(
         self, connection: AsyncConnection, projection: Projection[Any], ids: Sequence[str]
     ) -> Standstill:
         """Which of the rows of a page are parked; the answer says how many."""
@@ -116,14 +117,14 @@ class Freshness:
         `read` reads it now. Raises Problem.
         """
         if query.as_of is not None:
-            return await self.rows_as_of(wanted, query.as_of, after=after, limit=query.limit)
+            return await self._rows_as_of(wanted, query.as_of, after=after, limit=query.limit)
         await self.of(wanted.projection.name)
-        async with self._database.connection() as connection:
+        async with self._database.snapshot() as connection:
             found = await read(connection)
             ids = [wanted.key(row) for row in found.rows]
-            return found, await self.rows(connection, wanted.projection, ids)
+            return found, await self._rows(connection, wanted.projection, ids)
 
-    async def rows_as_of(
+    async def _rows_as_of(
         self, wanted: PastList[RowT], moment: datetime, *, after: After | None, limit: int
     ) -> tuple[Slice[RowT], Standstill]:
         """A page of a list as of a moment, and which of its rows were parked by then.

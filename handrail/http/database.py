@@ -73,6 +73,18 @@ class Database:
         except _TableMissing:
             raise await self._missing(limit) from None
 
+    @asynccontextmanager
+    async def snapshot(self, limit: float = LIMIT) -> AsyncIterator[AsyncConnection]:
+        """For several queries of one answer: they read the database as of one moment, and change
+        nothing. It costs two round trips more than `connection`.
+        """
+        async with self.connection(limit) as connection:
+            await connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            async with connection.begin():
+                yield connection
+
     def seen_by(self, visibility: Visibility) -> Database:
         """The same database, as a principal sees it."""
         return Database(self.engine, visibility)

@@ -34,6 +34,11 @@ _NOT_EXPORTED: Final = (
 )
 """Until nothing comes any more, too: the two are not read at the same moment."""
 
+_UNREAD_BY_NOTIFICATIONS: Final = (
+    "SELECT count(*) FROM checkpoints c JOIN outbox o ON o.shard = c.shard"
+    " WHERE c.projection = 'consumer-notifications' AND NOT pg_visible_in_snapshot(o.txid, c.since)"
+)
+
 Key = tuple[str, int]
 """An event by its ce-id and its ce-position: what tells it from every other one."""
 
@@ -147,10 +152,13 @@ class Messages:
 
 
 async def messages(url: str, provider_url: str) -> Messages:
-    """Once nothing that is due waits any more, within reason."""
+    """Once their consumer has read all that is stored and nothing that is due waits, within reason.
+    The store must not grow meanwhile: what is read here is not of one moment.
+    """
 
     async def all_are_sent() -> bool:
-        return await _due(url) == 0
+        [(unread,)] = await sql(url, _UNREAD_BY_NOTIFICATIONS)
+        return unread == 0 and await _due(url) == 0
 
     with contextlib.suppress(TimeoutError):
         await until(all_are_sent, seconds=_PATIENCE)

@@ -30,7 +30,7 @@ async def now(request: Request, services: ServicesDep) -> Response:
     if not services.database.visible.everything:
         return see("/console/sagas")
     board = services.app.saga_board.table
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         groups = await parked_groups(connection, board)
         hours = await parked_by_hour(connection, board)
         awaiting = await saga_board.sagas(

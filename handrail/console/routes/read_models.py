@@ -34,7 +34,7 @@ _NEWEST: TextClause = text("SELECT coalesce(max(position), 0) FROM events")
 async def read_models(request: Request, services: ServicesDep) -> Response:
     """Three statements, however many there are; four while something is being built."""
     names = services.app.read_model_names
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         behind = await lag(connection)
         rows = await parked(connection)
         owners: dict[str, list[dict[str, object]]] = {}

@@ -124,7 +124,7 @@ class Discarded(BaseModel):
     responses=responses("database-unavailable"),
 )
 async def list_consumers(services: ServicesDep) -> ConsumerStates:
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         counts = await parked_at_consumers(connection, services.app.consumers)
         unread = await parked_at_consumers(
             connection, services.app.consumers, of=parked_messages.waiting_counts

@@ -168,7 +168,7 @@ async def show_parked_rows(
     """With what waits there for newer code, and the retries of the last two days."""
     known_read_model(services, name)
     row = None if stream is None else id_of(stream)
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         rows = await parked_rows.parked(connection, SHOWN, projection=name, row=row)
         waits = await newer_code_waits.waiting(await driver_connection(connection), [name])
         retries = await retry_requests.recent(connection, [name], stream)
@@ -224,7 +224,7 @@ async def show_parked_at_the_relay(
 ) -> RelayParked:
     """With what waits there for newer code, and the retries of the last two days."""
     exchanges = _exchanges(services)
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         driver = await driver_connection(connection)
         streams = await parked_messages.parked_streams(driver, exchanges, stream, limit=SHOWN)
         waits = await newer_code_waits.waiting(driver, [RELAY])

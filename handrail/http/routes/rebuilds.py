@@ -57,7 +57,7 @@ class Rebuild(BaseModel):
 )
 async def show_rebuild(services: ServicesDep, name: Name) -> Rebuild:
     known_read_model(services, name)
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         last = await rebuild_requests.of(connection, name)
         found = await progress(connection, name)
     percent, left = found or (None, None)

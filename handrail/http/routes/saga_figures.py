@@ -84,7 +84,7 @@ async def show_figures(
     if as_of is not None:
         return await _as_of(services, as_of)
     await fresh.of(saga_figures.NAME)
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         found = await saga_figures.figures(connection)
         incomplete = await any_parked(connection, saga_figures.NAME)
     types = [_of_type(found, one) for one in found.types]

@@ -139,7 +139,7 @@ async def list_endpoints(
     response: Response,
 ) -> Page[EndpointState]:
     path = "/webhook-endpoints"
-    async with services.database.connection() as connection:
+    async with services.database.snapshot() as connection:
         found = await endpoints.listed(
             connection,
             principal.visibility,
