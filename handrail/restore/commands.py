@@ -30,7 +30,16 @@ _SHOWN: Final = 20
 _ROOM: Final = 100_000
 """Transaction numbers that may be used up to have room below a new cluster's."""
 
+# In the order in which `begin_epoch` does it.
+_ALONE: Final = (
+    "SET LOCAL lock_timeout = '5s'",
+    "LOCK TABLE events, outbox, checkpoints IN EXCLUSIVE MODE",
+)
 _HAS_BEGIN_EPOCH: Final = "SELECT to_regprocedure('begin_epoch(text, text, integer)') IS NOT NULL"
+
+
+class AdoptedMeanwhile(Exception):
+    """Another process was faster: what was found is not so any more."""
 
 
 @dataclass
@@ -97,9 +106,13 @@ async def adopt(
             try:
                 await _make_room(connection)
                 async with connection.transaction():
+                    await _alone(connection, found.store.standing.epoch)
                     epoch = await _begin_epoch(connection, because, by, found.newest_epoch)
                     if found.in_the_lake and found.in_the_lake.is_ahead:
                         console.print(await _mend_lake(settings, connection, epoch))
+            except AdoptedMeanwhile as error:
+                console.print(f"not adopted, and nothing was changed: {error}")
+                return 1
             except psycopg.Error as error:
                 console.print(f"not adopted, and nothing was changed: {error.diag.message_primary}")
                 return 1
@@ -108,6 +121,18 @@ async def adopt(
     if json:
         print(orjson.dumps({**figures, "found": _figures(found)}).decode())
     return 0
+
+
+async def _alone(connection: Connection, epoch: int) -> None:
+    """Lock all others out until the end of the transaction. Raises AdoptedMeanwhile where the
+    store is not in this epoch any more.
+    """
+    for statement in _ALONE:
+        await connection.execute(statement)
+    rows = await connection.execute("SELECT coalesce(max(epoch), 0) FROM store_epochs")
+    [(now,)] = await rows.fetchall()
+    if now != epoch:
+        raise AdoptedMeanwhile(f"another process has begun epoch {now} meanwhile")
 
 
 async def _begin_epoch(connection: Connection, because: str, by: str, above: int) -> int:

@@ -16,7 +16,9 @@ from domain.identifiers import OrderId
 from handrail.connections import store_engine, store_pool
 from handrail.processes.projector import run
 from handrail.restore.boundary import store_of
+from handrail.restore.commands import adopt
 from handrail.settings import Settings
+from runtime.app import HANDRAIL
 from tests.projections.stories import Shop
 from tests.projections.world import World, a_world, until
 from tests.runtime.conftest import Spawn
@@ -233,6 +235,40 @@ async def test_a_store_that_is_the_one_it_was_is_not_adopted_by_mistake(
 
     assert code == 1
     assert "there is nothing to adopt" in out
+
+
+async def test_of_two_operators_who_adopt_at_once_one_begins_an_epoch_and_the_other_hears_of_it(
+    database: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    await sql(database, "UPDATE store_epochs SET timeline = 0")
+    settings = Settings.model_validate({"database_url": database, "data_dir": tmp_path})
+
+    async def adopts() -> int:
+        return await adopt(
+            settings,
+            HANDRAIL.codec,
+            because="the tests say so",
+            by="ann",
+            yes=True,
+            same_server=False,
+            json=False,
+        )
+
+    async def both_wait() -> bool:
+        waiting = "SELECT count(*) = 2 FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+        return bool(await value(database, waiting, "events"))
+
+    async with await psycopg.AsyncConnection.connect(database) as writer:
+        await writer.execute("LOCK TABLE events IN ROW EXCLUSIVE MODE")
+        both = asyncio.gather(adopts(), adopts())
+        await until(both_wait)
+        await writer.commit()
+
+    assert sorted(await both) == [0, 1]
+    assert "another process has begun epoch 2 meanwhile" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert await sql(database, "SELECT epoch FROM store_epochs ORDER BY epoch") == [(1,), (2,)]
 
 
 async def test_what_was_done_in_an_epoch_that_the_store_does_not_have_may_be_lost(
