@@ -72,7 +72,10 @@ def _flags(names: Sequence[str]) -> list[str]:
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A real server on which every workflow has its own clock, which skips idle time."""
-    async with await time_skipping_server(["merchant"], _flags(_FORGETS_SOON)) as environment:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GOGC", "400")  # it has memory, and no time to collect garbage
+        environment = await time_skipping_server(["merchant"], _flags(_FORGETS_SOON))
+    async with environment:
         yield environment
 
 
