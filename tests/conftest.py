@@ -14,7 +14,7 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.testing.temporal_server import time_skipping_server
 from tests.servers.in_memory import a_folder
 
-pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest"]
+pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest", "tests.servers.broker"]
 _TEMPLATE = "handrail_template"
 _WITH_READ_MODELS = "handrail_template_with_read_models"
 # Tests kill processes, and not the machine: what a process has written is there without a sync.
