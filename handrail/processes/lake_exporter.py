@@ -96,7 +96,9 @@ async def forget(settings: Settings, *, yes: bool = True, json: bool = False) ->
         )
         if yes:
             async with connection.transaction():
-                await registration.forget(connection, FOLLOWER)
+                if not await registration.forget(connection, FOLLOWER):
+                    console.print("an exporter has begun meanwhile, and nothing was forgotten")
+                    return 1
                 await batches.forget(connection)
             console.print("the lake is forgotten")
         else:

@@ -151,7 +151,9 @@ async def forget_relay(
         _say(console, again)
         if yes:
             async with connection.transaction():
-                await forget(connection, RELAY)
+                if not await forget(connection, RELAY):
+                    console.print("a relay has begun meanwhile, and nothing was forgotten: stop it")
+                    return 1
                 count = await forget_parked(connection, app.routing.exchanges)
             console.print(f"the relay is forgotten, and {count} events that waited at it")
         else:

@@ -21,13 +21,20 @@ async def enroll(connection: Connection, name: str) -> None:
     )
 
 
-async def forget(connection: Connection, name: str) -> None:
-    """Nobody follows the feed under this name any more, and the outbox keeps nothing for it.
+async def forget(connection: Connection, name: str) -> bool:
+    """Nobody follows the feed under this name any more, and the outbox keeps nothing for it; False
+    where a process follows it, which may have begun a moment ago.
 
-    Enrolled again, it would begin with the first event.
+    To be called in a transaction. Enrolled again, it would begin with the first event.
     """
+    await connection.execute(
+        "SELECT FROM checkpoints WHERE projection = %s ORDER BY shard FOR UPDATE", (name,)
+    )
+    if await is_followed(connection, name):
+        return False
     await connection.execute("DELETE FROM checkpoints WHERE projection = %s", (name,))
     await newer_code_waits.forget(connection, name)
+    return True
 
 
 async def is_followed(connection: Connection, name: str) -> bool:

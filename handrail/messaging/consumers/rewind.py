@@ -20,6 +20,16 @@ from handrail.messaging.consumers.coverage import IS_COVERED
 COUNTED: Final = 1_000_000
 """Events that are counted at most."""
 
+# Deleted and written anew, since no role may change a row. They are found by their time, and there
+# are none but where the clock was put back.
+_NOTED_BEFORE: Final = """
+WITH later AS (
+    DELETE FROM inbox WHERE consumer = %(consumer)s AND received_at >= %(now)s RETURNING id
+)
+INSERT INTO inbox (consumer, id, received_at)
+SELECT %(consumer)s, id, %(now)s - interval '1 microsecond' FROM later
+"""
+
 
 class CannotRewind(Exception):
     """Why not, and what to do first."""
@@ -87,7 +97,8 @@ async def rewind(
 ) -> None:
     """Have the events of these types behind the position handled again, by whatever process runs.
 
-    Raises CannotRewind.
+    What the inbox has by then was noted before, also where the database's clock says otherwise
+    since it was put back: those rows get a time before the rewind's. Raises CannotRewind.
     """
     async with connection.transaction():
         cursor = await connection.execute(
@@ -100,19 +111,19 @@ async def rewind(
             raise CannotRewind(f"{consumer.name} has not begun: it reads everything anyway")
         if any(within_a_batch for _, within_a_batch in found):
             raise CannotRewind(f"{consumer.name} is behind: let it catch up first")
+        [(now,)] = await (await connection.execute("SELECT clock_timestamp()")).fetchall()
         inserted = await connection.execute(
-            "WITH t AS MATERIALIZED (SELECT clock_timestamp() AS now)"
-            " INSERT INTO consumer_backfills (consumer, type, shard, since, until, after_position,"
+            "INSERT INTO consumer_backfills (consumer, type, shard, since, until, after_position,"
             " from_position, again, begun_at, actor, reason)"
             " SELECT w.consumer, w.type, c.shard, %(nothing)s::text::pg_snapshot, c.since,"
-            " %(position)s, %(nowhere)s, true, t.now, %(actor)s, %(reason)s"
+            " %(position)s, %(nowhere)s, true, %(now)s, %(actor)s, %(reason)s"
             " FROM consumer_wants w JOIN checkpoints c ON c.projection = %(follower)s"
-            " CROSS JOIN t"
             " WHERE w.consumer = %(consumer)s AND w.type = ANY (%(types)s) ON CONFLICT DO NOTHING",
             {
                 "nothing": NOTHING_SEEN,
                 "position": position,
                 "nowhere": NOWHERE,
+                "now": now,
                 "actor": actor,
                 "reason": reason,
                 "follower": consumer.follower,
@@ -125,3 +136,4 @@ async def rewind(
                 f"{consumer.name} reads some of these types from history already:"
                 f" `handrail consumers backfill {consumer.name} --yes` ends that"
             )
+        await connection.execute(_NOTED_BEFORE, {"consumer": consumer.name, "now": now})

@@ -26,6 +26,7 @@ from handrail.eventstore.feed import Page
 from handrail.eventstore.pool import Connection
 from handrail.eventstore.store import Recorded
 from handrail.eventstore.subscriptions.page_handler import Handled
+from handrail.eventstore.subscriptions.registration import enroll
 from handrail.eventstore.unread_forms import check_reads
 from handrail.messaging.broker.plan import UNKNOWN
 from handrail.messaging.cloud_events import Unpublishable
@@ -80,7 +81,11 @@ class Relay:
     def kind(self) -> str:
         return RELAY
 
-    async def followers(self, _: Connection) -> Sequence[str]:
+    async def followers(self, connection: Connection) -> Sequence[str]:
+        """Enrolled, also where `handrail relay forget` came between this process's beginning and
+        its first lease.
+        """
+        await enroll(connection, RELAY)
         return [RELAY]
 
     def reads(self, type_: str, schema: int) -> bool:

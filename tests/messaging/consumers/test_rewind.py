@@ -166,6 +166,23 @@ async def test_a_second_rewind_waits_for_the_first(place: Place) -> None:
     assert sorted(await place.noted()) == ids("a", 1, 1, 2, 2, 2)
 
 
+async def test_a_clock_that_was_put_back_keeps_nothing_from_being_handled_again(
+    place: Place,
+) -> None:
+    await happens(place, "aA")
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
+    await place.sql("UPDATE inbox SET received_at = received_at + interval '1 hour'")
+
+    await rewound(place)
+    first, *_ = await place.messages()
+    async with place.pool.connection() as connection:
+        for _ in range(2):
+            await receive(connection, new().consumer, first)
+    await catch_up(place.pool, new().consumer, HANDRAIL.codec)
+
+    assert sorted(await place.noted()) == ids("a", 1, 1, 2, 2)
+
+
 async def test_who_asked_for_it_and_why_is_kept_as_long_as_it_lasts(place: Place) -> None:
     await happens(place, "a")
     await catch_up(place.pool, new().consumer, HANDRAIL.codec)

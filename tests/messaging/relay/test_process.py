@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +12,10 @@ import orjson
 import pytest
 
 from handrail.dev.supervisor import free_port
+from handrail.eventstore.pool import Connection
+from handrail.messaging.consumers.consumer import Consumer
+from handrail.messaging.relay.republishing import Republished, republished
+from handrail.processes import relay as relay_process
 from handrail.processes.relay import forget_relay, run, show_parked, work_off
 from handrail.settings import Settings
 from tests.commands import handrail
@@ -154,6 +158,40 @@ async def test_nothing_is_kept_for_a_relay_that_is_forgotten(
     async with running(settings):
         await until(lambda: _is_leased(world))
         await until(world.seen_all)
+    assert await got(world, "money") == ids("ann", 1)
+
+
+async def test_a_relay_that_begins_while_an_operator_waits_for_the_count_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await holds(world, "ann", 1)
+    await world.catch_up()
+
+    async def counts_for_long(connection: Connection, consumers: Sequence[Consumer]) -> Republished:
+        await connection.execute(
+            "UPDATE checkpoints SET owner = 'x', lease = '1 hour',"
+            " leased_until = clock_timestamp() + interval '1 hour'"
+        )
+        return await republished(connection, consumers)
+
+    monkeypatch.setattr(relay_process, "republished", counts_for_long)
+
+    assert await forget_relay(settings_for(world)) == 1
+    assert "a relay has begun meanwhile" in capsys.readouterr().err
+    assert await _is_leased(world)
+
+
+async def test_a_relay_whose_checkpoints_are_forgotten_begins_with_the_first_event(
+    world: World,
+) -> None:
+    async with running(settings_for(world)):
+        await until(lambda: _is_leased(world))
+        async with world.pool.connection() as connection:
+            await connection.execute("DELETE FROM checkpoints")
+        await holds(world, "ann", 1)
+        await until(lambda: _is_leased(world))
+        await until(world.seen_all)
+
     assert await got(world, "money") == ids("ann", 1)
 
 
