@@ -11,6 +11,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from handrail.dev.postgres import EmbeddedPostgres
+from handrail.testing.database_copies import to_be_copied
 from handrail.testing.temporal_server import time_skipping_server
 from tests.servers.in_memory import a_folder
 
@@ -87,6 +88,7 @@ async def database_template(postgres: EmbeddedPostgres) -> str:
 
     await _administer(postgres.url, f"CREATE DATABASE {_TEMPLATE}")
     upgrade(postgres.url_of(_TEMPLATE), "handrail_app", own=HANDRAIL.tables)
+    await to_be_copied(postgres.url_of(_TEMPLATE))
     return _TEMPLATE
 
 

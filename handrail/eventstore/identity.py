@@ -22,14 +22,17 @@ UNKNOWN: Final = 0
 """The system identifier of an epoch whose server nobody knows: what was migrated when it held
 transaction numbers of another one already."""
 
-# The last column: `off` would let others see, and act on, what the server forgets when it crashes.
+# The setting: `off` would let others see, and act on, what the server forgets when it crashes.
 # It is set in any case: a server whose files say `off` later does not change who is connected.
+# The last column is none in the schema of an earlier release.
 LOOK: Final = """
 SELECT i.system_identifier, i.timeline, i.events_oid,
        e.epoch, e.system_identifier, e.timeline, e.events_oid, e.first_position,
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
-           WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)
+           WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+       d.oid::bigint, (to_jsonb(e) ->> 'database_oid')::bigint
 FROM store_identity() AS i
+JOIN pg_database d ON d.datname = current_database()
 LEFT JOIN LATERAL (SELECT * FROM store_epochs ORDER BY epoch DESC LIMIT 1) AS e ON true
 """
 
@@ -59,18 +62,28 @@ class NotWhole(Refused):
 
 @dataclass(frozen=True)
 class Identity:
-    """`timeline` is None on a standby."""
+    """`timeline` is None on a standby. `database_oid` tells a copy by CREATE DATABASE … TEMPLATE,
+    which has the table of events under the same number; None where it was never written down.
+    """
 
     system_identifier: int
     timeline: int | None
     events_oid: int
+    database_oid: int | None = None
 
     def __str__(self) -> str:
         if self.system_identifier == UNKNOWN:
             return "a server that nobody knows"
         # As pg_controldata prints it.
         system = self.system_identifier % 2**64
-        return f"system {system}, timeline {self.timeline}, events {self.events_oid}"
+        database = f", database {self.database_oid}" if self.database_oid else ""
+        return f"system {system}, timeline {self.timeline}{database}, events {self.events_oid}"
+
+    def is_in_database_of(self, other: Identity) -> bool:
+        """As far as is known."""
+        return None in {self.database_oid, other.database_oid} or (
+            self.database_oid == other.database_oid
+        )
 
 
 @dataclass(frozen=True)
@@ -88,12 +101,21 @@ class Standing:
     @classmethod
     def of(cls, row: Sequence[Any]) -> Standing:
         """A row of LOOK."""
-        now = Identity(*row[:3])
-        return cls(now) if row[3] is None else cls(now, row[3], Identity(*row[4:7]), row[7])
+        now = Identity(row[0], row[1], row[2], row[9])
+        if row[3] is None:
+            return cls(now)
+        return cls(now, row[3], Identity(row[4], row[5], row[6], row[10]), row[7])
 
     @property
     def is_adopted(self) -> bool:
-        return self.adopted == self.now
+        before, now = self.adopted, self.now
+        return (
+            before is not None
+            and before.system_identifier == now.system_identifier
+            and before.timeline == now.timeline
+            and before.events_oid == now.events_oid
+            and before.is_in_database_of(now)
+        )
 
     @property
     def is_promoted(self) -> bool:
@@ -103,6 +125,7 @@ class Standing:
             before is not None
             and before.system_identifier == now.system_identifier
             and before.events_oid == now.events_oid
+            and before.is_in_database_of(now)
             and (before.timeline or 0) < (now.timeline or 0)
         )
 

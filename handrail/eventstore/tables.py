@@ -213,6 +213,7 @@ store_epochs = Table(
     ),
     Column("cause", Text, nullable=False),
     Column("decided_by", Text, nullable=False),
+    Column("database_oid", BigInteger),
     PrimaryKeyConstraint("epoch", name="store_epochs_pkey"),
     CheckConstraint("first_position > restored_position", name="store_epochs_positions_check"),
 )

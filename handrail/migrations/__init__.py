@@ -163,11 +163,12 @@ def _standing(connection: Connection) -> Standing:
 # What has numbers of another server already is not known to be anybody's: an operator decides.
 _FIRST_EPOCH = text("""
 INSERT INTO store_epochs (epoch, system_identifier, timeline, events_oid, restored_position,
-    first_position, cause, decided_by)
+    first_position, cause, decided_by, database_oid)
 SELECT 1, i.system_identifier * known.so, i.timeline * known.so, i.events_oid * known.so, 0, 1,
     CASE WHEN known.so = 1 THEN 'the store was migrated'
         ELSE 'the store was migrated, and had transaction numbers of another server' END,
-    'handrail migrate'
+    'handrail migrate',
+    (SELECT d.oid::bigint FROM pg_database d WHERE d.datname = current_database() AND known.so = 1)
 FROM store_identity() AS i, (SELECT (NOT numbers_ahead())::int AS so) AS known
 WHERE NOT EXISTS (SELECT FROM store_epochs)
 """)

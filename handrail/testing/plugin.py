@@ -43,6 +43,7 @@ async def saga_postgres() -> AsyncIterator[EmbeddedPostgres]:
     """A server of its own, in a folder that goes with it, with a migrated database to copy."""
     from handrail.dev.postgres import EmbeddedPostgres
     from handrail.migrations import upgrade
+    from handrail.testing.database_copies import to_be_copied
     from handrail.testing.saga_environments import TEMPLATE, administer
 
     with TemporaryDirectory(prefix="saga-tests-") as folder:
@@ -53,6 +54,7 @@ async def saga_postgres() -> AsyncIterator[EmbeddedPostgres]:
             await administer(server.url, "SELECT pg_reload_conf()")
             await administer(server.url, f"CREATE DATABASE {TEMPLATE}")
             await asyncio.to_thread(upgrade, server.url_of(TEMPLATE), "handrail_app")
+            await to_be_copied(server.url_of(TEMPLATE))
             yield server
         finally:
             await server.kill()

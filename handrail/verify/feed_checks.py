@@ -171,7 +171,9 @@ async def parked_rows_are_of_events(
 
 
 async def messages_wait_in_order(connection: Connection) -> AsyncIterator[Violation]:
-    """What waits at a consumer keeps its stream waiting, and nothing newer was handled."""
+    """What waits at a consumer keeps its stream waiting, nothing newer was handled, and no stream
+    waits behind nothing.
+    """
     free = (
         "SELECT DISTINCT m.consumer, m.stream FROM parked_messages m WHERE m.settled_at IS NULL"
         " AND NOT EXISTS (SELECT FROM parked_streams p"
@@ -179,6 +181,13 @@ async def messages_wait_in_order(connection: Connection) -> AsyncIterator[Violat
     )
     async for consumer, stream in _rows(connection, free):
         yield Violation(f"{consumer}: a message of {stream} waits, and the stream goes on")
+    behind_nothing = (
+        "SELECT p.consumer, p.stream FROM parked_streams p WHERE NOT EXISTS"
+        " (SELECT FROM parked_messages m WHERE m.consumer = p.consumer"
+        "  AND m.stream = p.stream AND m.settled_at IS NULL)"
+    )
+    async for consumer, stream in _rows(connection, behind_nothing):
+        yield Violation(f"{consumer}: {stream} is parked, and no message of it waits")
     overtaken = (
         "SELECT f.consumer, f.stream, e.version, f.first FROM (SELECT consumer, stream,"
         "  min(version) AS first FROM parked_messages WHERE settled_at IS NULL"

@@ -30,6 +30,7 @@ from benchmarks.reporting import bar
 from handrail.dev.postgres import EmbeddedPostgres
 from handrail.dev.stack import Stack
 from handrail.dev.supervisor import Service, free_port
+from handrail.testing.database_copies import to_be_copied
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.console_size import asking, copying, seeding
@@ -75,6 +76,7 @@ async def run(folder: Path, small: int, large: int, shown: Console) -> Sequence[
         await seeding.dies(stack.rabbitmq, _DEAD)
         await _rest(stack)
         await copying.stage(url, seeds.marked)
+        await to_be_copied(url)
         sizes = {"small": small, "large": large}
         await _administer(
             postgres, *(f"CREATE DATABASE {name} TEMPLATE {_SEEDS}" for name in sizes)

@@ -35,6 +35,7 @@ from handrail.messaging.consumers.store_consumer import has_caught_up, snapshot
 from handrail.messaging.envelope import Received
 from handrail.migrations import upgrade
 from handrail.projections.parked_rows import WAITING
+from handrail.testing.database_copies import to_be_copied
 from tests.eventstore.interleaving import ALL_SHARDS, Lab, notes, step, store_over
 from tests.eventstore.plans import Plans, plans_of
 
@@ -363,6 +364,7 @@ async def main() -> None:
             async with await psycopg.AsyncConnection.connect(postgres.url, autocommit=True) as own:
                 await own.execute("CREATE DATABASE template_of_costs")
             await asyncio.to_thread(upgrade, postgres.url_of("template_of_costs"))
+            await to_be_copied(postgres.url_of("template_of_costs"))
             measured = [await measure(one, postgres, "template_of_costs") for one in COSTS]
     Console().print(table_of(measured))
 

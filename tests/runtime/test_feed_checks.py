@@ -253,6 +253,10 @@ FAULTS = [
         "messages_wait_in_order",
     ),
     (
+        "INSERT INTO parked_streams (consumer, stream) VALUES ('finance', 'order-1')",
+        "messages_wait_in_order",
+    ),
+    (
         PARKED + "VALUES ('order_status', 'order-1', 999999, 'none')",
         "parked_rows_are_of_events",
     ),

@@ -15,6 +15,7 @@ BEGIN
     SELECT * INTO v_before FROM store_epochs ORDER BY epoch DESC LIMIT 1;
     SELECT * INTO v_now FROM store_identity();
     IF v_before.system_identifier <> v_now.system_identifier OR v_before.events_oid <> v_now.events_oid
+       OR v_before.database_oid <> (SELECT d.oid::bigint FROM pg_database d WHERE d.datname = current_database())
        OR v_before.timeline > v_now.timeline OR v_now.timeline IS NULL OR numbers_ahead() THEN
         RAISE EXCEPTION USING ERRCODE = 'HR503', MESSAGE =
             'this is not the same store on a new timeline: handrail restore check';

@@ -60,8 +60,9 @@ BEGIN
     UPDATE checkpoints SET epoch = v_epoch, revision = revision + 1, owner = NULL, leased_until = NULL;
     UPDATE lake_batches SET epoch = v_epoch WHERE settled_at IS NULL;
     INSERT INTO store_epochs (epoch, system_identifier, timeline, events_oid, restored_position,
-                              first_position, renumbered, cause, decided_by)
+                              first_position, renumbered, cause, decided_by, database_oid)
     VALUES (v_epoch, v_now.system_identifier, v_now.timeline, v_now.events_oid, v_newest,
-            v_first, v_renumber, p_cause, p_by);
+            v_first, v_renumber, p_cause, p_by,
+            (SELECT d.oid::bigint FROM pg_database d WHERE d.datname = current_database()));
     RETURN v_epoch;
 END $$;
