@@ -18,6 +18,7 @@ from handrail.dev.postgres import EmbeddedPostgres
 from handrail.eventstore.business_tables import roles_of
 from handrail.eventstore.grants import set_passwords
 from handrail.migrate import migrate
+from handrail.testing.database_copies import to_be_copied
 from runtime.app import HANDRAIL
 
 ROLES: DatabaseRoles = roles_of(HANDRAIL.tables, [one.name for one in HANDRAIL.consumers])
@@ -70,6 +71,7 @@ async def _make_template(postgres: EmbeddedPostgres, admin: psycopg.AsyncConnect
     name = f"{_TEMPLATE}_{uuid4().hex[:8]}"
     await admin.execute(f"CREATE DATABASE {name}".encode())
     await asyncio.to_thread(migrate, postgres.url_of(name), "handrail_app", app=HANDRAIL)
+    await to_be_copied(postgres.url_of(name))
     await admin.execute(f"ALTER DATABASE {name} RENAME TO {_TEMPLATE}".encode())
 
 
