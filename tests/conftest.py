@@ -15,7 +15,7 @@ from handrail.testing.database_copies import to_be_copied
 from handrail.testing.temporal_server import time_skipping_server
 from tests.servers.in_memory import a_folder
 
-pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest"]
+pytest_plugins = ["tests.collecting", "tests.sharing", "tests.slowest", "tests.servers.broker"]
 _TEMPLATE = "handrail_template"
 _WITH_READ_MODELS = "handrail_template_with_read_models"
 # Tests kill processes, and not the machine: what a process has written is there without a sync.
@@ -73,7 +73,10 @@ def _flags(names: Sequence[str]) -> list[str]:
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     """A real server on which every workflow has its own clock, which skips idle time."""
-    async with await time_skipping_server(["merchant"], _flags(_FORGETS_SOON)) as environment:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GOGC", "400")  # it has memory, and no time to collect garbage
+        environment = await time_skipping_server(["merchant"], _flags(_FORGETS_SOON))
+    async with environment:
         yield environment
 
 

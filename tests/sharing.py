@@ -15,10 +15,13 @@ from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 # To start a broker takes as long as to run what needs one: a single process does.
 NEED_A_BROKER: Final = (
+    "tests/console/test_dead_messages.py",
+    "tests/console/test_sealed_dead_messages.py",
     "tests/messaging/broker/",
     "tests/messaging/consumers/test_broker.py",
     "tests/messaging/consumers/test_consuming.py",
     "tests/messaging/consumers/test_federation.py",
+    "tests/messaging/consumers/test_newer_code.py",
     "tests/messaging/notifications/test_end_to_end.py",
     "tests/messaging/relay/",
 )

@@ -13,6 +13,7 @@ import contextlib
 import socket
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,10 +28,13 @@ from handrail.dev.stack import Stack
 from runtime.app import HANDRAIL
 from runtime.settings import ShopSettings
 from tests.api.shop import open_shop, place, settled
+from tests.release_drill.findings import delivered
 from tests.release_drill.load import Load
 
 SLOWER: Final = 2.0
 """The 95th percentile may be so many times that of before."""
+_AT_ONCE: Final = 8
+"""Orders under way while it is measured how many the machine takes."""
 _BETWEEN: Final = 0.5  # seconds between the bytes of a slow client
 _PIPELINED: Final = 20
 """Requests whose answers a slow reader never reads."""
@@ -131,6 +135,7 @@ class SlowClients:
 
 @dataclass(frozen=True)
 class Measured:
+    per_second: float
     before: float
     during: float
     failed: Counter[str]
@@ -143,10 +148,10 @@ class Measured:
 
 
 async def measure(
-    folder: Path, *, slow: int, streams: int, seconds: float, per_second: float
+    folder: Path, *, slow: int, streams: int, seconds: float, share: float
 ) -> Measured:
     """Milliseconds of the 95th percentile of decisions, before and during; `held` is how many slow
-    connections and streams were open at the end.
+    connections and streams were open at the end. The pace is a share of what the machine takes.
     """
     settings = ShopSettings(
         data_dir=folder,
@@ -166,7 +171,7 @@ async def measure(
             await settled(api, saga, "parked")  # its stream goes on until a person decides
         load = Load([stack.api_url], "slow")
         await load.seed()
-        await _phase(load, "warm", seconds / 2, per_second)
+        per_second = share * await _fastest(load, stack.database_url, seconds / 2)
         await _phase(load, "before", seconds, per_second)
         kinds = (clients.headers, clients.body, clients.reader)
         with_all = [kinds[number % len(kinds)] for number in range(slow)]
@@ -184,7 +189,16 @@ async def measure(
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-    return Measured(load.p95(["before"]), load.p95(["during"]), load.failed(), held, clients.seen)
+    return Measured(
+        per_second, load.p95(["before"]), load.p95(["during"]), load.failed(), held, clients.seen
+    )
+
+
+async def _fastest(load: Load, database_url: str, seconds: float) -> float:
+    """Orders a second until all have arrived: most of their work comes after the decision."""
+    load.phase, began = "measuring", time.monotonic()
+    await load.press(seconds, _AT_ONCE)
+    return await delivered(database_url, load.orders()) / (time.monotonic() - began)
 
 
 async def _phase(load: Load, name: str, seconds: float, per_second: float) -> None:
@@ -201,7 +215,7 @@ def main() -> int:
     parser.add_argument("--slow", type=int, default=200)
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--per-second", type=float, default=6)
+    parser.add_argument("--share", type=float, default=0.4, help="of what the machine takes")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="handrail-slow-") as folder:
         found = asyncio.run(
@@ -210,10 +224,11 @@ def main() -> int:
                 slow=asked.slow,
                 streams=asked.streams,
                 seconds=asked.seconds,
-                per_second=asked.per_second,
+                share=asked.share,
             )
         )
     said = {
+        "orders_per_second": round(found.per_second, 2),
         "p95_before_ms": round(found.before, 1),
         "p95_during_ms": round(found.during, 1),
         "ratio": round(found.ratio, 2),

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from handrail.access.principal import Principal
 from handrail.console.routes.static import static
 from handrail.console.state import state_of
+from handrail.counted import counted
 from handrail.currencies import written
 from handrail.http.dependencies import Services
 from handrail.kernel import Money
@@ -90,7 +91,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(pages=PAGES, static=static)
-    made.filters.update(ago=ago, long=long, money=money, moment=moment, part=part, words=in_words)
+    made.filters.update(
+        ago=ago, counted=counted, long=long, money=money, moment=moment, part=part, words=in_words
+    )
     made.globals["m"] = made.get_template("macros.html").module
     return made
 

@@ -31,6 +31,7 @@ from handrail.console.routes import (
 )
 from handrail.console.session import ConsoleSessions
 from handrail.console.state import ConsoleState
+from handrail.http.added_routes import add_routes
 from handrail.http.named_models import router_for
 from handrail.http.rate_limit import RateLimits
 
@@ -54,7 +55,7 @@ def include_console(
         rates=rates,
     )
     for router in _routers(declared):
-        app.include_router(router_for(router, tenant), include_in_schema=False)
+        add_routes(app, router_for(router, tenant), in_schema=False)
 
 
 def add_console_middleware(app: FastAPI, declared: Console) -> None:

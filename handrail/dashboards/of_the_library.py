@@ -197,12 +197,13 @@ FLOW: Final = Dashboard(
         Panel(
             title="Published per second",
             says="Sent to the broker, confirmed by it, returned because no queue would get them,"
-            " and parked.",
+            " parked, and without a form that a queue is bound to.",
             queries=(
                 Query("sum(rate(handrail_relay_published_total[1m]))", "published"),
                 Query("sum(rate(handrail_relay_confirmed_total[1m]))", "confirmed"),
                 Query("sum(rate(handrail_relay_returned_total[1m]))", "returned"),
                 Query("sum(rate(handrail_relay_parked_total[1m]))", "parked"),
+                Query("sum(rate(handrail_relay_unconverted_total[1m]))", "unconverted"),
             ),
         ),
         Panel(

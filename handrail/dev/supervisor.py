@@ -13,9 +13,10 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from handrail.dev.private_files import UMASK, private_folder
 from handrail.setting_types import PREFIX
@@ -23,6 +24,10 @@ from handrail.settings import APP_VARIABLE
 
 _LAUNCHER = Path(__file__).with_name("spawn.py")
 _TICK = 0.01
+_TRIES: Final = 21
+_RANGES, _PORTS_OF_A_RANGE = 50, 300  # from 15000 to 30000
+_given: Final = deque[int](maxlen=_PORTS_OF_A_RANGE // 3)
+"""The ports that this process gave out last."""
 OTEL = "OTEL_"
 
 
@@ -46,18 +51,24 @@ def free_port(preferred: int = 0) -> int:
     """A port of the loopback interface that nobody listens on, the preferred one if possible.
 
     Otherwise one below those that the system gives to outgoing connections: such a connection could
-    take the port again before anybody listens on it.
+    take the port again before anybody listens on it. Processes that begin together choose from
+    different ranges, and each gives out no port again soon: the other server may not listen yet.
     """
-    for port in (preferred or _any_port(), *(_any_port() for _ in range(20))):
+    for tried in range(_TRIES):
+        port = preferred if preferred and not tried else _any_port()
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
+            _given.append(port)
             return port
     raise OSError("no free port on 127.0.0.1")
 
 
 def _any_port() -> int:
-    return 15_000 + secrets.randbelow(15_000)
+    lowest = 15_000 + os.getpid() % _RANGES * _PORTS_OF_A_RANGE
+    while (port := lowest + secrets.randbelow(_PORTS_OF_A_RANGE)) in _given:
+        pass
+    return port
 
 
 async def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -22,6 +22,7 @@ from handrail.console.session import ConsoleSessions
 from handrail.errors import DomainError
 from handrail.http import openapi, problems
 from handrail.http.access import AccessMiddleware, public_routes
+from handrail.http.added_routes import add_routes
 from handrail.http.database import Database
 from handrail.http.decision_waiter import AT_ONCE as WAITING_AT_ONCE
 from handrail.http.decision_waiter import DecisionWaiter
@@ -200,10 +201,12 @@ def create_app(
         four_eyes=four_eyes,
         broker=broker,
     )
-    own = _routers(declared, hooks)
-    routers = (*declared.routers(), *(router_for(one, declared.tenant) for one in own))
-    for router in routers:
+    own = [router_for(one, declared.tenant) for one in _routers(declared, hooks)]
+    routers = (*declared.routers(), *own)
+    for router in declared.routers():
         app.include_router(router)
+    for router in own:
+        add_routes(app, router)
     with_console = find_spec("jinja2") is not None
     if with_console:
         # Its packages are an extra: an API without them has no console.

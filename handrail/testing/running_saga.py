@@ -32,16 +32,20 @@ if TYPE_CHECKING:
 
 Placement = Literal["local", "queues"]
 ONE_TASK = timedelta(seconds=2)  # while a local activity runs, updates wait for most of this
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 0.1  # seconds
 
 
 async def eventually(
     condition: Callable[[], Awaitable[bool]], what: str, *, within: float = A_LONG_TIME
 ) -> None:
-    """Wait for what another process does; there is nothing to listen to."""
-    deadline = time.monotonic() + within
+    """Wait for what another process does; there is nothing to listen to. The longer it lasts, the
+    less often is looked: each look takes work from what is waited for.
+    """
+    deadline, pause = time.monotonic() + within, _SHORTEST_PAUSE
     while not await condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(1.3 * pause, _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from workflows import plan_collection
 STEP: Final = "BookShipment"
 RIGHT: Final = {"ship_to": "addr_ok"}
 """What the operator corrects: the carrier does not deliver to the address that was given."""
-A_MONTH: Final = timedelta(days=31)
+A_MONTH: Final = timedelta(days=32)
+"""An instalment is asked for at nine of its day, and may be due 31 days after today."""
 SOON: Final = 60.0  # seconds
 
 

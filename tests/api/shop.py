@@ -16,7 +16,8 @@ from tests.controls import a_customer, a_merchant, a_sku
 T = TypeVar("T")
 
 IN_STOCK = 10
-A_LONG_TIME = 20.0  # seconds
+A_LONG_TIME = 60.0  # seconds
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.1  # seconds
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,14 @@ async def place(
 
 
 async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
-    """What is looked for, as soon as it is there: sagas and read models go their own pace."""
-    deadline = time.monotonic() + A_LONG_TIME
+    """What is looked for, soon after it is there: sagas and read models go their own pace. Each
+    look takes work from what is waited for, so the longer it lasts, the less often one is taken.
+    """
+    deadline, pause = time.monotonic() + A_LONG_TIME, SHORTEST_PAUSE
     while not (found := await look()):
         assert time.monotonic() < deadline, f"never happened: {what}"
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(pause)
+        pause = min(1.3 * pause, LONGEST_PAUSE)
     return found
 
 

@@ -133,6 +133,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.quick(12)
 @pytest.mark.parametrize("name", ORDERS)
 async def test_a_bad_order_starts_nothing(
     house: House, api: httpx.AsyncClient, shop_of_all: Shop, name: str

@@ -145,6 +145,7 @@ async def test_a_stream_that_is_open_ends_when_the_store_is_another(elsewhere: E
         assert [one async for one in events] == []
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("said", ["3", "2-1", "1-1x", "0-1", "-1", "1-"])
 async def test_what_is_no_id_of_an_event_is_said(elsewhere: Elsewhere, said: str) -> None:
     await elsewhere.noted(1)

@@ -357,7 +357,8 @@ async def test_a_dry_run_shows_who_is_meant_and_tells_nobody(
         which = {"merchant": shop.merchant, **meant}
         same = await impatient.post("/interventions", json=wished(shop, filter=which, **dry))
         assert same.json()["count"] == 1
-    for other in ({"failure": "%"}, {"older_than_seconds": 9000}, {"step": "ConfirmOrder"}):
+    words = {"failure": "the carrier declined"}  # sealed, and found by the refusal's name alone
+    for other in ({"failure": "%"}, words, {"older_than_seconds": 9000}, {"step": "ConfirmOrder"}):
         none_of = {"merchant": shop.merchant, **other}
         none = await impatient.post("/interventions", json=wished(shop, filter=none_of, **dry))
         assert (none.json()["count"], none.json()["sagas"]) == (0, [])

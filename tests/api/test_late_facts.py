@@ -14,6 +14,7 @@ from tests.api.test_webhooks import dispute, hooks, parcel, tell
 __all__ = ["hooks"]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("at", [timedelta(days=-1), timedelta(hours=1)], ids=["before", "future"])
 async def test_what_is_said_to_have_been_before_the_order_or_in_the_future_is_refused(
     house: House, hooks: httpx.AsyncClient, at: timedelta

@@ -67,6 +67,7 @@ async def test_what_a_check_found_is_looked_at_again_soon(house: House) -> None:
             await house.sql(renamed, version, "0000")
 
 
+@pytest.mark.thorough
 async def test_a_flood_while_a_dependency_does_not_answer_shares_one_check(
     house: House, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmarks import soak
 from benchmarks.goals import GOALS
-from handrail.settings import Settings
+from runtime.settings import ShopSettings
 
 pytestmark = pytest.mark.journey
 
@@ -21,7 +21,7 @@ async def test_nothing_is_left_after_a_worker_and_a_projector_were_killed(
 ) -> None:
     for name, value in {"MERCHANTS": 4, "CUSTOMERS": 4, "RESTARTS": 4, "IN_FLIGHT": 2}.items():
         monkeypatch.setattr(soak, name, value)
-    settings = Settings(data_dir=tmp_path)
+    settings = ShopSettings(data_dir=tmp_path)
 
     soaked = await soak.soak(settings, Console(stderr=True), seconds=SECONDS, capacity_seconds=5)
 

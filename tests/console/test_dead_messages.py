@@ -27,20 +27,15 @@ from tests.messaging.broker.dead import (
     management_url,
 )
 from tests.messaging.broker.house import House as BrokerHouse
-from tests.messaging.broker.house import a_house
-from tests.messaging.conftest import broker
 
-__all__ = ["broker"]
 DEAD = "/broker/finance/dead/messages"
 PAGE = f"/console{DEAD}"
 WHY = {"reason": "mended in 1.2.3"}
 
 
 @pytest.fixture(scope="module")
-async def at_broker(broker: object) -> AsyncIterator[BrokerHouse]:
-    async with a_house(broker) as found:  # type: ignore[arg-type]  # a fixture's value
-        await found.build()
-        yield found
+def at_broker(built: BrokerHouse) -> BrokerHouse:
+    return built
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ async def statements_of(
     return sent
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize(
     "path",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 
 from tests.api.shop import Shop, a_key, place, problem, settled
 from tests.console.parked import eventually_shows, form, shown, submit, text_of
@@ -10,6 +11,7 @@ from tests.console.parked import eventually_shows, form, shown, submit, text_of
 SAGAS = 5
 
 
+@pytest.mark.thorough
 async def test_it_is_suspended_and_resumed_by_buttons_and_then_counts_how_all_ended(
     api: httpx.AsyncClient, shop: Shop
 ) -> None:

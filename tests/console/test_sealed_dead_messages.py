@@ -16,14 +16,13 @@ from tests.console.test_dead_messages import (
     WHY,
     api,
     at_broker,
-    broker,
     dead,
     engine,
     listed,
 )
 from tests.messaging.broker.dead import LEDGER, Dead, acts
 
-__all__ = ["api", "at_broker", "broker", "dead", "engine"]
+__all__ = ["api", "at_broker", "dead", "engine"]
 CANARY = "canary-4111_ok"
 REASON = "Ann Canary-Quill rang about it"
 

@@ -39,6 +39,7 @@ DROP TABLE event_levels, process_versions, form_readers, state_snapshots, newer_
     rebuild_requests, webhook_endpoints, webhook_deliveries, kept_totals;
 DROP FUNCTION keep_moment();
 ALTER TABLE notifications DROP COLUMN traceparent;
+ALTER TABLE store_epochs DROP COLUMN database_oid;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION maintain_partitions, adopt_timeline, adopt_store FROM PUBLIC;
 DROP OWNED BY handrail_store, handrail_api, handrail_worker, handrail_projector, handrail_relay,

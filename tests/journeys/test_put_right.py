@@ -60,7 +60,11 @@ async def test_a_hundred_parked_orders_are_put_right_by_one_intervention(stack: 
     assert outcome.count("parked") == PARKED
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=30) as client:
         asked = {
-            "filter": {"step": "BookShipment", "failure": "undeliverable", "merchant": "nowhere"},
+            "filter": {
+                "step": "BookShipment",
+                "failure": "ShipmentDeclined",
+                "merchant": "nowhere",
+            },
             "kind": "correct",
             "correction": {"ship_to": "addr_ok"},
             "reason": "the carrier knows these addresses now",

@@ -5,8 +5,8 @@ though the dispatcher is killed in the middle.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,6 +47,31 @@ class Merchant:
     receiver: Receiver
 
 
+class Answers:
+    """Those of all merchants. While they are withheld, a webhook that was sent is on its way."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._are_given = asyncio.Event()
+        self._are_given.set()
+
+    async def answer(self, _: dict[str, Any]) -> web.Response:
+        self.waiting += 1
+        try:
+            await self._are_given.wait()
+        finally:
+            self.waiting -= 1
+        return web.Response(status=204)
+
+    @contextmanager
+    def withheld(self) -> Iterator[None]:
+        self._are_given.clear()
+        try:
+            yield
+        finally:
+            self._are_given.set()
+
+
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
     keys = tmp_path / "subject-keys"
@@ -61,13 +86,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[Stack]:
         yield stack
 
 
-async def _takes_its_time(_: dict[str, Any]) -> web.Response:
-    """So that messages are on their way whenever the dispatcher is killed."""
-    await asyncio.sleep(0.02)
-    return web.Response(status=204)
-
-
-async def _registered(stack: Stack, merchants: Sequence[Merchant]) -> list[str]:
+async def _registered(stack: Stack, merchants: Sequence[Merchant], answers: Answers) -> list[str]:
     """An endpoint of each for everything that is offered; answers the types of events."""
     async with httpx.AsyncClient(base_url=stack.api_url, timeout=30) as client:
         offered = (await client.get("/webhook-events")).raise_for_status().json()["events"]
@@ -76,12 +95,14 @@ async def _registered(stack: Stack, merchants: Sequence[Merchant]) -> list[str]:
             answer = await client.post("/webhook-endpoints", json=body)
             assert answer.status_code == 201, answer.text
             merchant.receiver.secrets = [answer.json()["secret"]]
-            merchant.receiver.answer = _takes_its_time
+            merchant.receiver.answer = answers.answer
     return [one.split(".")[1] for one in offered]
 
 
-async def _kill_the_dispatcher(stack: Stack, merchants: Sequence[Merchant]) -> None:
-    """Twice, each time while it has work."""
+async def _kill_the_dispatcher(
+    stack: Stack, merchants: Sequence[Merchant], answers: Answers
+) -> None:
+    """Twice, each time while a webhook is on its way."""
     [dispatcher] = stack.dispatchers
     for _ in range(2):
         had = sum(len(one.receiver.got) for one in merchants)
@@ -89,8 +110,13 @@ async def _kill_the_dispatcher(stack: Stack, merchants: Sequence[Merchant]) -> N
         async def is_at_work(more: int = had + 20) -> bool:
             return sum(len(one.receiver.got) for one in merchants) >= more
 
+        async def one_is_on_its_way() -> bool:
+            return answers.waiting > 0
+
         await until(is_at_work, seconds=60)
-        await dispatcher.kill()
+        with answers.withheld():
+            await until(one_is_on_its_way, seconds=60)
+            await dispatcher.kill()
         assert await value(stack.database_url, OPEN) > 0, "it was killed while it had work"
         await dispatcher.start()
 
@@ -103,14 +129,15 @@ async def test_each_merchant_has_the_events_of_its_sagas_though_the_dispatcher_w
         merchants = [
             Merchant(one.id, await open_.enter_async_context(receiving())) for one in plan.merchants
         ]
-        types = await _registered(stack, merchants)
+        answers = Answers()
+        types = await _registered(stack, merchants, answers)
 
         outcome = await drive(
             stack.api_url,
             stack.database_url,
             plan,
             Console(stderr=True),
-            meanwhile=lambda: _kill_the_dispatcher(stack, merchants),
+            meanwhile=lambda: _kill_the_dispatcher(stack, merchants, answers),
         )
 
         async def all_is_delivered() -> bool:

@@ -19,6 +19,7 @@ from temporalio.testing import TimeSkipper
 
 from handrail.dev.supervisor import Service
 from runtime.app import HANDRAIL
+from runtime.demo.after_checkout import A_MONTH
 from tests.journeys.calls import post, slug
 from workflows import plan_collection
 
@@ -48,7 +49,7 @@ async def let_a_month_pass(temporal: Client, chance: random.Random) -> None:
     """For the plan of one order, whose next instalment is due then."""
     query = f'WorkflowType = "{plan_collection.TYPE}" AND ExecutionStatus = "Running"'
     if plans := [one.id async for one in temporal.list_workflows(query)]:
-        await _put_forward(temporal, chance.choice(plans), timedelta(days=31))
+        await _put_forward(temporal, chance.choice(plans), A_MONTH)
 
 
 async def look_again(temporal: Client) -> None:

@@ -66,6 +66,7 @@ async def agree(world: World, asked: Sequence[datetime]) -> int:
     return compared
 
 
+@pytest.mark.thorough
 async def test_sums_as_of_random_moments_under_load_equal_a_rebuild_that_stopped_there(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

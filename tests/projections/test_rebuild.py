@@ -62,7 +62,7 @@ async def tell(world: World, story: Iterable[Told]) -> None:
 async def rebuilt(
     url: str, role: str, name: str, projections: Projections = HANDRAIL.read_models
 ) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await rebuild(url, role, [name], projections)
 
 

@@ -155,9 +155,11 @@ def as_stored(row: Any) -> dict[str, Any]:
 
 
 async def until(
-    condition: Callable[[], Awaitable[bool]], *, seconds: float = 15, what: str = ""
+    condition: Callable[[], Awaitable[bool]], *, seconds: float = 60, what: str = ""
 ) -> None:
     """Ask until it is so; fail when it never becomes so."""
+    pause = 0.01
     async with asyncio.timeout(seconds):
-        while not await condition():  # noqa: ASYNC110  # the condition lies in the database
-            await asyncio.sleep(0.01)
+        while not await condition():  # the condition lies in the database
+            await asyncio.sleep(pause)
+            pause = min(1.3 * pause, 0.05)

@@ -39,6 +39,7 @@ async def test_a_process_told_to_end_says_so_and_exits_0(
     assert lines[-1]["message"] == "stopped"
 
 
+@pytest.mark.thorough
 async def test_the_mark_of_an_earlier_run_does_not_count(tmp_path: Path, handrail: Spawn) -> None:
     ready = tmp_path / "ready"
     ready.write_text("long ago")

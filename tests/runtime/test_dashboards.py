@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from handrail.dashboards import of_the_library
 from handrail.dashboards.grafana import Panel
+from handrail.messaging.relay.publisher import Counted
+from handrail.processes.relay import _Counts
 from handrail.projections.saga_figures import BUCKETS
 from runtime.dashboards import DASHBOARDS, FOLDER, files
 from tests.api import conftest as served
@@ -78,6 +80,10 @@ def test_a_bucket_that_a_panel_asks_for_is_one_and_has_one_name_in_every_prometh
 
 def test_every_metric_of_the_api_is_on_a_panel_or_in_an_alert(of_the_api: set[str]) -> None:
     assert of_the_api - shown() == set()
+
+
+def test_every_count_of_a_relay_is_on_a_panel_or_in_an_alert() -> None:
+    assert {family(one.name) for one in _Counts(Counted()).collect()} - shown() == set()
 
 
 def test_every_metric_of_the_api_that_a_panel_asks_for_is_served(of_the_api: set[str]) -> None:

@@ -53,6 +53,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
+@pytest.mark.thorough
 def test_the_wheel_holds_the_library_and_all_its_files(wheel: Path) -> None:
     names = ZipFile(wheel).namelist()
     listed = subprocess.run(

@@ -19,6 +19,7 @@ from handrail.cli.api_client import api_url
 from handrail.cli.saga_tables import show_items
 from handrail.dev.lock import StackLock
 from handrail.dev.supervisor import free_port
+from handrail.personal import is_sealed
 from handrail.settings import Settings
 from runtime.app import HANDRAIL
 from tests.api import conftest as served
@@ -81,11 +82,13 @@ async def parked(api: httpx.AsyncClient, shop: Shop, **means: str) -> str:
 
 
 async def resumed(house: House, saga: str) -> list[dict[str, Any]]:
+    """Its interventions, with their personal texts opened: the store has those sealed."""
     found = await house.sql(
         "SELECT data FROM events WHERE stream = %s AND type = 'SagaResumed' ORDER BY version",
         f"saga-{saga}",
     )
-    return [data for (data,) in found]
+    assert all(is_sealed(data["reason"]) for (data,) in found)
+    return [await house.personal.open(data) for (data,) in found]
 
 
 async def test_a_parked_saga_is_found_looked_at_and_put_right(
@@ -105,7 +108,8 @@ async def test_a_parked_saga_is_found_looked_at_and_put_right(
     assert (await settled(api, saga))["status"] == "completed"
     [told] = await resumed(house, saga)
     assert (told["kind"], told["actor"]) == ("correct", getuser())
-    assert "addr_ok" in told["correction"]
+    assert told["reason"] == "the customer has moved"
+    assert json.loads(told["correction"])["ship_to"] == {"was": UNDELIVERABLE, "is": "addr_ok"}
 
 
 async def test_the_figures_of_all_types_are_shown(

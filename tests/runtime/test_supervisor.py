@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -131,3 +132,21 @@ async def test_a_parent_killed_with_sigkill_leaves_no_child(
             return True
 
     assert await wait_until(lambda: all(map(gone, family)), seconds=20)
+
+
+def test_a_port_is_not_given_out_again_before_the_first_server_may_listen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    numbers = iter([7, 7, 8])
+    monkeypatch.setattr(secrets, "randbelow", lambda _: next(numbers))
+    assert free_port() != free_port()
+
+
+def test_processes_that_begin_together_choose_from_different_ports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(secrets, "randbelow", lambda _: 9)
+    monkeypatch.setattr(os, "getpid", lambda: 4711)
+    one = free_port()
+    monkeypatch.setattr(os, "getpid", lambda: 4712)
+    assert one != free_port()

@@ -203,7 +203,7 @@ async def a_world(url: str, key_file: Path) -> AsyncIterator[World]:
         yield World(url, pool, owner, Database(engine), texts, store)
 
 
-async def eventually_got(receiver: Receiver, count: int, seconds: float = 15) -> None:
+async def eventually_got(receiver: Receiver, count: int, seconds: float = 60) -> None:
     """Wait until it has taken so many."""
 
     async def enough() -> bool:

@@ -47,7 +47,7 @@ def _numbers(told: Attempts, turn: int) -> list[int]:
     return numbers[turn % 2 :: 2] or numbers
 
 
-@pytest.mark.quick(5)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("saga", "story", "step", "times", "steps"), list(attempts()))
 @side_by_side
 async def test_no_number_of_attempts_leaves_a_saga_half_done(

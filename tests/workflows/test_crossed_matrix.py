@@ -35,7 +35,7 @@ def crossed() -> Iterator[Any]:
                 yield a_case(saga, name, step, where, marks=marks)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(("saga", "story", "step", "steps"), list(crossed()))
 @side_by_side
 async def test_of_two_people_who_speak_at_once_the_first_stands(

@@ -370,6 +370,7 @@ async def test_no_more_are_told_in_a_second_than_was_asked_for(operators: Operat
         assert all(b - a >= timedelta(seconds=0.49) for a, b in pairwise(asked))
 
 
+@pytest.mark.thorough
 async def test_stopped_it_leaves_the_others_alone_and_the_first_who_stopped_it_counts(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,7 +46,7 @@ def lost_tasks() -> Iterator[Any]:
                     yield a_case(saga, name, meanwhile, step, where, marks=marks)
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(("saga", "lost", "meanwhile", "step", "steps"), list(lost_tasks()))
 @side_by_side
 async def test_no_lost_task_leaves_a_saga_half_done(

@@ -1,7 +1,8 @@
 """Every saga, every step, everything that can go wrong with it.
 
-`make test` runs each failure once, the sagas taking turns; `make matrix` runs all of them at every
-step in both placements, and the pairs: something goes wrong on the way back, too.
+Each failure runs once, the sagas taking turns: half of them by `make test`, the others by `make
+thorough`. `make matrix` runs all of them at every step in both placements, and the pairs: something
+goes wrong on the way back, too.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def test_every_saga_there_is_goes_through_the_harness() -> None:
     assert set(CASES) == set(SAGAS)
 
 
+@pytest.mark.quick(16)
 @pytest.mark.parametrize(("saga", "failure", "step", "steps"), list(single_failures()))
 @side_by_side
 async def test_no_failure_leaves_a_saga_half_done(

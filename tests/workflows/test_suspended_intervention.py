@@ -54,6 +54,7 @@ async def test_suspended_it_tells_no_more_until_it_is_resumed_by_a_worker_that_c
     assert (shown.state, shown.stopped_by, shown.found) == ("finished", "", 3)
 
 
+@pytest.mark.thorough
 async def test_suspended_it_can_still_be_stopped(
     operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:

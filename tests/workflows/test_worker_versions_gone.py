@@ -64,6 +64,7 @@ async def test_a_worker_of_the_same_version_takes_its_sagas_over(
     assert await done(saga) == OLD
 
 
+@pytest.mark.thorough
 async def test_a_saga_with_the_same_steps_goes_on_on_another_version(
     world: World, fleet: Fleet
 ) -> None:
@@ -113,6 +114,7 @@ async def test_what_was_moved_to_other_steps_unchecked_stands_still_until_it_is_
     assert not (await read(saga.world, saga.id)).told(StepCompensated)
 
 
+@pytest.mark.thorough
 async def test_histories_are_replayed_with_the_code_of_the_version_they_are_moved_to(
     fleet: Fleet,
 ) -> None:

@@ -26,6 +26,7 @@ from tests.world import World
 COMPLETED = WorkflowExecutionStatus.COMPLETED
 
 
+@pytest.mark.thorough
 async def test_the_steps_on_queues_of_contexts_run_on_the_version_of_their_saga(
     world: World, fleet: Fleet
 ) -> None:

@@ -1,18 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from handrail.dev.rabbitmq import EmbeddedRabbitMQ
-from tests.messaging.broker.house import House, a_house
-
-
-@pytest.fixture(scope="session")
-async def built(broker: EmbeddedRabbitMQ) -> AsyncIterator[House]:
-    async with a_house(broker) as house:
-        await house.build()
-        yield house
+from tests.messaging.broker.house import House
 
 
 @pytest.fixture

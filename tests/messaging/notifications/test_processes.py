@@ -15,6 +15,8 @@ import pytest
 
 from handrail.cli.notification_commands import BadTemplate, read_campaign
 from handrail.dev.supervisor import Service, free_port
+from handrail.personal import is_sealed
+from handrail.processes.personal_texts import personal_texts
 from handrail.settings import Settings
 from tests import commands
 from tests.messaging.notifications.world import World, sent_twice
@@ -146,10 +148,15 @@ async def test_what_could_not_be_sent_is_listed_retried_and_discarded_by_command
     why = ("--reason", "ticket 7", "--actor", "ann")
     assert (await handrail(world, tmp_path, "notifications", "discard", "m-1", *why))[0] == 0
     assert (await handrail(world, tmp_path, "notifications", "retry", *why))[0] == 0
-    assert await world.states("state || ' ' || actor || ' ' || actor_reason") == {
-        ("m-1", "email"): "discarded ann ticket 7",
-        ("m-2", "email"): "waiting ann ticket 7",
+    assert await world.states("state || ' ' || actor") == {
+        ("m-1", "email"): "discarded ann",
+        ("m-2", "email"): "waiting ann",
     }
+    reasons = list((await world.states("actor_reason")).values())
+    assert all(map(is_sealed, reasons)), reasons
+    settings = settings_of(world, tmp_path)
+    async with personal_texts(settings, declared=False, name="keys of a test") as personal:
+        assert await personal.open(reasons) == ["ticket 7", "ticket 7"]
     assert (await handrail(world, tmp_path, "notifications", "retry", "m-1", *why))[0] == 1
 
 

@@ -15,10 +15,10 @@ from handrail.eventstore.pool import open_pool
 from handrail.eventstore.store import ANY_VERSION, EventStore
 from handrail.messaging.relay.publisher import Publisher
 from runtime.app import HANDRAIL
-from tests.messaging.conftest import REQUIRED
 from tests.messaging.relay.test_unroutable import got, holds, ids
 from tests.messaging.relay.world import HOME, World, a_world, first_of_each, held, in_order
 from tests.projections.world import until
+from tests.servers.broker import REQUIRED
 
 pytestmark = pytest.mark.journey
 

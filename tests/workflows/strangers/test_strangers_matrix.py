@@ -69,7 +69,7 @@ def test_each_case_has_an_id_of_its_own() -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.quick(6)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("case", parametrized())
 @side_by_side
 async def test_no_failure_leaves_a_strangers_saga_half_done(
