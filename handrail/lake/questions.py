@@ -1,4 +1,4 @@
-"""Asks the lake: one SELECT, bounded in time and rows."""
+"""Asks the lake: one SELECT, bounded in time, rows and size."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ SECONDS: Final = 300.0
 """How long an answer may take."""
 ROWS: Final = 100_000
 """How many rows an answer has at most."""
+CHARACTERS: Final = 200_000_000
+"""How many characters and bytes the values of an answer have together, at most."""
+_AT_ONCE: Final = 200
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,17 @@ class Answer:
 
 
 class TooMuch(Exception):
-    """The answer has too many rows, or takes too long. Says what to do."""
+    """The answer has too many rows or characters, or takes too long. Says what to do."""
 
 
-def ask(connection: Connection, sql: str, *, seconds: float = SECONDS, rows: int = ROWS) -> Answer:
+def ask(
+    connection: Connection,
+    sql: str,
+    *,
+    seconds: float = SECONDS,
+    rows: int = ROWS,
+    characters: int = CHARACTERS,
+) -> Answer:
     """Raises NotAQuery, TooMuch, and duckdb.Error for what DuckDB cannot answer."""
     query = only_select(connection, sql)
     ended = threading.Timer(seconds, connection.interrupt)
@@ -39,7 +49,16 @@ def ask(connection: Connection, sql: str, *, seconds: float = SECONDS, rows: int
     ended.start()
     try:
         result = connection.execute(query)
-        found = result.fetchmany(rows + 1)
+        found: list[tuple[Any, ...]] = []
+        size = 0
+        while len(found) <= rows and (some := result.fetchmany(_AT_ONCE)):
+            found += some
+            size += _size(some)
+            if size > characters:
+                raise TooMuch(
+                    f"the answer has more than {characters} characters: name the columns it is to"
+                    " have, or add a LIMIT"
+                )
     except duckdb.InterruptException:
         raise TooMuch(
             f"there was no answer within {seconds:g} seconds: name a `day` or a `context`, or allow"
@@ -50,3 +69,16 @@ def ask(connection: Connection, sql: str, *, seconds: float = SECONDS, rows: int
     if len(found) > rows:
         raise TooMuch(f"the answer has more than {rows} rows: add a LIMIT, or count")
     return Answer([one[0] for one in result.description or []], found)
+
+
+def _size(value: Any) -> int:
+    """In characters and bytes; a number counts as eight."""
+    match value:
+        case str() | bytes():
+            return len(value)
+        case list() | tuple():
+            return sum(map(_size, value))
+        case dict():
+            return _size(list(value.keys())) + _size(list(value.values()))
+        case _:
+            return 8

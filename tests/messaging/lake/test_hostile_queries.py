@@ -215,6 +215,15 @@ async def test_a_command_says_why_and_leaves_the_lake_as_it_was(
     assert lake_output.answer(HANDRAIL, lake.folder, "SELECT 1", None, json=False) == 0
 
 
+async def test_an_answer_is_bounded_in_size_whatever_its_values_are(lake: Place) -> None:
+    with open_lake(lake.folder, VIEWS) as connection:
+        for value in ("repeat('x', 100)", "[repeat('x', 100)]", "{'a': repeat('x', 100)}"):
+            with pytest.raises(TooMuch, match="more than 50000 characters"):
+                ask(connection, f"SELECT {value} FROM range(1000)", characters=50_000)
+        few = ask(connection, "SELECT repeat('x', 100) FROM range(400)", characters=50_000)
+        assert len(few.rows) == 400
+
+
 async def test_an_answer_is_bounded_in_time_rows_and_length(lake: Place) -> None:
     endless = (
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
