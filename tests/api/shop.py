@@ -92,11 +92,18 @@ async def eventually(look: Callable[[], Awaitable[T | None]], what: str) -> T:
 async def read(api: httpx.AsyncClient, path: str, which: Callable[[Any], bool]) -> Any:
     """The body at this address, once it is the one that is waited for."""
 
+    found = httpx.Response(0)
+
     async def look() -> Any:
+        nonlocal found
         found = await api.get(path)
         return found.json() if found.status_code == 200 and which(found.json()) else None
 
-    return await eventually(look, path)
+    try:
+        return await eventually(look, path)
+    except AssertionError as error:
+        error.add_note(f"At last it was {found.status_code}: {found.text}")
+        raise
 
 
 async def refused_as(ask: Callable[[], Awaitable[httpx.Response]], slug: str) -> httpx.Response:
