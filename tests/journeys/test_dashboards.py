@@ -25,6 +25,7 @@ from tests.projections.world import until
 from tests.runtime.asked_of_prometheus import family, metrics_of
 from tests.runtime.test_alerts import RULES
 from tests.unencrypted import a_client
+from tests.webhook_endpoints.receiver import receiving
 
 PROGRAM = shutil.which("prometheus")
 pytestmark = [
@@ -39,6 +40,7 @@ KINDS = (
     "worker",
     "projector",
     "notifier",
+    "dispatcher",
     "relay",
     *(f"consumer-{one.name}" for one in HANDRAIL.consumers),
 )
@@ -57,7 +59,13 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         lake_seconds=2,
     )
     async with Stack(
-        HANDRAIL, settings, notifiers=1, consumers=True, broker=True, temporal_ui=False
+        HANDRAIL,
+        settings,
+        notifiers=1,
+        dispatchers=1,
+        consumers=True,
+        broker=True,
+        temporal_ui=False,
     ) as stack:
         yield stack
 
@@ -113,9 +121,14 @@ async def test_no_panel_is_empty_after_a_demo_and_every_metric_is_shown(
 ) -> None:
     await until(lambda: _all_up(prometheus), seconds=60)
     plan = scenario.make(orders=40, merchants=4, faults=0.4, seed=7, prefix="shown-")
-    await drive(stack.api_url, stack.database_url, plan, Console(stderr=True))
-    await _let_one_go_on(stack)
+    async with receiving() as merchant:
+        await _registered(stack, plan.merchants[0].id, merchant.url)
+        await drive(stack.api_url, stack.database_url, plan, Console(stderr=True))
+        await _let_one_go_on(stack)
+        await _everything_is_shown(prometheus)
 
+
+async def _everything_is_shown(prometheus: httpx.AsyncClient) -> None:
     empty: list[str] = []
 
     async def all_show_something() -> bool:
@@ -138,6 +151,13 @@ async def test_no_panel_is_empty_after_a_demo_and_every_metric_is_shown(
     asked = {m for one in (*queries, *(rule["expr"] for rule in RULES)) for m in metrics_of(one)}
     assert served - {family(one) for one in asked} == set()
     assert {family(one) for one in asked} - {family(name) for name in names} == FED_FROM_THE_STORE
+
+
+async def _registered(stack: Stack, merchant: str, url: str) -> None:
+    """The merchant has everything sent there that may be sent."""
+    async with a_client(stack.api_url, timeout=60) as api:
+        offered = (await api.get("/webhook-events")).raise_for_status().json()["events"]
+        await post(api, "/webhook-endpoints", {"merchant": merchant, "url": url, "events": offered})
 
 
 async def _let_one_go_on(stack: Stack) -> None:
