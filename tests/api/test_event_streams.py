@@ -10,8 +10,10 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+from temporalio.testing import WorkflowEnvironment
 
-from tests.api.conftest import House
+from handrail.dev.postgres import EmbeddedPostgres
+from tests.api.conftest import House, open_house
 from tests.api.shop import A_LONG_TIME, eventually, problem
 from tests.statements import statements_of
 
@@ -23,6 +25,17 @@ _HEAD = """
 INSERT INTO streams VALUES (%(stream)s, %(version)s)
 ON CONFLICT (name) DO UPDATE SET version = excluded.version
 """
+
+
+@pytest.fixture(scope="module")
+async def house(
+    postgres: EmbeddedPostgres, template_with_read_models: str, temporal: WorkflowEnvironment
+) -> AsyncIterator[House]:
+    """Of these tests alone: their events are of no code that there is, and a read model waits in
+    front of such an event for a release that reads it.
+    """
+    async with open_house(postgres, template_with_read_models, temporal) as house:
+        yield house
 
 
 async def told(house: House, saga: str, version: int) -> None:
